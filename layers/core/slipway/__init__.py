@@ -1,0 +1,1 @@
+"""Slipway: a serverless internal developer platform."""

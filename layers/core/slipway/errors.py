@@ -1,0 +1,267 @@
+"""Every way in which Slipway says no, drawn as a tree; also the words that workflows catch.
+
+SlipwayError
+├── Refused                     the caller can mend it; nothing was changed
+│   ├── Malformed               the body is not what its media type says
+│   ├── Invalid                 the body or the query breaks a rule; names each field
+│   ├── TooLarge
+│   ├── UnsupportedMediaType
+│   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
+│   ├── TooManyAttempts         also says when to try again
+│   ├── Busy                    too many callers change one thing at once; try again
+│   ├── NotFound                also for what belongs to somebody else
+│   ├── MethodNotAllowed
+│   ├── PreconditionFailed
+│   └── Conflict                EmailTaken · NameTaken · ProjectNotEmpty · ProjectGoing
+│                               · EnvironmentNotReady
+├── Overtaken                   a conditional write lost: somebody else decided first
+├── DriverRefused               the infrastructure says no and would say it again
+└── Fault                       would perhaps work on another try
+    ├── DriverFault
+    ├── StoreUnavailable
+    └── Bug                     ours, and written to the log under the request's id
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """What is wrong with one field.
+
+    `pointer` is a JSON pointer into the body as a URI fragment (`#/ttl_hours`), or `?name` for
+    a query parameter.
+    """
+
+    pointer: str
+    detail: str
+
+
+class SlipwayError(Exception):
+    """The root. `code` is stable and for programs; the text is for people."""
+
+    code = "slipway_error"
+    title = "Slipway error"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.title)
+
+    @property
+    def detail(self) -> str:
+        return str(self)
+
+    @property
+    def fields(self) -> Sequence[FieldError]:
+        return ()
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Members that this problem adds to its document (RFC 9457, 3.2)."""
+        return {}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {}
+
+
+class Refused(SlipwayError):
+    code = "refused"
+    title = "Refused"
+
+
+class Malformed(Refused):
+    code = "malformed_body"
+    title = "The body cannot be read"
+
+
+class Invalid(Refused):
+    """`fields` names each field that breaks a rule, at least one."""
+
+    code = "invalid_request"
+    title = "The request breaks a rule"
+
+    def __init__(self, fields: Sequence[FieldError], detail: str = "") -> None:
+        one = f"{fields[0].pointer}: {fields[0].detail}"
+        more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+        super().__init__(detail or one + more)
+        self._fields = tuple(fields)
+
+    @property
+    def fields(self) -> Sequence[FieldError]:
+        return self._fields
+
+
+class TooLarge(Refused):
+    code = "body_too_large"
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(Refused):
+    code = "unsupported_media_type"
+    title = "The body's media type is not supported here"
+
+
+class Unauthenticated(Refused):
+    code = "unauthenticated"
+    title = "Sign in first"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="slipway"'}
+
+
+class TokenMissing(Unauthenticated):
+    code = "token_missing"
+    title = "Send a token: Authorization: Bearer <access_token>"
+
+
+class TokenExpired(Unauthenticated):
+    code = "token_expired"
+    title = "The token has expired; sign in again"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'}
+
+
+class TokenInvalid(TokenExpired):
+    code = "token_invalid"
+    title = "The token is not one of ours"
+
+
+class WrongCredentials(Unauthenticated):
+    code = "wrong_credentials"
+    title = "Wrong e-mail address or password"
+
+
+class RetryLater(Refused):
+    """`seconds`: how long to wait before the next try."""
+
+    def __init__(self, seconds: int, detail: str = "") -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.seconds)}
+
+
+class TooManyAttempts(RetryLater):
+    code = "too_many_attempts"
+    title = "Too many failed sign-ins"
+
+
+class Busy(RetryLater):
+    code = "busy"
+    title = "Too many callers change this at once; try again"
+
+
+class NotFound(Refused):
+    code = "not_found"
+    title = "Not found"
+
+
+class MethodNotAllowed(Refused):
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"Allowed here: {', '.join(allowed)}")
+        self._allowed = allowed
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Allow": ", ".join(self._allowed)}
+
+
+class PreconditionFailed(Refused):
+    code = "precondition_failed"
+    title = "It has changed since you read it (If-Match)"
+
+
+class Conflict(Refused):
+    code = "conflict"
+    title = "That is not possible in the present state"
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+    title = "This e-mail address is already registered"
+
+
+class NameTaken(Conflict):
+    code = "name_taken"
+    title = "This name is already in use"
+
+
+class ProjectNotEmpty(Conflict):
+    """`environments`: `{id, name}` of each that is in the way."""
+
+    code = "project_not_empty"
+    title = "The project still has environments; delete them, or send ?cascade=true"
+
+    def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
+        super().__init__()
+        self._environments = environments
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"environments": list(self._environments)}
+
+
+class ProjectGoing(Conflict):
+    code = "project_going"
+    title = "The project is being deleted"
+
+
+class EnvironmentNotReady(Conflict):
+    """`environment_status`: the state that the environment is in."""
+
+    code = "environment_not_ready"
+    title = "The environment takes no deployments"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The environment is {status} and takes no deployments")
+        self._status = status
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"environment_status": self._status}
+
+
+class Overtaken(SlipwayError):
+    code = "overtaken"
+    title = "Somebody else decided first"
+
+
+class DriverRefused(SlipwayError):
+    code = "driver_refused"
+    title = "The infrastructure refused"
+
+
+class Fault(SlipwayError):
+    code = "fault"
+    title = "A fault on our side; try again"
+
+
+class DriverFault(Fault):
+    code = "driver_fault"
+    title = "The infrastructure did not answer as it should"
+
+
+class StoreUnavailable(Fault):
+    code = "store_unavailable"
+    title = "The store did not answer; try again"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "2"}
+
+
+class Bug(Fault):
+    code = "internal_error"
+    title = "A bug in Slipway; its log has it under this request_id"

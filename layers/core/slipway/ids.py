@@ -1,0 +1,103 @@
+"""Ids that carry their ancestry: `prj_<p>`, `env_<p>_<e>`, `dep_<p>_<e>_<d>`, `usr_<u>`.
+
+Each part is 20 characters of Crockford's base32 in lower case: 10 of the time in milliseconds,
+so that ids sort by age, and 10 (50 bits) at random. The longest id has 66 characters and only
+`[a-z0-9_]`, so that any id is a Step Functions execution name (at most 80).
+
+Because a deployment's id names its environment and its project, the caller's membership and
+the object are read together in one round trip. To a client an id is opaque.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import NamedTuple
+
+from slipway.errors import NotFound
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PART = r"[0-9a-hjkmnp-tv-z]{20}"
+_PROJECT = re.compile(rf"prj_({_PART})")
+_ENVIRONMENT = re.compile(rf"env_({_PART})_({_PART})")
+_DEPLOYMENT = re.compile(rf"dep_({_PART})_({_PART})_({_PART})")
+
+
+class ProjectId(NamedTuple):
+    p: str
+
+    def __str__(self) -> str:
+        return f"prj_{self.p}"
+
+
+class EnvironmentId(NamedTuple):
+    p: str
+    e: str
+
+    @property
+    def project(self) -> ProjectId:
+        return ProjectId(self.p)
+
+    def __str__(self) -> str:
+        return f"env_{self.p}_{self.e}"
+
+
+class DeploymentId(NamedTuple):
+    p: str
+    e: str
+    d: str
+
+    @property
+    def environment(self) -> EnvironmentId:
+        return EnvironmentId(self.p, self.e)
+
+    def __str__(self) -> str:
+        return f"dep_{self.p}_{self.e}_{self.d}"
+
+
+def new_part(after: str | None = None) -> str:
+    """A fresh part; later than `after` even if the clock is behind it."""
+    millis = int(time.time() * 1000)
+    if after is not None:
+        millis = max(millis, _decode(after[:10]) + 1)
+    return _encode(millis, 10) + _encode(secrets.randbits(50), 10)
+
+
+def new_user_id() -> str:
+    return f"usr_{new_part()}"
+
+
+def parse_project(text: str) -> ProjectId:
+    """Raises NotFound for what cannot be a project's id."""
+    match = _PROJECT.fullmatch(text)
+    if not match:
+        raise NotFound("No such project")
+    return ProjectId(*match.groups())
+
+
+def parse_environment(text: str) -> EnvironmentId:
+    """Raises NotFound for what cannot be an environment's id."""
+    match = _ENVIRONMENT.fullmatch(text)
+    if not match:
+        raise NotFound("No such environment")
+    return EnvironmentId(*match.groups())
+
+
+def parse_deployment(text: str) -> DeploymentId:
+    """Raises NotFound for what cannot be a deployment's id."""
+    match = _DEPLOYMENT.fullmatch(text)
+    if not match:
+        raise NotFound("No such deployment")
+    return DeploymentId(*match.groups())
+
+
+def _encode(number: int, length: int) -> str:
+    return "".join(_ALPHABET[(number >> 5 * i) & 31] for i in reversed(range(length)))
+
+
+def _decode(text: str) -> int:
+    number = 0
+    for letter in text:
+        number = number << 5 | _ALPHABET.index(letter)
+    return number

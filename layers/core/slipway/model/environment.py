@@ -1,0 +1,142 @@
+"""Environments: where a version runs, for a while or for good.
+
+    provisioning ─► running ─► (expiring ─►) tearing_down ─► destroyed
+         │             ▲                          │
+         └─► failed    └── base_url appears       └─► teardown_failed
+
+Nothing comes back from `expiring`, `tearing_down` or `destroyed`.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
+
+from slipway.errors import FieldError, Invalid
+from slipway.model.fields import Name, Shown, Wanted
+from slipway.model.moments import Moment
+
+Status = Literal[
+    "provisioning",
+    "running",
+    "expiring",
+    "tearing_down",
+    "destroyed",
+    "failed",
+    "teardown_failed",
+]
+
+CAN_BECOME: dict[Status, frozenset[Status]] = {
+    "provisioning": frozenset({"running", "failed", "expiring", "tearing_down"}),
+    "running": frozenset({"expiring", "tearing_down"}),
+    "failed": frozenset({"expiring", "tearing_down"}),
+    "expiring": frozenset({"tearing_down"}),
+    "tearing_down": frozenset({"destroyed", "teardown_failed"}),
+    "teardown_failed": frozenset({"tearing_down"}),
+    "destroyed": frozenset(),
+}
+
+TAKES_DEPLOYMENTS: frozenset[Status] = frozenset({"provisioning", "running"})
+GOING: frozenset[Status] = frozenset({"expiring", "tearing_down"})
+
+DEFAULT_TTL_HOURS = 24
+MAX_CONFIG_BYTES = 16_384
+
+
+def comes_from(to: Status) -> frozenset[Status]:
+    """The states that can become `to`."""
+    return frozenset(state for state, targets in CAN_BECOME.items() if to in targets)
+
+
+class NewEnvironment(Wanted):
+    name: Name = Field(examples=["preview-pr-123"])
+    type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
+    ttl_hours: float | None = Field(
+        None,
+        gt=0,
+        description="Only for `ephemeral`; fractions count (0.5 is half an hour); "
+        f"{DEFAULT_TTL_HOURS} if left out.",
+        examples=[24],
+    )
+    config: dict[str, JsonValue] | None = Field(
+        None,
+        description=f"Anything the environment should know; at most {MAX_CONFIG_BYTES} bytes.",
+        examples=[{"region": "eu-central-1"}],
+    )
+
+    @field_validator("ttl_hours")
+    @classmethod
+    def _only_the_ephemeral_expire(cls, hours: float | None, info: ValidationInfo) -> float | None:
+        if hours is not None and info.data.get("type") == "persistent":
+            raise ValueError("is only for ephemeral environments")
+        return hours
+
+    def lifetime_hours(self, at_most: float) -> float | None:
+        """Hours to live; None for ever.
+
+        Raises Invalid for more than `at_most` hours.
+        """
+        if self.type == "persistent":
+            return None
+        hours = min(DEFAULT_TTL_HOURS, at_most) if self.ttl_hours is None else self.ttl_hours
+        if hours > at_most:
+            raise Invalid([FieldError("#/ttl_hours", f"must be at most {at_most:g}")])
+        return int(hours) if float(hours).is_integer() else hours
+
+    def config_json(self) -> str | None:
+        """Raises Invalid for a configuration that is too large."""
+        if self.config is None:
+            return None
+        try:
+            text = json.dumps(
+                self.config, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            )
+        except ValueError:
+            detail = "has a number that is too large"
+            raise Invalid([FieldError("#/config", detail)]) from None
+        if len(text.encode()) > MAX_CONFIG_BYTES:
+            raise Invalid([FieldError("#/config", f"must be at most {MAX_CONFIG_BYTES} bytes")])
+        return text
+
+
+class Failure(Shown):
+    """Why something ended badly: `error` is for programs, `reason` for people."""
+
+    error: str = Field(examples=["DriverRefused"])
+    reason: str
+
+
+class Environment(Shown):
+    id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
+    project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
+    name: str = Field(examples=["preview-pr-123"])
+    type: Literal["ephemeral", "persistent"]
+    status: Status
+    ttl_hours: int | float | None = Field(None, examples=[24])
+    expires_at: Moment | None = Field(None, description="Only of an ephemeral environment.")
+    base_url: str | None = Field(None, description="Where it answers, once it is running.")
+    config: dict[str, Any] | None = None
+    live_version: str | None = Field(None, description="The version that last succeeded here.")
+    live_deployment_id: str | None = None
+    failure: Failure | None = None
+    created_at: Moment
+    updated_at: Moment
+    destroyed_at: Moment | None = None
+    execution_arn: str = Field(description="The Step Functions execution that acts on it.")
+    execution_url: str | None = Field(None, description="The same in the AWS console.")
+    version: int = Field(description="Grows with every change; also the ETag.")
+
+    def as_seen_at(self, moment: datetime) -> Self:
+        """An overdue environment is never shown as living on."""
+        if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
+            return self.model_copy(update={"status": "expiring"})
+        return self
+
+
+def workflow_of(status: Status) -> str:
+    """The state machine that acts on an environment in this state, or acted last."""
+    going = {"tearing_down", "destroyed", "teardown_failed"}
+    return "retire_environment" if status in going else "provision_environment"

@@ -1,0 +1,77 @@
+"""The kinds of field that requests and answers are made of."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+
+class Wanted(BaseModel):
+    """What a caller may send: unknown fields, wrong types, NaN and infinities are refused."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
+    )
+
+
+class Shown(BaseModel):
+    """What a caller is shown: made from our own records, which may hold more than is shown."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    def seen_from(self, base: str) -> Self:
+        """With whole URLs, for a caller who reached us at `base` (`https://host`)."""
+        return self
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _text(text: str) -> str:
+    return _printable(text.replace("\n", " ").replace("\t", " ")) and text
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=63),
+    AfterValidator(_printable),
+]
+Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_text)]
+
+
+def matching(pattern: str, what: str) -> AfterValidator:
+    """The whole text must match; a refusal says `what` it should be, not the pattern."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+RepoUrl = Annotated[
+    str,
+    StringConstraints(max_length=2048),
+    AfterValidator(_printable),
+    matching(
+        r"(https?|ssh|git)://[^\s/?#]+\S*|[\w.-]+@[\w.-]+:\S+",
+        "a URL like https://host/path or git@host:path",
+    ),
+]
+
+
+def normalised(name: str) -> str:
+    """The form in which names are unique: `Payments` and `payments` are one name."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def slug(name: str) -> str:
+    """The name as a part of a host name, at most 30 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", normalised(name))[:30].strip("-") or "env"

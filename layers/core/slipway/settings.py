@@ -1,0 +1,42 @@
+"""What the stack tells its functions, read from the environment on first use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`machines` is what the ARN of each state machine begins with; its name follows.
+
+    `on_aws` is false in the embedded platform, which has no console to link to.
+    """
+
+    table: str
+    region: str
+    stage: str
+    machines: str
+    max_ttl_hours: float
+    simulated_seconds: float
+    token_minutes: int
+    signing_secret: str
+    on_aws: bool
+
+
+@cache
+def settings() -> Settings:
+    """Only the auth function is given the signing secret; elsewhere it reads as empty."""
+    env = os.environ
+    return Settings(
+        table=env["TABLE"],
+        region=env["AWS_REGION"],
+        stage=env["STAGE"],
+        machines=env["MACHINES"],
+        max_ttl_hours=float(env["MAX_TTL_HOURS"]),
+        simulated_seconds=float(env["SIMULATED_SECONDS"]),
+        token_minutes=int(env["TOKEN_MINUTES"]),
+        signing_secret=env.get("SIGNING_SECRET", ""),
+        on_aws="AWS_ENDPOINT_URL" not in env,
+    )
