@@ -1,0 +1,241 @@
+"""Projects, their members, and the names that are unique for an owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from slipway import ids
+from slipway.errors import (
+    NameTaken,
+    NotFound,
+    Overtaken,
+    PreconditionFailed,
+    ProjectGoing,
+    ProjectNotEmpty,
+)
+from slipway.ids import EnvironmentId, ProjectId
+from slipway.model import moments
+from slipway.model.fields import normalised
+from slipway.model.paging import Page, Paging, bad_cursor
+from slipway.model.project import NewProject, Project, ProjectChange
+from slipway.store import table
+from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
+
+_LISTED = "PROJECT#"
+_NAME = "NAME#"
+
+
+def key(project: ProjectId) -> Key:
+    return Key(f"PROJECT#{project.p}", "PROJECT")
+
+
+def member(project: ProjectId, user_id: str) -> Key:
+    return Key(f"PROJECT#{project.p}", f"MEMBER#{user_id}")
+
+
+def environment_name(project: ProjectId, name: str) -> Key:
+    return Key(f"PROJECT#{project.p}", _NAME + normalised(name))
+
+
+def _listed(project: ProjectId, user_id: str) -> Key:
+    return Key(f"USER#{user_id}", _LISTED + project.p)
+
+
+def _name(user_id: str, name: str) -> Key:
+    return Key(f"USER#{user_id}", _NAME + normalised(name))
+
+
+def is_member(project: ProjectId, user_id: str) -> Check:
+    """The authorisation of a write, as a part of its transaction."""
+    return Check(member(project, user_id))
+
+
+def takes_environments(project: ProjectId) -> Update:
+    """One environment more; only while the project stays. Part of a transaction."""
+    return Update(
+        key(project),
+        "ADD environments :one",
+        {"one": 1, "active": "active"},
+        condition="attribute_exists(pk) AND #status = :active",
+    )
+
+
+def get(project: ProjectId, user_id: str) -> Project:
+    """Raises NotFound, also for somebody else's project."""
+    return Project(**_item(project, user_id))
+
+
+def _item(project: ProjectId, user_id: str) -> Item:
+    allowed, item = table.get(member(project, user_id), key(project))
+    if not (allowed and item):
+        raise NotFound("No such project")
+    return item
+
+
+def of(user_id: str, paging: Paging) -> Page[Project]:
+    """The user's projects, newest first."""
+    after = paging.after
+    if after is not None and not after.startswith(_LISTED):
+        raise bad_cursor()
+    items, last = table.query(
+        f"USER#{user_id}", _LISTED, limit=paging.limit, after=after, newest_first=True
+    )
+    return Page([Project(**item) for item in items], last)
+
+
+def add(wanted: NewProject, user_id: str) -> Project:
+    """Raises NameTaken. One round trip."""
+    project = ProjectId(ids.new_part())
+    at = moments.written(moments.now())
+    shown = {
+        "id": str(project),
+        **wanted.model_dump(),
+        "status": "active",
+        "created_at": at,
+        "updated_at": at,
+        "version": 1,
+    }
+    try:
+        table.transact(
+            Put(_name(user_id, wanted.name), {"project_id": str(project)}),
+            Put(key(project), {**shown, "owner": user_id, "environments": 0}),
+            Put(member(project, user_id), {"role": "owner"}),
+            Put(_listed(project, user_id), {**shown, "role": "owner"}),
+        )
+    except Lost:
+        raise NameTaken(f"You have a project named {wanted.name} already") from None
+    return Project.model_validate(shown)
+
+
+def change(
+    project: ProjectId, wanted: ProjectChange, user_id: str, if_version: int | None
+) -> Project:
+    """Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed. Two round trips."""
+    item = _item(project, user_id)
+    if if_version is not None and if_version != item["version"]:
+        raise PreconditionFailed()
+    if item["status"] != "active":
+        raise ProjectGoing()
+    changes: dict[str, Any] = wanted.model_dump(exclude_unset=True)
+    after = {**item, **changes}
+    after.update(updated_at=moments.written(moments.now()), version=item["version"] + 1)
+    shown = Project(**after)
+    same = {"was": item["version"], "active": "active"}
+    unchanged = "version = :was AND #status = :active"
+    fields = {name: after[name] for name in (*changes, "updated_at", "version")}
+    expression, values = _setting(fields)
+    actions: list[table.Action] = [
+        Update(key(project), expression, {**values, **same}, condition=unchanged),
+        Update(_listed(project, item["owner"]), expression, values),
+    ]
+    if normalised(shown.name) != normalised(item["name"]):
+        actions += [
+            Put(_name(item["owner"], shown.name), {"project_id": str(project)}),
+            Delete(_name(item["owner"], item["name"])),
+        ]
+    try:
+        table.transact(*actions)
+    except Lost as lost:
+        if lost.reasons[0] is None:
+            raise NameTaken(f"You have a project named {shown.name} already") from None
+        # Somebody else changed it since it was read, a moment ago.
+        raise PreconditionFailed() from None
+    return shown
+
+
+def _setting(fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An UpdateExpression that sets what has a value and removes what has none."""
+    present = {name: value for name, value in fields.items() if value is not None}
+    absent = [f"#{name}" for name, value in fields.items() if value is None]
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
+    return expression + (f" REMOVE {', '.join(absent)}" if absent else ""), present
+
+
+def remove(
+    project: ProjectId, user_id: str, if_version: int | None, *, cascade: bool
+) -> Project | None:
+    """Remove the project, or with `cascade` begin to: the environments go first.
+
+    Returns the project that goes, None if it is gone already. Repeating a cascade changes nothing.
+    Raises NotFound, PreconditionFailed, ProjectNotEmpty. Two round trips; three to
+    say what is in the way, four to begin a cascade.
+    """
+    item = _item(project, user_id)
+    if if_version is not None and if_version != item["version"]:
+        raise PreconditionFailed()
+    try:
+        _erase(project, item)
+    except Overtaken:
+        if not cascade:
+            living = living_in(project)
+            raise (ProjectNotEmpty(living) if living else PreconditionFailed()) from None
+        _mark_deleting(project, item)
+        return get(project, user_id)
+    return None
+
+
+def erase_if_empty(project: ProjectId) -> None:
+    """The end of a cascade, for whoever sees the last environment go; else nothing."""
+    [item] = table.get(key(project))
+    if item and item["status"] == "deleting" and item["environments"] == 0:
+        try:
+            _erase(project, item)
+        except Overtaken:
+            return
+
+
+def to_tear_down(project: ProjectId) -> Iterator[EnvironmentId]:
+    """The environments that a cascade has still to take down; none if the project stays."""
+    [item] = table.get(key(project))
+    if not item or item["status"] != "deleting":
+        return
+    after = None
+    while True:
+        items, after = table.query(f"PROJECT#{project.p}", _NAME, limit=100, after=after)
+        for name in items:
+            yield ids.parse_environment(name["environment_id"])
+        if after is None:
+            return
+
+
+def living_in(project: ProjectId, limit: int = 100) -> list[dict[str, str]]:
+    """`{id, name}` of the environments that are not destroyed; the names that are in use."""
+    items, _ = table.query(f"PROJECT#{project.p}", _NAME, limit=limit)
+    return [{"id": item["environment_id"], "name": item["name"]} for item in items]
+
+
+def _erase(project: ProjectId, item: Item) -> None:
+    """Raises Overtaken if there are environments, or the project has changed hands or name.
+
+    What stays is the history of its environments, for the operator.
+    """
+    condition = "environments = :none AND #name = :name"
+    values = {"none": 0, "name": item["name"]}
+    try:
+        table.transact(
+            Delete(key(project), condition, values),
+            Delete(member(project, item["owner"])),
+            Delete(_listed(project, item["owner"])),
+            Delete(_name(item["owner"], item["name"])),
+        )
+    except Lost:
+        raise Overtaken() from None
+
+
+def _mark_deleting(project: ProjectId, item: Item) -> None:
+    values = {"deleting": "deleting", "at": moments.written(moments.now()), "one": 1}
+    expression = "SET #status = :deleting, updated_at = :at, version = version + :one"
+    try:
+        table.transact(
+            Update(
+                key(project),
+                expression,
+                {**values, "active": "active"},
+                condition="#status = :active",
+            ),
+            Update(_listed(project, item["owner"]), expression, values),
+        )
+    except Lost as lost:
+        if not lost.reasons[0]:
+            raise NotFound("No such project") from None

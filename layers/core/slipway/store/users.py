@@ -1,0 +1,79 @@
+"""Users, their e-mail addresses, and how often somebody failed to sign in as them."""
+
+from __future__ import annotations
+
+import time
+
+from slipway import ids
+from slipway.errors import EmailTaken, TooManyAttempts, Unauthenticated
+from slipway.model import moments
+from slipway.model.user import User
+from slipway.store import table
+from slipway.store.table import Key, Lost, Put, Update
+
+_WINDOW_SECONDS = 900
+_MOST_FAILURES = {"account": 10, "address": 100}
+
+
+def _email(email: str) -> Key:
+    return Key(f"EMAIL#{email}", "EMAIL")
+
+
+def _user(user_id: str) -> Key:
+    return Key(f"USER#{user_id}", "USER")
+
+
+def _attempts(kind: str, of: str) -> Key:
+    """Failures are counted in fixed windows, so that one conditional ADD is enough."""
+    window = int(time.time()) // _WINDOW_SECONDS
+    return Key(f"ATTEMPTS#{kind}#{of}#{window}", "ATTEMPTS")
+
+
+def get(user_id: str) -> User:
+    """Raises Unauthenticated if the token's user is no more."""
+    [item] = table.get(_user(user_id))
+    if item is None:
+        raise Unauthenticated("The token's user is no more")
+    return User(**item)
+
+
+def for_sign_in(email: str, address: str) -> tuple[str, str] | None:
+    """The user's id and password hash, None if nobody has this address; one round trip.
+
+    Raises TooManyAttempts.
+    """
+    kinds = list(_MOST_FAILURES)
+    found, *counts = table.get(
+        _email(email), _attempts("account", email), _attempts("address", address)
+    )
+    for kind, count in zip(kinds, counts, strict=True):
+        if count and count["failures"] >= _MOST_FAILURES[kind]:
+            raise TooManyAttempts(_WINDOW_SECONDS - int(time.time()) % _WINDOW_SECONDS)
+    return (found["user_id"], found["password_hash"]) if found else None
+
+
+def count_failure(email: str, address: str) -> None:
+    """Two round trips; only a sign-in that fails pays them."""
+    forget_at = int(time.time()) + 2 * _WINDOW_SECONDS
+    for key in (_attempts("account", email), _attempts("address", address)):
+        table.write(
+            Update(
+                key,
+                "ADD failures :one SET #ttl = :forget_at",
+                {"one": 1, "forget_at": forget_at},
+                condition="",
+            )
+        )
+
+
+def add(email: str, password_hash: str) -> User:
+    """Raises EmailTaken."""
+    user = {"id": ids.new_user_id(), "email": email, "created_at": moments.written(moments.now())}
+    try:
+        table.transact(
+            Put(_email(email), {"user_id": user["id"], "password_hash": password_hash}),
+            Put(_user(user["id"]), user),
+        )
+    except Lost:
+        raise EmailTaken() from None
+    return User.model_validate(user)

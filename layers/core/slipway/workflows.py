@@ -1,0 +1,45 @@
+"""The state machines: how their executions are named, shown and started."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from slipway.settings import settings
+
+
+def execution_arn(workflow: str, name: str) -> str:
+    """An execution bears the id of what it carries, so its ARN is known before it starts."""
+    return f"{settings().machines.replace(':stateMachine:', ':execution:')}{workflow}:{name}"
+
+
+def execution_url(arn: str) -> str | None:
+    """The execution in the AWS console; None in the embedded platform, which has none."""
+    now = settings()
+    if not now.on_aws:
+        return None
+    console = f"https://{now.region}.console.aws.amazon.com/states/home?region={now.region}"
+    return f"{console}#/v2/executions/details/{arn}"
+
+
+def start(workflow: str, name: str, carrying: dict[str, Any]) -> None:
+    """Start the execution, unless it was started before: repeating this changes nothing.
+
+    `carrying` is the same whenever the name is, or Step Functions would call it another one.
+    """
+    client = _client()
+    try:
+        client.start_execution(
+            stateMachineArn=settings().machines + workflow, name=name, input=json.dumps(carrying)
+        )
+    except client.exceptions.ExecutionAlreadyExists:
+        return
+
+
+@cache
+def _client() -> Any:
+    # Imported here: the API shows executions but only dispatch starts them.
+    import boto3
+
+    return boto3.client("stepfunctions", region_name=settings().region)
