@@ -1,0 +1,35 @@
+"""/auth: register, sign in, and see who you are."""
+
+from slipway import auth
+from slipway.api import FORM, JSON, Api, Source
+from slipway.auth import Caller
+from slipway.errors import EmailTaken, TooManyAttempts, WrongCredentials
+from slipway.model.user import NewUser, SignIn, Token, User
+from slipway.store import users
+
+api = Api()
+handler = api.handler
+
+
+@api.post("/api/v1/auth/register", status=201, refuses=(EmailTaken,))
+def register(wanted: NewUser) -> User:
+    """Register a user."""
+    return users.add(wanted.email, auth.hash_password(wanted.password))
+
+
+@api.post("/api/v1/auth/login", refuses=(WrongCredentials, TooManyAttempts), media=(FORM, JSON))
+def sign_in(wanted: SignIn, source: Source) -> Token:
+    """Sign in: a password for a token."""
+    return auth.mint(auth.sign_in(wanted, source))
+
+
+@api.get("/api/v1/auth/me")
+def me(caller: Caller) -> User:
+    """Who the token says you are."""
+    return users.get(caller.user_id)
+
+
+@api.get("/.well-known/jwks.json")
+def keys() -> dict[str, object]:
+    """The public keys that verify tokens, as a JSON Web Key Set."""
+    return auth.jwks()

@@ -1,0 +1,40 @@
+"""/deployments: ship a version into an environment and follow it there."""
+
+from slipway import ids
+from slipway.api import Api
+from slipway.auth import Caller
+from slipway.errors import Busy, EnvironmentNotReady, NotFound
+from slipway.model.deployment import Deployment, LogLine, NewDeployment
+from slipway.model.paging import Page, Paging
+from slipway.store import deployments
+
+api = Api()
+handler = api.handler
+
+
+@api.post(
+    "/api/v1/deployments/environments/<environment_id>",
+    status=201,
+    refuses=(NotFound, EnvironmentNotReady, Busy),
+)
+def create(caller: Caller, environment_id: str, wanted: NewDeployment) -> Deployment:
+    """Ship a version; it waits its turn behind those accepted before it."""
+    return deployments.add(ids.parse_environment(environment_id), wanted, caller.user_id)
+
+
+@api.get("/api/v1/deployments/environments/<environment_id>", refuses=(NotFound,))
+def list_(caller: Caller, environment_id: str, paging: Paging) -> Page[Deployment]:
+    """List an environment's deployments, newest first."""
+    return deployments.of(ids.parse_environment(environment_id), caller.user_id, paging)
+
+
+@api.get("/api/v1/deployments/<deployment_id>", refuses=(NotFound,))
+def get(caller: Caller, deployment_id: str) -> Deployment:
+    """Look at a deployment."""
+    return deployments.get(ids.parse_deployment(deployment_id), caller.user_id)
+
+
+@api.get("/api/v1/deployments/<deployment_id>/logs", refuses=(NotFound,))
+def logs(caller: Caller, deployment_id: str, paging: Paging) -> Page[LogLine]:
+    """Read a rollout's lines, oldest first; follow the `Link` to get those that are yet to come."""
+    return deployments.logs(ids.parse_deployment(deployment_id), caller.user_id, paging)

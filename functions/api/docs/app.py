@@ -1,0 +1,108 @@
+"""/docs, /redoc, /openapi.json and /health, with the pages' assets; and 404 for all that is not."""
+
+import gzip
+from html import escape
+from pathlib import Path
+
+from slipway import errors
+from slipway.api import Api, Raw, status_of
+from slipway.errors import NotFound
+
+_HERE = Path(__file__).parent
+_MEDIA = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+# Only what Slipway itself serves; Swagger UI and ReDoc write styles into the page.
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "worker-src blob:; frame-ancestors 'none'"
+)
+
+api = Api()
+handler = api.handler
+
+
+@api.get("/health")
+def health() -> dict[str, str]:
+    """Whether Slipway answers."""
+    return {"status": "ok"}
+
+
+@api.get("/openapi.json")
+def openapi() -> Raw:
+    """The OpenAPI document."""
+    text = (_HERE / "openapi.json").read_text(encoding="utf-8")
+    return Raw(text, "application/json", headers={"Cache-Control": "public, max-age=60"})
+
+
+@api.get("/")
+def root() -> Raw:
+    """To the documentation."""
+    return Raw("", "text/plain", status=302, headers={"Location": "/docs"})
+
+
+@api.get("/docs")
+def swagger() -> Raw:
+    """The API, to try out."""
+    return _page(
+        '<link rel="stylesheet" href="/docs/assets/swagger-ui.css"><div id="swagger-ui"></div>'
+        '<script src="/docs/assets/swagger-ui-bundle.js"></script>'
+        '<script src="/docs/assets/start-swagger-ui.js"></script>'
+    )
+
+
+@api.get("/redoc")
+def redoc() -> Raw:
+    """The API, to read."""
+    return _page(
+        '<redoc id="redoc" spec-url="/openapi.json"></redoc>'
+        '<script src="/docs/assets/redoc.standalone.js"></script>'
+    )
+
+
+@api.get("/docs/errors")
+def problems() -> Raw:
+    """Every error code: what the `type` of a problem leads to."""
+    rows = "".join(
+        f'<tr id="{kind.code}"><td><code>{kind.code}</code></td><td>{status_of(kind)}</td>'
+        f"<td>{escape(kind.title)}</td></tr>"
+        for kind in sorted(
+            _kinds(errors.SlipwayError), key=lambda kind: (status_of(kind), kind.code)
+        )
+    )
+    return _page(
+        "<h1>Slipway's errors</h1><table><tr><th>code</th><th>status</th><th>what it means</th>"
+        f"</tr>{rows}</table>"
+    )
+
+
+@api.get("/docs/assets/<name>")
+def asset(name: str) -> Raw:
+    """What the pages are made of, from npm's swagger-ui-dist and redoc."""
+    path = _HERE / "assets" / name
+    media = _MEDIA.get(path.suffix)
+    if media is None:
+        raise NotFound("No such asset")
+    headers = {"Cache-Control": "public, max-age=86400"}
+    packed = path.with_name(f"{name}.gz")
+    if packed.is_file():
+        body = packed.read_bytes()
+        if api.accepts("gzip"):
+            return Raw(body, media, headers={**headers, "Content-Encoding": "gzip"})
+        return Raw(gzip.decompress(body), media, headers=headers)
+    if not path.is_file():
+        raise NotFound("No such asset")
+    return Raw(path.read_bytes(), media, headers=headers)
+
+
+def _kinds(root: type[errors.SlipwayError]) -> list[type[errors.SlipwayError]]:
+    """The leaves of the tree that a caller can meet."""
+    below = [kind for child in root.__subclasses__() for kind in _kinds(child)]
+    return below or ([root] if status_of(root) < 500 or issubclass(root, errors.Fault) else [])
+
+
+def _page(body: str) -> Raw:
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Slipway</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="/docs/assets/favicon.png"></head><body>{body}</body></html>'
+    )
+    return Raw(text, "text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})

@@ -1,0 +1,43 @@
+"""/environments: ask for one, look at it, give it back."""
+
+from slipway import ids
+from slipway.api import Api, IfMatch
+from slipway.auth import Caller
+from slipway.errors import NameTaken, NotFound, PreconditionFailed, ProjectGoing
+from slipway.model.environment import Environment, NewEnvironment
+from slipway.model.paging import Page, Paging
+from slipway.store import environments
+
+api = Api()
+handler = api.handler
+
+
+@api.post(
+    "/api/v1/environments/projects/<project_id>",
+    status=201,
+    refuses=(NotFound, NameTaken, ProjectGoing),
+)
+def create(caller: Caller, project_id: str, wanted: NewEnvironment) -> Environment:
+    """Ask for an environment; it is `provisioning` until it is `running`."""
+    return environments.add(ids.parse_project(project_id), wanted, caller.user_id)
+
+
+@api.get("/api/v1/environments/projects/<project_id>", refuses=(NotFound,))
+def list_(caller: Caller, project_id: str, paging: Paging) -> Page[Environment]:
+    """List a project's environments, newest first."""
+    return environments.of(ids.parse_project(project_id), caller.user_id, paging)
+
+
+@api.get("/api/v1/environments/<environment_id>", refuses=(NotFound,))
+def get(caller: Caller, environment_id: str) -> Environment:
+    """Look at an environment."""
+    return environments.get(ids.parse_environment(environment_id), caller.user_id)
+
+
+@api.delete(
+    "/api/v1/environments/<environment_id>", status=202, refuses=(NotFound, PreconditionFailed)
+)
+def tear_down(caller: Caller, environment_id: str, if_match: IfMatch | None) -> Environment:
+    """Tear an environment down; ask again to see how far that is."""
+    environment = ids.parse_environment(environment_id)
+    return environments.tear_down(environment, caller.user_id, if_match)

@@ -1,0 +1,385 @@
+"""The only file that knows HTTP: routes, what a request must be, what an error looks like.
+
+    api = Api()
+
+    @api.post("/api/v1/projects", status=201, refuses=(NameTaken,))
+    def create(caller: Caller, wanted: NewProject) -> Project:
+
+A route's parameters say what it takes: a name from the path, `Caller` (then it needs a token),
+`IfMatch`, `Source`, a `Wanted` model (the body; with GET and DELETE the query). What it returns
+is shown as JSON with an ETag; a Page is a bare array with the next page in `Link`. The OpenAPI
+document is made from the same table of routes (slipway.openapi).
+
+Routing is Powertools'. Its request validation is not used: it costs each cold start 100 ms
+(docs/decisions/0002) and answers in a shape of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import time
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NewType
+from urllib.parse import parse_qsl, quote, urlencode
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from pydantic import BaseModel, ValidationError
+
+from slipway import auth, errors, observe
+from slipway.auth import Caller
+from slipway.model.fields import Shown, Wanted
+from slipway.model.paging import Page
+
+MAX_BODY_BYTES = 65_536
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+FORM = "application/x-www-form-urlencoded"
+
+STATUS: dict[type[errors.SlipwayError], int] = {
+    errors.Malformed: 400,
+    errors.Unauthenticated: 401,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.Invalid: 422,
+    errors.RetryLater: 429,
+    errors.Fault: 503,
+    errors.Bug: 500,
+}
+
+IfMatch = NewType("IfMatch", int)
+"""The version in `If-Match`; None if the header is absent or `*`."""
+
+Source = NewType("Source", str)
+"""The address the request came from."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An answer that is not JSON: a page, a script. Not a part of the OpenAPI document."""
+
+    body: str | bytes
+    media: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def status_of(error: type[errors.SlipwayError]) -> int:
+    return next((STATUS[kind] for kind in error.__mro__ if kind in STATUS), 500)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line of the table of routes. `model` is of the body or, with GET or DELETE, the query."""
+
+    method: str
+    path: str
+    function: Callable[..., Any]
+    status: int
+    refuses: Sequence[type[errors.SlipwayError]]
+    media: Sequence[str]
+    kinds: Mapping[str, Any]
+    returns: Any
+
+    @property
+    def model(self) -> type[Wanted] | None:
+        return next((kind for kind in self.kinds.values() if _is_wanted(kind)), None)
+
+    @property
+    def takes_body(self) -> bool:
+        return self.model is not None and self.method not in ("GET", "DELETE")
+
+    def takes(self, kind: Any) -> bool:
+        return kind in self.kinds.values()
+
+
+class Api:
+    """A table of routes and the Lambda handler that serves it."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        self._resolver = APIGatewayHttpResolver(serializer=_shown)
+        self._resolver.exception_handler(errors.SlipwayError)(self._problem)
+        self._resolver.exception_handler(Exception)(self._bug)
+        self._resolver.not_found(self._no_such_route)
+
+    def get(self, path: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        return self._route("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        return self._route("POST", path, **more)
+
+    def patch(self, path: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        return self._route("PATCH", path, **more)
+
+    def delete(self, path: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        return self._route("DELETE", path, **more)
+
+    def _route(
+        self,
+        method: str,
+        path: str,
+        *,
+        status: int = 200,
+        refuses: Sequence[type[errors.SlipwayError]] = (),
+        media: Sequence[str] = (JSON,),
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            kinds = typing.get_type_hints(function)
+            returns = kinds.pop("return")
+            route = Route(method, path, function, status, refuses, media, kinds, returns)
+            self.routes.append(route)
+
+            def serve(**path_names: str) -> Response[Any]:
+                return self._answer(route, function(**self._arguments(route, path_names)))
+
+            self._resolver.route(path, method)(serve)
+            return function
+
+        return register
+
+    def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """The Lambda handler: one request in (payload 2.0), one answer out, one line logged."""
+        began = time.perf_counter()
+        http = event["requestContext"]["http"]
+        # `/projects` and `/projects/` are one thing to people and two to API Gateway.
+        event["rawPath"] = event["rawPath"].rstrip("/") or "/"
+        answer = self._resolver.resolve(event, context)
+        observe.event(
+            "request",
+            method=http["method"],
+            route=event.get("routeKey"),
+            path=event["rawPath"][:120],
+            status=answer["statusCode"],
+            ms=round((time.perf_counter() - began) * 1000, 1),
+            request_id=event["requestContext"]["requestId"],
+        )
+        return answer
+
+    def accepts(self, encoding: str) -> bool:
+        """Whether the present caller can read this content encoding."""
+        headers = self._resolver.current_event.raw_event.get("headers") or {}
+        return encoding in headers.get("accept-encoding", "")
+
+    def _arguments(self, route: Route, path_names: Mapping[str, str]) -> dict[str, Any]:
+        event = self._resolver.current_event.raw_event
+        headers = event.get("headers") or {}
+        arguments: dict[str, Any] = {}
+        # The token first: who may not come in is not told what is wrong with the rest.
+        for name, kind in sorted(route.kinds.items(), key=lambda item: item[1] is not Caller):
+            if kind is Caller:
+                arguments[name] = auth.caller(headers.get("authorization"))
+            elif kind is IfMatch or kind == IfMatch | None:
+                arguments[name] = _if_match(headers.get("if-match"))
+            elif kind is Source:
+                arguments[name] = event["requestContext"]["http"]["sourceIp"]
+            elif not _is_wanted(kind):
+                arguments[name] = path_names[name]
+            elif route.takes_body:
+                arguments[name] = _body(kind, event, headers, route.media)
+            else:
+                arguments[name] = _query(kind, event.get("rawQueryString") or "")
+        return arguments
+
+    def _answer(self, route: Route, result: Any) -> Response[Any]:
+        if isinstance(result, Raw):
+            return Response(
+                status_code=result.status,
+                content_type=result.media,
+                headers=dict(result.headers),
+                body=result.body,
+            )
+        if result is None:
+            return Response(status_code=204, headers={"Cache-Control": "no-store"})
+        base = _base(self._resolver.current_event.raw_event)
+        if isinstance(result, Page):
+            result[:] = [item.seen_from(base) for item in result]
+        elif isinstance(result, Shown):
+            result = result.seen_from(base)
+        body = _shown(result)
+        headers: dict[str, Any] = {"Cache-Control": "no-store"}
+        if isinstance(result, Page):
+            if result.cursor:
+                headers["Link"] = f'<{base}{self._next(result.cursor)}>; rel="next"'
+        else:
+            headers["ETag"] = etag(result, body)
+        if route.status == 201:
+            headers["Location"] = _location(result.id)
+        return Response(status_code=route.status, content_type=JSON, headers=headers, body=body)
+
+    def _next(self, cursor: str) -> str:
+        event = self._resolver.current_event.raw_event
+        query = dict(parse_qsl(event.get("rawQueryString") or "")) | {"cursor": cursor}
+        return f"{quote(event['rawPath'])}?{urlencode(query)}"
+
+    def _no_such_route(self, _: Exception) -> Response[Any]:
+        event = self._resolver.current_event.raw_event
+        path = event["rawPath"]
+        allowed = sorted({route.method for route in self.routes if _matches(route.path, path)})
+        if allowed:
+            return self._problem(errors.MethodNotAllowed(allowed))
+        return self._problem(errors.NotFound("There is nothing at this path; see /docs"))
+
+    def _problem(self, error: Exception) -> Response[Any]:
+        assert isinstance(error, errors.SlipwayError)
+        status = status_of(type(error))
+        if status == 503:
+            observe.log().exception(error.title)
+        request_id = self._resolver.current_event.raw_event["requestContext"]["requestId"]
+        return Response(
+            status_code=status,
+            content_type=PROBLEM,
+            headers={"Cache-Control": "no-store", **error.headers},
+            body=json.dumps(problem(error, status, request_id)),
+        )
+
+    def _bug(self, error: Exception) -> Response[Any]:
+        observe.log().exception("A bug in Slipway")
+        return self._problem(errors.Bug())
+
+
+def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[str, Any]:
+    """The error as RFC 9457 has it."""
+    return {
+        "type": f"/docs/errors#{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+        "errors": [vars(field) for field in error.fields],
+        **error.extra,
+    }
+
+
+def _base(event: Mapping[str, Any]) -> str:
+    headers = event.get("headers") or {}
+    host = headers.get("host") or event["requestContext"].get("domainName", "")
+    return f"{headers.get('x-forwarded-proto', 'http')}://{host}"
+
+
+def etag(result: Any, body: str) -> str:
+    version = getattr(result, "version", None)
+    if isinstance(version, int):
+        return f'"{version}"'
+    return f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
+
+
+def _shown(result: Any) -> str:
+    if isinstance(result, str):
+        return result
+    if isinstance(result, BaseModel):
+        return result.model_dump_json()
+    if isinstance(result, list):
+        return f"[{','.join(_shown(item) for item in result)}]"
+    return json.dumps(result)
+
+
+def _is_wanted(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Wanted)
+
+
+def _location(identity: str) -> str:
+    collections = {"prj": "projects", "env": "environments", "dep": "deployments"}
+    collection = collections.get(identity[:3])
+    return f"/api/v1/{collection}/{identity}" if collection else "/api/v1/auth/me"
+
+
+def _matches(pattern: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"<\w+>", "[^/]+", pattern), path) is not None
+
+
+def _if_match(header: str | None) -> int | None:
+    if header is None or header.strip() == "*":
+        return None
+    found = re.fullmatch(r'\s*"(\d{1,18})"\s*', header)
+    # An ETag that we never gave can match nothing.
+    return int(found[1]) if found else -1
+
+
+def _body(
+    model: type[Wanted], event: Mapping[str, Any], headers: Mapping[str, str], media: Sequence[str]
+) -> Wanted:
+    sent = event.get("body") or ""
+    try:
+        raw = base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
+    except ValueError:
+        raise errors.Malformed("The body is not valid UTF-8") from None
+    if len(raw) > MAX_BODY_BYTES:
+        raise errors.TooLarge(f"A body may have {MAX_BODY_BYTES} bytes; this one has {len(raw)}")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in media:
+        raise errors.UnsupportedMediaType(f"Send {' or '.join(media)}")
+    if kind == FORM:
+        return _checked(model, _form(raw), "#/")
+    try:
+        json.loads(raw, parse_constant=_no_such_number)
+    except RecursionError:
+        raise errors.Malformed("The body is nested too deeply") from None
+    except ValueError as error:
+        raise errors.Malformed(f"The body is not JSON: {error}") from None
+    return _checked(model, raw, "#/")
+
+
+def _no_such_number(word: str) -> float:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def _form(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise errors.Malformed("The body is not a form in UTF-8") from None
+    return _once(pairs, "#/")
+
+
+def _query(model: type[Wanted], raw: str) -> Wanted:
+    try:
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise errors.Invalid([errors.FieldError("?", "is not a query in UTF-8")]) from None
+    return _checked(model, _once(pairs, "?"), "?")
+
+
+def _once(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise errors.Invalid([errors.FieldError(where + name, "is given more than once")])
+        fields[name] = value
+    return fields
+
+
+def _checked(model: type[Wanted], sent: bytes | dict[str, str], where: str) -> Wanted:
+    try:
+        if isinstance(sent, bytes):
+            return model.model_validate_json(sent)
+        return model.model_validate(sent)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise errors.Invalid(
+            [
+                errors.FieldError(
+                    _pointer(where, each["loc"]),
+                    _WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, "),
+                )
+                for each in details[:20]
+            ]
+        ) from None
+
+
+_WORDS = {"missing": "is required", "extra_forbidden": "is not a field here"}
+
+
+def _pointer(where: str, parts: Sequence[int | str]) -> str:
+    """A JSON pointer (RFC 6901) as a URI fragment; `#` is the whole body."""
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return where + "/".join(escaped) if parts else where.rstrip("/")
