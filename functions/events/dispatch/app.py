@@ -1,0 +1,86 @@
+"""Dispatch: what the table's stream says has changed, brought to the workflow that carries it on.
+
+The only code that starts executions. The stream delivers at least once, so what to do is read
+from the table as it is now, and each thing done here changes nothing when it is done again.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+
+from slipway import ids, workflows
+from slipway.ids import EnvironmentId, ProjectId
+from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
+from slipway.store import deployments, environments, projects
+
+_processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The records that could not be handled are reported, tried again, and at last put aside."""
+    return dict(
+        process_partial_response(
+            event=event, record_handler=_changed, processor=_processor, context=context
+        )
+    )
+
+
+def _changed(record: Any) -> None:
+    raw = record.raw_event
+    keys = raw["dynamodb"]["Keys"]
+    kind, _, rest = keys["sk"]["S"].partition("#")
+    before = raw["dynamodb"].get("OldImage", {})
+    after = raw["dynamodb"].get("NewImage", {})
+    if kind == "LEASE":
+        _lease_ran_out(before)
+    elif kind == "PROJECT" and not rest:
+        _project_changed(ids.parse_project(after["id"]["S"]))
+    elif kind == "ENV" and _differs(before, after, "status", "operation"):
+        _environment_changed(ids.parse_environment(after["id"]["S"]))
+    elif kind == "DEP" and _differs(before, after, "status"):
+        _give_the_lock(ids.parse_deployment(after["id"]["S"]).environment)
+
+
+def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool:
+    return any(before.get(name) != after.get(name) for name in names)
+
+
+def _lease_ran_out(lease: dict[str, Any]) -> None:
+    environments.expire(ids.parse_environment(lease["environment_id"]["S"]))
+
+
+def _project_changed(project: ProjectId) -> None:
+    for environment in projects.to_tear_down(project):
+        environments.give_back(environment)
+    projects.erase_if_empty(project)
+
+
+def _environment_changed(environment: EnvironmentId) -> None:
+    item = environments.find(environment)
+    if item is None:
+        return
+    status = item["status"]
+    name, carried = item["id"], environments.carried(item)
+    if status == "provisioning":
+        workflows.start("provision_environment", name, carried)
+        if "expires_at" in item:
+            workflows.start("expire_environment", name, carried)
+    elif status == "running":
+        _give_the_lock(environment)
+    if status not in TAKES_DEPLOYMENTS:
+        deployments.cancel_all(environment, f"The environment is {status}")
+    # Provisioning has its hands on the infrastructure until it says that it let go.
+    if status in GOING and "operation" not in item:
+        workflows.start("retire_environment", name, carried)
+    if status == "destroyed":
+        projects.erase_if_empty(environment.project)
+
+
+def _give_the_lock(environment: EnvironmentId) -> None:
+    item = deployments.holder_or_next(environment)
+    if item is not None and item["status"] == "pending":
+        workflows.start("roll_out_deployment", item["id"], deployments.carried(item))

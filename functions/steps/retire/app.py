@@ -1,0 +1,18 @@
+"""Retire: take away what the environment is made of, or what there is of it."""
+
+from typing import Any
+
+from slipway import drivers, ids
+from slipway.errors import Overtaken
+from slipway.store import environments
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`{environment_id, execution, started_at}` -> Progress.
+
+    Raises Overtaken if there is no such record; DriverRefused, DriverFault.
+    """
+    environment = environments.find(ids.parse_environment(event["environment_id"]))
+    if environment is None:
+        raise Overtaken("The environment's record is gone")
+    return drivers.ask("retire", environment, event).model_dump()

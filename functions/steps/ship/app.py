@@ -1,0 +1,25 @@
+"""Ship: bring a version into an environment."""
+
+from typing import Any
+
+from slipway import drivers, ids
+from slipway.store import deployments
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress.
+
+    Raises Overtaken if the deployment is not this execution's any more; DriverRefused,
+    DriverFault.
+    """
+    deployment = ids.parse_deployment(event["deployment_id"])
+    shipping, environment = deployments.held_by(deployment, event["token"])
+    version, name = shipping["version"], environment["name"]
+    progress = drivers.ask("ship", environment, event, version)
+    line = (
+        f"{version} is in {name}"
+        if progress.done
+        else f"Shipping {version} into {name}; next look in {progress.wait_seconds} s"
+    )
+    deployments.log(deployment, "ship", event["entered_at"], line)
+    return progress.model_dump()

@@ -1,0 +1,56 @@
+"""The contract of a driver."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from slipway.model.moments import Moment
+
+
+class Progress(BaseModel):
+    """How far an operation is.
+
+    Not `done`: ask again after `wait_seconds` (a whole number of seconds, as a Wait state
+    takes them). `base_url`: where the environment answers, from `provision` once it is done.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    done: bool
+    wait_seconds: Annotated[int, Field(ge=0)] = 0
+    base_url: str | None = None
+
+
+class Operation(BaseModel):
+    """What a driver is asked about, the same at every call for one operation.
+
+    `execution` names the operation: a driver that starts something passes it on as the request
+    token, so that a repeated call starts nothing twice. `started_at`: when the workflow began.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    execution: str
+    environment_id: str
+    environment_name: str
+    started_at: Moment
+    now: datetime
+    version: str | None = None
+
+
+class Driver(Protocol):
+    """Each call starts its operation if it was not started, and says how far it is.
+
+    A driver never waits: the workflow does. It may be called any number of times, by two at
+    once, and again after it was done. It raises only DriverRefused (it will never work) and
+    DriverFault (perhaps another time).
+    """
+
+    def provision(self, operation: Operation) -> Progress: ...
+
+    def ship(self, operation: Operation) -> Progress: ...
+
+    def retire(self, operation: Operation) -> Progress: ...
