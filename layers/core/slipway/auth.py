@@ -214,6 +214,12 @@ def _public_key(kid: str) -> Ed25519PublicKey | None:
     return _known.get(kid)
 
 
+def forget_keys() -> None:
+    """As a new process would be."""
+    _signing.clear()
+    _known.clear()
+
+
 def _b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 

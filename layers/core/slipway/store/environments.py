@@ -192,7 +192,8 @@ def _move(
 
 
 def carried(item: Item) -> dict[str, Any]:
-    """What an execution about this environment is given: ids and keys, the same every time."""
+    """What an execution about this environment is given: ids, keys, and when it expires (`""`
+    for never)."""
     environment = ids.parse_environment(item["id"])
     keys = {
         "environment": key(environment),
@@ -202,5 +203,6 @@ def carried(item: Item) -> dict[str, Any]:
     }
     return {
         "environment_id": item["id"],
+        "expires_at": item.get("expires_at", ""),
         "keys": {name: each.wire() for name, each in keys.items()},
     }
