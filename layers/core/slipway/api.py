@@ -152,10 +152,15 @@ class Api:
         http = event["requestContext"]["http"]
         # `/projects` and `/projects/` are one thing to people and two to API Gateway.
         event["rawPath"] = event["rawPath"].rstrip("/") or "/"
+        asked = http["method"]
+        if asked == "HEAD":
+            http["method"] = "GET"
         answer = self._resolver.resolve(event, context)
+        if asked == "HEAD":
+            answer["body"] = ""
         observe.event(
             "request",
-            method=http["method"],
+            method=asked,
             route=event.get("routeKey"),
             path=event["rawPath"][:120],
             status=answer["statusCode"],
@@ -222,9 +227,9 @@ class Api:
 
     def _no_such_route(self, _: Exception) -> Response[Any]:
         event = self._resolver.current_event.raw_event
-        path = event["rawPath"]
+        path, method = event["rawPath"], event["requestContext"]["http"]["method"]
         allowed = sorted({route.method for route in self.routes if _matches(route.path, path)})
-        if allowed:
+        if allowed and method not in allowed:
             return self._problem(errors.MethodNotAllowed(allowed))
         return self._problem(errors.NotFound("There is nothing at this path; see /docs"))
 
