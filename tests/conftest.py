@@ -1,0 +1,79 @@
+"""What the tests share: the table as template.yaml has it, in moto, and a caller for the handlers.
+
+Fixtures that a test does not name cost it nothing: the model's tests start no AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from slipway import auth, workflows
+from slipway.settings import settings
+from slipway.store import table
+from tests.template.repository import template
+
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+MACHINES = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-"
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the template gives each function; nothing of the developer's own AWS settings."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "TABLE": "slipway",
+        "STAGE": "dev",
+        "MACHINES": MACHINES,
+        "MAX_TTL_HOURS": "720",
+        "SIMULATED_SECONDS": "0",
+        "TOKEN_MINUTES": "60",
+        "SIGNING_SECRET": "signing",
+        "POWERTOOLS_SERVICE_NAME": "slipway",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    """What a function keeps between requests is kept between tests too, unless it is dropped."""
+    settings.cache_clear()
+    table._client.cache_clear()
+    workflows._client.cache_clear()
+    auth.forget_keys()
+
+
+@pytest.fixture
+def aws(environ: None) -> Iterator[None]:
+    """The table and the secret, in moto, empty."""
+    # The session keeps what it has read of AWS's models: a second client costs 3 ms, not 100.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        create_table()
+        boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
+        yield
+
+
+def create_table() -> None:
+    properties: dict[str, Any] = template()["Resources"]["Table"]["Properties"]
+    known = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+    client = boto3.client("dynamodb")
+    client.create_table(
+        TableName="slipway",
+        StreamSpecification={"StreamEnabled": True, **properties["StreamSpecification"]},
+        **{name: properties[name] for name in known if name in properties},
+    )
+    client.update_time_to_live(
+        TableName="slipway", TimeToLiveSpecification=properties["TimeToLiveSpecification"]
+    )

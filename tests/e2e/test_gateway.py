@@ -1,0 +1,83 @@
+"""What only the gateway and the functions together can show."""
+
+from __future__ import annotations
+
+import urllib.request
+
+from tests.e2e.conftest import DIRECT, Person
+
+
+def test_paths_work_with_and_without_the_trailing_slash(someone: Person) -> None:
+    project = someone.project()
+
+    with_slash = someone.ask("GET", "/api/v1/projects/")
+    without = someone.ask("GET", "/api/v1/projects")
+    one = someone.ask("GET", f"/api/v1/projects/{project}/")
+
+    assert with_slash.body == without.body
+    assert one.body["id"] == project
+
+
+def test_a_list_is_whole_right_after_a_create_and_pages_to_its_end(someone: Person) -> None:
+    made = [someone.project(f"p{n}") for n in range(5)]
+
+    seen: list[str] = []
+    url: str | None = "/api/v1/projects?limit=2"
+    while url:
+        answer = someone.ask("GET", url)
+        seen += [one["id"] for one in answer.body]
+        link = answer.headers.get("Link")
+        url = link and link.partition(">")[0].removeprefix("<")
+
+    assert seen == made[::-1]
+
+
+def test_an_unknown_path_and_a_wrong_method_are_problems(stranger: Person) -> None:
+    unknown = stranger.ask("GET", "/nothing/here")
+    wrong = stranger.ask("PUT", "/api/v1/auth/login")
+
+    assert (unknown.status, unknown.body["code"]) == (404, "not_found")
+    assert (wrong.status, wrong.body["code"]) == (405, "method_not_allowed")
+    assert wrong.headers["Allow"] == "POST"
+    assert wrong.headers["Content-Type"] == "application/problem+json"
+
+
+def test_no_body_however_large_gives_a_5xx(stranger: Person) -> None:
+    path = "/api/v1/auth/register"
+
+    ours = stranger.ask("POST", path, {"email": "a" * 70_000})
+    the_gateways = stranger.ask("POST", path, {"email": "a" * 11_000_000})
+
+    assert (ours.status, ours.body["code"]) == (413, "body_too_large")
+    assert the_gateways.status == 413
+
+
+def test_the_pages_load_nothing_from_elsewhere(stranger: Person) -> None:
+    for page in ("/docs", "/redoc"):
+        answer = stranger.ask("GET", page)
+        text = answer.raw.decode()
+
+        assert answer.status == 200
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "//" not in text.replace("<!doctype", "")
+        for script in [part.partition('"')[0] for part in text.split('src="')[1:]]:
+            assert stranger.ask("GET", script).status == 200
+
+
+def test_assets_are_sent_packed_to_who_can_unpack(stranger: Person) -> None:
+    path = "/docs/assets/swagger-ui.css"
+    packed = urllib.request.Request(stranger.url + path, headers={"Accept-Encoding": "gzip"})
+
+    with DIRECT.open(packed) as answer:
+        length, encoding = len(answer.read()), answer.headers["Content-Encoding"]
+
+    assert encoding == "gzip"
+    assert length < len(stranger.ask("GET", path).raw) / 2
+
+
+def test_the_openapi_document_and_health_are_public(stranger: Person) -> None:
+    document = stranger.ask("GET", "/openapi.json").body
+
+    assert document["openapi"] == "3.1.0"
+    assert stranger.ask("GET", "/health").body == {"status": "ok"}
+    assert stranger.ask("HEAD", "/health").status == 200
