@@ -1,0 +1,113 @@
+"""`make local`: run the platform here, and keep up with the sources until Ctrl-C."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from local import watch
+from local.package import Broken
+from local.platform import EmulatorDied, Platform, PortInUse
+from local.stack import StackFailed
+
+POLL = 0.4  # seconds
+STARTED = time.monotonic()
+
+READY = """
+  API    {url}
+  docs   {url}/docs
+  AWS    {endpoint} (for --endpoint-url)
+  try    curl {url}/api/v1/auth/register -H 'Content-Type: application/json' \\
+              -d '{{"email": "you@example.com", "password": "correct horse battery"}}'
+
+  What you save goes live within seconds. LOGS=1 shows all logs. Ctrl-C ends everything.
+"""
+
+
+class Stopped(BaseException):
+    """Ctrl-C, or SIGTERM."""
+
+
+def say(line: str) -> None:
+    print(f"{time.monotonic() - STARTED:6.1f} s  {line}", flush=True)
+
+
+def fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
+
+
+def on_signal(number: int, frame: FrameType | None) -> None:
+    for every in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(every, signal.SIG_IGN)  # once is enough
+    raise Stopped
+
+
+def port_from(text: str) -> int:
+    """PORT's value. ValueError unless it is a port number."""
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise ValueError(text)
+    return port
+
+
+def settled(platform: Platform) -> watch.Snapshot:
+    time.sleep(POLL / 4)
+    return watch.snapshot(platform.root)
+
+
+def follow(platform: Platform) -> None:
+    """Bring every saved change into the running stack."""
+    before = watch.snapshot(platform.root)
+    while True:
+        time.sleep(POLL)
+        platform.check()
+        after = watch.snapshot(platform.root)
+        if not (paths := watch.changed(before, after)):
+            continue
+        while after != (later := settled(platform)):  # an editor may be in the middle of a save
+            after = later
+        before = after
+        started = time.monotonic()
+        names = ", ".join(str(path.relative_to(platform.root)) for path in paths[:3])
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        try:
+            platform.update()
+        except (Broken, StackFailed) as error:
+            say(f"{names}{more}: not taken over, what ran before still runs\n{error}")
+        except Exception:
+            platform.check()  # if the emulator is gone, that is the news
+            raise
+        else:
+            say(f"{names}{more}: live after {time.monotonic() - started:.1f} s")
+
+
+def main() -> int:
+    try:
+        port = port_from(os.environ.get("PORT", "8000"))
+    except ValueError:
+        return fail(f"PORT must be a number from 1 to 65535, not {os.environ['PORT']!r}")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    logs = os.environ.get("LOGS") == "1"
+    platform = Platform(Path.cwd(), port, say=say, quiet=False, logs=logs)
+    try:
+        platform.start()
+        say("ready")
+        print(READY.format(url=platform.url, endpoint=platform.endpoint), flush=True)
+        follow(platform)
+    except Stopped:
+        return 0
+    except PortInUse:
+        return fail(f"port {port} is in use; choose another: PORT={port % 65535 + 1} make local")
+    except (Broken, StackFailed, EmulatorDied) as error:
+        return fail(str(error))
+    finally:
+        platform.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

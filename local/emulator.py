@@ -1,0 +1,110 @@
+"""The child process: the pinned emulator with our patches, and the API on its own port.
+
+Started by platform.py as `python -m local.emulator FD FD`: two bound sockets, the emulator's and
+the API's. It is told what to do in JSON lines on stdin, and ends when stdin does, so that it never
+outlives its parent, however that one ends.
+
+    {"api": "<id of the HTTP API to serve>"}
+"""
+
+import asyncio
+import concurrent.futures
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from local import patches
+from local.gateway import Gateway, Receive, Send
+
+
+class Front:
+    """One ASGI application on two ports: the emulator on the one, the API on the other."""
+
+    def __init__(self, emulator: Any, gateway: Gateway, api_port: int) -> None:
+        self.emulator, self.gateway, self.api_port = emulator, gateway, api_port
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["server"][1] == self.api_port:
+            if scope["type"] == "http":
+                await self.gateway(scope, receive, send)
+            else:
+                await send({"type": "websocket.close"})
+        else:
+            await self.emulator.app(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """What of the emulator's own start is needed; the rest talks to Docker and opens ports."""
+        from ministack.services import eventbridge, scheduler
+
+        await receive()
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(64))
+        self.emulator._MAIN_LOOP = loop
+        eventbridge.start_scheduler()
+        scheduler.start_scheduler()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def stop(run_dir: Path) -> None:
+    """End the workers, remove the run's files, and go: no thread is asked if it has finished."""
+    from ministack.core import lambda_runtime
+
+    for pool in list(lambda_runtime._workers.values()):
+        for worker in list(pool):
+            if worker._proc:
+                worker._proc.kill()
+    shutil.rmtree(run_dir, ignore_errors=True)
+    os._exit(0)
+
+
+def obey(loop: asyncio.AbstractEventLoop, gateway: Gateway, run_dir: Path) -> None:
+    """Do as stdin says until it ends."""
+    for line in sys.stdin:
+        loop.call_soon_threadsafe(gateway.open, json.loads(line)["api"])
+    stop(run_dir)
+
+
+async def serve(emulator_fd: int, api_fd: int) -> None:
+    from hypercorn.asyncio import serve as hypercorn
+    from hypercorn.config import Config
+    from ministack import app
+
+    config = Config()
+    config.bind = [f"fd://{emulator_fd}", f"fd://{api_fd}"]
+    config.keep_alive_timeout = 75
+    config.include_server_header = False
+    config.loglevel = "WARNING"
+    gateway = Gateway()
+    api_port = int(os.environ["SLIPWAY_PORT"])
+    run_dir = Path(os.environ["SLIPWAY_RUN_DIR"])
+    arguments = (asyncio.get_running_loop(), gateway, run_dir)
+    threading.Thread(target=obey, args=arguments, daemon=True).start()
+    forever = asyncio.Event().wait
+    await hypercorn(Front(app, gateway, api_port), config, shutdown_trigger=forever)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    # Only the parent ends this process, by closing stdin; a group-wide Ctrl-C is its business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop(Path(os.environ["SLIPWAY_RUN_DIR"])))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent had them wait when it started us
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
+    patches.install()
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The emulator's defects that Slipway meets, each mended in a file of its own.
+
+`install()` runs before the emulator is imported: each module of PATCHES is changed right after its
+own import, before any other module can copy names out of it. tests/local/ has a contract test for
+every patch. A new version of the emulator may move what they hold on to: hence the exact version.
+"""
+
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any
+
+from local.patches import (
+    execution_clock,
+    execution_names,
+    lambda_workers,
+    retry_delays,
+    stream_batches,
+    succeed_output,
+    table_ttl,
+    template_alarms,
+    template_routes,
+    template_ttl,
+)
+
+EMULATOR = "1.5.33"
+
+PATCHES: dict[str, list[Callable[[Any], None]]] = {
+    "ministack.core.lambda_runtime": [lambda_workers.patch_pool],
+    "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
+    "ministack.services.dynamodb": [table_ttl.patch],
+    "ministack.services.cloudformation.provisioners": [
+        template_alarms.patch,
+        template_routes.patch,
+        template_ttl.patch,
+    ],
+    "ministack.services.stepfunctions": [
+        execution_clock.patch,
+        execution_names.patch,
+        retry_delays.patch,
+        succeed_output.patch,
+    ],
+}
+
+
+class _Patched(importlib.abc.Loader):
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        for patch in PATCHES[module.__name__]:
+            patch(module)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in PATCHES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec and spec.loader:
+            spec.loader = _Patched(spec.loader)
+        return spec
+
+
+def install() -> None:
+    found = version("ministack")
+    if found != EMULATOR:
+        raise RuntimeError(f"local/patches/ are for ministack {EMULATOR}, this is {found}")
+    sys.meta_path.insert(0, _Finder())

@@ -1,0 +1,28 @@
+"""A Retry keeps to its MaxDelaySeconds and spreads by its JitterStrategy.
+
+Defect: the stock interpreter knows neither; it waits IntervalSeconds * BackoffRate ** n, at most a
+minute.
+"""
+
+import random
+from typing import Any
+
+
+def delay(retrier: dict[str, Any], retries: int) -> float:
+    """Seconds to wait before retry number `retries` + 1."""
+    seconds: float = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2.0) ** retries
+    seconds = min(seconds, retrier.get("MaxDelaySeconds", seconds))
+    return random.uniform(0, seconds) if retrier.get("JitterStrategy") == "FULL" else seconds
+
+
+def patch(module: Any) -> None:
+    stock = module._find_matching_retrier
+
+    def find(retriers: list[dict[str, Any]], error: str, counts: dict[int, int]) -> Any:
+        retrier, index = stock(retriers, error, counts)
+        if retrier is None:
+            return retrier, index
+        seconds = delay(retrier, counts.get(index, 0))
+        return retrier | {"IntervalSeconds": seconds, "BackoffRate": 1.0}, index
+
+    module._find_matching_retrier = find

@@ -1,0 +1,279 @@
+"""The whole platform as one object: start it, change it, stop it.
+
+    with Platform(root) as platform:
+        urlopen(platform.url + "/health")
+
+Everything it makes on disk is in `.slipway/`: the layer's dependencies, which are kept, and one
+folder for each run, which goes when the run ends. A run that was killed leaves its folder; the next
+start removes it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from local import package
+from local.stack import Stack
+
+HERE = Path(__file__).resolve().parents[1]
+LOOPBACK = "127.0.0.1"
+REGION = "us-east-1"
+GRACE = 2.0  # seconds for the emulator to end by itself
+
+
+class PortInUse(Exception):
+    """Something else listens on the port."""
+
+
+class EmulatorDied(Exception):
+    """The child process ended by itself; the message has the end of its log."""
+
+
+class Platform:
+    """The platform for the application in `root`.
+
+    `port` 0 takes any free one. `parameters` are the template's. `say` gets a line for each step.
+    `quiet` keeps the functions' errors out of the terminal; `logs` shows all they write.
+    """
+
+    def __init__(
+        self,
+        root: Path = HERE,
+        port: int = 0,
+        parameters: dict[str, str] | None = None,
+        *,
+        say: Callable[[str], None] = lambda line: None,
+        quiet: bool = True,
+        logs: bool = False,
+    ) -> None:
+        self.root, self.port, self.say, self.quiet, self.logs = root, port, say, quiet, logs
+        runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        self.parameters = {"PythonRuntime": runtime} | (parameters or {})
+        self.cache = root / ".slipway"
+        self.run_dir = self.cache / f"run-{os.getpid()}"
+        self.outputs: dict[str, str] = {}
+        self.emulator: subprocess.Popen[str] | None = None
+        self._sockets: list[socket.socket] = []
+        self._lock: IO[str] | None = None
+        self._stack: Stack | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def endpoint(self) -> str:
+        """Where AWS clients go."""
+        return f"http://{LOOPBACK}:{self._sockets[0].getsockname()[1]}"
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this platform's AWS; nothing of the user's own is used."""
+        import boto3
+        from botocore.config import Config
+        from botocore.session import Session
+
+        session = boto3.Session(
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            region_name=REGION,
+            botocore_session=Session(
+                {
+                    "profile": (None, None, None, None),
+                    "config_file": (None, None, os.devnull, None),
+                    "credentials_file": (None, None, os.devnull, None),
+                }
+            ),
+        )
+        # proxies={}: loopback is never asked for through the user's proxy.
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
+        return session.client(service, endpoint_url=self.endpoint, config=config)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Come up. PortInUse, package.Broken, stack.StackFailed or EmulatorDied if it cannot."""
+        try:
+            self._sockets.append(_bound(0))
+            self._sockets.append(_bound(self.port))
+            self.port = self._sockets[1].getsockname()[1]
+            self.say("starting the emulator")
+            with _undisturbed():
+                self._make_run_dir()
+                self._start_emulator()
+            self.say("packaging functions, layer and state machines")
+            built = self._package()
+            clients = [self.client(service) for service in ("s3", "cloudformation")]
+            self._wait_for_emulator()
+            self._stack = Stack(self.endpoint, *clients)
+            self.say("creating the stack")
+            self._deploy(built)
+        except BaseException:
+            self.stop()
+            raise
+
+    def update(self) -> None:
+        """Bring the sources' present state into the running stack; table and executions stay.
+
+        package.Broken or stack.StackFailed leave what ran before.
+        """
+        self._deploy(self._package())
+
+    def stop(self) -> None:
+        """End every process and remove the run's files. Does nothing the second time."""
+        if self.emulator:
+            assert self.emulator.stdin
+            self.emulator.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.emulator.wait(GRACE)
+            # The emulator leads a group of its own, in which its workers are.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.emulator.pid, signal.SIGKILL)
+            self.emulator.wait()
+            self.emulator = None
+        for bound in self._sockets:
+            bound.close()
+        if self._lock:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+            self._lock.close()
+            self._lock = None
+
+    def check(self) -> None:
+        """EmulatorDied, if it did."""
+        if self.emulator and self.emulator.poll() is not None:
+            lines = (self.run_dir / "emulator.log").read_text(errors="replace").splitlines()
+            raise EmulatorDied("\n".join(["the emulator ended by itself", *lines[-20:]]))
+
+    def _make_run_dir(self) -> None:
+        """A folder that is locked for as long as this process or its emulator lives."""
+        for left in self.cache.glob("run-*"):
+            if lock := _locked(left):
+                shutil.rmtree(left, ignore_errors=True)
+                lock.close()
+        names = (f"run-{os.getpid()}{n}" for n in ["", *(f"-{n}" for n in range(2, 100))])
+        self.run_dir = next(path for name in names if not (path := self.cache / name).exists())
+        (self.run_dir / "tmp").mkdir(parents=True)
+        self._lock = _locked(self.run_dir)
+        assert self._lock
+
+    def _start_emulator(self) -> None:
+        assert self._lock
+        fds = [bound.fileno() for bound in self._sockets]
+        home = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        with (self.run_dir / "emulator.log").open("w") as log:
+            self.emulator = subprocess.Popen(
+                [sys.executable, "-m", "local.emulator", *map(str, fds)],
+                cwd=HERE,
+                env=home
+                | {
+                    "HOME": str(self.run_dir),
+                    "TMPDIR": str(self.run_dir / "tmp"),
+                    "AWS_CONFIG_FILE": os.devnull,
+                    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                    "AWS_EC2_METADATA_DISABLED": "true",
+                    "GATEWAY_PORT": str(self._sockets[0].getsockname()[1]),
+                    "MINISTACK_HOST": LOOPBACK,
+                    "MINISTACK_REGION": REGION,
+                    "LAMBDA_WARM_TTL_SECONDS": "60",
+                    "LOG_LEVEL": "WARNING",
+                    "SLIPWAY_LOGS": "1" if self.logs else "0",
+                    "SLIPWAY_PORT": str(self.port),
+                    "SLIPWAY_RUN_DIR": str(self.run_dir),
+                },
+                pass_fds=[*fds, self._lock.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=log if self.quiet else None,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # a Ctrl-C in the terminal is for us alone
+            )
+
+    def _package(self) -> package.Package:
+        scratch = self.run_dir
+        dependencies = package.layer_dependencies(self.root, self.cache, scratch, self.say)
+        return package.build(self.root, dependencies)
+
+    def _wait_for_emulator(self) -> None:
+        health = f"{self.endpoint}/_ministack/health"
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        while True:
+            self.check()
+            try:
+                direct.open(health, timeout=5).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+
+    def _deploy(self, built: package.Package) -> None:
+        assert self._stack and self.emulator and self.emulator.stdin
+        # The interpreter here may be one that the template does not list.
+        built.template.get("Parameters", {}).get("PythonRuntime", {}).pop("AllowedValues", None)
+        self.outputs = self._stack.deploy(built, self.parameters)
+        print(json.dumps({"api": self.outputs["ApiId"]}), file=self.emulator.stdin, flush=True)
+        about = {
+            "endpoint": self.endpoint,
+            "api_url": self.url,
+            "port": self.port,
+            "pid": os.getpid(),
+            "region": REGION,
+            "outputs": self.outputs,
+        }
+        (self.run_dir / "tmp" / "about").write_text(json.dumps(about, indent=2))
+        (self.run_dir / "tmp" / "about").rename(self.run_dir / "emulator.json")
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals wait, so that nothing is made that `stop` would not know of."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket bound to the port on loopback; it listens only when the emulator does."""
+    with socket.socket() as probe:
+        # On macOS a bind beside somebody's wildcard bind succeeds, so ask by connecting as well.
+        if port and probe.connect_ex((LOOPBACK, port)) == 0:
+            raise PortInUse(port)
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((LOOPBACK, port))
+    except OSError as error:
+        bound.close()
+        raise PortInUse(port) from error
+    return bound
+
+
+def _locked(folder: Path) -> IO[str] | None:
+    """The folder's lock, if nobody has it."""
+    try:
+        lock = (folder / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    return lock

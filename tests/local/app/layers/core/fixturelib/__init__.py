@@ -1,0 +1,3 @@
+"""What the fixture's layer brings."""
+
+VERSION = 1

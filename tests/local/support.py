@@ -1,0 +1,97 @@
+"""What the tests of the embedded platform share."""
+
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import Any, TypeVar
+
+from local.platform import Platform
+
+APP = Path(__file__).parent / "app"
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Call = Callable[..., Reply]
+
+
+def copy_of_app(folder: Path) -> Path:
+    root = folder / "app"
+    shutil.copytree(APP, root, ignore=shutil.ignore_patterns("__pycache__", ".slipway"))
+    return root
+
+
+def calling(url: str) -> Call:
+    """A function that sends a request to `url` and returns whatever comes back, 5xx too."""
+
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def call(path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Reply:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(url + path, data=body, method=method, headers=names)
+        try:
+            with direct.open(request, timeout=20) as answer:
+                return Reply(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Reply(error.code, error.headers, error.read())
+
+    return call
+
+
+T = TypeVar("T")
+
+
+def eventually(ask: Callable[[], T | None], seconds: float = 10.0) -> T:
+    """What `ask` returns once it is something."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if answer := ask():
+            return answer
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def run(
+    platform: Platform, states: dict[str, Any], given: Any = None, **fields: Any
+) -> dict[str, Any]:
+    """Execute JSONata `states`, beginning with the first, and describe how it ended."""
+    arn = start(platform, states, given, **fields)
+    client = platform.client("stepfunctions")
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = client.describe_execution(executionArn=arn)
+        return None if found["status"] == "RUNNING" else found
+
+    return eventually(ended)
+
+
+def start(platform: Platform, states: dict[str, Any], given: Any = None, **fields: Any) -> str:
+    """Start such an execution; its ARN."""
+    definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}
+    client = platform.client("stepfunctions")
+    machine = client.create_state_machine(
+        name=f"test-{uuid.uuid4().hex}",
+        definition=json.dumps(definition | fields),
+        roleArn="arn:aws:iam::000000000000:role/test",
+    )
+    arn: str = client.start_execution(
+        stateMachineArn=machine["stateMachineArn"], input=json.dumps(given or {})
+    )["executionArn"]
+    return arn

@@ -1,0 +1,145 @@
+"""The API's port (gateway.py, patches/template_routes.py)."""
+
+import http.client
+
+import pytest
+
+from local.patches.template_routes import routes_of
+from local.platform import Platform
+from tests.local.support import Call
+
+
+def test_routes_come_from_the_templates_events(call: Call) -> None:
+    keys = {path: call(path).json["event"]["routeKey"] for path in ("/things", "/things/a/b", "/x")}
+
+    assert keys == {
+        "/things": "ANY /things",
+        "/things/a/b": "ANY /things/{proxy+}",
+        "/x": "$default",
+    }
+
+
+def test_the_event_is_that_of_an_http_api(call: Call, platform: Platform) -> None:
+    event = call(
+        "/things/a%20b%2Fc?x=1&x=2&empty=", "POST", b'{"a": 1}', Content_Type="application/json",
+        Cookie="one=1; two=2", User_Agent="tests",
+    ).json["event"]  # fmt: skip
+
+    host = platform.url.removeprefix("http://")
+    assert event["rawPath"] == "/things/a b/c"
+    assert event["pathParameters"] == {"proxy": "a b/c"}
+    assert event["rawQueryString"] == "x=1&x=2&empty="
+    assert event["queryStringParameters"] == {"x": "1,2", "empty": ""}
+    assert event["cookies"] == ["one=1", "two=2"]
+    assert event["headers"]["host"] == host
+    assert event["headers"]["x-forwarded-proto"] == "http"
+    assert "cookie" not in event["headers"]
+    assert (event["body"], event["isBase64Encoded"]) == ('{"a": 1}', False)
+    context = event["requestContext"]
+    assert context["domainName"] == host
+    assert context["http"]["method"] == "POST"
+    assert context["http"]["sourceIp"] == "127.0.0.1"
+    assert context["stage"] == "$default"
+
+
+def test_what_is_empty_is_left_out_of_the_event(call: Call) -> None:
+    event = call("/things").json["event"]
+
+    absent = {"body", "cookies", "pathParameters", "queryStringParameters"}
+    assert absent.isdisjoint(event)
+
+
+def test_a_form_arrives_in_base64(call: Call) -> None:
+    form = "application/x-www-form-urlencoded"
+
+    event = call("/things", "POST", b"a=1", Content_Type=form).json["event"]
+
+    assert (event["body"], event["isBase64Encoded"]) == ("YT0x", True)
+
+
+def test_bytes_and_cookies_come_back_as_they_were(call: Call) -> None:
+    reply = call("/things/binary")
+
+    assert reply.body == b"\x00\x01\x02"
+    assert reply.headers.get_all("set-cookie") == ["a=1", "b=2"]
+
+
+def test_an_answer_without_a_status_is_json(call: Call) -> None:
+    reply = call("/things/implicit")
+
+    assert (reply.status, reply.json) == (200, {"greeting": "hi"})
+    assert reply.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("path", ["/things/raise", "/things/exit", "/things/malformed"])
+def test_a_functions_failure_is_not_shown_to_the_caller(call: Call, path: str) -> None:
+    reply = call(path)
+
+    assert (reply.status, reply.json) == (500, {"message": "Internal Server Error"})
+
+
+def test_a_head_has_the_headers_and_no_body(call: Call) -> None:
+    reply = call("/things", "HEAD")
+
+    assert (reply.status, reply.body) == (200, b"")
+    assert int(reply.headers["content-length"]) > 0
+
+
+def test_options_reaches_the_function_without_cors(call: Call) -> None:
+    event = call("/things", "OPTIONS").json["event"]
+
+    assert event["requestContext"]["http"]["method"] == "OPTIONS"
+
+
+def test_a_body_over_ten_megabytes_is_too_large(call: Call) -> None:
+    limit = 10 * 2**20
+
+    over = call("/things", "POST", b"x" * (limit + 1))
+    assert (over.status, over.json) == (413, {"message": "Request Entity Too Large"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/things/%00", "/things/%2F..%2F", "/things/%ff%fe", "/things/%0a", "/things/%",
+        "/things/%zz", "//things", "/things//a", "/%2e%2e/x", "/things?%ff=%fe",
+        "/things?=&&=", "/things?a=%00",
+        "/_ministack/health", "/_aws/execute-api/x/y", "/things/" + "a" * 6000,
+    ],
+)  # fmt: skip
+def test_no_path_or_query_upsets_the_gateway(call: Call, path: str) -> None:
+    reply = call(path)
+
+    assert reply.status == 200
+    assert "routeKey" in reply.json["event"]
+
+
+def test_no_header_or_body_upsets_the_gateway(platform: Platform) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", platform.port)
+    connection.putrequest("POST", "/things", skip_host=True)
+    connection.putheader("Host", "else.example")
+    connection.putheader("X-Bytes", b"\xff\xfe")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "2")
+    connection.endheaders(b"\xff\xfe")
+    reply = connection.getresponse()
+
+    assert reply.status == 200
+    reply.read()
+    connection.close()
+
+
+def test_the_emulator_itself_is_not_on_the_apis_port(call: Call, platform: Platform) -> None:
+    target = "DynamoDB_20120810.ListTables"
+
+    reply = call("/", "POST", b"{}", X_Amz_Target=target, Content_Type="application/x-amz-json-1.0")
+
+    assert reply.json["event"]["routeKey"] == "$default"
+
+
+def test_an_authorizer_in_the_template_is_refused_not_forgotten() -> None:
+    integration = {"type": "aws_proxy", "uri": "arn"}
+    operation = {"x-amazon-apigateway-integration": integration, "security": [{"Jwt": []}]}
+
+    with pytest.raises(ValueError, match="authorizers"):
+        routes_of({"paths": {"/x": {"get": operation}}})

@@ -1,0 +1,116 @@
+"""Lambda workers (patches/lambda_workers.py, runtime.py)."""
+
+import json
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local.platform import Platform
+from tests.local.support import Call
+
+
+def invoke(platform: Platform, function: str, event: Any) -> tuple[str | None, Any]:
+    """(FunctionError, payload) of a direct invocation."""
+    answer = platform.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+
+
+def test_an_error_keeps_its_class_and_its_trace(platform: Platform) -> None:
+    kind, error = invoke(platform, platform.outputs["TaskFunction"], {"fail": "Refused"})
+
+    assert kind == "Unhandled"
+    assert (error["errorType"], error["errorMessage"]) == ("Refused", "no")
+    assert 'raise Refused("no")' in error["stackTrace"][-1]
+
+
+def test_a_worker_survives_its_handlers_errors(platform: Platform) -> None:
+    task = platform.outputs["TaskFunction"]
+    _, before = invoke(platform, task, {})
+
+    invoke(platform, task, {"fail": "Faulty"})
+
+    _, after = invoke(platform, task, {})
+    assert after["calls"] == before["calls"] + 2
+
+
+def test_a_handler_that_takes_too_long_is_ended(platform: Platform) -> None:
+    _, error = invoke(platform, platform.outputs["TaskFunction"], {"sleep": 5})
+
+    assert error["errorType"] == "Sandbox.Timedout"
+    assert "timed out after 1.00 seconds" in error["errorMessage"]
+
+
+def test_a_handler_that_exits_is_an_error_of_the_runtime(platform: Platform) -> None:
+    _, error = invoke(platform, platform.outputs["EchoFunction"], {"rawPath": "/things/exit"})
+
+    assert error["errorType"] == "Runtime.ExitError"
+
+
+def test_a_silent_handler_waits_for_nothing(call: Call) -> None:
+    call("/things")
+    times = []
+    for _ in range(20):
+        began = time.perf_counter()
+        call("/things")
+        times.append(time.perf_counter() - began)
+
+    assert statistics.median(times) < 0.045
+
+
+def test_a_function_has_the_layer_and_the_sdk_and_nothing_else_of_ours(call: Call) -> None:
+    wanted = "fixturelib,boto3,botocore,ministack,yaml,pytest,pip,local"
+
+    assert call(f"/things?import={wanted}").json["found"] == ["fixturelib", "boto3", "botocore"]
+
+
+def test_a_function_sees_lambdas_environment_and_nothing_of_the_users(
+    call: Call, platform: Platform
+) -> None:
+    environ = call("/things").json["environ"]
+
+    assert environ["GREETING"] == "hi"
+    assert environ["TABLE"] == platform.outputs["TableName"]
+    assert environ["AWS_ENDPOINT_URL"] == platform.endpoint
+    assert environ["AWS_LAMBDA_FUNCTION_NAME"] == platform.outputs["EchoFunction"]
+    assert environ["AWS_EXECUTION_ENV"].startswith("AWS_Lambda_python3.")
+    assert set(os.environ) & set(environ) <= {"PATH", "HOME", "LANG", "TMPDIR", "TZ", "LC_CTYPE"}
+    assert str(platform.run_dir) in environ["TMPDIR"]
+
+
+def test_what_a_handler_prints_is_in_its_log_group(call: Call, platform: Platform) -> None:
+    call("/things/print?text=mark-7f3a")
+
+    logs = platform.client("logs")
+    group = f"/aws/lambda/{platform.outputs['EchoFunction']}"
+    found = logs.filter_log_events(logGroupName=group, filterPattern="mark-7f3a")["events"]
+    assert [event["message"] for event in found] == ["mark-7f3a"]
+
+
+def test_a_burst_shares_a_few_workers(call: Call) -> None:
+    from local.patches.lambda_workers import WORKERS
+
+    with ThreadPoolExecutor(24) as pool:
+        replies = list(pool.map(call, ["/things/slow?seconds=0.05"] * 48))
+
+    assert {reply.status for reply in replies} == {200}
+    assert len({reply.json["pid"] for reply in replies}) <= WORKERS
+
+
+@pytest.mark.parametrize("n", [1, 1_000_000])
+def test_events_of_any_size_go_there_and_back(platform: Platform, n: int) -> None:
+    _, answer = invoke(platform, platform.outputs["TaskFunction"], {"text": "ä" * n})
+
+    assert answer["given"]["text"] == "ä" * n
+
+
+def test_the_errors_told_to_the_developer_name_the_line() -> None:
+    from local.console import _told
+
+    frame = '  File "/tmp/code-0123456789abcdef/python/slipway/ids.py", line 7, in parse\n'
+    error = {"errorType": "KeyError", "errorMessage": "'id'", "stackTrace": [frame]}
+
+    assert _told(error) == "KeyError: 'id' (slipway/ids.py:7 in parse)"
