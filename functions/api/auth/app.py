@@ -4,7 +4,7 @@ from slipway import auth
 from slipway.api import FORM, JSON, Api, Source
 from slipway.auth import Caller
 from slipway.errors import EmailTaken, TooManyAttempts, WrongCredentials
-from slipway.model.user import NewUser, SignIn, Token, User
+from slipway.model.user import Keys, NewUser, SignIn, Token, User
 from slipway.store import users
 
 api = Api()
@@ -17,7 +17,13 @@ def register(wanted: NewUser) -> User:
     return users.add(wanted.email, auth.hash_password(wanted.password))
 
 
-@api.post("/api/v1/auth/login", refuses=(WrongCredentials, TooManyAttempts), media=(FORM, JSON))
+# A token is not for the table: signing in again gives another.
+@api.post(
+    "/api/v1/auth/login",
+    refuses=(WrongCredentials, TooManyAttempts),
+    media=(FORM, JSON),
+    replays=False,
+)
 def sign_in(wanted: SignIn, source: Source) -> Token:
     """Sign in: a password for a token."""
     return auth.mint(auth.sign_in(wanted, source))
@@ -30,6 +36,6 @@ def me(caller: Caller) -> User:
 
 
 @api.get("/.well-known/jwks.json")
-def keys() -> dict[str, object]:
+def keys() -> Keys:
     """The public keys that verify tokens, as a JSON Web Key Set."""
     return auth.jwks()

@@ -3,10 +3,12 @@
 import gzip
 from html import escape
 from pathlib import Path
+from typing import Literal
 
 from slipway import errors
 from slipway.api import Api, Raw, status_of
 from slipway.errors import NotFound
+from slipway.model.fields import Shown
 
 _HERE = Path(__file__).parent
 _MEDIA = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
@@ -16,14 +18,19 @@ _POLICY = (
     "worker-src blob:; frame-ancestors 'none'"
 )
 
+
+class Health(Shown):
+    status: Literal["ok"] = "ok"
+
+
 api = Api()
 handler = api.handler
 
 
 @api.get("/health")
-def health() -> dict[str, str]:
+def health() -> Health:
     """Whether Slipway answers."""
-    return {"status": "ok"}
+    return Health()
 
 
 @api.get("/openapi.json")

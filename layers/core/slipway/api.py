@@ -86,6 +86,7 @@ class Route:
     status: int
     refuses: Sequence[type[errors.SlipwayError]]
     media: Sequence[str]
+    replays: bool
     kinds: Mapping[str, Any]
     returns: Any
 
@@ -131,15 +132,18 @@ class Api:
         status: int = 200,
         refuses: Sequence[type[errors.SlipwayError]] = (),
         media: Sequence[str] = (JSON,),
+        replays: bool = True,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             kinds = typing.get_type_hints(function)
             returns = kinds.pop("return")
-            route = Route(method, path, function, status, refuses, media, kinds, returns)
+            repeats = replays and method == "POST"
+            route = Route(method, path, function, status, refuses, media, repeats, kinds, returns)
             self.routes.append(route)
 
             def serve(**path_names: str) -> Response[Any]:
-                return self._answer(route, function(**self._arguments(route, path_names)))
+                arguments = self._arguments(route, path_names)
+                return self._once(route, arguments, lambda: function(**arguments))
 
             self._resolver.route(path, method)(serve)
             return function
@@ -193,6 +197,38 @@ class Api:
             else:
                 arguments[name] = _query(kind, event.get("rawQueryString") or "")
         return arguments
+
+    def _once(
+        self, route: Route, arguments: Mapping[str, Any], carry_out: Callable[[], Any]
+    ) -> Response[Any]:
+        """The answer; the one given before, if the request names itself and was sent before."""
+        event = self._resolver.current_event.raw_event
+        key = (event.get("headers") or {}).get("idempotency-key")
+        if key is None or not route.replays:
+            return self._answer(route, carry_out())
+        if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+            detail = "must be 1 to 255 printable ASCII characters"
+            raise errors.Invalid([errors.FieldError("Idempotency-Key", detail)])
+        from slipway.store import idempotency
+
+        who = next((v for v in arguments.values() if isinstance(v, Caller)), None)
+        owner = who.user_id if who else event["requestContext"]["http"]["sourceIp"]
+        request = f"{route.method} {event['rawPath']} {event.get('body') or ''}"
+
+        def stored() -> dict[str, Any]:
+            answer = self._answer(route, carry_out())
+            return {
+                "status_code": answer.status_code,
+                "content_type": JSON,
+                "headers": answer.headers,
+                "body": answer.body,
+            }
+
+        context = self._resolver.lambda_context
+        answer, replayed = idempotency.once(owner, key, request, stored, context)
+        if replayed:
+            answer["headers"] = {**answer["headers"], "Idempotent-Replayed": "true"}
+        return Response(**answer)
 
     def _answer(self, route: Route, result: Any) -> Response[Any]:
         if isinstance(result, Raw):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from slipway.errors import TokenExpired, TokenInvalid, TokenMissing, WrongCredentials
-from slipway.model.user import SignIn, Token
+from slipway.model.user import Key, Keys, SignIn, Token
 from slipway.settings import settings
 from slipway.store import keys, users
 
@@ -110,22 +110,10 @@ def mint(user_id: str) -> Token:
     return Token(access_token=signed, expires_in=seconds)
 
 
-def jwks() -> dict[str, Any]:
-    """The public keys as a JSON Web Key Set (RFC 7517, RFC 8037)."""
+def jwks() -> Keys:
+    """The public keys that verify tokens."""
     _signing_key()
-    return {
-        "keys": [
-            {
-                "kty": "OKP",
-                "crv": "Ed25519",
-                "use": "sig",
-                "alg": _ALGORITHM,
-                "kid": item["kid"],
-                "x": item["x"],
-            }
-            for item in keys.every()
-        ]
-    }
+    return Keys(keys=[Key(kid=item["kid"], x=item["x"]) for item in keys.every()])
 
 
 def _signing_key() -> _SigningKey:

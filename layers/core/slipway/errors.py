@@ -33,8 +33,8 @@ from typing import Any
 class FieldError:
     """What is wrong with one field.
 
-    `pointer` is a JSON pointer into the body as a URI fragment (`#/ttl_hours`), or `?name` for
-    a query parameter.
+    `pointer` is a JSON pointer into the body as a URI fragment (`#/ttl_hours`), `?name` for a
+    query parameter, or a header's name.
     """
 
     pointer: str
@@ -93,6 +93,14 @@ class Invalid(Refused):
     @property
     def fields(self) -> Sequence[FieldError]:
         return self._fields
+
+
+class IdempotencyKeyReused(Invalid):
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was sent with another request"
+
+    def __init__(self) -> None:
+        super().__init__([FieldError("Idempotency-Key", "was sent with another request")])
 
 
 class TooLarge(Refused):
@@ -231,6 +239,15 @@ class EnvironmentNotReady(Conflict):
     @property
     def extra(self) -> Mapping[str, Any]:
         return {"environment_status": self._status}
+
+
+class RequestInProgress(Conflict):
+    code = "request_in_progress"
+    title = "A request with this Idempotency-Key is being carried out"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "1"}
 
 
 class Overtaken(SlipwayError):

@@ -63,7 +63,7 @@ _PROBLEM: Schema = {
                 "properties": {
                     "pointer": {
                         "type": "string",
-                        "description": "`#/field` in the body, `?name` in the query.",
+                        "description": "`#/field` in the body, `?name` in the query, or a header.",
                     },
                     "detail": {"type": "string"},
                 },
@@ -150,6 +150,14 @@ def _parameters(route: Route) -> Iterable[Schema]:
             description = schema.pop("description", "")
             schema.pop("title", None)
             yield {"name": name, "in": "query", "description": description, "schema": schema}
+    if route.replays:
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Names the request: sent again within 24 hours, it gets the same "
+            "answer (with `Idempotent-Replayed: true`) and is not carried out twice.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
     if route.takes(IfMatch | None):
         yield {
             "name": "If-Match",
@@ -200,6 +208,8 @@ def _problems(route: Route) -> Schema:
         kinds += [errors.Malformed, errors.TooLarge, errors.UnsupportedMediaType]
     if route.model:
         kinds.append(errors.Invalid)
+    if route.replays:
+        kinds += [errors.IdempotencyKeyReused, errors.RequestInProgress]
     kinds.append(errors.StoreUnavailable)
     answers: Schema = {}
     for kind in kinds:
@@ -222,8 +232,8 @@ def _problems(route: Route) -> Schema:
 
 
 def _example(kind: type[errors.SlipwayError]) -> errors.SlipwayError:
-    if issubclass(kind, errors.Invalid):
-        return kind([errors.FieldError("#/name", "is required")])
+    if kind is errors.Invalid:
+        return errors.Invalid([errors.FieldError("#/name", "is required")])
     if issubclass(kind, errors.RetryLater):
         return kind(60)
     if issubclass(kind, errors.EnvironmentNotReady):
@@ -272,8 +282,13 @@ def _example_of(schema: Schema, schemas: dict[str, Schema]) -> Schema:
     example = {}
     required = schema.get("required", [])
     for name, field in schema.get("properties", {}).items():
+        nested = field.get("items", {}).get("$ref", "").rpartition("/")[2]
         if "examples" in field:
             example[name] = field["examples"][0]
+        elif nested:
+            example[name] = [_example_of(schemas[nested], schemas)]
+        elif "const" in field:
+            example[name] = field["const"]
         elif "default" in field and field["default"] is not None:
             example[name] = field["default"]
         elif "enum" in field:

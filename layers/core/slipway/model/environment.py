@@ -72,6 +72,9 @@ class NewEnvironment(Wanted):
     def _only_the_ephemeral_expire(cls, hours: float | None, info: ValidationInfo) -> float | None:
         if hours is not None and info.data.get("type") == "persistent":
             raise ValueError("is only for ephemeral environments")
+        # Moments are kept to the millisecond, and the table holds no number below 1e-130.
+        if hours is not None and hours * 3_600_000 < 1:
+            raise ValueError("must be at least a millisecond")
         return hours
 
     def lifetime_hours(self, at_most: float) -> float | None:

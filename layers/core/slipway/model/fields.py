@@ -37,10 +37,18 @@ def _text(text: str) -> str:
     return _printable(text.replace("\n", " ").replace("\t", " ")) and text
 
 
+def _comparable(name: str) -> str:
+    # A sort key has at most 1024 bytes, and a letter like U+FDFA is compared as 18 letters.
+    if len(normalised(name).encode()) > 1000:
+        raise ValueError("is too long in the form in which names are compared")
+    return name
+
+
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=63),
     AfterValidator(_printable),
+    AfterValidator(_comparable),
 ]
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_text)]
 

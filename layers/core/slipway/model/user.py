@@ -66,3 +66,20 @@ class Token(Shown):
     access_token: str
     token_type: Literal["bearer"] = "bearer"
     expires_in: int = Field(examples=[3600])
+
+
+class Key(Shown):
+    """A public key as RFC 8037 has it."""
+
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    use: Literal["sig"] = "sig"
+    alg: Literal["EdDSA"] = "EdDSA"
+    kid: str = Field(examples=["P8gPOte-OUQFx06z"])
+    x: str = Field(examples=["uOrCjddtWPzLr68hZGD8Ks5dtrefIinec3rd8ngKpNs"])
+
+
+class Keys(Shown):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[Key]

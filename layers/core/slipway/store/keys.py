@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from slipway.store import table
-from slipway.store.table import Item, Key, Lost, Put, Update
+from slipway.store.table import Item, Key, Put, Update
 
 _PK = "KEYS"
 _PREFIX = "KEY#"
@@ -24,16 +24,14 @@ def every() -> list[Item]:
 def publish(kid: str, x: str, *, others_until: int) -> None:
     """Make a new key known, and let the others lapse at `others_until` (epoch seconds).
 
-    Repeating it changes nothing. One round trip if the key is known already.
+    Repeating it changes nothing; a secret that is set back has its key again. One round trip if
+    the key is known already.
     """
-    known = every()
-    if any(item["kid"] == kid for item in known):
-        return
-    try:
-        table.write(Put(Key(_PK, _PREFIX + kid), {"kid": kid, "x": x}))
-    except Lost:
-        return
+    known, _ = table.query(_PK, _PREFIX, limit=100)
+    if not any(item["kid"] == kid and "ttl" not in item for item in known):
+        # The kid is a hash of the key, so whoever else writes it writes the same.
+        table.write(Put(Key(_PK, _PREFIX + kid), {"kid": kid, "x": x}, condition=None))
     for item in known:
-        if "ttl" not in item:
+        if item["kid"] != kid and "ttl" not in item:
             retire = Update(Key(_PK, item["sk"]), "SET #ttl = :until", {"until": others_until})
             table.write(retire)

@@ -165,12 +165,12 @@ def remove(
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     try:
-        _erase(project, item)
+        _erase(project, item, if_version)
     except Overtaken:
         if not cascade:
             living = living_in(project)
             raise (ProjectNotEmpty(living) if living else PreconditionFailed()) from None
-        _mark_deleting(project, item)
+        _mark_deleting(project, item, if_version)
         return get(project, user_id)
     return None
 
@@ -205,13 +205,19 @@ def living_in(project: ProjectId, limit: int = 100) -> list[dict[str, str]]:
     return [{"id": item["environment_id"], "name": item["name"]} for item in items]
 
 
-def _erase(project: ProjectId, item: Item) -> None:
+def _still(version: int | None) -> tuple[str, dict[str, Any]]:
+    """The rest of a condition, and its values: as `If-Match` says, if it says anything."""
+    return ("", {}) if version is None else (" AND version = :was", {"was": version})
+
+
+def _erase(project: ProjectId, item: Item, if_version: int | None = None) -> None:
     """Raises Overtaken if there are environments, or the project has changed hands or name.
 
     What stays is the history of its environments, for the operator.
     """
-    condition = "environments = :none AND #name = :name"
-    values = {"none": 0, "name": item["name"]}
+    still, was = _still(if_version)
+    condition = "environments = :none AND #name = :name" + still
+    values = {"none": 0, "name": item["name"], **was}
     try:
         table.transact(
             Delete(key(project), condition, values),
@@ -223,7 +229,8 @@ def _erase(project: ProjectId, item: Item) -> None:
         raise Overtaken() from None
 
 
-def _mark_deleting(project: ProjectId, item: Item) -> None:
+def _mark_deleting(project: ProjectId, item: Item, if_version: int | None) -> None:
+    still, was = _still(if_version)
     values = {"deleting": "deleting", "at": moments.written(moments.now()), "one": 1}
     expression = "SET #status = :deleting, updated_at = :at, version = version + :one"
     try:
@@ -231,11 +238,14 @@ def _mark_deleting(project: ProjectId, item: Item) -> None:
             Update(
                 key(project),
                 expression,
-                {**values, "active": "active"},
-                condition="#status = :active",
+                {**values, "active": "active", **was},
+                condition="#status = :active" + still,
             ),
             Update(_listed(project, item["owner"]), expression, values),
         )
     except Lost as lost:
-        if not lost.reasons[0]:
+        found = lost.reasons[0]
+        if not found:
             raise NotFound("No such project") from None
+        if found["status"] == "active":
+            raise PreconditionFailed() from None

@@ -17,6 +17,7 @@
 | its deployments, newest first                  | ENV#<e>       | DEP#<d>                   |
 | a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
+| answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
 
 Every change is conditional on what it expects to find. What the client library raises is
 translated here and nowhere else:
@@ -210,6 +211,7 @@ def _words(expression: str) -> list[str]:
 
 @cache
 def _client() -> Any:
+    """The one client, made on first use."""
     # Below the gateway's 30 s, so that a caller hears from us before it hears from the gateway.
     config = Config(
         connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3}

@@ -1,0 +1,89 @@
+# Slipway's commands: `make` lists them. A machine needs Python 3.11 or newer and make, no more.
+
+PYTHON ?= python3
+STAGE  ?= dev
+ARGS   ?=
+
+export SAM_CLI_TELEMETRY = 0
+# SAM's layer build runs `python3 -m pip`; the machine's own python3 may have no pip.
+SAM = PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam
+LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help local test check lint types format validate build deploy openapi lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT= for another port)
+	@exec .venv/bin/python -m local
+
+# Only a whole run can be held to the coverage that pyproject.toml asks for.
+test: .venv/ready ## run every test, with coverage (ARGS= for pytest's own arguments, e.g. ARGS=tests/model)
+	.venv/bin/pytest $(if $(ARGS),$(ARGS),--cov)
+
+check: lint types test validate build ## everything CI runs
+	@echo "All good."
+
+lint: .venv/ready ## ruff, and the format of the code
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+types: .venv/ready ## mypy --strict
+	.venv/bin/mypy
+
+format: .venv/ready ## write the code as lint wants it
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+validate: .venv-sam/ready ## sam validate --lint
+	$(SAM) validate
+
+build: .venv-sam/ready ## sam build: functions and layer as they go to AWS, in .aws-sam/
+	$(SAM) build
+
+deploy: build ## send the build to your AWS account (STAGE=dev or prod; see samconfig.toml)
+	$(SAM) deploy --config-env $(STAGE)
+
+openapi: .venv/ready ## write functions/api/docs/openapi.json from the routes
+	PYTHONPATH=layers/core .venv/bin/python -m slipway.openapi
+
+lock: .venv-lock/ready ## pin what pyproject.toml asks for (ARGS=--upgrade for newer versions)
+	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock
+	$(LOCK) $(ARGS) --group sam --output-file local/sam.lock
+	$(LOCK) --constraints requirements.lock layers/core/requirements.txt \
+		--output-file layers/core/requirements.lock
+
+clean: ## remove everything that these commands made
+	rm -rf .venv .venv-sam .venv-lock .aws-sam .slipway .coverage .coverage.*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each venv is ready when its last step is done: one that was interrupted is made anew.
+.venv/ready: requirements.lock
+	$(call make_venv,.venv,--no-deps --require-hashes --requirement requirements.lock)
+
+.venv-sam/ready: local/sam.lock
+	$(call make_venv,.venv-sam,--no-deps --require-hashes --requirement local/sam.lock)
+
+.venv-lock/ready: Makefile
+	$(call make_venv,.venv-lock,uv==0.13.9)
+
+# make_venv FOLDER WHAT-PIP-INSTALLS. Byte-compiling apart from pip, on all cores, saves a quarter
+# of the time.
+define make_venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Slipway needs Python 3.11 or newer, and $(PYTHON) is not one. Name one that is:" \
+			"make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu:" \
+			"apt install python3-venv" >&2; exit 1; }
+	@echo "Making $(1) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(1)
+	@echo "Installing $(lastword $(2)), this once: about a minute"
+	@$(1)/bin/python -m pip install -qq --disable-pip-version-check --no-compile $(2)
+	@$(1)/bin/python -m compileall -qq -j 0 $(1)/lib || true
+	@touch $@
+endef

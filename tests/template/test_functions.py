@@ -1,0 +1,67 @@
+"""A function is a folder with one app.py, used by the template under the folder's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.template.repository import (
+    FUNCTIONS,
+    camel,
+    load_function,
+    resources,
+    short,
+    template,
+    transformed,
+)
+
+every_function = pytest.mark.parametrize(
+    "folder", FUNCTIONS, ids=lambda folder: f"{folder.parent.name}/{folder.name}"
+)
+
+
+@every_function
+def test_the_folder_has_one_python_file_with_a_handler(folder: Path) -> None:
+    # A second file beside app.py would import on Lambda and fail in tests.
+    assert [path.name for path in folder.rglob("*.py")] == ["app.py"]
+    assert callable(load_function(folder).handler)
+
+
+@every_function
+def test_the_template_has_the_function_under_the_folders_name(folder: Path) -> None:
+    function = resources("AWS::Serverless::Function")[f"{camel(folder.name)}Function"]
+
+    assert function["Properties"]["CodeUri"].rstrip("/") == short(folder)
+    assert function["Metadata"] == {"SkipBuild": True}
+
+
+def test_the_template_has_no_other_function() -> None:
+    assert len(resources("AWS::Serverless::Function")) == len(FUNCTIONS) > 0
+
+
+def test_every_function_has_the_layer_the_runtime_and_the_architecture_of_the_parameters() -> None:
+    common = template()["Globals"]["Function"]
+
+    assert common["Handler"] == "app.handler"
+    assert common["Runtime"] == {"Ref": "PythonRuntime"}
+    assert common["Architectures"] == [{"Ref": "Architecture"}]
+    assert common["Layers"] == [{"Ref": "CoreLayer"}]
+    for name, function in resources("AWS::Serverless::Function").items():
+        assert not {"Handler", "Runtime", "Architectures", "Layers"} & set(
+            function["Properties"]
+        ), name
+
+
+def test_every_function_is_traced_and_writes_to_a_log_that_forgets() -> None:
+    kept = [
+        name
+        for name, group in transformed("AWS::Logs::LogGroup").items()
+        if "RetentionInDays" in group["Properties"]
+    ]
+
+    for name, function in transformed("AWS::Lambda::Function").items():
+        assert function["Properties"]["TracingConfig"] == {"Mode": "Active"}, name
+        assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in kept, name
+        # An HTTP API gives up after 30 s.
+        assert function["Properties"]["Timeout"] < 30 or name == "DispatchFunction", name

@@ -1,0 +1,114 @@
+"""What is installed is what was locked, from whichever registry the machine uses."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.template.repository import ROOT, files, short, template
+
+LOCKS = [
+    ROOT / name for name in ("requirements.lock", "local/sam.lock", "layers/core/requirements.lock")
+]
+every_lock = pytest.mark.parametrize("path", LOCKS, ids=short)
+
+# Written so that this file does not name them itself.
+REGISTRY = re.compile(r"\b(py" + r"pi|python" + r"hosted|npm" + r"js)\.(org|com)\b")
+MACHINE = re.compile(r"(?<![\w.~}])/(root|home|Users|work|tmp/w|opt/(py" + r"pi|wheels))(/|\b)")
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """Name -> version; of a package that has one version for each Python, the last."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", path.read_text(), re.M))
+
+
+def normal(requirement: str) -> str:
+    """The package's name in a requirement, as the locks write it."""
+    return re.split(r"[\[<>=~! ;]", requirement)[0].lower().replace("_", "-")
+
+
+@every_lock
+def test_every_package_is_pinned_and_hashed(path: Path) -> None:
+    lines = re.sub(r"\\\n\s*", "", path.read_text()).splitlines()
+    packages = [line for line in lines if line and not line.lstrip().startswith("#")]
+
+    for package in packages:
+        assert re.match(r"[a-z0-9-]+==\S+ ", package), package[:80]
+        assert package.count("--hash=sha256:") >= 1, package[:80]
+    assert packages
+
+
+@every_lock
+def test_no_lock_says_where_to_download_from(path: Path) -> None:
+    assert "://" not in path.read_text()
+    assert not re.search(r"--(index|extra-index|find)", path.read_text())
+
+
+@every_lock
+def test_every_lock_says_how_to_make_it_again(path: Path) -> None:
+    assert "make lock" in path.read_text().splitlines()[1]
+
+
+def test_what_is_asked_for_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    runtime = [
+        line
+        for line in (ROOT / "layers/core/requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+
+    assert {normal(each) for each in runtime} <= set(pinned(ROOT / "layers/core/requirements.lock"))
+    assert {normal(each) for each in runtime + project["dependency-groups"]["dev"]} <= set(
+        pinned(ROOT / "requirements.lock")
+    )
+    assert {normal(each) for each in project["dependency-groups"]["sam"]} <= set(
+        pinned(ROOT / "local/sam.lock")
+    )
+
+
+def test_the_runtime_dependencies_are_listed_in_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    assert "dependencies" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["dependencies"] == {
+        "file": ["layers/core/requirements.txt"]
+    }
+
+
+def test_lambda_runs_the_versions_that_the_tests_ran() -> None:
+    layer = pinned(ROOT / "layers/core/requirements.lock")
+
+    assert layer.items() <= pinned(ROOT / "requirements.lock").items()
+    # The Lambda runtime has it.
+    assert "boto3" not in layer
+
+
+def test_the_layer_is_built_for_the_runtime_and_architecture_of_the_template() -> None:
+    makefile = (ROOT / "layers/core/Makefile").read_text()
+    parameters = template()["Parameters"]
+    layer = template()["Resources"]["CoreLayer"]
+
+    built_for = dict(re.findall(r"^LAYER_(\w+) +\?= (\S+)$", makefile, re.M))
+    assert f"python{built_for['PYTHON']}" == parameters["PythonRuntime"]["Default"]
+    assert built_for["ARCHITECTURE"] == parameters["Architecture"]["Default"]
+    assert layer["Metadata"]["BuildMethod"] == "makefile"
+    assert layer["Properties"]["ContentUri"].rstrip("/") == "layers/core"
+
+
+def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
+    found = []
+    for path in files():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [
+            f"{short(path)}: {match[0]}"
+            for pattern in (REGISTRY, MACHINE)
+            for match in pattern.finditer(text)
+        ]
+
+    assert found == []

@@ -1,0 +1,165 @@
+"""The policy list is the security model: read as IAM gets it, after the SAM transform."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, transformed
+
+# What SAM attaches by itself. Their `*` cannot be narrowed in the template.
+MANAGED = {
+    # To write its log; logs:CreateLogStream and logs:PutLogEvents.
+    "AWSLambdaBasicExecutionRole": r".*Function",
+    # Trace segments belong to no resource.
+    "AWSXrayWriteOnlyAccess": r".*",
+    # To read the stream whose event source mapping it has.
+    "AWSLambdaDynamoDBExecutionRole": r"DispatchFunction",
+}
+# What a task of a state machine needs, by the integration it calls.
+NEEDS = {
+    "dynamodb:updateItem": "dynamodb:UpdateItem",
+    "dynamodb:getItem": "dynamodb:GetItem",
+    "dynamodb:putItem": "dynamodb:PutItem",
+    "lambda:invoke": "lambda:InvokeFunction",
+}
+
+ROLES = transformed("AWS::IAM::Role")
+every_role = pytest.mark.parametrize("role", ROLES)
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(role: str) -> Iterator[dict[str, Any]]:
+    for policy in ROLES[role]["Properties"].get("Policies", []):
+        yield from as_list(policy["PolicyDocument"]["Statement"])
+
+
+def allowed(role: str) -> set[tuple[str, str]]:
+    """(action, logical id of the resource it is allowed on)."""
+    return {
+        (action, resource_name(resource))
+        for statement in statements(role)
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
+def resource_name(resource: Any) -> str:
+    """The one resource that an ARN is made from."""
+    found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))
+    assert len(found) == 1, f"{resource} names no resource of this stack"
+    return str(found[0])
+
+
+@every_role
+def test_no_star_where_an_arn_can_be_named(role: str) -> None:
+    for statement in statements(role):
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource"} & set(statement)
+        assert all("*" not in action for action in as_list(statement["Action"])), statement
+        assert "*" not in as_list(statement["Resource"]), statement
+
+
+@every_role
+def test_every_permission_is_on_a_resource_of_this_stack(role: str) -> None:
+    assert all(name in transformed_names() for _, name in allowed(role))
+
+
+def transformed_names() -> set[str]:
+    kinds = (
+        "AWS::DynamoDB::Table",
+        "AWS::Lambda::Function",
+        "AWS::SecretsManager::Secret",
+        "AWS::SQS::Queue",
+        "AWS::StepFunctions::StateMachine",
+    )
+    return {name for kind in kinds for name in transformed(kind)}
+
+
+@every_role
+def test_only_known_managed_policies_are_attached(role: str) -> None:
+    for arn in ROLES[role]["Properties"].get("ManagedPolicyArns", []):
+        policy = str(arn).rpartition("/")[2].rstrip("'}")
+        assert re.fullmatch(f"{MANAGED[policy]}Role", role), f"{role}: {policy}"
+
+
+@every_role
+def test_only_the_service_that_runs_it_may_take_the_role(role: str) -> None:
+    takers = [
+        service
+        for statement in ROLES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        for service in as_list(statement["Principal"]["Service"])
+    ]
+
+    assert takers == ["lambda.amazonaws.com" if "Function" in role else "states.amazonaws.com"]
+
+
+def test_every_function_and_every_state_machine_has_a_role_of_its_own() -> None:
+    users = [
+        resource_name(each["Properties"][place])
+        for kind, place in (
+            ("AWS::Lambda::Function", "Role"),
+            ("AWS::StepFunctions::StateMachine", "RoleArn"),
+        )
+        for each in transformed(kind).values()
+    ]
+
+    assert sorted(users) == sorted(ROLES)
+    assert len(users) == len(FUNCTIONS) + len(MACHINES)
+
+
+def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> None:
+    api = [camel(folder.name) for folder in FUNCTIONS if folder.parent.name == "api"]
+    secret = {("secretsmanager:GetSecretValue", "SigningSecret")}
+
+    for name in api:
+        held = allowed(f"{name}FunctionRole")
+        assert all(
+            action.startswith("dynamodb:") and on == "Table"
+            for action, on in held - (secret if name == "Auth" else set())
+        ), name
+    assert [role for role in ROLES if allowed(role) & secret] == ["AuthFunctionRole"]
+
+
+def test_only_dispatch_may_start_an_execution_and_it_may_start_each() -> None:
+    starters = {
+        (role, on)
+        for role in ROLES
+        for action, on in allowed(role)
+        if action == "states:StartExecution"
+    }
+
+    assert starters == {
+        ("DispatchFunctionRole", camel(path.name.split(".")[0])) for path in MACHINES
+    }
+
+
+def test_no_function_may_read_the_whole_table() -> None:
+    assert [role for role in ROLES if ("dynamodb:Scan", "Table") in allowed(role)] == []
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.name)
+def test_a_state_machine_may_do_exactly_what_its_tasks_do(path: Path) -> None:
+    needed = set()
+    for state in machine(path)["States"].values():
+        if state["Type"] != "Task":
+            continue
+        call, arguments = state["Resource"].removeprefix("arn:aws:states:::"), state["Arguments"]
+        if call == "aws-sdk:dynamodb:transactWriteItems":
+            needed |= {
+                (f"dynamodb:{action}Item", "Table")
+                for item in arguments["TransactItems"]
+                for action in item
+            }
+        else:
+            on = arguments["FunctionName"][2:-1] if call == "lambda:invoke" else "Table"
+            needed.add((NEEDS[call], on))
+
+    assert allowed(f"{camel(path.name.split('.')[0])}Role") == needed

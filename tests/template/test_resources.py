@@ -1,0 +1,116 @@
+"""What the stack keeps, for how long, and who is told when something goes wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from tests.template.repository import MACHINES, ROOT, resources, template, transformed
+
+
+def test_every_parameter_has_a_default() -> None:
+    assert [name for name, each in template()["Parameters"].items() if "Default" not in each] == []
+
+
+def test_the_table_can_be_brought_back_streams_and_forgets_leases() -> None:
+    (table,) = resources("AWS::DynamoDB::Table").values()
+    properties = table["Properties"]
+
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_prod_encrypts_with_a_key_and_refuses_to_lose_the_table() -> None:
+    (table,) = resources("AWS::DynamoDB::Table").values()
+    in_prod = {"Fn::If": ["IsProd", True, False]}
+
+    assert table["Properties"]["DeletionProtectionEnabled"] == in_prod
+    assert table["Properties"]["SSESpecification"]["SSEEnabled"] == in_prod
+
+
+def test_dispatch_tries_again_by_record_and_puts_poison_aside() -> None:
+    (mapping,) = transformed("AWS::Lambda::EventSourceMapping").values()
+    properties = mapping["Properties"]
+
+    assert properties["FunctionName"] == {"Ref": "DispatchFunction"}
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert properties["BisectBatchOnFunctionError"] is True
+    assert 0 < properties["MaximumRetryAttempts"] <= 100
+    assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {
+        "Fn::GetAtt": ["DeadLetters", "Arn"]
+    }
+
+
+def test_the_api_writes_an_access_log_and_is_throttled() -> None:
+    (api,) = resources("AWS::Serverless::HttpApi").values()
+
+    assert "$context.requestId" in api["Properties"]["AccessLogSettings"]["Format"]
+    assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(
+        api["Properties"]["DefaultRouteSettings"]
+    )
+
+
+def test_every_log_group_forgets() -> None:
+    groups = resources("AWS::Logs::LogGroup")
+
+    assert groups
+    assert all("RetentionInDays" in group["Properties"] for group in groups.values())
+
+
+def watched() -> dict[str, str]:
+    """Metric -> everything said about the alarms that watch it, as text."""
+    found: dict[str, str] = {}
+    for alarm in resources("AWS::CloudWatch::Alarm").values():
+        properties: dict[str, Any] = alarm["Properties"]
+        metrics = [
+            each["MetricStat"]["Metric"]
+            for each in properties.get("Metrics", [])
+            if "MetricStat" in each
+        ]
+        for metric in metrics or [properties]:
+            name = f"{metric['Namespace']} {metric['MetricName']}"
+            found[name] = found.get(name, "") + str(metric.get("Dimensions", ""))
+    return found
+
+
+def test_somebody_is_told_of_errors_throttles_dead_letters_and_failed_executions() -> None:
+    metrics = watched()
+
+    assert "'Api'" in metrics["AWS/ApiGateway 5xx"]
+    assert "AWS/Lambda Throttles" in metrics
+    assert "DeadLetters" in metrics["AWS/SQS ApproximateNumberOfMessagesVisible"]
+    for name in resources("AWS::Serverless::StateMachine"):
+        assert f"'{name}'" in metrics["AWS/States ExecutionsFailed"]
+    for name, function in resources("AWS::Serverless::Function").items():
+        # What a step raises is caught, retried and told by its workflow.
+        if not function["Properties"]["CodeUri"].startswith("functions/steps/"):
+            assert f"'{name}'" in metrics["AWS/Lambda Errors"]
+    for alarm in resources("AWS::CloudWatch::Alarm").values():
+        assert alarm["Properties"]["AlarmActions"] == [{"Ref": "Alarms"}]
+
+
+def test_alarms_can_be_published() -> None:
+    # CloudWatch may not use the key behind alias/aws/sns, and nobody would notice.
+    (topic,) = resources("AWS::SNS::Topic").values()
+
+    assert "alias/aws/sns" not in str(topic.get("Properties", {}).get("KmsMasterKeyId"))
+
+
+def test_every_state_machine_is_traced() -> None:
+    machines = resources("AWS::Serverless::StateMachine")
+
+    assert len(machines) == len(MACHINES)
+    assert all(each["Properties"]["Tracing"] == {"Enabled": True} for each in machines.values())
+
+
+def test_dev_and_prod_can_be_deployed() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+
+    for stage in template()["Parameters"]["Stage"]["AllowedValues"]:
+        deploy = config[stage]["deploy"]["parameters"]
+        assert deploy["stack_name"] == f"slipway-{stage}"
+        assert deploy["parameter_overrides"] == f"Stage={stage}"
+        assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert config["prod"]["deploy"]["parameters"]["confirm_changeset"] is True

@@ -1,0 +1,312 @@
+"""What holds for every state machine: read as the graph that Step Functions would walk."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+from jsonata import Jsonata
+
+from slipway import errors
+from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, resources
+
+PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+AWS_ERRORS = re.compile(r"(States|Lambda|DynamoDB|DynamoDb)\.\w+")
+JSONPATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "Parameters", "ResultSelector"}
+
+every_machine = pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.name)
+
+
+def states(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = machine(path)["States"]
+    return found
+
+
+def tasks(path: Path, integration: str = "") -> dict[str, dict[str, Any]]:
+    return {
+        name: state
+        for name, state in states(path).items()
+        if state["Type"] == "Task"
+        and state["Resource"].startswith(f"arn:aws:states:::{integration}")
+    }
+
+
+def targets(state: dict[str, Any]) -> list[str]:
+    """The names of the states that may come next."""
+    branches = [*state.get("Choices", []), *state.get("Catch", [])]
+    found = [state.get("Next"), state.get("Default"), *(branch["Next"] for branch in branches)]
+    return [name for name in found if name is not None]
+
+
+def reached(path: Path, start: str) -> set[str]:
+    graph = states(path)
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name in graph and name not in seen:
+            seen.add(name)
+            waiting += targets(graph[name])
+    return seen
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each)
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from keys(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from keys(each)
+
+
+def handlers(path: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`kind` is Retry or Catch: each with the name of its state."""
+    for name, state in states(path).items():
+        for each in state.get(kind, []):
+            yield name, each
+
+
+def is_error(word: str) -> bool:
+    kind = getattr(errors, word, None)
+    return isinstance(kind, type) and issubclass(kind, errors.SlipwayError)
+
+
+@every_machine
+def test_the_file_is_a_sentence_and_its_resource_and_its_machine_have_the_same_name(
+    path: Path,
+) -> None:
+    sentence = path.name.removesuffix(".asl.yaml")
+
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)+", sentence)
+    resource = resources("AWS::Serverless::StateMachine")[camel(sentence)]
+    assert resource["Properties"]["DefinitionUri"] == f"statemachines/{path.name}"
+    # slipway.workflows knows the ARN from the file's name.
+    assert str(resource["Properties"]["Name"]).rstrip("'}").endswith(f"-{sentence}")
+
+
+def test_every_state_machine_of_the_template_has_its_file() -> None:
+    assert len(resources("AWS::Serverless::StateMachine")) == len(MACHINES) > 0
+
+
+@every_machine
+def test_the_file_has_no_yaml_aliases(path: Path) -> None:
+    # CloudFormation would read an alias as the text of its name, and say nothing.
+    events = list(yaml.parse(path.read_text()))
+
+    assert not [event for event in events if isinstance(event, yaml.AliasEvent)]
+
+
+@every_machine
+def test_the_machine_says_what_it_is_for_and_speaks_jsonata(path: Path) -> None:
+    definition = machine(path)
+
+    assert definition["Comment"].endswith(".")
+    assert definition["QueryLanguage"] == "JSONata"
+    assert not {key for key in keys(definition) if key in JSONPATH_FIELDS or key.endswith(".$")}
+
+
+@every_machine
+def test_every_state_has_the_fields_of_its_type(path: Path) -> None:
+    # cfn-lint knows the grammar, but does not read the files behind DefinitionUri.
+    properties = {"RoleArn": "arn:aws:iam::123456789012:role/it", "Definition": machine(path)}
+    resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+
+    found = lint(
+        json.dumps({"Resources": {"It": resource}}), config=ManualArgs(regions=["us-east-1"])
+    )
+    assert [f"{match.message}: {match.path}" for match in found] == []
+
+
+@every_machine
+def test_every_expression_can_be_parsed(path: Path) -> None:
+    found = [text for text in strings(machine(path)) if "{%" in text]
+
+    for text in found:
+        # Step Functions takes an expression only as a whole string.
+        assert text.startswith("{%") and text.endswith("%}"), text
+        assert Jsonata(text[2:-2]), text
+    assert found
+
+
+@every_machine
+def test_every_target_exists_and_every_state_is_reachable(path: Path) -> None:
+    graph = states(path)
+
+    assert {name for state in graph.values() for name in targets(state)} <= set(graph)
+    assert reached(path, machine(path)["StartAt"]) == set(graph)
+
+
+@every_machine
+def test_every_state_goes_on_or_ends(path: Path) -> None:
+    for name, state in states(path).items():
+        ends = state.get("End") is True or state["Type"] in ("Succeed", "Fail")
+        goes_on = "Next" in state or state["Type"] == "Choice"
+        assert ends != goes_on, name
+
+
+@every_machine
+def test_every_choice_has_a_default(path: Path) -> None:
+    choices = [state for state in states(path).values() if state["Type"] == "Choice"]
+
+    assert all("Default" in state for state in choices)
+
+
+@every_machine
+def test_every_task_has_a_timeout(path: Path) -> None:
+    assert [name for name, state in tasks(path).items() if "TimeoutSeconds" not in state] == []
+
+
+@every_machine
+def test_states_are_sentences(path: Path) -> None:
+    for name in states(path):
+        assert re.fullmatch(r"[A-Z][a-z' ,]+\??", name), name
+        assert len(name) <= 80
+
+
+@every_machine
+def test_errors_are_caught_by_names_that_exist(path: Path) -> None:
+    words = {
+        word
+        for kind in ("Retry", "Catch")
+        for _, handler in handlers(path, kind)
+        for word in handler["ErrorEquals"]
+    }
+
+    assert [
+        word for word in sorted(words) if not (is_error(word) or AWS_ERRORS.fullmatch(word))
+    ] == []
+
+
+@every_machine
+def test_a_refusal_is_never_retried(path: Path) -> None:
+    for name, retry in handlers(path, "Retry"):
+        if retry.get("MaxAttempts") == 0:
+            continue
+        for word in retry["ErrorEquals"]:
+            if is_error(word):
+                assert issubclass(getattr(errors, word), errors.Fault), f"{name}: {word}"
+            # These catch the functions' own refusals too.
+            if name in tasks(path, "lambda:"):
+                assert word not in ("States.ALL", "States.TaskFailed"), name
+
+
+@every_machine
+def test_every_retry_backs_off_with_jitter_and_a_cap(path: Path) -> None:
+    for name, retry in handlers(path, "Retry"):
+        if retry.get("MaxAttempts") == 0:
+            continue
+        assert retry["BackoffRate"] > 1, name
+        assert retry["JitterStrategy"] == "FULL", name
+        assert retry["MaxDelaySeconds"] > retry["IntervalSeconds"], name
+
+
+@every_machine
+def test_every_task_is_retried_and_caught(path: Path) -> None:
+    for name, state in tasks(path).items():
+        assert state.get("Retry"), name
+        assert "States.ALL" in state["Catch"][-1]["ErrorEquals"], name
+
+
+@every_machine
+def test_every_catch_all_ends_in_fail(path: Path) -> None:
+    graph = states(path)
+    ways = [catch for _, catch in handlers(path, "Catch") if "States.ALL" in catch["ErrorEquals"]]
+
+    for way in ways:
+        ends = {name for name in reached(path, way["Next"]) if not targets(graph[name])}
+        assert ends, f"{way['Next']} leads nowhere"
+        assert {name for name in ends if graph[name]["Type"] != "Fail"} == set(), way["Next"]
+    assert ways
+
+
+@every_machine
+def test_every_write_is_conditional(path: Path) -> None:
+    # One winner: whoever lost must be able to see it.
+    for name, state in tasks(path, "dynamodb:updateItem").items():
+        assert state["Arguments"]["ConditionExpression"], name
+    for name, state in tasks(path, "aws-sdk:dynamodb:transactWriteItems").items():
+        updates = [
+            item["Update"] for item in state["Arguments"]["TransactItems"] if "Update" in item
+        ]
+        assert updates, name
+        assert all("ConditionExpression" in update for update in updates), name
+
+
+@every_machine
+def test_every_name_and_value_of_an_expression_is_used_and_declared(path: Path) -> None:
+    # DynamoDB refuses both; the emulators refuse neither.
+    for name, state in tasks(path).items():
+        arguments = state["Arguments"]
+        items = arguments.get("TransactItems", [{"it": arguments}])
+        for action in (action for item in items for action in item.values()):
+            text = " ".join(value for key, value in action.items() if key.endswith("Expression"))
+            for place, sign in (
+                ("ExpressionAttributeNames", "#"),
+                ("ExpressionAttributeValues", ":"),
+            ):
+                declared = action.get(place, {})
+                if isinstance(declared, dict):
+                    assert set(re.findall(rf"{sign}\w+", text)) == set(declared), name
+
+
+@every_machine
+def test_every_placeholder_is_quoted_and_substituted_and_none_is_left_over(path: Path) -> None:
+    text = path.read_text()
+    quoted = [
+        word
+        for token in yaml.scan(text)
+        if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
+        for word in PLACEHOLDER.findall(token.value)
+    ]
+    resource = resources("AWS::Serverless::StateMachine")[camel(path.name.split(".")[0])]
+
+    assert sorted(quoted) == sorted(PLACEHOLDER.findall(text))
+    assert set(quoted) == set(resource["Properties"].get("DefinitionSubstitutions", {}))
+
+
+@every_machine
+def test_a_function_is_invoked_by_a_placeholder_with_the_name_of_its_resource(path: Path) -> None:
+    substitutions = resources("AWS::Serverless::StateMachine")[camel(path.name.split(".")[0])][
+        "Properties"
+    ].get("DefinitionSubstitutions", {})
+
+    for name, state in tasks(path, "lambda:").items():
+        placeholder = PLACEHOLDER.fullmatch(state["Arguments"]["FunctionName"])
+        assert placeholder, name
+        resource = placeholder[1]
+        assert substitutions[resource] == {"Fn::GetAtt": [resource, "Arn"]}
+        step = resources("AWS::Serverless::Function")[resource]["Properties"]["CodeUri"]
+        assert step == f"functions/steps/{resource.removesuffix('Function').lower()}", name
+
+
+@pytest.mark.parametrize(
+    "folder", [f for f in FUNCTIONS if f.parent.name == "steps"], ids=lambda folder: folder.name
+)
+def test_every_step_is_a_state_of_its_own_name(folder: Path) -> None:
+    state = folder.name.capitalize()
+    invoked = [
+        each[state]["Arguments"]["FunctionName"]
+        for path in MACHINES
+        if state in (each := tasks(path, "lambda:"))
+    ]
+
+    assert set(invoked) == {f"${{{state}Function}}"}
