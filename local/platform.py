@@ -239,8 +239,20 @@ class Platform:
             "region": REGION,
             "outputs": self.outputs,
         }
-        (self.run_dir / "tmp" / "about").write_text(json.dumps(about, indent=2))
-        (self.run_dir / "tmp" / "about").rename(self.run_dir / "emulator.json")
+        # What `sam local start-api --env-vars` needs to use this platform as its backend.
+        variables = {
+            "TABLE": self.outputs.get("TableName", ""),
+            "SIGNING_SECRET": self.outputs.get("SigningSecretName", ""),
+            "AWS_ENDPOINT_URL": self.endpoint,
+        }
+        self._write("sam-local.json", {"Parameters": variables})
+        self._write("emulator.json", about)
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        """All of it or nothing, for those who wait for the file to be there."""
+        scratch = self.run_dir / "tmp" / name
+        scratch.write_text(json.dumps(content, indent=2))
+        scratch.rename(self.run_dir / name)
 
 
 @contextlib.contextmanager
