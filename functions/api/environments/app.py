@@ -1,10 +1,18 @@
-"""/environments: ask for one, look at it, give it back."""
+"""/environments: ask for one, look at it, keep it longer, give it back."""
 
 from slipway import ids
 from slipway.api import Api, IfMatch
 from slipway.auth import Caller
-from slipway.errors import NameTaken, NotFound, PreconditionFailed, ProjectGoing
-from slipway.model.environment import Environment, NewEnvironment
+from slipway.errors import (
+    EnvironmentGoing,
+    NameTaken,
+    NoLease,
+    NotFound,
+    PreconditionFailed,
+    ProjectGoing,
+    TtlExceedsPolicy,
+)
+from slipway.model.environment import Environment, Extension, NewEnvironment, Pinning
 from slipway.model.paging import Page, Paging
 from slipway.store import environments
 
@@ -41,3 +49,38 @@ def tear_down(caller: Caller, environment_id: str, if_match: IfMatch | None) -> 
     """Tear an environment down; ask again to see how far that is."""
     environment = ids.parse_environment(environment_id)
     return environments.tear_down(environment, caller.user_id, if_match)
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/extend",
+    refuses=(NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy),
+)
+def extend(caller: Caller, environment_id: str, wanted: Extension) -> Environment:
+    """Keep an environment longer: so many hours from now, up to the policy's maximum."""
+    environment = ids.parse_environment(environment_id)
+    return environments.extend(environment, wanted.ttl_hours, caller.user_id)
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/touch", refuses=(NotFound, NoLease, EnvironmentGoing)
+)
+def touch(caller: Caller, environment_id: str) -> Environment:
+    """Say that an environment is in use: with `expiry_mode: idle` its time begins anew."""
+    return environments.touch(ids.parse_environment(environment_id), caller.user_id)
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/pin", refuses=(NotFound, NoLease, EnvironmentGoing)
+)
+def pin(caller: Caller, environment_id: str, wanted: Pinning) -> Environment:
+    """Keep an environment until it is unpinned."""
+    environment = ids.parse_environment(environment_id)
+    return environments.pin(environment, wanted.reason, caller.user_id)
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/unpin", refuses=(NotFound, NoLease, EnvironmentGoing)
+)
+def unpin(caller: Caller, environment_id: str) -> Environment:
+    """Let an environment's time run again."""
+    return environments.unpin(ids.parse_environment(environment_id), caller.user_id)

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from slipway import ids, workflows
-from slipway.ids import EnvironmentId, ProjectId
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.store import deployments, environments, projects
 
@@ -39,10 +39,10 @@ def _changed(record: Any) -> None:
         _lease_ran_out(before)
     elif kind == "PROJECT" and not rest:
         _project_changed(ids.parse_project(after["id"]["S"]))
-    elif kind == "ENV" and _differs(before, after, "status", "operation"):
+    elif kind == "ENV" and _differs(before, after, "status", "operation", "lease"):
         _environment_changed(ids.parse_environment(after["id"]["S"]))
     elif kind == "DEP" and _differs(before, after, "status"):
-        _give_the_lock(ids.parse_deployment(after["id"]["S"]).environment)
+        _deployment_changed(ids.parse_deployment(after["id"]["S"]))
 
 
 def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool:
@@ -65,12 +65,15 @@ def _environment_changed(environment: EnvironmentId) -> None:
         return
     status = item["status"]
     name, carried = item["id"], environments.carried(item)
-    if status == "provisioning":
+    if "operation" in item:
+        # Also for one that is to go already: nobody else says that provisioning let go of it.
         workflows.start("provision_environment", name, carried)
-        if "expires_at" in item:
-            workflows.start("expire_environment", name, carried)
-    elif status == "running":
+    if status == "provisioning" and "expires_at" in item:
+        workflows.start("expire_environment", name, carried)
+    if status == "running":
         _give_the_lock(environment)
+    if status in TAKES_DEPLOYMENTS and "expires_at" in item:
+        workflows.start("expire_environment", environments.expiry(item), carried)
     if status not in TAKES_DEPLOYMENTS:
         deployments.cancel_all(environment, f"The environment is {status}")
     # Provisioning has its hands on the infrastructure until it says that it let go.
@@ -78,6 +81,13 @@ def _environment_changed(environment: EnvironmentId) -> None:
         workflows.start("retire_environment", name, carried)
     if status == "destroyed":
         projects.erase_if_empty(environment.project)
+
+
+def _deployment_changed(deployment: DeploymentId) -> None:
+    item = deployments.find(deployment)
+    if item and item["status"] == "succeeded":
+        environments.used(deployment.environment, item["finished_at"])
+    _give_the_lock(deployment.environment)
 
 
 def _give_the_lock(environment: EnvironmentId) -> None:

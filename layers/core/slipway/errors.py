@@ -4,6 +4,8 @@ SlipwayError
 ├── Refused                     the caller can mend it; nothing was changed
 │   ├── Malformed               the body is not what its media type says
 │   ├── Invalid                 the body or the query breaks a rule; names each field
+│   │   ├── TtlExceedsPolicy
+│   │   └── IdempotencyKeyReused
 │   ├── TooLarge
 │   ├── UnsupportedMediaType
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
@@ -13,7 +15,8 @@ SlipwayError
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
 │   └── Conflict                EmailTaken · NameTaken · ProjectNotEmpty · ProjectGoing
-│                               · EnvironmentNotReady
+│                               · EnvironmentNotReady · EnvironmentGoing · NoLease
+│                               · RequestInProgress
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── DriverRefused               the infrastructure says no and would say it again
 └── Fault                       would perhaps work on another try
@@ -93,6 +96,21 @@ class Invalid(Refused):
     @property
     def fields(self) -> Sequence[FieldError]:
         return self._fields
+
+
+class TtlExceedsPolicy(Invalid):
+    """`max_expires_at`: as long as the policy lets the environment live, as text."""
+
+    code = "ttl_exceeds_policy"
+    title = "The environment may not live that long"
+
+    def __init__(self, max_expires_at: str) -> None:
+        super().__init__([FieldError("#/ttl_hours", f"may not go past {max_expires_at}")])
+        self._max_expires_at = max_expires_at
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"max_expires_at": self._max_expires_at}
 
 
 class IdempotencyKeyReused(Invalid):
@@ -239,6 +257,26 @@ class EnvironmentNotReady(Conflict):
     @property
     def extra(self) -> Mapping[str, Any]:
         return {"environment_status": self._status}
+
+
+class EnvironmentGoing(Conflict):
+    """`environment_status`: the state that the environment is in."""
+
+    code = "environment_going"
+    title = "The environment's time is over"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The environment is {status}; its lease cannot be changed any more")
+        self._status = status
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"environment_status": self._status}
+
+
+class NoLease(Conflict):
+    code = "no_lease"
+    title = "The environment has no lease to change"
 
 
 class RequestInProgress(Conflict):

@@ -236,7 +236,9 @@ def _example(kind: type[errors.SlipwayError]) -> errors.SlipwayError:
         return errors.Invalid([errors.FieldError("#/name", "is required")])
     if issubclass(kind, errors.RetryLater):
         return kind(60)
-    if issubclass(kind, errors.EnvironmentNotReady):
+    if issubclass(kind, errors.TtlExceedsPolicy):
+        return kind("2026-11-26T01:02:03.456Z")
+    if issubclass(kind, errors.EnvironmentNotReady | errors.EnvironmentGoing):
         return kind("tearing_down")
     if issubclass(kind, errors.ProjectNotEmpty):
         example = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
 from slipway.errors import FieldError, Invalid
 from slipway.model.fields import Name, Shown, Wanted
@@ -77,14 +77,14 @@ class NewEnvironment(Wanted):
             raise ValueError("must be at least a millisecond")
         return hours
 
-    def lifetime_hours(self, at_most: float) -> float | None:
-        """Hours to live; None for ever.
+    def lifetime_hours(self, at_most: float, default: float = DEFAULT_TTL_HOURS) -> float | None:
+        """Hours to live, `default` if it does not say; None for ever.
 
         Raises Invalid for more than `at_most` hours.
         """
         if self.type == "persistent":
             return None
-        hours = min(DEFAULT_TTL_HOURS, at_most) if self.ttl_hours is None else self.ttl_hours
+        hours = min(default, at_most) if self.ttl_hours is None else self.ttl_hours
         if hours > at_most:
             raise Invalid([FieldError("#/ttl_hours", f"must be at most {at_most:g}")])
         return int(hours) if float(hours).is_integer() else hours
@@ -105,6 +105,24 @@ class NewEnvironment(Wanted):
         return text
 
 
+class Extension(Wanted):
+    ttl_hours: float = Field(gt=0, description="From now on.", examples=[4])
+
+
+class Pinning(Wanted):
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+        max_length=200, examples=["demo on Friday"]
+    )
+
+
+class Pin(Shown):
+    """Why, since when and by whom the lease is held open."""
+
+    reason: str = Field(examples=["demo on Friday"])
+    at: Moment
+    by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+
+
 class Failure(Shown):
     """Why something ended badly: `error` is for programs, `reason` for people."""
 
@@ -120,6 +138,11 @@ class Environment(Shown):
     status: Status
     ttl_hours: int | float | None = Field(None, examples=[24])
     expires_at: Moment | None = Field(None, description="Only of an ephemeral environment.")
+    max_expires_at: Moment | None = Field(
+        None, description="As far as the lease can be extended; counted from creation."
+    )
+    expiry_mode: Literal["absolute", "idle"] | None = None
+    pinned: Pin | None = Field(None, description="While it is pinned it does not expire.")
     base_url: str | None = Field(None, description="Where it answers, once it is running.")
     config: dict[str, Any] | None = None
     live_version: str | None = Field(None, description="The version that last succeeded here.")

@@ -4,18 +4,54 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from slipway.errors import FieldError, Invalid
 from slipway.model.fields import Name, RepoUrl, Shown, Text, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal["active", "deleting"]
 
 
+class Policy(Wanted):
+    """How long the project's ephemeral environments live; it holds for those made from now on."""
+
+    default_ttl_hours: float | None = Field(
+        None, gt=0, description="For those that ask for nothing.", examples=[24]
+    )
+    max_ttl_hours: float | None = Field(
+        None,
+        gt=0,
+        description="Counted from creation, whatever extends it; at most the platform's own.",
+        examples=[72],
+    )
+    expiry_mode: Literal["absolute", "idle"] = Field(
+        "absolute",
+        description="`idle`: each deployment that succeeds, and each touch, begins the time anew.",
+    )
+
+    @field_validator("max_ttl_hours")
+    @classmethod
+    def _fits_the_default(cls, most: float | None, info: ValidationInfo) -> float | None:
+        default = info.data.get("default_ttl_hours")
+        if most is not None and default is not None and default > most:
+            raise ValueError("must not be less than default_ttl_hours")
+        return most
+
+    def most_hours(self, at_most: float) -> float:
+        """The project's maximum under the platform's; raises Invalid if it is above it."""
+        for name, hours in (("default", self.default_ttl_hours), ("max", self.max_ttl_hours)):
+            if hours is not None and hours > at_most:
+                detail = f"must be at most {at_most:g}"
+                raise Invalid([FieldError(f"#/policy/{name}_ttl_hours", detail)])
+        return self.max_ttl_hours or at_most
+
+
 class NewProject(Wanted):
     name: Name = Field(examples=["payments"])
     description: Text | None = Field(None, examples=["payment service"])
     repo_url: RepoUrl | None = Field(None, examples=["https://github.com/acme/payments"])
+    policy: Policy | None = None
 
 
 class ProjectChange(Wanted):
@@ -24,6 +60,7 @@ class ProjectChange(Wanted):
     name: Name | None = Field(None, examples=["payments"])
     description: Text | None = Field(None, examples=["takes the money"])
     repo_url: RepoUrl | None = Field(None, examples=["https://github.com/acme/payments"])
+    policy: Policy | None = None
 
     @field_validator("name")
     @classmethod
@@ -35,7 +72,7 @@ class ProjectChange(Wanted):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("must have at least one of name, description, repo_url")
+            raise ValueError("must have at least one of name, description, repo_url, policy")
         return self
 
 
@@ -50,6 +87,7 @@ class Project(Shown):
     name: str = Field(examples=["payments"])
     description: str | None = Field(None, examples=["payment service"])
     repo_url: str | None = Field(None, examples=["https://github.com/acme/payments"])
+    policy: Policy | None = None
     status: Status = Field("active", description="`deleting` while its environments go.")
     created_at: Moment
     updated_at: Moment

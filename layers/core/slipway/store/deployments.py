@@ -52,7 +52,8 @@ def get(deployment: DeploymentId, user_id: str) -> Deployment:
     """Raises NotFound, also for somebody else's deployment."""
     member = projects.member(deployment.environment.project, user_id)
     allowed, item = table.get(member, key(deployment))
-    if not (allowed and item):
+    # Its key does not name the project, so an id with a made-up ancestry would find it too.
+    if not (allowed and item and item["id"] == str(deployment)):
         raise NotFound("No such deployment")
     return read(item)
 
@@ -109,8 +110,9 @@ def add(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Depl
             member, accepting, *_ = lost.reasons
             if member is not None or not accepting:
                 raise NotFound("No such environment") from None
-            if accepting["status"] not in TAKES_DEPLOYMENTS:
-                raise EnvironmentNotReady(accepting["status"]) from None
+            status = environments.read(accepting).as_seen_at(moments.now()).status
+            if status not in TAKES_DEPLOYMENTS:
+                raise EnvironmentNotReady(status) from None
             part = ids.new_part(after=accepting["last_accepted"])
         else:
             return read(item)
@@ -134,8 +136,9 @@ def _accept(environment: EnvironmentId, part: str) -> Update:
     return Update(
         environments.key(environment),
         "SET last_accepted = :part",
-        {"part": part, **states},
+        {"part": part, "now": moments.written(moments.now()), **states},
         condition=f"#status IN ({', '.join(f':{word}' for word in states)})"
+        " AND (attribute_not_exists(expires_at) OR expires_at > :now)"
         " AND (attribute_not_exists(last_accepted) OR last_accepted < :part)",
     )
 

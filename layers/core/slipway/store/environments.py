@@ -10,15 +10,21 @@ from typing import Any
 
 from slipway import ids, workflows
 from slipway.errors import (
+    Busy,
+    EnvironmentGoing,
     NameTaken,
+    NoLease,
     NotFound,
     Overtaken,
     PreconditionFailed,
     ProjectGoing,
+    TtlExceedsPolicy,
 )
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.environment import (
+    DEFAULT_TTL_HOURS,
+    TAKES_DEPLOYMENTS,
     Environment,
     NewEnvironment,
     Status,
@@ -28,11 +34,12 @@ from slipway.model.environment import (
 from slipway.model.paging import Page, Paging, bad_cursor
 from slipway.settings import settings
 from slipway.store import projects, table
-from slipway.store.table import Item, Key, Lost, Put, Update
+from slipway.store.table import Delete, Item, Key, Lost, Put, Update
 
 _PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.
 _TTL_GRACE_SECONDS = 2
+_CHANGE_TRIES = 5
 
 
 def key(environment: EnvironmentId) -> Key:
@@ -86,14 +93,16 @@ def of(project: ProjectId, user_id: str, paging: Paging) -> Page[Environment]:
 
 
 def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment:
-    """Raises NotFound, Invalid, NameTaken, ProjectGoing. One round trip.
+    """Raises NotFound, Invalid, NameTaken, ProjectGoing. Two round trips.
 
     What is written here is all that provisioning, expiry and teardown need: the table's stream
     starts them.
     """
     environment = EnvironmentId(project.p, ids.new_part())
     now = moments.now()
-    hours = wanted.lifetime_hours(at_most=settings().max_ttl_hours)
+    policy = projects.policy(project, user_id)
+    most = policy.most_hours(settings().max_ttl_hours)
+    hours = wanted.lifetime_hours(most, policy.default_ttl_hours or DEFAULT_TTL_HOURS)
     item: Item = {
         "id": str(environment),
         "project_id": str(project),
@@ -119,7 +128,13 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
     ]
     if hours is not None:
         ends = moments.hours_after(now, hours)
-        item.update(ttl_hours=hours, expires_at=moments.written(ends))
+        item.update(
+            ttl_hours=hours,
+            expires_at=moments.written(ends),
+            max_expires_at=moments.written(moments.hours_after(now, most)),
+            expiry_mode=policy.expiry_mode,
+            lease=1,
+        )
         actions.append(Put(lease(environment), _lease(environment, ends)))
     try:
         table.transact(*actions)
@@ -148,10 +163,14 @@ def tear_down(environment: EnvironmentId, user_id: str, if_version: int | None) 
     item = _item(environment, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
+    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
-        return read(_move(environment, "tearing_down"))
+        return read(_move(environment, "tearing_down", still, was))
     except Overtaken:
-        return get(environment, user_id)
+        shown = get(environment, user_id)
+        if if_version is not None and if_version != shown.version:
+            raise PreconditionFailed() from None
+        return shown
 
 
 def give_back(environment: EnvironmentId) -> None:
@@ -189,6 +208,142 @@ def _move(
         return table.write(change)
     except Lost:
         raise Overtaken() from None
+
+
+def extend(environment: EnvironmentId, hours: float, user_id: str) -> Environment:
+    """Let it live for `hours` from now, if that is longer than it has; never shorter.
+
+    Raises NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy. Two round trips.
+    """
+    item = _leased(environment, user_id)
+    now = moments.now()
+    most = datetime.fromisoformat(item["max_expires_at"])
+    if hours > 24 * 366 or moments.hours_after(now, hours) > most:
+        raise TtlExceedsPolicy(item["max_expires_at"])
+    return _prolong(environment, item, moments.hours_after(now, hours))
+
+
+def touch(environment: EnvironmentId, user_id: str) -> Environment:
+    """Begin the time of an idle lease anew, as far as the policy goes.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = _leased(environment, user_id)
+    if item["expiry_mode"] != "idle":
+        raise NoLease("The environment's expiry_mode is absolute: extend it instead")
+    return _prolong(environment, item, _anew(item, moments.now()))
+
+
+def used(environment: EnvironmentId, at: str) -> None:
+    """A deployment succeeded at `at`: an idle lease begins anew. Repeating it changes nothing."""
+    item = find(environment)
+    if item and item.get("expiry_mode") == "idle" and "expires_at" in item:
+        with suppress(EnvironmentGoing):
+            _prolong(environment, item, _anew(item, datetime.fromisoformat(at)))
+
+
+def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
+    """Hold the lease open until it is unpinned; pinning it again changes nothing.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = _item(environment, user_id)
+    if "pinned" in item:
+        return read(item)
+    item = _with_lease(item)
+    pinned = {"reason": reason, "at": moments.written(moments.now()), "by": user_id}
+    changes = {"pinned": pinned, "expires_at": None}
+    return _change_lease(environment, item, changes, Delete(lease(environment)))
+
+
+def unpin(environment: EnvironmentId, user_id: str) -> Environment:
+    """Let the time run again: its own from now on, as far as the policy goes.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = _item(environment, user_id)
+    if "pinned" not in item:
+        raise NoLease("The environment is not pinned")
+    ends = _anew(item, moments.now())
+    # The execution that waited for the old end is gone, or finds nothing to do: it takes another.
+    changes = {
+        "expires_at": moments.written(ends),
+        "lease": item["lease"] + 1,
+        "pinned": None,
+    }
+    put = Put(lease(environment), _lease(environment, ends), condition=None)
+    return _change_lease(environment, item, changes, put)
+
+
+def _leased(environment: EnvironmentId, user_id: str) -> Item:
+    return _with_lease(_item(environment, user_id))
+
+
+def _with_lease(item: Item) -> Item:
+    if item["type"] == "persistent":
+        raise NoLease("A persistent environment never expires")
+    if "pinned" in item:
+        raise NoLease("The environment is pinned; unpin it first")
+    return item
+
+
+def _anew(item: Item, since: datetime) -> datetime:
+    ends = moments.hours_after(since, item["ttl_hours"])
+    return max(since, min(ends, datetime.fromisoformat(item["max_expires_at"])))
+
+
+def _prolong(environment: EnvironmentId, item: Item, ends: datetime) -> Environment:
+    if moments.written(ends) <= item["expires_at"]:
+        return _lasting(item)
+    changes = {"expires_at": moments.written(ends)}
+    put = Put(lease(environment), _lease(environment, ends), condition=None)
+    return _change_lease(environment, item, changes, put)
+
+
+def _lasting(item: Item) -> Environment:
+    """Raises EnvironmentGoing for what is not to last."""
+    shown = read(item).as_seen_at(moments.now())
+    if shown.status not in TAKES_DEPLOYMENTS:
+        raise EnvironmentGoing(shown.status)
+    return shown
+
+
+def _change_lease(
+    environment: EnvironmentId, item: Item, changes: Item, lease_change: Put | Delete
+) -> Environment:
+    """Write the lease's part of the record (None takes a field away), if it still lives.
+
+    What else changes in the record meanwhile does not matter; another change of the lease does.
+    """
+    for _ in range(_CHANGE_TRIES):
+        _lasting(item)
+        now = moments.written(moments.now())
+        after = {**item, **changes, "version": item["version"] + 1, "updated_at": now}
+        expression, values = table.setting(
+            {name: after[name] for name in (*changes, "version", "updated_at")}
+        )
+        update = Update(
+            key(environment),
+            expression,
+            {**values, "was": item["version"], "now": now},
+            condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
+        )
+        try:
+            table.transact(update, lease_change)
+        except Lost as lost:
+            fresh = lost.reasons[0] or item
+            if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
+                break
+            item = fresh
+        else:
+            return read({name: value for name, value in after.items() if value is not None})
+    _lasting(fresh)
+    raise Busy(1)
+
+
+def expiry(item: Item) -> str:
+    """The name of the execution that ends this lease: one for each time it began to run."""
+    return item["id"] if item["lease"] == 1 else f"{item['id']}-{item['lease']}"
 
 
 def carried(item: Item) -> dict[str, Any]:

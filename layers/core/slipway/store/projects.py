@@ -18,7 +18,8 @@ from slipway.ids import EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.fields import normalised
 from slipway.model.paging import Page, Paging, bad_cursor
-from slipway.model.project import NewProject, Project, ProjectChange
+from slipway.model.project import NewProject, Policy, Project, ProjectChange
+from slipway.settings import settings
 from slipway.store import table
 from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
 
@@ -66,6 +67,14 @@ def get(project: ProjectId, user_id: str) -> Project:
     return Project(**_item(project, user_id))
 
 
+def policy(project: ProjectId, user_id: str) -> Policy:
+    """What holds for its new environments. Raises NotFound, ProjectGoing."""
+    item = _item(project, user_id)
+    if item["status"] != "active":
+        raise ProjectGoing()
+    return Policy(**item.get("policy", {}))
+
+
 def _item(project: ProjectId, user_id: str) -> Item:
     allowed, item = table.get(member(project, user_id), key(project))
     if not (allowed and item):
@@ -85,7 +94,9 @@ def of(user_id: str, paging: Paging) -> Page[Project]:
 
 
 def add(wanted: NewProject, user_id: str) -> Project:
-    """Raises NameTaken. One round trip."""
+    """Raises NameTaken, Invalid. One round trip."""
+    if wanted.policy:
+        wanted.policy.most_hours(settings().max_ttl_hours)
     project = ProjectId(ids.new_part())
     at = moments.written(moments.now())
     shown = {
@@ -111,7 +122,9 @@ def add(wanted: NewProject, user_id: str) -> Project:
 def change(
     project: ProjectId, wanted: ProjectChange, user_id: str, if_version: int | None
 ) -> Project:
-    """Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed. Two round trips."""
+    """Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed, Invalid. Two round trips."""
+    if wanted.policy:
+        wanted.policy.most_hours(settings().max_ttl_hours)
     item = _item(project, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
@@ -124,7 +137,7 @@ def change(
     same = {"was": item["version"], "active": "active"}
     unchanged = "version = :was AND #status = :active"
     fields = {name: after[name] for name in (*changes, "updated_at", "version")}
-    expression, values = _setting(fields)
+    expression, values = table.setting(fields)
     actions: list[table.Action] = [
         Update(key(project), expression, {**values, **same}, condition=unchanged),
         Update(_listed(project, item["owner"]), expression, values),
@@ -142,14 +155,6 @@ def change(
         # Somebody else changed it since it was read, a moment ago.
         raise PreconditionFailed() from None
     return shown
-
-
-def _setting(fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """An UpdateExpression that sets what has a value and removes what has none."""
-    present = {name: value for name, value in fields.items() if value is not None}
-    absent = [f"#{name}" for name, value in fields.items() if value is None]
-    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
-    return expression + (f" REMOVE {', '.join(absent)}" if absent else ""), present
 
 
 def remove(

@@ -100,6 +100,14 @@ Action = Put | Update | Delete | Check
 _VERBS = {Put: "Put", Update: "Update", Delete: "Delete", Check: "ConditionCheck"}
 
 
+def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An UpdateExpression that sets what has a value and removes what has none."""
+    present = {name: value for name, value in fields.items() if value is not None}
+    absent = [f"#{name}" for name, value in fields.items() if value is None]
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
+    return expression + (f" REMOVE {', '.join(absent)}" if absent else ""), present
+
+
 class Lost(SlipwayError):
     """A condition did not hold.
 
@@ -277,10 +285,19 @@ _deserializer = _Deserializer()
 
 def _encode(item: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: _serializer.serialize(Decimal(repr(value)) if isinstance(value, float) else value)
+        name: _serializer.serialize(_exact(value))
         for name, value in item.items()
         if value is not None
     }
+
+
+def _exact(value: Any) -> Any:
+    """Numbers as the table takes them; what is None in a map is left out."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {name: _exact(each) for name, each in value.items() if each is not None}
+    return value
 
 
 def _decode(raw: Mapping[str, Any]) -> Item:
