@@ -3,10 +3,17 @@
 from slipway import ids
 from slipway.api import Api
 from slipway.auth import Caller
-from slipway.errors import Busy, EnvironmentNotReady, NotFound
+from slipway.errors import (
+    Busy,
+    DeploymentFinished,
+    EnvironmentNotReady,
+    NotFound,
+    OutdatedDeployment,
+    QueueBusy,
+)
 from slipway.model.deployment import Deployment, LogLine, NewDeployment
 from slipway.model.paging import Page, Paging
-from slipway.store import deployments
+from slipway.store import deployments, queue
 
 api = Api()
 handler = api.handler
@@ -15,11 +22,11 @@ handler = api.handler
 @api.post(
     "/api/v1/deployments/environments/<environment_id>",
     status=201,
-    refuses=(NotFound, EnvironmentNotReady, Busy),
+    refuses=(NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy),
 )
 def create(caller: Caller, environment_id: str, wanted: NewDeployment) -> Deployment:
     """Ship a version; it waits its turn behind those accepted before it."""
-    return deployments.add(ids.parse_environment(environment_id), wanted, caller.user_id)
+    return queue.join(ids.parse_environment(environment_id), wanted, caller.user_id)
 
 
 @api.get("/api/v1/deployments/environments/<environment_id>", refuses=(NotFound,))
@@ -32,6 +39,16 @@ def list_(caller: Caller, environment_id: str, paging: Paging) -> Page[Deploymen
 def get(caller: Caller, deployment_id: str) -> Deployment:
     """Look at a deployment."""
     return deployments.get(ids.parse_deployment(deployment_id), caller.user_id)
+
+
+@api.post(
+    "/api/v1/deployments/<deployment_id>/cancel",
+    status=202,
+    refuses=(NotFound, DeploymentFinished, Busy),
+)
+def cancel(caller: Caller, deployment_id: str) -> Deployment:
+    """Stop a deployment: at once if it waits, else when its rollout looks next."""
+    return queue.cancel(ids.parse_deployment(deployment_id), caller.user_id)
 
 
 @api.get("/api/v1/deployments/<deployment_id>/logs", refuses=(NotFound,))

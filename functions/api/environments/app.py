@@ -12,9 +12,10 @@ from slipway.errors import (
     ProjectGoing,
     TtlExceedsPolicy,
 )
+from slipway.model.deployment import Deployment
 from slipway.model.environment import Environment, Extension, NewEnvironment, Pinning
 from slipway.model.paging import Page, Paging
-from slipway.store import environments
+from slipway.store import environments, queue
 
 api = Api()
 handler = api.handler
@@ -40,6 +41,12 @@ def list_(caller: Caller, project_id: str, paging: Paging) -> Page[Environment]:
 def get(caller: Caller, environment_id: str) -> Environment:
     """Look at an environment."""
     return environments.get(ids.parse_environment(environment_id), caller.user_id)
+
+
+@api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))
+def see_queue(caller: Caller, environment_id: str) -> Page[Deployment]:
+    """Look at its deployments that have not ended: the one that runs, then those that wait."""
+    return Page(queue.of(ids.parse_environment(environment_id), caller.user_id))
 
 
 @api.delete(

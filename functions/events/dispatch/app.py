@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import (
 from slipway import ids, workflows
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
-from slipway.store import deployments, environments, projects
+from slipway.store import deployments, environments, projects, queue
 
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
@@ -75,7 +75,7 @@ def _environment_changed(environment: EnvironmentId) -> None:
     if status in TAKES_DEPLOYMENTS and "expires_at" in item:
         workflows.start("expire_environment", environments.expiry(item), carried)
     if status not in TAKES_DEPLOYMENTS:
-        deployments.cancel_all(environment, f"The environment is {status}")
+        queue.cancel_all(environment, f"The environment is {status}")
     # Provisioning has its hands on the infrastructure until it says that it let go.
     if status in GOING and "operation" not in item:
         workflows.start("retire_environment", name, carried)
@@ -85,12 +85,14 @@ def _environment_changed(environment: EnvironmentId) -> None:
 
 def _deployment_changed(deployment: DeploymentId) -> None:
     item = deployments.find(deployment)
+    if item and item["status"] == "pending":
+        queue.make_way(deployment)
     if item and item["status"] == "succeeded":
         environments.used(deployment.environment, item["finished_at"])
     _give_the_lock(deployment.environment)
 
 
 def _give_the_lock(environment: EnvironmentId) -> None:
-    item = deployments.holder_or_next(environment)
+    item = queue.holder_or_next(environment)
     if item is not None and item["status"] == "pending":
-        workflows.start("roll_out_deployment", item["id"], deployments.carried(item))
+        workflows.start("roll_out_deployment", item["id"], queue.carried(item))

@@ -3,17 +3,20 @@
 from typing import Any
 
 from slipway import drivers, ids
+from slipway.errors import Canceled
 from slipway.store import deployments
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{deployment_id, token, execution, started_at, entered_at}` -> Progress.
 
-    Raises Overtaken if the deployment is not this execution's any more; DriverRefused,
-    DriverFault.
+    Raises Canceled if somebody asked it to stop; Overtaken if the deployment is not this
+    execution's any more; DriverRefused, DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployments.held_by(deployment, event["token"])
+    if "cancel_requested_at" in shipping:
+        raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
     version, name = shipping["version"], environment["name"]
     progress = drivers.ask("ship", environment, event, version)
     line = (

@@ -16,8 +16,10 @@ SlipwayError
 │   ├── PreconditionFailed
 │   └── Conflict                EmailTaken · NameTaken · ProjectNotEmpty · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
+│                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · RequestInProgress
 ├── Overtaken                   a conditional write lost: somebody else decided first
+├── Canceled                    somebody asked the rollout to stop
 ├── DriverRefused               the infrastructure says no and would say it again
 └── Fault                       would perhaps work on another try
     ├── DriverFault
@@ -279,6 +281,41 @@ class NoLease(Conflict):
     title = "The environment has no lease to change"
 
 
+class DeploymentFinished(Conflict):
+    """`deployment_status`: how it ended."""
+
+    code = "deployment_finished"
+    title = "The deployment has ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The deployment has ended: it is {status}")
+        self._status = status
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"deployment_status": self._status}
+
+
+class QueueBusy(Conflict):
+    code = "queue_busy"
+    title = "Another deployment runs or waits, and on_conflict is reject"
+
+
+class OutdatedDeployment(Conflict):
+    """`newer`: the id of the deployment that is live or ahead, and newer."""
+
+    code = "outdated_deployment"
+    title = "A newer version is live or ahead; send allow_outdated to ship this one all the same"
+
+    def __init__(self, newer: str) -> None:
+        super().__init__()
+        self._newer = newer
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"newer": self._newer}
+
+
 class RequestInProgress(Conflict):
     code = "request_in_progress"
     title = "A request with this Idempotency-Key is being carried out"
@@ -291,6 +328,11 @@ class RequestInProgress(Conflict):
 class Overtaken(SlipwayError):
     code = "overtaken"
     title = "Somebody else decided first"
+
+
+class Canceled(SlipwayError):
+    code = "canceled"
+    title = "Canceled"
 
 
 class DriverRefused(SlipwayError):

@@ -231,19 +231,25 @@ def _problems(route: Route) -> Schema:
     return dict(sorted(answers.items()))
 
 
+_ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
+_EXAMPLES: dict[type[errors.SlipwayError], errors.SlipwayError] = {
+    errors.Invalid: errors.Invalid([errors.FieldError("#/name", "is required")]),
+    errors.IdempotencyKeyReused: errors.IdempotencyKeyReused(),
+    errors.TtlExceedsPolicy: errors.TtlExceedsPolicy("2026-11-26T01:02:03.456Z"),
+    errors.TooManyAttempts: errors.TooManyAttempts(60),
+    errors.Busy: errors.Busy(1),
+    errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
+    errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
+    errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),
+    errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),
+    errors.OutdatedDeployment: errors.OutdatedDeployment(
+        "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
+    ),
+}
+
+
 def _example(kind: type[errors.SlipwayError]) -> errors.SlipwayError:
-    if kind is errors.Invalid:
-        return errors.Invalid([errors.FieldError("#/name", "is required")])
-    if issubclass(kind, errors.RetryLater):
-        return kind(60)
-    if issubclass(kind, errors.TtlExceedsPolicy):
-        return kind("2026-11-26T01:02:03.456Z")
-    if issubclass(kind, errors.EnvironmentNotReady | errors.EnvironmentGoing):
-        return kind("tearing_down")
-    if issubclass(kind, errors.ProjectNotEmpty):
-        example = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
-        return kind([{"id": example, "name": "preview-pr-123"}])
-    return kind()
+    return _EXAMPLES.get(kind) or kind()
 
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:

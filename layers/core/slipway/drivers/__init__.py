@@ -19,7 +19,7 @@ LONGEST = timedelta(hours=1)
 
 
 def ask(
-    verb: Literal["provision", "ship", "retire"],
+    verb: Literal["provision", "ship", "restore", "retire"],
     environment: Mapping[str, Any],
     event: Mapping[str, Any],
     version: str | None = None,

@@ -1,28 +1,39 @@
 """Deployments: a version on its way into an environment.
 
-pending ─► running ─► succeeded
-   │          ├─► failed
-   └─► canceled ◄┘        (its environment failed or went away)
+    pending ─► running ─► succeeded
+       │          ├─► failed
+       ├──────────┴─► canceled      somebody stopped it, or its environment failed or went away
+       └─► superseded               a newer one took its place in the queue
+
+What to do if another deployment runs or waits (`on_conflict`):
+
+    queue            wait behind it
+    supersede        take the place of those that wait; one that runs ends first
+    cancel_running   the same, and ask the one that runs to stop
+    reject           do not accept this one
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
-from slipway.model.environment import Failure
+from slipway.model import moments
+from slipway.model.environment import Failure, OnConflict
 from slipway.model.fields import Shown, Wanted, matching
 from slipway.model.moments import Moment
 
-Status = Literal["pending", "running", "succeeded", "failed", "canceled"]
+Status = Literal["pending", "running", "succeeded", "failed", "canceled", "superseded"]
 
 CAN_BECOME: dict[Status, frozenset[Status]] = {
-    "pending": frozenset({"running", "canceled"}),
+    "pending": frozenset({"running", "failed", "canceled", "superseded"}),
     "running": frozenset({"succeeded", "failed", "canceled"}),
     "succeeded": frozenset(),
     "failed": frozenset(),
     "canceled": frozenset(),
+    "superseded": frozenset(),
 }
 
 Version = Annotated[
@@ -38,6 +49,48 @@ Version = Annotated[
 
 class NewDeployment(Wanted):
     version: Version = Field(examples=["sha-1234567"])
+    on_conflict: OnConflict | None = Field(
+        None,
+        description="If another deployment runs or waits: wait behind it (`queue`), take the "
+        "place of those that wait (`supersede`), that and ask the one that runs to stop "
+        "(`cancel_running`), or do not accept this one (`reject`). The environment's own if "
+        "left out.",
+        examples=["queue"],
+    )
+    sequence: int | None = Field(
+        None,
+        ge=0,
+        le=2**53,
+        description="Grows with the age of the version, such as a pipeline's number: a lower one "
+        "than what is live or ahead in the queue is refused.",
+        examples=[1042],
+    )
+    committed_at: Moment | None = Field(
+        None,
+        description="Instead of `sequence`: when the version was committed.",
+    )
+    allow_outdated: bool = Field(False, description="Ship it even if something newer is live.")
+
+    @field_validator("committed_at")
+    @classmethod
+    def _one_order(cls, at: datetime | None, info: ValidationInfo) -> datetime | None:
+        if at is not None and info.data.get("sequence") is not None:
+            raise ValueError("cannot be sent together with sequence")
+        if at is not None and at.tzinfo is None:
+            raise ValueError("must say its time zone")
+        return at
+
+    @property
+    def order(self) -> int | str | None:
+        """What tells newer from older: numbers are compared with numbers, moments with moments."""
+        return moments.written(self.committed_at) if self.committed_at else self.sequence
+
+
+def is_outdated(order: int | str | None, by: int | str | None) -> bool:
+    """Whether a version of this order is older than one of the other; unknown is not."""
+    if isinstance(order, int) and isinstance(by, int):
+        return order < by
+    return isinstance(order, str) and isinstance(by, str) and order < by
 
 
 class Deployment(Shown):
@@ -46,6 +99,11 @@ class Deployment(Shown):
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     version: str = Field(examples=["sha-1234567"])
     status: Status
+    on_conflict: OnConflict = "queue"
+    sequence: int | None = Field(None, examples=[1042])
+    committed_at: Moment | None = None
+    superseded_by: str | None = Field(None, description="The deployment that took its place.")
+    cancel_requested_at: Moment | None = None
     logs_url: str = Field(description="The rollout's own lines, as they are written.")
     failure: Failure | None = None
     created_at: Moment

@@ -29,6 +29,8 @@ Status = Literal[
     "teardown_failed",
 ]
 
+OnConflict = Literal["queue", "supersede", "cancel_running", "reject"]
+
 CAN_BECOME: dict[Status, frozenset[Status]] = {
     "provisioning": frozenset({"running", "failed", "expiring", "tearing_down"}),
     "running": frozenset({"expiring", "tearing_down"}),
@@ -60,6 +62,11 @@ class NewEnvironment(Wanted):
         description="Only for `ephemeral`; fractions count (0.5 is half an hour); "
         f"{DEFAULT_TTL_HOURS} if left out.",
         examples=[24],
+    )
+    on_conflict: OnConflict = Field(
+        "queue",
+        description="What its deployments do about each other, unless they say it themselves; "
+        "previews like `supersede`.",
     )
     config: dict[str, JsonValue] | None = Field(
         None,
@@ -144,6 +151,7 @@ class Environment(Shown):
     expiry_mode: Literal["absolute", "idle"] | None = None
     pinned: Pin | None = Field(None, description="While it is pinned it does not expire.")
     base_url: str | None = Field(None, description="Where it answers, once it is running.")
+    on_conflict: OnConflict = "queue"
     config: dict[str, Any] | None = None
     live_version: str | None = Field(None, description="The version that last succeeded here.")
     live_deployment_id: str | None = None

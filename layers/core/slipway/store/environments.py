@@ -64,10 +64,11 @@ def read(item: Item) -> Environment:
 
 def get(environment: EnvironmentId, user_id: str) -> Environment:
     """Raises NotFound, also for somebody else's environment."""
-    return read(_item(environment, user_id)).as_seen_at(moments.now())
+    return read(authorised(environment, user_id)).as_seen_at(moments.now())
 
 
-def _item(environment: EnvironmentId, user_id: str) -> Item:
+def authorised(environment: EnvironmentId, user_id: str) -> Item:
+    """The whole record, for a member of its project. Raises NotFound."""
     allowed, item = table.get(projects.member(environment.project, user_id), key(environment))
     if not (allowed and item):
         raise NotFound("No such environment")
@@ -111,6 +112,7 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
         "status": "provisioning",
         "operation": "provision_environment",
         "driver": "simulated",
+        "on_conflict": wanted.on_conflict,
         "config": wanted.config_json(),
         "created_at": moments.written(now),
         "created_by": user_id,
@@ -160,7 +162,7 @@ def tear_down(environment: EnvironmentId, user_id: str, if_version: int | None) 
 
     Raises NotFound, PreconditionFailed. Two round trips.
     """
-    item = _item(environment, user_id)
+    item = authorised(environment, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
@@ -247,7 +249,7 @@ def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
-    item = _item(environment, user_id)
+    item = authorised(environment, user_id)
     if "pinned" in item:
         return read(item)
     item = _with_lease(item)
@@ -261,7 +263,7 @@ def unpin(environment: EnvironmentId, user_id: str) -> Environment:
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
-    item = _item(environment, user_id)
+    item = authorised(environment, user_id)
     if "pinned" not in item:
         raise NoLease("The environment is not pinned")
     ends = _anew(item, moments.now())
@@ -276,7 +278,7 @@ def unpin(environment: EnvironmentId, user_id: str) -> Environment:
 
 
 def _leased(environment: EnvironmentId, user_id: str) -> Item:
-    return _with_lease(_item(environment, user_id))
+    return _with_lease(authorised(environment, user_id))
 
 
 def _with_lease(item: Item) -> Item:

@@ -283,6 +283,12 @@ class _Deserializer(TypeDeserializer):  # type: ignore[misc]
 _deserializer = _Deserializer()
 
 
+def wire(value: Any) -> dict[str, Any]:
+    """One value as DynamoDB's JSON has it, for a state machine to write."""
+    encoded: dict[str, Any] = _serializer.serialize(_exact(value))
+    return encoded
+
+
 def _encode(item: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: _serializer.serialize(_exact(value))

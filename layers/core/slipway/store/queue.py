@@ -1,0 +1,333 @@
+"""How deployments of one environment follow each other: a queue, and a lock that one may hold.
+
+The lock's token grows with every holder. A rollout writes only as the holder of its token, so
+an execution that has lost the lock can do no harm. The end of a rollout, its result and the
+release of the lock, is one transaction, in roll_out_deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from slipway import ids
+from slipway.errors import (
+    Busy,
+    DeploymentFinished,
+    EnvironmentNotReady,
+    NotFound,
+    OutdatedDeployment,
+    QueueBusy,
+)
+from slipway.ids import DeploymentId, EnvironmentId
+from slipway.model import moments
+from slipway.model.deployment import Deployment, NewDeployment, is_outdated
+from slipway.model.environment import TAKES_DEPLOYMENTS
+from slipway.store import deployments, environments, projects, table
+from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
+
+_PREFIX = "QUEUE#"
+_ORDER_TRIES = 20
+_SHOWN = 100
+
+
+def lock(environment: EnvironmentId) -> Key:
+    return Key(f"ENV#{environment.e}", "LOCK")
+
+
+def _place(deployment: DeploymentId) -> Key:
+    return Key(f"ENV#{deployment.e}", _PREFIX + deployment.d)
+
+
+def of(environment: EnvironmentId, user_id: str) -> list[Deployment]:
+    """The deployment that runs, then those that wait, in order; at most 100.
+
+    Raises NotFound. Four round trips.
+    """
+    environments.authorised(environment, user_id)
+    ahead = [entry["deployment_id"] for entry in _ahead(environment)][:_SHOWN]
+    found = table.get(*(deployments.key(ids.parse_deployment(each)) for each in ahead))
+    return [deployments.read(item) for item in found if item]
+
+
+def _ahead(environment: EnvironmentId) -> Iterator[Item]:
+    """`{deployment_id, order?}` of who holds the lock and of who waits, in order."""
+    [held] = table.get(lock(environment))
+    if held and "holder" in held:
+        yield {"deployment_id": held["holder"], "order": held.get("order")}
+    yield from _waiting(environment)
+
+
+def _waiting(environment: EnvironmentId) -> Iterator[Item]:
+    after = None
+    while True:
+        places, after = table.query(f"ENV#{environment.e}", _PREFIX, limit=100, after=after)
+        yield from places
+        if after is None:
+            return
+
+
+def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Deployment:
+    """Accept a deployment at the end of the queue.
+
+    Raises NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy. Two round trips;
+    two more if it may be refused for what is ahead of it. The environment remembers the last
+    id that it accepted and takes only later ones, so ids, queue and list have one order; who is
+    overtaken by another caller looks again and asks with a later id.
+    """
+    item = environments.authorised(environment, user_id)
+    for _ in range(_ORDER_TRIES):
+        if environments.read(item).as_seen_at(moments.now()).status not in TAKES_DEPLOYMENTS:
+            break
+        on_conflict = wanted.on_conflict or item["on_conflict"]
+        if on_conflict == "reject" or wanted.order is not None:
+            _check_what_is_ahead(environment, item, wanted, on_conflict)
+        seen = item.get("last_accepted")
+        deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=seen))
+        new = _new(deployment, wanted, on_conflict, user_id)
+        place = {"deployment_id": str(deployment), "order": wanted.order}
+        try:
+            table.transact(
+                projects.is_member(environment.project, user_id),
+                _accept(environment, deployment, seen),
+                Put(deployments.key(deployment), new),
+                Put(_place(deployment), place),
+            )
+        except Lost as lost:
+            member, accepting, *_ = lost.reasons
+            if member is not None or not accepting:
+                raise NotFound("No such environment") from None
+            item = accepting
+        else:
+            return deployments.read({k: v for k, v in new.items() if v is not None})
+    else:
+        raise Busy(1)
+    raise EnvironmentNotReady(environments.read(item).as_seen_at(moments.now()).status)
+
+
+def _check_what_is_ahead(
+    environment: EnvironmentId, item: Item, wanted: NewDeployment, on_conflict: str
+) -> None:
+    live = {"deployment_id": item.get("live_deployment_id"), "order": item.get("live_order")}
+    ahead = list(_ahead(environment))
+    if on_conflict == "reject" and ahead:
+        raise QueueBusy()
+    if not wanted.allow_outdated:
+        for other in [live, *ahead]:
+            if is_outdated(wanted.order, other.get("order")):
+                raise OutdatedDeployment(other["deployment_id"])
+
+
+def _new(deployment: DeploymentId, wanted: NewDeployment, on_conflict: str, user_id: str) -> Item:
+    return {
+        "id": str(deployment),
+        "project_id": str(deployment.environment.project),
+        "environment_id": str(deployment.environment),
+        "version": wanted.version,
+        "status": "pending",
+        "on_conflict": on_conflict,
+        "order": wanted.order,
+        "allow_outdated": wanted.allow_outdated,
+        "created_at": moments.written(moments.now()),
+        "created_by": user_id,
+    }
+
+
+def _accept(environment: EnvironmentId, deployment: DeploymentId, seen: str | None) -> Update:
+    """Only if nothing else was accepted since it was looked at, and the environment lives on."""
+    states = {f"s{i}": state for i, state in enumerate(sorted(TAKES_DEPLOYMENTS))}
+    unchanged = "last_accepted = :seen" if seen else "attribute_not_exists(last_accepted)"
+    return Update(
+        environments.key(environment),
+        "SET last_accepted = :part",
+        {"part": deployment.d, "seen": seen, "now": moments.written(moments.now()), **states},
+        condition=f"#status IN ({', '.join(f':{word}' for word in states)})"
+        f" AND (attribute_not_exists(expires_at) OR expires_at > :now) AND {unchanged}",
+    )
+
+
+def make_way(deployment: DeploymentId) -> None:
+    """What a new deployment does to those ahead of it; repeating it changes nothing."""
+    new = deployments.find(deployment)
+    if new is None or new["on_conflict"] not in ("supersede", "cancel_running"):
+        return
+    for place in _waiting(deployment.environment):
+        other = ids.parse_deployment(place["deployment_id"])
+        if other.d < deployment.d:
+            reason = f"{new['version']} takes its place"
+            failure = {"error": "Superseded", "reason": reason}
+            _leave(other, "superseded", failure, superseded_by=new["id"])
+    if new["on_conflict"] == "cancel_running":
+        [held] = table.get(lock(deployment.environment))
+        if held and "holder" in held and ids.parse_deployment(held["holder"]).d < deployment.d:
+            with suppress(Lost):
+                _request_cancel(ids.parse_deployment(held["holder"]), new["created_by"])
+
+
+def holder_or_next(environment: EnvironmentId) -> Item | None:
+    """The deployment that has the lock, which the first in the queue is given if it is free.
+
+    None if nobody has it and nobody waits, or if somebody else gave it just now.
+    """
+    [held] = table.get(lock(environment))
+    if held and "holder" in held:
+        return deployments.find(ids.parse_deployment(held["holder"]))
+    record = environments.find(environment)
+    for place in _waiting(environment):
+        deployment = ids.parse_deployment(place["deployment_id"])
+        item = deployments.find(deployment)
+        # Checked again: what was live when it was accepted may not be so any more.
+        if record and item and _is_outdated(item, record):
+            reason = f"{record['live_version']} is live and newer"
+            failure = {"error": "OutdatedDeployment", "reason": reason}
+            _leave(deployment, "superseded", failure, superseded_by=record["live_deployment_id"])
+            continue
+        return _give_to(deployment, place, held["token"] if held else 0)
+    return None
+
+
+def _is_outdated(item: Item, environment: Item) -> bool:
+    newer = is_outdated(item.get("order"), environment.get("live_order"))
+    return newer and not item["allow_outdated"]
+
+
+def _give_to(deployment: DeploymentId, place: Item, last_token: int) -> Item | None:
+    token = last_token + 1
+    hold, values = table.setting(
+        {"holder": str(deployment), "token": token, "order": place.get("order")}
+    )
+    try:
+        table.transact(
+            Check(
+                environments.key(deployment.environment),
+                "#status = :running",
+                {"running": "running"},
+            ),
+            Update(
+                lock(deployment.environment),
+                hold,
+                {**values, "before": last_token},
+                condition="attribute_not_exists(holder)"
+                " AND (attribute_not_exists(#token) OR #token = :before)",
+            ),
+            Delete(_place(deployment), "attribute_exists(pk)"),
+            Update(
+                deployments.key(deployment),
+                "SET #token = :token",
+                {"token": token, "pending": "pending"},
+                condition="#status = :pending",
+            ),
+        )
+    except Lost:
+        return None
+    return deployments.find(deployment)
+
+
+def carried(item: Item) -> dict[str, Any]:
+    """What the rollout's execution is given: ids, keys, the fencing token, the order."""
+    deployment = ids.parse_deployment(item["id"])
+    keys = {
+        "deployment": deployments.key(deployment),
+        "environment": environments.key(deployment.environment),
+        "lock": lock(deployment.environment),
+    }
+    return {
+        "deployment_id": item["id"],
+        "version": item["version"],
+        "token": item["token"],
+        "order": table.wire(item.get("order")),
+        "keys": {name: each.wire() for name, each in keys.items()},
+        "log": {"pk": f"DEP#{deployment.d}", "sk": deployments.LOG},
+    }
+
+
+def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
+    """Stop a deployment: at once if it waits, else when its rollout looks next.
+
+    A rollout that is at its very last write by then succeeds all the same. Asking again changes
+    nothing. Raises NotFound, DeploymentFinished, Busy. Two round trips; more if it moves on in
+    that moment.
+    """
+    for _ in range(_ORDER_TRIES):
+        item = deployments.authorised(deployment, user_id)
+        if "finished_at" in item:
+            raise DeploymentFinished(item["status"])
+        if "cancel_requested_at" in item:
+            return deployments.read(item)
+        with suppress(Lost):
+            if "token" in item:
+                return deployments.read(_request_cancel(deployment, user_id))
+            failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
+            if _leave(deployment, "canceled", failure):
+                return deployments.get(deployment, user_id)
+    raise Busy(1)
+
+
+def _request_cancel(deployment: DeploymentId, by: str) -> Item:
+    """The rollout reads it between its steps. Raises Lost if it has ended."""
+    return table.write(
+        Update(
+            deployments.key(deployment),
+            "SET cancel_requested_at = if_not_exists(cancel_requested_at, :at),"
+            " cancel_requested_by = if_not_exists(cancel_requested_by, :by)",
+            {"at": moments.written(moments.now()), "by": by},
+            condition="attribute_exists(#token) AND attribute_not_exists(finished_at)",
+        )
+    )
+
+
+def cancel_all(environment: EnvironmentId, reason: str) -> None:
+    """End the rollout that runs and all that wait. Repeating it changes nothing."""
+    failure = {"error": "EnvironmentGone", "reason": reason}
+    [held] = table.get(lock(environment))
+    if held and "holder" in held:
+        deployment = ids.parse_deployment(held["holder"])
+        with suppress(Lost):
+            table.transact(
+                Update(
+                    lock(environment),
+                    "REMOVE holder, #order",
+                    {"token": held["token"], "holder": held["holder"]},
+                    condition="holder = :holder AND #token = :token",
+                ),
+                _end(deployment, "canceled", failure, "attribute_exists(#token)"),
+            )
+    for place in _waiting(environment):
+        _leave(ids.parse_deployment(place["deployment_id"]), "canceled", failure)
+
+
+def _leave(
+    deployment: DeploymentId, status: str, failure: Item, superseded_by: str | None = None
+) -> bool:
+    """Take a deployment that waits out of the queue; whether it waited still."""
+    try:
+        table.transact(
+            Delete(_place(deployment), "attribute_exists(pk)"),
+            _end(deployment, status, failure, "attribute_not_exists(#token)", superseded_by),
+        )
+    except Lost:
+        return False
+    return True
+
+
+def _end(
+    deployment: DeploymentId,
+    status: str,
+    failure: Item,
+    condition: str,
+    superseded_by: str | None = None,
+) -> Update:
+    fields = {
+        "status": status,
+        "finished_at": moments.written(moments.now()),
+        "failure": failure,
+        **({"superseded_by": superseded_by} if superseded_by else {}),
+    }
+    expression, values = table.setting(fields)
+    return Update(
+        deployments.key(deployment),
+        expression,
+        values,
+        condition=f"{condition} AND attribute_not_exists(finished_at)",
+    )
