@@ -12,8 +12,9 @@ from slipway.errors import (
     QueueBusy,
 )
 from slipway.model.deployment import Deployment, LogLine, NewDeployment
+from slipway.model.events import Step
 from slipway.model.paging import Page, Paging
-from slipway.store import deployments, queue
+from slipway.store import deployments, events, queue
 
 api = Api()
 handler = api.handler
@@ -55,3 +56,9 @@ def cancel(caller: Caller, deployment_id: str) -> Deployment:
 def logs(caller: Caller, deployment_id: str, paging: Paging) -> Page[LogLine]:
     """Read a rollout's lines, oldest first; follow the `Link` to get those that are yet to come."""
     return deployments.logs(ids.parse_deployment(deployment_id), caller.user_id, paging)
+
+
+@api.get("/api/v1/deployments/<deployment_id>/timeline", refuses=(NotFound,))
+def timeline(caller: Caller, deployment_id: str) -> Page[Step]:
+    """Look at the steps that a rollout took, once it has ended."""
+    return Page(events.timeline(ids.parse_deployment(deployment_id), caller.user_id))

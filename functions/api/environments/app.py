@@ -14,8 +14,9 @@ from slipway.errors import (
 )
 from slipway.model.deployment import Deployment
 from slipway.model.environment import Environment, Extension, NewEnvironment, Pinning
+from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
-from slipway.store import environments, queue
+from slipway.store import environments, events, queue
 
 api = Api()
 handler = api.handler
@@ -47,6 +48,12 @@ def get(caller: Caller, environment_id: str) -> Environment:
 def see_queue(caller: Caller, environment_id: str) -> Page[Deployment]:
     """Look at its deployments that have not ended: the one that runs, then those that wait."""
     return Page(queue.of(ids.parse_environment(environment_id), caller.user_id))
+
+
+@api.get("/api/v1/environments/<environment_id>/events", refuses=(NotFound,))
+def see_events(caller: Caller, environment_id: str, paging: Paging) -> Page[Event]:
+    """Look at what happened to an environment and in it, newest first."""
+    return events.of(ids.parse_environment(environment_id), caller.user_id, paging)
 
 
 @api.delete(

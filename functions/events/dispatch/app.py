@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import (
 from slipway import ids, workflows
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
-from slipway.store import deployments, environments, projects, queue
+from slipway.store import deployments, environments, events, projects, queue
 
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
@@ -35,6 +35,8 @@ def _changed(record: Any) -> None:
     kind, _, rest = keys["sk"]["S"].partition("#")
     before = raw["dynamodb"].get("OldImage", {})
     after = raw["dynamodb"].get("NewImage", {})
+    if kind in ("ENV", "DEP"):
+        events.note(before, after)
     if kind == "LEASE":
         _lease_ran_out(before)
     elif kind == "PROJECT" and not rest:
@@ -54,8 +56,8 @@ def _lease_ran_out(lease: dict[str, Any]) -> None:
 
 
 def _project_changed(project: ProjectId) -> None:
-    for environment in projects.to_tear_down(project):
-        environments.give_back(environment)
+    for environment, actor in projects.to_tear_down(project):
+        environments.give_back(environment, actor)
     projects.erase_if_empty(project)
 
 
@@ -87,6 +89,8 @@ def _deployment_changed(deployment: DeploymentId) -> None:
     item = deployments.find(deployment)
     if item and item["status"] == "pending":
         queue.make_way(deployment)
+    if item and "finished_at" in item and "token" in item:
+        events.keep_timeline(item, workflows.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
         environments.used(deployment.environment, item["finished_at"])
     _give_the_lock(deployment.environment)

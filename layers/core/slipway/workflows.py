@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+from slipway.model import moments
 from slipway.settings import settings
 
 
@@ -35,6 +36,37 @@ def start(workflow: str, name: str, carrying: dict[str, Any]) -> None:
         )
     except client.exceptions.ExecutionAlreadyExists:
         return
+
+
+def steps_of(workflow: str, name: str) -> list[dict[str, Any]]:
+    """`{step, entered_at, left_at?, attempts, error?}` of each state that an execution entered.
+
+    Empty if there was no such execution. Step Functions keeps the history for 90 days.
+    """
+    client = _client()
+    steps: list[dict[str, Any]] = []
+    try:
+        for page in client.get_paginator("get_execution_history").paginate(
+            executionArn=execution_arn(workflow, name), includeExecutionData=False
+        ):
+            for event in page["events"]:
+                _tell(steps, event)
+    except client.exceptions.ExecutionDoesNotExist:
+        return []
+    return steps
+
+
+def _tell(steps: list[dict[str, Any]], event: dict[str, Any]) -> None:
+    at = moments.written(event["timestamp"])
+    entered = event.get("stateEnteredEventDetails")
+    if entered:
+        steps.append({"step": entered["name"], "entered_at": at, "attempts": 0})
+    elif steps and "stateExitedEventDetails" in event:
+        steps[-1]["left_at"] = at
+    elif steps and event["type"] == "TaskScheduled":
+        steps[-1]["attempts"] += 1
+    elif steps and (failed := event.get("taskFailedEventDetails")):
+        steps[-1]["error"] = failed.get("error")
 
 
 @cache

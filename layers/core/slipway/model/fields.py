@@ -20,7 +20,9 @@ class Wanted(BaseModel):
 class Shown(BaseModel):
     """What a caller is shown: made from our own records, which may hold more than is shown."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, defer_build=True, serialize_by_alias=True
+    )
 
     def seen_from(self, base: str) -> Self:
         """With whole URLs, for a caller who reached us at `base` (`https://host`)."""

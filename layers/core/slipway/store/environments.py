@@ -116,6 +116,7 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
         "config": wanted.config_json(),
         "created_at": moments.written(now),
         "created_by": user_id,
+        "actor": user_id,
         "updated_at": moments.written(now),
         "version": 1,
     }
@@ -167,7 +168,7 @@ def tear_down(environment: EnvironmentId, user_id: str, if_version: int | None) 
         raise PreconditionFailed()
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
-        return read(_move(environment, "tearing_down", still, was))
+        return read(_move(environment, "tearing_down", user_id, still, was))
     except Overtaken:
         shown = get(environment, user_id)
         if if_version is not None and if_version != shown.version:
@@ -175,10 +176,10 @@ def tear_down(environment: EnvironmentId, user_id: str, if_version: int | None) 
         return shown
 
 
-def give_back(environment: EnvironmentId) -> None:
+def give_back(environment: EnvironmentId, actor: str) -> None:
     """Tear it down whoever asks: its project goes. Repeating it changes nothing."""
     with suppress(Overtaken):
-        _move(environment, "tearing_down")
+        _move(environment, "tearing_down", actor)
 
 
 def expire(environment: EnvironmentId) -> None:
@@ -187,6 +188,7 @@ def expire(environment: EnvironmentId) -> None:
         _move(
             environment,
             "expiring",
+            "ttl",
             condition=" AND expires_at <= :now",
             values={"now": moments.written(moments.now())},
         )
@@ -195,15 +197,24 @@ def expire(environment: EnvironmentId) -> None:
 def _move(
     environment: EnvironmentId,
     to: Status,
+    actor: str,
     condition: str = "",
     values: Mapping[str, Any] | None = None,
 ) -> Item:
     """Change the state, if the present one allows it; raises Overtaken if it does not."""
+    now = moments.written(moments.now())
     since = {f"s{i}": state for i, state in enumerate(sorted(comes_from(to)))}
     change = Update(
         key(environment),
-        "SET #status = :to, updated_at = :at, version = version + :one",
-        {"to": to, "at": moments.written(moments.now()), "one": 1, **since, **(values or {})},
+        "SET #status = :to, actor = :actor, updated_at = :at, version = version + :one",
+        {
+            "to": to,
+            "actor": actor,
+            "at": now,
+            "one": 1,
+            **since,
+            **(values or {}),
+        },
         condition=f"#status IN ({', '.join(f':{word}' for word in since)})" + condition,
     )
     try:
@@ -222,7 +233,7 @@ def extend(environment: EnvironmentId, hours: float, user_id: str) -> Environmen
     most = datetime.fromisoformat(item["max_expires_at"])
     if hours > 24 * 366 or moments.hours_after(now, hours) > most:
         raise TtlExceedsPolicy(item["max_expires_at"])
-    return _prolong(environment, item, moments.hours_after(now, hours))
+    return _prolong(environment, item, moments.hours_after(now, hours), user_id)
 
 
 def touch(environment: EnvironmentId, user_id: str) -> Environment:
@@ -233,7 +244,7 @@ def touch(environment: EnvironmentId, user_id: str) -> Environment:
     item = _leased(environment, user_id)
     if item["expiry_mode"] != "idle":
         raise NoLease("The environment's expiry_mode is absolute: extend it instead")
-    return _prolong(environment, item, _anew(item, moments.now()))
+    return _prolong(environment, item, _anew(item, moments.now()), user_id)
 
 
 def used(environment: EnvironmentId, at: str) -> None:
@@ -241,7 +252,7 @@ def used(environment: EnvironmentId, at: str) -> None:
     item = find(environment)
     if item and item.get("expiry_mode") == "idle" and "expires_at" in item:
         with suppress(EnvironmentGoing):
-            _prolong(environment, item, _anew(item, datetime.fromisoformat(at)))
+            _prolong(environment, item, _anew(item, datetime.fromisoformat(at)), "deployment")
 
 
 def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
@@ -255,7 +266,7 @@ def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
     item = _with_lease(item)
     pinned = {"reason": reason, "at": moments.written(moments.now()), "by": user_id}
     changes = {"pinned": pinned, "expires_at": None}
-    return _change_lease(environment, item, changes, Delete(lease(environment)))
+    return _change_lease(environment, item, changes, Delete(lease(environment)), user_id)
 
 
 def unpin(environment: EnvironmentId, user_id: str) -> Environment:
@@ -274,7 +285,7 @@ def unpin(environment: EnvironmentId, user_id: str) -> Environment:
         "pinned": None,
     }
     put = Put(lease(environment), _lease(environment, ends), condition=None)
-    return _change_lease(environment, item, changes, put)
+    return _change_lease(environment, item, changes, put, user_id)
 
 
 def _leased(environment: EnvironmentId, user_id: str) -> Item:
@@ -294,12 +305,12 @@ def _anew(item: Item, since: datetime) -> datetime:
     return max(since, min(ends, datetime.fromisoformat(item["max_expires_at"])))
 
 
-def _prolong(environment: EnvironmentId, item: Item, ends: datetime) -> Environment:
+def _prolong(environment: EnvironmentId, item: Item, ends: datetime, actor: str) -> Environment:
     if moments.written(ends) <= item["expires_at"]:
         return _lasting(item)
     changes = {"expires_at": moments.written(ends)}
     put = Put(lease(environment), _lease(environment, ends), condition=None)
-    return _change_lease(environment, item, changes, put)
+    return _change_lease(environment, item, changes, put, actor)
 
 
 def _lasting(item: Item) -> Environment:
@@ -311,7 +322,7 @@ def _lasting(item: Item) -> Environment:
 
 
 def _change_lease(
-    environment: EnvironmentId, item: Item, changes: Item, lease_change: Put | Delete
+    environment: EnvironmentId, item: Item, changes: Item, lease_change: Put | Delete, actor: str
 ) -> Environment:
     """Write the lease's part of the record (None takes a field away), if it still lives.
 
@@ -320,10 +331,8 @@ def _change_lease(
     for _ in range(_CHANGE_TRIES):
         _lasting(item)
         now = moments.written(moments.now())
-        after = {**item, **changes, "version": item["version"] + 1, "updated_at": now}
-        expression, values = table.setting(
-            {name: after[name] for name in (*changes, "version", "updated_at")}
-        )
+        written = {**changes, "version": item["version"] + 1, "updated_at": now, "actor": actor}
+        expression, values = table.setting(written)
         update = Update(
             key(environment),
             expression,
@@ -338,6 +347,7 @@ def _change_lease(
                 break
             item = fresh
         else:
+            after = {**item, **written}
             return read({name: value for name, value in after.items() if value is not None})
     _lasting(fresh)
     raise Busy(1)

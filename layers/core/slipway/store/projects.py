@@ -190,8 +190,9 @@ def erase_if_empty(project: ProjectId) -> None:
             return
 
 
-def to_tear_down(project: ProjectId) -> Iterator[EnvironmentId]:
-    """The environments that a cascade has still to take down; none if the project stays."""
+def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
+    """The environments that a cascade has still to take down, and who asked for it; none if the
+    project stays."""
     [item] = table.get(key(project))
     if not item or item["status"] != "deleting":
         return
@@ -199,7 +200,7 @@ def to_tear_down(project: ProjectId) -> Iterator[EnvironmentId]:
     while True:
         items, after = table.query(f"PROJECT#{project.p}", _NAME, limit=100, after=after)
         for name in items:
-            yield ids.parse_environment(name["environment_id"])
+            yield ids.parse_environment(name["environment_id"]), item["deleted_by"]
         if after is None:
             return
 

@@ -15,6 +15,8 @@
 | who may roll out in it: holder, fencing token  | ENV#<e>       | LOCK                      |
 | the deployments that wait, in order            | ENV#<e>       | QUEUE#<d>                 |
 | its deployments, newest first                  | ENV#<e>       | DEP#<d>                   |
+| what happened to it and in it, newest first    | ENV#<e>       | EVENT#<at>#<id>           |
+| a rollout's steps, when it has ended           | DEP#<d>       | TIMELINE                  |
 | a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
@@ -131,7 +133,7 @@ def get(*keys: Key) -> list[Item | None]:
     for _ in range(5):
         answer = _call("batch_get_item", RequestItems=request)
         for raw in answer["Responses"].get(settings().table, []):
-            item = _decode(raw)
+            item = decode(raw)
             found[item["pk"], item["sk"]] = item
         request = answer.get("UnprocessedKeys") or {}
         if not request:
@@ -158,7 +160,7 @@ def query(
         request["ExclusiveStartKey"] = Key(pk, after).wire()
     answer = _call("query", **request)
     last = answer.get("LastEvaluatedKey")
-    return [_decode(raw) for raw in answer["Items"]], last and last["sk"]["S"]
+    return [decode(raw) for raw in answer["Items"]], last and last["sk"]["S"]
 
 
 def write(action: Put | Update | Delete) -> Item:
@@ -173,7 +175,7 @@ def write(action: Put | Update | Delete) -> Item:
     if isinstance(action, Delete):
         _call("delete_item", **request)
         return {}
-    return _decode(_call("update_item", ReturnValues="ALL_NEW", **request)["Attributes"])
+    return decode(_call("update_item", ReturnValues="ALL_NEW", **request)["Attributes"])
 
 
 def transact(*actions: Action) -> None:
@@ -248,7 +250,7 @@ def _translated(error: ClientError) -> Exception:
     unchanged: Exception = error
     code = error.response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
-        return Lost([_decode(error.response.get("Item") or {})])
+        return Lost([decode(error.response.get("Item") or {})])
     if code == "TransactionConflictException":
         return Busy(1)
     if code == "TransactionCanceledException":
@@ -257,7 +259,7 @@ def _translated(error: ClientError) -> Exception:
         if "ConditionalCheckFailed" in codes:
             return Lost(
                 [
-                    _decode(reason.get("Item") or {})
+                    decode(reason.get("Item") or {})
                     if reason.get("Code") == "ConditionalCheckFailed"
                     else None
                     for reason in reasons
@@ -306,5 +308,6 @@ def _exact(value: Any) -> Any:
     return value
 
 
-def _decode(raw: Mapping[str, Any]) -> Item:
+def decode(raw: Mapping[str, Any]) -> Item:
+    """An item out of DynamoDB's JSON, as the stream has it too."""
     return {name: _deserializer.deserialize(value) for name, value in raw.items()}

@@ -1,0 +1,112 @@
+"""What happened: events of an environment and its deployments, and the timeline of a rollout.
+
+Events are made from the table's stream, so that none can be missing: every change of a record
+that is one comes with its images before and after, at least once, and its key is made of what
+changed, so that it is kept once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from slipway.ids import DeploymentId, EnvironmentId, parse_deployment
+from slipway.model.events import Event, Step
+from slipway.model.paging import Page, Paging, bad_cursor
+from slipway.store import deployments, environments, table
+from slipway.store.table import Item, Key, Lost, Put
+
+_PREFIX = "EVENT#"
+
+
+def note(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Keep what changed between two images (in DynamoDB's JSON), if that is an event."""
+    old, new = table.decode(before), table.decode(after)
+    changed = _deployment_event(old, new) if new["id"].startswith("dep_") else _event(old, new)
+    if changed is None:
+        return
+    event = {
+        "id": f"evt_{new['id'][4:]}_{changed.pop('number')}",
+        "subject": new["id"],
+        **{name: value for name, value in changed.items() if value is not None},
+    }
+    e = new["id"].split("_")[2]
+    with suppress(Lost):
+        table.write(Put(Key(f"ENV#{e}", f"{_PREFIX}{event['at']}#{event['id']}"), event))
+
+
+def _event(old: Item, new: Item) -> Item | None:
+    if old.get("version") == new["version"]:
+        return None
+    event = {
+        "number": new["version"],
+        "at": new["updated_at"],
+        "actor": new["actor"],
+        "from": old.get("status"),
+        "to": new["status"],
+    }
+    if old.get("status") != new["status"]:
+        failure = new.get("failure", {}) if "failed" in new["status"] else {}
+        return {**event, "action": new["status"], "reason": failure.get("reason")}
+    if "pinned" in new and "pinned" not in old:
+        return {**event, "action": "pinned", "reason": new["pinned"]["reason"]}
+    if "pinned" in old and "pinned" not in new:
+        return {**event, "action": "unpinned", "reason": f"expires at {new['expires_at']}"}
+    if old.get("expires_at") != new.get("expires_at"):
+        return {**event, "action": "extended", "reason": f"expires at {new['expires_at']}"}
+    if old.get("live_deployment_id") != new.get("live_deployment_id"):
+        return {**event, "action": "deployed", "reason": f"{new['live_version']} is live"}
+    return {**event, "action": "taken_up", "reason": f"{new['actor']} has begun"}
+
+
+def _deployment_event(old: Item, new: Item) -> Item | None:
+    if old.get("status") == new["status"]:
+        return None
+    times = {"pending": "created_at", "running": "started_at"}
+    ended = new.get("cancel_requested_by") if new["status"] == "canceled" else None
+    return {
+        "number": new["status"],
+        "at": new[times.get(new["status"], "finished_at")],
+        "actor": ended or (new["created_by"] if new["status"] == "pending" else new["id"]),
+        "from": old.get("status"),
+        "to": new["status"],
+        "action": f"deployment_{new['status']}",
+        "reason": new.get("failure", {}).get("reason") or new["version"],
+    }
+
+
+def of(environment: EnvironmentId, user_id: str, paging: Paging) -> Page[Event]:
+    """What happened to the environment and in it, newest first. Raises NotFound."""
+    after = paging.after
+    if after is not None and not after.startswith(_PREFIX):
+        raise bad_cursor()
+    environments.authorised(environment, user_id)
+    items, last = table.query(
+        f"ENV#{environment.e}", _PREFIX, limit=paging.limit, after=after, newest_first=True
+    )
+    return Page([Event.model_validate(item) for item in items], last)
+
+
+def keep_timeline(deployment: Item, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Keep the steps of a rollout that has ended, before Step Functions forgets them."""
+    closed = [
+        step if step.get("left_at") else {**step, "left_at": deployment["finished_at"]}
+        for step in steps
+    ]
+    if closed:
+        kept = {"steps": json.dumps(closed, separators=(",", ":"))}
+        with suppress(Lost):
+            table.write(Put(_timeline(parse_deployment(deployment["id"])), kept))
+
+
+def timeline(deployment: DeploymentId, user_id: str) -> list[Step]:
+    """The steps of a rollout that has ended, in order; none before. Raises NotFound."""
+    deployments.authorised(deployment, user_id)
+    [kept] = table.get(_timeline(deployment))
+    return [Step.model_validate(step) for step in json.loads(kept["steps"])] if kept else []
+
+
+def _timeline(deployment: DeploymentId) -> Key:
+    return Key(f"DEP#{deployment.d}", "TIMELINE")
