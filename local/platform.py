@@ -80,25 +80,7 @@ class Platform:
 
     def client(self, service: str) -> Any:
         """A boto3 client of this platform's AWS; nothing of the user's own is used."""
-        import boto3
-        from botocore.config import Config
-        from botocore.session import Session
-
-        session = boto3.Session(
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-            region_name=REGION,
-            botocore_session=Session(
-                {
-                    "profile": (None, None, None, None),
-                    "config_file": (None, None, os.devnull, None),
-                    "credentials_file": (None, None, os.devnull, None),
-                }
-            ),
-        )
-        # proxies={}: loopback is never asked for through the user's proxy.
-        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
-        return session.client(service, endpoint_url=self.endpoint, config=config)
+        return client(self.endpoint, service)
 
     def __enter__(self) -> Self:
         self.start()
@@ -253,6 +235,29 @@ class Platform:
         scratch = self.run_dir / "tmp" / name
         scratch.write_text(json.dumps(content, indent=2))
         scratch.rename(self.run_dir / name)
+
+
+def client(endpoint: str, service: str) -> Any:
+    """A boto3 client of the emulator at the endpoint; nothing of the user's own is used."""
+    import boto3
+    from botocore.config import Config
+    from botocore.session import Session
+
+    session = boto3.Session(
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        region_name=REGION,
+        botocore_session=Session(
+            {
+                "profile": (None, None, None, None),
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        ),
+    )
+    # proxies={}: loopback is never asked for through the user's proxy.
+    config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
+    return session.client(service, endpoint_url=endpoint, config=config)
 
 
 @contextlib.contextmanager

@@ -8,12 +8,19 @@ from slipway.errors import (
     NameTaken,
     NoLease,
     NotFound,
+    NothingToRetry,
     PreconditionFailed,
     ProjectGoing,
     TtlExceedsPolicy,
 )
 from slipway.model.deployment import Deployment
-from slipway.model.environment import Environment, Extension, NewEnvironment, Pinning
+from slipway.model.environment import (
+    Environment,
+    EnvironmentDeletion,
+    Extension,
+    NewEnvironment,
+    Pinning,
+)
 from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
 from slipway.store import environments, events, queue
@@ -57,12 +64,28 @@ def see_events(caller: Caller, environment_id: str, paging: Paging) -> Page[Even
 
 
 @api.delete(
-    "/api/v1/environments/<environment_id>", status=202, refuses=(NotFound, PreconditionFailed)
+    "/api/v1/environments/<environment_id>",
+    status=202,
+    refuses=(NotFound, PreconditionFailed, NothingToRetry),
 )
-def tear_down(caller: Caller, environment_id: str, if_match: IfMatch | None) -> Environment:
+def tear_down(
+    caller: Caller, environment_id: str, options: EnvironmentDeletion, if_match: IfMatch | None
+) -> Environment:
     """Tear an environment down; ask again to see how far that is."""
     environment = ids.parse_environment(environment_id)
+    if options.force:
+        return environments.forget(environment, caller.user_id)
     return environments.tear_down(environment, caller.user_id, if_match)
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/teardown/retry",
+    status=202,
+    refuses=(NotFound, NothingToRetry),
+)
+def retry_teardown(caller: Caller, environment_id: str) -> Environment:
+    """Try a teardown that failed again, now."""
+    return environments.ask_to_retry(ids.parse_environment(environment_id), caller.user_id)
 
 
 @api.post(

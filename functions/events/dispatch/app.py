@@ -41,9 +41,9 @@ def _changed(record: Any) -> None:
         _lease_ran_out(before)
     elif kind == "PROJECT" and not rest:
         _project_changed(ids.parse_project(after["id"]["S"]))
-    elif kind == "ENV" and _differs(before, after, "status", "operation", "lease"):
+    elif kind == "ENV" and _differs(before, after, "status", "operation", "lease", "nudged_at"):
         _environment_changed(ids.parse_environment(after["id"]["S"]))
-    elif kind == "DEP" and _differs(before, after, "status"):
+    elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
         _deployment_changed(ids.parse_deployment(after["id"]["S"]))
 
 
@@ -52,7 +52,7 @@ def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool
 
 
 def _lease_ran_out(lease: dict[str, Any]) -> None:
-    environments.expire(ids.parse_environment(lease["environment_id"]["S"]))
+    environments.expire(ids.parse_environment(lease["environment_id"]["S"]), "ttl")
 
 
 def _project_changed(project: ProjectId) -> None:
@@ -80,7 +80,9 @@ def _environment_changed(environment: EnvironmentId) -> None:
         queue.cancel_all(environment, f"The environment is {status}")
     # Provisioning has its hands on the infrastructure until it says that it let go.
     if status in GOING and "operation" not in item:
-        workflows.start("retire_environment", name, carried)
+        workflows.start("retire_environment", environments.teardown(item), carried)
+    if status == "teardown_failed":
+        environments.plan_retry(item)
     if status == "destroyed":
         projects.erase_if_empty(environment.project)
 

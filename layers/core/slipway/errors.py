@@ -17,7 +17,7 @@ SlipwayError
 │   └── Conflict                EmailTaken · NameTaken · ProjectNotEmpty · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
-│                               · RequestInProgress
+│                               · NothingToRetry · RequestInProgress
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
 ├── DriverRefused               the infrastructure says no and would say it again
@@ -314,6 +314,11 @@ class OutdatedDeployment(Conflict):
     @property
     def extra(self) -> Mapping[str, Any]:
         return {"newer": self._newer}
+
+
+class NothingToRetry(Conflict):
+    code = "nothing_to_retry"
+    title = "No teardown has failed here"
 
 
 class RequestInProgress(Conflict):

@@ -38,6 +38,16 @@ def start(workflow: str, name: str, carrying: dict[str, Any]) -> None:
         return
 
 
+def outcome(workflow: str, name: str) -> str | None:
+    """RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED; None if it was never started."""
+    client = _client()
+    try:
+        arn = execution_arn(workflow, name)
+        return str(client.describe_execution(executionArn=arn)["status"])
+    except client.exceptions.ExecutionDoesNotExist:
+        return None
+
+
 def steps_of(workflow: str, name: str) -> list[dict[str, Any]]:
     """`{step, entered_at, left_at?, attempts, error?}` of each state that an execution entered.
 

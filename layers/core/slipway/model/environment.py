@@ -135,6 +135,8 @@ class Failure(Shown):
 
     error: str = Field(examples=["DriverRefused"])
     reason: str
+    step: str | None = Field(None, description="The workflow's state that failed.")
+    remaining_resources: list[str] | None = None
 
 
 class Environment(Shown):
@@ -156,6 +158,9 @@ class Environment(Shown):
     live_version: str | None = Field(None, description="The version that last succeeded here.")
     live_deployment_id: str | None = None
     failure: Failure | None = None
+    teardown_attempts: int | None = Field(None, description="How often it was tried.")
+    next_retry_at: Moment | None = Field(None, description="When a failed teardown is retried.")
+    forgotten: bool | None = Field(None, description="Called destroyed although parts remain.")
     created_at: Moment
     updated_at: Moment
     destroyed_at: Moment | None = None
@@ -174,3 +179,12 @@ def workflow_of(status: Status) -> str:
     """The state machine that acts on an environment in this state, or acted last."""
     going = {"tearing_down", "destroyed", "teardown_failed"}
     return "retire_environment" if status in going else "provision_environment"
+
+
+class EnvironmentDeletion(Wanted):
+    force: bool = Field(
+        False,
+        strict=False,
+        description="Of an environment whose teardown failed: call it destroyed, and record what "
+        "remains.",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from slipway import ids, workflows
@@ -15,6 +15,7 @@ from slipway.errors import (
     NameTaken,
     NoLease,
     NotFound,
+    NothingToRetry,
     Overtaken,
     PreconditionFailed,
     ProjectGoing,
@@ -33,13 +34,14 @@ from slipway.model.environment import (
 )
 from slipway.model.paging import Page, Paging, bad_cursor
 from slipway.settings import settings
-from slipway.store import projects, table
+from slipway.store import due, projects, table
 from slipway.store.table import Delete, Item, Key, Lost, Put, Update
 
 _PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.
 _TTL_GRACE_SECONDS = 2
 _CHANGE_TRIES = 5
+_TEARDOWN_RETRIES = 4
 
 
 def key(environment: EnvironmentId) -> Key:
@@ -51,7 +53,9 @@ def lease(environment: EnvironmentId) -> Key:
 
 
 def read(item: Item) -> Environment:
-    arn = workflows.execution_arn(workflow_of(item["status"]), item["id"])
+    workflow = workflow_of(item["status"])
+    name = teardown(item) if workflow == "retire_environment" else item["id"]
+    arn = workflows.execution_arn(workflow, name)
     config = json.loads(item["config"]) if "config" in item else None
     shown = {
         **item,
@@ -116,6 +120,7 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
         "config": wanted.config_json(),
         "created_at": moments.written(now),
         "created_by": user_id,
+        **due.by(str(environment)),
         "actor": user_id,
         "updated_at": moments.written(now),
         "version": 1,
@@ -166,6 +171,9 @@ def tear_down(environment: EnvironmentId, user_id: str, if_version: int | None) 
     item = authorised(environment, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
+    if item["status"] == "teardown_failed":
+        with suppress(Overtaken):
+            return read(retry_teardown(environment, user_id))
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
         return read(_move(environment, "tearing_down", user_id, still, was))
@@ -182,13 +190,13 @@ def give_back(environment: EnvironmentId, actor: str) -> None:
         _move(environment, "tearing_down", actor)
 
 
-def expire(environment: EnvironmentId) -> None:
+def expire(environment: EnvironmentId, actor: str) -> None:
     """Its lease is over: if that is still so, it begins to go. Repeating it changes nothing."""
     with suppress(Overtaken):
         _move(
             environment,
             "expiring",
-            "ttl",
+            actor,
             condition=" AND expires_at <= :now",
             values={"now": moments.written(moments.now())},
         )
@@ -203,11 +211,15 @@ def _move(
 ) -> Item:
     """Change the state, if the present one allows it; raises Overtaken if it does not."""
     now = moments.written(moments.now())
-    since = {f"s{i}": state for i, state in enumerate(sorted(comes_from(to)))}
+    # A teardown that failed is begun anew by retry_teardown, which numbers the attempts.
+    states = sorted(comes_from(to) - {"teardown_failed"})
+    since = {f"s{i}": state for i, state in enumerate(states)}
     change = Update(
         key(environment),
-        "SET #status = :to, actor = :actor, updated_at = :at, version = version + :one",
+        "SET #status = :to, actor = :actor, updated_at = :at, version = version + :one,"
+        " due = :due, due_at = :due_at",
         {
+            **due.by(str(environment)),
             "to": to,
             "actor": actor,
             "at": now,
@@ -331,7 +343,14 @@ def _change_lease(
     for _ in range(_CHANGE_TRIES):
         _lasting(item)
         now = moments.written(moments.now())
-        written = {**changes, "version": item["version"] + 1, "updated_at": now, "actor": actor}
+        again = due.by(item["id"])
+        written = {
+            **changes,
+            **again,
+            "version": item["version"] + 1,
+            "updated_at": now,
+            "actor": actor,
+        }
         expression, values = table.setting(written)
         update = Update(
             key(environment),
@@ -351,6 +370,134 @@ def _change_lease(
             return read({name: value for name, value in after.items() if value is not None})
     _lasting(fresh)
     raise Busy(1)
+
+
+def retry_teardown(environment: EnvironmentId, actor: str) -> Item:
+    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken."""
+    change = Update(
+        key(environment),
+        "SET #status = :to, teardown_attempts = if_not_exists(teardown_attempts, :one) + :one,"
+        " actor = :actor, updated_at = :at, version = version + :one,"
+        " due = :due, due_at = :due_at REMOVE next_retry_at",
+        {
+            **due.by(str(environment)),
+            "to": "tearing_down",
+            "failed": "teardown_failed",
+            "actor": actor,
+            "at": moments.written(moments.now()),
+            "one": 1,
+        },
+        condition="#status = :failed",
+    )
+    try:
+        return table.write(change)
+    except Lost:
+        raise Overtaken() from None
+
+
+def ask_to_retry(environment: EnvironmentId, user_id: str) -> Environment:
+    """Raises NotFound, NothingToRetry. Two round trips."""
+    item = authorised(environment, user_id)
+    try:
+        return read(retry_teardown(environment, user_id))
+    except Overtaken:
+        raise NothingToRetry(f"The environment is {item['status']}") from None
+
+
+def plan_retry(item: Item) -> None:
+    """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself."""
+    attempts = item.get("teardown_attempts", 1)
+    if attempts > _TEARDOWN_RETRIES or "next_retry_at" in item:
+        return
+    minutes = timedelta(minutes=2 ** (attempts - 1))
+    at = datetime.fromisoformat(item["updated_at"]) + minutes
+    change = Update(
+        key(ids.parse_environment(item["id"])),
+        "SET next_retry_at = :at, due = :due, due_at = :due_at",
+        {
+            **due.by(item["id"], at),
+            "at": moments.written(at),
+            "failed": "teardown_failed",
+            "was": item["version"],
+        },
+        condition="#status = :failed AND version = :was",
+    )
+    with suppress(Lost):
+        table.write(change)
+
+
+def forget(environment: EnvironmentId, user_id: str) -> Environment:
+    """Call an environment destroyed whose teardown failed, and record what remains.
+
+    Raises NotFound, NothingToRetry. Two round trips.
+    """
+    item = authorised(environment, user_id)
+    if item["status"] != "teardown_failed":
+        raise NothingToRetry(
+            f"The environment is {item['status']}: only what could not be torn"
+            " down can be forgotten"
+        )
+    now = moments.written(moments.now())
+    fields = {
+        "status": "destroyed",
+        "destroyed_at": now,
+        "forgotten": True,
+        "actor": user_id,
+        "updated_at": now,
+        "version": item["version"] + 1,
+        "due": None,
+        "next_retry_at": None,
+    }
+    expression, values = table.setting(fields)
+    try:
+        table.transact(
+            Update(
+                key(environment),
+                expression,
+                {**values, "was": item["version"]},
+                condition="version = :was",
+            ),
+            Delete(projects.environment_name(environment.project, item["name"])),
+            Delete(lease(environment)),
+            Update(projects.key(environment.project), "ADD environments :less", {"less": -1}),
+        )
+    except Lost:
+        raise NothingToRetry("The environment has changed in this moment") from None
+    return get(environment, user_id)
+
+
+def ended_unrecorded(item: Item, outcome: str) -> None:
+    """Write down that the execution that worked on it has ended without a word."""
+    failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
+    environment = ids.parse_environment(item["id"])
+    fields = {
+        "failure": failure,
+        "actor": "reconcile",
+        "updated_at": moments.written(moments.now()),
+        "version": item["version"] + 1,
+        "operation": None,
+        **due.by(item["id"]),
+    }
+    if item["status"] == "provisioning":
+        fields["status"] = "failed"
+    elif "operation" not in item:
+        fields["status"] = "teardown_failed"
+    expression, values = table.setting(fields)
+    with suppress(Lost):
+        table.write(
+            Update(
+                key(environment),
+                expression,
+                {**values, "was": item["version"]},
+                condition="version = :was",
+            )
+        )
+
+
+def teardown(item: Item) -> str:
+    """The name of the execution that tears it down: one for each attempt."""
+    attempts = item.get("teardown_attempts", 1)
+    return item["id"] if attempts == 1 else f"{item['id']}-{attempts}"
 
 
 def expiry(item: Item) -> str:

@@ -24,7 +24,7 @@ from slipway.ids import DeploymentId, EnvironmentId
 from slipway.model import moments
 from slipway.model.deployment import Deployment, NewDeployment, is_outdated
 from slipway.model.environment import TAKES_DEPLOYMENTS
-from slipway.store import deployments, environments, projects, table
+from slipway.store import deployments, due, environments, projects, table
 from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
 
 _PREFIX = "QUEUE#"
@@ -131,6 +131,7 @@ def _new(deployment: DeploymentId, wanted: NewDeployment, on_conflict: str, user
         "allow_outdated": wanted.allow_outdated,
         "created_at": moments.written(moments.now()),
         "created_by": user_id,
+        **due.by(str(deployment)),
     }
 
 
@@ -277,6 +278,36 @@ def _request_cancel(deployment: DeploymentId, by: str) -> Item:
     )
 
 
+def ended_unrecorded(item: Item, outcome: str) -> None:
+    """Write down that a rollout's execution has ended without a word, and pass the lock on."""
+    deployment = ids.parse_deployment(item["id"])
+    failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
+    with suppress(Lost):
+        table.transact(
+            _release(deployment, item["token"]),
+            _end(deployment, "failed", failure, "attribute_exists(#token)"),
+        )
+
+
+def release_of_the_ended(item: Item) -> bool:
+    """Take the lock from a deployment that has ended; whether it had it."""
+    deployment = ids.parse_deployment(item["id"])
+    try:
+        table.write(_release(deployment, item["token"]))
+    except Lost:
+        return False
+    return True
+
+
+def _release(deployment: DeploymentId, token: int) -> Update:
+    return Update(
+        lock(deployment.environment),
+        "REMOVE holder, #order",
+        {"token": token, "holder": str(deployment)},
+        condition="holder = :holder AND #token = :token",
+    )
+
+
 def cancel_all(environment: EnvironmentId, reason: str) -> None:
     """End the rollout that runs and all that wait. Repeating it changes nothing."""
     failure = {"error": "EnvironmentGone", "reason": reason}
@@ -285,12 +316,7 @@ def cancel_all(environment: EnvironmentId, reason: str) -> None:
         deployment = ids.parse_deployment(held["holder"])
         with suppress(Lost):
             table.transact(
-                Update(
-                    lock(environment),
-                    "REMOVE holder, #order",
-                    {"token": held["token"], "holder": held["holder"]},
-                    condition="holder = :holder AND #token = :token",
-                ),
+                _release(deployment, held["token"]),
                 _end(deployment, "canceled", failure, "attribute_exists(#token)"),
             )
     for place in _waiting(environment):
@@ -322,6 +348,7 @@ def _end(
         "status": status,
         "finished_at": moments.written(moments.now()),
         "failure": failure,
+        "due": None,
         **({"superseded_by": superseded_by} if superseded_by else {}),
     }
     expression, values = table.setting(fields)

@@ -21,6 +21,8 @@
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
 
+The index `due` (due / due_at, keys only) holds what has a deadline, see store/due.py.
+
 Every change is conditional on what it expects to find. What the client library raises is
 translated here and nowhere else:
 
@@ -34,7 +36,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -161,6 +163,27 @@ def query(
     answer = _call("query", **request)
     last = answer.get("LastEvaluatedKey")
     return [decode(raw) for raw in answer["Items"]], last and last["sk"]["S"]
+
+
+def query_index(index: str, value: str, until: str) -> Iterator[Key]:
+    """The keys of what a sparse index holds under `<index> = value`, up to `<index>_at`.
+
+    Eventually consistent, as indexes are: read each again before acting on it.
+    """
+    request: dict[str, Any] = {
+        "TableName": settings().table,
+        "IndexName": index,
+        "KeyConditionExpression": "#value = :value AND #at <= :until",
+        "ExpressionAttributeNames": {"#value": index, "#at": f"{index}_at"},
+        "ExpressionAttributeValues": {":value": {"S": value}, ":until": {"S": until}},
+    }
+    while True:
+        answer = _call("query", **request)
+        for raw in answer["Items"]:
+            yield Key(raw["pk"]["S"], raw["sk"]["S"])
+        if "LastEvaluatedKey" not in answer:
+            return
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
 def write(action: Put | Update | Delete) -> Item:

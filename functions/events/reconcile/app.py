@@ -1,0 +1,109 @@
+"""Reconcile: look after what is overdue, and mend what was left behind.
+
+It reads only the sparse index of deadlines, and each record again before it acts. What was never
+started is nudged, so that dispatch starts it; what has ended unrecorded is recorded.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools.metrics import Metrics, MetricUnit
+
+from slipway import ids, observe, workflows
+from slipway.model import moments
+from slipway.model.environment import GOING
+from slipway.store import due, environments, queue, table
+from slipway.store.table import Item, Key
+
+_metrics = Metrics()
+_LEASE_GRACE = timedelta(minutes=1)
+
+
+@_metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """`{ahead_minutes?}` -> `{looked_at, repaired, failed}`, in records.
+
+    `ahead_minutes` looks at what is due by then too, for whoever does not want to wait. One
+    that cannot be mended does not stop the others.
+    """
+    until = moments.now() + timedelta(minutes=float(event.get("ahead_minutes", 0)))
+    counts = {"looked_at": 0, "repaired": 0, "failed": 0}
+    for key in due.overdue(until):
+        counts["looked_at"] += 1
+        try:
+            repair = _look_after(key)
+        except Exception:
+            observe.log().exception("Could not reconcile", extra={"pk": key.pk, "sk": key.sk})
+            counts["failed"] += 1
+            continue
+        if repair:
+            counts["repaired"] += 1
+            _metrics.add_metric(name="Repairs", unit=MetricUnit.Count, value=1)
+            observe.event("repair", repair=repair, pk=key.pk, sk=key.sk)
+    return counts
+
+
+def _look_after(key: Key) -> str | None:
+    """What was mended, None if all was well."""
+    [item] = table.get(key)
+    if item is None:
+        return None
+    return _environment(key, item) if key.sk.startswith("ENV#") else _deployment(key, item)
+
+
+def _environment(key: Key, item: Item) -> str | None:
+    environment = ids.parse_environment(item["id"])
+    status = item["status"]
+    if "operation" in item:
+        return _execution(key, item, "provision_environment", item["id"])
+    if status in GOING:
+        return _execution(key, item, "retire_environment", environments.teardown(item))
+    if status == "teardown_failed":
+        return _failed_teardown(key, item)
+    if "expires_at" in item and status != "destroyed":
+        expires_at = datetime.fromisoformat(item["expires_at"])
+        if expires_at <= moments.now():
+            environments.expire(environment, "reconcile")
+            return "lease_overdue"
+        due.look_again(key, item["id"], expires_at + _LEASE_GRACE)
+        return None
+    due.done(key)
+    return None
+
+
+def _failed_teardown(key: Key, item: Item) -> str | None:
+    if "next_retry_at" not in item:
+        # It is a person's turn.
+        due.done(key)
+        return None
+    if datetime.fromisoformat(item["next_retry_at"]) > moments.now():
+        return None
+    environments.retry_teardown(ids.parse_environment(item["id"]), "reconcile")
+    return "teardown_retried"
+
+
+def _deployment(key: Key, item: Item) -> str | None:
+    if "finished_at" in item:
+        held = "token" in item and queue.release_of_the_ended(item)
+        due.done(key)
+        return "lock_of_the_ended" if held else None
+    if "token" in item:
+        return _execution(key, item, "roll_out_deployment", item["id"])
+    # It waits, perhaps only because nobody told dispatch that the lock is free.
+    due.nudge(key, item["id"])
+    return None
+
+
+def _execution(key: Key, item: Item, workflow: str, name: str) -> str | None:
+    outcome = workflows.outcome(workflow, name)
+    if outcome == "RUNNING":
+        due.look_again(key, item["id"])
+        return None
+    if outcome is None:
+        due.nudge(key, item["id"])
+        return "never_started"
+    if item["id"].startswith("dep_"):
+        queue.ended_unrecorded(item, outcome)
+    else:
+        environments.ended_unrecorded(item, outcome)
+    return "ended_unrecorded"
