@@ -23,7 +23,7 @@ from slipway.model.environment import (
 )
 from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
-from slipway.store import environments, events, queue
+from slipway.store import environments, events, leases, queue, teardowns
 
 api = Api()
 handler = api.handler
@@ -74,8 +74,8 @@ def tear_down(
     """Tear an environment down; ask again to see how far that is."""
     environment = ids.parse_environment(environment_id)
     if options.force:
-        return environments.forget(environment, caller.user_id)
-    return environments.tear_down(environment, caller.user_id, if_match)
+        return teardowns.forget(environment, caller.user_id)
+    return teardowns.begin(environment, caller.user_id, if_match)
 
 
 @api.post(
@@ -85,7 +85,7 @@ def tear_down(
 )
 def retry_teardown(caller: Caller, environment_id: str) -> Environment:
     """Try a teardown that failed again, now."""
-    return environments.ask_to_retry(ids.parse_environment(environment_id), caller.user_id)
+    return teardowns.ask_to_retry(ids.parse_environment(environment_id), caller.user_id)
 
 
 @api.post(
@@ -95,7 +95,7 @@ def retry_teardown(caller: Caller, environment_id: str) -> Environment:
 def extend(caller: Caller, environment_id: str, wanted: Extension) -> Environment:
     """Keep an environment longer: so many hours from now, up to the policy's maximum."""
     environment = ids.parse_environment(environment_id)
-    return environments.extend(environment, wanted.ttl_hours, caller.user_id)
+    return leases.extend(environment, wanted.ttl_hours, caller.user_id)
 
 
 @api.post(
@@ -103,7 +103,7 @@ def extend(caller: Caller, environment_id: str, wanted: Extension) -> Environmen
 )
 def touch(caller: Caller, environment_id: str) -> Environment:
     """Say that an environment is in use: with `expiry_mode: idle` its time begins anew."""
-    return environments.touch(ids.parse_environment(environment_id), caller.user_id)
+    return leases.touch(ids.parse_environment(environment_id), caller.user_id)
 
 
 @api.post(
@@ -112,7 +112,7 @@ def touch(caller: Caller, environment_id: str) -> Environment:
 def pin(caller: Caller, environment_id: str, wanted: Pinning) -> Environment:
     """Keep an environment until it is unpinned."""
     environment = ids.parse_environment(environment_id)
-    return environments.pin(environment, wanted.reason, caller.user_id)
+    return leases.pin(environment, wanted.reason, caller.user_id)
 
 
 @api.post(
@@ -120,4 +120,4 @@ def pin(caller: Caller, environment_id: str, wanted: Pinning) -> Environment:
 )
 def unpin(caller: Caller, environment_id: str) -> Environment:
     """Let an environment's time run again."""
-    return environments.unpin(ids.parse_environment(environment_id), caller.user_id)
+    return leases.unpin(ids.parse_environment(environment_id), caller.user_id)

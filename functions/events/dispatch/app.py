@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import (
 from slipway import ids, workflows
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
-from slipway.store import deployments, environments, events, projects, queue
+from slipway.store import deployments, environments, events, leases, projects, queue, teardowns
 
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
@@ -52,12 +52,12 @@ def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool
 
 
 def _lease_ran_out(lease: dict[str, Any]) -> None:
-    environments.expire(ids.parse_environment(lease["environment_id"]["S"]), "ttl")
+    leases.expire(ids.parse_environment(lease["environment_id"]["S"]), "ttl")
 
 
 def _project_changed(project: ProjectId) -> None:
     for environment, actor in projects.to_tear_down(project):
-        environments.give_back(environment, actor)
+        teardowns.give_back(environment, actor)
     projects.erase_if_empty(project)
 
 
@@ -82,7 +82,7 @@ def _environment_changed(environment: EnvironmentId) -> None:
     if status in GOING and "operation" not in item:
         workflows.start("retire_environment", environments.teardown(item), carried)
     if status == "teardown_failed":
-        environments.plan_retry(item)
+        teardowns.plan_retry(item)
     if status == "destroyed":
         projects.erase_if_empty(environment.project)
 
@@ -94,7 +94,7 @@ def _deployment_changed(deployment: DeploymentId) -> None:
     if item and "finished_at" in item and "token" in item:
         events.keep_timeline(item, workflows.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
-        environments.used(deployment.environment, item["finished_at"])
+        leases.used(deployment.environment, item["finished_at"])
     _give_the_lock(deployment.environment)
 
 

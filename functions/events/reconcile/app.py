@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from slipway import ids, observe, workflows
 from slipway.model import moments
 from slipway.model.environment import GOING
-from slipway.store import due, environments, queue, table
+from slipway.store import due, environments, leases, queue, table, teardowns
 from slipway.store.table import Item, Key
 
 _metrics = Metrics()
@@ -63,7 +63,7 @@ def _environment(key: Key, item: Item) -> str | None:
     if "expires_at" in item and status != "destroyed":
         expires_at = datetime.fromisoformat(item["expires_at"])
         if expires_at <= moments.now():
-            environments.expire(environment, "reconcile")
+            leases.expire(environment, "reconcile")
             return "lease_overdue"
         due.look_again(key, item["id"], expires_at + _LEASE_GRACE)
         return None
@@ -78,7 +78,7 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
         return None
     if datetime.fromisoformat(item["next_retry_at"]) > moments.now():
         return None
-    environments.retry_teardown(ids.parse_environment(item["id"]), "reconcile")
+    teardowns.retry(ids.parse_environment(item["id"]), "reconcile")
     return "teardown_retried"
 
 

@@ -1,0 +1,168 @@
+"""Leases: how long an ephemeral environment lives, and how people change that.
+
+Three end it, and one of them wins: expire_environment to the second, the TTL of the lease's item,
+and reconcile. Each changes the state only if the lease is over and nobody else did it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
+from slipway.ids import EnvironmentId
+from slipway.model import moments
+from slipway.model.environment import TAKES_DEPLOYMENTS, Environment
+from slipway.store import due, environments, table
+from slipway.store.table import Delete, Item, Lost, Put, Update
+
+_TRIES = 5
+
+
+def extend(environment: EnvironmentId, hours: float, user_id: str) -> Environment:
+    """Let it live for `hours` from now, if that is longer than it has; never shorter.
+
+    Raises NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy. Two round trips.
+    """
+    item = _leased(environment, user_id)
+    now = moments.now()
+    most = datetime.fromisoformat(item["max_expires_at"])
+    if hours > 24 * 366 or moments.hours_after(now, hours) > most:
+        raise TtlExceedsPolicy(item["max_expires_at"])
+    return _prolong(environment, item, moments.hours_after(now, hours), user_id)
+
+
+def touch(environment: EnvironmentId, user_id: str) -> Environment:
+    """Begin the time of an idle lease anew, as far as the policy goes.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = _leased(environment, user_id)
+    if item["expiry_mode"] != "idle":
+        raise NoLease("The environment's expiry_mode is absolute: extend it instead")
+    return _prolong(environment, item, _anew(item, moments.now()), user_id)
+
+
+def used(environment: EnvironmentId, at: str) -> None:
+    """A deployment succeeded at `at`: an idle lease begins anew. Repeating it changes nothing."""
+    item = environments.find(environment)
+    if item and item.get("expiry_mode") == "idle" and "expires_at" in item:
+        with suppress(EnvironmentGoing):
+            _prolong(environment, item, _anew(item, datetime.fromisoformat(at)), "deployment")
+
+
+def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
+    """Hold the lease open until it is unpinned; pinning it again changes nothing.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if "pinned" in item:
+        return environments.read(item)
+    item = _with_lease(item)
+    pinned = {"reason": reason, "at": moments.written(moments.now()), "by": user_id}
+    changes = {"pinned": pinned, "expires_at": None}
+    return _change(environment, item, changes, Delete(environments.lease(environment)), user_id)
+
+
+def unpin(environment: EnvironmentId, user_id: str) -> Environment:
+    """Let the time run again: its own from now on, as far as the policy goes.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if "pinned" not in item:
+        raise NoLease("The environment is not pinned")
+    ends = _anew(item, moments.now())
+    # The execution that waited for the old end is gone, or finds nothing to do: it takes another.
+    changes = {
+        "expires_at": moments.written(ends),
+        "lease": item["lease"] + 1,
+        "pinned": None,
+    }
+    put = environments.put_lease(environment, ends)
+    return _change(environment, item, changes, put, user_id)
+
+
+def expire(environment: EnvironmentId, actor: str) -> None:
+    """Its lease is over: if that is still so, it begins to go. Repeating it changes nothing."""
+    with suppress(Overtaken):
+        environments.move(
+            environment,
+            "expiring",
+            actor,
+            condition=" AND expires_at <= :now",
+            values={"now": moments.written(moments.now())},
+        )
+
+
+def _leased(environment: EnvironmentId, user_id: str) -> Item:
+    return _with_lease(environments.authorised(environment, user_id))
+
+
+def _with_lease(item: Item) -> Item:
+    if item["type"] == "persistent":
+        raise NoLease("A persistent environment never expires")
+    if "pinned" in item:
+        raise NoLease("The environment is pinned; unpin it first")
+    return item
+
+
+def _anew(item: Item, since: datetime) -> datetime:
+    ends = moments.hours_after(since, item["ttl_hours"])
+    return max(since, min(ends, datetime.fromisoformat(item["max_expires_at"])))
+
+
+def _prolong(environment: EnvironmentId, item: Item, ends: datetime, actor: str) -> Environment:
+    if moments.written(ends) <= item["expires_at"]:
+        return _lasting(item)
+    changes = {"expires_at": moments.written(ends)}
+    put = environments.put_lease(environment, ends)
+    return _change(environment, item, changes, put, actor)
+
+
+def _lasting(item: Item) -> Environment:
+    """Raises EnvironmentGoing for what is not to last."""
+    shown = environments.read(item).as_seen_at(moments.now())
+    if shown.status not in TAKES_DEPLOYMENTS:
+        raise EnvironmentGoing(shown.status)
+    return shown
+
+
+def _change(
+    environment: EnvironmentId, item: Item, changes: Item, lease_change: Put | Delete, actor: str
+) -> Environment:
+    """Write the lease's part of the record (None takes a field away), if it still lives.
+
+    What else changes in the record meanwhile does not matter; another change of the lease does.
+    """
+    for _ in range(_TRIES):
+        _lasting(item)
+        now = moments.written(moments.now())
+        again = due.by(item["id"])
+        written = {
+            **changes,
+            **again,
+            "version": item["version"] + 1,
+            "updated_at": now,
+            "actor": actor,
+        }
+        expression, values = table.setting(written)
+        update = Update(
+            environments.key(environment),
+            expression,
+            {**values, "was": item["version"], "now": now},
+            condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
+        )
+        try:
+            table.transact(update, lease_change)
+        except Lost as lost:
+            fresh = lost.reasons[0] or item
+            if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
+                break
+            item = fresh
+        else:
+            after = {**item, **written}
+            return environments.read(after)
+    _lasting(fresh)
+    raise Busy(1)

@@ -1,0 +1,139 @@
+"""Teardowns: the end of an environment, tried again when it fails, forgotten when asked to."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from slipway import ids
+from slipway.errors import NothingToRetry, Overtaken, PreconditionFailed
+from slipway.ids import EnvironmentId
+from slipway.model import moments
+from slipway.model.environment import Environment
+from slipway.store import due, environments, projects, table
+from slipway.store.table import Delete, Item, Lost, Update
+
+_RETRIES = 4
+
+
+def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
+    """Begin to tear the environment down, once; repeating it shows how far that is.
+
+    Raises NotFound, PreconditionFailed. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if if_version is not None and if_version != item["version"]:
+        raise PreconditionFailed()
+    if item["status"] == "teardown_failed":
+        with suppress(Overtaken):
+            return environments.read(retry(environment, user_id))
+    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
+    try:
+        return environments.read(
+            environments.move(environment, "tearing_down", user_id, still, was)
+        )
+    except Overtaken:
+        shown = environments.get(environment, user_id)
+        if if_version is not None and if_version != shown.version:
+            raise PreconditionFailed() from None
+        return shown
+
+
+def give_back(environment: EnvironmentId, actor: str) -> None:
+    """Tear it down whoever asks: its project goes. Repeating it changes nothing."""
+    with suppress(Overtaken):
+        environments.move(environment, "tearing_down", actor)
+
+
+def retry(environment: EnvironmentId, actor: str) -> Item:
+    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken."""
+    change = Update(
+        environments.key(environment),
+        "SET #status = :to, teardown_attempts = if_not_exists(teardown_attempts, :one) + :one,"
+        " actor = :actor, updated_at = :at, version = version + :one,"
+        " due = :due, due_at = :due_at REMOVE next_retry_at",
+        {
+            **due.by(str(environment)),
+            "to": "tearing_down",
+            "failed": "teardown_failed",
+            "actor": actor,
+            "at": moments.written(moments.now()),
+            "one": 1,
+        },
+        condition="#status = :failed",
+    )
+    try:
+        return table.write(change)
+    except Lost:
+        raise Overtaken() from None
+
+
+def ask_to_retry(environment: EnvironmentId, user_id: str) -> Environment:
+    """Raises NotFound, NothingToRetry. Two round trips."""
+    item = environments.authorised(environment, user_id)
+    try:
+        return environments.read(retry(environment, user_id))
+    except Overtaken:
+        raise NothingToRetry(f"The environment is {item['status']}") from None
+
+
+def plan_retry(item: Item) -> None:
+    """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself."""
+    attempts = item.get("teardown_attempts", 1)
+    if attempts > _RETRIES or "next_retry_at" in item:
+        return
+    minutes = timedelta(minutes=2 ** (attempts - 1))
+    at = datetime.fromisoformat(item["updated_at"]) + minutes
+    change = Update(
+        environments.key(ids.parse_environment(item["id"])),
+        "SET next_retry_at = :at, due = :due, due_at = :due_at",
+        {
+            **due.by(item["id"], at),
+            "at": moments.written(at),
+            "failed": "teardown_failed",
+            "was": item["version"],
+        },
+        condition="#status = :failed AND version = :was",
+    )
+    with suppress(Lost):
+        table.write(change)
+
+
+def forget(environment: EnvironmentId, user_id: str) -> Environment:
+    """Call an environment destroyed whose teardown failed, and record what remains.
+
+    Raises NotFound, NothingToRetry. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if item["status"] != "teardown_failed":
+        raise NothingToRetry(
+            f"The environment is {item['status']}: only what could not be torn"
+            " down can be forgotten"
+        )
+    now = moments.written(moments.now())
+    fields = {
+        "status": "destroyed",
+        "destroyed_at": now,
+        "forgotten": True,
+        "actor": user_id,
+        "updated_at": now,
+        "version": item["version"] + 1,
+        "due": None,
+        "next_retry_at": None,
+    }
+    expression, values = table.setting(fields)
+    try:
+        table.transact(
+            Update(
+                environments.key(environment),
+                expression,
+                {**values, "was": item["version"]},
+                condition="version = :was",
+            ),
+            Delete(projects.environment_name(environment.project, item["name"])),
+            Delete(environments.lease(environment)),
+            Update(projects.key(environment.project), "ADD environments :less", {"less": -1}),
+        )
+    except Lost:
+        raise NothingToRetry("The environment has changed in this moment") from None
+    return environments.get(environment, user_id)
