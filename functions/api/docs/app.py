@@ -84,26 +84,25 @@ def problems() -> Raw:
 @api.get("/docs/assets/<name>")
 def asset(name: str) -> Raw:
     """What the pages are made of, from npm's swagger-ui-dist and redoc."""
-    path = _HERE / "assets" / name
-    media = _MEDIA.get(path.suffix)
-    if media is None:
-        raise NotFound("No such asset")
-    headers = {"Cache-Control": "public, max-age=86400"}
-    packed = path.with_name(f"{name}.gz")
-    if packed.is_file():
+    media = _MEDIA.get(Path(name).suffix)
+    # Chosen from what is there: no path is ever made from what a caller sends.
+    files = {path.name: path for path in (_HERE / "assets").iterdir()}
+    headers = {"Cache-Control": "public, max-age=86400", "Vary": "Accept-Encoding"}
+    if media and (packed := files.get(f"{name}.gz")):
         body = packed.read_bytes()
         if api.accepts("gzip"):
             return Raw(body, media, headers={**headers, "Content-Encoding": "gzip"})
         return Raw(gzip.decompress(body), media, headers=headers)
-    if not path.is_file():
-        raise NotFound("No such asset")
-    return Raw(path.read_bytes(), media, headers=headers)
+    if media and (plain := files.get(name)):
+        return Raw(plain.read_bytes(), media, headers=headers)
+    raise NotFound("No such asset")
 
 
 def _kinds(root: type[errors.SlipwayError]) -> list[type[errors.SlipwayError]]:
-    """The leaves of the tree that a caller can meet."""
+    """Those of the tree that a caller can meet."""
+    met = "code" in vars(root) and (status_of(root) < 500 or issubclass(root, errors.Fault))
     below = [kind for child in root.__subclasses__() for kind in _kinds(child)]
-    return below or ([root] if status_of(root) < 500 or issubclass(root, errors.Fault) else [])
+    return [root, *below] if met else below
 
 
 def _page(body: str) -> Raw:

@@ -39,7 +39,7 @@ def _changed(record: Any) -> None:
         events.note(before, after)
     if kind == "LEASE":
         _lease_ran_out(before)
-    elif kind == "PROJECT" and not rest:
+    elif kind == "PROJECT" and not rest and _differs(before, after, "status"):
         _project_changed(ids.parse_project(after["id"]["S"]))
     elif kind == "ENV" and _differs(before, after, "status", "operation", "lease", "nudged_at"):
         _environment_changed(ids.parse_environment(after["id"]["S"]))
@@ -70,8 +70,6 @@ def _environment_changed(environment: EnvironmentId) -> None:
     if "operation" in item:
         # Also for one that is to go already: nobody else says that provisioning let go of it.
         workflows.start("provision_environment", name, carried)
-    if status == "provisioning" and "expires_at" in item:
-        workflows.start("expire_environment", name, carried)
     if status == "running":
         _give_the_lock(environment)
     if status in TAKES_DEPLOYMENTS and "expires_at" in item:

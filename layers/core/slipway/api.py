@@ -272,9 +272,9 @@ class Api:
     def _problem(self, error: Exception) -> Response[Any]:
         assert isinstance(error, errors.SlipwayError)
         status = status_of(type(error))
+        request_id = self._request_id()
         if status == 503:
-            observe.log().exception(error.title)
-        request_id = self._resolver.current_event.raw_event["requestContext"]["requestId"]
+            observe.log().exception(error.title, extra={"request_id": request_id})
         return Response(
             status_code=status,
             content_type=PROBLEM,
@@ -283,8 +283,11 @@ class Api:
         )
 
     def _bug(self, error: Exception) -> Response[Any]:
-        observe.log().exception("A bug in Slipway")
+        observe.log().exception("A bug in Slipway", extra={"request_id": self._request_id()})
         return self._problem(errors.Bug())
+
+    def _request_id(self) -> str:
+        return str(self._resolver.current_event.raw_event["requestContext"]["requestId"])
 
 
 def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[str, Any]:
@@ -341,7 +344,7 @@ def _matches(pattern: str, path: str) -> bool:
 def _if_match(header: str | None) -> int | None:
     if header is None or header.strip() == "*":
         return None
-    found = re.fullmatch(r'\s*"(\d{1,18})"\s*', header)
+    found = re.fullmatch(r'\s*"([0-9]{1,18})"\s*', header)
     # An ETag that we never gave can match nothing.
     return int(found[1]) if found else -1
 
@@ -406,6 +409,9 @@ def _checked(model: type[Wanted], sent: bytes | dict[str, str], where: str) -> W
         return model.model_validate(sent)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
+        # What Python's reader lets pass: lone surrogates, a depth of 200, another UTF than 8.
+        if details[0]["type"] == "json_invalid":
+            raise errors.Malformed(f"The body is not JSON: {details[0]['msg']}") from None
         raise errors.Invalid(
             [
                 errors.FieldError(

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
 from slipway.errors import FieldError, Invalid
-from slipway.model.fields import Name, Shown, Wanted
+from slipway.model.fields import Hours, Line, Name, Shown, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal[
@@ -56,9 +56,8 @@ def comes_from(to: Status) -> frozenset[Status]:
 class NewEnvironment(Wanted):
     name: Name = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
-    ttl_hours: float | None = Field(
+    ttl_hours: Hours | None = Field(
         None,
-        gt=0,
         description="Only for `ephemeral`; fractions count (0.5 is half an hour); "
         f"{DEFAULT_TTL_HOURS} if left out.",
         examples=[24],
@@ -79,9 +78,6 @@ class NewEnvironment(Wanted):
     def _only_the_ephemeral_expire(cls, hours: float | None, info: ValidationInfo) -> float | None:
         if hours is not None and info.data.get("type") == "persistent":
             raise ValueError("is only for ephemeral environments")
-        # Moments are kept to the millisecond, and the table holds no number below 1e-130.
-        if hours is not None and hours * 3_600_000 < 1:
-            raise ValueError("must be at least a millisecond")
         return hours
 
     def lifetime_hours(self, at_most: float, default: float = DEFAULT_TTL_HOURS) -> float | None:
@@ -113,13 +109,11 @@ class NewEnvironment(Wanted):
 
 
 class Extension(Wanted):
-    ttl_hours: float = Field(gt=0, description="From now on.", examples=[4])
+    ttl_hours: Hours = Field(description="From now on.", examples=[4])
 
 
 class Pinning(Wanted):
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
-        max_length=200, examples=["demo on Friday"]
-    )
+    reason: Line = Field(examples=["demo on Friday"])
 
 
 class Pin(Shown):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Wanted(BaseModel):
@@ -52,7 +52,22 @@ Name = Annotated[
     AfterValidator(_printable),
     AfterValidator(_comparable),
 ]
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_printable),
+]
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_text)]
+
+
+def _a_millisecond(hours: float) -> float:
+    # Moments are kept to the millisecond, and the table holds no number below 1e-130.
+    if hours * 3_600_000 < 1:
+        raise ValueError("must be at least a millisecond")
+    return hours
+
+
+Hours = Annotated[float, Field(gt=0), AfterValidator(_a_millisecond)]
 
 
 def matching(pattern: str, what: str) -> AfterValidator:

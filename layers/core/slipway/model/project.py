@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from slipway.errors import FieldError, Invalid
-from slipway.model.fields import Name, RepoUrl, Shown, Text, Wanted
+from slipway.model.fields import Hours, Name, RepoUrl, Shown, Text, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal["active", "deleting"]
@@ -16,12 +16,11 @@ Status = Literal["active", "deleting"]
 class Policy(Wanted):
     """How long the project's ephemeral environments live; it holds for those made from now on."""
 
-    default_ttl_hours: float | None = Field(
-        None, gt=0, description="For those that ask for nothing.", examples=[24]
+    default_ttl_hours: Hours | None = Field(
+        None, description="For those that ask for nothing.", examples=[24]
     )
-    max_ttl_hours: float | None = Field(
+    max_ttl_hours: Hours | None = Field(
         None,
-        gt=0,
         description="Counted from creation, whatever extends it; at most the platform's own.",
         examples=[72],
     )

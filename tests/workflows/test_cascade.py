@@ -1,0 +1,81 @@
+"""A project that is deleted with all it has is gone once the last environment is."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.errors import DriverRefused, ProjectGoing
+from slipway.store import projects
+from tests.workflows import faults
+from tests.workflows.world import USER, World
+
+
+def remove(world: World) -> None:
+    gone = projects.remove(world.project, USER, None, cascade=True)
+    assert gone and gone.status == "deleting"
+
+
+def test_a_cascade_ends_with_the_project_gone(world: World) -> None:
+    running = world.running(name="running")
+    deployment = world.deploy(running)
+    world.settle()
+    coming = world.environment(name="coming", ttl_hours=1)
+    project = world.project
+
+    remove(world)
+    with pytest.raises(ProjectGoing):
+        world.environment(name="late")
+    world.settle()
+
+    assert world.look(running)["status"] == world.look(coming)["status"] == "destroyed"
+    assert world.look(deployment)["status"] == "succeeded"
+    assert not world.exists(project)
+    left = {item["sk"]["S"].partition("#")[0] for item in world.items("")}
+    assert left == {"ENV", "DEP", "LOCK", "LOG"}
+
+
+def test_a_cascade_of_more_environments_than_a_page_ends(world: World) -> None:
+    environments = [world.environment(name=f"preview-{n}") for n in range(101)]
+
+    remove(world)
+    world.settle()
+
+    assert {world.look(each)["status"] for each in environments} == {"destroyed"}
+    assert not world.exists(world.project)
+
+
+def test_a_cascade_asked_for_twice_ends_once(world: World) -> None:
+    world.running()
+
+    remove(world)
+    world.run(0.5)
+    remove(world)
+    world.settle()
+
+    assert not world.exists(world.project)
+    retired = [each for each in world.executions() if each.workflow == "retire_environment"]
+    assert [each.status for each in retired] == ["SUCCEEDED"]
+
+
+def test_a_cascade_waits_for_what_cannot_be_torn_down(world: World) -> None:
+    stuck, other = world.running(name="stuck"), world.running(name="other")
+    world.when("Retire > driver retire", faults.raises(DriverRefused("It is protected")))
+
+    remove(world)
+    world.settle()
+
+    assert world.exists(world.project)
+    assert world.look(world.project)["environments"] == 1
+    assert sorted(world.look(each)["status"] for each in (stuck, other)) == [
+        "destroyed",
+        "teardown_failed",
+    ]
+
+
+def test_an_environment_that_goes_alone_takes_no_project_with_it(world: World) -> None:
+    world.delete(world.running())
+
+    world.settle()
+
+    assert world.look(world.project)["status"] == "active"
+    assert world.look(world.project)["environments"] == 0

@@ -1,0 +1,318 @@
+"""provision_environment: from what was asked for to what runs, or to the reason why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.drivers.base import Progress
+from slipway.errors import DriverFault, DriverRefused
+from slipway.store import environments
+from tests.workflows import faults
+from tests.workflows.emulator import task_error
+from tests.workflows.faults import Fault
+from tests.workflows.world import World
+
+PROVISION = "Provision > driver provision"
+RETIRE = "Retire > driver retire"
+REFUSED = faults.raises(DriverRefused("The quota is exhausted"))
+STRAIGHT = [
+    "Provision",
+    "Is it up?",
+    "Let it come up",
+    "Provision",
+    "Is it up?",
+    "It is running",
+]
+TAKEN_BACK = [
+    "Take back what was made",
+    "Is it taken back?",
+    "Let it go down",
+    "Take back what was made",
+    "Is it taken back?",
+    "Say that it failed",
+]
+
+
+def silent(state: str) -> str:
+    return f"provision_environment/{state} > dynamodb UpdateItem"
+
+
+def test_an_environment_comes_up(world: World) -> None:
+    environment = world.environment()
+
+    world.settle()
+
+    record = world.look(environment)
+    assert (record["status"], record["version"]) == ("running", 2)
+    assert record["base_url"].startswith("https://preview-")
+    assert "operation" not in record
+    execution = world.execution("provision_environment", environment)
+    assert (execution.status, execution.states) == ("SUCCEEDED", STRAIGHT)
+    assert execution.transitions == 6
+
+
+def test_the_driver_is_asked_as_often_as_it_takes(world: World) -> None:
+    environment = world.environment()
+    world.when(PROVISION, faults.answers(Progress(done=False, wait_seconds=40)), times=3)
+
+    world.settle()
+
+    execution = world.execution("provision_environment", environment)
+    assert execution.states.count("Provision") == 4
+    assert world.look(environment)["status"] == "running"
+    assert world.schedule.now > environments.read(world.look(environment)).created_at.timestamp()
+
+
+def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
+    environment = world.environment()
+    world.when(PROVISION, faults.raises(DriverFault("Not now")), times=6)
+
+    world.settle()
+
+    execution = world.execution("provision_environment", environment)
+    assert execution.failures == [("Provision", "DriverFault")] * 6
+    # By then it is up: nobody waited for it in vain.
+    assert execution.states[-1] == "It is running"
+    assert world.look(environment)["status"] == "running"
+
+
+def test_a_fault_that_stays_is_the_reason_of_the_failure(world: World) -> None:
+    environment = world.environment()
+    world.when(PROVISION, faults.raises(DriverFault("Not now")), times=7)
+
+    world.settle()
+
+    record = world.look(environment)
+    assert record["status"] == "failed"
+    assert record["failure"] == {"error": "DriverFault", "reason": "Not now"}
+    execution = world.execution("provision_environment", environment)
+    assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
+
+
+def test_a_refusal_is_told_at_once_and_what_was_made_is_taken_back(world: World) -> None:
+    environment = world.environment()
+    world.when(PROVISION, REFUSED)
+
+    world.settle()
+
+    record = world.look(environment)
+    assert record["status"] == "failed"
+    assert record["failure"] == {"error": "DriverRefused", "reason": "The quota is exhausted"}
+    assert "operation" not in record and "base_url" not in record
+    execution = world.execution("provision_environment", environment)
+    assert execution.states == ["Provision", *TAKEN_BACK, "It failed"]
+    assert execution.failures == [("Provision", "DriverRefused")]
+    assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
+    assert [call.name for call in world.calls.made].count(RETIRE) == 2
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "error"),
+    [
+        ("* > lambda Provision", faults.throttled, "Lambda.TooManyRequestsException"),
+        ("* > lambda Provision", faults.fails, "Lambda.ServiceException"),
+        ("* > lambda Provision", faults.lost, "Lambda.SdkClientException"),
+        ("* > lambda Provision", faults.raises(task_error("States.Timeout", "")), "States.Timeout"),
+        ("Provision > dynamodb *", faults.fails, "StoreUnavailable"),
+    ],
+)
+def test_what_may_pass_is_tried_again(world: World, where: str, fault: Fault, error: str) -> None:
+    environment = world.environment()
+    world.when(where, fault, times=3)
+
+    world.settle()
+
+    execution = world.execution("provision_environment", environment)
+    assert {failure for _, failure in execution.failures} == {error}
+    assert execution.status == "SUCCEEDED"
+
+
+def test_a_bug_in_a_step_is_a_failure_with_its_message(world: World) -> None:
+    environment = world.environment()
+    world.when(PROVISION, faults.raises(KeyError("colour")))
+
+    world.settle()
+
+    record = world.look(environment)
+    assert record["failure"] == {"error": "KeyError", "reason": "'colour'"}
+
+
+def test_an_error_that_is_no_exception_of_ours_is_told_as_it_is(world: World) -> None:
+    environment = world.environment()
+    error = task_error("Lambda.Unknown", "The process was killed")
+    world.when("* > lambda Provision", faults.raises(error))
+
+    world.settle()
+
+    record = world.look(environment)
+    assert record["failure"] == {"error": "Lambda.Unknown", "reason": "The process was killed"}
+
+
+def test_an_environment_that_never_comes_up_is_given_up_and_taken_back(world: World) -> None:
+    environment = world.environment()
+    again = faults.answers(Progress(done=False, wait_seconds=200))
+    world.when(PROVISION, again, times=None)
+
+    world.settle()
+
+    record = world.look(environment)
+    assert record["failure"] == {
+        "error": "DriverRefused",
+        "reason": "It has taken longer than 1:00:00",
+    }
+    assert [call.name for call in world.calls.made].count(RETIRE) == 2
+
+
+def test_what_neither_comes_nor_goes_is_told_before_the_execution_runs_out_of_time(
+    world: World,
+) -> None:
+    environment = world.environment()
+    again = faults.answers(Progress(done=False, wait_seconds=200))
+    world.when("* > driver *", again, times=None)
+
+    world.settle()
+
+    assert world.look(environment)["failure"]["reason"] == (
+        "It has taken longer than 1:00:00; and what was made could not be taken back: DriverRefused"
+    )
+    assert world.execution("provision_environment", environment).status == "FAILED"
+
+
+def test_what_could_not_be_taken_back_is_told_too(world: World) -> None:
+    environment = world.environment()
+    world.when(PROVISION, REFUSED)
+    world.when(RETIRE, faults.raises(DriverRefused("Locked")))
+
+    world.settle()
+
+    assert world.look(environment)["failure"] == {
+        "error": "DriverRefused",
+        "reason": "The quota is exhausted; and what was made could not be taken back: "
+        "DriverRefused",
+    }
+    execution = world.execution("provision_environment", environment)
+    assert execution.states[-3:] == [
+        "Take back what was made",
+        "Say that it failed",
+        "It failed",
+    ]
+
+
+def test_an_environment_that_cannot_be_written_down_is_taken_back(world: World) -> None:
+    environment = world.environment()
+    world.when(silent("It is running"), faults.fails, times=9)
+
+    world.settle()
+
+    record = world.look(environment)
+    assert record["status"] == "failed"
+    assert record["failure"]["error"] == "DynamoDB.InternalServerError"
+    execution = world.execution("provision_environment", environment)
+    assert execution.states[:6] == STRAIGHT
+    assert execution.states[-2:] == ["Say that it failed", "It failed"]
+
+
+def test_an_environment_may_be_deleted_before_dispatch_has_heard_of_it(world: World) -> None:
+    world.hold_the_stream()
+    environment = world.environment()
+    world.delete(environment)
+
+    world.release_the_stream()
+    world.settle()
+
+    assert world.look(environment)["status"] == "destroyed"
+    execution = world.execution("provision_environment", environment)
+    assert (execution.status, execution.error) == ("FAILED", "Overtaken")
+
+
+def test_a_teardown_waits_until_provisioning_lets_go(world: World) -> None:
+    environment = world.environment()
+    world.run_until(lambda: world.calls.made[-1].name == PROVISION)
+
+    shown = world.delete(environment)
+    world.run(1)
+
+    assert shown == "tearing_down"
+    assert world.executions_of("retire_environment", environment) == []
+    world.settle()
+    provisioning = world.execution("provision_environment", environment)
+    assert provisioning.states[-3:] == ["Provision", "Let it go", "It was overtaken"]
+    assert (provisioning.status, provisioning.error) == ("FAILED", "Overtaken")
+    assert world.execution("retire_environment", environment).status == "SUCCEEDED"
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_deleting_at_the_last_moment_of_provisioning_wins(world: World) -> None:
+    environment = world.environment()
+    world.when(silent("It is running"), faults.preceded_by(lambda: world.delete(environment)))
+
+    world.settle()
+
+    execution = world.execution("provision_environment", environment)
+    assert execution.states == [*STRAIGHT, "Let it go", "It was overtaken"]
+    record = world.look(environment)
+    assert (record["status"], "base_url" in record) == ("destroyed", False)
+
+
+def test_deleting_while_it_is_taken_back_wins(world: World) -> None:
+    environment = world.environment()
+    world.when(PROVISION, REFUSED)
+    world.when(silent("Say that it failed"), faults.preceded_by(lambda: world.delete(environment)))
+
+    world.settle()
+
+    execution = world.execution("provision_environment", environment)
+    assert execution.states[-3:] == ["Say that it failed", "Let it go", "It was overtaken"]
+    record = world.look(environment)
+    assert (record["status"], "failure" in record) == ("destroyed", False)
+
+
+def test_an_environment_that_expires_while_it_is_made_goes_when_it_is_let_go(
+    world: World,
+) -> None:
+    environment = world.environment(ttl_hours=1.2 / 3600)
+    world.run_until(lambda: world.look(environment)["status"] == "expiring")
+
+    assert world.execution("provision_environment", environment).status == "RUNNING"
+    world.settle()
+
+    assert world.execution("expire_environment", environment).status == "SUCCEEDED"
+    assert world.execution("provision_environment", environment).error == "Overtaken"
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_a_failed_environment_cancels_what_waited_for_it(world: World) -> None:
+    environment = world.environment()
+    waiting = [world.deploy(environment, f"v{n}") for n in range(3)]
+    world.when(PROVISION, REFUSED)
+
+    world.settle()
+
+    for deployment in waiting:
+        record = world.look(deployment)
+        assert record["status"] == "canceled"
+        assert record["failure"] == {
+            "error": "EnvironmentGone",
+            "reason": "The environment is failed",
+        }
+    assert world.items("QUEUE#") == []
+
+
+@pytest.mark.parametrize("state", ["Say that it failed", "Let it go"])
+def test_an_execution_that_cannot_say_how_it_ended_is_seen_as_failed(
+    world: World, state: str
+) -> None:
+    environment = world.environment()
+    world.when(silent(state), faults.fails, times=9)
+    if state == "Let it go":
+        world.when(silent("It is running"), faults.preceded_by(lambda: world.delete(environment)))
+    else:
+        world.when(PROVISION, REFUSED)
+
+    world.settle()
+
+    execution = world.execution("provision_environment", environment)
+    assert execution.states[-2:] == [state, "It failed"]
+    assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
+    # Whoever looks for what was left behind finds it by this.
+    assert world.look(environment)["operation"] == "provision_environment"

@@ -1,0 +1,196 @@
+"""retire_environment: nothing is left behind, or it is said what stands in the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.drivers.base import Progress
+from slipway.errors import DriverFault, DriverRefused
+from slipway.store import environments
+from tests.workflows import faults
+from tests.workflows.faults import Fault
+from tests.workflows.world import World
+
+RETIRE = "Retire > driver retire"
+GONE = "retire_environment/It is gone > dynamodb TransactWriteItems"
+BEGIN = "retire_environment/Begin > dynamodb UpdateItem"
+SAYS = "retire_environment/Say that it failed > dynamodb UpdateItem"
+STRAIGHT = [
+    "Begin",
+    "Retire",
+    "Is it down?",
+    "Let it go down",
+    "Retire",
+    "Is it down?",
+    "It is gone",
+]
+
+
+def test_an_environment_goes_and_lets_go_of_its_name(world: World) -> None:
+    environment = world.running(ttl_hours=1)
+
+    shown = world.delete(environment)
+    world.settle()
+
+    record = world.look(environment)
+    assert (shown, record["status"]) == ("tearing_down", "destroyed")
+    assert record["destroyed_at"] == record["updated_at"]
+    assert world.items("LEASE") == [] and world.items("NAME#preview") == []
+    assert world.look(world.project)["environments"] == 0
+    execution = world.execution("retire_environment", environment)
+    assert (execution.status, execution.states) == ("SUCCEEDED", STRAIGHT)
+    assert world.look(world.environment(name="preview"))["name"] == "preview"
+
+
+def test_deleting_again_changes_nothing(world: World) -> None:
+    environment = world.running()
+    world.delete(environment)
+    world.run(0.5)
+
+    again = world.delete(environment)
+    world.settle()
+    at_last = world.delete(environment)
+    world.settle()
+
+    assert (again, at_last) == ("tearing_down", "destroyed")
+    assert world.execution("retire_environment", environment).status == "SUCCEEDED"
+
+
+def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
+    environment = world.running()
+    world.when(RETIRE, faults.raises(DriverFault("Not now")), times=4)
+    world.delete(environment)
+
+    world.settle()
+
+    execution = world.execution("retire_environment", environment)
+    assert execution.failures == [("Retire", "DriverFault")] * 4
+    assert world.look(environment)["status"] == "destroyed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "times", "failure"),
+    [
+        (
+            faults.raises(DriverRefused("It is protected")),
+            1,
+            {"error": "DriverRefused", "reason": "It is protected"},
+        ),
+        (
+            faults.raises(DriverFault("Not now")),
+            7,
+            {"error": "DriverFault", "reason": "Not now"},
+        ),
+        (
+            faults.answers(Progress(done=False, wait_seconds=200)),
+            None,
+            {"error": "DriverRefused", "reason": "It has taken longer than 1:00:00"},
+        ),
+    ],
+)
+def test_what_stands_in_the_way_is_said(
+    world: World, fault: Fault, times: int | None, failure: dict[str, str]
+) -> None:
+    environment = world.running(ttl_hours=24)
+    world.when(RETIRE, fault, times=times)
+    world.delete(environment)
+
+    world.settle()
+
+    record = world.look(environment)
+    assert (record["status"], record["failure"]) == ("teardown_failed", failure)
+    execution = world.execution("retire_environment", environment)
+    assert execution.states[-3:] == ["Retire", "Say that it failed", "It failed"]
+    assert (execution.status, execution.error) == ("FAILED", "TeardownFailed")
+    # It is still somebody's: the name, the lease and the project know of it.
+    assert world.look(world.project)["environments"] == 1
+    assert len(world.items("LEASE")) == len(world.items("NAME#preview")) == 1
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="An execution's name is used once, so the second teardown is never started.",
+)
+def test_a_teardown_that_failed_can_be_asked_for_again(world: World) -> None:
+    environment = world.running()
+    world.when(RETIRE, faults.raises(DriverRefused("It is protected")))
+    world.delete(environment)
+    world.settle()
+    assert world.look(environment)["status"] == "teardown_failed"
+
+    world.delete(environment)
+    world.settle()
+
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_a_table_that_does_not_answer_is_a_failed_teardown(world: World) -> None:
+    environment = world.running()
+    world.when(GONE, faults.throttled, times=9)
+    world.delete(environment)
+
+    world.settle()
+
+    record = world.look(environment)
+    assert record["status"] == "teardown_failed"
+    assert record["failure"]["error"] == "DynamoDb.ProvisionedThroughputExceededException"
+    execution = world.execution("retire_environment", environment)
+    assert execution.states[-3:] == ["It is gone", "Say that it failed", "It failed"]
+
+
+def test_a_teardown_that_cannot_even_begin_is_said(world: World) -> None:
+    environment = world.running()
+    world.when(BEGIN, faults.fails, times=9)
+    world.delete(environment)
+
+    world.settle()
+
+    assert world.look(environment)["status"] == "teardown_failed"
+    execution = world.execution("retire_environment", environment)
+    assert execution.states == ["Begin", "Say that it failed", "It failed"]
+
+
+def test_a_teardown_that_cannot_say_that_it_failed_is_seen_as_failed(world: World) -> None:
+    environment = world.running()
+    world.when(RETIRE, faults.raises(DriverRefused("It is protected")))
+    world.when(SAYS, faults.fails, times=9)
+    world.delete(environment)
+
+    world.settle()
+
+    execution = world.execution("retire_environment", environment)
+    assert execution.states[-2:] == ["Say that it failed", "It failed"]
+    assert execution.status == "FAILED"
+
+
+def test_an_environment_that_is_not_to_go_is_left_alone(world: World) -> None:
+    environment = world.running()
+    world.delete(environment)
+    # An operator takes the decision back before the execution looks.
+    key = environments.key(environment)
+    world.when(
+        BEGIN,
+        faults.preceded_by(lambda: world.change(key, "SET #status = :to", to="running")),
+    )
+
+    world.settle()
+
+    assert world.look(environment)["status"] == "running"
+    execution = world.execution("retire_environment", environment)
+    assert execution.states == ["Begin", "It was overtaken"]
+    assert (execution.status, execution.error) == ("FAILED", "Overtaken")
+
+
+def test_a_teardown_whose_record_is_gone_fails(world: World) -> None:
+    environment = world.running()
+    world.delete(environment)
+    world.when(
+        "Retire > dynamodb BatchGetItem", faults.preceded_by(lambda: world.erase(environment))
+    )
+
+    world.settle()
+
+    execution = world.execution("retire_environment", environment)
+    assert execution.failures[0] == ("Retire", "Overtaken")
+    assert execution.status == "FAILED"
+    assert not world.exists(environment)

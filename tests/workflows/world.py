@@ -1,0 +1,416 @@
+"""Slipway without a network: the real store, step functions, dispatch and state machines.
+
+    with World() as world:
+        environment = world.environment(ttl_hours=1)
+        world.settle()
+        assert world.look(environment)["status"] == "running"
+
+Time is the schedule's and costs nothing; every call to the outside is in `world.calls`, and can be
+made to fail there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+from unittest import mock
+
+from local.patches.stream_batches import Batch, after_failure, first_failed
+from local.patches.table_ttl import IDENTITY
+from slipway import drivers, ids
+from slipway.drivers.base import Operation, Progress
+from slipway.drivers.simulated import Simulated
+from slipway.errors import DriverFault
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.model.deployment import NewDeployment
+from slipway.model.environment import NewEnvironment
+from slipway.model.paging import Paging
+from slipway.model.project import NewProject
+from slipway.settings import settings
+from slipway.store import deployments, environments, projects, table
+from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
+from tests.template.repository import ROOT, camel, load_function, resources
+from tests.workflows import graph
+from tests.workflows.emulator import (
+    Emulator,
+    acting,
+    dynamodb,
+    invoke,
+    lambda_svc,
+    stepfunctions,
+    task_error,
+)
+from tests.workflows.faults import Calls, Fault, Trouble
+from tests.workflows.schedule import EPOCH, Schedule
+
+Record = dict[str, Any]
+
+USER = "usr_0123456789abcdefghjk"
+# Longer than any Retry waits, shorter than any lease that a test does not mean to end.
+PATIENCE = 300.0
+
+DISPATCH = "functions/events/dispatch"
+
+
+class World:
+    """`batches` has each event that dispatch was given, `dead_letters` the records given up."""
+
+    def __init__(self, simulated_seconds: float = 2) -> None:
+        self.schedule = Schedule()
+        self.calls = Calls()
+        self.emulator = Emulator(self.schedule, self.calls)
+        self.batches: list[Record] = []
+        self.dead_letters: list[Record] = []
+        self._environ = {"SIMULATED_SECONDS": f"{simulated_seconds}"}
+        self._waiting: deque[Batch] = deque()
+        self._read = 0
+        self._delivering = False
+        self._held = False
+        self._project: ProjectId | None = None
+
+    def __enter__(self) -> World:
+        self._mocks = [
+            mock.patch.dict(os.environ, self._environ),
+            mock.patch.dict(drivers.DRIVERS, {"simulated": lambda: _Watched(self.emulator)}),
+        ]
+        for each in self._mocks:
+            each.start()
+        settings.cache_clear()
+        self.emulator.__enter__()
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        self.calls.made.clear()
+        self.schedule.now = EPOCH
+        return self
+
+    def _build(self) -> None:
+        """What the template makes of the stack."""
+        create_table()
+        # TTL is swept when the test says so.
+        dynamodb._ttl_settings.clear()
+        for arn, (name, folder) in _steps().items():
+            self.emulator.functions[arn] = (name, _handler(folder))
+        for workflow, definition in _definitions().items():
+            create_machine(f"slipway-{workflow}", definition)
+
+    def __exit__(self, *_: object) -> None:
+        self.emulator.__exit__()
+        for each in self._mocks:
+            each.stop()
+        settings.cache_clear()
+
+    # ── What users do ───────────────────────────────────────────────────────────────────────
+
+    @property
+    def project(self) -> ProjectId:
+        """The project that everything is in, unless the test says otherwise."""
+        if self._project is None:
+            self._project = self.new_project("payments")
+        return self._project
+
+    def new_project(self, name: str) -> ProjectId:
+        return ids.parse_project(projects.add(NewProject(name=name), USER).id)
+
+    def environment(
+        self,
+        ttl_hours: float | None = None,
+        name: str = "preview",
+        project: ProjectId | None = None,
+    ) -> EnvironmentId:
+        """A persistent environment, or an ephemeral one with its time to live."""
+        kind: Any = "persistent" if ttl_hours is None else "ephemeral"
+        wanted = NewEnvironment(name=name, type=kind, ttl_hours=ttl_hours)
+        added = environments.add(project or self.project, wanted, USER)
+        return ids.parse_environment(added.id)
+
+    def running(self, ttl_hours: float | None = None, name: str = "preview") -> EnvironmentId:
+        """An environment that runs already."""
+        environment = self.environment(ttl_hours, name)
+        self.run(30)
+        assert self.look(environment)["status"] == "running"
+        return environment
+
+    def deploy(self, environment: EnvironmentId, version: str = "v1") -> DeploymentId:
+        added = deployments.add(environment, NewDeployment(version=version), USER)
+        return ids.parse_deployment(added.id)
+
+    def delete(self, environment: EnvironmentId) -> str:
+        """The status that the user is shown."""
+        return environments.tear_down(environment, USER, None).status
+
+    def logs(self, deployment: DeploymentId) -> list[tuple[str, str]]:
+        """`(step, message)` of each line, oldest first."""
+        lines = deployments.logs(deployment, USER, Paging(limit=100))
+        return [(line.step, line.message) for line in lines]
+
+    # ── What time does ──────────────────────────────────────────────────────────────────────
+
+    def settle(self) -> None:
+        """Go on until nothing more happens within PATIENCE seconds."""
+        while self._step(self.schedule.now + PATIENCE):
+            pass
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass."""
+        until = self.schedule.now + seconds
+        while self._step(until):
+            pass
+        self.schedule.now = max(self.schedule.now, until)
+
+    def run_until(self, reached: Callable[[], bool], within: float = PATIENCE) -> None:
+        """Stop at the first moment when it is so."""
+        until = self.schedule.now + within
+        while not reached():
+            assert self._step(until), "it did not come to that"
+
+    def _step(self, until: float) -> bool:
+        if not self._held and not self._delivering and (self._waiting or self._unread()):
+            self._delivering = True
+            self.schedule.start("stream", self._deliver)
+        due = self.schedule.next_due()
+        if due is None or due > until:
+            return False
+        self.schedule.step()
+        return True
+
+    def sweep_ttl(self) -> int:
+        """Delete the leases that are over, as DynamoDB does sooner or later; how many."""
+        over = [
+            item
+            for item in self.items("LEASE")
+            if "ttl" in item and float(item["ttl"]["N"]) <= self.schedule.now
+        ]
+        for item in over:
+            dynamodb._delete_item(
+                {"TableName": "slipway", "Key": {name: item[name] for name in ("pk", "sk")}}
+            )
+            dynamodb._stream_records["slipway"][-1]["userIdentity"] = IDENTITY
+        return len(over)
+
+    # ── The stream ──────────────────────────────────────────────────────────────────────────
+
+    def hold_the_stream(self) -> None:
+        """Dispatch is down: changes wait in the stream."""
+        self._held = True
+
+    def release_the_stream(self) -> None:
+        self._held = False
+
+    def redeliver(self, event: Record) -> Record:
+        """Give dispatch an event of `batches` again; its answer."""
+        with acting("dispatch"):
+            answer: Record = invoke(_handler(DISPATCH), event)
+        return answer
+
+    @property
+    def stream(self) -> list[Record]:
+        """Every record that the table has written."""
+        records: list[Record] = dynamodb._stream_records.get("slipway", [])
+        return records
+
+    def _unread(self) -> list[Record]:
+        return self.stream[self._read :]
+
+    def _deliver(self) -> None:
+        """One event source mapping: batches in order, and again from the first that failed."""
+        mapping = _mapping()
+        try:
+            while True:
+                if not self._waiting:
+                    unread = self._unread()[: mapping["BatchSize"]]
+                    if not unread:
+                        return
+                    self._read += len(unread)
+                    criteria = {"FilterCriteria": mapping["FilterCriteria"]}
+                    if wanted := lambda_svc._apply_filter_criteria(unread, criteria):
+                        self._waiting.append(Batch(json.loads(json.dumps(wanted))))
+                    continue
+                self._deliver_one(self._waiting.popleft(), mapping)
+        finally:
+            self._delivering = False
+
+    def _deliver_one(self, batch: Batch, mapping: Record) -> None:
+        event = {"Records": batch.records}
+        self.batches.append(json.loads(json.dumps(event)))
+
+        def refusal(trouble: Trouble) -> Exception:
+            return task_error(f"Lambda.{trouble}", trouble)
+
+        with acting("stream"):
+            try:
+                body = self.emulator.call("lambda dispatch", lambda: self.redeliver(event), refusal)
+                result = {"body": body}
+            except stepfunctions._ExecutionError as error:
+                result = {"error": error.error}
+        reports = "ReportBatchItemFailures" in mapping["FunctionResponseTypes"]
+        failed = first_failed(batch.records, result, reports)
+        if failed is None:
+            return
+        again, given_up = after_failure(
+            batch,
+            failed,
+            attempts=mapping["MaximumRetryAttempts"],
+            bisect=mapping["BisectBatchOnFunctionError"],
+            reported="error" not in result,
+        )
+        self._waiting.extendleft(reversed(again))
+        self.dead_letters += given_up
+        self.schedule.sleep(1)
+
+    # ── What there is to see ────────────────────────────────────────────────────────────────
+
+    def look(self, thing: ProjectId | EnvironmentId | DeploymentId) -> Record:
+        """The whole record, as the store reads it; reading is no call that can fail."""
+        item = self.item(_key(thing))
+        assert item is not None, f"there is no {thing}"
+        return item
+
+    def exists(self, thing: ProjectId | EnvironmentId | DeploymentId) -> bool:
+        return self.item(_key(thing)) is not None
+
+    def holder(self, environment: EnvironmentId) -> str | None:
+        """The id of the deployment that has the lock."""
+        lock = self.item(deployments.lock(environment))
+        return lock.get("holder") if lock else None
+
+    def item(self, key: table.Key) -> Record | None:
+        _, _, body = dynamodb._get_item({"TableName": "slipway", "Key": key.wire()})
+        raw = json.loads(body).get("Item")
+        return table._decode(raw) if raw else None
+
+    def items(self, prefix: str) -> list[Record]:
+        """Every item whose sort key begins so, as DynamoDB's JSON."""
+        _, _, body = dynamodb._scan({"TableName": "slipway"})
+        return [item for item in json.loads(body)["Items"] if item["sk"]["S"].startswith(prefix)]
+
+    def change(self, key: table.Key, expression: str, **values: Any) -> None:
+        """An operator's hand in the table, past every rule."""
+        status, _, body = dynamodb._update_item(
+            table._request(table.Update(key, expression, values))
+        )
+        assert status == 200, body
+
+    def erase(self, thing: ProjectId | EnvironmentId | DeploymentId) -> None:
+        """An operator deletes the record."""
+        dynamodb._delete_item(table._request(table.Delete(_key(thing))))
+
+    def executions(self) -> Iterator[graph.Execution]:
+        for record in stepfunctions._executions.values():
+            workflow = record["stateMachineArn"].removeprefix(MACHINES)
+            if workflow in graph.definitions():
+                yield graph.execution(workflow, record)
+
+    def execution(self, workflow: str, thing: EnvironmentId | DeploymentId) -> graph.Execution:
+        [found] = self.executions_of(workflow, thing)
+        return found
+
+    def executions_of(
+        self, workflow: str, thing: EnvironmentId | DeploymentId
+    ) -> list[graph.Execution]:
+        return [
+            each
+            for each in self.executions()
+            if each.workflow == workflow and each.name == str(thing)
+        ]
+
+    def stop(self, workflow: str, thing: EnvironmentId | DeploymentId) -> None:
+        """An operator stops the execution in the console: no Catch runs."""
+        arn = f"{MACHINES.replace(':stateMachine:', ':execution:')}{workflow}:{thing}"
+        stepfunctions._stop_execution({"executionArn": arn, "cause": "by hand"})
+        self.schedule.end(arn)
+
+    def when(self, where: str | int, fault: Fault, times: int | None = 1, skip: int = 0) -> None:
+        """As in Calls."""
+        self.calls.when(where, fault, times, skip)
+
+
+class _Watched:
+    """The simulated driver, whose every call is one to the outside."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._driver = Simulated()
+
+    def provision(self, operation: Operation) -> Progress:
+        return self._ask("provision", self._driver.provision, operation)
+
+    def ship(self, operation: Operation) -> Progress:
+        return self._ask("ship", self._driver.ship, operation)
+
+    def retire(self, operation: Operation) -> Progress:
+        return self._ask("retire", self._driver.retire, operation)
+
+    def _ask(
+        self, verb: str, method: Callable[[Operation], Progress], operation: Operation
+    ) -> Progress:
+        answer: Progress = self._emulator.call(
+            f"driver {verb}", lambda: method(operation), lambda trouble: DriverFault(trouble)
+        )
+        return answer
+
+
+def _key(thing: ProjectId | EnvironmentId | DeploymentId) -> table.Key:
+    if isinstance(thing, ProjectId):
+        return projects.key(thing)
+    if isinstance(thing, EnvironmentId):
+        return environments.key(thing)
+    return deployments.key(thing)
+
+
+@cache
+def _handler(folder: str) -> Callable[[Any, Any], Any]:
+    handler: Callable[[Any, Any], Any] = load_function(ROOT / folder).handler
+    return handler
+
+
+def _arn(resource: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{resource}"
+
+
+@cache
+def _steps() -> dict[str, tuple[str, str]]:
+    """The name and the folder of each step function, by its ARN."""
+    found = {}
+    for name, resource in resources("AWS::Serverless::Function").items():
+        folder = resource["Properties"]["CodeUri"]
+        if folder.startswith("functions/steps/"):
+            found[_arn(name)] = (name.removesuffix("Function"), folder)
+    return found
+
+
+@cache
+def _definitions() -> dict[str, str]:
+    """Each state machine's JSON, with what the template substitutes."""
+    found = {}
+    machines = resources("AWS::Serverless::StateMachine")
+    for workflow, definition in graph.definitions().items():
+        text = json.dumps(definition)
+        properties = machines[camel(workflow)]["Properties"]
+        for word, value in properties["DefinitionSubstitutions"].items():
+            is_table = value == {"Ref": "Table"}
+            text = text.replace(f"${{{word}}}", "slipway" if is_table else _arn(word))
+        found[workflow] = text
+    return found
+
+
+def create_machine(name: str, definition: str) -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/slipway"
+    status, _, body = stepfunctions._create_state_machine(
+        {"name": name, "definition": definition, "roleArn": role}
+    )
+    assert status == 200, body
+
+
+@cache
+def _mapping() -> Record:
+    """How the template feeds the stream to dispatch."""
+    function = resources("AWS::Serverless::Function")["DispatchFunction"]
+    properties: Record = function["Properties"]["Events"]["Changes"]["Properties"]
+    return properties
