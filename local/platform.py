@@ -60,7 +60,8 @@ class Platform:
     ) -> None:
         self.root, self.port, self.say, self.quiet, self.logs = root, port, say, quiet, logs
         runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        self.parameters = {"PythonRuntime": runtime} | (parameters or {})
+        own = {"PythonRuntime": runtime, "SimulateFaults": "true"}
+        self.parameters = own | (parameters or {})
         self.cache = root / ".slipway"
         self.run_dir = self.cache / f"run-{os.getpid()}"
         self.outputs: dict[str, str] = {}

@@ -33,6 +33,7 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "MACHINES": MACHINES,
         "MAX_TTL_HOURS": "720",
         "SIMULATED_SECONDS": "0",
+        "SIMULATE_FAULTS": "true",
         "TOKEN_MINUTES": "60",
         "SIGNING_SECRET": "signing",
         "POWERTOOLS_SERVICE_NAME": "slipway",

@@ -4,7 +4,9 @@ from slipway import ids
 from slipway.api import Api, IfMatch
 from slipway.auth import Caller
 from slipway.errors import (
+    Busy,
     EnvironmentGoing,
+    ExternalIdTaken,
     NameTaken,
     NoLease,
     NotFound,
@@ -32,11 +34,25 @@ handler = api.handler
 @api.post(
     "/api/v1/environments/projects/<project_id>",
     status=201,
-    refuses=(NotFound, NameTaken, ProjectGoing),
+    refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing),
 )
 def create(caller: Caller, project_id: str, wanted: NewEnvironment) -> Environment:
     """Ask for an environment; it is `provisioning` until it is `running`."""
     return environments.add(ids.parse_project(project_id), wanted, caller.user_id)
+
+
+@api.put(
+    "/api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+    status=201,
+    found=200,
+    refuses=(NotFound, NameTaken, ProjectGoing, Busy),
+)
+def ensure(
+    caller: Caller, project_id: str, external_id: str, wanted: NewEnvironment
+) -> tuple[Environment, bool]:
+    """Have an environment by a name of your own: 200 if it was there, 201 if it is made now."""
+    project = ids.parse_project(project_id)
+    return environments.ensure(project, external_id, wanted.known_as(external_id), caller.user_id)
 
 
 @api.get("/api/v1/environments/projects/<project_id>", refuses=(NotFound,))

@@ -87,6 +87,7 @@ class Route:
     refuses: Sequence[type[errors.SlipwayError]]
     media: Sequence[str]
     replays: bool
+    found: int | None
     kinds: Mapping[str, Any]
     returns: Any
 
@@ -118,6 +119,10 @@ class Api:
     def post(self, path: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return self._route("POST", path, **more)
 
+    def put(self, path: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """`found` is the status if it was there already: the route returns (what, whether made)."""
+        return self._route("PUT", path, **more)
+
     def patch(self, path: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return self._route("PATCH", path, **more)
 
@@ -133,12 +138,15 @@ class Api:
         refuses: Sequence[type[errors.SlipwayError]] = (),
         media: Sequence[str] = (JSON,),
         replays: bool = True,
+        found: int | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             kinds = typing.get_type_hints(function)
             returns = kinds.pop("return")
             repeats = replays and method == "POST"
-            route = Route(method, path, function, status, refuses, media, repeats, kinds, returns)
+            route = Route(
+                method, path, function, status, refuses, media, repeats, found, kinds, returns
+            )
             self.routes.append(route)
 
             def serve(**path_names: str) -> Response[Any]:
@@ -231,6 +239,10 @@ class Api:
         return Response(**answer)
 
     def _answer(self, route: Route, result: Any) -> Response[Any]:
+        status = route.status
+        if route.found is not None:
+            result, made = result
+            status = route.status if made else route.found
         if isinstance(result, Raw):
             return Response(
                 status_code=result.status,
@@ -252,9 +264,9 @@ class Api:
                 headers["Link"] = f'<{base}{self._next(result.cursor)}>; rel="next"'
         else:
             headers["ETag"] = etag(result, body)
-        if route.status == 201:
+        if status == 201:
             headers["Location"] = _location(result.id)
-        return Response(status_code=route.status, content_type=JSON, headers=headers, body=body)
+        return Response(status_code=status, content_type=JSON, headers=headers, body=body)
 
     def _next(self, cursor: str) -> str:
         event = self._resolver.current_event.raw_event

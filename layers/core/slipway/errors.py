@@ -14,7 +14,8 @@ SlipwayError
 │   ├── NotFound                also for what belongs to somebody else
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
-│   └── Conflict                EmailTaken · NameTaken · ProjectNotEmpty · ProjectGoing
+│   └── Conflict                EmailTaken · NameTaken · ExternalIdTaken
+│                               · ProjectNotEmpty · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · RequestInProgress
@@ -224,6 +225,11 @@ class EmailTaken(Conflict):
 class NameTaken(Conflict):
     code = "name_taken"
     title = "This name is already in use"
+
+
+class ExternalIdTaken(Conflict):
+    code = "external_id_taken"
+    title = "Another environment of the project has this external_id"
 
 
 class ProjectNotEmpty(Conflict):

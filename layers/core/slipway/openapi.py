@@ -180,6 +180,8 @@ def _answers(route: Route) -> Schema:
         "content": {JSON: {"schema": _shape(route.returns)}},
     }
     answers = {str(route.status): answer}
+    if route.found is not None:
+        answers[str(route.found)] = {**answer, "description": "It was there."}
     if type(None) in kinds:
         answers["204"] = {"description": "Done; nothing is left of it."}
     return answers

@@ -20,6 +20,7 @@ class Settings:
     machines: str
     max_ttl_hours: float
     simulated_seconds: float
+    simulate_faults: bool
     token_minutes: int
     signing_secret: str
     on_aws: bool
@@ -36,6 +37,7 @@ def settings() -> Settings:
         machines=env["MACHINES"],
         max_ttl_hours=float(env["MAX_TTL_HOURS"]),
         simulated_seconds=float(env["SIMULATED_SECONDS"]),
+        simulate_faults=env["SIMULATE_FAULTS"] == "true",
         token_minutes=int(env["TOKEN_MINUTES"]),
         signing_secret=env.get("SIGNING_SECRET", ""),
         on_aws="AWS_ENDPOINT_URL" not in env,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -36,6 +37,7 @@ def ask(
         started_at=datetime.fromisoformat(event["started_at"]),
         now=moments.now(),
         version=version,
+        config=json.loads(environment.get("config", "{}")),
     )
     if operation.now - operation.started_at > LONGEST:
         raise DriverRefused(f"It has taken longer than {LONGEST}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,7 @@ class Operation(BaseModel):
 
     `execution` names the operation: a driver that starts something passes it on as the request
     token, so that a repeated call starts nothing twice. `started_at`: when the workflow began.
+    `config`: the environment's own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +40,7 @@ class Operation(BaseModel):
     started_at: Moment
     now: datetime
     version: str | None = None
+    config: dict[str, Any] = {}
 
 
 class Driver(Protocol):

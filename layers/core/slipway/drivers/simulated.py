@@ -1,13 +1,24 @@
 """An environment that is only pretended: every operation takes a few seconds and succeeds.
 
 How many is set in one place, the stack's parameter SimulatedSeconds; the ways back take half.
+
+Where the stack's parameter SimulateFaults allows it, an environment's own configuration is a
+script of what goes wrong, by verb, so that every way back can be tried by hand:
+
+    {"simulate": {"provision": {"seconds": 30}, "ship": {"refuse": "no capacity"},
+                  "retire": {"fault_seconds": 20}}}
+
+`seconds`: how long it takes. `refuse`: it never works, and says so. `fault_seconds`: for so long
+it answers with faults that another try may mend.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from slipway.drivers.base import Operation, Progress
+from slipway.errors import DriverFault, DriverRefused
 from slipway.ids import parse_environment
 from slipway.model.fields import slug
 from slipway.settings import settings
@@ -20,21 +31,41 @@ class Simulated:
     def provision(self, operation: Operation) -> Progress:
         environment = parse_environment(operation.environment_id)
         host = f"{slug(operation.environment_name)}-{environment.e[-8:]}"
-        return _after(operation, 1.0, base_url=f"https://{host}.simulated.example.com")
+        base_url = f"https://{host}.simulated.example.com"
+        return _progress(operation, "provision", 1.0, base_url)
 
     def ship(self, operation: Operation) -> Progress:
-        return _after(operation, 1.0)
+        return _progress(operation, "ship", 1.0)
 
     def restore(self, operation: Operation) -> Progress:
-        return _after(operation, 0.5)
+        return _progress(operation, "restore", 0.5)
 
     def retire(self, operation: Operation) -> Progress:
-        return _after(operation, 0.5)
+        return _progress(operation, "retire", 0.5)
 
 
-def _after(operation: Operation, share: float, base_url: str | None = None) -> Progress:
-    takes = settings().simulated_seconds * share
-    left = takes - (operation.now - operation.started_at).total_seconds()
+def _progress(
+    operation: Operation, verb: str, share: float, base_url: str | None = None
+) -> Progress:
+    script = _script(operation, verb)
+    passed = (operation.now - operation.started_at).total_seconds()
+    if "refuse" in script:
+        raise DriverRefused(str(script["refuse"]))
+    if passed < _number(script, "fault_seconds", 0):
+        raise DriverFault("a fault of config.simulate")
+    left = _number(script, "seconds", settings().simulated_seconds * share) - passed
     if left <= 0:
         return Progress(done=True, base_url=base_url)
     return Progress(done=False, wait_seconds=min(math.ceil(left), LOOKS_EVERY_SECONDS))
+
+
+def _script(operation: Operation, verb: str) -> dict[str, Any]:
+    """What is to happen; whatever is not of this shape is nothing."""
+    simulate = operation.config.get("simulate") if settings().simulate_faults else None
+    script = simulate.get(verb) if isinstance(simulate, dict) else None
+    return script if isinstance(script, dict) else {}
+
+
+def _number(script: dict[str, Any], name: str, default: float) -> float:
+    value = script.get(name)
+    return value if isinstance(value, int | float) else default

@@ -13,10 +13,10 @@ import json
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
 
 from slipway.errors import FieldError, Invalid
-from slipway.model.fields import Hours, Line, Name, Shown, Wanted
+from slipway.model.fields import ExternalId, Hours, Line, Name, Shown, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal[
@@ -62,6 +62,11 @@ class NewEnvironment(Wanted):
         f"{DEFAULT_TTL_HOURS} if left out.",
         examples=[24],
     )
+    external_id: ExternalId | None = Field(
+        None,
+        description="A name of the caller's own, unique in the project while it lives.",
+        examples=["github:acme:payments:123"],
+    )
     on_conflict: OnConflict = Field(
         "queue",
         description="What its deployments do about each other, unless they say it themselves; "
@@ -79,6 +84,14 @@ class NewEnvironment(Wanted):
         if hours is not None and info.data.get("type") == "persistent":
             raise ValueError("is only for ephemeral environments")
         return hours
+
+    def known_as(self, external_id: str) -> Self:
+        """The same with an external id; raises Invalid for what cannot be one."""
+        try:
+            return type(self).model_validate({**self.model_dump(), "external_id": external_id})
+        except ValidationError:
+            detail = "must be 1 to 128 letters, digits and . _ : @ ~ -"
+            raise Invalid([FieldError("external_id", detail)]) from None
 
     def lifetime_hours(self, at_most: float, default: float = DEFAULT_TTL_HOURS) -> float | None:
         """Hours to live, `default` if it does not say; None for ever.
@@ -147,6 +160,7 @@ class Environment(Shown):
     expiry_mode: Literal["absolute", "idle"] | None = None
     pinned: Pin | None = Field(None, description="While it is pinned it does not expire.")
     base_url: str | None = Field(None, description="Where it answers, once it is running.")
+    external_id: str | None = Field(None, examples=["github:acme:payments:123"])
     on_conflict: OnConflict = "queue"
     config: dict[str, Any] | None = None
     live_version: str | None = Field(None, description="The version that last succeeded here.")

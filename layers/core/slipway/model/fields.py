@@ -81,6 +81,11 @@ def matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+ExternalId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128),
+    matching(r"[A-Za-z0-9._:@~-]+", "made of letters, digits and . _ : @ ~ -"),
+]
 RepoUrl = Annotated[
     str,
     StringConstraints(max_length=2048),

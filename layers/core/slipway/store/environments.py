@@ -10,6 +10,8 @@ from typing import Any
 
 from slipway import ids, workflows
 from slipway.errors import (
+    Busy,
+    ExternalIdTaken,
     NameTaken,
     NotFound,
     Overtaken,
@@ -33,6 +35,7 @@ from slipway.store.table import Item, Key, Lost, Put, Update
 _PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.
 _TTL_GRACE_SECONDS = 2
+_ENSURE_TRIES = 3
 
 
 def key(environment: EnvironmentId) -> Key:
@@ -89,7 +92,7 @@ def of(project: ProjectId, user_id: str, paging: Paging) -> Page[Environment]:
 
 
 def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment:
-    """Raises NotFound, Invalid, NameTaken, ProjectGoing. Two round trips.
+    """Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing. Two round trips.
 
     What is written here is all that provisioning, expiry and teardown need: the table's stream
     starts them.
@@ -107,6 +110,7 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
         "status": "provisioning",
         "operation": "provision_environment",
         "driver": "simulated",
+        "external_id": wanted.external_id,
         "on_conflict": wanted.on_conflict,
         "config": wanted.config_json(),
         "created_at": moments.written(now),
@@ -125,6 +129,9 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
         ),
         Put(key(environment), item),
     ]
+    if wanted.external_id:
+        external = projects.external_id(project, wanted.external_id)
+        actions.append(Put(external, {"environment_id": str(environment)}))
     if hours is not None:
         ends = moments.hours_after(now, hours)
         item.update(
@@ -143,10 +150,36 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
             raise NotFound("No such project") from None
         if active is not None:
             raise ProjectGoing() from None
+        if wanted.external_id and lost.reasons[4] is not None:
+            raise ExternalIdTaken() from None
         if name is None:
             raise
         raise NameTaken(f"The project has an environment named {wanted.name} already") from None
     return read(item)
+
+
+def ensure(
+    project: ProjectId, external_id: str, wanted: NewEnvironment, user_id: str
+) -> tuple[Environment, bool]:
+    """The environment that a caller knows by this name, made if there is none; and whether it was.
+
+    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy. Two round trips to find it, three
+    to make it.
+    """
+    for _ in range(_ENSURE_TRIES):
+        allowed, known = table.get(
+            projects.member(project, user_id), projects.external_id(project, external_id)
+        )
+        if not allowed:
+            raise NotFound("No such project")
+        if known:
+            found = find(ids.parse_environment(known["environment_id"]))
+            if found:
+                return read(found).as_seen_at(moments.now()), False
+        # Somebody else may make it in this very moment: then it is there to be found.
+        with suppress(ExternalIdTaken):
+            return add(project, wanted, user_id), True
+    raise Busy(1)
 
 
 def put_lease(environment: EnvironmentId, ends: datetime) -> Put:
@@ -237,6 +270,10 @@ def carried(item: Item) -> dict[str, Any]:
         "lease": lease(environment),
         "name": projects.environment_name(environment.project, item["name"]),
         "project": projects.key(environment.project),
+        # Of one without an external id nothing is there to be let go of.
+        "external": projects.external_id(
+            environment.project, str(item.get("external_id") or item["id"])
+        ),
     }
     return {
         "environment_id": item["id"],

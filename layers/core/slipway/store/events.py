@@ -48,8 +48,10 @@ def _event(old: Item, new: Item) -> Item | None:
         "to": new["status"],
     }
     if old.get("status") != new["status"]:
-        failure = new.get("failure", {}) if "failed" in new["status"] else {}
-        return {**event, "action": new["status"], "reason": failure.get("reason")}
+        reason = new.get("failure", {}).get("reason")
+        if new.get("forgotten"):
+            return {**event, "action": "forgotten", "reason": f"What remains: {reason}"}
+        return {**event, "action": new["status"], "reason": reason}
     if "pinned" in new and "pinned" not in old:
         return {**event, "action": "pinned", "reason": new["pinned"]["reason"]}
     if "pinned" in old and "pinned" not in new:

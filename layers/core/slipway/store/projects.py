@@ -39,6 +39,10 @@ def environment_name(project: ProjectId, name: str) -> Key:
     return Key(f"PROJECT#{project.p}", _NAME + normalised(name))
 
 
+def external_id(project: ProjectId, identity: str) -> Key:
+    return Key(f"PROJECT#{project.p}", f"EXTERNAL#{identity}")
+
+
 def _listed(project: ProjectId, user_id: str) -> Key:
     return Key(f"USER#{user_id}", _LISTED + project.p)
 

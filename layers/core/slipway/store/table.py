@@ -11,6 +11,7 @@
 | who may use it                                 | PROJECT#<p>   | MEMBER#<u>                |
 | its environments, newest first                 | PROJECT#<p>   | ENV#<e>                   |
 | environment names, unique while they live      | PROJECT#<p>   | NAME#<normalised>         |
+| callers' names for them, unique likewise        | PROJECT#<p>   | EXTERNAL#<external id>    |
 | an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
 | who may roll out in it: holder, fencing token  | ENV#<e>       | LOCK                      |
 | the deployments that wait, in order            | ENV#<e>       | QUEUE#<d>                 |

@@ -131,6 +131,11 @@ def forget(environment: EnvironmentId, user_id: str) -> Environment:
                 condition="version = :was",
             ),
             Delete(projects.environment_name(environment.project, item["name"])),
+            Delete(
+                projects.external_id(
+                    environment.project, str(item.get("external_id") or item["id"])
+                )
+            ),
             Delete(environments.lease(environment)),
             Update(projects.key(environment.project), "ADD environments :less", {"less": -1}),
         )
