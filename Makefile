@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 STAGE  ?= dev
+STACK  ?=
 ARGS   ?=
 
 export SAM_CLI_TELEMETRY = 0
@@ -12,7 +13,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local reconcile test check lint types format validate build deploy openapi lock clean
+.PHONY: help local reconcile redrive test check lint types format validate build deploy openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +23,9 @@ local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT= for ano
 
 reconcile: .venv/ready ## look after what was left behind, now (of a running `make local`)
 	@.venv/bin/python -m local.reconcile
+
+redrive: .venv/ready ## replay what dispatch had to put aside (STACK= for one in AWS)
+	@.venv/bin/python -m local.redrive $(STACK)
 
 # Only a whole run can be held to the coverage that pyproject.toml asks for.
 test: .venv/ready ## run every test, with coverage (ARGS= for pytest's own arguments, e.g. ARGS=tests/model)

@@ -1,0 +1,99 @@
+"""`make redrive`: bring the changes that dispatch had to put aside to it again.
+
+A dead letter names a part of the table's stream, which keeps its records for 24 hours. They are
+read there and given to dispatch as the stream would; the letter goes when dispatch has taken all
+of them. What is older than that is mended by reconcile, and its letter is only an account.
+
+    python -m local.redrive [STACK]      a stack in AWS, or else the platforms that run here
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+
+from local.platform import HERE, client
+
+Clients = Callable[[str], Any]
+
+
+def main(arguments: list[str]) -> int:
+    """0 if nothing is left in the queues."""
+    left = 0
+    for name, clients, outputs in _stacks(arguments):
+        replayed, kept = redrive(clients, outputs)
+        print(f"{name}  replayed {replayed}, left {kept}")
+        left += kept
+    return 1 if left else 0
+
+
+def _stacks(arguments: list[str]) -> Iterator[tuple[str, Clients, dict[str, str]]]:
+    if arguments:
+        stacks = boto3.client("cloudformation").describe_stacks(StackName=arguments[0])["Stacks"]
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0]["Outputs"]}
+        yield arguments[0], boto3.client, outputs
+        return
+    for path in sorted(HERE.glob(".slipway/run-*/emulator.json")):
+        about = json.loads(path.read_text())
+        endpoint = about["endpoint"]
+        yield about["api_url"], lambda kind, at=endpoint: client(at, kind), about["outputs"]
+
+
+def redrive(clients: Clients, outputs: dict[str, str]) -> tuple[int, int]:
+    """How many letters were replayed and taken, and how many had to be left."""
+    queue, functions, streams = clients("sqs"), clients("lambda"), clients("dynamodbstreams")
+    url, replayed, kept = outputs["DeadLettersUrl"], 0, 0
+    while True:
+        # What is left becomes visible again in a minute, after this loop.
+        letters = queue.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60, WaitTimeSeconds=1
+        ).get("Messages", [])
+        if not letters:
+            return replayed, kept
+        for letter in letters:
+            records = list(_records(streams, json.loads(letter["Body"])["DDBStreamBatchInfo"]))
+            if records and _taken(functions, outputs["DispatchFunctionName"], records):
+                queue.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+                replayed += 1
+            else:
+                kept += 1
+
+
+def _records(streams: Any, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The records that the letter is about; none if the stream has forgotten them."""
+    try:
+        iterator = streams.get_shard_iterator(
+            StreamArn=batch["streamArn"],
+            ShardId=batch["shardId"],
+            ShardIteratorType="AT_SEQUENCE_NUMBER",
+            SequenceNumber=batch["startSequenceNumber"],
+        )["ShardIterator"]
+    except streams.exceptions.TrimmedDataAccessException:
+        return
+    last = int(batch["endSequenceNumber"])
+    while iterator:
+        answer = streams.get_records(ShardIterator=iterator, Limit=batch["batchSize"])
+        for record in answer["Records"]:
+            if int(record["dynamodb"]["SequenceNumber"]) > last:
+                return
+            yield record
+        if not answer["Records"]:
+            return
+        iterator = answer.get("NextShardIterator")
+
+
+def _taken(functions: Any, name: str, records: list[dict[str, Any]]) -> bool:
+    """Whether dispatch took every record."""
+    for record in records:
+        record["dynamodb"].pop("ApproximateCreationDateTime", None)
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"Records": records}))
+    result = json.loads(answer["Payload"].read())
+    return "FunctionError" not in answer and not result.get("batchItemFailures")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
