@@ -22,7 +22,7 @@ local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT= for ano
 
 # Only a whole run can be held to the coverage that pyproject.toml asks for.
 test: .venv/ready ## run every test, with coverage (ARGS= for pytest's own arguments, e.g. ARGS=tests/model)
-	.venv/bin/pytest $(if $(ARGS),$(ARGS),--cov)
+	.venv/bin/pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --cov)
 
 check: lint types test validate build ## everything CI runs
 	@echo "All good."

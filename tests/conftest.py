@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 
 from slipway import auth, workflows
 from slipway.settings import settings
@@ -50,13 +51,17 @@ def as_on_lambda() -> Iterator[None]:
 
 
 @contextmanager
-def an_empty_account() -> Iterator[None]:
-    """The table and the secret, in moto."""
+def moto() -> Iterator[None]:
     # The session keeps what it has read of AWS's models: a second client costs 3 ms, not 100.
     with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        create_table()
-        boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
         yield
+
+
+def empty() -> None:
+    """The table and the secret, as after the stack was made."""
+    BackendDict.reset()
+    create_table()
+    boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
 
 
 @pytest.fixture
@@ -65,10 +70,16 @@ def environ() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def aws(environ: None) -> Iterator[None]:
-    with an_empty_account():
+@pytest.fixture(scope="module")
+def _moto() -> Iterator[None]:
+    """Started once a module: it takes longer than to empty it."""
+    with moto():
         yield
+
+
+@pytest.fixture
+def aws(_moto: None, environ: None) -> None:
+    empty()
 
 
 def forget() -> None:

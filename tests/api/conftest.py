@@ -12,7 +12,7 @@ from slipway import auth
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import users
 from tests.api.client import Client
-from tests.conftest import an_empty_account, as_on_lambda
+from tests.conftest import as_on_lambda, empty, moto
 from tests.store import world
 
 PASSWORD = "secret123"
@@ -43,7 +43,8 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with as_on_lambda(), an_empty_account():
+    with moto(), as_on_lambda():
+        empty()
         ann = signed_in("ann@example.com")
         project = world.project(ann.user_id)
         environment = world.environment(project, ann.user_id)

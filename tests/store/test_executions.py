@@ -49,6 +49,16 @@ def test_starting_again_changes_nothing(step_functions: Any) -> None:
     assert [execution["name"] for execution in found] == ["env_1"]
 
 
+def test_an_execution_that_has_ended_is_not_started_again(step_functions: Any) -> None:
+    workflows.start("retire_environment", "env_1", {"a": 1})
+
+    # Step Functions takes a repeat of what runs, but refuses a name that was used before.
+    workflows.start("retire_environment", "env_1", {"a": 2})
+
+    found = step_functions.describe_execution(executionArn=ARN)
+    assert json.loads(found["input"]) == {"a": 1}
+
+
 def test_another_error_of_step_functions_is_not_hidden(aws: None) -> None:
     client = workflows._client()
 

@@ -215,6 +215,23 @@ def test_another_change_of_the_lease_in_that_moment_is_told(
     assert about(ends(environments.get(running, ann)), 30)
 
 
+def test_who_is_overtaken_again_and_again_is_told_to_come_later(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = environments.find(running)
+    assert item
+
+    def overtaken(*actions: table.Action) -> None:
+        raise table.Lost([{**item, "version": item["version"] + 1}, None])
+
+    before = world.everything()
+    monkeypatch.setattr(table, "transact", overtaken)
+
+    with pytest.raises(Busy):
+        environments.extend(running, 48, ann)
+    assert world.everything() == before
+
+
 # --- anew -----------------------------------------------------------------------------------
 
 

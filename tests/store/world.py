@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.dynamodb.models import dynamodb_backends
+
 from slipway import ids
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model import moments
@@ -13,6 +15,7 @@ from slipway.model.paging import Paging
 from slipway.model.project import NewProject, ProjectChange
 from slipway.store import deployments, environments, projects, table, users
 from slipway.store.table import Delete, Update
+from tests.conftest import ACCOUNT, REGION
 
 
 def user(email: str = "ann@example.com") -> str:
@@ -89,8 +92,7 @@ def succeeds(this: DeploymentId) -> None:
 
 
 def everything() -> list[dict[str, Any]]:
-    """All that the table holds."""
-    found: list[dict[str, Any]] = []
-    for answer in table._client().get_paginator("scan").paginate(TableName="slipway"):
-        found += answer["Items"]
+    """All that the table holds, from moto itself: a scan over the wire takes ten times as long."""
+    held = dynamodb_backends[ACCOUNT][REGION].tables["slipway"].all_items()
+    found = [item.to_json()["Attributes"] for item in held]
     return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
