@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import boto3
@@ -39,8 +40,7 @@ def _stacks(arguments: list[str]) -> Iterator[tuple[str, Clients, dict[str, str]
         return
     for path in sorted(HERE.glob(".slipway/run-*/emulator.json")):
         about = json.loads(path.read_text())
-        endpoint = about["endpoint"]
-        yield about["api_url"], lambda kind, at=endpoint: client(at, kind), about["outputs"]
+        yield about["api_url"], partial(client, about["endpoint"]), about["outputs"]
 
 
 def redrive(clients: Clients, outputs: dict[str, str]) -> tuple[int, int]:

@@ -6,11 +6,13 @@ Fixtures that a test does not name cost it nothing: the model's tests start no A
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 
 from slipway import auth, workflows
 from slipway.settings import settings
@@ -22,30 +24,63 @@ ACCOUNT = "123456789012"
 MACHINES = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-"
 
 
-@pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@contextmanager
+def as_on_lambda() -> Iterator[None]:
     """What the template gives each function; nothing of the developer's own AWS settings."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {
-        "TABLE": "slipway",
-        "STAGE": "dev",
-        "MACHINES": MACHINES,
-        "MAX_TTL_HOURS": "720",
-        "SIMULATED_SECONDS": "0",
-        "SIMULATE_FAULTS": "true",
-        "TOKEN_MINUTES": "60",
-        "SIGNING_SECRET": "signing",
-        "POWERTOOLS_SERVICE_NAME": "slipway",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-    }.items():
-        monkeypatch.setenv(name, value)
-    forget()
-    yield
-    forget()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        for name, value in {
+            "TABLE": "slipway",
+            "STAGE": "dev",
+            "MACHINES": MACHINES,
+            "MAX_TTL_HOURS": "720",
+            "SIMULATED_SECONDS": "0",
+            "SIMULATE_FAULTS": "true",
+            "TOKEN_MINUTES": "60",
+            "SIGNING_SECRET": "signing",
+            "POWERTOOLS_SERVICE_NAME": "slipway",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+        }.items():
+            patch.setenv(name, value)
+        forget()
+        yield
+        forget()
+
+
+@contextmanager
+def moto() -> Iterator[None]:
+    # The session keeps what it has read of AWS's models: a second client costs 3 ms, not 100.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        yield
+
+
+def empty() -> None:
+    """The table and the secret, as after the stack was made."""
+    BackendDict.reset()
+    create_table()
+    boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
+
+
+@pytest.fixture
+def environ() -> Iterator[None]:
+    with as_on_lambda():
+        yield
+
+
+@pytest.fixture(scope="module")
+def _moto() -> Iterator[None]:
+    """Started once a module: it takes longer than to empty it."""
+    with moto():
+        yield
+
+
+@pytest.fixture
+def aws(_moto: None, environ: None) -> None:
+    empty()
 
 
 def forget() -> None:
@@ -54,16 +89,6 @@ def forget() -> None:
     table._client.cache_clear()
     workflows._client.cache_clear()
     auth.forget_keys()
-
-
-@pytest.fixture
-def aws(environ: None) -> Iterator[None]:
-    """The table and the secret, in moto, empty."""
-    # The session keeps what it has read of AWS's models: a second client costs 3 ms, not 100.
-    with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        create_table()
-        boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
-        yield
 
 
 def create_table() -> None:

@@ -1,0 +1,246 @@
+"""Register, sign in, and see who you are."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway import auth
+from slipway.store import users
+from tests.api.checks import assert_refused, nothing_changes
+from tests.api.client import HOST, Client
+from tests.api.conftest import PASSWORD, password_hash
+
+REGISTER, LOGIN, ME = "/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/me"
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hashes that argon2 was asked to verify; each says yes to PASSWORD alone."""
+    asked: list[str] = []
+
+    class Argon2:
+        def verify(self, password: str, known: str) -> bool:
+            asked.append(known)
+            return password == PASSWORD and known == password_hash()
+
+        def hash(self, password: str) -> str:
+            return password_hash()
+
+    monkeypatch.setattr(auth, "_argon2", Argon2)
+    monkeypatch.setattr(auth, "_nobody", ["nobody's hash"])
+    return asked
+
+
+# --- to register ----------------------------------------------------------------------------
+
+
+def test_who_registers_can_sign_in_and_see_who_they_are(nobody: Client) -> None:
+    """The seed's first three commands, with the real argon2."""
+    made = nobody.post(REGISTER, {"email": "Ann@Example.com", "password": PASSWORD})
+    token = nobody.form(LOGIN, {"username": "ann@example.com", "password": PASSWORD})
+    me = Client(token.json["access_token"]).get(ME)
+
+    assert (made.status, token.status, me.status) == (201, 200, 200)
+    assert set(made.json) == {"id", "email", "created_at"}
+    assert made.json["email"] == "ann@example.com"
+    assert token.json | {"access_token": ""} == {
+        "access_token": "",
+        "token_type": "bearer",
+        "expires_in": 3600,
+    }
+    assert me.json == made.json
+    assert made.headers["location"] == ME
+
+
+def test_a_password_is_kept_as_argon2id_at_owasps_parameters(nobody: Client) -> None:
+    nobody.post(REGISTER, {"email": "ann@example.com", "password": PASSWORD})
+
+    found = users.for_sign_in("ann@example.com", "203.0.113.7")
+
+    assert found
+    assert found[1].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert PASSWORD not in found[1]
+
+
+@pytest.mark.parametrize("email", ["ann@example.com", "ANN@example.com", "ann@EXAMPLE.com"])
+def test_an_address_is_registered_once_in_any_spelling(
+    ann: Client, verified: list[str], email: str
+) -> None:
+    with nothing_changes():
+        answer = ann.post(REGISTER, {"email": email, "password": "another123"})
+
+    assert_refused(answer, 409, "email_taken")
+
+
+# --- to sign in -----------------------------------------------------------------------------
+
+
+def test_signing_in_takes_json_too(ann: Client, verified: list[str]) -> None:
+    for name in ("username", "email"):
+        answer = Client().post(LOGIN, {name: "ann@example.com", "password": PASSWORD})
+
+        assert answer.status == 200
+        assert Client(answer.json["access_token"]).get(ME).json["email"] == "ann@example.com"
+
+
+def test_signing_in_takes_all_that_oauth_sends(ann: Client, verified: list[str]) -> None:
+    form = {
+        "grant_type": "password",
+        "username": "ANN@example.com",
+        "password": PASSWORD,
+        "scope": "",
+        "client_id": "",
+        "client_secret": "",
+    }
+
+    assert Client().form(LOGIN, form).status == 200
+
+
+@pytest.mark.parametrize("password", ["p&=+ %ü€\U0001f680", " leading and trailing ", "a+b%2Bc%25"])
+def test_a_password_in_a_form_may_have_any_character(nobody: Client, password: str) -> None:
+    nobody.post(REGISTER, {"email": "ann@example.com", "password": password})
+
+    answer = nobody.form(LOGIN, {"username": "ann@example.com", "password": password})
+
+    assert answer.status == 200
+
+
+WRONG: dict[str, dict[str, str]] = {
+    "a wrong password": {"username": "ann@example.com", "password": "secret124"},
+    "an empty password": {"username": "ann@example.com", "password": ""},
+    "nobody's account": {"username": "nobody@example.com", "password": PASSWORD},
+    "what is no address": {"username": "nobody", "password": PASSWORD},
+    "an empty name": {"username": "", "password": PASSWORD},
+}
+
+
+@pytest.mark.parametrize("form", WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_with_a_sign_in_is_never_told(
+    ann: Client, verified: list[str], form: dict[str, str]
+) -> None:
+    answer = Client().form(LOGIN, form)
+
+    assert_refused(answer, 401, "wrong_credentials")
+    assert answer.json["detail"] == "Wrong e-mail address or password"
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_an_account_that_is_not_there_costs_the_same_work(ann: Client, verified: list[str]) -> None:
+    Client().form(LOGIN, {"username": "ann@example.com", "password": "wrong"})
+    Client().form(LOGIN, {"username": "nobody@example.com", "password": "wrong"})
+
+    assert verified == [password_hash(), "nobody's hash"]
+
+
+def test_nobodys_hash_costs_what_a_real_one_costs() -> None:
+    real, nobodys = password_hash(), auth._nobodys_hash()
+
+    assert nobodys.split("$")[:4] == real.split("$")[:4]
+    assert auth._nobodys_hash() == nobodys
+
+
+def test_a_taken_address_costs_the_work_of_hashing_too(
+    ann: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+
+    def hash_password(password: str) -> str:
+        hashed.append(password)
+        return "a hash"
+
+    monkeypatch.setattr(auth, "hash_password", hash_password)
+
+    for email in ("ann@example.com", "new@example.com"):
+        Client().post(REGISTER, {"email": email, "password": PASSWORD})
+
+    assert len(hashed) == 2
+
+
+# --- too often ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    present = [1_790_000_100.0 - 1_790_000_100 % 900 + 600]
+    monkeypatch.setattr("slipway.store.users.time.time", lambda: present[0])
+    return present
+
+
+def test_an_account_takes_ten_wrong_tries_from_anywhere(
+    ann: Client, verified: list[str], clock: list[float]
+) -> None:
+    wrong = {"username": "ann@example.com", "password": "wrong"}
+    right = {"username": "ann@example.com", "password": PASSWORD}
+
+    tries = [Client(source=f"198.51.100.{n}").form(LOGIN, wrong).status for n in range(10)]
+    with nothing_changes():
+        refused = Client().form(LOGIN, right)
+    clock[0] += int(refused.headers["retry-after"])
+    later = Client().form(LOGIN, right)
+
+    assert tries == [401] * 10
+    assert_refused(refused, 429, "too_many_attempts")
+    assert refused.headers["retry-after"] == "300"
+    assert len(verified) == 11
+    assert later.status == 200
+
+
+def test_an_address_takes_a_hundred_wrong_tries_at_any_account(
+    ann: Client, verified: list[str], clock: list[float]
+) -> None:
+    for n in range(100):
+        users.count_failure(f"user{n}@example.com", "198.51.100.1")
+    right = {"username": "ann@example.com", "password": PASSWORD}
+
+    refused = Client(source="198.51.100.1").form(LOGIN, right)
+    elsewhere = Client(source="198.51.100.2").form(LOGIN, right)
+
+    assert_refused(refused, 429, "too_many_attempts")
+    assert 0 < int(refused.headers["retry-after"]) <= 900
+    assert elsewhere.status == 200
+
+
+def test_an_account_that_is_not_there_is_throttled_alike(
+    nobody: Client, verified: list[str], clock: list[float]
+) -> None:
+    form = {"username": "nobody@example.com", "password": "wrong"}
+
+    statuses = [nobody.form(LOGIN, form).status for _ in range(11)]
+
+    assert statuses == [401] * 10 + [429]
+
+
+def test_another_spelling_is_the_same_account_to_the_count(
+    ann: Client, verified: list[str], clock: list[float]
+) -> None:
+    for spelling in ("ann@example.com", "ANN@example.com", "Ann@Example.Com", "aNN@example.com"):
+        for _ in range(3):
+            last = Client().form(LOGIN, {"username": spelling, "password": "wrong"})
+
+    assert last.status == 429
+
+
+# --- who you are ----------------------------------------------------------------------------
+
+
+def test_a_token_of_who_is_no_more_is_refused(aws: None) -> None:
+    token = auth.mint("usr_01kaq3h5x0c2m9f7r4tz").access_token
+
+    answer = Client(token).get(ME)
+
+    assert_refused(answer, 401, "unauthenticated")
+
+
+def test_the_keys_are_published_for_everybody(nobody: Client) -> None:
+    answer = nobody.get("/.well-known/jwks.json")
+
+    [key] = answer.json["keys"]
+    assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "EdDSA", "sig")
+    assert set(key) == {"kty", "crv", "alg", "use", "kid", "x"}
+    assert HOST not in answer.text
+
+
+def test_nothing_secret_is_ever_shown(ann: Client, verified: list[str]) -> None:
+    shown = [ann.get(ME).text, ann.get("/.well-known/jwks.json").text]
+
+    assert not [text for text in shown if "argon2" in text or "s" * 64 in text]

@@ -1,0 +1,268 @@
+"""What is no request at all: methods, media types, sizes, ids. Nothing changes, nobody crashes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from slipway.api import MAX_BODY_BYTES
+from slipway.model.project import Policy
+from tests.api.checks import assert_refused, nothing_changes
+from tests.api.client import FORM, Client, app
+from tests.api.conftest import Stage
+
+Here = dict[str, str]
+
+
+def ids_of(stage: Stage) -> Here:
+    """The ids of what is there, by their name in a path; and a name of an asset."""
+    return {
+        "project_id": str(stage.project),
+        "environment_id": str(stage.environment),
+        "deployment_id": str(stage.deployment),
+        "name": "favicon.png",
+    }
+
+
+@pytest.fixture(scope="module")
+def ann(stage: Stage) -> Client:
+    return stage.ann
+
+
+@pytest.fixture(scope="module")
+def here(stage: Stage) -> Here:
+    return ids_of(stage)
+
+
+def paths() -> dict[str, set[str]]:
+    """The methods of each path, as the functions have them."""
+    found: dict[str, set[str]] = {}
+    for name in ("auth", "projects", "environments", "deployments", "docs"):
+        for route in app(name).api.routes:
+            found.setdefault(route.path, set()).add(route.method)
+    return found
+
+
+def filled(path: str, here: Here) -> str:
+    return re.sub(r"<(\w+)>", lambda name: here[name[1]], path)
+
+
+PATHS = paths()
+WITH_BODY = [
+    (route.method, route.path)
+    for name in ("auth", "projects", "environments", "deployments")
+    for route in app(name).api.routes
+    if route.takes_body
+]
+MODELS = [
+    Policy,
+    *(
+        route.model
+        for name in ("auth", "projects", "environments", "deployments")
+        for route in app(name).api.routes
+        if route.takes_body
+    ),
+]
+every_path = pytest.mark.parametrize("path", PATHS)
+every_body = pytest.mark.parametrize("method,path", WITH_BODY, ids=lambda word: str(word))
+
+
+# --- methods --------------------------------------------------------------------------------
+
+
+@every_path
+def test_another_method_is_refused_and_told_which_are_allowed(
+    ann: Client, here: Here, path: str
+) -> None:
+    methods = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"}
+    with nothing_changes():
+        answers = {
+            method: ann.send(method, filled(path, here), "{}") for method in methods - PATHS[path]
+        }
+
+    assert answers
+    for answer in answers.values():
+        assert_refused(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == ", ".join(sorted(PATHS[path]))
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api/")])
+def test_a_slash_at_the_end_changes_nothing(ann: Client, here: Here, path: str) -> None:
+    method = "GET" if "GET" in PATHS[path] else "POST"
+
+    plain, slash = (ann.send(method, filled(path, here) + end, "[]") for end in ("", "/"))
+
+    assert (plain.status, plain.headers) == (slash.status, slash.headers)
+    assert plain.status not in (404, 405)
+
+
+# --- media types ----------------------------------------------------------------------------
+
+MEDIA = {
+    "text": "text/plain",
+    "XML": "application/xml",
+    "several parts": "multipart/form-data; boundary=x",
+    "nearly JSON": "application/json5",
+    "a problem": "application/problem+json",
+    "two at once": "application/json, text/plain",
+    "anything": "*/*",
+    "empty": "",
+    "none": None,
+    "nonsense": ";;;",
+}
+
+
+@pytest.mark.parametrize("media", MEDIA.values(), ids=MEDIA.keys())
+def test_another_media_type_is_refused(ann: Client, here: Here, media: str | None) -> None:
+    with nothing_changes():
+        answers = [
+            ann.send(method, filled(path, here), "{}", media=media) for method, path in WITH_BODY
+        ]
+
+    for answer in answers:
+        assert_refused(answer, 415, "unsupported_media_type")
+        assert "application/json" in answer.json["detail"]
+
+
+@every_body
+def test_a_form_is_only_for_signing_in(ann: Client, here: Here, method: str, path: str) -> None:
+    with nothing_changes():
+        answer = ann.send(method, filled(path, here), "name=x", media=FORM)
+
+    if path.endswith("/login"):
+        assert_refused(answer, 422, "invalid_request", "#/username")
+    else:
+        assert_refused(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "media", ["application/json; charset=utf-8", "APPLICATION/JSON", " application/json ;x=y"]
+)
+def test_a_media_type_may_have_parameters_and_any_case(ann: Client, media: str) -> None:
+    with nothing_changes():
+        answer = ann.send("POST", "/api/v1/projects", "{}", media=media)
+
+    assert_refused(answer, 422, "invalid_request", "#/name")
+
+
+# --- sizes ----------------------------------------------------------------------------------
+
+
+@every_body
+@pytest.mark.parametrize("media", ["application/json", FORM, "application/octet-stream"])
+def test_a_body_that_is_too_large_is_refused_unread(
+    ann: Client, here: Here, method: str, path: str, media: str
+) -> None:
+    body = b'{"name":"' + b"x" * (MAX_BODY_BYTES - 8)
+    with nothing_changes():
+        answer = ann.send(method, filled(path, here), body, media=media)
+
+    assert len(body) == MAX_BODY_BYTES + 1
+    assert_refused(answer, 413, "body_too_large")
+
+
+def test_a_body_is_measured_in_bytes_not_letters(ann: Client) -> None:
+    whole = '{"name":"x","description":"%s"}'
+    left = MAX_BODY_BYTES - len(whole % "")
+
+    assert_refused(
+        ann.send("POST", "/api/v1/projects", whole % ("ü" * (left // 2 + 1))), 413, "body_too_large"
+    )
+    assert_refused(
+        ann.send("POST", "/api/v1/projects", whole % ("x" * left)),
+        422,
+        "invalid_request",
+        "#/description",
+    )
+
+
+# --- ids ------------------------------------------------------------------------------------
+
+PART = "01kaq3h5x0c2m9f7r4tz"
+IDS = {
+    "a word": "x",
+    "nobody's project": f"prj_{'0' * 20}",
+    "nobody's environment": f"env_{'0' * 20}_{'0' * 20}",
+    "nobody's deployment": f"dep_{'0' * 20}_{'0' * 20}_{'0' * 20}",
+    "a user": f"usr_{PART}",
+    "upper case": f"PRJ_{PART.upper()}",
+    "a short part": f"prj_{PART[:-1]}",
+    "a number": "1",
+    "negative": "-1",
+    "a UUID": "123e4567-e89b-12d3-a456-426614174000",
+    "a key of the table": "PROJECT%23x",
+    "SQL": "'%20OR%201=1--",
+    "a script": "%3Cscript%3E",
+    "a null": f"prj_{PART[:-1]}%00",
+    "a line's end": f"prj_{PART}%0a",
+    "another script": "%D0%BF%D1%80%D0%BE",
+    "dots": "..",
+    "dots that are hidden": "%2e%2e",
+    "a slash that is hidden": f"prj_{PART}%2f",
+    "very long": "prj_" + "0" * 5000,
+    "what is not UTF-8": "%ff%fe",
+    "braces": "%7B%7D",
+    "a backslash": "a%5cb",
+}
+BY_ID = [path for path in PATHS if "_id>" in path]
+
+
+def by_id() -> Iterator[tuple[str, str]]:
+    for path in BY_ID:
+        yield from ((method, path) for method in sorted(PATHS[path]))
+
+
+BODIES = {
+    "/api/v1/projects/<project_id>": '{"name":"x"}',
+    "/api/v1/environments/projects/<project_id>": '{"name":"x","type":"persistent"}',
+    "/api/v1/deployments/environments/<environment_id>": '{"version":"v1"}',
+    "/api/v1/environments/<environment_id>/extend": '{"ttl_hours":1}',
+    "/api/v1/environments/<environment_id>/pin": '{"reason":"demo"}',
+}
+
+
+@pytest.mark.parametrize("bad", IDS.values(), ids=IDS.keys())
+def test_what_is_no_id_of_ours_is_not_found(ann: Client, here: Here, bad: str) -> None:
+    with nothing_changes():
+        answers = {
+            f"{method} {path}": ann.send(method, re.sub(r"<\w+>", bad, path), BODIES.get(path))
+            for method, path in by_id()
+            # Another route has this path.
+            if (method, path) != ("GET", f"/api/v1/{bad}")
+        }
+
+    assert len(answers) > 8
+    for name, answer in answers.items():
+        assert answer.status in (404, 405), name
+        assert_refused(
+            answer, answer.status, {404: "not_found", 405: "method_not_allowed"}[answer.status]
+        )
+
+
+def test_an_id_of_another_kind_is_not_found(ann: Client, here: Here) -> None:
+    cases = [
+        (method, path.replace(f"<{name}>", wrong), BODIES.get(path))
+        for method, path in by_id()
+        for name in re.findall(r"<(\w+)>", path)
+        for other, wrong in here.items()
+        if other not in (name, "name")
+    ]
+    with nothing_changes():
+        answers = [ann.send(*case) for case in cases]
+
+    assert len(answers) > 20
+    for answer in answers:
+        assert_refused(answer, 404, "not_found")
+
+
+# --- Idempotency-Key ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, "a\tb"], ids=repr)
+def test_a_key_that_names_nothing_is_refused(ann: Client, key: str) -> None:
+    with nothing_changes():
+        answer = ann.with_headers(idempotency_key=key).post("/api/v1/projects", {"name": "x"})
+
+    assert_refused(answer, 422, "invalid_request", "Idempotency-Key")

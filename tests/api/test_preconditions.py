@@ -1,0 +1,93 @@
+"""ETag and If-Match: who has not seen the latest changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from tests.api.checks import assert_refused, nothing_changes
+from tests.api.client import Client
+from tests.store import world
+
+OTHERS = {
+    "an older version": '"1"',
+    "a later version": '"99"',
+    "a weak tag": 'W/"2"',
+    "no quotes": "2",
+    "several tags": '"2", "3"',
+    "a tag that is not ours": '"abc"',
+    "empty": "",
+    "a number that is too large": '"' + "9" * 400 + '"',
+    "digits of another script": '"\u0662"',
+    "negative": '"-1"',
+}
+every_other = pytest.mark.parametrize("tag", OTHERS.values(), ids=OTHERS.keys())
+
+
+@pytest.fixture
+def seen_twice(ann: Client, project: ProjectId) -> str:
+    """A project in its version 2."""
+    path = f"/api/v1/projects/{project}"
+    assert ann.patch(path, {"description": "second"}).headers["etag"] == '"2"'
+    return path
+
+
+@every_other
+def test_a_project_is_changed_only_by_who_has_seen_it(
+    ann: Client, seen_twice: str, tag: str
+) -> None:
+    late = ann.with_headers(if_match=tag)
+
+    with nothing_changes():
+        answers = [late.patch(seen_twice, {"name": "late"}), late.delete(seen_twice)]
+
+    for answer in answers:
+        assert_refused(answer, 412, "precondition_failed")
+
+
+@every_other
+def test_an_environment_is_given_back_only_by_who_has_seen_it(
+    ann: Client, environment: EnvironmentId, tag: str
+) -> None:
+    late = ann.with_headers(if_match=tag)
+
+    with nothing_changes():
+        answer = late.delete(f"/api/v1/environments/{environment}")
+
+    assert_refused(answer, 412, "precondition_failed")
+
+
+@pytest.mark.parametrize("tag", ['"2"', "*", ' "2" '])
+def test_who_has_seen_the_latest_may_change_it(ann: Client, seen_twice: str, tag: str) -> None:
+    answer = ann.with_headers(if_match=tag).patch(seen_twice, {"name": "third"})
+
+    assert (answer.status, answer.headers["etag"]) == (200, '"3"')
+
+
+def test_who_has_seen_the_latest_may_remove_it(
+    ann: Client, seen_twice: str, environment: EnvironmentId
+) -> None:
+    path = f"/api/v1/environments/{environment}"
+    seen = ann.with_headers(if_match=ann.get(path).headers["etag"])
+    assert seen.delete(path).json["status"] == "tearing_down"
+    world.is_destroyed(environment)
+
+    assert ann.with_headers(if_match='"2"').delete(seen_twice).status == 204
+
+
+def test_every_object_has_a_tag_that_changes_with_it(ann: Client, deployment: DeploymentId) -> None:
+    path = f"/api/v1/deployments/{deployment}"
+    before, again = ann.get(path), ann.get(path)
+    world.begins(deployment)
+    after = ann.get(path)
+
+    assert before.headers["etag"] == again.headers["etag"] != after.headers["etag"]
+    assert ann.get("/api/v1/auth/me").headers["etag"].startswith('"')
+
+
+def test_a_list_has_no_tag(ann: Client, project: ProjectId) -> None:
+    assert "etag" not in ann.get("/api/v1/projects").headers
+
+
+def test_what_is_not_there_is_not_found_whatever_was_seen(bob: Client, seen_twice: str) -> None:
+    assert_refused(bob.with_headers(if_match='"2"').delete(seen_twice), 404, "not_found")

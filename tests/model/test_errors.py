@@ -1,0 +1,86 @@
+"""Every refusal has a code that programs can rely on and a sentence for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from slipway import errors
+from slipway.errors import (
+    EnvironmentNotReady,
+    FieldError,
+    Invalid,
+    MethodNotAllowed,
+    ProjectNotEmpty,
+    SlipwayError,
+    TooManyAttempts,
+)
+
+
+def tree(root: type[SlipwayError]) -> Iterator[type[SlipwayError]]:
+    yield root
+    for child in root.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from tree(child)
+
+
+EVERY = list(tree(SlipwayError))
+
+
+def test_no_two_errors_have_the_same_code() -> None:
+    inherited = [kind.__name__ for kind in EVERY if "code" not in vars(kind)]
+    codes = [kind.code for kind in EVERY if "code" in vars(kind)]
+
+    assert inherited == ["RetryLater"]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+def test_a_code_is_a_word_and_a_title_a_sentence(kind: type[SlipwayError]) -> None:
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
+    assert kind.title[0].isupper()
+    assert not kind.title.endswith(".")
+
+
+def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
+    drawn = set(re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)*\b(?=\s|$)", errors.__doc__ or ""))
+    missing = {kind.__name__ for kind in EVERY} - drawn
+
+    # RetryLater only says for two others what they share.
+    assert missing == {"RetryLater"}
+
+
+def test_without_words_of_its_own_an_error_says_its_title() -> None:
+    assert errors.NotFound().detail == "Not found"
+    assert errors.NotFound("No such project").detail == "No such project"
+    assert errors.NotFound().headers == {}
+    assert errors.NotFound().extra == {}
+    assert errors.NotFound().fields == ()
+
+
+def test_a_rule_that_is_broken_is_told_with_how_many_more_there_are() -> None:
+    one, two = FieldError("#/name", "is required"), FieldError("?limit", "is not a number")
+
+    assert Invalid([one]).detail == "#/name: is required"
+    assert Invalid([one, two]).detail == "#/name: is required (and 1 more)"
+    assert Invalid([one, two]).fields == (one, two)
+    assert Invalid([one], "my own words").detail == "my own words"
+
+
+def test_an_error_says_in_its_headers_what_to_do() -> None:
+    assert TooManyAttempts(7).headers == {"Retry-After": "7"}
+    assert MethodNotAllowed(["GET", "POST"]).headers == {"Allow": "GET, POST"}
+    assert "error" not in errors.TokenMissing().headers["WWW-Authenticate"]
+    assert 'error="invalid_token"' in errors.TokenInvalid().headers["WWW-Authenticate"]
+    assert int(errors.StoreUnavailable().headers["Retry-After"]) > 0
+
+
+def test_what_is_in_the_way_is_told_to_programs_too() -> None:
+    living = [{"id": "env_1", "name": "preview"}]
+
+    assert json.loads(json.dumps(dict(ProjectNotEmpty(living).extra))) == {"environments": living}
+    assert EnvironmentNotReady("failed").extra == {"environment_status": "failed"}
+    assert "failed" in EnvironmentNotReady("failed").detail

@@ -1,0 +1,297 @@
+"""Deployments: who sees them, in which order they are accepted, and by whom."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from slipway import ids
+from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.model.deployment import Deployment, NewDeployment
+from slipway.model.environment import TAKES_DEPLOYMENTS, Status
+from slipway.store import deployments, environments, table
+from slipway.store.table import Update
+from tests.store import between, world
+from tests.store.test_environments import STATES, overdue
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+NOWHERE = EnvironmentId("0" * 20, "0" * 20)
+
+
+def queue(environment: EnvironmentId) -> list[str]:
+    items, _ = table.query(f"ENV#{environment.e}", "QUEUE#", limit=100)
+    return [item["deployment_id"] for item in items]
+
+
+# --- to ship --------------------------------------------------------------------------------
+
+
+def test_a_deployment_is_shown_as_it_was_asked_for(ann: str, running: EnvironmentId) -> None:
+    made = world.deployment(running, ann, "sha-1234567")
+
+    shown = deployments.get(made, ann)
+
+    assert (shown.id, shown.environment_id) == (str(made), str(running))
+    assert (shown.project_id, shown.version) == (str(running.project), "sha-1234567")
+    assert (shown.status, shown.started_at, shown.finished_at) == ("pending", None, None)
+    assert shown.logs_url == f"/api/v1/deployments/{made}/logs"
+    assert shown.execution_arn.endswith(f":slipway-roll_out_deployment:{made}")
+
+
+def test_what_is_returned_is_what_is_read_then(ann: str, running: EnvironmentId) -> None:
+    made = deployments.add(running, NewDeployment(version="v1"), ann)
+
+    assert deployments.get(ids.parse_deployment(made.id), ann) == made
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_only_what_is_there_or_comes_takes_deployments(
+    ann: str, project: ProjectId, status: Status
+) -> None:
+    environment = world.environment(project, ann)
+    world.becomes(environment, status)
+    before = world.everything()
+
+    if status in TAKES_DEPLOYMENTS:
+        assert queue(environment) == [] != [world.deployment(environment, ann)]
+        return
+    with pytest.raises(EnvironmentNotReady) as refused:
+        world.deployment(environment, ann)
+    assert refused.value.extra == {"environment_status": status}
+    assert world.everything() == before
+
+
+def test_an_overdue_environment_takes_no_deployments(ann: str, running: EnvironmentId) -> None:
+    overdue(running)
+    before = world.everything()
+
+    with pytest.raises(EnvironmentNotReady) as refused:
+        world.deployment(running, ann)
+
+    assert refused.value.extra == {"environment_status": "expiring"}
+    assert world.everything() == before
+
+
+def test_nobody_ships_into_what_is_not_theirs(ann: str, bob: str, running: EnvironmentId) -> None:
+    his = world.project(bob)
+    before = world.everything()
+
+    for environment in (running, NOWHERE, EnvironmentId(his.p, running.e)):
+        with pytest.raises(NotFound):
+            world.deployment(environment, bob)
+
+    assert world.everything() == before
+
+
+def test_shipping_is_one_round_trip(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = between.counted(monkeypatch)
+
+    world.deployment(running, ann)
+
+    assert made == ["transact_write_items"]
+
+
+def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.first(
+        monkeypatch,
+        "transact_write_items",
+        lambda: environments.tear_down(running, ann, None),
+    )
+
+    with pytest.raises(EnvironmentNotReady):
+        world.deployment(running, ann)
+    assert queue(running) == []
+
+
+# --- in order -------------------------------------------------------------------------------
+
+
+def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[str] = []
+    transact = table.transact
+
+    def noted(*actions: table.Action) -> None:
+        transact(*actions)
+        accepted.extend(
+            str(action.item["deployment_id"])
+            for action in actions
+            if isinstance(action, table.Put) and action.key.sk.startswith("QUEUE#")
+        )
+
+    monkeypatch.setattr("slipway.ids.time.time", lambda: 1_790_000_000.0)
+    monkeypatch.setattr(table, "transact", noted)
+
+    results = between.at_once(
+        monkeypatch,
+        *[lambda n=n: world.deployment(running, ann, f"v{n}") for n in range(10)],
+    )
+
+    assert all(isinstance(result, DeploymentId) for result in results), results
+    assert queue(running) == sorted(accepted)
+    assert len(set(accepted)) == 10
+    listed = deployments.of(running, ann, world.page())
+    assert [each.id for each in listed] == sorted(accepted, reverse=True)
+
+
+def test_who_is_overtaken_takes_a_later_place(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.ids.time.time", lambda: 1_790_000_000.0)
+    faster: list[DeploymentId] = []
+    between.first(
+        monkeypatch,
+        "transact_write_items",
+        lambda: faster.append(world.deployment(running, ann, "fast")),
+    )
+    monkeypatch.setattr("slipway.ids.secrets.randbits", lambda bits: 0)
+
+    slower = world.deployment(running, ann, "slow")
+
+    assert queue(running) == [str(faster[0]), str(slower)]
+
+
+def test_a_clock_that_is_behind_changes_no_order(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for second in (1_790_000_000.0, 1_789_999_000.0, 1_000.0):
+        monkeypatch.setattr("slipway.ids.time.time", lambda second=second: second)
+        made.append(world.deployment(running, ann))
+
+    assert made == sorted(made)
+
+
+def test_who_is_overtaken_again_and_again_is_told_to_come_later(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = environments.find(running)
+    assert item
+
+    def overtaken(*actions: table.Action) -> None:
+        raise table.Lost([None, {**item, "last_accepted": "0" * 20}, None, None])
+
+    before = world.everything()
+    monkeypatch.setattr(table, "transact", overtaken)
+
+    with pytest.raises(Busy):
+        world.deployment(running, ann)
+    assert world.everything() == before
+
+
+# --- to look at them ------------------------------------------------------------------------
+
+
+def test_what_belongs_to_somebody_else_is_not_there(
+    ann: str, bob: str, running: EnvironmentId
+) -> None:
+    made = world.deployment(running, ann)
+
+    with pytest.raises(NotFound):
+        deployments.get(made, bob)
+    with pytest.raises(NotFound):
+        deployments.logs(made, bob, world.page())
+    with pytest.raises(NotFound):
+        deployments.of(running, bob, world.page())
+    with pytest.raises(NotFound):
+        deployments.get(DeploymentId(*running, "0" * 20), ann)
+
+
+def test_an_id_with_another_ancestry_leads_nowhere(
+    ann: str, bob: str, running: EnvironmentId
+) -> None:
+    made = world.deployment(running, ann)
+    his = world.environment(world.project(bob), bob)
+    deployments.log(made, "ship", "2026-11-23T01:02:03.456Z", "secret")
+
+    for forged in (DeploymentId(his.p, made.e, made.d), DeploymentId(his.p, his.e, made.d)):
+        with pytest.raises(NotFound):
+            deployments.get(forged, bob)
+        with pytest.raises(NotFound):
+            deployments.logs(forged, bob, world.page())
+
+
+def test_looking_is_one_round_trip(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = world.deployment(running, ann)
+    made = between.counted(monkeypatch)
+
+    deployments.get(deployment, ann)
+
+    assert made == ["batch_get_item"]
+
+
+def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, running: EnvironmentId) -> None:
+    made = [str(world.deployment(running, ann)) for _ in range(5)]
+    found: list[str] = []
+    cursor = None
+
+    while True:
+        page = deployments.of(running, ann, world.page(limit=2, cursor=cursor))
+        found += [deployment.id for deployment in page]
+        cursor = page.cursor
+        if cursor is None:
+            break
+
+    assert found == made[::-1]
+
+
+def test_a_cursor_of_another_list_is_refused(ann: str, running: EnvironmentId) -> None:
+    world.environment(running.project, ann, "another")
+    other = environments.of(running.project, ann, world.page(limit=1)).cursor
+    made = world.deployment(running, ann)
+
+    with pytest.raises(Invalid):
+        deployments.of(running, ann, world.page(cursor=other))
+    with pytest.raises(Invalid):
+        deployments.logs(made, ann, world.page(cursor=other))
+
+
+def test_a_failure_is_shown_with_its_reason(ann: str, running: EnvironmentId) -> None:
+    made = world.deployment(running, ann)
+    failure = {"error": "DriverRefused", "reason": "no room"}
+    table.write(
+        Update(
+            deployments.key(made),
+            "SET #status = :failed, failure = :failure",
+            {"failed": "failed", "failure": failure},
+        )
+    )
+
+    shown = deployments.get(made, ann)
+
+    assert shown.failure
+    assert shown.failure.model_dump() == failure
+
+
+# --- what its workflow is given -------------------------------------------------------------
+
+
+def test_its_workflow_is_given_ids_keys_and_the_token(ann: str, running: EnvironmentId) -> None:
+    made = world.deployment(running, ann)
+    item = deployments.holder_or_next(running)
+    assert item
+
+    given = deployments.carried(item)
+
+    assert json.loads(json.dumps(given)) == given
+    assert (given["deployment_id"], given["version"]) == (str(made), "v1")
+    assert given["token"] == 1
+    for wire in given["keys"].values():
+        [found] = table.get(table.Key(wire["pk"]["S"], wire["sk"]["S"]))
+        assert found
+    assert given["log"] == {"pk": f"DEP#{made.d}", "sk": "LOG#"}
+
+
+def test_a_deployment_says_that_it_is_one(ann: str, running: EnvironmentId) -> None:
+    assert isinstance(deployments.add(running, NewDeployment(version="v1"), ann), Deployment)
+    assert deployments.find(DeploymentId(*running, "0" * 20)) is None

@@ -1,0 +1,442 @@
+"""Environments: who sees them, how long they live, and that one ending wins."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+
+from slipway.errors import (
+    Invalid,
+    NameTaken,
+    NotFound,
+    Overtaken,
+    PreconditionFailed,
+    ProjectGoing,
+)
+from slipway.ids import EnvironmentId, ProjectId
+from slipway.model import moments
+from slipway.model.environment import CAN_BECOME, Environment, Status
+from slipway.store import environments, projects, table
+from tests.store import between, world
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+NOWHERE = EnvironmentId("0" * 20, "0" * 20)
+STATES: tuple[Status, ...] = get_args(Status)
+
+
+def lease(environment: EnvironmentId) -> dict[str, Any] | None:
+    return table.get(environments.lease(environment))[0]
+
+
+def overdue(environment: EnvironmentId) -> None:
+    """Its time was over a second ago."""
+    past = moments.written(moments.now() - timedelta(seconds=1))
+    change = table.Update(environments.key(environment), "SET expires_at = :past", {"past": past})
+    table.write(change)
+
+
+# --- to ask for one -------------------------------------------------------------------------
+
+
+def test_an_environment_is_shown_as_it_was_asked_for(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, "preview", ttl_hours=0.5, config={"a": [1, 2.5]})
+
+    shown = environments.get(made, ann)
+
+    assert (shown.id, shown.project_id) == (str(made), str(project))
+    assert (shown.name, shown.type, shown.status) == ("preview", "ephemeral", "provisioning")
+    assert (shown.ttl_hours, shown.config, shown.version) == (0.5, {"a": [1, 2.5]}, 1)
+    assert shown.expires_at
+    assert shown.expires_at - shown.created_at == timedelta(minutes=30)
+    assert shown.execution_arn.endswith(f":slipway-provision_environment:{made}")
+
+
+def test_what_is_returned_is_what_is_read_then(ann: str, project: ProjectId) -> None:
+    made = environments.add(project, world.wanted(ttl_hours=0.002, config={"x": None}), ann)
+
+    environment = EnvironmentId(project.p, made.id[-20:])
+    assert environments.get(environment, ann) == made
+
+
+def test_an_ephemeral_environment_has_a_lease_that_ttl_ends(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, ttl_hours=0.002)
+    ends = environments.get(made, ann).expires_at
+
+    found = lease(made)
+
+    assert found and ends
+    assert found["environment_id"] == str(made)
+    assert ends.timestamp() < found["ttl"] < ends.timestamp() + 5
+
+
+def test_a_persistent_environment_has_no_lease(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, type="persistent")
+
+    shown = environments.get(made, ann)
+
+    assert (shown.ttl_hours, shown.expires_at, lease(made)) == (None, None, None)
+
+
+def test_the_record_itself_is_never_under_ttl(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann)
+
+    found = environments.find(made)
+
+    assert found and "ttl" not in found
+
+
+def test_a_name_is_unique_while_it_lives(ann: str, project: ProjectId) -> None:
+    first = world.environment(project, ann, "preview")
+    before = world.everything()
+
+    with pytest.raises(NameTaken):
+        world.environment(project, ann, "Preview")
+    assert world.everything() == before
+    world.is_destroyed(first)
+    assert world.environment(project, ann, "preview") != first
+
+
+def test_two_projects_may_use_one_name(ann: str, project: ProjectId) -> None:
+    other = world.project(ann, "other")
+
+    assert world.environment(project, ann) != world.environment(other, ann)
+
+
+def test_of_many_who_take_one_name_at_once_one_wins(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = between.at_once(
+        monkeypatch, *[lambda: world.environment(project, ann) for _ in range(6)]
+    )
+
+    won = [result for result in results if isinstance(result, EnvironmentId)]
+    lost = [result for result in results if isinstance(result, NameTaken)]
+    assert (len(won), len(lost)) == (1, 5)
+    [found] = table.get(projects.key(project))
+    assert found and found["environments"] == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"ttl_hours": 720.5}, {"config": {"k": "x" * 20_000}}],
+    ids=["a life that is too long", "a configuration that is too large"],
+)
+def test_what_the_policy_does_not_allow_changes_nothing(
+    ann: str, project: ProjectId, fields: dict[str, Any]
+) -> None:
+    before = world.everything()
+
+    with pytest.raises(Invalid):
+        world.environment(project, ann, **fields)
+
+    assert world.everything() == before
+
+
+def test_nobody_makes_one_in_what_is_not_theirs(ann: str, bob: str, project: ProjectId) -> None:
+    before = world.everything()
+
+    with pytest.raises(NotFound):
+        world.environment(project, bob)
+    with pytest.raises(NotFound):
+        world.environment(ProjectId("0" * 20), ann)
+
+    assert world.everything() == before
+
+
+def test_asking_for_one_is_one_read_and_one_transaction(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = between.counted(monkeypatch)
+
+    world.environment(project, ann)
+
+    assert made == ["batch_get_item", "transact_write_items"]
+
+
+def test_a_project_that_begins_to_go_in_that_moment_takes_none(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.environment(project, ann, "first")
+    between.first(
+        monkeypatch,
+        "transact_write_items",
+        lambda: projects.remove(project, ann, None, cascade=True),
+    )
+
+    with pytest.raises(ProjectGoing):
+        world.environment(project, ann, "late")
+
+
+# --- to look at it --------------------------------------------------------------------------
+
+
+def test_what_belongs_to_somebody_else_is_not_there(
+    ann: str, bob: str, running: EnvironmentId
+) -> None:
+    before = world.everything()
+
+    with pytest.raises(NotFound):
+        environments.get(running, bob)
+    with pytest.raises(NotFound):
+        environments.tear_down(running, bob, None)
+    with pytest.raises(NotFound):
+        environments.of(running.project, bob, world.page())
+    with pytest.raises(NotFound):
+        environments.get(NOWHERE, ann)
+
+    assert world.everything() == before
+
+
+def test_an_id_with_another_ancestry_leads_nowhere(bob: str, running: EnvironmentId) -> None:
+    his = world.project(bob)
+
+    with pytest.raises(NotFound):
+        environments.get(EnvironmentId(his.p, running.e), bob)
+
+
+def test_looking_is_one_round_trip(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = between.counted(monkeypatch)
+
+    environments.get(running, ann)
+
+    assert made == ["batch_get_item"]
+
+
+def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, project: ProjectId) -> None:
+    made = [str(world.environment(project, ann, f"e{n}")) for n in range(5)]
+    found: list[str] = []
+    cursor = None
+
+    while True:
+        page = environments.of(project, ann, world.page(limit=2, cursor=cursor))
+        found += [environment.id for environment in page]
+        cursor = page.cursor
+        if cursor is None:
+            break
+
+    assert sorted(found, reverse=True) == found
+    assert sorted(found) == sorted(made)
+
+
+def test_a_cursor_of_another_list_is_refused(ann: str, project: ProjectId) -> None:
+    world.project(ann, "other")
+    other = projects.of(ann, world.page(limit=1)).cursor
+
+    with pytest.raises(Invalid) as refused:
+        environments.of(project, ann, world.page(cursor=other))
+
+    assert refused.value.fields[0].pointer == "?cursor"
+
+
+@pytest.mark.parametrize("status", ["provisioning", "running", "failed"])
+def test_an_overdue_environment_is_never_shown_running(
+    ann: str, project: ProjectId, status: Status
+) -> None:
+    made = world.environment(project, ann)
+    world.becomes(made, status)
+    overdue(made)
+
+    alone = environments.get(made, ann)
+    [listed] = environments.of(project, ann, world.page())
+
+    assert (alone.status, listed.status) == ("expiring", "expiring")
+
+
+def test_a_destroyed_environment_stays_readable(ann: str, running: EnvironmentId) -> None:
+    world.is_destroyed(running)
+
+    shown = environments.get(running, ann)
+
+    assert shown.status == "destroyed"
+    assert shown.destroyed_at
+    assert shown.execution_arn.endswith(f":slipway-retire_environment:{running}")
+    assert [each.id for each in environments.of(running.project, ann, world.page())] == [
+        str(running)
+    ]
+
+
+# --- to give it back ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_a_teardown_begins_only_where_the_table_allows_it(
+    ann: str, project: ProjectId, status: Status
+) -> None:
+    made = world.environment(project, ann)
+    world.becomes(made, status)
+    version = environments.get(made, ann).version
+
+    shown = environments.tear_down(made, ann, None)
+
+    begins = "tearing_down" in CAN_BECOME[status]
+    assert shown.status == ("tearing_down" if begins else status)
+    assert shown.version == version + begins
+
+
+def test_repeating_a_teardown_changes_nothing(ann: str, running: EnvironmentId) -> None:
+    shown = environments.tear_down(running, ann, None)
+    before = world.everything()
+
+    assert environments.tear_down(running, ann, None) == shown
+    assert world.everything() == before
+
+
+def test_of_two_teardowns_at_once_one_begins_and_both_see_it(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = between.at_once(
+        monkeypatch, *[lambda: environments.tear_down(running, ann, None) for _ in range(4)]
+    )
+
+    shown = [result for result in results if isinstance(result, Environment)]
+    assert [(each.status, each.version) for each in shown] == [("tearing_down", 3)] * 4
+
+
+def test_tearing_down_another_version_is_refused(ann: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    for version in (1, 3, -1):
+        with pytest.raises(PreconditionFailed):
+            environments.tear_down(running, ann, version)
+
+    assert world.everything() == before
+    assert environments.tear_down(running, ann, 2).status == "tearing_down"
+
+
+def test_a_version_that_was_not_seen_is_never_torn_down(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.environment(project, ann)
+    between.first(monkeypatch, "update_item", lambda: world.comes_up(made))
+
+    with pytest.raises(PreconditionFailed):
+        environments.tear_down(made, ann, 1)
+
+    assert environments.get(made, ann).status == "running"
+
+
+def test_giving_back_needs_nobodys_permission_and_may_be_repeated(running: EnvironmentId) -> None:
+    environments.give_back(running)
+    before = world.everything()
+    environments.give_back(running)
+
+    found = environments.find(running)
+    assert found and found["status"] == "tearing_down"
+    assert world.everything() == before
+
+
+def test_giving_back_keeps_who_provisions_at_work(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann)
+
+    environments.give_back(made)
+
+    found = environments.find(made)
+    assert found and found["operation"] == "provision_environment"
+
+
+# --- its end --------------------------------------------------------------------------------
+
+
+def test_a_lease_that_is_over_ends_the_environment_once(running: EnvironmentId) -> None:
+    overdue(running)
+
+    environments.expire(running)
+    before = world.everything()
+    environments.expire(running)
+
+    found = environments.find(running)
+    assert found and found["status"] == "expiring"
+    assert world.everything() == before
+
+
+def test_a_lease_that_was_extended_meanwhile_ends_nothing(running: EnvironmentId) -> None:
+    before = world.everything()
+
+    environments.expire(running)
+
+    assert world.everything() == before
+
+
+def test_a_persistent_environment_never_expires(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, type="persistent")
+    before = world.everything()
+
+    environments.expire(made)
+    environments.expire(NOWHERE)
+    environments.give_back(NOWHERE)
+
+    assert world.everything() == before
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_an_end_comes_only_where_the_table_allows_it(
+    ann: str, project: ProjectId, status: Status
+) -> None:
+    made = world.environment(project, ann)
+    world.becomes(made, status)
+    overdue(made)
+
+    environments.expire(made)
+
+    found = environments.find(made)
+    assert found
+    assert found["status"] == ("expiring" if "expiring" in CAN_BECOME[status] else status)
+
+
+def test_of_two_killers_at_once_one_wins(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overdue(running)
+    between.first(monkeypatch, "update_item", lambda: environments.tear_down(running, ann, None))
+
+    environments.expire(running)
+
+    found = environments.find(running)
+    assert found
+    assert (found["status"], found["version"]) == ("tearing_down", 3)
+
+
+def test_a_move_that_the_table_does_not_allow_is_overtaken(
+    ann: str, running: EnvironmentId
+) -> None:
+    world.is_destroyed(running)
+
+    with pytest.raises(Overtaken):
+        environments._move(running, "tearing_down")
+    assert environments.tear_down(running, ann, None).status == "destroyed"
+
+
+# --- what its workflows are given -----------------------------------------------------------
+
+
+def test_its_workflows_are_given_ids_and_keys(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, "preview")
+    item = environments.find(made)
+    assert item
+
+    given = environments.carried(item)
+
+    assert json.loads(json.dumps(given)) == given
+    assert given["environment_id"] == str(made)
+    assert given["expires_at"] == item["expires_at"]
+    for wire in given["keys"].values():
+        [found] = table.get(table.Key(wire["pk"]["S"], wire["sk"]["S"]))
+        assert found
+    assert set(given["keys"]) == {"environment", "lease", "name", "project"}
+
+
+def test_what_is_given_is_the_same_as_long_as_it_lives(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, type="persistent")
+    before = environments.find(made)
+    world.comes_up(made)
+    after = environments.find(made)
+
+    assert before and after
+    assert environments.carried(before) == environments.carried(after)
+    assert environments.carried(before)["expires_at"] == ""

@@ -1,0 +1,83 @@
+"""Executions are named after what they carry, so that nothing is started twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from slipway import workflows
+from slipway.settings import settings
+from tests.conftest import ACCOUNT, REGION
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:slipway-retire_environment:env_1"
+
+
+@pytest.fixture
+def step_functions(aws: None) -> Any:
+    client = boto3.client("stepfunctions")
+    for name in ("slipway-retire_environment", "slipway-expire_environment"):
+        client.create_state_machine(
+            name=name,
+            definition=json.dumps({"StartAt": "x", "States": {"x": {"Type": "Succeed"}}}),
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/x",
+        )
+    return client
+
+
+def test_an_execution_is_known_before_it_starts(step_functions: Any) -> None:
+    arn = workflows.execution_arn("retire_environment", "env_1")
+
+    workflows.start("retire_environment", "env_1", {"a": 1})
+
+    found = step_functions.describe_execution(executionArn=arn)
+    assert arn == found["executionArn"] == ARN
+    assert json.loads(found["input"]) == {"a": 1}
+
+
+def test_starting_again_changes_nothing(step_functions: Any) -> None:
+    for _ in range(3):
+        workflows.start("retire_environment", "env_1", {"a": 1})
+    workflows.start("expire_environment", "env_1", {"a": 1})
+
+    machine = settings().machines + "retire_environment"
+    found = step_functions.list_executions(stateMachineArn=machine)["executions"]
+    assert [execution["name"] for execution in found] == ["env_1"]
+
+
+def test_an_execution_that_has_ended_is_not_started_again(step_functions: Any) -> None:
+    workflows.start("retire_environment", "env_1", {"a": 1})
+
+    # Step Functions takes a repeat of what runs, but refuses a name that was used before.
+    workflows.start("retire_environment", "env_1", {"a": 2})
+
+    found = step_functions.describe_execution(executionArn=ARN)
+    assert json.loads(found["input"]) == {"a": 1}
+
+
+def test_another_error_of_step_functions_is_not_hidden(aws: None) -> None:
+    client = workflows._client()
+
+    with pytest.raises(client.exceptions.StateMachineDoesNotExist):
+        workflows.start("retire_environment", "env_1", {})
+
+
+def test_an_execution_can_be_looked_at_in_the_console() -> None:
+    url = workflows.execution_url(ARN)
+
+    assert url == (
+        f"https://{REGION}.console.aws.amazon.com/states/home?region={REGION}"
+        f"#/v2/executions/details/{ARN}"
+    )
+
+
+def test_the_embedded_platform_has_no_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    settings.cache_clear()
+
+    assert workflows.execution_url(ARN) is None
+    assert workflows.execution_arn("retire_environment", "env_1") == ARN

@@ -1,0 +1,429 @@
+"""Leases that people manage: longer, anew, held open, and never past the policy."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from slipway.errors import (
+    Busy,
+    EnvironmentGoing,
+    Invalid,
+    NoLease,
+    NotFound,
+    ProjectGoing,
+    TtlExceedsPolicy,
+)
+from slipway.ids import EnvironmentId, ProjectId
+from slipway.model import moments
+from slipway.model.environment import TAKES_DEPLOYMENTS, Environment
+from slipway.store import environments, projects, table
+from tests.store import between, world
+from tests.store.test_environments import STATES, lease, overdue
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def idle(ann: str) -> EnvironmentId:
+    """An environment that lives 4 hours from its last use, and 8 at the most."""
+    policy = {"default_ttl_hours": 4, "max_ttl_hours": 8, "expiry_mode": "idle"}
+    made = world.environment(world.project(ann, "idle", policy=policy), ann)
+    world.comes_up(made)
+    return made
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
+    """How far the present is ahead."""
+    ahead = [timedelta()]
+    real = moments.now
+    monkeypatch.setattr(moments, "now", lambda: real() + ahead[0])
+    return ahead
+
+
+def ends(shown: Environment) -> timedelta:
+    """When it ends, counted from its creation."""
+    assert shown.expires_at
+    return shown.expires_at - shown.created_at
+
+
+def about(found: timedelta, hours: float) -> bool:
+    return abs(found - hours * HOUR) < timedelta(minutes=1)
+
+
+# --- policies -------------------------------------------------------------------------------
+
+
+def test_a_policy_holds_for_what_is_made_from_now_on(ann: str, project: ProjectId) -> None:
+    before = world.environment(project, ann, "before")
+    policy = {"default_ttl_hours": 2, "max_ttl_hours": 3, "expiry_mode": "idle"}
+
+    projects.change(project, world.to_change(policy=policy), ann, None)
+    after = environments.get(world.environment(project, ann, "after"), ann)
+
+    assert (after.ttl_hours, after.expiry_mode) == (2, "idle")
+    assert after.max_expires_at
+    assert after.max_expires_at - after.created_at == 3 * HOUR
+    shown = environments.get(before, ann)
+    assert (shown.ttl_hours, shown.expiry_mode) == (24, "absolute")
+
+
+def test_more_than_the_projects_policy_is_refused(ann: str) -> None:
+    project = world.project(ann, policy={"max_ttl_hours": 3})
+    before = world.everything()
+
+    with pytest.raises(Invalid) as refused:
+        world.environment(project, ann, ttl_hours=4)
+
+    assert refused.value.fields[0].detail == "must be at most 3"
+    assert world.everything() == before
+    assert environments.get(world.environment(project, ann), ann).ttl_hours == 3
+
+
+@pytest.mark.parametrize("policy", [{"max_ttl_hours": 721}, {"default_ttl_hours": 721}], ids=repr)
+def test_a_policy_above_the_platforms_is_refused(
+    ann: str, project: ProjectId, policy: dict[str, Any]
+) -> None:
+    before = world.everything()
+
+    with pytest.raises(Invalid):
+        world.project(ann, "new", policy=policy)
+    with pytest.raises(Invalid):
+        projects.change(project, world.to_change(policy=policy), ann, None)
+
+    assert world.everything() == before
+
+
+def test_a_policy_of_what_is_not_ones_own_or_goes_is_not_given(
+    ann: str, bob: str, project: ProjectId
+) -> None:
+    world.environment(project, ann)
+
+    with pytest.raises(NotFound):
+        projects.policy(project, bob)
+    projects.remove(project, ann, None, cascade=True)
+    with pytest.raises(ProjectGoing):
+        projects.policy(project, ann)
+
+
+# --- longer ---------------------------------------------------------------------------------
+
+
+def test_it_lives_as_many_hours_from_now_as_it_is_extended(
+    ann: str, running: EnvironmentId, clock: list[timedelta]
+) -> None:
+    clock[0] = 10 * HOUR
+
+    shown = environments.extend(running, 20, ann)
+
+    assert about(ends(shown), 30)
+    assert shown == environments.get(running, ann)
+    assert shown.version == 3
+    found = lease(running)
+    assert found and found["expires_at"] == moments.written(shown.expires_at or moments.now())
+
+
+def test_an_extension_never_makes_it_shorter(ann: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    shown = environments.extend(running, 1, ann)
+
+    assert about(ends(shown), 24)
+    assert world.everything() == before
+
+
+@pytest.mark.parametrize("hours", [720.1, 1e9, 1e300])
+def test_it_never_lives_past_its_policy(ann: str, running: EnvironmentId, hours: float) -> None:
+    before = world.everything()
+
+    with pytest.raises(TtlExceedsPolicy) as refused:
+        environments.extend(running, hours, ann)
+
+    most = environments.get(running, ann).max_expires_at
+    assert most
+    assert refused.value.extra == {"max_expires_at": moments.written(most)}
+    assert world.everything() == before
+
+
+def test_the_policy_counts_from_creation(
+    ann: str, running: EnvironmentId, clock: list[timedelta]
+) -> None:
+    clock[0] = 10 * HOUR
+
+    with pytest.raises(TtlExceedsPolicy):
+        environments.extend(running, 711, ann)
+    assert about(ends(environments.extend(running, 709, ann)), 719)
+
+
+def test_what_expires_in_that_moment_is_not_extended(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_is_over() -> None:
+        overdue(running)
+        environments.expire(running)
+
+    between.first(monkeypatch, "transact_write_items", time_is_over)
+
+    with pytest.raises(EnvironmentGoing):
+        environments.extend(running, 48, ann)
+    found = environments.find(running)
+    assert found and found["status"] == "expiring"
+
+
+def test_what_is_extended_in_that_moment_does_not_expire(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = moments.written(moments.now() + timedelta(seconds=60))
+    table.write(table.Update(environments.key(running), "SET expires_at = :soon", {"soon": soon}))
+    between.first(monkeypatch, "update_item", lambda: environments.extend(running, 48, ann))
+
+    environments.expire(running)
+
+    assert environments.get(running, ann).status == "running"
+
+
+def test_another_change_in_that_moment_does_not_matter(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.first(
+        monkeypatch,
+        "transact_write_items",
+        lambda: world.becomes(running, "running", live_version="v1"),
+    )
+
+    shown = environments.extend(running, 48, ann)
+
+    assert about(ends(shown), 48)
+    assert (shown.version, shown.live_version) == (4, "v1")
+    assert shown == environments.get(running, ann)
+
+
+def test_another_change_of_the_lease_in_that_moment_is_told(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.first(
+        monkeypatch, "transact_write_items", lambda: environments.extend(running, 30, ann)
+    )
+
+    with pytest.raises(Busy):
+        environments.extend(running, 48, ann)
+    assert about(ends(environments.get(running, ann)), 30)
+
+
+def test_who_is_overtaken_again_and_again_is_told_to_come_later(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = environments.find(running)
+    assert item
+
+    def overtaken(*actions: table.Action) -> None:
+        raise table.Lost([{**item, "version": item["version"] + 1}, None])
+
+    before = world.everything()
+    monkeypatch.setattr(table, "transact", overtaken)
+
+    with pytest.raises(Busy):
+        environments.extend(running, 48, ann)
+    assert world.everything() == before
+
+
+# --- anew -----------------------------------------------------------------------------------
+
+
+def test_a_touch_begins_the_time_of_an_idle_lease_anew(
+    ann: str, idle: EnvironmentId, clock: list[timedelta]
+) -> None:
+    clock[0] = 3 * HOUR
+    assert about(ends(environments.touch(idle, ann)), 7)
+
+    clock[0] = 6 * HOUR
+    assert about(ends(environments.touch(idle, ann)), 8)
+
+
+def test_a_touch_does_nothing_to_an_absolute_lease(ann: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    with pytest.raises(NoLease, match="extend it instead"):
+        environments.touch(running, ann)
+
+    assert world.everything() == before
+
+
+def test_a_deployment_that_succeeds_is_a_use(
+    ann: str, idle: EnvironmentId, running: EnvironmentId
+) -> None:
+    used = environments.get(idle, ann).created_at + 2 * HOUR
+    at = moments.written(used)
+
+    environments.used(idle, at)
+    before = world.everything()
+    for environment in (idle, running, EnvironmentId("0" * 20, "0" * 20)):
+        environments.used(environment, at)
+
+    assert about(ends(environments.get(idle, ann)), 6)
+    assert world.everything() == before
+
+
+def test_a_use_of_what_goes_changes_nothing(ann: str, idle: EnvironmentId) -> None:
+    environments.tear_down(idle, ann, None)
+    before = world.everything()
+
+    environments.used(idle, moments.written(moments.now() + HOUR))
+
+    assert world.everything() == before
+
+
+# --- held open ------------------------------------------------------------------------------
+
+
+def test_a_pinned_environment_does_not_expire(
+    ann: str, running: EnvironmentId, clock: list[timedelta]
+) -> None:
+    shown = environments.pin(running, "demo on Friday", ann)
+    clock[0] = 1000 * HOUR
+    environments.expire(running)
+
+    assert shown.pinned
+    assert (shown.pinned.reason, shown.pinned.by, shown.expires_at) == ("demo on Friday", ann, None)
+    assert lease(running) is None
+    assert environments.get(running, ann).status == "running"
+
+
+def test_pinning_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
+    shown = environments.pin(running, "demo", ann)
+    before = world.everything()
+
+    assert environments.pin(running, "another demo", ann) == shown
+    assert world.everything() == before
+
+
+def test_unpinned_it_has_its_own_time_from_then_on(
+    ann: str, running: EnvironmentId, clock: list[timedelta]
+) -> None:
+    environments.pin(running, "demo", ann)
+    clock[0] = 100 * HOUR
+
+    shown = environments.unpin(running, ann)
+
+    assert about(ends(shown), 124)
+    assert shown.pinned is None
+    assert lease(running)
+    assert shown == environments.get(running, ann)
+
+
+def test_unpinned_past_its_policy_it_ends_at_once(
+    ann: str, running: EnvironmentId, clock: list[timedelta]
+) -> None:
+    environments.pin(running, "demo", ann)
+    clock[0] = 800 * HOUR
+
+    shown = environments.unpin(running, ann)
+
+    assert about(ends(shown), 800)
+    assert environments.get(running, ann).status == "expiring"
+
+
+def test_each_time_it_begins_to_run_another_execution_waits_for_its_end(
+    ann: str, running: EnvironmentId
+) -> None:
+    first = environments.find(running)
+    environments.pin(running, "demo", ann)
+    environments.unpin(running, ann)
+    second = environments.find(running)
+
+    assert first and second
+    assert environments.expiry(first) == str(running)
+    assert environments.expiry(second) == f"{running}-2"
+    assert len(environments.expiry(second)) <= 80
+
+
+def test_what_is_not_pinned_cannot_be_unpinned(ann: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    with pytest.raises(NoLease):
+        environments.unpin(running, ann)
+
+    assert world.everything() == before
+
+
+def test_a_pinned_lease_is_neither_extended_nor_touched(ann: str, idle: EnvironmentId) -> None:
+    environments.pin(idle, "demo", ann)
+    before = world.everything()
+
+    with pytest.raises(NoLease, match="unpin it first"):
+        environments.extend(idle, 5, ann)
+    with pytest.raises(NoLease, match="unpin it first"):
+        environments.touch(idle, ann)
+
+    assert world.everything() == before
+
+
+# --- and what has no lease, or not any more -------------------------------------------------
+
+
+def every_way(environment: EnvironmentId, user_id: str) -> dict[str, Any]:
+    return {
+        "extend": lambda: environments.extend(environment, 48, user_id),
+        "pin": lambda: environments.pin(environment, "demo", user_id),
+        "touch": lambda: environments.touch(environment, user_id),
+        "unpin": lambda: environments.unpin(environment, user_id),
+    }
+
+
+def test_a_persistent_environment_has_no_lease_to_change(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, type="persistent")
+    before = world.everything()
+
+    for act in every_way(made, ann).values():
+        with pytest.raises(NoLease):
+            act()
+
+    assert world.everything() == before
+
+
+def test_somebody_elses_lease_is_not_there(bob: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    for act in every_way(running, bob).values():
+        with pytest.raises(NotFound):
+            act()
+
+    assert world.everything() == before
+
+
+@pytest.mark.parametrize("status", sorted(set(STATES) - TAKES_DEPLOYMENTS))
+def test_the_lease_of_what_goes_cannot_be_changed(
+    ann: str, idle: EnvironmentId, status: Any
+) -> None:
+    world.becomes(idle, status)
+    before = world.everything()
+
+    for hours in (1, 5):
+        with pytest.raises(EnvironmentGoing) as refused:
+            environments.extend(idle, hours, ann)
+        assert refused.value.extra == {"environment_status": status}
+    for act in (environments.touch, lambda *of: environments.pin(of[0], "demo", of[1])):
+        with pytest.raises(EnvironmentGoing):
+            act(idle, ann)
+
+    assert world.everything() == before
+
+
+def test_the_lease_of_what_is_overdue_cannot_be_changed(ann: str, idle: EnvironmentId) -> None:
+    overdue(idle)
+    before = world.everything()
+
+    for act in (every_way(idle, ann)[name] for name in ("extend", "pin", "touch")):
+        with pytest.raises((EnvironmentGoing, TtlExceedsPolicy)):
+            act()
+
+    assert world.everything() == before
+
+
+def test_what_is_shown_is_a_moment(ann: str, running: EnvironmentId) -> None:
+    assert isinstance(environments.get(running, ann).max_expires_at, datetime)

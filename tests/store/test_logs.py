@@ -1,0 +1,76 @@
+"""A rollout's lines: in order, none twice, and followed while more may come."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.errors import NotFound
+from slipway.ids import DeploymentId, EnvironmentId
+from slipway.store import deployments
+from tests.store import world
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+AT = "2026-11-23T01:02:0{}.456Z"
+
+
+@pytest.fixture
+def made(ann: str, running: EnvironmentId) -> DeploymentId:
+    deployment = world.deployment(running, ann)
+    deployments.holder_or_next(running)
+    world.begins(deployment)
+    return deployment
+
+
+def test_lines_are_read_as_they_were_written(ann: str, made: DeploymentId) -> None:
+    deployments.log(made, "ship", AT.format(2), "second", "third")
+    deployments.log(made, "begin", AT.format(1), "first")
+
+    lines = deployments.logs(made, ann, world.page())
+
+    assert [line.message for line in lines] == ["first", "second", "third"]
+    assert lines[0].model_dump() == {
+        "ts": AT.format(1),
+        "step": "begin",
+        "level": "info",
+        "message": "first",
+    }
+
+
+def test_a_step_that_is_tried_again_says_nothing_twice(ann: str, made: DeploymentId) -> None:
+    deployments.log(made, "ship", AT.format(1), "shipping")
+    deployments.log(made, "ship", AT.format(1), "shipping, tried again")
+    deployments.log(made, "ship", AT.format(2), "shipping")
+
+    lines = deployments.logs(made, ann, world.page())
+
+    assert [line.message for line in lines] == ["shipping", "shipping"]
+
+
+def test_lines_can_be_followed_until_the_end(ann: str, made: DeploymentId) -> None:
+    deployments.log(made, "ship", AT.format(1), "one", "two", "three")
+    first = deployments.logs(made, ann, world.page(limit=2))
+    second = deployments.logs(made, ann, world.page(limit=2, cursor=first.cursor))
+
+    nothing_yet = deployments.logs(made, ann, world.page(cursor=second.cursor))
+    deployments.log(made, "ship", AT.format(2), "four")
+    world.succeeds(made)
+    last = deployments.logs(made, ann, world.page(cursor=nothing_yet.cursor))
+
+    pages = (first, second, nothing_yet, last)
+    assert [[line.message for line in page] for page in pages] == [
+        ["one", "two"],
+        ["three"],
+        [],
+        ["four"],
+    ]
+    assert last.cursor is None
+
+
+def test_a_log_without_lines_is_empty(ann: str, made: DeploymentId) -> None:
+    assert deployments.logs(made, ann, world.page()) == []
+
+
+def test_a_log_of_a_deployment_that_is_not_there_is_not_there(ann: str, made: DeploymentId) -> None:
+    with pytest.raises(NotFound):
+        deployments.logs(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())

@@ -1,0 +1,259 @@
+"""One lock an environment: it goes to one at a time, in order, and every token is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.errors import Overtaken
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.store import deployments, environments, table
+from tests.store import between, world
+from tests.store.test_deployments import queue
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+def lock(environment: EnvironmentId) -> dict[str, Any]:
+    [found] = table.get(deployments.lock(environment))
+    return found or {}
+
+
+def given_to(item: dict[str, Any] | None) -> str | None:
+    return item["id"] if item else None
+
+
+# --- to whom the lock goes ------------------------------------------------------------------
+
+
+def test_the_lock_goes_to_the_first_who_waits(ann: str, running: EnvironmentId) -> None:
+    first, second = world.deployment(running, ann), world.deployment(running, ann)
+
+    item = deployments.holder_or_next(running)
+
+    assert item
+    assert (item["id"], item["token"], item["status"]) == (str(first), 1, "pending")
+    assert lock(running)["holder"] == str(first)
+    assert queue(running) == [str(second)]
+
+
+def test_asking_again_shows_who_has_it(ann: str, running: EnvironmentId) -> None:
+    first = world.deployment(running, ann)
+    world.deployment(running, ann)
+    deployments.holder_or_next(running)
+    before = world.everything()
+
+    assert given_to(deployments.holder_or_next(running)) == str(first)
+    assert world.everything() == before
+
+
+def test_nobody_has_the_lock_where_nobody_waits(running: EnvironmentId) -> None:
+    assert deployments.holder_or_next(running) is None
+    assert lock(running) == {}
+
+
+def test_the_end_of_one_is_the_beginning_of_the_next(ann: str, running: EnvironmentId) -> None:
+    waiting = [world.deployment(running, ann) for _ in range(4)]
+    tokens = []
+
+    for expected in waiting:
+        item = deployments.holder_or_next(running)
+        assert given_to(item) == str(expected)
+        tokens.append(item and item["token"])
+        world.begins(expected)
+        world.succeeds(expected)
+
+    assert tokens == [1, 2, 3, 4]
+    assert deployments.holder_or_next(running) is None
+
+
+def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = world.deployment(running, ann), world.deployment(running, ann)
+
+    results = between.at_once(
+        monkeypatch, *[lambda: deployments.holder_or_next(running) for _ in range(6)]
+    )
+
+    assert {result["id"] for result in results if isinstance(result, dict)} == {str(first)}
+    assert lock(running)["token"] == 1
+    assert queue(running) == [str(second)]
+
+
+def test_who_comes_second_gives_nothing(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.deployment(running, ann)
+    between.first(monkeypatch, "transact_write_items", lambda: deployments.holder_or_next(running))
+
+    assert deployments.holder_or_next(running) is None
+    assert lock(running)["holder"] == str(first)
+
+
+def test_a_token_is_never_given_twice(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (world.deployment(running, ann) for _ in range(3))
+    deployments.holder_or_next(running)
+    world.succeeds(first)
+
+    def a_whole_rollout() -> None:
+        deployments.holder_or_next(running)
+        world.succeeds(second)
+
+    between.first(monkeypatch, "transact_write_items", a_whole_rollout)
+
+    assert deployments.holder_or_next(running) is None
+    item = deployments.holder_or_next(running)
+    assert item
+    assert (item["id"], item["token"]) == (str(third), 3)
+
+
+@pytest.mark.parametrize("status", ["provisioning", "failed", "expiring", "tearing_down"])
+def test_the_lock_is_given_only_while_the_environment_runs(
+    ann: str, project: ProjectId, status: Any
+) -> None:
+    environment = world.environment(project, ann)
+    waiting = world.deployment(environment, ann)
+    world.becomes(environment, status)
+
+    assert deployments.holder_or_next(environment) is None
+    assert queue(environment) == [str(waiting)]
+
+
+def test_who_waited_for_the_environment_has_the_lock_when_it_runs(
+    ann: str, project: ProjectId
+) -> None:
+    environment = world.environment(project, ann)
+    waiting = world.deployment(environment, ann)
+    world.comes_up(environment)
+
+    assert given_to(deployments.holder_or_next(environment)) == str(waiting)
+
+
+def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deployment(running, ann)
+    between.first(
+        monkeypatch, "transact_write_items", lambda: deployments.cancel_all(running, "gone")
+    )
+
+    assert deployments.holder_or_next(running) is None
+    assert "holder" not in lock(running)
+
+
+# --- who may write --------------------------------------------------------------------------
+
+
+def test_the_holder_of_the_token_may_write(ann: str, running: EnvironmentId) -> None:
+    made = world.deployment(running, ann)
+    deployments.holder_or_next(running)
+    world.begins(made)
+
+    item, environment = deployments.held_by(made, 1)
+
+    assert (item["id"], environment["id"]) == (str(made), str(running))
+
+
+def test_who_has_lost_the_lock_may_not(ann: str, running: EnvironmentId) -> None:
+    made = world.deployment(running, ann)
+    deployments.holder_or_next(running)
+
+    for before_it_begins in (1, 2):
+        with pytest.raises(Overtaken):
+            deployments.held_by(made, before_it_begins)
+    world.begins(made)
+    for token in (0, 2):
+        with pytest.raises(Overtaken):
+            deployments.held_by(made, token)
+    environments.tear_down(running, ann, None)
+    with pytest.raises(Overtaken, match="not running"):
+        deployments.held_by(made, 1)
+    with pytest.raises(Overtaken):
+        deployments.held_by(DeploymentId(*running, "0" * 20), 1)
+
+
+# --- when the environment goes --------------------------------------------------------------
+
+
+def test_all_end_with_their_environment(ann: str, running: EnvironmentId) -> None:
+    made = [world.deployment(running, ann) for _ in range(3)]
+    deployments.holder_or_next(running)
+    world.begins(made[0])
+
+    deployments.cancel_all(running, "The environment is tearing_down")
+
+    for deployment in made:
+        shown = deployments.get(deployment, ann)
+        assert (shown.status, shown.failure and shown.failure.error) == (
+            "canceled",
+            "EnvironmentGone",
+        )
+        assert shown.failure and shown.failure.reason == "The environment is tearing_down"
+        assert shown.finished_at
+    assert queue(running) == []
+    assert "holder" not in lock(running)
+
+
+def test_ending_all_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
+    for _ in range(2):
+        world.deployment(running, ann)
+    deployments.holder_or_next(running)
+    deployments.cancel_all(running, "gone")
+    before = world.everything()
+
+    deployments.cancel_all(running, "gone again")
+
+    assert world.everything() == before
+
+
+def test_what_has_ended_stays_as_it_ended(ann: str, running: EnvironmentId) -> None:
+    done = world.deployment(running, ann)
+    deployments.holder_or_next(running)
+    world.begins(done)
+    world.succeeds(done)
+
+    deployments.cancel_all(running, "gone")
+
+    assert deployments.get(done, ann).status == "succeeded"
+
+
+def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.deployment(running, ann)
+    deployments.holder_or_next(running)
+    world.begins(made)
+    between.first(monkeypatch, "transact_write_items", lambda: world.succeeds(made))
+
+    deployments.cancel_all(running, "gone")
+
+    assert deployments.get(made, ann).status == "succeeded"
+
+
+def test_who_gets_the_lock_in_that_moment_is_ended_by_the_next_try(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.deployment(running, ann)
+    between.first(monkeypatch, "transact_write_items", lambda: deployments.holder_or_next(running))
+
+    deployments.cancel_all(running, "gone")
+    deployments.cancel_all(running, "gone")
+
+    assert deployments.get(made, ann).status == "canceled"
+    assert "holder" not in lock(running)
+
+
+def test_a_long_queue_ends_to_the_last(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [world.deployment(running, ann) for _ in range(5)]
+    between.short_pages(monkeypatch)
+
+    deployments.cancel_all(running, "gone")
+
+    assert [deployments.get(each, ann).status for each in made] == ["canceled"] * 5
+    assert queue(running) == []

@@ -1,0 +1,291 @@
+"""The seam to the client library: what it is asked, and what its errors become."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from slipway.errors import Busy, StoreUnavailable
+from slipway.store import table
+from slipway.store.table import Check, Delete, Key, Lost, Put, Update
+from tests.store import between, world
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+HERE = Key("HERE", "ITEM#1")
+THERE = Key("THERE", "ITEM#1")
+
+
+# --- reads ----------------------------------------------------------------------------------
+
+
+def test_items_come_in_the_order_of_their_keys() -> None:
+    table.write(Put(HERE, {"n": 1}))
+    table.write(Put(THERE, {"n": 2}))
+
+    there, nowhere, here = table.get(THERE, Key("NO", "WHERE"), HERE)
+
+    assert (there and there["n"], nowhere, here and here["n"]) == (2, None, 1)
+
+
+def test_a_read_is_strongly_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
+    gets = between.fails(monkeypatch, "batch_get_item")
+    queries = between.fails(monkeypatch, "query")
+
+    table.get(HERE)
+    table.query("HERE", "ITEM#", limit=1)
+
+    assert gets[0]["RequestItems"]["slipway"]["ConsistentRead"] is True
+    assert queries[0]["ConsistentRead"] is True
+
+
+def test_what_was_not_processed_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {"slipway": {"Keys": [THERE.wire()], "ConsistentRead": True}}
+    requests = between.answers(
+        monkeypatch,
+        "batch_get_item",
+        {"Responses": {"slipway": [HERE.wire()]}, "UnprocessedKeys": left},
+        {"Responses": {}, "UnprocessedKeys": left},
+        {"Responses": {"slipway": [THERE.wire()]}, "UnprocessedKeys": {}},
+    )
+
+    found = table.get(HERE, THERE)
+
+    assert found == [{"pk": "HERE", "sk": "ITEM#1"}, {"pk": "THERE", "sk": "ITEM#1"}]
+    assert [request["RequestItems"] for request in requests[1:]] == [left, left]
+
+
+def test_a_table_that_never_processes_all_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {"slipway": {"Keys": [HERE.wire()], "ConsistentRead": True}}
+    never = {"Responses": {}, "UnprocessedKeys": left}
+    requests = between.answers(monkeypatch, "batch_get_item", *[never] * 20)
+
+    with pytest.raises(StoreUnavailable):
+        table.get(HERE)
+    assert 2 <= len(requests) <= 10
+
+
+def test_a_query_pages_to_its_end_without_gaps_or_doubles() -> None:
+    for n in range(7):
+        table.write(Put(Key("HERE", f"ITEM#{n}"), {"n": n}))
+    table.write(Put(Key("HERE", "OTHER#1"), {"n": 99}))
+    found, pages, after = [], 0, None
+
+    while True:
+        items, after = table.query("HERE", "ITEM#", limit=3, after=after)
+        found += [item["n"] for item in items]
+        pages += 1
+        if after is None:
+            break
+
+    assert found == list(range(7))
+    assert pages == 3
+
+
+def test_a_query_may_begin_with_the_newest() -> None:
+    for n in range(3):
+        table.write(Put(Key("HERE", f"ITEM#{n}"), {"n": n}))
+
+    items, _ = table.query("HERE", "ITEM#", limit=2, newest_first=True)
+
+    assert [item["n"] for item in items] == [2, 1]
+
+
+# --- what an item is made of ----------------------------------------------------------------
+
+
+def test_an_item_is_read_as_it_was_written() -> None:
+    item = {
+        "text": "ü \U0001f680",
+        "whole": 3,
+        "negative": -4,
+        "fraction": 0.002,
+        "large": 10**20,
+        "truth": True,
+        "list": [1, "two"],
+        "map": {"a": "b"},
+        "nothing": None,
+    }
+
+    table.write(Put(HERE, item))
+    [found] = table.get(HERE)
+
+    del item["nothing"]
+    assert found == {"pk": "HERE", "sk": "ITEM#1", **item}
+    assert isinstance(found["whole"], int)
+    assert isinstance(found["fraction"], float)
+
+
+# --- writes ---------------------------------------------------------------------------------
+
+
+def test_a_put_never_replaces_what_is_there() -> None:
+    table.write(Put(HERE, {"n": 1}))
+
+    with pytest.raises(Lost) as lost:
+        table.write(Put(HERE, {"n": 2}))
+
+    assert [reason and reason["n"] for reason in lost.value.reasons] == [1]
+    assert table.get(HERE)[0] == {"pk": "HERE", "sk": "ITEM#1", "n": 1}
+
+
+def test_a_put_without_a_condition_replaces() -> None:
+    table.write(Put(HERE, {"n": 1}))
+    table.write(Put(HERE, {"n": 2}, condition=None))
+
+    [found] = table.get(HERE)
+
+    assert found and found["n"] == 2
+
+
+def test_an_update_needs_something_to_change() -> None:
+    with pytest.raises(Lost) as lost:
+        table.write(Update(HERE, "SET n = :n", {"n": 1}))
+
+    assert lost.value.reasons == [{}]
+    assert table.get(HERE) == [None]
+
+
+def test_an_update_returns_the_item_as_it_is_then() -> None:
+    table.write(Put(HERE, {"status": "old", "n": 1}))
+
+    after = table.write(Update(HERE, "SET #status = :to, n = n + :one", {"to": "new", "one": 1}))
+
+    assert after == {"pk": "HERE", "sk": "ITEM#1", "status": "new", "n": 2}
+
+
+def test_a_delete_may_have_a_condition() -> None:
+    table.write(Put(HERE, {"n": 1}))
+
+    with pytest.raises(Lost):
+        table.write(Delete(HERE, "n = :n", {"n": 2}))
+    assert table.get(HERE) != [None]
+    table.write(Delete(HERE, "n = :n", {"n": 1}))
+    assert table.get(HERE) == [None]
+
+
+def test_a_transaction_is_all_or_nothing() -> None:
+    table.write(Put(HERE, {"n": 1}))
+    before = world.everything()
+
+    with pytest.raises(Lost) as lost:
+        table.transact(
+            Put(THERE, {"n": 2}),
+            Check(HERE, "n = :n", {"n": 7}),
+            Check(Key("NO", "WHERE")),
+        )
+
+    held, differs, missing = lost.value.reasons
+    assert held is None
+    assert differs and differs["n"] == 1
+    assert missing == {}
+    assert world.everything() == before
+
+
+# --- what the client library raises ---------------------------------------------------------
+
+SAID_LATER = {
+    "throttled": between.error("ThrottlingException"),
+    "over the limit": between.error("RequestLimitExceeded"),
+    "over the throughput": between.error("ProvisionedThroughputExceededException"),
+    "an error of DynamoDB's": between.error("InternalServerError"),
+    "unavailable": between.error("ServiceUnavailable"),
+    "a transaction in progress": between.error("TransactionInProgressException"),
+    "an expired credential": between.error("ExpiredTokenException"),
+    "canceled by throttling": between.canceled("None", "ThrottlingError"),
+    "canceled without reasons": between.error("TransactionCanceledException"),
+    "no answer": ReadTimeoutError(endpoint_url="https://dynamodb"),
+    "no connection in time": ConnectTimeoutError(endpoint_url="https://dynamodb"),
+    "no connection": EndpointConnectionError(endpoint_url="https://dynamodb"),
+}
+
+
+@pytest.mark.parametrize("raised", SAID_LATER.values(), ids=SAID_LATER.keys())
+def test_a_table_that_does_not_answer_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception
+) -> None:
+    for operation in between.OPERATIONS:
+        between.fails(monkeypatch, operation, raised)
+
+    with pytest.raises(StoreUnavailable):
+        table.get(HERE)
+    with pytest.raises(StoreUnavailable):
+        table.query("HERE", "ITEM#", limit=1)
+    with pytest.raises(StoreUnavailable):
+        table.write(Put(HERE, {}))
+    with pytest.raises(StoreUnavailable):
+        table.transact(Put(HERE, {}))
+
+
+BUGS = {
+    "a request that could never work": between.error("ValidationException"),
+    "a permission that is missing": between.error("AccessDeniedException"),
+    "a table that is missing": between.error("ResourceNotFoundException"),
+    "an action of a transaction that could never work": between.canceled("ValidationError"),
+}
+
+
+@pytest.mark.parametrize("raised", BUGS.values(), ids=BUGS.keys())
+def test_a_bug_is_seen_as_one(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
+    between.fails(monkeypatch, "transact_write_items", raised)
+
+    with pytest.raises(ClientError):
+        table.transact(Put(HERE, {}))
+
+
+CONFLICTS = {
+    "another transaction": between.canceled("None", "TransactionConflict"),
+    "another write": between.error("TransactionConflictException"),
+}
+
+
+@pytest.mark.parametrize("raised", CONFLICTS.values(), ids=CONFLICTS.keys())
+def test_a_conflict_is_tried_again(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
+    pauses = between.no_sleep(monkeypatch)
+    requests = between.fails(monkeypatch, "transact_write_items", raised, raised)
+
+    table.transact(Put(HERE, {"n": 1}))
+
+    assert table.get(HERE) == [{"pk": "HERE", "sk": "ITEM#1", "n": 1}]
+    assert len(requests) == 3
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("raised", CONFLICTS.values(), ids=CONFLICTS.keys())
+def test_a_conflict_that_does_not_end_is_busy(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception
+) -> None:
+    pauses = between.no_sleep(monkeypatch)
+    between.fails(monkeypatch, "transact_write_items", *[raised] * 50)
+
+    with pytest.raises(Busy) as busy:
+        table.transact(Put(HERE, {"n": 1}))
+
+    assert busy.value.seconds >= 1
+    assert max(pauses) <= 0.4
+    assert sum(pauses) < 5
+    assert table.get(HERE) == [None]
+
+
+def test_a_condition_that_failed_beside_a_conflict_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = between.no_sleep(monkeypatch)
+    raised = between.canceled("TransactionConflict", "ConditionalCheckFailed", "None")
+    between.fails(monkeypatch, "transact_write_items", raised)
+
+    with pytest.raises(Lost) as lost:
+        table.transact(Put(HERE, {}), Put(THERE, {}))
+
+    assert lost.value.reasons == [None, {}, None]
+    assert pauses == []
+
+
+def test_a_caller_hears_from_us_before_the_gateway_gives_up() -> None:
+    config = table._client().meta.config
+    tries = config.retries["total_max_attempts"]
+
+    assert (config.connect_timeout + config.read_timeout) * tries < 29
