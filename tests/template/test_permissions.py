@@ -52,7 +52,11 @@ def allowed(role: str) -> set[tuple[str, str]]:
 
 
 def resource_name(resource: Any) -> str:
-    """The one resource that an ARN is made from."""
+    """The one resource that an ARN is made from: by reference, or by the name it is given."""
+    if index := re.search(r"\$\{(\w+)\.Arn\}/index/", str(resource)):
+        return index[1]
+    if execution := re.search(r":execution:\$\{AWS::StackName\}-(\w+):\*'", str(resource)):
+        return camel(execution[1])
     found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))
     assert len(found) == 1, f"{resource} names no resource of this stack"
     return str(found[0])
