@@ -131,6 +131,8 @@ class Emulator:
         self._patch.setattr(ids, "secrets", SimpleNamespace(randbits=chance.getrandbits))
         for module in (table, retry_delays):
             self._patch.setattr(module, "random", chance)
+        # Whoever reads the stream knows its place in it: nothing is taken away behind them.
+        self._patch.setattr(dynamodb, "_trim_stream_records", lambda *_, **__: None)
 
     @staticmethod
     def _no_other_clock() -> float:

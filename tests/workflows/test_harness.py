@@ -259,6 +259,7 @@ def test_who_acts_is_known_to_every_call(world: World) -> None:
         "test > dynamodb BatchGetItem",
         "test > dynamodb TransactWriteItems",
         "stream > lambda dispatch",
+        "dispatch > dynamodb PutItem",
         "dispatch > dynamodb BatchGetItem",
         "dispatch > dynamodb Query",
         "dispatch > states StartExecution",

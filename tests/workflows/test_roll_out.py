@@ -6,7 +6,7 @@ import pytest
 
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
-from slipway.store import deployments, environments
+from slipway.store import deployments, environments, queue
 from tests.workflows import faults
 from tests.workflows.emulator import task_error
 from tests.workflows.faults import Fault
@@ -264,7 +264,7 @@ def test_an_execution_without_the_lock_can_do_no_harm(world: World) -> None:
     world.run_until(lambda: world.look(zombie)["status"] == "running")
 
     # An operator takes the lock away and gives it to another.
-    world.change(deployments.lock(environment), "REMOVE holder")
+    world.change(queue.lock(environment), "REMOVE holder")
     world.change(deployments.key(zombie), "SET #token = :other", other=0)
     later = world.deploy(environment, "v2")
     world.settle()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -27,11 +28,11 @@ from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.deployment import NewDeployment
-from slipway.model.environment import NewEnvironment
+from slipway.model.environment import Environment, NewEnvironment, OnConflict
 from slipway.model.paging import Paging
-from slipway.model.project import NewProject
+from slipway.model.project import NewProject, Policy
 from slipway.settings import settings
-from slipway.store import deployments, environments, projects, table
+from slipway.store import deployments, environments, leases, projects, queue, table, teardowns
 from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
 from tests.template.repository import ROOT, camel, load_function, resources
 from tests.workflows import graph
@@ -53,7 +54,11 @@ USER = "usr_0123456789abcdefghjk"
 # Longer than any Retry waits, shorter than any lease that a test does not mean to end.
 PATIENCE = 300.0
 
+# How often reconcile looks.
+SCHEDULE = 300.0
+
 DISPATCH = "functions/events/dispatch"
+RECONCILE = "functions/events/reconcile"
 
 
 class World:
@@ -65,7 +70,10 @@ class World:
         self.emulator = Emulator(self.schedule, self.calls)
         self.batches: list[Record] = []
         self.dead_letters: list[Record] = []
-        self._environ = {"SIMULATED_SECONDS": f"{simulated_seconds}"}
+        self._environ = {
+            "SIMULATED_SECONDS": f"{simulated_seconds}",
+            "POWERTOOLS_METRICS_NAMESPACE": "Slipway",
+        }
         self._waiting: deque[Batch] = deque()
         self._read = 0
         self._delivering = False
@@ -115,35 +123,68 @@ class World:
             self._project = self.new_project("payments")
         return self._project
 
-    def new_project(self, name: str) -> ProjectId:
-        return ids.parse_project(projects.add(NewProject(name=name), USER).id)
+    def new_project(self, name: str, **policy: Any) -> ProjectId:
+        """A project; with its policy, if that says anything."""
+        wanted = NewProject(name=name, policy=Policy(**policy) if policy else None)
+        return ids.parse_project(projects.add(wanted, USER).id)
 
     def environment(
         self,
         ttl_hours: float | None = None,
         name: str = "preview",
         project: ProjectId | None = None,
+        on_conflict: OnConflict = "queue",
     ) -> EnvironmentId:
         """A persistent environment, or an ephemeral one with its time to live."""
         kind: Any = "persistent" if ttl_hours is None else "ephemeral"
-        wanted = NewEnvironment(name=name, type=kind, ttl_hours=ttl_hours)
+        wanted = NewEnvironment(name=name, type=kind, ttl_hours=ttl_hours, on_conflict=on_conflict)
         added = environments.add(project or self.project, wanted, USER)
         return ids.parse_environment(added.id)
 
-    def running(self, ttl_hours: float | None = None, name: str = "preview") -> EnvironmentId:
+    def running(
+        self,
+        ttl_hours: float | None = None,
+        name: str = "preview",
+        project: ProjectId | None = None,
+    ) -> EnvironmentId:
         """An environment that runs already."""
-        environment = self.environment(ttl_hours, name)
+        environment = self.environment(ttl_hours, name, project)
         self.run(30)
         assert self.look(environment)["status"] == "running"
         return environment
 
-    def deploy(self, environment: EnvironmentId, version: str = "v1") -> DeploymentId:
-        added = deployments.add(environment, NewDeployment(version=version), USER)
+    def deploy(
+        self, environment: EnvironmentId, version: str = "v1", **steering: Any
+    ) -> DeploymentId:
+        """`steering`: on_conflict, sequence, committed_at, allow_outdated."""
+        added = queue.join(environment, NewDeployment(version=version, **steering), USER)
         return ids.parse_deployment(added.id)
+
+    def cancel(self, deployment: DeploymentId) -> str:
+        """The status that the user is shown."""
+        return queue.cancel(deployment, USER).status
 
     def delete(self, environment: EnvironmentId) -> str:
         """The status that the user is shown."""
-        return environments.tear_down(environment, USER, None).status
+        return teardowns.begin(environment, USER, None).status
+
+    def retry(self, environment: EnvironmentId) -> str:
+        return teardowns.ask_to_retry(environment, USER).status
+
+    def forget(self, environment: EnvironmentId) -> str:
+        return teardowns.forget(environment, USER).status
+
+    def extend(self, environment: EnvironmentId, hours: float) -> Environment:
+        return leases.extend(environment, hours, USER)
+
+    def touch(self, environment: EnvironmentId) -> Environment:
+        return leases.touch(environment, USER)
+
+    def pin(self, environment: EnvironmentId) -> Environment:
+        return leases.pin(environment, "a demo", USER)
+
+    def unpin(self, environment: EnvironmentId) -> Environment:
+        return leases.unpin(environment, USER)
 
     def logs(self, deployment: DeploymentId) -> list[tuple[str, str]]:
         """`(step, message)` of each line, oldest first."""
@@ -194,6 +235,22 @@ class World:
             dynamodb._stream_records["slipway"][-1]["userIdentity"] = IDENTITY
         return len(over)
 
+    def reconcile(self, ahead_minutes: float = 0) -> dict[str, int]:
+        """`{looked_at, repaired, failed}`, as the schedule would be told."""
+        with acting("reconcile"), warnings.catch_warnings():
+            # Nothing to mend is no metric, about which the library complains.
+            warnings.filterwarnings("ignore", message="No application metrics")
+            counts: dict[str, int] = invoke(_handler(RECONCILE), {"ahead_minutes": ahead_minutes})
+        return counts
+
+    def recover(self, rounds: int = 1) -> None:
+        """Time passes, TTL sweeps and reconcile looks, so many times."""
+        for _ in range(rounds):
+            self.run(SCHEDULE)
+            self.sweep_ttl()
+            self.reconcile()
+        self.run(60)
+
     # ── The stream ──────────────────────────────────────────────────────────────────────────
 
     def hold_the_stream(self) -> None:
@@ -202,6 +259,11 @@ class World:
 
     def release_the_stream(self) -> None:
         self._held = False
+
+    def lose_the_stream(self) -> None:
+        """What waits in it is never delivered, as when it is a day old or nobody redrives it."""
+        self._read = len(self.stream)
+        self._waiting.clear()
 
     def redeliver(self, event: Record) -> Record:
         """Give dispatch an event of `batches` again; its answer."""
@@ -272,18 +334,24 @@ class World:
         assert item is not None, f"there is no {thing}"
         return item
 
+    def events(self, environment: EnvironmentId) -> list[Record]:
+        """What happened to it and in it, oldest first."""
+        found = (table.decode(item) for item in self.items("EVENT#"))
+        mine = [event for event in found if event["pk"] == f"ENV#{environment.e}"]
+        return sorted(mine, key=lambda event: str(event["sk"]))
+
     def exists(self, thing: ProjectId | EnvironmentId | DeploymentId) -> bool:
         return self.item(_key(thing)) is not None
 
     def holder(self, environment: EnvironmentId) -> str | None:
         """The id of the deployment that has the lock."""
-        lock = self.item(deployments.lock(environment))
+        lock = self.item(queue.lock(environment))
         return lock.get("holder") if lock else None
 
     def item(self, key: table.Key) -> Record | None:
         _, _, body = dynamodb._get_item({"TableName": "slipway", "Key": key.wire()})
         raw = json.loads(body).get("Item")
-        return table._decode(raw) if raw else None
+        return table.decode(raw) if raw else None
 
     def items(self, prefix: str) -> list[Record]:
         """Every item whose sort key begins so, as DynamoDB's JSON."""
@@ -343,6 +411,9 @@ class _Watched:
 
     def ship(self, operation: Operation) -> Progress:
         return self._ask("ship", self._driver.ship, operation)
+
+    def restore(self, operation: Operation) -> Progress:
+        return self._ask("restore", self._driver.restore, operation)
 
     def retire(self, operation: Operation) -> Progress:
         return self._ask("retire", self._driver.retire, operation)

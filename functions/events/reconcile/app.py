@@ -73,6 +73,9 @@ def _environment(key: Key, item: Item) -> str | None:
 
 def _failed_teardown(key: Key, item: Item) -> str | None:
     if "next_retry_at" not in item:
+        if teardowns.plan_retry(item):
+            # Dispatch should have said so, but it was never told or gave up.
+            return "retry_planned"
         # It is a person's turn.
         due.done(key)
         return None

@@ -262,8 +262,8 @@ def expiry(item: Item) -> str:
 
 
 def carried(item: Item) -> dict[str, Any]:
-    """What an execution about this environment is given: ids, keys, and when it expires (`""`
-    for never)."""
+    """What an execution about this environment is given: ids, keys, when it expires (`""` for
+    never), and which attempt to tear it down this is."""
     environment = ids.parse_environment(item["id"])
     keys = {
         "environment": key(environment),
@@ -278,5 +278,6 @@ def carried(item: Item) -> dict[str, Any]:
     return {
         "environment_id": item["id"],
         "expires_at": item.get("expires_at", ""),
+        "attempt": item.get("teardown_attempts", 1),
         "keys": {name: each.wire() for name, each in keys.items()},
     }

@@ -179,7 +179,7 @@ def remove(
         if not cascade:
             living = living_in(project)
             raise (ProjectNotEmpty(living) if living else PreconditionFailed()) from None
-        _mark_deleting(project, item, if_version)
+        _mark_deleting(project, item, if_version, user_id)
         return get(project, user_id)
     return None
 
@@ -239,7 +239,7 @@ def _erase(project: ProjectId, item: Item, if_version: int | None = None) -> Non
         raise Overtaken() from None
 
 
-def _mark_deleting(project: ProjectId, item: Item, if_version: int | None) -> None:
+def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: str) -> None:
     still, was = _still(if_version)
     values = {"deleting": "deleting", "at": moments.written(moments.now()), "one": 1}
     expression = "SET #status = :deleting, updated_at = :at, version = version + :one"
@@ -247,8 +247,9 @@ def _mark_deleting(project: ProjectId, item: Item, if_version: int | None) -> No
         table.transact(
             Update(
                 key(project),
-                expression,
-                {**values, "active": "active", **was},
+                # Whom the events of its environments name.
+                expression + ", deleted_by = :by",
+                {**values, "by": by, "active": "active", **was},
                 condition="#status = :active" + still,
             ),
             Update(_listed(project, item["owner"]), expression, values),

@@ -260,7 +260,7 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
             if "token" in item:
                 return deployments.read(_request_cancel(deployment, user_id))
             failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
-            if _leave(deployment, "canceled", failure):
+            if _leave(deployment, "canceled", failure, cancel_requested_by=user_id):
                 return deployments.get(deployment, user_id)
     raise Busy(1)
 
@@ -323,14 +323,12 @@ def cancel_all(environment: EnvironmentId, reason: str) -> None:
         _leave(ids.parse_deployment(place["deployment_id"]), "canceled", failure)
 
 
-def _leave(
-    deployment: DeploymentId, status: str, failure: Item, superseded_by: str | None = None
-) -> bool:
+def _leave(deployment: DeploymentId, status: str, failure: Item, **fields: str) -> bool:
     """Take a deployment that waits out of the queue; whether it waited still."""
     try:
         table.transact(
             Delete(_place(deployment), "attribute_exists(pk)"),
-            _end(deployment, status, failure, "attribute_not_exists(#token)", superseded_by),
+            _end(deployment, status, failure, "attribute_not_exists(#token)", **fields),
         )
     except Lost:
         return False
@@ -342,16 +340,17 @@ def _end(
     status: str,
     failure: Item,
     condition: str,
-    superseded_by: str | None = None,
+    **fields: str,
 ) -> Update:
-    fields = {
-        "status": status,
-        "finished_at": moments.written(moments.now()),
-        "failure": failure,
-        "due": None,
-        **({"superseded_by": superseded_by} if superseded_by else {}),
-    }
-    expression, values = table.setting(fields)
+    expression, values = table.setting(
+        {
+            "status": status,
+            "finished_at": moments.written(moments.now()),
+            "failure": failure,
+            "due": None,
+            **fields,
+        }
+    )
     return Update(
         deployments.key(deployment),
         expression,

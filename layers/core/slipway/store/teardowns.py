@@ -77,11 +77,14 @@ def ask_to_retry(environment: EnvironmentId, user_id: str) -> Environment:
         raise NothingToRetry(f"The environment is {item['status']}") from None
 
 
-def plan_retry(item: Item) -> None:
-    """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself."""
+def plan_retry(item: Item) -> bool:
+    """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself.
+
+    Whether it is tried again at all. Repeating it changes nothing.
+    """
     attempts = item.get("teardown_attempts", 1)
     if attempts > _RETRIES or "next_retry_at" in item:
-        return
+        return "next_retry_at" in item
     minutes = timedelta(minutes=2 ** (attempts - 1))
     at = datetime.fromisoformat(item["updated_at"]) + minutes
     change = Update(
@@ -97,6 +100,7 @@ def plan_retry(item: Item) -> None:
     )
     with suppress(Lost):
         table.write(change)
+    return True
 
 
 def forget(environment: EnvironmentId, user_id: str) -> Environment:

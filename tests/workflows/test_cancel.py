@@ -1,0 +1,224 @@
+"""A deployment is canceled in every state that has not ended, and the environment is as before."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.drivers.base import Progress
+from slipway.errors import DeploymentFinished, DriverFault, DriverRefused
+from slipway.ids import DeploymentId, EnvironmentId
+from tests.workflows import faults
+from tests.workflows.world import USER, World
+
+RESTORE = "Restore > driver restore"
+BEGIN = "roll_out_deployment/Begin > dynamodb UpdateItem"
+LIVE = "roll_out_deployment/It is live > dynamodb TransactWriteItems"
+SAYS = "roll_out_deployment/Say that it was canceled > dynamodb TransactWriteItems"
+CANCELED = {"error": "Canceled", "reason": f"{USER} canceled it"}
+BACK = [
+    "Restore",
+    "Is it as it was?",
+    "Let it go back",
+    "Restore",
+    "Is it as it was?",
+    "Say that it was canceled",
+    "It was canceled",
+]
+
+
+def live(world: World) -> EnvironmentId:
+    """An environment with v1 in it."""
+    environment = world.running()
+    world.deploy(environment, "v1")
+    world.settle()
+    return environment
+
+
+def shipping(world: World, environment: EnvironmentId) -> DeploymentId:
+    deployment = world.deploy(environment, "v2")
+    world.run_until(lambda: world.look(deployment)["status"] == "running")
+    return deployment
+
+
+def test_one_that_waits_leaves_the_queue_at_once(world: World) -> None:
+    environment = world.running()
+    first, second, third = (world.deploy(environment, f"v{n}") for n in range(3))
+    world.run_until(lambda: world.look(first)["status"] == "running")
+
+    shown = world.cancel(second)
+    with pytest.raises(DeploymentFinished) as again:
+        world.cancel(second)
+    world.settle()
+
+    assert (shown, again.value.extra["deployment_status"]) == ("canceled", "canceled")
+    assert world.look(second)["failure"] == CANCELED
+    assert world.executions_of("roll_out_deployment", second) == []
+    assert [world.look(each)["status"] for each in (first, third)] == ["succeeded"] * 2
+    assert world.look(third)["token"] == 2
+
+
+def test_one_that_runs_is_taken_back(world: World) -> None:
+    environment = live(world)
+    deployment = shipping(world, environment)
+    waiting = world.deploy(environment, "v3")
+
+    shown, again = world.cancel(deployment), world.cancel(deployment)
+    world.settle()
+
+    record = world.look(deployment)
+    assert (shown, again) == ("running", "running")
+    assert (record["status"], record["failure"]) == ("canceled", CANCELED)
+    execution = world.execution("roll_out_deployment", deployment)
+    assert execution.states == ["Begin", "Ship", "Is it in place?", "Let it settle", "Ship", *BACK]
+    assert (execution.status, execution.error) == ("FAILED", "Canceled")
+    assert [message for step, message in world.logs(deployment) if step == "restore"] == [
+        "Canceled: back to v1"
+    ] * 2
+    assert world.logs(deployment)[-1] == ("cancel", f"Canceled: {USER} canceled it")
+    assert world.look(waiting)["status"] == "succeeded"
+    assert world.holder(environment) is None
+
+
+def test_the_first_that_is_canceled_leaves_nothing(world: World) -> None:
+    environment = world.running()
+    deployment = shipping(world, environment)
+
+    world.cancel(deployment)
+    world.settle()
+
+    assert "live_version" not in world.look(environment)
+    assert ("restore", "Canceled: taking it away again") in world.logs(deployment)
+
+
+def test_one_that_has_the_lock_but_has_not_begun_is_canceled_too(world: World) -> None:
+    environment = live(world)
+    deployment = world.deploy(environment, "v2")
+    world.when(BEGIN, faults.preceded_by(lambda: world.cancel(deployment)))
+
+    world.settle()
+
+    assert world.look(deployment)["status"] == "canceled"
+    assert world.execution("roll_out_deployment", deployment).states == ["Begin", "Ship", *BACK]
+
+
+def test_one_whose_execution_was_not_started_is_canceled_when_it_is(world: World) -> None:
+    environment = world.running()
+    world.when("dispatch > states StartExecution", faults.followed_by(world.hold_the_stream))
+    deployment = world.deploy(environment)
+    world.run(1)
+
+    shown = world.cancel(deployment)
+    world.release_the_stream()
+    world.settle()
+
+    assert shown == "running"
+    assert world.look(deployment)["status"] == "canceled"
+
+
+def test_at_the_last_write_success_wins(world: World) -> None:
+    environment = live(world)
+    deployment = world.deploy(environment, "v2")
+    world.when(LIVE, faults.preceded_by(lambda: world.cancel(deployment)))
+
+    world.settle()
+
+    assert world.look(deployment)["status"] == "succeeded"
+    assert world.look(environment)["live_version"] == "v2"
+    with pytest.raises(DeploymentFinished):
+        world.cancel(deployment)
+
+
+def test_it_waits_for_no_longer_than_the_driver_looks_again(world: World) -> None:
+    environment = world.running()
+    world.when("Ship > driver ship", faults.answers(Progress(done=False, wait_seconds=5)))
+    deployment = shipping(world, environment)
+
+    world.cancel(deployment)
+    world.run(12)
+
+    assert world.look(deployment)["status"] == "canceled"
+
+
+def test_a_fault_on_the_way_back_is_tried_again(world: World) -> None:
+    environment = live(world)
+    deployment = shipping(world, environment)
+    world.when(RESTORE, faults.raises(DriverFault("Not now")), times=4)
+
+    world.cancel(deployment)
+    world.settle()
+
+    assert world.look(deployment)["status"] == "canceled"
+
+
+def test_what_cannot_be_restored_has_failed_and_says_why(world: World) -> None:
+    environment = live(world)
+    deployment = shipping(world, environment)
+    waiting = world.deploy(environment, "v3")
+    world.when(RESTORE, faults.raises(DriverRefused("No way back")))
+
+    world.cancel(deployment)
+    world.settle()
+
+    record = world.look(deployment)
+    assert record["status"] == "failed"
+    assert record["failure"] == {"error": "DriverRefused", "reason": "No way back"}
+    assert world.look(environment)["live_version"] == "v3"
+    assert world.look(waiting)["status"] == "succeeded"
+
+
+def test_what_takes_an_hour_to_restore_has_failed(world: World) -> None:
+    environment = live(world)
+    deployment = shipping(world, environment)
+    again = faults.answers(Progress(done=False, wait_seconds=200))
+    world.when(RESTORE, again, times=None)
+
+    world.cancel(deployment)
+    world.settle()
+
+    assert world.look(deployment)["failure"]["reason"] == "It has taken longer than 1:00:00"
+
+
+def test_deleting_the_environment_on_the_way_back_ends_it(world: World) -> None:
+    environment = live(world)
+    deployment = shipping(world, environment)
+    world.when(RESTORE, faults.followed_by(lambda: world.delete(environment)))
+
+    world.cancel(deployment)
+    world.settle()
+
+    assert world.look(deployment)["status"] == "canceled"
+    assert world.execution("roll_out_deployment", deployment).error == "Overtaken"
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_a_cancellation_that_cannot_be_written_down_is_found_by_reconcile(world: World) -> None:
+    environment = live(world)
+    deployment = shipping(world, environment)
+    waiting = world.deploy(environment, "v3")
+    world.when(SAYS, faults.fails, times=6)
+
+    world.cancel(deployment)
+    world.settle()
+    lost = world.look(deployment)["status"]
+    world.recover(2)
+
+    assert lost == "running"
+    assert world.look(deployment)["failure"]["error"] == "ExecutionLost"
+    assert world.look(waiting)["status"] == "succeeded"
+    assert world.execution("roll_out_deployment", deployment).states[-1] == "It failed"
+
+
+def test_the_history_names_who_canceled(world: World) -> None:
+    environment = world.running()
+    running, waiting = world.deploy(environment, "v1"), world.deploy(environment, "v2")
+    world.run_until(lambda: world.look(running)["status"] == "running")
+
+    world.cancel(waiting)
+    world.cancel(running)
+    world.settle()
+
+    ended = [event for event in world.events(environment) if event["to"] == "canceled"]
+    assert [(event["subject"], event["actor"]) for event in ended] == [
+        (str(waiting), USER),
+        (str(running), USER),
+    ]

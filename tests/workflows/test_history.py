@@ -1,0 +1,139 @@
+"""What happened is kept, each change once, whatever is delivered how often."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from slipway.errors import DriverRefused
+from slipway.ids import EnvironmentId
+from slipway.store import events
+from tests.workflows import faults
+from tests.workflows.world import USER, World
+
+
+def actions(world: World, environment: EnvironmentId) -> list[tuple[str, str]]:
+    """`(actor, action)` of what happened to the environment, in order."""
+    return [
+        (event["actor"], event["action"])
+        for event in world.events(environment)
+        if event["subject"] == str(environment)
+    ]
+
+
+def a_life(world: World) -> EnvironmentId:
+    environment = world.running(ttl_hours=1)
+    world.deploy(environment, "v1")
+    world.run(10)
+    world.extend(environment, 2)
+    world.run(10)
+    world.pin(environment)
+    world.run(10)
+    world.unpin(environment)
+    world.when("Retire > driver retire", faults.raises(DriverRefused("It is protected")))
+    world.run(7200)
+    world.recover(3)
+    assert world.look(environment)["status"] == "destroyed"
+    return environment
+
+
+def test_a_life_is_told_from_its_beginning_to_its_end(world: World) -> None:
+    environment = a_life(world)
+
+    assert [action for _, action in actions(world, environment)] == [
+        "provisioning",
+        "running",
+        "deployed",
+        "extended",
+        "pinned",
+        "unpinned",
+        "expiring",
+        "tearing_down",
+        "teardown_failed",
+        "tearing_down",
+        "taken_up",
+        "destroyed",
+    ]
+    assert actions(world, environment)[0] == (USER, "provisioning")
+    assert {actor for actor, _ in actions(world, environment)} >= {
+        "provision_environment",
+        "expire_environment",
+        "retire_environment",
+        "reconcile",
+    }
+
+
+def test_each_change_has_one_event_and_each_event_follows_from_the_one_before(
+    world: World,
+) -> None:
+    environment = a_life(world)
+
+    told = [each for each in world.events(environment) if each["subject"] == str(environment)]
+    versions = [int(event["id"].rpartition("_")[2]) for event in told]
+    assert versions == list(range(1, world.look(environment)["version"] + 1))
+    assert "from" not in told[0]
+    for before, after in pairwise(told):
+        assert after["from"] == before["to"]
+
+
+@pytest.mark.parametrize("fault", ["twice", "lost"])
+def test_redelivery_tells_nothing_twice(environ: None, fault: str) -> None:
+    told = []
+    for times in (0, 8):
+        with World() as world:
+            if times:
+                world.when("stream > lambda dispatch", faults.FAULTS[fault], times=times)
+            environment = a_life(world)
+            told.append(actions(world, environment))
+
+    assert told[0] == told[1]
+
+
+def test_the_deployments_of_an_environment_are_in_its_history(world: World) -> None:
+    environment = world.running()
+    deployment = world.deploy(environment, "v1")
+    world.settle()
+
+    told = [each for each in world.events(environment) if each["subject"] == str(deployment)]
+
+    assert [(each.get("from"), each["to"]) for each in told] == [
+        (None, "pending"),
+        ("pending", "running"),
+        ("running", "succeeded"),
+    ]
+    assert [each["actor"] for each in told] == [USER, str(deployment), str(deployment)]
+
+
+def test_the_timeline_of_a_rollout_is_kept_when_it_has_ended(world: World) -> None:
+    environment = world.running()
+    world.when("Ship > driver ship", faults.raises(DriverRefused("No such image")), skip=1)
+    deployment = world.deploy(environment, "v1")
+    world.run_until(lambda: world.look(deployment)["status"] == "running")
+    during = events.timeline(deployment, USER)
+    world.settle()
+
+    steps = events.timeline(deployment, USER)
+
+    assert during == []
+    assert [(step.step, step.attempts) for step in steps][:5] == [
+        ("Begin", 1),
+        ("Ship", 1),
+        ("Is it in place?", 0),
+        ("Let it settle", 0),
+        ("Ship", 1),
+    ]
+    assert steps[4].error == "DriverRefused"
+    assert steps[3].seconds == 2
+    assert all(step.left_at for step in steps)
+
+
+def test_a_deployment_that_never_began_has_no_timeline(world: World) -> None:
+    environment = world.environment()
+    deployment = world.deploy(environment)
+
+    world.cancel(deployment)
+    world.settle()
+
+    assert events.timeline(deployment, USER) == []
+    assert world.look(deployment)["status"] == "canceled"

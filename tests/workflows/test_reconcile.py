@@ -1,0 +1,188 @@
+"""Reconcile finds what was left behind by its deadline, mends it, and leaves the rest alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from slipway.ids import DeploymentId, EnvironmentId
+from slipway.store import deployments, environments
+from tests.workflows.world import World
+
+
+def test_what_is_well_is_not_touched(world: World) -> None:
+    kept, leased = world.running(name="kept"), world.running(name="leased", ttl_hours=24)
+    deployment = world.deploy(kept)
+    world.run(600)
+    before = [world.look(each)["version"] for each in (kept, leased)]
+
+    counts = [world.reconcile() for _ in range(2)]
+
+    assert counts == [
+        {"looked_at": 2, "repaired": 0, "failed": 0},
+        {"looked_at": 0, "repaired": 0, "failed": 0},
+    ]
+    assert [world.look(each)["version"] for each in (kept, leased)] == before
+    assert world.look(deployment)["status"] == "succeeded"
+    # What has no end of its own is not looked at again; what has is when that is over.
+    assert "due" not in world.look(kept)
+    assert world.look(leased)["due_at"] > world.look(leased)["expires_at"]
+
+
+def test_it_reads_only_what_is_overdue(world: World) -> None:
+    for n in range(5):
+        world.environment(name=f"preview-{n}", ttl_hours=24)
+    world.run(600)
+    world.reconcile()
+    world.run(60)
+
+    made = len(world.calls.made)
+    world.run(300)
+    world.reconcile()
+
+    assert [call.name for call in world.calls.made[made:]] == ["reconcile > dynamodb Query"] * 4
+
+
+def test_an_overdue_lease_is_ended(world: World) -> None:
+    environment = world.running(ttl_hours=1)
+    world.stop("expire_environment", environment)
+
+    world.run(3700)
+    overdue = world.look(environment)["status"]
+    world.reconcile()
+    world.settle()
+
+    assert (overdue, world.look(environment)["status"]) == ("running", "destroyed")
+    actors = [event["actor"] for event in world.events(environment)]
+    assert "reconcile" in actors
+
+
+@pytest.mark.parametrize("workflow", ["provision_environment", "retire_environment"])
+def test_what_was_never_started_is_started(world: World, workflow: str) -> None:
+    environment = world.running() if workflow == "retire_environment" else None
+    if environment:
+        world.delete(environment)
+    else:
+        environment = world.environment()
+    world.lose_the_stream()
+    world.run(600)
+    lost = world.executions_of(workflow, environment)
+
+    world.recover()
+
+    assert lost == []
+    assert world.execution(workflow, environment).status == "SUCCEEDED"
+
+
+def test_a_deployment_that_nobody_was_told_of_is_carried_out(world: World) -> None:
+    environment = world.running()
+    deployment = world.deploy(environment)
+    world.lose_the_stream()
+    world.run(200)
+    waits = world.look(deployment)["status"]
+
+    world.recover()
+
+    assert (waits, world.look(deployment)["status"]) == ("pending", "succeeded")
+
+
+def stopped_provisioning(world: World) -> EnvironmentId:
+    environment = world.environment(ttl_hours=24)
+    world.run(1)
+    world.stop("provision_environment", environment)
+    return environment
+
+
+def stopped_teardown(world: World) -> EnvironmentId:
+    environment = world.running()
+    world.delete(environment)
+    world.run(0.5)
+    world.stop("retire_environment", environment)
+    return environment
+
+
+def stopped_rollout(world: World) -> DeploymentId:
+    deployment = world.deploy(world.running())
+    world.run_until(lambda: world.look(deployment)["status"] == "running")
+    world.stop("roll_out_deployment", deployment)
+    return deployment
+
+
+@pytest.mark.parametrize(
+    ("story", "status", "at_last"),
+    [
+        (stopped_provisioning, "failed", "failed"),
+        (stopped_teardown, "teardown_failed", "destroyed"),
+        (stopped_rollout, "failed", "failed"),
+    ],
+)
+def test_what_ended_unrecorded_is_recorded(
+    world: World,
+    story: Callable[[World], EnvironmentId | DeploymentId],
+    status: str,
+    at_last: str,
+) -> None:
+    thing = story(world)
+
+    world.run(400)
+    world.reconcile()
+
+    record = world.look(thing)
+    assert record["status"] == status
+    assert record["failure"] == {
+        "error": "ExecutionLost",
+        "reason": "Its execution has ABORTED unrecorded",
+    }
+    world.recover(3)
+    assert world.look(thing)["status"] == at_last
+    if isinstance(thing, DeploymentId):
+        assert world.holder(thing.environment) is None
+
+
+def test_a_provisioning_that_was_stopped_while_it_is_deleted_is_let_go(world: World) -> None:
+    environment = stopped_provisioning(world)
+    world.delete(environment)
+
+    world.recover(2)
+
+    assert world.look(environment)["status"] == "destroyed"
+    assert "operation" not in world.look(environment)
+
+
+def test_a_lock_whose_holder_has_ended_is_given_on(world: World) -> None:
+    environment = world.running()
+    first, second = world.deploy(environment, "v1"), world.deploy(environment, "v2")
+    world.run_until(lambda: world.look(first)["status"] == "running")
+    world.stop("roll_out_deployment", first)
+    # An operator's hand ends it, and forgets the lock.
+    key = deployments.key(first)
+    world.change(key, "SET #status = :to, finished_at = :at", to="failed", at="2026-11-23T09:01Z")
+    assert world.holder(environment) == str(first)
+
+    world.recover(3)
+
+    assert world.look(second)["status"] == "succeeded"
+
+
+def test_one_that_cannot_be_mended_does_not_stop_the_others(world: World) -> None:
+    bad, good = world.running(name="bad", ttl_hours=1), world.running(name="good", ttl_hours=1)
+    for each in (bad, good):
+        world.stop("expire_environment", each)
+    world.change(environments.key(bad), "SET expires_at = :x", x="0 o'clock")
+
+    world.run(3700)
+    counts = world.reconcile()
+    world.settle()
+
+    assert (counts["failed"], counts["repaired"]) == (1, 1)
+    assert world.look(good)["status"] == "destroyed"
+
+
+def test_looking_ahead_mends_now_what_would_be_mended_in_five_minutes(world: World) -> None:
+    deployment = stopped_rollout(world)
+
+    now, ahead = world.reconcile(), world.reconcile(ahead_minutes=10)
+
+    assert (now["looked_at"], ahead["repaired"]) == (0, 1)
+    assert world.look(deployment)["status"] == "failed"

@@ -1,0 +1,165 @@
+"""A teardown that failed is tried again, by itself and by hand, or forgotten when asked to."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from slipway.errors import DriverRefused, NothingToRetry
+from slipway.ids import EnvironmentId
+from slipway.model import moments
+from tests.workflows import faults
+from tests.workflows.faults import Perform, Refusal
+from tests.workflows.graph import Execution
+from tests.workflows.world import World
+
+RETIRE = "Retire > driver retire"
+REFUSED = faults.raises(DriverRefused("It is protected"))
+SAYS = "retire_environment/Say that it failed > dynamodb UpdateItem"
+
+
+def failed(world: World, times: int | None = 1) -> EnvironmentId:
+    """An environment whose teardown has failed, and will so often."""
+    environment = world.running(ttl_hours=24)
+    world.when(RETIRE, REFUSED, times=times)
+    world.delete(environment)
+    world.run(10)
+    assert world.look(environment)["status"] == "teardown_failed"
+    return environment
+
+
+def teardowns(world: World) -> list[Execution]:
+    return [each for each in world.executions() if each.workflow == "retire_environment"]
+
+
+@pytest.mark.parametrize("how", ["delete", "retry"])
+def test_a_teardown_that_failed_can_be_asked_for_again(world: World, how: str) -> None:
+    environment = failed(world)
+
+    shown = world.delete(environment) if how == "delete" else world.retry(environment)
+    world.settle()
+
+    record = world.look(environment)
+    assert (shown, record["status"]) == ("tearing_down", "destroyed")
+    assert record["teardown_attempts"] == 2 and "failure" not in record
+    assert [(each.name, each.status) for each in teardowns(world)] == [
+        (str(environment), "FAILED"),
+        (f"{environment}-2", "SUCCEEDED"),
+    ]
+    assert world.look(world.project)["environments"] == 0
+    assert world.items("NAME#preview") == world.items("LEASE") == []
+
+
+def test_only_what_failed_can_be_tried_again_or_forgotten(world: World) -> None:
+    environment = world.running()
+
+    with pytest.raises(NothingToRetry):
+        world.retry(environment)
+    with pytest.raises(NothingToRetry):
+        world.forget(environment)
+
+    assert world.look(environment)["status"] == "running"
+
+
+def test_it_is_tried_again_after_1_2_4_and_8_minutes_and_then_left_to_people(world: World) -> None:
+    environment = failed(world, times=None)
+    waits = []
+
+    while retry_at := world.look(environment).get("next_retry_at"):
+        record = world.look(environment)
+        waits.append(
+            datetime.fromisoformat(retry_at) - datetime.fromisoformat(record["updated_at"])
+        )
+        left = datetime.fromisoformat(retry_at) - moments.now()
+        world.run(left.total_seconds() - 5)
+        world.reconcile()
+        assert world.look(environment)["version"] == record["version"]
+        world.run(10)
+        world.reconcile()
+        world.run(30)
+
+    assert waits == [timedelta(minutes=n) for n in (1, 2, 4, 8)]
+    assert len(teardowns(world)) == 5
+    before = world.look(environment)
+    world.recover(10)
+    after = world.look(environment)
+    assert len(teardowns(world)) == 5
+    assert (after["version"], after["status"]) == (before["version"], "teardown_failed")
+    assert "due" not in after
+
+
+def test_a_retry_that_works_ends_it(world: World) -> None:
+    environment = failed(world, times=2)
+
+    world.recover(3)
+
+    assert world.look(environment)["status"] == "destroyed"
+    assert [each.status for each in teardowns(world)] == ["FAILED", "FAILED", "SUCCEEDED"]
+
+
+def test_a_retry_that_dispatch_was_not_told_of_is_planned_by_reconcile(world: World) -> None:
+    environment = world.running()
+    world.when(RETIRE, REFUSED)
+    world.when(SAYS, faults.preceded_by(world.hold_the_stream))
+    world.delete(environment)
+    world.run(10)
+    assert "next_retry_at" not in world.look(environment)
+
+    world.run(400)
+    counts = world.reconcile()
+
+    assert counts["repaired"] == 1
+    assert "next_retry_at" in world.look(environment)
+    world.release_the_stream()
+    world.recover(2)
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_what_cannot_be_torn_down_can_be_forgotten(world: World) -> None:
+    environment = failed(world)
+
+    shown = world.forget(environment)
+    world.recover(4)
+
+    record = world.look(environment)
+    assert (shown, record["status"], record["forgotten"]) == ("destroyed", "destroyed", True)
+    # What remains is still said.
+    assert record["failure"]["reason"] == "It is protected"
+    assert len(teardowns(world)) == 1
+    assert world.look(world.project)["environments"] == 0
+    assert world.items("NAME#preview") == world.items("LEASE") == []
+
+
+def test_a_teardown_that_could_not_say_that_it_failed_is_found(world: World) -> None:
+    environment = world.running()
+    world.when(RETIRE, REFUSED)
+    world.when(SAYS, faults.fails, times=9)
+    world.delete(environment)
+    world.settle()
+    assert world.look(environment)["status"] == "tearing_down"
+
+    world.recover(4)
+
+    assert world.look(environment)["status"] == "destroyed"
+    assert world.look(environment)["teardown_attempts"] == 2
+
+
+def test_an_attempt_that_is_over_says_nothing_about_the_next(world: World) -> None:
+    environment = world.running()
+    world.when(RETIRE, REFUSED)
+
+    def retried_before_the_answer_is_lost(perform: Perform, refusal: Refusal) -> Any:
+        perform()
+        world.schedule.sleep(1)
+        world.retry(environment)
+        raise refusal("lost")
+
+    world.when(SAYS, retried_before_the_answer_is_lost)
+    world.delete(environment)
+
+    world.settle()
+
+    assert world.look(environment)["status"] == "destroyed"
+    assert [each.status for each in teardowns(world)] == ["FAILED", "SUCCEEDED"]
