@@ -103,3 +103,15 @@ def create_table() -> None:
     client.update_time_to_live(
         TableName="slipway", TimeToLiveSpecification=properties["TimeToLiveSpecification"]
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay together when they run on several cores: those of one file.
+
+    Those of the workflows all do: the last of them looks at the ways that the others took.
+    """
+    for item in items:
+        folder = item.path.parent.name
+        group = folder if folder == "workflows" else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))

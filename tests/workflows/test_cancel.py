@@ -67,7 +67,8 @@ def test_one_that_runs_is_taken_back(world: World) -> None:
 
     record = world.look(deployment)
     assert (shown, again) == ("running", "running")
-    assert (record["status"], record["failure"]) == ("canceled", CANCELED)
+    assert record["status"] == "canceled"
+    assert record["failure"] == {**CANCELED, "step": "Ship"}
     execution = world.execution("roll_out_deployment", deployment)
     assert execution.states == ["Begin", "Ship", "Is it in place?", "Let it settle", "Ship", *BACK]
     assert (execution.status, execution.error) == ("FAILED", "Canceled")
@@ -161,7 +162,11 @@ def test_what_cannot_be_restored_has_failed_and_says_why(world: World) -> None:
 
     record = world.look(deployment)
     assert record["status"] == "failed"
-    assert record["failure"] == {"error": "DriverRefused", "reason": "No way back"}
+    assert record["failure"] == {
+        "error": "DriverRefused",
+        "reason": "No way back",
+        "step": "Restore",
+    }
     assert world.look(environment)["live_version"] == "v3"
     assert world.look(waiting)["status"] == "succeeded"
 

@@ -84,7 +84,11 @@ def test_a_fault_that_stays_is_the_reason_of_the_failure(world: World) -> None:
 
     record = world.look(environment)
     assert record["status"] == "failed"
-    assert record["failure"] == {"error": "DriverFault", "reason": "Not now"}
+    assert record["failure"] == {
+        "error": "DriverFault",
+        "reason": "Not now",
+        "step": "Provision",
+    }
     execution = world.execution("provision_environment", environment)
     assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
 
@@ -97,7 +101,11 @@ def test_a_refusal_is_told_at_once_and_what_was_made_is_taken_back(world: World)
 
     record = world.look(environment)
     assert record["status"] == "failed"
-    assert record["failure"] == {"error": "DriverRefused", "reason": "The quota is exhausted"}
+    assert record["failure"] == {
+        "error": "DriverRefused",
+        "reason": "The quota is exhausted",
+        "step": "Provision",
+    }
     assert "operation" not in record and "base_url" not in record
     execution = world.execution("provision_environment", environment)
     assert execution.states == ["Provision", *TAKEN_BACK, "It failed"]
@@ -134,7 +142,7 @@ def test_a_bug_in_a_step_is_a_failure_with_its_message(world: World) -> None:
     world.settle()
 
     record = world.look(environment)
-    assert record["failure"] == {"error": "KeyError", "reason": "'colour'"}
+    assert record["failure"] == {"error": "KeyError", "reason": "'colour'", "step": "Provision"}
 
 
 def test_an_error_that_is_no_exception_of_ours_is_told_as_it_is(world: World) -> None:
@@ -145,7 +153,11 @@ def test_an_error_that_is_no_exception_of_ours_is_told_as_it_is(world: World) ->
     world.settle()
 
     record = world.look(environment)
-    assert record["failure"] == {"error": "Lambda.Unknown", "reason": "The process was killed"}
+    assert record["failure"] == {
+        "error": "Lambda.Unknown",
+        "reason": "The process was killed",
+        "step": "Provision",
+    }
 
 
 def test_an_environment_that_never_comes_up_is_given_up_and_taken_back(world: World) -> None:
@@ -159,6 +171,7 @@ def test_an_environment_that_never_comes_up_is_given_up_and_taken_back(world: Wo
     assert record["failure"] == {
         "error": "DriverRefused",
         "reason": "It has taken longer than 1:00:00",
+        "step": "Provision",
     }
     assert [call.name for call in world.calls.made].count(RETIRE) == 2
 
@@ -189,6 +202,7 @@ def test_what_could_not_be_taken_back_is_told_too(world: World) -> None:
         "error": "DriverRefused",
         "reason": "The quota is exhausted; and what was made could not be taken back: "
         "DriverRefused",
+        "step": "Provision",
     }
     execution = world.execution("provision_environment", environment)
     assert execution.states[-3:] == [

@@ -98,7 +98,8 @@ def test_what_stands_in_the_way_is_said(
     world.settle()
 
     record = world.look(environment)
-    assert (record["status"], record["failure"]) == ("teardown_failed", failure)
+    assert record["status"] == "teardown_failed"
+    assert record["failure"] == {**failure, "step": "Retire"}
     execution = world.execution("retire_environment", environment)
     assert execution.states[-3:] == ["Retire", "Say that it failed", "It failed"]
     assert (execution.status, execution.error) == ("FAILED", "TeardownFailed")
