@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,11 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "extend": ("POST", "/api/v1/environments/{environment}/extend", {"ttl_hours": 48}),
     "pin": ("POST", "/api/v1/environments/{environment}/pin", {"reason": "demo"}),
+    "ensure": (
+        "PUT",
+        "/api/v1/projects/{project}/environments/by-external-id/pr-1",
+        {"name": "new", "type": "ephemeral"},
+    ),
     "deployment": ("POST", "/api/v1/deployments/environments/{environment}", {"version": "v1"}),
 }
 
@@ -42,8 +48,8 @@ def sender(stage: Stage) -> Send:
         here = path.format(project=stage.project, environment=stage.environment)
         if body is not None:
             return ann.send(method, here, body)
-        call = ann.post if method == "POST" else ann.patch
-        return call(here, {k: v for k, v in (good | fields).items() if v is not ...})
+        sent = {k: v for k, v in (good | fields).items() if v is not ...}
+        return ann.send(method, here, json.dumps(sent))
 
     return send
 
@@ -200,6 +206,48 @@ VERSIONS: dict[str, Any] = {
     "a list": ["v1"],
     "a null character": "v\0",
 }
+SEQUENCES: dict[str, Any] = {
+    "negative": -1,
+    "above what JSON counts": 2**53 + 1,
+    "a large whole number": 10**30,
+    "a fraction": 1.5,
+    "text": "7",
+    "a truth": True,
+    "a list": [7],
+    "an object": {"n": 7},
+}
+MOMENTS: dict[str, Any] = {
+    "empty": "",
+    "a word": "yesterday",
+    "a day": "2026-11-23",
+    "without its zone": "2026-11-23T01:02:03",
+    "a day that never was": "2026-02-30T01:02:03Z",
+    "before there were clocks": "0001-01-01T00:00:00+23:00",
+    "after the last year": "9999-12-31T23:59:59-12:00",
+    "a number": 1795402800,
+    "a truth": True,
+    "a list": ["2026-11-23T01:02:03Z"],
+}
+WAYS: dict[str, Any] = {
+    "not known": "replace",
+    "in upper case": "QUEUE",
+    "empty": "",
+    "a number": 1,
+    "a truth": True,
+    "a list": ["queue"],
+}
+EXTERNAL_IDS: dict[str, Any] = {
+    "empty": "",
+    "129 letters": "x" * 129,
+    "a space": "pr 1",
+    "a slash": "pr/1",
+    "a hash": "pr#1",
+    "a line break": "pr-1\n",
+    "a null character": "pr\0",
+    "another script": "пр",
+    "a number": 1,
+    "a list": ["pr-1"],
+}
 EMAILS: dict[str, Any] = {
     "left out": LEFT_OUT,
     "null": None,
@@ -236,6 +284,11 @@ OTHERS: dict[str, tuple[str, str, Any]] = {
     "a configuration that is a list": ("environment", "config", [1]),
     "a configuration that is a text": ("environment", "config", "{}"),
     "a configuration that is too large": ("environment", "config", {"k": "x" * 16_384}),
+    "a way that is not known": ("environment", "on_conflict", "replace"),
+    "a way that is null": ("environment", "on_conflict", None),
+    "leave to be outdated that is a text": ("deployment", "allow_outdated", "yes"),
+    "leave to be outdated that is null": ("deployment", "allow_outdated", None),
+    "leave to be outdated that is a number": ("deployment", "allow_outdated", 1),
     "another kind of grant": ("login", "grant_type", "client_credentials"),
     "a password that is too long to be anybody's": ("login", "password", "x" * 129),
     "a name that is too long to be anybody's": ("login", "username", "x" * 255),
@@ -256,7 +309,13 @@ def table() -> dict[str, tuple[str, str, Any]]:
         ("change", "name", {case: bad for case, bad in NAMES.items() if bad is not LEFT_OUT}),
         ("environment", "name", NAMES),
         ("environment", "ttl_hours", TTLS),
+        ("environment", "external_id", EXTERNAL_IDS),
+        ("ensure", "name", NAMES),
+        ("ensure", "ttl_hours", TTLS),
         ("deployment", "version", VERSIONS),
+        ("deployment", "sequence", SEQUENCES),
+        ("deployment", "committed_at", MOMENTS),
+        ("deployment", "on_conflict", WAYS),
         ("register", "email", EMAILS),
         ("register", "password", PASSWORDS),
     ]

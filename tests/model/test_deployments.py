@@ -71,6 +71,7 @@ def test_a_deployment_that_has_ended_never_changes() -> None:
         "succeeded",
         "failed",
         "canceled",
+        "superseded",
     }
 
 

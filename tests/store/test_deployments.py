@@ -11,7 +11,7 @@ from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.deployment import Deployment, NewDeployment
 from slipway.model.environment import TAKES_DEPLOYMENTS, Status
-from slipway.store import deployments, environments, table
+from slipway.store import deployments, environments, queue, table, teardowns
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_environments import STATES, overdue
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 NOWHERE = EnvironmentId("0" * 20, "0" * 20)
 
 
-def queue(environment: EnvironmentId) -> list[str]:
+def waiting_in(environment: EnvironmentId) -> list[str]:
     items, _ = table.query(f"ENV#{environment.e}", "QUEUE#", limit=100)
     return [item["deployment_id"] for item in items]
 
@@ -42,7 +42,7 @@ def test_a_deployment_is_shown_as_it_was_asked_for(ann: str, running: Environmen
 
 
 def test_what_is_returned_is_what_is_read_then(ann: str, running: EnvironmentId) -> None:
-    made = deployments.add(running, NewDeployment(version="v1"), ann)
+    made = queue.join(running, NewDeployment(version="v1"), ann)
 
     assert deployments.get(ids.parse_deployment(made.id), ann) == made
 
@@ -56,7 +56,7 @@ def test_only_what_is_there_or_comes_takes_deployments(
     before = world.everything()
 
     if status in TAKES_DEPLOYMENTS:
-        assert queue(environment) == [] != [world.deployment(environment, ann)]
+        assert waiting_in(environment) == [] != [world.deployment(environment, ann)]
         return
     with pytest.raises(EnvironmentNotReady) as refused:
         world.deployment(environment, ann)
@@ -86,14 +86,14 @@ def test_nobody_ships_into_what_is_not_theirs(ann: str, bob: str, running: Envir
     assert world.everything() == before
 
 
-def test_shipping_is_one_round_trip(
+def test_shipping_is_two_round_trips(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = between.counted(monkeypatch)
 
     world.deployment(running, ann)
 
-    assert made == ["transact_write_items"]
+    assert made == ["batch_get_item", "transact_write_items"]
 
 
 def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
@@ -102,12 +102,12 @@ def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
     between.first(
         monkeypatch,
         "transact_write_items",
-        lambda: environments.tear_down(running, ann, None),
+        lambda: teardowns.begin(running, ann, None),
     )
 
     with pytest.raises(EnvironmentNotReady):
         world.deployment(running, ann)
-    assert queue(running) == []
+    assert waiting_in(running) == []
 
 
 # --- in order -------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
     )
 
     assert all(isinstance(result, DeploymentId) for result in results), results
-    assert queue(running) == sorted(accepted)
+    assert waiting_in(running) == sorted(accepted)
     assert len(set(accepted)) == 10
     listed = deployments.of(running, ann, world.page())
     assert [each.id for each in listed] == sorted(accepted, reverse=True)
@@ -156,7 +156,7 @@ def test_who_is_overtaken_takes_a_later_place(
 
     slower = world.deployment(running, ann, "slow")
 
-    assert queue(running) == [str(faster[0]), str(slower)]
+    assert waiting_in(running) == [str(faster[0]), str(slower)]
 
 
 def test_a_clock_that_is_behind_changes_no_order(
@@ -258,7 +258,7 @@ def test_a_cursor_of_another_list_is_refused(ann: str, running: EnvironmentId) -
 
 def test_a_failure_is_shown_with_its_reason(ann: str, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    failure = {"error": "DriverRefused", "reason": "no room"}
+    failure = {"error": "DriverRefused", "reason": "no room", "step": "Ship"}
     table.write(
         Update(
             deployments.key(made),
@@ -270,7 +270,7 @@ def test_a_failure_is_shown_with_its_reason(ann: str, running: EnvironmentId) ->
     shown = deployments.get(made, ann)
 
     assert shown.failure
-    assert shown.failure.model_dump() == failure
+    assert shown.failure.model_dump() == failure | {"remaining_resources": None}
 
 
 # --- what its workflow is given -------------------------------------------------------------
@@ -278,10 +278,10 @@ def test_a_failure_is_shown_with_its_reason(ann: str, running: EnvironmentId) ->
 
 def test_its_workflow_is_given_ids_keys_and_the_token(ann: str, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    item = deployments.holder_or_next(running)
+    item = queue.holder_or_next(running)
     assert item
 
-    given = deployments.carried(item)
+    given = queue.carried(item)
 
     assert json.loads(json.dumps(given)) == given
     assert (given["deployment_id"], given["version"]) == (str(made), "v1")
@@ -293,5 +293,5 @@ def test_its_workflow_is_given_ids_keys_and_the_token(ann: str, running: Environ
 
 
 def test_a_deployment_says_that_it_is_one(ann: str, running: EnvironmentId) -> None:
-    assert isinstance(deployments.add(running, NewDeployment(version="v1"), ann), Deployment)
+    assert isinstance(queue.join(running, NewDeployment(version="v1"), ann), Deployment)
     assert deployments.find(DeploymentId(*running, "0" * 20)) is None

@@ -19,7 +19,7 @@ from slipway.errors import (
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.environment import CAN_BECOME, Environment, Status
-from slipway.store import environments, projects, table
+from slipway.store import environments, leases, projects, table, teardowns
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -182,7 +182,7 @@ def test_what_belongs_to_somebody_else_is_not_there(
     with pytest.raises(NotFound):
         environments.get(running, bob)
     with pytest.raises(NotFound):
-        environments.tear_down(running, bob, None)
+        teardowns.begin(running, bob, None)
     with pytest.raises(NotFound):
         environments.of(running.project, bob, world.page())
     with pytest.raises(NotFound):
@@ -272,7 +272,7 @@ def test_a_teardown_begins_only_where_the_table_allows_it(
     world.becomes(made, status)
     version = environments.get(made, ann).version
 
-    shown = environments.tear_down(made, ann, None)
+    shown = teardowns.begin(made, ann, None)
 
     begins = "tearing_down" in CAN_BECOME[status]
     assert shown.status == ("tearing_down" if begins else status)
@@ -280,10 +280,10 @@ def test_a_teardown_begins_only_where_the_table_allows_it(
 
 
 def test_repeating_a_teardown_changes_nothing(ann: str, running: EnvironmentId) -> None:
-    shown = environments.tear_down(running, ann, None)
+    shown = teardowns.begin(running, ann, None)
     before = world.everything()
 
-    assert environments.tear_down(running, ann, None) == shown
+    assert teardowns.begin(running, ann, None) == shown
     assert world.everything() == before
 
 
@@ -291,7 +291,7 @@ def test_of_two_teardowns_at_once_one_begins_and_both_see_it(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(
-        monkeypatch, *[lambda: environments.tear_down(running, ann, None) for _ in range(4)]
+        monkeypatch, *[lambda: teardowns.begin(running, ann, None) for _ in range(4)]
     )
 
     shown = [result for result in results if isinstance(result, Environment)]
@@ -303,10 +303,10 @@ def test_tearing_down_another_version_is_refused(ann: str, running: EnvironmentI
 
     for version in (1, 3, -1):
         with pytest.raises(PreconditionFailed):
-            environments.tear_down(running, ann, version)
+            teardowns.begin(running, ann, version)
 
     assert world.everything() == before
-    assert environments.tear_down(running, ann, 2).status == "tearing_down"
+    assert teardowns.begin(running, ann, 2).status == "tearing_down"
 
 
 def test_a_version_that_was_not_seen_is_never_torn_down(
@@ -316,15 +316,15 @@ def test_a_version_that_was_not_seen_is_never_torn_down(
     between.first(monkeypatch, "update_item", lambda: world.comes_up(made))
 
     with pytest.raises(PreconditionFailed):
-        environments.tear_down(made, ann, 1)
+        teardowns.begin(made, ann, 1)
 
     assert environments.get(made, ann).status == "running"
 
 
 def test_giving_back_needs_nobodys_permission_and_may_be_repeated(running: EnvironmentId) -> None:
-    environments.give_back(running)
+    teardowns.give_back(running, "usr_1")
     before = world.everything()
-    environments.give_back(running)
+    teardowns.give_back(running, "usr_1")
 
     found = environments.find(running)
     assert found and found["status"] == "tearing_down"
@@ -334,7 +334,7 @@ def test_giving_back_needs_nobodys_permission_and_may_be_repeated(running: Envir
 def test_giving_back_keeps_who_provisions_at_work(ann: str, project: ProjectId) -> None:
     made = world.environment(project, ann)
 
-    environments.give_back(made)
+    teardowns.give_back(made, "usr_1")
 
     found = environments.find(made)
     assert found and found["operation"] == "provision_environment"
@@ -346,9 +346,9 @@ def test_giving_back_keeps_who_provisions_at_work(ann: str, project: ProjectId) 
 def test_a_lease_that_is_over_ends_the_environment_once(running: EnvironmentId) -> None:
     overdue(running)
 
-    environments.expire(running)
+    leases.expire(running, "ttl")
     before = world.everything()
-    environments.expire(running)
+    leases.expire(running, "ttl")
 
     found = environments.find(running)
     assert found and found["status"] == "expiring"
@@ -358,7 +358,7 @@ def test_a_lease_that_is_over_ends_the_environment_once(running: EnvironmentId) 
 def test_a_lease_that_was_extended_meanwhile_ends_nothing(running: EnvironmentId) -> None:
     before = world.everything()
 
-    environments.expire(running)
+    leases.expire(running, "ttl")
 
     assert world.everything() == before
 
@@ -367,9 +367,9 @@ def test_a_persistent_environment_never_expires(ann: str, project: ProjectId) ->
     made = world.environment(project, ann, type="persistent")
     before = world.everything()
 
-    environments.expire(made)
-    environments.expire(NOWHERE)
-    environments.give_back(NOWHERE)
+    leases.expire(made, "ttl")
+    leases.expire(NOWHERE, "ttl")
+    teardowns.give_back(NOWHERE, "usr_1")
 
     assert world.everything() == before
 
@@ -382,7 +382,7 @@ def test_an_end_comes_only_where_the_table_allows_it(
     world.becomes(made, status)
     overdue(made)
 
-    environments.expire(made)
+    leases.expire(made, "ttl")
 
     found = environments.find(made)
     assert found
@@ -393,9 +393,9 @@ def test_of_two_killers_at_once_one_wins(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overdue(running)
-    between.first(monkeypatch, "update_item", lambda: environments.tear_down(running, ann, None))
+    between.first(monkeypatch, "update_item", lambda: teardowns.begin(running, ann, None))
 
-    environments.expire(running)
+    leases.expire(running, "ttl")
 
     found = environments.find(running)
     assert found
@@ -408,15 +408,15 @@ def test_a_move_that_the_table_does_not_allow_is_overtaken(
     world.is_destroyed(running)
 
     with pytest.raises(Overtaken):
-        environments._move(running, "tearing_down")
-    assert environments.tear_down(running, ann, None).status == "destroyed"
+        environments.move(running, "tearing_down", ann)
+    assert teardowns.begin(running, ann, None).status == "destroyed"
 
 
 # --- what its workflows are given -----------------------------------------------------------
 
 
 def test_its_workflows_are_given_ids_and_keys(ann: str, project: ProjectId) -> None:
-    made = world.environment(project, ann, "preview")
+    made = world.environment(project, ann, "preview", external_id="pr-1")
     item = environments.find(made)
     assert item
 
@@ -428,7 +428,7 @@ def test_its_workflows_are_given_ids_and_keys(ann: str, project: ProjectId) -> N
     for wire in given["keys"].values():
         [found] = table.get(table.Key(wire["pk"]["S"], wire["sk"]["S"]))
         assert found
-    assert set(given["keys"]) == {"environment", "lease", "name", "project"}
+    assert set(given["keys"]) == {"environment", "external", "lease", "name", "project"}
 
 
 def test_what_is_given_is_the_same_as_long_as_it_lives(ann: str, project: ProjectId) -> None:

@@ -19,7 +19,7 @@ from slipway.errors import (
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.environment import TAKES_DEPLOYMENTS, Environment
-from slipway.store import environments, projects, table
+from slipway.store import environments, leases, projects, table, teardowns
 from tests.store import between, world
 from tests.store.test_environments import STATES, lease, overdue
 
@@ -119,7 +119,7 @@ def test_it_lives_as_many_hours_from_now_as_it_is_extended(
 ) -> None:
     clock[0] = 10 * HOUR
 
-    shown = environments.extend(running, 20, ann)
+    shown = leases.extend(running, 20, ann)
 
     assert about(ends(shown), 30)
     assert shown == environments.get(running, ann)
@@ -131,7 +131,7 @@ def test_it_lives_as_many_hours_from_now_as_it_is_extended(
 def test_an_extension_never_makes_it_shorter(ann: str, running: EnvironmentId) -> None:
     before = world.everything()
 
-    shown = environments.extend(running, 1, ann)
+    shown = leases.extend(running, 1, ann)
 
     assert about(ends(shown), 24)
     assert world.everything() == before
@@ -142,7 +142,7 @@ def test_it_never_lives_past_its_policy(ann: str, running: EnvironmentId, hours:
     before = world.everything()
 
     with pytest.raises(TtlExceedsPolicy) as refused:
-        environments.extend(running, hours, ann)
+        leases.extend(running, hours, ann)
 
     most = environments.get(running, ann).max_expires_at
     assert most
@@ -156,8 +156,8 @@ def test_the_policy_counts_from_creation(
     clock[0] = 10 * HOUR
 
     with pytest.raises(TtlExceedsPolicy):
-        environments.extend(running, 711, ann)
-    assert about(ends(environments.extend(running, 709, ann)), 719)
+        leases.extend(running, 711, ann)
+    assert about(ends(leases.extend(running, 709, ann)), 719)
 
 
 def test_what_expires_in_that_moment_is_not_extended(
@@ -165,12 +165,12 @@ def test_what_expires_in_that_moment_is_not_extended(
 ) -> None:
     def time_is_over() -> None:
         overdue(running)
-        environments.expire(running)
+        leases.expire(running, "ttl")
 
     between.first(monkeypatch, "transact_write_items", time_is_over)
 
     with pytest.raises(EnvironmentGoing):
-        environments.extend(running, 48, ann)
+        leases.extend(running, 48, ann)
     found = environments.find(running)
     assert found and found["status"] == "expiring"
 
@@ -180,9 +180,9 @@ def test_what_is_extended_in_that_moment_does_not_expire(
 ) -> None:
     soon = moments.written(moments.now() + timedelta(seconds=60))
     table.write(table.Update(environments.key(running), "SET expires_at = :soon", {"soon": soon}))
-    between.first(monkeypatch, "update_item", lambda: environments.extend(running, 48, ann))
+    between.first(monkeypatch, "update_item", lambda: leases.extend(running, 48, ann))
 
-    environments.expire(running)
+    leases.expire(running, "ttl")
 
     assert environments.get(running, ann).status == "running"
 
@@ -196,7 +196,7 @@ def test_another_change_in_that_moment_does_not_matter(
         lambda: world.becomes(running, "running", live_version="v1"),
     )
 
-    shown = environments.extend(running, 48, ann)
+    shown = leases.extend(running, 48, ann)
 
     assert about(ends(shown), 48)
     assert (shown.version, shown.live_version) == (4, "v1")
@@ -206,12 +206,10 @@ def test_another_change_in_that_moment_does_not_matter(
 def test_another_change_of_the_lease_in_that_moment_is_told(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(
-        monkeypatch, "transact_write_items", lambda: environments.extend(running, 30, ann)
-    )
+    between.first(monkeypatch, "transact_write_items", lambda: leases.extend(running, 30, ann))
 
     with pytest.raises(Busy):
-        environments.extend(running, 48, ann)
+        leases.extend(running, 48, ann)
     assert about(ends(environments.get(running, ann)), 30)
 
 
@@ -228,7 +226,7 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_later(
     monkeypatch.setattr(table, "transact", overtaken)
 
     with pytest.raises(Busy):
-        environments.extend(running, 48, ann)
+        leases.extend(running, 48, ann)
     assert world.everything() == before
 
 
@@ -239,17 +237,17 @@ def test_a_touch_begins_the_time_of_an_idle_lease_anew(
     ann: str, idle: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 3 * HOUR
-    assert about(ends(environments.touch(idle, ann)), 7)
+    assert about(ends(leases.touch(idle, ann)), 7)
 
     clock[0] = 6 * HOUR
-    assert about(ends(environments.touch(idle, ann)), 8)
+    assert about(ends(leases.touch(idle, ann)), 8)
 
 
 def test_a_touch_does_nothing_to_an_absolute_lease(ann: str, running: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NoLease, match="extend it instead"):
-        environments.touch(running, ann)
+        leases.touch(running, ann)
 
     assert world.everything() == before
 
@@ -260,20 +258,20 @@ def test_a_deployment_that_succeeds_is_a_use(
     used = environments.get(idle, ann).created_at + 2 * HOUR
     at = moments.written(used)
 
-    environments.used(idle, at)
+    leases.used(idle, at)
     before = world.everything()
     for environment in (idle, running, EnvironmentId("0" * 20, "0" * 20)):
-        environments.used(environment, at)
+        leases.used(environment, at)
 
     assert about(ends(environments.get(idle, ann)), 6)
     assert world.everything() == before
 
 
 def test_a_use_of_what_goes_changes_nothing(ann: str, idle: EnvironmentId) -> None:
-    environments.tear_down(idle, ann, None)
+    teardowns.begin(idle, ann, None)
     before = world.everything()
 
-    environments.used(idle, moments.written(moments.now() + HOUR))
+    leases.used(idle, moments.written(moments.now() + HOUR))
 
     assert world.everything() == before
 
@@ -284,9 +282,9 @@ def test_a_use_of_what_goes_changes_nothing(ann: str, idle: EnvironmentId) -> No
 def test_a_pinned_environment_does_not_expire(
     ann: str, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
-    shown = environments.pin(running, "demo on Friday", ann)
+    shown = leases.pin(running, "demo on Friday", ann)
     clock[0] = 1000 * HOUR
-    environments.expire(running)
+    leases.expire(running, "ttl")
 
     assert shown.pinned
     assert (shown.pinned.reason, shown.pinned.by, shown.expires_at) == ("demo on Friday", ann, None)
@@ -295,20 +293,20 @@ def test_a_pinned_environment_does_not_expire(
 
 
 def test_pinning_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
-    shown = environments.pin(running, "demo", ann)
+    shown = leases.pin(running, "demo", ann)
     before = world.everything()
 
-    assert environments.pin(running, "another demo", ann) == shown
+    assert leases.pin(running, "another demo", ann) == shown
     assert world.everything() == before
 
 
 def test_unpinned_it_has_its_own_time_from_then_on(
     ann: str, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
-    environments.pin(running, "demo", ann)
+    leases.pin(running, "demo", ann)
     clock[0] = 100 * HOUR
 
-    shown = environments.unpin(running, ann)
+    shown = leases.unpin(running, ann)
 
     assert about(ends(shown), 124)
     assert shown.pinned is None
@@ -319,10 +317,10 @@ def test_unpinned_it_has_its_own_time_from_then_on(
 def test_unpinned_past_its_policy_it_ends_at_once(
     ann: str, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
-    environments.pin(running, "demo", ann)
+    leases.pin(running, "demo", ann)
     clock[0] = 800 * HOUR
 
-    shown = environments.unpin(running, ann)
+    shown = leases.unpin(running, ann)
 
     assert about(ends(shown), 800)
     assert environments.get(running, ann).status == "expiring"
@@ -332,8 +330,8 @@ def test_each_time_it_begins_to_run_another_execution_waits_for_its_end(
     ann: str, running: EnvironmentId
 ) -> None:
     first = environments.find(running)
-    environments.pin(running, "demo", ann)
-    environments.unpin(running, ann)
+    leases.pin(running, "demo", ann)
+    leases.unpin(running, ann)
     second = environments.find(running)
 
     assert first and second
@@ -346,19 +344,19 @@ def test_what_is_not_pinned_cannot_be_unpinned(ann: str, running: EnvironmentId)
     before = world.everything()
 
     with pytest.raises(NoLease):
-        environments.unpin(running, ann)
+        leases.unpin(running, ann)
 
     assert world.everything() == before
 
 
 def test_a_pinned_lease_is_neither_extended_nor_touched(ann: str, idle: EnvironmentId) -> None:
-    environments.pin(idle, "demo", ann)
+    leases.pin(idle, "demo", ann)
     before = world.everything()
 
     with pytest.raises(NoLease, match="unpin it first"):
-        environments.extend(idle, 5, ann)
+        leases.extend(idle, 5, ann)
     with pytest.raises(NoLease, match="unpin it first"):
-        environments.touch(idle, ann)
+        leases.touch(idle, ann)
 
     assert world.everything() == before
 
@@ -368,10 +366,10 @@ def test_a_pinned_lease_is_neither_extended_nor_touched(ann: str, idle: Environm
 
 def every_way(environment: EnvironmentId, user_id: str) -> dict[str, Any]:
     return {
-        "extend": lambda: environments.extend(environment, 48, user_id),
-        "pin": lambda: environments.pin(environment, "demo", user_id),
-        "touch": lambda: environments.touch(environment, user_id),
-        "unpin": lambda: environments.unpin(environment, user_id),
+        "extend": lambda: leases.extend(environment, 48, user_id),
+        "pin": lambda: leases.pin(environment, "demo", user_id),
+        "touch": lambda: leases.touch(environment, user_id),
+        "unpin": lambda: leases.unpin(environment, user_id),
     }
 
 
@@ -405,9 +403,9 @@ def test_the_lease_of_what_goes_cannot_be_changed(
 
     for hours in (1, 5):
         with pytest.raises(EnvironmentGoing) as refused:
-            environments.extend(idle, hours, ann)
+            leases.extend(idle, hours, ann)
         assert refused.value.extra == {"environment_status": status}
-    for act in (environments.touch, lambda *of: environments.pin(of[0], "demo", of[1])):
+    for act in (leases.touch, lambda *of: leases.pin(of[0], "demo", of[1])):
         with pytest.raises(EnvironmentGoing):
             act(idle, ann)
 

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.errors import NotFound
 from slipway.ids import DeploymentId, EnvironmentId
-from slipway.store import deployments
+from slipway.store import deployments, queue
 from tests.store import world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -17,7 +17,7 @@ AT = "2026-11-23T01:02:0{}.456Z"
 @pytest.fixture
 def made(ann: str, running: EnvironmentId) -> DeploymentId:
     deployment = world.deployment(running, ann)
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
     world.begins(deployment)
     return deployment
 

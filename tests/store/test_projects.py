@@ -320,7 +320,7 @@ def test_a_cascade_marks_the_project_and_tears_down_what_lives(ann: str) -> None
     assert going
     assert (going.status, going.version) == ("deleting", 2)
     assert list(projects.of(ann, world.page())) == [going]
-    assert list(projects.to_tear_down(project)) == [living]
+    assert list(projects.to_tear_down(project)) == [(living, ann)]
 
 
 def test_a_cascade_over_many_environments_misses_none(
@@ -333,7 +333,7 @@ def test_a_cascade_over_many_environments_misses_none(
 
     found = list(projects.to_tear_down(project))
 
-    assert set(found) == made
+    assert set(found) == {(each, ann) for each in made}
     assert len(found) == 5
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from slipway.errors import Overtaken
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import deployments, environments, table
+from slipway.store import deployments, queue, table, teardowns
 from tests.store import between, world
-from tests.store.test_deployments import queue
+from tests.store.test_deployments import waiting_in
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 
 def lock(environment: EnvironmentId) -> dict[str, Any]:
-    [found] = table.get(deployments.lock(environment))
+    [found] = table.get(queue.lock(environment))
     return found or {}
 
 
@@ -30,26 +30,26 @@ def given_to(item: dict[str, Any] | None) -> str | None:
 def test_the_lock_goes_to_the_first_who_waits(ann: str, running: EnvironmentId) -> None:
     first, second = world.deployment(running, ann), world.deployment(running, ann)
 
-    item = deployments.holder_or_next(running)
+    item = queue.holder_or_next(running)
 
     assert item
     assert (item["id"], item["token"], item["status"]) == (str(first), 1, "pending")
     assert lock(running)["holder"] == str(first)
-    assert queue(running) == [str(second)]
+    assert waiting_in(running) == [str(second)]
 
 
 def test_asking_again_shows_who_has_it(ann: str, running: EnvironmentId) -> None:
     first = world.deployment(running, ann)
     world.deployment(running, ann)
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
     before = world.everything()
 
-    assert given_to(deployments.holder_or_next(running)) == str(first)
+    assert given_to(queue.holder_or_next(running)) == str(first)
     assert world.everything() == before
 
 
 def test_nobody_has_the_lock_where_nobody_waits(running: EnvironmentId) -> None:
-    assert deployments.holder_or_next(running) is None
+    assert queue.holder_or_next(running) is None
     assert lock(running) == {}
 
 
@@ -58,14 +58,14 @@ def test_the_end_of_one_is_the_beginning_of_the_next(ann: str, running: Environm
     tokens = []
 
     for expected in waiting:
-        item = deployments.holder_or_next(running)
+        item = queue.holder_or_next(running)
         assert given_to(item) == str(expected)
         tokens.append(item and item["token"])
         world.begins(expected)
         world.succeeds(expected)
 
     assert tokens == [1, 2, 3, 4]
-    assert deployments.holder_or_next(running) is None
+    assert queue.holder_or_next(running) is None
 
 
 def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
@@ -74,21 +74,21 @@ def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
     first, second = world.deployment(running, ann), world.deployment(running, ann)
 
     results = between.at_once(
-        monkeypatch, *[lambda: deployments.holder_or_next(running) for _ in range(6)]
+        monkeypatch, *[lambda: queue.holder_or_next(running) for _ in range(6)]
     )
 
     assert {result["id"] for result in results if isinstance(result, dict)} == {str(first)}
     assert lock(running)["token"] == 1
-    assert queue(running) == [str(second)]
+    assert waiting_in(running) == [str(second)]
 
 
 def test_who_comes_second_gives_nothing(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.deployment(running, ann)
-    between.first(monkeypatch, "transact_write_items", lambda: deployments.holder_or_next(running))
+    between.first(monkeypatch, "transact_write_items", lambda: queue.holder_or_next(running))
 
-    assert deployments.holder_or_next(running) is None
+    assert queue.holder_or_next(running) is None
     assert lock(running)["holder"] == str(first)
 
 
@@ -96,17 +96,17 @@ def test_a_token_is_never_given_twice(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = (world.deployment(running, ann) for _ in range(3))
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
     world.succeeds(first)
 
     def a_whole_rollout() -> None:
-        deployments.holder_or_next(running)
+        queue.holder_or_next(running)
         world.succeeds(second)
 
     between.first(monkeypatch, "transact_write_items", a_whole_rollout)
 
-    assert deployments.holder_or_next(running) is None
-    item = deployments.holder_or_next(running)
+    assert queue.holder_or_next(running) is None
+    item = queue.holder_or_next(running)
     assert item
     assert (item["id"], item["token"]) == (str(third), 3)
 
@@ -119,8 +119,8 @@ def test_the_lock_is_given_only_while_the_environment_runs(
     waiting = world.deployment(environment, ann)
     world.becomes(environment, status)
 
-    assert deployments.holder_or_next(environment) is None
-    assert queue(environment) == [str(waiting)]
+    assert queue.holder_or_next(environment) is None
+    assert waiting_in(environment) == [str(waiting)]
 
 
 def test_who_waited_for_the_environment_has_the_lock_when_it_runs(
@@ -130,18 +130,16 @@ def test_who_waited_for_the_environment_has_the_lock_when_it_runs(
     waiting = world.deployment(environment, ann)
     world.comes_up(environment)
 
-    assert given_to(deployments.holder_or_next(environment)) == str(waiting)
+    assert given_to(queue.holder_or_next(environment)) == str(waiting)
 
 
 def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deployment(running, ann)
-    between.first(
-        monkeypatch, "transact_write_items", lambda: deployments.cancel_all(running, "gone")
-    )
+    between.first(monkeypatch, "transact_write_items", lambda: queue.cancel_all(running, "gone"))
 
-    assert deployments.holder_or_next(running) is None
+    assert queue.holder_or_next(running) is None
     assert "holder" not in lock(running)
 
 
@@ -150,7 +148,7 @@ def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
 
 def test_the_holder_of_the_token_may_write(ann: str, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
     world.begins(made)
 
     item, environment = deployments.held_by(made, 1)
@@ -160,7 +158,7 @@ def test_the_holder_of_the_token_may_write(ann: str, running: EnvironmentId) -> 
 
 def test_who_has_lost_the_lock_may_not(ann: str, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
 
     for before_it_begins in (1, 2):
         with pytest.raises(Overtaken):
@@ -169,7 +167,7 @@ def test_who_has_lost_the_lock_may_not(ann: str, running: EnvironmentId) -> None
     for token in (0, 2):
         with pytest.raises(Overtaken):
             deployments.held_by(made, token)
-    environments.tear_down(running, ann, None)
+    teardowns.begin(running, ann, None)
     with pytest.raises(Overtaken, match="not running"):
         deployments.held_by(made, 1)
     with pytest.raises(Overtaken):
@@ -181,10 +179,10 @@ def test_who_has_lost_the_lock_may_not(ann: str, running: EnvironmentId) -> None
 
 def test_all_end_with_their_environment(ann: str, running: EnvironmentId) -> None:
     made = [world.deployment(running, ann) for _ in range(3)]
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
     world.begins(made[0])
 
-    deployments.cancel_all(running, "The environment is tearing_down")
+    queue.cancel_all(running, "The environment is tearing_down")
 
     for deployment in made:
         shown = deployments.get(deployment, ann)
@@ -194,29 +192,29 @@ def test_all_end_with_their_environment(ann: str, running: EnvironmentId) -> Non
         )
         assert shown.failure and shown.failure.reason == "The environment is tearing_down"
         assert shown.finished_at
-    assert queue(running) == []
+    assert waiting_in(running) == []
     assert "holder" not in lock(running)
 
 
 def test_ending_all_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
     for _ in range(2):
         world.deployment(running, ann)
-    deployments.holder_or_next(running)
-    deployments.cancel_all(running, "gone")
+    queue.holder_or_next(running)
+    queue.cancel_all(running, "gone")
     before = world.everything()
 
-    deployments.cancel_all(running, "gone again")
+    queue.cancel_all(running, "gone again")
 
     assert world.everything() == before
 
 
 def test_what_has_ended_stays_as_it_ended(ann: str, running: EnvironmentId) -> None:
     done = world.deployment(running, ann)
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
     world.begins(done)
     world.succeeds(done)
 
-    deployments.cancel_all(running, "gone")
+    queue.cancel_all(running, "gone")
 
     assert deployments.get(done, ann).status == "succeeded"
 
@@ -225,11 +223,11 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    deployments.holder_or_next(running)
+    queue.holder_or_next(running)
     world.begins(made)
     between.first(monkeypatch, "transact_write_items", lambda: world.succeeds(made))
 
-    deployments.cancel_all(running, "gone")
+    queue.cancel_all(running, "gone")
 
     assert deployments.get(made, ann).status == "succeeded"
 
@@ -238,10 +236,10 @@ def test_who_gets_the_lock_in_that_moment_is_ended_by_the_next_try(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    between.first(monkeypatch, "transact_write_items", lambda: deployments.holder_or_next(running))
+    between.first(monkeypatch, "transact_write_items", lambda: queue.holder_or_next(running))
 
-    deployments.cancel_all(running, "gone")
-    deployments.cancel_all(running, "gone")
+    queue.cancel_all(running, "gone")
+    queue.cancel_all(running, "gone")
 
     assert deployments.get(made, ann).status == "canceled"
     assert "holder" not in lock(running)
@@ -253,7 +251,7 @@ def test_a_long_queue_ends_to_the_last(
     made = [world.deployment(running, ann) for _ in range(5)]
     between.short_pages(monkeypatch)
 
-    deployments.cancel_all(running, "gone")
+    queue.cancel_all(running, "gone")
 
     assert [deployments.get(each, ann).status for each in made] == ["canceled"] * 5
-    assert queue(running) == []
+    assert waiting_in(running) == []

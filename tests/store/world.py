@@ -13,7 +13,7 @@ from slipway.model.deployment import NewDeployment
 from slipway.model.environment import NewEnvironment, Status
 from slipway.model.paging import Paging
 from slipway.model.project import NewProject, ProjectChange
-from slipway.store import deployments, environments, projects, table, users
+from slipway.store import deployments, environments, projects, queue, table, users
 from slipway.store.table import Delete, Update
 from tests.conftest import ACCOUNT, REGION
 
@@ -44,7 +44,7 @@ def environment(of: ProjectId, user_id: str, name: str = "preview", **fields: An
 
 
 def deployment(of: EnvironmentId, user_id: str, version: str = "v1") -> DeploymentId:
-    return ids.parse_deployment(deployments.add(of, NewDeployment(version=version), user_id).id)
+    return ids.parse_deployment(queue.join(of, NewDeployment(version=version), user_id).id)
 
 
 def becomes(this: EnvironmentId, status: Status, **fields: Any) -> None:
@@ -66,6 +66,7 @@ def is_destroyed(this: EnvironmentId) -> None:
     becomes(this, "destroyed", destroyed_at=moments.written(moments.now()))
     table.transact(
         Delete(projects.environment_name(this.project, item["name"])),
+        Delete(projects.external_id(this.project, item.get("external_id") or item["id"])),
         Delete(environments.lease(this)),
         Update(projects.key(this.project), "ADD environments :less", {"less": -1}),
     )
@@ -87,7 +88,7 @@ def succeeds(this: DeploymentId) -> None:
             "SET #status = :done, finished_at = :at",
             {"done": "succeeded", "at": at},
         ),
-        Update(deployments.lock(this.environment), "REMOVE holder", {}),
+        Update(queue.lock(this.environment), "REMOVE holder", {}),
     )
 
 

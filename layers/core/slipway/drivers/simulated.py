@@ -25,6 +25,7 @@ from slipway.settings import settings
 
 # So that nobody who cancels waits for long.
 LOOKS_EVERY_SECONDS = 5
+_LONGEST = 1e9
 
 
 class Simulated:
@@ -68,4 +69,4 @@ def _script(operation: Operation, verb: str) -> dict[str, Any]:
 
 def _number(script: dict[str, Any], name: str, default: float) -> float:
     value = script.get(name)
-    return value if isinstance(value, int | float) else default
+    return value if isinstance(value, int | float) and value < _LONGEST else default

@@ -78,6 +78,8 @@ class NewDeployment(Wanted):
             raise ValueError("cannot be sent together with sequence")
         if at is not None and at.tzinfo is None:
             raise ValueError("must say its time zone")
+        if at is not None and not 1970 <= at.year < 9999:
+            raise ValueError("must be between 1970 and 9998")
         return at
 
     @property

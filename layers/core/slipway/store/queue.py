@@ -48,15 +48,20 @@ def of(environment: EnvironmentId, user_id: str) -> list[Deployment]:
     environments.authorised(environment, user_id)
     ahead = [entry["deployment_id"] for entry in _ahead(environment)][:_SHOWN]
     found = table.get(*(deployments.key(ids.parse_deployment(each)) for each in ahead))
-    return [deployments.read(item) for item in found if item]
+    return [deployments.read(item) for item in found if item and "finished_at" not in item]
 
 
 def _ahead(environment: EnvironmentId) -> Iterator[Item]:
-    """`{deployment_id, order?}` of who holds the lock and of who waits, in order."""
+    """`{deployment_id, order?}` of who holds the lock and of who waits, in order.
+
+    The queue is read first: who is given the lock in between is seen twice, not never.
+    """
+    waiting = list(_waiting(environment))
     [held] = table.get(lock(environment))
-    if held and "holder" in held:
-        yield {"deployment_id": held["holder"], "order": held.get("order")}
-    yield from _waiting(environment)
+    holder = held.get("holder") if held else None
+    if held and holder:
+        yield {"deployment_id": holder, "order": held.get("order")}
+    yield from (place for place in waiting if place["deployment_id"] != holder)
 
 
 def _waiting(environment: EnvironmentId) -> Iterator[Item]:

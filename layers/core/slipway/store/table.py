@@ -130,6 +130,8 @@ class Lost(SlipwayError):
 
 def get(*keys: Key) -> list[Item | None]:
     """The items at the keys, None where there is none; strongly consistent, one round trip."""
+    if not keys:
+        return []
     wanted = [key.wire() for key in keys]
     request: dict[str, Any] = {settings().table: {"Keys": wanted, "ConsistentRead": True}}
     found: dict[tuple[str, str], Item] = {}

@@ -1,0 +1,342 @@
+"""Events are made of what the stream says has changed: each once, none missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from slipway import ids
+from slipway.errors import Invalid, NotFound
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.model.events import Event, Step
+from slipway.store import deployments, environments, events, leases, queue, table, teardowns
+from slipway.store.table import Key, Update
+from tests.store import between, world
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+def image(key: Key) -> dict[str, Any]:
+    """The item as the stream would have it, empty if there is none."""
+    return next((each for each in world.everything() if (each["pk"], each["sk"]) == wire(key)), {})
+
+
+def wire(key: Key) -> tuple[Any, Any]:
+    return key.wire()["pk"], key.wire()["sk"]
+
+
+def noted(key: Key, change: Callable[[], object]) -> None:
+    """What the stream tells of a change of this record; twice, as it may."""
+    before = image(key)
+    change()
+    after = image(key)
+    for _ in range(2):
+        events.note(before, after)
+
+
+def seen(environment: EnvironmentId, user_id: str) -> list[Event]:
+    return list(events.of(environment, user_id, world.page(limit=100)))
+
+
+def of_environment(
+    environment: EnvironmentId, user_id: str, change: Callable[[], object]
+) -> Event | None:
+    known = {each.id for each in seen(environment, user_id)}
+    noted(environments.key(environment), change)
+    new = [each for each in seen(environment, user_id) if each.id not in known]
+    assert len(new) <= 1
+    return new[0] if new else None
+
+
+def of_deployment(
+    deployment: DeploymentId, user_id: str, change: Callable[[], object]
+) -> Event | None:
+    known = {each.id for each in seen(deployment.environment, user_id)}
+    noted(deployments.key(deployment), change)
+    new = [each for each in seen(deployment.environment, user_id) if each.id not in known]
+    assert len(new) <= 1
+    return new[0] if new else None
+
+
+def said(event: Event | None) -> tuple[str, str | None, str | None, str, str | None] | None:
+    return event and (event.action, event.from_, event.to, event.actor, event.reason)
+
+
+# --- of an environment ----------------------------------------------------------------------
+
+
+def test_its_beginning_is_an_event(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann)
+    item = environments.find(made)
+    assert item
+
+    events.note({}, image(environments.key(made)))
+
+    [event] = seen(made, ann)
+    assert said(event) == ("provisioning", None, "provisioning", ann, None)
+    assert event.id == f"evt_{str(made)[4:]}_1"
+    assert event.subject == str(made)
+    assert event.model_dump(mode="json")["at"] == item["updated_at"]
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "expiring", "tearing_down"])
+def test_a_change_of_its_state_is_an_event(ann: str, project: ProjectId, status: Any) -> None:
+    made = world.environment(project, ann)
+    failure = {"error": "X", "reason": "no room"}
+
+    event = of_environment(
+        made, ann, lambda: world.becomes(made, status, actor="a workflow", failure=failure)
+    )
+
+    assert said(event) == (status, "provisioning", status, "a workflow", "no room")
+
+
+def test_a_pin_is_an_event_with_its_reason(ann: str, running: EnvironmentId) -> None:
+    pinned = of_environment(running, ann, lambda: leases.pin(running, "demo on Friday", ann))
+    unpinned = of_environment(running, ann, lambda: leases.unpin(running, ann))
+
+    assert said(pinned) == ("pinned", "running", "running", ann, "demo on Friday")
+    item = environments.find(running)
+    assert item
+    reason = f"expires at {item['expires_at']}"
+    assert said(unpinned) == ("unpinned", "running", "running", ann, reason)
+
+
+def test_an_extension_is_an_event_with_the_new_end(ann: str, running: EnvironmentId) -> None:
+    event = of_environment(running, ann, lambda: leases.extend(running, 48, ann))
+
+    item = environments.find(running)
+    assert item
+    reason = f"expires at {item['expires_at']}"
+    assert said(event) == ("extended", "running", "running", ann, reason)
+
+
+def test_what_goes_live_is_an_event(ann: str, running: EnvironmentId) -> None:
+    event = of_environment(
+        running,
+        ann,
+        lambda: world.becomes(
+            running, "running", live_deployment_id="dep_x", live_version="v7", actor="dep_x"
+        ),
+    )
+
+    assert said(event) == ("deployed", "running", "running", "dep_x", "v7 is live")
+
+
+def test_what_a_workflow_takes_up_is_an_event(ann: str, running: EnvironmentId) -> None:
+    event = of_environment(
+        running, ann, lambda: world.becomes(running, "running", actor="retire_environment")
+    )
+
+    assert event
+    assert (event.action, event.reason) == ("taken_up", "retire_environment has begun")
+
+
+def test_what_is_forgotten_is_an_event_with_what_remains(ann: str, running: EnvironmentId) -> None:
+    failure = {"error": "X", "reason": "the bucket is not empty"}
+    world.becomes(running, "teardown_failed", failure=failure)
+
+    event = of_environment(running, ann, lambda: teardowns.forget(running, ann))
+
+    reason = "What remains: the bucket is not empty"
+    assert said(event) == ("forgotten", "teardown_failed", "destroyed", ann, reason)
+
+
+def test_a_change_that_nobody_made_is_no_event(ann: str, running: EnvironmentId) -> None:
+    change = Update(environments.key(running), "SET nudged_at = :x", {"x": "now"})
+
+    assert of_environment(running, ann, lambda: table.write(change)) is None
+
+
+# --- of a deployment ------------------------------------------------------------------------
+
+
+def test_a_deployment_is_told_from_its_beginning_to_its_end(
+    ann: str, running: EnvironmentId
+) -> None:
+    made = world.deployment(running, ann, "v7")
+    events.note({}, image(deployments.key(made)))
+    queue.holder_or_next(running)
+    began = of_deployment(made, ann, lambda: world.begins(made))
+    ended = of_deployment(made, ann, lambda: world.succeeds(made))
+
+    *_, asked = seen(running, ann)
+    assert said(asked) == ("deployment_pending", None, "pending", ann, "v7")
+    assert said(began) == ("deployment_running", "pending", "running", str(made), "v7")
+    assert said(ended) == ("deployment_succeeded", "running", "succeeded", str(made), "v7")
+    assert ended and ended.id == f"evt_{str(made)[4:]}_succeeded"
+
+
+def test_a_failure_of_a_deployment_is_told_with_its_reason(
+    ann: str, running: EnvironmentId
+) -> None:
+    made = world.deployment(running, ann)
+    queue.holder_or_next(running)
+    world.begins(made)
+    item = deployments.find(made)
+    assert item
+
+    event = of_deployment(made, ann, lambda: queue.ended_unrecorded(item, "ABORTED"))
+
+    reason = "Its execution has ABORTED unrecorded"
+    assert said(event) == ("deployment_failed", "running", "failed", str(made), reason)
+
+
+def test_who_canceled_it_is_the_actor(ann: str, running: EnvironmentId) -> None:
+    made = world.deployment(running, ann)
+    queue.holder_or_next(running)
+    world.begins(made)
+    queue.cancel(made, ann)
+    change = Update(
+        deployments.key(made),
+        "SET #status = :canceled, finished_at = :at",
+        {"canceled": "canceled", "at": "2026-11-23T01:02:03.456Z"},
+    )
+
+    event = of_deployment(made, ann, lambda: table.write(change))
+
+    assert event
+    assert (event.action, event.actor) == ("deployment_canceled", ann)
+
+
+def test_a_token_or_a_request_to_stop_is_no_event(ann: str, running: EnvironmentId) -> None:
+    made = world.deployment(running, ann)
+
+    assert of_deployment(made, ann, lambda: queue.holder_or_next(running)) is None
+    assert of_deployment(made, ann, lambda: queue.cancel(made, ann)) is None
+
+
+# --- reading them ---------------------------------------------------------------------------
+
+
+def many(environment: EnvironmentId, count: int) -> None:
+    for n in range(count):
+        noted(
+            environments.key(environment),
+            lambda n=n: world.becomes(  # type: ignore[misc]
+                environment, "running", updated_at=f"2026-11-23T01:00:0{n}.000Z"
+            ),
+        )
+
+
+def test_they_are_read_newest_first(ann: str, running: EnvironmentId) -> None:
+    many(running, 5)
+
+    moments = [each.at for each in seen(running, ann)]
+
+    assert len(moments) == 5
+    assert moments == sorted(moments, reverse=True)
+
+
+def test_they_are_read_page_by_page(ann: str, running: EnvironmentId) -> None:
+    many(running, 5)
+    found: list[str] = []
+    cursor = None
+
+    for _ in range(3):
+        page = events.of(running, ann, world.page(limit=2, cursor=cursor))
+        found += [each.id for each in page]
+        cursor = page.cursor
+
+    assert cursor is None
+    assert found == [each.id for each in seen(running, ann)]
+
+
+def test_a_cursor_of_another_list_is_refused(ann: str, running: EnvironmentId) -> None:
+    for _ in range(3):
+        world.deployment(running, ann)
+    cursor = deployments.of(running, ann, world.page(limit=1)).cursor
+
+    with pytest.raises(Invalid):
+        events.of(running, ann, world.page(cursor=cursor))
+
+
+def test_nobody_reads_what_happened_elsewhere(bob: str, running: EnvironmentId) -> None:
+    with pytest.raises(NotFound):
+        events.of(running, bob, world.page())
+
+
+def test_an_event_that_cannot_be_written_is_not_lost_silently(
+    running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = image(environments.key(running))
+    between.no_sleep(monkeypatch)
+    between.fails(monkeypatch, "put_item", between.error("InternalServerError"))
+
+    with pytest.raises(Exception, match="stubbed"):
+        events.note({}, after)
+
+
+# --- the timeline ---------------------------------------------------------------------------
+
+STEPS = [
+    {
+        "step": "Ship",
+        "entered_at": "2026-11-23T01:02:03.000Z",
+        "left_at": "2026-11-23T01:02:05.500Z",
+        "attempts": 2,
+        "error": "DriverFault",
+    },
+    {"step": "Shipped", "entered_at": "2026-11-23T01:02:05.500Z", "attempts": 0},
+]
+
+
+def ended(ann: str, running: EnvironmentId) -> tuple[DeploymentId, dict[str, Any]]:
+    made = world.deployment(running, ann)
+    queue.holder_or_next(running)
+    world.begins(made)
+    world.succeeds(made)
+    item = deployments.find(made)
+    assert item
+    return made, {**item, "finished_at": "2026-11-23T01:02:06.000Z"}
+
+
+def test_the_steps_of_a_rollout_are_kept(ann: str, running: EnvironmentId) -> None:
+    made, item = ended(ann, running)
+
+    events.keep_timeline(item, STEPS)
+
+    ship, shipped = events.timeline(made, ann)
+    assert (ship.step, ship.attempts, ship.error, ship.seconds) == ("Ship", 2, "DriverFault", 2.5)
+    assert (shipped.step, shipped.seconds, shipped.error) == ("Shipped", 0.5, None)
+
+
+def test_they_are_kept_once(ann: str, running: EnvironmentId) -> None:
+    made, item = ended(ann, running)
+    events.keep_timeline(item, STEPS)
+    before = world.everything()
+
+    events.keep_timeline(item, STEPS[:1])
+
+    assert world.everything() == before
+    assert len(events.timeline(made, ann)) == 2
+
+
+def test_of_an_execution_that_is_forgotten_nothing_is_kept(
+    ann: str, running: EnvironmentId
+) -> None:
+    made, item = ended(ann, running)
+    before = world.everything()
+
+    events.keep_timeline(item, [])
+
+    assert world.everything() == before
+    assert events.timeline(made, ann) == []
+
+
+def test_a_step_that_goes_on_has_no_duration() -> None:
+
+    step = Step.model_validate({**STEPS[1]})
+
+    assert step.seconds is None
+
+
+def test_nobody_reads_somebody_elses_timeline(ann: str, bob: str, running: EnvironmentId) -> None:
+    made, _ = ended(ann, running)
+
+    with pytest.raises(NotFound):
+        events.timeline(made, bob)
+    with pytest.raises(NotFound):
+        events.timeline(ids.parse_deployment(f"dep_{'0' * 20}_{'0' * 20}_{'0' * 20}"), ann)

@@ -1,0 +1,437 @@
+"""What a deployment does about those ahead of it: wait, take their place, stop them, stay away."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from slipway import ids
+from slipway.errors import Busy, OutdatedDeployment, QueueBusy
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.model.deployment import Deployment, NewDeployment
+from slipway.store import deployments, environments, queue, table
+from slipway.store.table import Update
+from tests.store import between, world
+from tests.store.test_deployments import waiting_in
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+def joins(environment: EnvironmentId, user_id: str, **fields: Any) -> DeploymentId:
+    new = NewDeployment.model_validate_json(json.dumps({"version": "v1", **fields}))
+    return ids.parse_deployment(queue.join(environment, new, user_id).id)
+
+
+def runs(environment: EnvironmentId) -> DeploymentId:
+    """The first in the queue has the lock and has begun."""
+    item = queue.holder_or_next(environment)
+    assert item
+    this = ids.parse_deployment(item["id"])
+    world.begins(this)
+    return this
+
+
+def goes_live(environment: EnvironmentId, order: int | str | None) -> str:
+    """What roll_out_deployment writes into the environment's record when it is through."""
+    values = {"id": "dep_live", "version": "v0", "order": order}
+    change = "SET live_deployment_id = :id, live_version = :version, live_order = :order"
+    table.write(Update(environments.key(environment), change, values))
+    return "dep_live"
+
+
+def shown(deployment: DeploymentId, user_id: str) -> Deployment:
+    return deployments.get(deployment, user_id)
+
+
+# --- supersede ------------------------------------------------------------------------------
+
+
+def test_who_supersedes_takes_the_place_of_all_that_wait(ann: str, running: EnvironmentId) -> None:
+    first = joins(running, ann)
+    runs(running)
+    waiting = [joins(running, ann) for _ in range(3)]
+    newest = joins(running, ann, version="v9", on_conflict="supersede")
+
+    queue.make_way(newest)
+
+    for each in waiting:
+        found = shown(each, ann)
+        assert (found.status, found.superseded_by) == ("superseded", str(newest))
+        assert found.failure
+        assert (found.failure.error, found.failure.reason) == (
+            "Superseded",
+            "v9 takes its place",
+        )
+        assert found.finished_at
+    assert waiting_in(running) == [str(newest)]
+    assert shown(first, ann).cancel_requested_at is None
+
+
+def test_making_way_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
+    joins(running, ann)
+    newest = joins(running, ann, on_conflict="supersede")
+    queue.make_way(newest)
+    before = world.everything()
+
+    queue.make_way(newest)
+
+    assert world.everything() == before
+
+
+def test_who_came_later_is_never_superseded(ann: str, running: EnvironmentId) -> None:
+    superseding = joins(running, ann, on_conflict="supersede")
+    later = joins(running, ann)
+
+    queue.make_way(superseding)
+
+    assert waiting_in(running) == [str(superseding), str(later)]
+
+
+@pytest.mark.parametrize("mode", ["queue", "reject"])
+def test_who_only_waits_takes_nobodys_place(ann: str, running: EnvironmentId, mode: str) -> None:
+    made = joins(running, ann, on_conflict=mode)
+    before = world.everything()
+
+    queue.make_way(made)
+
+    assert world.everything() == before
+
+
+def test_nobody_makes_way_for_what_is_not_there(running: EnvironmentId) -> None:
+    before = world.everything()
+
+    queue.make_way(DeploymentId(*running, "0" * 20))
+
+    assert world.everything() == before
+
+
+def test_who_gets_the_lock_in_that_moment_is_not_superseded(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = joins(running, ann)
+    newest = joins(running, ann, on_conflict="supersede")
+    between.first(monkeypatch, "transact_write_items", lambda: queue.holder_or_next(running))
+
+    queue.make_way(newest)
+
+    assert shown(first, ann).status == "pending"
+    holder = queue.holder_or_next(running)
+    assert holder and holder["id"] == str(first)
+
+
+def test_the_environments_own_way_holds_for_who_says_nothing(ann: str, project: ProjectId) -> None:
+    previews = world.environment(project, ann, "previews", on_conflict="supersede")
+
+    made = [joins(previews, ann), joins(previews, ann, on_conflict="queue")]
+
+    assert [shown(each, ann).on_conflict for each in made] == ["supersede", "queue"]
+
+
+# --- cancel_running -------------------------------------------------------------------------
+
+
+def test_cancel_running_asks_the_one_that_runs_to_stop(ann: str, running: EnvironmentId) -> None:
+    first, second = joins(running, ann), joins(running, ann)
+    runs(running)
+    newest = joins(running, ann, on_conflict="cancel_running")
+
+    queue.make_way(newest)
+
+    assert shown(first, ann).status == "running"
+    assert shown(first, ann).cancel_requested_at
+    item = deployments.find(first)
+    assert item and item["cancel_requested_by"] == ann
+    assert shown(second, ann).superseded_by == str(newest)
+
+
+def test_cancel_running_leaves_who_came_later(ann: str, running: EnvironmentId) -> None:
+    newest = joins(running, ann, on_conflict="cancel_running")
+    assert runs(running) == newest
+    before = world.everything()
+
+    queue.make_way(newest)
+
+    assert world.everything() == before
+
+
+def test_cancel_running_finds_nobody_and_nothing_happens(ann: str, running: EnvironmentId) -> None:
+    newest = joins(running, ann, on_conflict="cancel_running")
+    before = world.everything()
+
+    queue.make_way(newest)
+
+    assert world.everything() == before
+
+
+def test_who_ends_in_that_moment_is_not_asked_to_stop(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = joins(running, ann)
+    runs(running)
+    newest = joins(running, ann, on_conflict="cancel_running")
+    between.first(monkeypatch, "update_item", lambda: world.succeeds(first))
+
+    queue.make_way(newest)
+
+    found = shown(first, ann)
+    assert (found.status, found.cancel_requested_at) == ("succeeded", None)
+
+
+# --- reject ---------------------------------------------------------------------------------
+
+
+def test_reject_is_accepted_where_nobody_is_ahead(ann: str, running: EnvironmentId) -> None:
+    made = joins(running, ann, on_conflict="reject")
+
+    assert shown(made, ann).status == "pending"
+    runs(running)
+    world.succeeds(made)
+    assert shown(joins(running, ann, on_conflict="reject"), ann).on_conflict == "reject"
+
+
+@pytest.mark.parametrize("ahead", ["waits", "runs"])
+def test_reject_is_refused_behind_another(ann: str, running: EnvironmentId, ahead: str) -> None:
+    joins(running, ann)
+    if ahead == "runs":
+        runs(running)
+    before = world.everything()
+
+    with pytest.raises(QueueBusy):
+        joins(running, ann, on_conflict="reject")
+    assert world.everything() == before
+
+
+def test_of_many_who_reject_at_once_one_is_accepted(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = between.at_once(
+        monkeypatch, *[lambda: joins(running, ann, on_conflict="reject") for _ in range(6)]
+    )
+
+    accepted = [each for each in results if isinstance(each, DeploymentId)]
+    assert len(accepted) == 1
+    assert sum(isinstance(each, QueueBusy) for each in results) == 5
+    assert waiting_in(running) == [str(accepted[0])]
+
+
+def test_reject_sees_one_that_is_accepted_in_that_moment(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.first(monkeypatch, "transact_write_items", lambda: joins(running, ann))
+
+    with pytest.raises(QueueBusy):
+        joins(running, ann, on_conflict="reject")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_who_moves_from_the_queue_to_the_lock_is_never_overlooked(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    first = joins(running, ann)
+    real, seen = table.get, []
+
+    def get(*keys: table.Key) -> Any:
+        seen.append(keys)
+        if queue.lock(running) in keys and len(seen) >= number:
+            monkeypatch.setattr(table, "get", real)
+            answer = real(*keys) if number == 1 else None
+            queue.holder_or_next(running)
+            return answer or real(*keys)
+        return real(*keys)
+
+    monkeypatch.setattr(table, "get", get)
+
+    with pytest.raises(QueueBusy):
+        joins(running, ann, on_conflict="reject")
+    holder = queue.holder_or_next(running)
+    assert holder and holder["id"] == str(first)
+
+
+def test_two_round_trips_more_where_what_is_ahead_counts(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = between.counted(monkeypatch)
+
+    joins(running, ann, on_conflict="reject")
+
+    assert made == ["batch_get_item", "query", "batch_get_item", "transact_write_items"]
+
+
+def test_who_is_overtaken_again_and_again_is_told_to_come_back(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = table.transact
+
+    def overtaken(*actions: table.Action) -> None:
+        change = Update(environments.key(running), "SET last_accepted = :x", {"x": ids.new_part()})
+        table.write(change)
+        real(*actions)
+
+    monkeypatch.setattr(table, "transact", overtaken)
+
+    with pytest.raises(Busy):
+        joins(running, ann)
+    assert waiting_in(running) == []
+
+
+# --- what is outdated -----------------------------------------------------------------------
+
+OLD, NEW = "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"
+ORDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "by its number": ({"sequence": 9}, {"sequence": 10}),
+    "by its commit": ({"committed_at": OLD}, {"committed_at": NEW}),
+    "by its commit elsewhere": (
+        {"committed_at": "2026-11-02T01:00:00+02:00"},
+        {"committed_at": "2026-11-02T00:00:00+00:00"},
+    ),
+}
+every_order = pytest.mark.parametrize("old,new", ORDERS.values(), ids=ORDERS.keys())
+
+
+@every_order
+@pytest.mark.parametrize("where", ["waits", "runs"])
+def test_an_older_version_is_refused_behind_a_newer_one(
+    ann: str, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any], where: str
+) -> None:
+    ahead = joins(running, ann, **new)
+    if where == "runs":
+        runs(running)
+    before = world.everything()
+
+    with pytest.raises(OutdatedDeployment) as refused:
+        joins(running, ann, **old)
+    assert refused.value.extra == {"newer": str(ahead)}
+    assert world.everything() == before
+
+
+@every_order
+def test_a_newer_version_follows_an_older_one(
+    ann: str, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    made = [joins(running, ann, **fields) for fields in (old, new, new)]
+
+    assert waiting_in(running) == [str(each) for each in made]
+
+
+@every_order
+def test_an_older_version_is_shipped_all_the_same_if_that_is_allowed(
+    ann: str, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    joins(running, ann, **new)
+
+    made = joins(running, ann, **old, allow_outdated=True)
+
+    assert shown(made, ann).status == "pending"
+
+
+def test_an_older_version_is_refused_where_a_newer_one_is_live(
+    ann: str, running: EnvironmentId
+) -> None:
+    live = goes_live(running, 10)
+
+    with pytest.raises(OutdatedDeployment) as refused:
+        joins(running, ann, sequence=9)
+    assert refused.value.extra == {"newer": live}
+    assert shown(joins(running, ann, sequence=10), ann).sequence == 10
+
+
+@pytest.mark.parametrize("first", [{"sequence": 10}, {"committed_at": NEW}, {}])
+@pytest.mark.parametrize("second", [{"sequence": 9}, {"committed_at": OLD}, {}])
+def test_what_cannot_be_compared_is_not_outdated(
+    ann: str, running: EnvironmentId, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    if first.keys() == second.keys() and first:
+        second = first
+    joins(running, ann, **first)
+
+    made = joins(running, ann, **second)
+
+    assert len(waiting_in(running)) == 2
+    found = shown(made, ann)
+    assert found.sequence == second.get("sequence")
+    assert (found.committed_at is None) == ("committed_at" not in second)
+
+
+def test_what_became_outdated_while_it_waited_does_not_start(
+    ann: str, running: EnvironmentId
+) -> None:
+    outdated, allowed = (
+        joins(running, ann, sequence=5),
+        joins(running, ann, sequence=5, allow_outdated=True),
+    )
+    live = goes_live(running, 6)
+
+    item = queue.holder_or_next(running)
+
+    assert item and item["id"] == str(allowed)
+    found = shown(outdated, ann)
+    assert (found.status, found.superseded_by) == ("superseded", live)
+    assert found.failure
+    assert (found.failure.error, found.failure.reason) == (
+        "OutdatedDeployment",
+        "v0 is live and newer",
+    )
+    assert waiting_in(running) == []
+
+
+def test_where_all_that_wait_are_outdated_nobody_gets_the_lock(
+    ann: str, running: EnvironmentId
+) -> None:
+    for _ in range(3):
+        joins(running, ann, committed_at=OLD)
+    goes_live(running, "2026-11-02T00:00:00.000Z")
+
+    assert queue.holder_or_next(running) is None
+    assert waiting_in(running) == []
+    [held] = table.get(queue.lock(running))
+    assert held is None
+
+
+# --- what is shown of it --------------------------------------------------------------------
+
+
+def test_the_queue_is_shown_in_order_the_running_one_first(
+    ann: str, running: EnvironmentId
+) -> None:
+    made = [joins(running, ann) for _ in range(4)]
+    runs(running)
+
+    found = queue.of(running, ann)
+
+    assert [each.id for each in found] == [str(each) for each in made]
+    assert [each.status for each in found] == ["running", "pending", "pending", "pending"]
+
+
+def test_an_empty_queue_is_shown_as_empty(ann: str, running: EnvironmentId) -> None:
+    assert queue.of(running, ann) == []
+
+
+def test_a_long_queue_is_shown_up_to_a_hundred(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_SHOWN", 3)
+    made = [joins(running, ann) for _ in range(5)]
+    runs(running)
+    between.short_pages(monkeypatch)
+
+    assert [each.id for each in queue.of(running, ann)] == [str(each) for each in made[:3]]
+
+
+def test_who_has_ended_by_then_is_not_shown(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = joins(running, ann), joins(running, ann)
+    runs(running)
+    real = table.get
+
+    def get(*keys: table.Key) -> Any:
+        if deployments.key(first) in keys:
+            monkeypatch.setattr(table, "get", real)
+            world.succeeds(first)
+        return real(*keys)
+
+    monkeypatch.setattr(table, "get", get)
+
+    assert [each.id for each in queue.of(running, ann)] == [str(second)]

@@ -1,0 +1,217 @@
+"""Teardowns that fail: when they are tried again, and how they are forgotten."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from slipway.errors import NotFound, NothingToRetry, Overtaken
+from slipway.ids import EnvironmentId, ProjectId
+from slipway.model.environment import Failure
+from slipway.store import environments, projects, table, teardowns
+from slipway.store.table import Item
+from tests.store import between, world
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+FAILURE = {
+    "error": "DriverRefused",
+    "reason": "the bucket is not empty",
+    "step": "Retire",
+    "remaining_resources": ["bucket"],
+}
+
+
+@pytest.fixture
+def failed(running: EnvironmentId) -> EnvironmentId:
+    """An environment whose teardown failed once."""
+    world.becomes(running, "teardown_failed", failure=FAILURE, due="DUE#0")
+    return running
+
+
+def record(environment: EnvironmentId) -> Item:
+    found = environments.find(environment)
+    assert found
+    return found
+
+
+def minutes_until_retry(item: Item) -> float:
+    at = datetime.fromisoformat(item["next_retry_at"])
+    return (at - datetime.fromisoformat(item["updated_at"])) / timedelta(minutes=1)
+
+
+# --- when it is tried again -----------------------------------------------------------------
+
+
+def test_a_failed_teardown_is_tried_again_in_a_minute(ann: str, failed: EnvironmentId) -> None:
+    assert teardowns.plan_retry(record(failed))
+
+    item = record(failed)
+    assert minutes_until_retry(item) == 1
+    assert item["due_at"] == item["next_retry_at"]
+    assert item["due"].startswith("DUE#")
+    assert item["version"] == 3
+    shown = environments.get(failed, ann)
+    assert shown.failure == Failure.model_validate(FAILURE)
+    assert shown.next_retry_at == datetime.fromisoformat(item["next_retry_at"])
+
+
+def test_every_time_it_waits_twice_as_long_and_then_for_somebody(failed: EnvironmentId) -> None:
+    waits = []
+    for attempt in range(1, 6):
+        item = record(failed)
+        assert item.get("teardown_attempts", 1) == attempt
+        if teardowns.plan_retry(item):
+            waits.append(minutes_until_retry(record(failed)))
+        else:
+            assert "next_retry_at" not in record(failed)
+        teardowns.retry(failed, "reconcile")
+        world.becomes(failed, "teardown_failed", failure=FAILURE)
+
+    assert waits == [1, 2, 4, 8]
+
+
+def test_planning_a_retry_again_changes_nothing(failed: EnvironmentId) -> None:
+    teardowns.plan_retry(record(failed))
+    before = world.everything()
+
+    assert teardowns.plan_retry(record(failed))
+    assert world.everything() == before
+
+
+def test_no_retry_is_planned_for_what_changed_meanwhile(ann: str, failed: EnvironmentId) -> None:
+    stale = record(failed)
+    teardowns.ask_to_retry(failed, ann)
+    before = world.everything()
+
+    teardowns.plan_retry(stale)
+
+    assert world.everything() == before
+
+
+# --- trying it again ------------------------------------------------------------------------
+
+
+def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None:
+    names = [environments.teardown(record(failed))]
+    for _ in range(2):
+        teardowns.retry(failed, "reconcile")
+        names.append(environments.teardown(record(failed)))
+        world.becomes(failed, "teardown_failed")
+
+    assert names == [str(failed), f"{failed}-2", f"{failed}-3"]
+
+
+def test_who_asks_for_a_retry_is_the_actor(ann: str, failed: EnvironmentId) -> None:
+    teardowns.plan_retry(record(failed))
+
+    shown = teardowns.ask_to_retry(failed, ann)
+
+    assert (shown.status, shown.teardown_attempts, shown.version) == ("tearing_down", 2, 4)
+    assert shown.next_retry_at is None
+    assert shown.execution_arn.endswith(f"retire_environment:{failed}-2")
+    assert record(failed)["actor"] == ann
+
+
+def test_deleting_it_again_is_a_retry_too(ann: str, failed: EnvironmentId) -> None:
+    shown = teardowns.begin(failed, ann, None)
+
+    assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
+
+
+def test_the_end_of_its_project_does_not_number_attempts(failed: EnvironmentId) -> None:
+    before = world.everything()
+
+    teardowns.give_back(failed, "somebody")
+
+    assert world.everything() == before
+
+
+def test_of_two_who_retry_at_once_one_does(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.first(monkeypatch, "update_item", lambda: teardowns.retry(failed, "reconcile"))
+
+    with pytest.raises(NothingToRetry):
+        teardowns.ask_to_retry(failed, ann)
+    assert record(failed)["teardown_attempts"] == 2
+
+
+def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.first(monkeypatch, "update_item", lambda: teardowns.retry(failed, "reconcile"))
+
+    shown = teardowns.begin(failed, ann, None)
+
+    assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
+
+
+def test_what_has_not_failed_is_not_retried(ann: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    with pytest.raises(NothingToRetry, match="running"):
+        teardowns.ask_to_retry(running, ann)
+    with pytest.raises(Overtaken):
+        teardowns.retry(running, ann)
+    assert world.everything() == before
+
+
+# --- forgetting what remains ----------------------------------------------------------------
+
+
+def test_what_remains_is_forgotten_and_recorded(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, "x", external_id="pr-1")
+    world.becomes(made, "teardown_failed", failure=FAILURE, next_retry_at="x", due="DUE#1")
+
+    shown = teardowns.forget(made, ann)
+
+    assert (shown.status, shown.forgotten) == ("destroyed", True)
+    assert shown.destroyed_at
+    assert shown.failure == Failure.model_validate(FAILURE)
+    item = record(made)
+    assert item["actor"] == ann
+    assert not {"due", "next_retry_at"} & item.keys()
+    gone = table.get(
+        environments.lease(made),
+        projects.environment_name(project, "x"),
+        projects.external_id(project, "pr-1"),
+    )
+    assert gone == [None, None, None]
+    [owner] = table.get(projects.key(project))
+    assert owner and owner["environments"] == 0
+
+
+def test_one_without_a_lease_is_forgotten_too(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann, "x", type="persistent")
+    world.becomes(made, "teardown_failed", failure=FAILURE)
+
+    assert teardowns.forget(made, ann).status == "destroyed"
+
+
+def test_only_what_could_not_be_torn_down_is_forgotten(ann: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    with pytest.raises(NothingToRetry, match="running"):
+        teardowns.forget(running, ann)
+    assert world.everything() == before
+
+
+def test_what_is_retried_in_that_moment_is_not_forgotten(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.first(monkeypatch, "transact_write_items", lambda: teardowns.retry(failed, "reconcile"))
+
+    with pytest.raises(NothingToRetry, match="moment"):
+        teardowns.forget(failed, ann)
+    assert record(failed)["status"] == "tearing_down"
+
+
+def test_nobody_touches_somebody_elses_teardown(bob: str, failed: EnvironmentId) -> None:
+    before = world.everything()
+
+    for verb in (teardowns.ask_to_retry, teardowns.forget):
+        with pytest.raises(NotFound):
+            verb(failed, bob)
+    assert world.everything() == before
