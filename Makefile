@@ -29,7 +29,7 @@ redrive: .venv/ready ## replay what dispatch had to put aside (STACK= for one in
 
 # Only a whole run can be held to the coverage that pyproject.toml asks for.
 test: .venv/ready ## run every test, with coverage (ARGS= for pytest's own arguments, e.g. ARGS=tests/model)
-	.venv/bin/pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup --cov)
+	.venv/bin/pytest $(if $(ARGS),$(ARGS),-n 2 --cov)
 
 check: lint types test validate build ## everything CI runs
 	@echo "All good."

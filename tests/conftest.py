@@ -13,6 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
+from xdist.scheduler import LoadScopeScheduling
 
 from slipway import auth, workflows
 from slipway.settings import settings
@@ -105,13 +106,14 @@ def create_table() -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay together when they run on several cores: those of one file.
+class ByFile(LoadScopeScheduling):
+    """On several cores the tests of one file stay together; those of the workflows all do, for
+    the last of them looks at the ways that the others took."""
 
-    Those of the workflows all do: the last of them looks at the ways that the others took.
-    """
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder == "workflows" else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/workflows" if file.startswith("tests/workflows/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
