@@ -106,7 +106,7 @@ def create_table() -> None:
     )
 
 
-class ByFile(LoadScopeScheduling):
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """On several cores the tests of one file stay together; those of the workflows all do, for
     the last of them looks at the ways that the others took."""
 
@@ -115,5 +115,6 @@ class ByFile(LoadScopeScheduling):
         return "tests/workflows" if file.startswith("tests/workflows/") else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
