@@ -38,8 +38,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
             continue
         if repair:
             counts["repaired"] += 1
-            _metrics.add_metric(name="Repairs", unit=MetricUnit.Count, value=1)
             observe.event("repair", repair=repair, pk=key.pk, sk=key.sk)
+    _metrics.add_metric(name="Repairs", unit=MetricUnit.Count, value=counts["repaired"])
     return counts
 
 

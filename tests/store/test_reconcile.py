@@ -1,0 +1,527 @@
+"""Reconcile against the table: what is overdue is mended, once, and nothing else is read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from slipway import workflows
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.model import moments
+from slipway.store import deployments, due, environments, leases, queue, table, teardowns
+from slipway.store.table import Item, Key, Update
+from tests.store import between, world
+from tests.template.repository import ROOT, load_function
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+HOUR = timedelta(hours=1)
+ENDED = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+
+
+class Executions:
+    """What Step Functions says of each execution, by workflow and name; asked in this order."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.asked: list[str] = []
+
+    def outcome(self, workflow: str, name: str) -> str | None:
+        self.asked.append(f"{workflow}:{name}")
+        return self.outcomes.get(name)
+
+
+@pytest.fixture
+def executions(monkeypatch: pytest.MonkeyPatch) -> Executions:
+    made = Executions()
+    monkeypatch.setattr(workflows, "outcome", made.outcome)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _all_of_them(executions: Executions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step Functions is never asked, and metrics have a name, in every test here."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Slipway")
+
+
+def reconcile(**event: Any) -> dict[str, int]:
+    function = load_function(ROOT / "functions" / "events" / "reconcile")
+    found: dict[str, int] = function.handler(event, None)
+    return found
+
+
+def counts(looked_at: int = 0, repaired: int = 0, failed: int = 0) -> dict[str, int]:
+    return {"looked_at": looked_at, "repaired": repaired, "failed": failed}
+
+
+def overdue(key: Key) -> None:
+    """As if five minutes had gone by without anything happening to it."""
+    table.write(Update(key, "SET due_at = :past", {"past": "2026-01-01T00:00:00.000Z"}))
+
+
+def settled(*keys: Key) -> None:
+    """All well with these: they are not looked at in this test."""
+    for key in keys:
+        due.done(key)
+
+
+def record(this: EnvironmentId) -> Item:
+    found = environments.find(this)
+    assert found
+    return found
+
+
+def deployment_record(this: DeploymentId) -> Item:
+    found = deployments.find(this)
+    assert found
+    return found
+
+
+def is_in_minutes(item: Item, minutes: float) -> bool:
+    at = datetime.fromisoformat(item["due_at"])
+    return abs(at - moments.now() - timedelta(minutes=minutes)) < timedelta(minutes=0.5)
+
+
+@pytest.fixture
+def coming(ann: str, project: ProjectId) -> EnvironmentId:
+    """An environment that is provisioning, for longer than it should."""
+    made = world.environment(project, ann)
+    overdue(environments.key(made))
+    return made
+
+
+@pytest.fixture
+def up(running: EnvironmentId) -> EnvironmentId:
+    """An environment that runs, and was looked at."""
+    settled(environments.key(running))
+    return running
+
+
+@pytest.fixture
+def holder(ann: str, up: EnvironmentId) -> DeploymentId:
+    """A deployment that has the lock and runs, for longer than it should."""
+    made = world.deployment(up, ann)
+    queue.holder_or_next(up)
+    world.begins(made)
+    overdue(deployments.key(made))
+    return made
+
+
+# --- what it reads --------------------------------------------------------------------------
+
+
+def test_where_nothing_is_due_nothing_but_the_index_is_read(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deployment(running, ann)
+    before = world.everything()
+    made = between.counted(monkeypatch)
+
+    assert reconcile() == counts()
+    assert made == ["query"] * 4
+    assert world.everything() == before
+
+
+def test_every_record_that_is_due_is_read_once(
+    ann: str, project: ProjectId, executions: Executions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(6):
+        made = world.environment(project, ann, f"e{n}")
+        executions.outcomes[str(made)] = "RUNNING"
+        if n % 2:
+            overdue(environments.key(made))
+    trips = between.counted(monkeypatch)
+
+    assert reconcile() == counts(looked_at=3)
+    assert sorted(trips) == ["batch_get_item"] * 3 + ["query"] * 4 + ["update_item"] * 3
+    assert len(executions.asked) == 3
+
+
+def test_an_index_of_many_pages_is_read_to_its_end(
+    ann: str, project: ProjectId, executions: Executions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(8):
+        made = world.environment(project, ann, f"e{n}")
+        executions.outcomes[str(made)] = "RUNNING"
+        overdue(environments.key(made))
+    client = table._client()
+    real = client.query
+    monkeypatch.setattr(client, "query", lambda **request: real(**request, Limit=1))
+
+    assert reconcile() == counts(looked_at=8)
+
+
+def test_who_does_not_want_to_wait_looks_ahead(
+    ann: str, project: ProjectId, executions: Executions
+) -> None:
+    made = world.environment(project, ann)
+
+    assert reconcile(ahead_minutes=4) == counts()
+    assert reconcile(ahead_minutes=6) == counts(looked_at=1, repaired=1)
+    assert executions.asked == [f"provision_environment:{made}"]
+
+
+def test_what_is_gone_by_then_is_let_be(
+    coming: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "get", lambda *keys: [None] * len(keys))
+
+    assert reconcile() == counts(looked_at=1)
+
+
+# --- executions -----------------------------------------------------------------------------
+
+
+def test_what_was_never_started_is_brought_to_dispatch_again(coming: EnvironmentId) -> None:
+    version = record(coming)["version"]
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    item = record(coming)
+    assert item["nudged_at"]
+    assert (item["status"], item["version"]) == ("provisioning", version)
+    assert is_in_minutes(item, 5)
+    assert reconcile() == counts()
+
+
+def test_what_goes_on_is_looked_at_again_later(
+    coming: EnvironmentId, executions: Executions
+) -> None:
+    executions.outcomes[str(coming)] = "RUNNING"
+
+    assert reconcile() == counts(looked_at=1)
+
+    item = record(coming)
+    assert "nudged_at" not in item
+    assert is_in_minutes(item, 5)
+
+
+@pytest.mark.parametrize("outcome", ENDED)
+def test_provisioning_that_ended_unrecorded_has_failed(
+    ann: str, coming: EnvironmentId, executions: Executions, outcome: str
+) -> None:
+    executions.outcomes[str(coming)] = outcome
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    shown = environments.get(coming, ann)
+    assert (shown.status, shown.version) == ("failed", 2)
+    assert shown.failure
+    assert (shown.failure.error, shown.failure.reason) == (
+        "ExecutionLost",
+        f"Its execution has {outcome} unrecorded",
+    )
+    item = record(coming)
+    assert "operation" not in item
+    assert item["actor"] == "reconcile"
+
+
+def test_one_that_is_to_go_is_let_go_of(
+    ann: str, coming: EnvironmentId, executions: Executions
+) -> None:
+    teardowns.begin(coming, ann, None)
+    overdue(environments.key(coming))
+    executions.outcomes[str(coming)] = "TIMED_OUT"
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    item = record(coming)
+    assert (item["status"], item["version"]) == ("tearing_down", 3)
+    assert "operation" not in item
+    assert is_in_minutes(item, 5)
+
+
+@pytest.mark.parametrize("status", ["expiring", "tearing_down"])
+def test_a_teardown_that_ended_unrecorded_has_failed(
+    up: EnvironmentId, executions: Executions, status: Any
+) -> None:
+    world.becomes(up, status, **due.by(str(up)))
+    overdue(environments.key(up))
+    executions.outcomes[str(up)] = "FAILED"
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+    assert record(up)["status"] == "teardown_failed"
+    assert executions.asked == [f"retire_environment:{up}"]
+
+
+def test_a_teardown_that_was_never_started_is_started(up: EnvironmentId, ann: str) -> None:
+    teardowns.begin(up, ann, None)
+    overdue(environments.key(up))
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+    assert record(up)["nudged_at"]
+
+
+def test_what_is_recorded_in_that_moment_stands(
+    coming: EnvironmentId, executions: Executions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executions.outcomes[str(coming)] = "SUCCEEDED"
+    between.first(monkeypatch, "update_item", lambda: world.comes_up(coming))
+
+    reconcile()
+
+    item = record(coming)
+    assert item["status"] == "running"
+    assert "failure" not in item
+
+
+@pytest.mark.parametrize("outcome", ENDED)
+def test_a_rollout_that_ended_unrecorded_has_failed_and_lets_go(
+    ann: str, holder: DeploymentId, executions: Executions, outcome: str
+) -> None:
+    following = world.deployment(holder.environment, ann)
+    executions.outcomes[str(holder)] = outcome
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    shown = deployments.get(holder, ann)
+    assert shown.status == "failed"
+    assert shown.finished_at
+    assert shown.failure and shown.failure.error == "ExecutionLost"
+    assert "due" not in deployment_record(holder)
+    item = queue.holder_or_next(holder.environment)
+    assert item and (item["id"], item["token"]) == (str(following), 2)
+
+
+def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
+    ann: str,
+    holder: DeploymentId,
+    executions: Executions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executions.outcomes[str(holder)] = "SUCCEEDED"
+    between.first(monkeypatch, "transact_write_items", lambda: world.succeeds(holder))
+
+    reconcile()
+
+    assert deployments.get(holder, ann).status == "succeeded"
+
+
+def test_a_rollout_that_was_never_started_is_started(
+    holder: DeploymentId, executions: Executions
+) -> None:
+    assert reconcile() == counts(looked_at=1, repaired=1)
+    assert deployment_record(holder)["nudged_at"]
+    assert executions.asked == [f"roll_out_deployment:{holder}"]
+
+
+def test_a_rollout_that_goes_on_is_let_be(holder: DeploymentId, executions: Executions) -> None:
+    executions.outcomes[str(holder)] = "RUNNING"
+
+    assert reconcile() == counts(looked_at=1)
+    assert is_in_minutes(deployment_record(holder), 5)
+
+
+# --- the queue ------------------------------------------------------------------------------
+
+
+def test_who_waits_is_brought_to_dispatch_again(ann: str, up: EnvironmentId) -> None:
+    made = world.deployment(up, ann)
+    overdue(deployments.key(made))
+
+    assert reconcile() == counts(looked_at=1)
+
+    item = deployment_record(made)
+    assert item["nudged_at"]
+    assert is_in_minutes(item, 5)
+
+
+def test_the_lock_of_one_that_has_ended_is_taken_away(
+    holder: DeploymentId,
+) -> None:
+    values = {"failed": "failed", "at": "2026-11-23T01:02:03.456Z"}
+    change = "SET #status = :failed, finished_at = :at"
+    table.write(Update(deployments.key(holder), change, values))
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    [held] = table.get(queue.lock(holder.environment))
+    assert held and "holder" not in held
+    assert "due" not in deployment_record(holder)
+
+
+def test_one_that_has_ended_in_order_is_done_with(holder: DeploymentId) -> None:
+    world.succeeds(holder)
+    overdue(deployments.key(holder))
+
+    assert reconcile() == counts(looked_at=1)
+    assert "due" not in deployment_record(holder)
+    assert reconcile() == counts()
+
+
+def test_one_that_ended_without_the_lock_is_done_with(ann: str, up: EnvironmentId) -> None:
+    made = world.deployment(up, ann)
+    queue.cancel(made, ann)
+    change = Update(deployments.key(made), "SET due = :due, due_at = :due_at", due.by(str(made)))
+    table.write(change)
+    overdue(deployments.key(made))
+
+    assert reconcile() == counts(looked_at=1)
+    assert "due" not in deployment_record(made)
+
+
+# --- leases ---------------------------------------------------------------------------------
+
+
+def test_an_overdue_lease_is_ended(running: EnvironmentId) -> None:
+    past = moments.written(moments.now() - HOUR)
+    world.becomes(running, "running", expires_at=past)
+    overdue(environments.key(running))
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    item = record(running)
+    assert (item["status"], item["actor"]) == ("expiring", "reconcile")
+    assert is_in_minutes(item, 5)
+
+
+def test_a_lease_that_lasts_is_looked_at_when_it_ends(running: EnvironmentId) -> None:
+    overdue(environments.key(running))
+
+    assert reconcile() == counts(looked_at=1)
+
+    item = record(running)
+    ends = datetime.fromisoformat(item["expires_at"])
+    assert datetime.fromisoformat(item["due_at"]) == ends + timedelta(minutes=1)
+    assert item["status"] == "running"
+
+
+def test_a_lease_that_is_extended_is_looked_at_anew(ann: str, running: EnvironmentId) -> None:
+    overdue(environments.key(running))
+    reconcile()
+    leases.extend(running, 48, ann)
+    assert is_in_minutes(record(running), 5)
+    overdue(environments.key(running))
+
+    reconcile()
+
+    item = record(running)
+    ends = datetime.fromisoformat(item["expires_at"])
+    assert datetime.fromisoformat(item["due_at"]) == ends + timedelta(minutes=1)
+
+
+def test_what_never_ends_is_not_looked_at_again(ann: str, project: ProjectId) -> None:
+    persistent = world.environment(project, ann, type="persistent")
+    world.comes_up(persistent)
+    overdue(environments.key(persistent))
+
+    assert reconcile() == counts(looked_at=1)
+    assert "due" not in record(persistent)
+
+
+def test_a_pinned_one_is_looked_at_again_once_it_is_unpinned(
+    ann: str, running: EnvironmentId
+) -> None:
+    leases.pin(running, "demo", ann)
+    overdue(environments.key(running))
+    assert reconcile() == counts(looked_at=1)
+    assert "due" not in record(running)
+
+    leases.unpin(running, ann)
+
+    assert is_in_minutes(record(running), 5)
+
+
+def test_one_that_failed_expires_all_the_same(running: EnvironmentId) -> None:
+    past = moments.written(moments.now() - HOUR)
+    world.becomes(running, "failed", expires_at=past)
+    overdue(environments.key(running))
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+    assert record(running)["status"] == "expiring"
+
+
+def test_what_is_destroyed_is_done_with(running: EnvironmentId) -> None:
+    world.is_destroyed(running)
+    overdue(environments.key(running))
+
+    assert reconcile() == counts(looked_at=1)
+    assert "due" not in record(running)
+
+
+# --- teardowns ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def failed(running: EnvironmentId) -> EnvironmentId:
+    """An environment whose teardown failed, and nobody planned another."""
+    world.becomes(running, "teardown_failed", updated_at=moments.written(moments.now()))
+    overdue(environments.key(running))
+    return running
+
+
+def test_a_retry_that_nobody_planned_is_planned(failed: EnvironmentId) -> None:
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    item = record(failed)
+    assert item["status"] == "teardown_failed"
+    assert item["next_retry_at"] == item["due_at"]
+    assert is_in_minutes(item, 1)
+
+
+def test_a_retry_that_is_due_is_made(failed: EnvironmentId) -> None:
+    reconcile()
+    past = {"past": moments.written(moments.now() - HOUR)}
+    table.write(Update(environments.key(failed), "SET next_retry_at = :past, due_at = :past", past))
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    item = record(failed)
+    assert (item["status"], item["teardown_attempts"], item["actor"]) == (
+        "tearing_down",
+        2,
+        "reconcile",
+    )
+    assert "next_retry_at" not in item
+    assert is_in_minutes(item, 5)
+
+
+def test_a_retry_that_is_not_due_is_not_made(failed: EnvironmentId) -> None:
+    reconcile()
+    before = world.everything()
+
+    assert reconcile() == counts()
+    assert reconcile(ahead_minutes=10) == counts(looked_at=1)
+    assert world.everything() == before
+
+
+def test_after_the_last_retry_it_is_somebodys_turn(failed: EnvironmentId) -> None:
+    table.write(Update(environments.key(failed), "SET teardown_attempts = :n", {"n": 5}))
+
+    assert reconcile() == counts(looked_at=1)
+
+    item = record(failed)
+    assert "due" not in item
+    assert "next_retry_at" not in item
+
+
+# --- what cannot be mended ------------------------------------------------------------------
+
+
+def test_one_that_is_broken_does_not_stop_the_others(
+    ann: str, project: ProjectId, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = [world.environment(project, ann, f"e{n}") for n in range(5)]
+    for each in made:
+        overdue(environments.key(each))
+    broken = environments.key(made[2])
+    table.write(Update(broken, "SET id = :nonsense", {"nonsense": "nonsense"}))
+
+    assert reconcile() == counts(looked_at=5, repaired=4, failed=1)
+
+    assert [("nudged_at" in record(each)) for each in made] == [True, True, False, True, True]
+    assert "Could not reconcile" in caplog.text
+
+
+def test_each_repair_is_counted_and_logged(
+    coming: EnvironmentId, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level("INFO"):
+        reconcile()
+
+    [line] = [each for each in caplog.records if each.getMessage() == "repair"]
+    assert vars(line)["repair"] == "never_started"
+    assert vars(line)["sk"] == environments.key(coming).sk
+    assert '"Repairs":[1.0]' in capsys.readouterr().out.replace(" ", "")
