@@ -291,7 +291,11 @@ def _locked(folder: Path) -> IO[str] | None:
     """The folder's lock, if nobody has it."""
     try:
         lock = (folder / "lock").open("w")
+    except OSError:
+        return None
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        lock.close()
         return None
     return lock

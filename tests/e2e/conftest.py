@@ -42,9 +42,16 @@ class Person:
     email: str = field(default_factory=lambda: f"{secrets.token_hex(6)}@example.com")
 
     def ask(
-        self, method: str, path: str, body: Any = None, form: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        form: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = dict(headers or {})
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         data = None
         if form is not None:
             data = urllib.parse.urlencode(form).encode()
