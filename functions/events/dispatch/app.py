@@ -39,7 +39,7 @@ def _changed(record: Any) -> None:
         events.note(before, after)
     if kind == "LEASE":
         _lease_ran_out(before)
-    elif kind == "PROJECT" and not rest and _differs(before, after, "status"):
+    elif kind == "PROJECT" and not rest and _differs(before, after, "status", "nudged_at"):
         _project_changed(ids.parse_project(after["id"]["S"]))
     elif kind == "ENV" and _differs(before, after, "status", "operation", "lease", "nudged_at"):
         _environment_changed(ids.parse_environment(after["id"]["S"]))

@@ -48,6 +48,10 @@ def _look_after(key: Key) -> str | None:
     [item] = table.get(key)
     if item is None:
         return None
+    if key.sk == "PROJECT":
+        # It goes, and takes its environments along: dispatch sees to both.
+        due.nudge(key, item["id"])
+        return None
     return _environment(key, item) if key.sk.startswith("ENV#") else _deployment(key, item)
 
 

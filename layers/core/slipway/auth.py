@@ -17,7 +17,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slipway.errors import TokenExpired, TokenInvalid, TokenMissing, WrongCredentials
+from slipway.errors import (
+    StoreUnavailable,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+    WrongCredentials,
+)
 from slipway.model.user import Key, Keys, SignIn, Token
 from slipway.settings import settings
 from slipway.store import keys, users
@@ -134,9 +140,14 @@ def _signing_key() -> _SigningKey:
 
 def _secret() -> str:
     import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
     client = boto3.client("secretsmanager", region_name=settings().region)
-    return str(client.get_secret_value(SecretId=settings().signing_secret)["SecretString"])
+    try:
+        found = client.get_secret_value(SecretId=settings().signing_secret)
+    except (BotoCoreError, ClientError) as error:
+        raise StoreUnavailable("The signing key cannot be read") from error
+    return str(found["SecretString"])
 
 
 def _derived(secret: str) -> Ed25519PrivateKey:

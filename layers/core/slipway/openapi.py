@@ -212,6 +212,8 @@ def _problems(route: Route) -> Schema:
         kinds.append(errors.Invalid)
     if route.replays:
         kinds += [errors.IdempotencyKeyReused, errors.RequestInProgress]
+    if route.method != "GET" and route.takes(Caller):
+        kinds.append(errors.Busy)
     kinds.append(errors.StoreUnavailable)
     answers: Schema = {}
     for kind in kinds:

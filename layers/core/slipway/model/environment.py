@@ -4,7 +4,7 @@
          │             ▲                          │
          └─► failed    └── base_url appears       └─► teardown_failed
 
-Nothing comes back from `expiring`, `tearing_down` or `destroyed`.
+Nothing comes back to life from `expiring` on. A teardown that failed is begun anew, or forgotten.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ CAN_BECOME: dict[Status, frozenset[Status]] = {
     "provisioning": frozenset({"running", "failed", "expiring", "tearing_down"}),
     "running": frozenset({"expiring", "tearing_down"}),
     "failed": frozenset({"expiring", "tearing_down"}),
-    "expiring": frozenset({"tearing_down"}),
+    "expiring": frozenset({"tearing_down", "teardown_failed"}),
     "tearing_down": frozenset({"destroyed", "teardown_failed"}),
-    "teardown_failed": frozenset({"tearing_down"}),
+    "teardown_failed": frozenset({"tearing_down", "destroyed"}),
     "destroyed": frozenset(),
 }
 

@@ -20,7 +20,7 @@ from slipway.model.fields import normalised
 from slipway.model.paging import Page, Paging, bad_cursor
 from slipway.model.project import NewProject, Policy, Project, ProjectChange
 from slipway.settings import settings
-from slipway.store import table
+from slipway.store import due, table
 from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
 
 _LISTED = "PROJECT#"
@@ -248,8 +248,8 @@ def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: s
             Update(
                 key(project),
                 # Whom the events of its environments name.
-                expression + ", deleted_by = :by",
-                {**values, "by": by, "active": "active", **was},
+                expression + ", deleted_by = :by, due = :due, due_at = :due_at",
+                {**values, **due.by(item["id"]), "by": by, "active": "active", **was},
                 condition="#status = :active" + still,
             ),
             Update(_listed(project, item["owner"]), expression, values),
