@@ -61,7 +61,9 @@ def of_deployment(
 
 
 def said(event: Event | None) -> tuple[str, str | None, str | None, str, str | None] | None:
-    return event and (event.action, event.from_, event.to, event.actor, event.reason)
+    if event is None:
+        return None
+    return event.action, event.from_, event.to, event.actor, event.reason
 
 
 # --- of an environment ----------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -81,3 +83,67 @@ def test_the_embedded_platform_has_no_console(monkeypatch: pytest.MonkeyPatch) -
 
     assert workflows.execution_url(ARN) is None
     assert workflows.execution_arn("retire_environment", "env_1") == ARN
+
+
+# --- what became of them --------------------------------------------------------------------
+
+
+def test_an_execution_says_how_it_stands(step_functions: Any) -> None:
+    workflows.start("retire_environment", "env_1", {})
+
+    assert workflows.outcome("retire_environment", "env_1") == "RUNNING"
+    step_functions.stop_execution(executionArn=ARN)
+    assert workflows.outcome("retire_environment", "env_1") == "ABORTED"
+
+
+def test_one_that_was_never_started_has_no_outcome(step_functions: Any) -> None:
+    assert workflows.outcome("retire_environment", "env_1") is None
+    assert workflows.steps_of("retire_environment", "env_1") == []
+
+
+def at(second: float) -> datetime:
+    return datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC) + timedelta(seconds=second)
+
+
+def test_its_history_is_told_state_by_state(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, left = "stateEnteredEventDetails", "stateExitedEventDetails"
+    pages: list[list[dict[str, Any]]] = [
+        [
+            {"type": "ExecutionStarted", "timestamp": at(0)},
+            {"type": "TaskStateEntered", "timestamp": at(0), entered: {"name": "Ship"}},
+            {"type": "TaskScheduled", "timestamp": at(0)},
+            {
+                "type": "TaskFailed",
+                "timestamp": at(1),
+                "taskFailedEventDetails": {"error": "DriverFault"},
+            },
+            {"type": "TaskScheduled", "timestamp": at(2)},
+        ],
+        [
+            {"type": "TaskSucceeded", "timestamp": at(3)},
+            {"type": "TaskStateExited", "timestamp": at(3), left: {"name": "Ship"}},
+            {"type": "SucceedStateEntered", "timestamp": at(4), entered: {"name": "Shipped"}},
+            {"type": "ExecutionSucceeded", "timestamp": at(4)},
+        ],
+    ]
+    asked: list[dict[str, Any]] = []
+
+    def paginate(**request: Any) -> list[dict[str, Any]]:
+        asked.append(request)
+        return [{"events": page} for page in pages]
+
+    monkeypatch.setattr(
+        workflows._client(), "get_paginator", lambda name: SimpleNamespace(paginate=paginate)
+    )
+
+    assert workflows.steps_of("retire_environment", "env_1") == [
+        {
+            "step": "Ship",
+            "entered_at": "2026-11-23T01:02:03.000Z",
+            "left_at": "2026-11-23T01:02:06.000Z",
+            "attempts": 2,
+            "error": "DriverFault",
+        },
+        {"step": "Shipped", "entered_at": "2026-11-23T01:02:07.000Z", "attempts": 0},
+    ]
+    assert asked == [{"executionArn": ARN, "includeExecutionData": False}]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from slipway import ids
-from slipway.errors import Busy, OutdatedDeployment, QueueBusy
+from slipway.errors import Busy, NotFound, OutdatedDeployment, QueueBusy
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.deployment import Deployment, NewDeployment
-from slipway.store import deployments, environments, queue, table
+from slipway.store import deployments, environments, projects, queue, table
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
@@ -435,3 +435,17 @@ def test_who_has_ended_by_then_is_not_shown(
     monkeypatch.setattr(table, "get", get)
 
     assert [each.id for each in queue.of(running, ann)] == [str(second)]
+
+
+# --- what goes in that moment ---------------------------------------------------------------
+
+
+def test_who_is_put_out_of_the_project_in_that_moment_ships_nothing(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = projects.member(running.project, ann)
+    between.first(monkeypatch, "transact_write_items", lambda: table.write(table.Delete(member)))
+
+    with pytest.raises(NotFound):
+        joins(running, ann)
+    assert waiting_in(running) == []

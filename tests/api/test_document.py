@@ -1,0 +1,51 @@
+"""The OpenAPI document is made of the routes: what can be steered is in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.openapi import document
+from tests.api.client import app
+from tests.api.test_bad_requests import PATHS
+
+TAGS = ("auth", "projects", "environments", "deployments")
+DOCUMENT = document({name: app(name).api for name in TAGS})
+
+
+def test_every_route_is_described_once() -> None:
+    described = {
+        (path, method.upper())
+        for path, methods in DOCUMENT["paths"].items()
+        for method in methods
+        if method != "parameters"
+    }
+
+    routes = {
+        (path.replace("<", "{").replace(">", "}"), method)
+        for path, methods in PATHS.items()
+        for method in methods
+        if path.startswith("/api/v1/") and path.split("/")[3] in TAGS
+    }
+    assert described >= routes
+
+
+@pytest.mark.parametrize(
+    "method,path,statuses",
+    [
+        (
+            "put",
+            "/api/v1/projects/{project_id}/environments/by-external-id/{external_id}",
+            {"200", "201", "409", "422"},
+        ),
+        ("post", "/api/v1/deployments/{deployment_id}/cancel", {"202", "404", "409"}),
+        ("post", "/api/v1/environments/{environment_id}/teardown/retry", {"202", "404", "409"}),
+        ("get", "/api/v1/environments/{environment_id}/queue", {"200", "404"}),
+        ("get", "/api/v1/environments/{environment_id}/events", {"200", "404"}),
+        ("get", "/api/v1/deployments/{deployment_id}/timeline", {"200", "404"}),
+    ],
+)
+def test_what_can_be_steered_is_described(method: str, path: str, statuses: set[str]) -> None:
+    operation = DOCUMENT["paths"][path][method]
+
+    assert set(operation["responses"]) >= statuses
+    assert operation["summary"]
