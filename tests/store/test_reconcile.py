@@ -10,7 +10,16 @@ import pytest
 from slipway import workflows
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model import moments
-from slipway.store import deployments, due, environments, leases, queue, table, teardowns
+from slipway.store import (
+    deployments,
+    due,
+    environments,
+    leases,
+    projects,
+    queue,
+    table,
+    teardowns,
+)
 from slipway.store.table import Item, Key, Update
 from tests.store import between, world
 from tests.template.repository import ROOT, load_function
@@ -525,3 +534,20 @@ def test_each_repair_is_counted_and_logged(
     assert vars(line)["repair"] == "never_started"
     assert vars(line)["sk"] == environments.key(coming).sk
     assert '"Repairs":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+# --- projects -------------------------------------------------------------------------------
+
+
+def test_a_cascade_that_nobody_carried_on_is_brought_to_dispatch_again(
+    ann: str, project: ProjectId, running: EnvironmentId
+) -> None:
+    settled(environments.key(running))
+    projects.remove(project, ann, None, cascade=True)
+    overdue(projects.key(project))
+
+    assert reconcile() == counts(looked_at=1)
+
+    [item] = table.get(projects.key(project))
+    assert item and item["nudged_at"]
+    assert (item["status"], is_in_minutes(item, 5)) == ("deleting", True)
