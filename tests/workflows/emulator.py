@@ -34,7 +34,7 @@ from slipway import workflows
 from slipway.model import moments
 from slipway.store import table
 from tests.conftest import ACCOUNT, REGION
-from tests.workflows.faults import Call, Calls, Trouble
+from tests.workflows.faults import Call, Calls, Died, Trouble
 from tests.workflows.schedule import OutOfTime, Schedule
 
 CALL_SECONDS = 0.005
@@ -208,6 +208,8 @@ class Emulator:
                 stock_run(arn)
             except OutOfTime:
                 execution |= {"status": "TIMED_OUT", "error": "States.Timeout"}
+            except Died:
+                execution |= {"status": "ABORTED"}
 
         def task(state: Any, given: Any, execution: Any, context: Any) -> Any:
             machine = context["StateMachine"]["Name"].removeprefix("slipway-")
@@ -295,6 +297,8 @@ def invoke(handler: Callable[[Any, Any], Any], event: Any) -> Any:
         return json.loads(json.dumps(handler(json.loads(json.dumps(event)), SimpleNamespace())))
     except stepfunctions._ExecutionError:
         raise
+    except Died as error:
+        raise task_error("Lambda.Unknown", "The process is gone") from error
     except Exception as error:
         name = type(error).__name__
         cause = {"errorMessage": str(error), "errorType": name, "stackTrace": []}

@@ -43,8 +43,21 @@ def twice(perform: Perform, refusal: Refusal) -> Any:
     return perform()
 
 
-# What a crash harness does to every call there is.
+class Died(BaseException):
+    """Whoever called is gone, with all that it would have done next."""
+
+
+def dies(perform: Perform, refusal: Refusal) -> Any:
+    """It happens, and that is the last that its caller did."""
+    with suppress(Exception):
+        perform()
+    raise Died
+
+
+# What may happen to a call and is got over by trying again.
 FAULTS: dict[str, Fault] = {"fails": fails, "lost": lost, "throttled": throttled, "twice": twice}
+# What a crash harness does to every call there is.
+CRASHES: dict[str, Fault] = {**FAULTS, "dies": dies}
 
 
 def raises(error: Exception) -> Fault:

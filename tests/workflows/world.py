@@ -16,6 +16,7 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 from unittest import mock
@@ -45,7 +46,7 @@ from tests.workflows.emulator import (
     stepfunctions,
     task_error,
 )
-from tests.workflows.faults import Calls, Fault, Trouble
+from tests.workflows.faults import Calls, Died, Fault, Trouble
 from tests.workflows.schedule import EPOCH, Schedule
 
 Record = dict[str, Any]
@@ -62,7 +63,8 @@ RECONCILE = "functions/events/reconcile"
 
 
 class World:
-    """`batches` has each event that dispatch was given, `dead_letters` the records given up."""
+    """`batches` has each event that dispatch was given, `dead_letters` the records given up,
+    `infrastructure` what is provisioned of each environment, by its id."""
 
     def __init__(self, simulated_seconds: float = 2) -> None:
         self.schedule = Schedule()
@@ -70,6 +72,7 @@ class World:
         self.emulator = Emulator(self.schedule, self.calls)
         self.batches: list[Record] = []
         self.dead_letters: list[Record] = []
+        self.infrastructure = Infrastructure()
         self._environ = {
             "SIMULATED_SECONDS": f"{simulated_seconds}",
             "POWERTOOLS_METRICS_NAMESPACE": "Slipway",
@@ -83,7 +86,9 @@ class World:
     def __enter__(self) -> World:
         self._mocks = [
             mock.patch.dict(os.environ, self._environ),
-            mock.patch.dict(drivers.DRIVERS, {"simulated": lambda: _Watched(self.emulator)}),
+            mock.patch.dict(
+                drivers.DRIVERS, {"simulated": lambda: _Watched(self.emulator, self.infrastructure)}
+            ),
         ]
         for each in self._mocks:
             each.start()
@@ -122,6 +127,10 @@ class World:
         if self._project is None:
             self._project = self.new_project("payments")
         return self._project
+
+    def use(self, project: ProjectId) -> None:
+        """Everything is in this one from now on."""
+        self._project = project
 
     def new_project(self, name: str, **policy: Any) -> ProjectId:
         """A project; with its policy, if that says anything."""
@@ -248,7 +257,9 @@ class World:
         for _ in range(rounds):
             self.run(SCHEDULE)
             self.sweep_ttl()
-            self.reconcile()
+            # It runs again if it fails.
+            with suppress(stepfunctions._ExecutionError):
+                self.reconcile()
         self.run(60)
 
     # ── The stream ──────────────────────────────────────────────────────────────────────────
@@ -311,6 +322,8 @@ class World:
                 result = {"body": body}
             except stepfunctions._ExecutionError as error:
                 result = {"error": error.error}
+            except Died:
+                result = {"error": "Lambda.Unknown"}
         reports = "ReportBatchItemFailures" in mapping["FunctionResponseTypes"]
         failed = first_failed(batch.records, result, reports)
         if failed is None:
@@ -339,6 +352,14 @@ class World:
         found = (table.decode(item) for item in self.items("EVENT#"))
         mine = [event for event in found if event["pk"] == f"ENV#{environment.e}"]
         return sorted(mine, key=lambda event: str(event["sk"]))
+
+    def environments(self) -> list[EnvironmentId]:
+        """All there ever were, oldest first."""
+        return sorted(ids.parse_environment(item["id"]["S"]) for item in self.items("ENV#"))
+
+    def deployments(self) -> list[DeploymentId]:
+        """All there ever were, in the order accepted (of one environment)."""
+        return sorted(ids.parse_deployment(item["id"]["S"]) for item in self.items("DEP#"))
 
     def exists(self, thing: ProjectId | EnvironmentId | DeploymentId) -> bool:
         return self.item(_key(thing)) is not None
@@ -390,7 +411,13 @@ class World:
 
     def stop(self, workflow: str, thing: EnvironmentId | DeploymentId) -> None:
         """An operator stops the execution in the console: no Catch runs."""
-        arn = f"{MACHINES.replace(':stateMachine:', ':execution:')}{workflow}:{thing}"
+        [execution] = self.executions_of(workflow, thing)
+        self.stop_execution(execution)
+
+    def stop_execution(self, execution: graph.Execution) -> None:
+        """As stop."""
+        machine = MACHINES.replace(":stateMachine:", ":execution:") + execution.workflow
+        arn = f"{machine}:{execution.name}"
         stepfunctions._stop_execution({"executionArn": arn, "cause": "by hand"})
         self.schedule.end(arn)
 
@@ -399,11 +426,31 @@ class World:
         self.calls.when(where, fault, times, skip)
 
 
+class Infrastructure:
+    """What drivers have made and not taken away; `harmed` has what came after a teardown began."""
+
+    def __init__(self) -> None:
+        self.exists: set[str] = set()
+        self.harmed: list[tuple[str, str]] = []
+        self._going: set[str] = set()
+
+    def happened(self, verb: str, environment: str, done: bool) -> None:
+        if verb == "retire":
+            self._going.add(environment)
+            if done:
+                self.exists.discard(environment)
+        else:
+            self.exists.add(environment)
+            if environment in self._going:
+                self.harmed.append((verb, environment))
+
+
 class _Watched:
     """The simulated driver, whose every call is one to the outside."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Emulator, infrastructure: Infrastructure) -> None:
         self._emulator = emulator
+        self._infrastructure = infrastructure
         self._driver = Simulated()
 
     def provision(self, operation: Operation) -> Progress:
@@ -421,8 +468,13 @@ class _Watched:
     def _ask(
         self, verb: str, method: Callable[[Operation], Progress], operation: Operation
     ) -> Progress:
+        def perform() -> Progress:
+            progress = method(operation)
+            self._infrastructure.happened(verb, operation.environment_id, progress.done)
+            return progress
+
         answer: Progress = self._emulator.call(
-            f"driver {verb}", lambda: method(operation), lambda trouble: DriverFault(trouble)
+            f"driver {verb}", perform, lambda trouble: DriverFault(trouble)
         )
         return answer
 
@@ -471,12 +523,20 @@ def _definitions() -> dict[str, str]:
     return found
 
 
+# It says the same of the same definition, and takes its time to.
+_known_valid: set[str] = set()
+
+
 def create_machine(name: str, definition: str) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/slipway"
-    status, _, body = stepfunctions._create_state_machine(
-        {"name": name, "definition": definition, "roleArn": role}
-    )
+    wanted = {"name": name, "definition": definition, "roleArn": role}
+    with ExitStack() as stack:
+        if definition in _known_valid:
+            validate = "_validate_definition_jsonata"
+            stack.enter_context(mock.patch.object(stepfunctions, validate, lambda *_: None))
+        status, _, body = stepfunctions._create_state_machine(wanted)
     assert status == 200, body
+    _known_valid.add(definition)
 
 
 @cache

@@ -1,0 +1,264 @@
+"""A crash at every call: whatever fails, is lost, refused, done twice, or is its caller's last.
+
+Each scenario runs once to number its calls to the outside (DynamoDB, Step Functions, Lambda, the
+driver), then again for each of them and each thing that can happen to it. Then time passes, TTL
+sweeps, reconcile looks, and what must be true of a world at rest is true.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from slipway.errors import DriverRefused, Fault, Refused, RetryLater
+from slipway.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
+from slipway.model.project import ProjectChange
+from slipway.store import projects
+from tests.workflows import faults
+from tests.workflows.faults import Died
+from tests.workflows.invariants import broken
+from tests.workflows.world import USER, World
+
+READS = ("BatchGetItem", "Query")
+# How often reconcile looks, at most, until nothing is left to be looked after.
+ROUNDS = 8
+
+REFUSED = faults.raises(DriverRefused("It is protected"))
+RETIRE = "Retire > driver retire"
+
+
+def ask(action: Callable[[], object]) -> None:
+    """What a user does: if it is told to be a fault, or there is no answer at all, ask again."""
+    for _ in range(2):
+        try:
+            action()
+        except (Fault, RetryLater, Died):
+            continue
+        except Refused:
+            # It was done the first time, and that is told.
+            return
+        return
+
+
+def environment(world: World, ttl_hours: float | None = None) -> EnvironmentId:
+    """Ask for an environment, and find it by its name."""
+    ask(lambda: world.environment(ttl_hours))
+    [name] = world.items("NAME#preview")
+    return parse_environment(name["environment_id"]["S"])
+
+
+def deploy(
+    world: World, where: EnvironmentId, version: str, on_conflict: str = "queue"
+) -> DeploymentId | None:
+    """Ship a version, and find it; None if the environment failed because of the crash."""
+    ask(lambda: world.deploy(where, version, on_conflict=on_conflict))
+    found = [item["id"]["S"] for item in world.items("DEP#") if item["version"]["S"] == version]
+    return parse_deployment(max(found)) if found else None
+
+
+def cancel(world: World, deployment: DeploymentId | None) -> None:
+    if deployment:
+        ask(lambda: world.cancel(deployment))
+
+
+def a_whole_life(world: World) -> None:
+    where = environment(world, ttl_hours=1)
+    for version in ("v1", "v2"):
+        deploy(world, where, version)
+
+
+def canceled(world: World) -> None:
+    where = environment(world)
+    deploy(world, where, "v1")
+    world.run(20)
+    running = deploy(world, where, "v2")
+    waiting = deploy(world, where, "v3")
+    world.run(0.5)
+    cancel(world, waiting)
+    cancel(world, running)
+
+
+def superseded(world: World) -> None:
+    where = environment(world)
+    deploy(world, where, "v1")
+    deploy(world, where, "v2", "supersede")
+    world.run(20)
+    for version in ("v3", "v4"):
+        deploy(world, where, version)
+    world.run(0.5)
+    deploy(world, where, "v5", "cancel_running")
+
+
+def deleted_while_it_comes_up(world: World) -> None:
+    where = environment(world, ttl_hours=1)
+    deploy(world, where, "v1")
+    world.run(0.5)
+    ask(lambda: world.delete(where))
+
+
+def deleted_while_it_ships(world: World) -> None:
+    where = environment(world)
+    for version in ("v1", "v2"):
+        deploy(world, where, version)
+    world.run(2.5)
+    ask(lambda: world.delete(where))
+
+
+def a_cascade(world: World) -> None:
+    where = environment(world)
+    ask(lambda: world.environment(name="other", ttl_hours=1))
+    deploy(world, where, "v1")
+    world.run(20)
+    ask(lambda: projects.remove(world.project, USER, None, cascade=True))
+
+
+def nothing_can_be_made(world: World) -> None:
+    world.when("Provision > driver provision", REFUSED, times=None, skip=1)
+    deploy(world, environment(world, ttl_hours=1), "v1")
+
+
+def nothing_can_be_taken_away(world: World) -> None:
+    world.when(RETIRE, REFUSED, times=2)
+    where = environment(world)
+    world.run(20)
+    ask(lambda: world.delete(where))
+    world.run(20)
+    ask(lambda: world.retry(where))
+    world.run(20)
+    ask(lambda: world.retry(where))
+
+
+def forgotten(world: World) -> None:
+    world.when(RETIRE, REFUSED, times=None)
+    where = environment(world, ttl_hours=1)
+    world.run(20)
+    ask(lambda: world.delete(where))
+    world.run(20)
+    ask(lambda: world.forget(where))
+    # It may be that its teardown is still to fail, for the first execution was lost.
+    world.recover(4)
+    ask(lambda: world.forget(where))
+
+
+def leased(world: World) -> None:
+    where = environment(world, ttl_hours=1)
+    world.run(20)
+    ask(lambda: world.extend(where, 1.5))
+    ask(lambda: world.pin(where))
+    world.run(600)
+    ask(lambda: world.unpin(where))
+
+
+def idle(world: World) -> None:
+    where = environment(world, ttl_hours=1)
+    world.run(600)
+    ask(lambda: world.touch(where))
+    deploy(world, where, "v1", "reject")
+
+
+def mended(world: World) -> None:
+    """Reconcile itself, which may fail like everybody else and then runs again."""
+    one = environment(world, ttl_hours=1)
+    deploy(world, one, "v1")
+    deploy(world, one, "v2")
+    world.run(3)
+    ask(lambda: world.environment(name="other"))
+    world.run(0.5)
+    for each in list(world.executions()):
+        if each.status == "RUNNING":
+            world.stop_execution(each)
+    world.recover(3)
+
+
+def written_by_users(world: World) -> None:
+    """Every write that the API makes, one after another, before anything comes of it."""
+    world.hold_the_stream()
+    where = environment(world, ttl_hours=24)
+    ask(lambda: world.extend(where, 48))
+    ask(lambda: world.pin(where))
+    ask(lambda: world.unpin(where))
+    first = deploy(world, where, "v1")
+    cancel(world, first)
+    deploy(world, where, "v2", "cancel_running")
+    ask(lambda: world.delete(where))
+    change = ProjectChange(name="billing")
+    ask(lambda: projects.change(world.project, change, USER, None))
+    ask(lambda: projects.remove(world.project, USER, None, cascade=False))
+    ask(lambda: projects.remove(world.project, USER, None, cascade=True))
+    world.release_the_stream()
+
+
+SCENARIOS = [
+    a_whole_life,
+    canceled,
+    superseded,
+    deleted_while_it_comes_up,
+    deleted_while_it_ships,
+    a_cascade,
+    nothing_can_be_made,
+    nothing_can_be_taken_away,
+    forgotten,
+    leased,
+    idle,
+    mended,
+    written_by_users,
+]
+
+
+def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[list[str], list[str]]:
+    """The calls of the scenario, and what is broken at its end if `crash` befell its nth."""
+    with World(simulated_seconds=0.5) as world:
+        policy = {"expiry_mode": "idle"} if story is idle else {}
+        world.use(world.new_project("payments", **policy))
+        world.calls.made.clear()
+        if n is not None:
+            times = None if crash == "dies" else 1
+            world.when(n, faults.CRASHES[crash], times)
+        story(world)
+        world.run(7200)
+        calls = [call.name for call in world.calls.made]
+        for _ in range(ROUNDS):
+            world.recover()
+            if not any("due" in item for item in world.items("")):
+                break
+        return calls, broken(world)
+
+
+def chosen(story: Callable[[World], None], calls: list[str]) -> Iterator[tuple[int, str]]:
+    """Every call with one crash, by turns for the calls of one name; with CRASHES=all, each.
+
+    Reads in a row are one moment: nothing differs between them.
+    """
+    turns: Counter[str] = Counter()
+    crashes = list(faults.CRASHES)
+    for n, name in enumerate(calls):
+        if story is written_by_users and not name.startswith("test > "):
+            continue
+        turns[name] += 1
+        if os.environ.get("CRASHES") == "all":
+            yield from ((n, crash) for crash in crashes)
+        elif not (name.endswith(READS) and calls[n + 1 : n + 2] == [name]):
+            yield n, crashes[(turns[name] + len(calls)) % len(crashes)]
+
+
+@pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)
+def test_a_crash_at_any_call_leaves_nothing_behind(
+    environ: None, story: Callable[[World], None], record_property: Callable[[str, object], None]
+) -> None:
+    calls, unharmed = lived(story, None, "")
+
+    cases = list(chosen(story, calls))
+    harm = {
+        f"call {n}, {calls[n]}, {crash}": found
+        for n, crash in cases
+        if (found := lived(story, n, crash)[1])
+    }
+
+    record_property("cases", len(cases))
+    print(f"{story.__name__}: {len(cases)} cases")
+    assert unharmed == []
+    assert harm == {}
+    assert len({n for n, _ in cases}) >= 20
