@@ -13,7 +13,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local reconcile redrive test check lint types format validate build deploy openapi lock clean
+.PHONY: help local reconcile redrive test crashes check lint types format validate build deploy openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +29,10 @@ redrive: .venv/ready ## replay what dispatch had to put aside (STACK= for one in
 
 # Only a whole run can be held to the coverage that pyproject.toml asks for.
 test: .venv/ready ## run every test, with coverage (ARGS= for pytest's own arguments, e.g. ARGS=tests/model)
-	.venv/bin/pytest $(if $(ARGS),$(ARGS),-n 2 --cov)
+	.venv/bin/pytest $(if $(ARGS),$(ARGS),-n 3 --cov)
+
+crashes: .venv/ready ## every crash at every call, some thousands of cases (half an hour)
+	CRASHES=all .venv/bin/pytest -n 2 tests/workflows/test_crashes.py
 
 check: lint types test validate build ## everything CI runs
 	@echo "All good."

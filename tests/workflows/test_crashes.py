@@ -228,7 +228,8 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
 
 
 def chosen(story: Callable[[World], None], calls: list[str]) -> Iterator[tuple[int, str]]:
-    """Every call with one crash, by turns for the calls of one name; with CRASHES=all, each.
+    """Every second call with one crash, by turns for the calls of one name; with CRASHES=all
+    (`make crashes`) every call with each.
 
     Reads in a row are one moment: nothing differs between them.
     """
@@ -240,7 +241,9 @@ def chosen(story: Callable[[World], None], calls: list[str]) -> Iterator[tuple[i
         turns[name] += 1
         if os.environ.get("CRASHES") == "all":
             yield from ((n, crash) for crash in crashes)
-        elif not (name.endswith(READS) and calls[n + 1 : n + 2] == [name]):
+        elif name.endswith(READS) and calls[n + 1 : n + 2] == [name]:
+            continue
+        elif turns[name] % 2 or story is written_by_users:
             yield n, crashes[(turns[name] + len(calls)) % len(crashes)]
 
 

@@ -30,7 +30,7 @@ from tests.workflows import faults
 from tests.workflows.invariants import broken
 from tests.workflows.world import World
 
-EXAMPLES = 100
+EXAMPLES = 40
 # The calls of each example that came to its end.
 examples: list[int] = []
 # By then everything that does not wait for an end has come to its own, also with one fault.

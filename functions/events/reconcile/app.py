@@ -10,6 +10,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
 from slipway import ids, observe, workflows
+from slipway.errors import Overtaken
 from slipway.model import moments
 from slipway.model.environment import GOING
 from slipway.store import due, environments, leases, queue, table, teardowns
@@ -85,7 +86,11 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
         return None
     if datetime.fromisoformat(item["next_retry_at"]) > moments.now():
         return None
-    teardowns.retry(ids.parse_environment(item["id"]), "reconcile")
+    try:
+        teardowns.retry(ids.parse_environment(item["id"]), "reconcile")
+    except Overtaken:
+        # A person was quicker.
+        return None
     return "teardown_retried"
 
 
