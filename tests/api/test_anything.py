@@ -17,7 +17,7 @@ from tests.api.test_bad_requests import MODELS, PATHS, WITH_BODY, Here, filled, 
 
 # One table for all examples of a test: what one left there must not hurt the next either.
 quick = settings(
-    max_examples=200,
+    max_examples=80,
     deadline=None,
     database=None,
     derandomize=True,
