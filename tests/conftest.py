@@ -5,19 +5,22 @@ Fixtures that a test does not name cost it nothing: the model's tests start no A
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
+from moto.dynamodb.models import dynamodb_backends
+from moto.secretsmanager.models import secretsmanager_backends
 from xdist.scheduler import LoadScopeScheduling
 
-from slipway import auth, workflows
+from slipway import auth
 from slipway.settings import settings
-from slipway.store import table
 from tests.template.repository import template
 
 REGION = "eu-central-1"
@@ -61,9 +64,21 @@ def moto() -> Iterator[None]:
 
 def empty() -> None:
     """The table and the secret, as after the stack was made."""
+    tables, secrets = copy.deepcopy(_made())
     BackendDict.reset()
+    dynamodb_backends[ACCOUNT][REGION].tables = tables
+    secretsmanager_backends[ACCOUNT][REGION].secrets = secrets
+
+
+@cache
+def _made() -> tuple[Any, Any]:
+    """The backends' own, made once: it takes ten times as long as to copy them."""
     create_table()
     boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
+    return (
+        dynamodb_backends[ACCOUNT][REGION].tables,
+        secretsmanager_backends[ACCOUNT][REGION].secrets,
+    )
 
 
 @pytest.fixture
@@ -87,8 +102,6 @@ def aws(_moto: None, environ: None) -> None:
 def forget() -> None:
     """What a function keeps between requests is kept between tests too, unless it is dropped."""
     settings.cache_clear()
-    table._client.cache_clear()
-    workflows._client.cache_clear()
     auth.forget_keys()
 
 

@@ -26,7 +26,7 @@ import botocore.endpoint
 import ministack
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from botocore.retries import quota
 
 from local.patches import execution_names, retry_delays
@@ -66,10 +66,18 @@ def _import_services() -> tuple[Any, Any, Any, Any]:
     return dynamodb, lambda_svc, stepfunctions, responses
 
 
+def _copied(function: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
+    return lambda text: list(function(text))
+
+
 dynamodb, lambda_svc, stepfunctions, responses = _import_services()
 
-_SERVICES = {"dynamodb": dynamodb, "stepfunctions": stepfunctions}
-_SHORT = {"dynamodb": "dynamodb", "stepfunctions": "states"}
+# They say the same of the same expression, and take their time to.
+dynamodb._condition_syntax_error = cache(dynamodb._condition_syntax_error)
+dynamodb._tokenize = _copied(cache(dynamodb._tokenize))
+
+# The client's first try, and those after it.
+_TRIES = 3
 _TROUBLES: dict[Trouble, str] = {
     "fails": "InternalServerError",
     "lost": "SdkClientException",
@@ -89,6 +97,7 @@ class Emulator:
         self.schedule = schedule
         self.calls = calls
         self.functions: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {}
+        self.chance = Random(1)
         self._patch = pytest.MonkeyPatch()
         self._sent: dict[str, Call] = {}
 
@@ -117,7 +126,7 @@ class Emulator:
     def _keep_time(self) -> None:
         from slipway import ids
 
-        chance = Random(1)
+        chance = self.chance
         clock = SimpleNamespace(
             time=lambda: self.schedule.now,
             sleep=self.schedule.sleep,
@@ -142,24 +151,23 @@ class Emulator:
 
     def _answer_clients(self) -> None:
         _answers.append(self._answer)
-        self._patch.setattr(table, "_client", lambda: _client("dynamodb"))
+        self._patch.setattr(table, "_client", lambda: _Table(self))
         self._patch.setattr(workflows, "_client", lambda: _client("stepfunctions"))
-        self._patch.setattr(boto3, "client", _client)
+        self._patch.setattr(
+            boto3, "client", lambda name, **_: _Table(self) if name == "dynamodb" else _client(name)
+        )
         # The library stops to try again after many failures in one process; each world is new.
         self._patch.setattr(quota.RetryQuota, "acquire", lambda *_: True)
 
     def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-        target = headers["x-amz-target"]
-        service = "stepfunctions" if target.startswith("AWSStepFunctions") else "dynamodb"
         invocation = headers["amz-sdk-invocation-id"]
         if invocation not in self._sent:
-            operation = target.rpartition(".")[2]
-            name = f"{actor.get()} > {_SHORT[service]} {operation}"
-            self._sent[invocation] = self.calls.new(name)
+            operation = headers["x-amz-target"].rpartition(".")[2]
+            self._sent[invocation] = self.calls.new(f"{actor.get()} > states {operation}")
 
         def perform() -> AWSResponse:
-            handle = _SERVICES[service].handle_request
+            handle = stepfunctions.handle_request
             status, answer, body = _driven(handle("POST", "/", headers, request.body, {}))
             return _response(request, status, answer, body)
 
@@ -176,11 +184,12 @@ class Emulator:
             return error
 
         try:
-            return self._made(self._sent[invocation], perform, refusal)
+            return self.attempt(self._sent[invocation], perform, refusal)
         except _Answered as answered:
             return _response(request, answered.status, {}, json.dumps(answered.body))
 
-    def _made(self, call: Call, perform: Callable[[], Any], refusal: Any) -> Any:
+    def attempt(self, call: Call, perform: Callable[[], Any], refusal: Any) -> Any:
+        """One try at a call; the client library makes some of its own accord."""
         self.schedule.now += CALL_SECONDS
         return self.calls.make(call, perform, refusal)
 
@@ -188,7 +197,7 @@ class Emulator:
         self, what: str, perform: Callable[[], Any], refusal: Callable[[Trouble], Exception]
     ) -> Any:
         """A call to the outside that does not go through the client library."""
-        return self._made(self.calls.new(f"{actor.get()} > {what}"), perform, refusal)
+        return self.attempt(self.calls.new(f"{actor.get()} > {what}"), perform, refusal)
 
     # ── The interpreter ─────────────────────────────────────────────────────────────────────
 
@@ -303,6 +312,59 @@ def invoke(handler: Callable[[Any, Any], Any], event: Any) -> Any:
         name = type(error).__name__
         cause = {"errorMessage": str(error), "errorType": name, "stackTrace": []}
         raise task_error(name, json.dumps(cause)) from error
+
+
+class _Table:
+    """DynamoDB's client with nothing of the library between, which takes longer than the table.
+
+    It tries again as the library is set to by the package, under one request token.
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self.exceptions = _client("dynamodb").exceptions
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        operation = "".join(word.title() for word in method.split("_"))
+        return lambda **request: self._call(operation, request)
+
+    def _call(self, operation: str, request: dict[str, Any]) -> Any:
+        if operation == "TransactWriteItems":
+            request["ClientRequestToken"] = f"{self._emulator.chance.getrandbits(128):032x}"
+        sent = json.dumps(request).encode()
+        call = self._emulator.calls.new(f"{actor.get()} > dynamodb {operation}")
+
+        def perform() -> Any:
+            headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+            handled = dynamodb.handle_request("POST", "/", headers, sent, {})
+            status, _, answer = _driven(handled)
+            if status == 200:
+                return json.loads(answer)
+            raise self._error(operation, json.loads(answer))
+
+        def refusal(trouble: Trouble) -> Exception:
+            if trouble == "throttled":
+                return self._error(operation, {"__type": "ThrottlingException"})
+            kind = ReadTimeoutError if trouble == "lost" else ConnectTimeoutError
+            error: Exception = kind(endpoint_url="the table")
+            return error
+
+        for tries in range(_TRIES - 1):
+            try:
+                return self._emulator.attempt(call, perform, refusal)
+            except (ReadTimeoutError, ConnectTimeoutError):
+                pass
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ThrottlingException":
+                    raise
+            self._emulator.schedule.sleep(self._emulator.chance.random() * 2**tries)
+        return self._emulator.attempt(call, perform, refusal)
+
+    def _error(self, operation: str, body: dict[str, Any]) -> Exception:
+        code = body.pop("__type").rpartition("#")[2]
+        told = {"Code": code, "Message": body.pop("message", "")}
+        error: Exception = self.exceptions.from_code(code)({"Error": told, **body}, operation)
+        return error
 
 
 class _Answered(Exception):
