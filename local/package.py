@@ -64,6 +64,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
+    """Raises Broken, saying where."""
     try:
         with path.open() as file:
             content = yaml.load(file, _Loader)

@@ -7,6 +7,8 @@ functions, and CORS. Authorizers in the document are refused rather than forgott
 
 from typing import Any
 
+from local.patches import resource
+
 ANY = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
 
@@ -48,9 +50,6 @@ def _verb(method: str) -> str:
 
 
 def patch(module: Any) -> None:
-    api = module._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
-    stock_create, stock_update = api["create"], api["update"]
-
     def apply(api_id: str, properties: dict[str, Any]) -> None:
         body = properties.get("Body")
         if not body:
@@ -63,14 +62,4 @@ def patch(module: Any) -> None:
         if cors := body.get("x-amazon-apigateway-cors"):
             gateway._apis[api_id]["corsConfiguration"] = cors
 
-    def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
-        made = stock_create(logical_id, properties, stack)
-        apply(made[0], properties)
-        return made
-
-    def update(physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any) -> Any:
-        made = stock_update(physical_id, old, new, *rest)
-        apply(made[0], new)
-        return made
-
-    api["create"], api["update"] = create, update
+    resource.after(module, "AWS::ApiGatewayV2::Api", apply)

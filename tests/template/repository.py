@@ -13,10 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import yaml
 from boto3 import Session
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
+
+from local.package import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINES = sorted((ROOT / "statemachines").iterdir())
@@ -59,9 +60,10 @@ def load_function(folder: Path) -> ModuleType:
     return module
 
 
+@functools.cache
 def machine(path: Path) -> dict[str, Any]:
-    definition: dict[str, Any] = yaml.safe_load(path.read_text())
-    return definition
+    """The state machine as it is written; to be read, not changed."""
+    return load_yaml(path)
 
 
 def camel(words: str) -> str:
@@ -69,30 +71,9 @@ def camel(words: str) -> str:
     return "".join(word.capitalize() for word in words.split("_"))
 
 
-class _TemplateLoader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms: `!Sub x` is read as {"Fn::Sub": "x"}."""
-
-
-def _short_form(loader: _TemplateLoader, name: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
-        value = loader.construct_mapping(node, deep=True)
-    if name == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
-
-
-_TemplateLoader.add_multi_constructor("!", _short_form)
-
-
 @functools.cache
 def _template() -> Any:
-    return yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
+    return load_yaml(ROOT / "template.yaml")
 
 
 def template() -> dict[str, Any]:
