@@ -228,7 +228,7 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
 
 
 def chosen(story: Callable[[World], None], calls: list[str]) -> Iterator[tuple[int, str]]:
-    """Every second call with one crash, by turns for the calls of one name; with CRASHES=all
+    """Every call with one crash, by turns for the calls of one name; with CRASHES=all
     (`make crashes`) every call with each.
 
     Reads in a row are one moment: nothing differs between them.
@@ -243,7 +243,7 @@ def chosen(story: Callable[[World], None], calls: list[str]) -> Iterator[tuple[i
             yield from ((n, crash) for crash in crashes)
         elif name.endswith(READS) and calls[n + 1 : n + 2] == [name]:
             continue
-        elif turns[name] % 2 or story is written_by_users:
+        else:
             yield n, crashes[(turns[name] + len(calls)) % len(crashes)]
 
 
