@@ -19,7 +19,9 @@ VERBS = ["provision", "ship", "restore", "retire"]
 every_verb = pytest.mark.parametrize("verb", VERBS)
 
 
-def ask(verb: str, script: Any = None, after: float = 0, **config: Any) -> Progress:
+def ask(
+    verb: str, script: Any = None, after: float = 0, resource: str = "service", **config: Any
+) -> Progress:
     """What the driver says after so many seconds, with this script for the verb."""
     if script is not None:
         config["simulate"] = {verb: script}
@@ -29,6 +31,7 @@ def ask(verb: str, script: Any = None, after: float = 0, **config: Any) -> Progr
         environment_name="Preview #1",
         started_at=STARTED,
         now=STARTED + timedelta(seconds=after),
+        resource=resource if verb in ("provision", "retire") else None,
         config=config,
     )
     driver: Driver = Simulated()
@@ -83,6 +86,22 @@ def test_a_script_makes_it_fault_for_a_while(verb: str) -> None:
         with pytest.raises(DriverFault):
             ask(verb, {"fault_seconds": 20}, after=after)
     assert ask(verb, {"fault_seconds": 20}, after=20).done
+
+
+@pytest.mark.usefixtures("ten_seconds")
+@pytest.mark.parametrize("verb", ["provision", "retire"])
+def test_the_service_takes_the_time_and_the_database_none(verb: str) -> None:
+    assert ask(verb, resource="database").done
+    assert not ask(verb).done
+
+
+@pytest.mark.parametrize("verb", ["provision", "retire"])
+def test_a_script_says_what_it_befalls(verb: str) -> None:
+    script = {"refuse": "no capacity", "resource": "database"}
+
+    with pytest.raises(DriverRefused, match="no capacity"):
+        ask(verb, script, resource="database")
+    assert ask(verb, script).done
 
 
 def test_the_script_of_one_verb_is_not_anothers() -> None:

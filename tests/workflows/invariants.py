@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from slipway import ids
+from slipway.drivers.simulated import Simulated
 from slipway.model import moments
 from slipway.store import projects, table
 from tests.workflows.world import Record, World
@@ -50,17 +51,13 @@ def _environment(world: World, items: list[Record], item: Record) -> Iterator[st
     lease = any(each["pk"].endswith(e.split("_")[2]) and each["sk"] == "LEASE" for each in items)
     if lease != ("expires_at" in item and status != "destroyed"):
         yield f"{e} is {status}, its lease {'is there' if lease else 'is missing'}"
-    exists = e in world.infrastructure.exists
-    if exists and (status == "destroyed" and not item.get("forgotten")):
-        yield f"{e} is destroyed, but what it was made of is still there"
-    if exists and status == "failed" and not _says_so(item["failure"]):
-        yield f"{e} failed, and nobody says that there is something left of it"
-    if not exists and status == "running":
-        yield f"{e} is running, but there is nothing"
-
-
-def _says_so(failure: Record) -> bool:
-    return failure["error"] == "ExecutionLost" or "could not be taken back" in failure["reason"]
+    exists, registered = world.infrastructure.of(e), item.get("resources", set())
+    if exists - registered:
+        yield f"{e} has {exists}, and knows only of {registered}"
+    if registered and (status == "destroyed" and not item.get("forgotten")):
+        yield f"{e} is destroyed, but {registered} may still be there"
+    if status == "running" and exists != set(Simulated.resources):
+        yield f"{e} is running, but there is only {exists}"
 
 
 def _names_and_counts(

@@ -59,7 +59,7 @@ def test_a_cascade_asked_for_twice_ends_once(world: World) -> None:
 
 def test_a_cascade_waits_for_what_cannot_be_torn_down(world: World) -> None:
     stuck, other = world.running(name="stuck"), world.running(name="other")
-    world.when("Retire > driver retire", faults.raises(DriverRefused("It is protected")))
+    world.when("Retire > driver retire service", faults.raises(DriverRefused("It is protected")))
 
     remove(world)
     world.settle()

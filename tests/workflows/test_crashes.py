@@ -27,7 +27,7 @@ READS = ("BatchGetItem", "Query")
 ROUNDS = 8
 
 REFUSED = faults.raises(DriverRefused("It is protected"))
-RETIRE = "Retire > driver retire"
+RETIRE = "Retire > driver retire service"
 
 
 def ask(action: Callable[[], object]) -> None:
@@ -116,7 +116,7 @@ def a_cascade(world: World) -> None:
 
 
 def nothing_can_be_made(world: World) -> None:
-    world.when("Provision > driver provision", REFUSED, times=None, skip=1)
+    world.when("Provision > driver provision service", REFUSED, times=None, skip=1)
     deploy(world, environment(world, ttl_hours=1), "v1")
 
 

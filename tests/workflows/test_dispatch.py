@@ -24,7 +24,7 @@ def a_life(world: World) -> None:
     world.deploy(first, "v1")
     world.deploy(first, "v2")
     world.running(name="second")
-    world.when("Provision > driver provision", faults.raises(KeyError("colour")))
+    world.when("Provision > driver provision service", faults.raises(KeyError("colour")))
     world.deploy(world.environment(name="third"), "v1")
     world.run(7200)
 

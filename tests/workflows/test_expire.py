@@ -104,7 +104,7 @@ def test_an_environment_without_a_record_is_left_alone(world: World) -> None:
 
 def test_a_failed_environment_ends_too(world: World) -> None:
     environment = world.environment(ttl_hours=1)
-    world.when("Provision > driver provision", faults.raises(KeyError("colour")))
+    world.when("Provision > driver provision service", faults.raises(KeyError("colour")))
 
     world.settle()
     failed = world.look(environment)["status"]

@@ -163,7 +163,7 @@ def test_an_execution_that_takes_too_long_is_timed_out(world: World) -> None:
 
 def test_an_execution_that_is_stopped_goes_no_further(world: World) -> None:
     environment = world.environment()
-    world.run_until(lambda: world.calls.made[-1].name == "Provision > driver provision")
+    world.run_until(lambda: world.calls.made[-1].name == "Provision > driver provision service")
 
     world.stop("provision_environment", environment)
     world.settle()
@@ -265,7 +265,9 @@ def test_who_acts_is_known_to_every_call(world: World) -> None:
         "dispatch > states StartExecution",
         "provision_environment/Provision > lambda Provision",
         "Provision > dynamodb BatchGetItem",
-        "Provision > driver provision",
+        "Provision > dynamodb UpdateItem",
+        "Provision > driver provision database",
+        "Provision > driver provision service",
         "provision_environment/It is running > dynamodb UpdateItem",
     }
     assert emulator.actor.get() == "test"

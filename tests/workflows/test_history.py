@@ -31,7 +31,7 @@ def a_life(world: World) -> EnvironmentId:
     world.pin(environment)
     world.run(10)
     world.unpin(environment)
-    world.when("Retire > driver retire", faults.raises(DriverRefused("It is protected")))
+    world.when("Retire > driver retire service", faults.raises(DriverRefused("It is protected")))
     world.run(7200)
     world.recover(3)
     assert world.look(environment)["status"] == "destroyed"

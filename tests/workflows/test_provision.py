@@ -12,8 +12,8 @@ from tests.workflows.emulator import task_error
 from tests.workflows.faults import Fault
 from tests.workflows.world import World
 
-PROVISION = "Provision > driver provision"
-RETIRE = "Retire > driver retire"
+PROVISION = "Provision > driver provision service"
+RETIRE = "Retire > driver retire service"
 REFUSED = faults.raises(DriverRefused("The quota is exhausted"))
 STRAIGHT = [
     "Provision",
@@ -86,7 +86,7 @@ def test_a_fault_that_stays_is_the_reason_of_the_failure(world: World) -> None:
     assert record["status"] == "failed"
     assert record["failure"] == {
         "error": "DriverFault",
-        "reason": "Not now",
+        "reason": "service: Not now",
         "step": "Provision",
     }
     execution = world.execution("provision_environment", environment)
@@ -103,7 +103,7 @@ def test_a_refusal_is_told_at_once_and_what_was_made_is_taken_back(world: World)
     assert record["status"] == "failed"
     assert record["failure"] == {
         "error": "DriverRefused",
-        "reason": "The quota is exhausted",
+        "reason": "service: The quota is exhausted",
         "step": "Provision",
     }
     assert "operation" not in record and "base_url" not in record
@@ -112,6 +112,7 @@ def test_a_refusal_is_told_at_once_and_what_was_made_is_taken_back(world: World)
     assert execution.failures == [("Provision", "DriverRefused")]
     assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
     assert [call.name for call in world.calls.made].count(RETIRE) == 2
+    assert world.infrastructure.of(str(environment)) == record.get("resources", set()) == set()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_an_environment_that_never_comes_up_is_given_up_and_taken_back(world: Wo
     record = world.look(environment)
     assert record["failure"] == {
         "error": "DriverRefused",
-        "reason": "It has taken longer than 1:00:00",
+        "reason": "service: It has taken longer than 1:00:00",
         "step": "Provision",
     }
     assert [call.name for call in world.calls.made].count(RETIRE) == 2
@@ -186,7 +187,8 @@ def test_what_neither_comes_nor_goes_is_told_before_the_execution_runs_out_of_ti
     world.settle()
 
     assert world.look(environment)["failure"]["reason"] == (
-        "It has taken longer than 1:00:00; and what was made could not be taken back: DriverRefused"
+        "database: It has taken longer than 1:00:00; and what was made could not be taken back: "
+        "database: It has taken longer than 1:00:00"
     )
     assert world.execution("provision_environment", environment).status == "FAILED"
 
@@ -194,14 +196,18 @@ def test_what_neither_comes_nor_goes_is_told_before_the_execution_runs_out_of_ti
 def test_what_could_not_be_taken_back_is_told_too(world: World) -> None:
     environment = world.environment()
     world.when(PROVISION, REFUSED)
-    world.when(RETIRE, faults.raises(DriverRefused("Locked")))
+    world.when("Retire > driver retire database", faults.raises(DriverRefused("Locked")))
 
     world.settle()
 
+    shown = environments.read(world.look(environment)).failure
+    assert shown and shown.remaining_resources == ["database"]
+    assert world.infrastructure.of(str(environment)) == {"database"}
+    assert world.events(environment)[-1]["reason"].endswith("(what remains: database)")
     assert world.look(environment)["failure"] == {
         "error": "DriverRefused",
-        "reason": "The quota is exhausted; and what was made could not be taken back: "
-        "DriverRefused",
+        "reason": "service: The quota is exhausted; and what was made could not be taken back: "
+        "database: Locked",
         "step": "Provision",
     }
     execution = world.execution("provision_environment", environment)

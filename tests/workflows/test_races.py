@@ -225,7 +225,9 @@ def test_of_two_environments_with_one_name_there_is_one(environ: None) -> None:
 def test_retried_by_hand_and_by_reconcile_at_once_it_is_tried_once(environ: None) -> None:
     def failed(world: World) -> None:
         environment = world.running()
-        world.when("Retire > driver retire", faults.raises(DriverRefused("It is protected")))
+        world.when(
+            "Retire > driver retire service", faults.raises(DriverRefused("It is protected"))
+        )
         world.delete(environment)
         world.run(120)
 

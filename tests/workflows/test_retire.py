@@ -11,7 +11,7 @@ from tests.workflows import faults
 from tests.workflows.faults import Fault
 from tests.workflows.world import World
 
-RETIRE = "Retire > driver retire"
+RETIRE = "Retire > driver retire service"
 GONE = "retire_environment/It is gone > dynamodb TransactWriteItems"
 BEGIN = "retire_environment/Begin > dynamodb UpdateItem"
 SAYS = "retire_environment/Say that it failed > dynamodb UpdateItem"
@@ -74,17 +74,17 @@ def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
         (
             faults.raises(DriverRefused("It is protected")),
             1,
-            {"error": "DriverRefused", "reason": "It is protected"},
+            {"error": "DriverRefused", "reason": "service: It is protected"},
         ),
         (
             faults.raises(DriverFault("Not now")),
             7,
-            {"error": "DriverFault", "reason": "Not now"},
+            {"error": "DriverFault", "reason": "service: Not now"},
         ),
         (
             faults.answers(Progress(done=False, wait_seconds=200)),
             None,
-            {"error": "DriverRefused", "reason": "It has taken longer than 1:00:00"},
+            {"error": "DriverRefused", "reason": "service: It has taken longer than 1:00:00"},
         ),
     ],
 )

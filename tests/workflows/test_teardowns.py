@@ -10,12 +10,13 @@ import pytest
 from slipway.errors import DriverRefused, NothingToRetry
 from slipway.ids import EnvironmentId
 from slipway.model import moments
+from slipway.store import environments
 from tests.workflows import faults
 from tests.workflows.faults import Perform, Refusal
 from tests.workflows.graph import Execution
 from tests.workflows.world import World
 
-RETIRE = "Retire > driver retire"
+RETIRE = "Retire > driver retire service"
 REFUSED = faults.raises(DriverRefused("It is protected"))
 SAYS = "retire_environment/Say that it failed > dynamodb UpdateItem"
 
@@ -126,7 +127,10 @@ def test_what_cannot_be_torn_down_can_be_forgotten(world: World) -> None:
     record = world.look(environment)
     assert (shown, record["status"], record["forgotten"]) == ("destroyed", "destroyed", True)
     # What remains is still said.
-    assert record["failure"]["reason"] == "It is protected"
+    failure = environments.read(record).failure
+    assert failure and failure.reason == "service: It is protected"
+    assert failure.remaining_resources == ["service"]
+    assert world.events(environment)[-1]["reason"] == "What remains: service"
     assert len(teardowns(world)) == 1
     assert world.look(world.project)["environments"] == 0
     assert world.items("NAME#preview") == world.items("LEASE") == []

@@ -64,7 +64,7 @@ RECONCILE = "functions/events/reconcile"
 
 class World:
     """`batches` has each event that dispatch was given, `dead_letters` the records given up,
-    `infrastructure` what is provisioned of each environment, by its id."""
+    `infrastructure` what is provisioned of each environment."""
 
     def __init__(self, simulated_seconds: float = 2) -> None:
         self.schedule = Schedule()
@@ -427,26 +427,34 @@ class World:
 
 
 class Infrastructure:
-    """What drivers have made and not taken away; `harmed` has what came after a teardown began."""
+    """What drivers have made and not taken away: `(environment, resource)`; `harmed` has what came
+    after a teardown began."""
 
     def __init__(self) -> None:
-        self.exists: set[str] = set()
+        self.exists: set[tuple[str, str]] = set()
         self.harmed: list[tuple[str, str]] = []
         self._going: set[str] = set()
 
-    def happened(self, verb: str, environment: str, done: bool) -> None:
-        if verb == "retire":
+    def of(self, environment: str) -> set[str]:
+        return {resource for owner, resource in self.exists if owner == environment}
+
+    def happened(self, verb: str, operation: Operation, done: bool) -> None:
+        environment, resource = operation.environment_id, operation.resource
+        if verb == "retire" and resource:
             self._going.add(environment)
             if done:
-                self.exists.discard(environment)
-        else:
-            self.exists.add(environment)
-            if environment in self._going:
-                self.harmed.append((verb, environment))
+                self.exists.discard((environment, resource))
+            return
+        if resource:
+            self.exists.add((environment, resource))
+        if environment in self._going:
+            self.harmed.append((verb, environment))
 
 
 class _Watched:
     """The simulated driver, whose every call is one to the outside."""
+
+    resources = Simulated.resources
 
     def __init__(self, emulator: Emulator, infrastructure: Infrastructure) -> None:
         self._emulator = emulator
@@ -470,12 +478,11 @@ class _Watched:
     ) -> Progress:
         def perform() -> Progress:
             progress = method(operation)
-            self._infrastructure.happened(verb, operation.environment_id, progress.done)
+            self._infrastructure.happened(verb, operation, progress.done)
             return progress
 
-        answer: Progress = self._emulator.call(
-            f"driver {verb}", perform, lambda trouble: DriverFault(trouble)
-        )
+        what = f"driver {verb} {operation.resource}" if operation.resource else f"driver {verb}"
+        answer: Progress = self._emulator.call(what, perform, lambda trouble: DriverFault(trouble))
         return answer
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from slipway import drivers, ids
+from slipway import ids, saga
 from slipway.errors import Overtaken
 from slipway.store import environments
 
@@ -15,4 +15,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environments.find(ids.parse_environment(event["environment_id"]))
     if environment is None or environment["status"] != "provisioning":
         raise Overtaken("The environment is not wanted any more")
-    return drivers.ask("provision", environment, event).model_dump()
+    return saga.provision(environment, event).model_dump()

@@ -15,7 +15,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deployment = ids.parse_deployment(event["deployment_id"])
     _, environment = deployments.held_by(deployment, event["token"])
     before = environment.get("live_version")
-    progress = drivers.ask("restore", environment, event, before)
+    progress = drivers.ask("restore", environment, event, version=before)
     line = f"Canceled: back to {before}" if before else "Canceled: taking it away again"
     deployments.log(deployment, "restore", event["entered_at"], line)
     return progress.model_dump()

@@ -1,8 +1,8 @@
-"""Retire: take away what the environment is made of, or what there is of it."""
+"""Retire: take away what there is of the environment, the last resource first."""
 
 from typing import Any
 
-from slipway import drivers, ids
+from slipway import ids, saga
 from slipway.errors import Overtaken
 from slipway.store import environments
 
@@ -15,4 +15,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environments.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
         raise Overtaken("The environment's record is gone")
-    return drivers.ask("retire", environment, event).model_dump()
+    return saga.retire(environment, event).model_dump()

@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "cancel_requested_at" in shipping:
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
     version, name = shipping["version"], environment["name"]
-    progress = drivers.ask("ship", environment, event, version)
+    progress = drivers.ask("ship", environment, event, version=version)
     line = (
         f"{version} is in {name}"
         if progress.done

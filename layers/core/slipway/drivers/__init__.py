@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from slipway.drivers.base import Driver, Operation, Progress
 from slipway.drivers.simulated import Simulated
-from slipway.errors import DriverRefused
+from slipway.errors import DriverFault, DriverRefused
 from slipway.model import moments
 
 DRIVERS: dict[str, type[Driver]] = {
@@ -19,16 +19,22 @@ DRIVERS: dict[str, type[Driver]] = {
 LONGEST = timedelta(hours=1)
 
 
+def of(environment: Mapping[str, Any]) -> Driver:
+    return DRIVERS[environment["driver"]]()
+
+
 def ask(
     verb: Literal["provision", "ship", "restore", "retire"],
     environment: Mapping[str, Any],
     event: Mapping[str, Any],
+    *,
+    resource: str | None = None,
     version: str | None = None,
 ) -> Progress:
     """Ask the environment's driver how far `verb` is; the first call starts it.
 
     `event` is what the workflow sends: `execution`, its name, and `started_at`.
-    Raises DriverRefused, also when it has taken an hour; DriverFault.
+    Raises DriverRefused, also when it has taken an hour; DriverFault. Both name the resource.
     """
     operation = Operation(
         execution=event["execution"],
@@ -36,11 +42,16 @@ def ask(
         environment_name=environment["name"],
         started_at=datetime.fromisoformat(event["started_at"]),
         now=moments.now(),
+        resource=resource,
         version=version,
         config=json.loads(environment.get("config", "{}")),
     )
-    if operation.now - operation.started_at > LONGEST:
-        raise DriverRefused(f"It has taken longer than {LONGEST}")
-    driver = DRIVERS[environment["driver"]]()
-    progress: Progress = getattr(driver, verb)(operation)
+    try:
+        progress: Progress = getattr(of(environment), verb)(operation)
+        if not progress.done and operation.now - operation.started_at > LONGEST:
+            raise DriverRefused(f"It has taken longer than {LONGEST}")
+    except (DriverRefused, DriverFault) as error:
+        if resource is None:
+            raise
+        raise type(error)(f"{resource}: {error}") from error
     return progress

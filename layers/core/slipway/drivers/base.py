@@ -29,7 +29,8 @@ class Operation(BaseModel):
 
     `execution` names the operation: a driver that starts something passes it on as the request
     token, so that a repeated call starts nothing twice. `started_at`: when the workflow began.
-    `config`: the environment's own.
+    `resource`: which of the driver's is to be provisioned or retired. `config`: the environment's
+    own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +40,7 @@ class Operation(BaseModel):
     environment_name: str
     started_at: Moment
     now: datetime
+    resource: str | None = None
     version: str | None = None
     config: dict[str, Any] = {}
 
@@ -49,7 +51,12 @@ class Driver(Protocol):
     A driver never waits: the workflow does. It may be called any number of times, by two at
     once, and again after it was done. It raises only DriverRefused (it will never work) and
     DriverFault (perhaps another time).
+
+    `resources` are what an environment is made of, in the order in which they are provisioned;
+    each is retired by itself, also one that was never begun or is gone (slipway.saga).
     """
+
+    resources: tuple[str, ...]
 
     def provision(self, operation: Operation) -> Progress: ...
 

@@ -1,15 +1,16 @@
 """An environment that is only pretended: every operation takes a few seconds and succeeds.
 
-How many is set in one place, the stack's parameter SimulatedSeconds; the ways back take half.
+How many is set in one place, the stack's parameter SimulatedSeconds; the ways back take half. It
+has a database, which is there at once, and a service, which takes the time.
 
 Where the stack's parameter SimulateFaults allows it, an environment's own configuration is a
 script of what goes wrong, by verb, so that every way back can be tried by hand:
 
     {"simulate": {"provision": {"seconds": 30}, "ship": {"refuse": "no capacity"},
-                  "retire": {"fault_seconds": 20}}}
+                  "retire": {"fault_seconds": 20, "resource": "database"}}}
 
 `seconds`: how long it takes. `refuse`: it never works, and says so. `fault_seconds`: for so long
-it answers with faults that another try may mend.
+it answers with faults that another try may mend. `resource`: what it befalls, if not the service.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _LONGEST = 1e9
 
 
 class Simulated:
+    resources: tuple[str, ...] = ("database", "service")
+
     def provision(self, operation: Operation) -> Progress:
         environment = parse_environment(operation.environment_id)
         host = f"{slug(operation.environment_name)}-{environment.e[-8:]}"
@@ -49,6 +52,8 @@ def _progress(
     operation: Operation, verb: str, share: float, base_url: str | None = None
 ) -> Progress:
     script = _script(operation, verb)
+    if operation.resource not in (None, script.get("resource", "service")):
+        return Progress(done=True)
     passed = (operation.now - operation.started_at).total_seconds()
     if "refuse" in script:
         raise DriverRefused(str(script["refuse"]))

@@ -143,7 +143,9 @@ class Failure(Shown):
     error: str = Field(examples=["DriverRefused"])
     reason: str
     step: str | None = Field(None, description="The workflow's state that failed.")
-    remaining_resources: list[str] | None = None
+    remaining_resources: list[str] | None = Field(
+        None, description="What was made and could not be taken away.", examples=[["database"]]
+    )
 
 
 class Environment(Shown):

@@ -51,9 +51,13 @@ def read(item: Item) -> Environment:
     name = teardown(item) if workflow == "retire_environment" else item["id"]
     arn = workflows.execution_arn(workflow, name)
     config = item.get("config")
+    failure = item.get("failure")
+    if failure and "resources" in item:
+        failure = {**failure, "remaining_resources": sorted(item["resources"])}
     shown = {
         **item,
         "config": config and json.loads(config),
+        "failure": failure,
         "execution_arn": arn,
         "execution_url": workflows.execution_url(arn),
     }
@@ -220,6 +224,29 @@ def move(
         return table.write(change)
     except Lost:
         raise Overtaken() from None
+
+
+def register(environment: EnvironmentId, resource: str) -> None:
+    """Write down, before it is made, that the resource has to be taken away again.
+
+    Only while provisioning has its hands on the environment; raises Overtaken else. Repeating it
+    changes nothing, and neither does repeating the following.
+    """
+    change = Update(
+        key(environment),
+        "ADD resources :resource",
+        {"resource": {resource}, "provisioning": "provisioning"},
+        condition="#status = :provisioning AND attribute_exists(operation)",
+    )
+    try:
+        table.write(change)
+    except Lost:
+        raise Overtaken("The environment is not wanted any more") from None
+
+
+def strike_out(environment: EnvironmentId, resource: str) -> None:
+    """The resource is gone."""
+    table.write(Update(key(environment), "DELETE resources :resource", {"resource": {resource}}))
 
 
 def ended_unrecorded(item: Item, outcome: str) -> None:

@@ -49,8 +49,15 @@ def _event(old: Item, new: Item) -> Item | None:
     }
     if old.get("status") != new["status"]:
         reason = new.get("failure", {}).get("reason")
+        remaining = ", ".join(sorted(new.get("resources", ())))
         if new.get("forgotten"):
-            return {**event, "action": "forgotten", "reason": f"What remains: {reason}"}
+            return {
+                **event,
+                "action": "forgotten",
+                "reason": f"What remains: {remaining or reason}",
+            }
+        if reason and remaining:
+            reason = f"{reason} (what remains: {remaining})"
         return {**event, "action": new["status"], "reason": reason}
     if "pinned" in new and "pinned" not in old:
         return {**event, "action": "pinned", "reason": new["pinned"]["reason"]}

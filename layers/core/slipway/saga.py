@@ -1,0 +1,62 @@
+"""Provisioning as a saga: nothing is made before it is written down that it has to be unmade.
+
+An environment's record registers each resource before its driver begins with it. Taking away,
+after a failure or at the end, goes through what is registered, the last first, and strikes out
+what is gone: what the record still has in the end could not be undone, and people are told.
+
+The pattern is from Garcia-Molina and Salem, Sagas (SIGMOD 1987).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slipway import drivers, ids
+from slipway.drivers.base import Progress
+from slipway.errors import DriverFault, DriverRefused
+from slipway.store import environments
+
+
+def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
+    """Make each resource in turn, as far as that goes without waiting.
+
+    Raises Overtaken if the environment is not to come up any more; DriverRefused, DriverFault.
+    """
+    base_url = None
+    for resource in drivers.of(environment).resources:
+        if resource not in environment.get("resources", ()):
+            environments.register(ids.parse_environment(environment["id"]), resource)
+        progress = drivers.ask("provision", environment, event, resource=resource)
+        if not progress.done:
+            return progress
+        base_url = progress.base_url or base_url
+    return Progress(done=True, base_url=base_url)
+
+
+def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
+    """Take each registered resource away in turn, as far as that goes without waiting.
+
+    One that cannot be taken away does not keep the others. Raises DriverFault if trying again
+    may help any of them, else DriverRefused; both say what stands in the way of each.
+    """
+    refused: list[str] = []
+    faults: list[str] = []
+    for resource in reversed(drivers.of(environment).resources):
+        if resource not in environment.get("resources", ()):
+            continue
+        try:
+            progress = drivers.ask("retire", environment, event, resource=resource)
+        except DriverRefused as error:
+            refused.append(str(error))
+        except DriverFault as error:
+            faults.append(str(error))
+        else:
+            if not progress.done:
+                return progress
+            environments.strike_out(ids.parse_environment(environment["id"]), resource)
+    if faults:
+        raise DriverFault("; ".join(faults + refused))
+    if refused:
+        raise DriverRefused("; ".join(refused))
+    return Progress(done=True)

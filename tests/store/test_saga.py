@@ -1,0 +1,178 @@
+"""The saga: registered before it is made, undone the last first, and what is left is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from slipway import drivers, ids, saga
+from slipway.drivers.base import Operation, Progress
+from slipway.errors import DriverFault, DriverRefused, Overtaken
+from slipway.ids import EnvironmentId, ProjectId
+from slipway.model import moments
+from slipway.store import environments
+from tests.store import world
+
+REFUSED = DriverRefused("It is protected")
+FAULT = DriverFault("Not now")
+WAIT = Progress(done=False, wait_seconds=7)
+
+
+class Built:
+    """A driver of three resources, and what it is to say of which; `asked` has what it was."""
+
+    resources: tuple[str, ...] = ("network", "database", "service")
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.says: dict[tuple[str, str], Progress | Exception] = {}
+        self.registered: list[set[str]] = []
+
+    def __call__(self) -> Built:
+        return self
+
+    def provision(self, operation: Operation) -> Progress:
+        record = environments.find(ids.parse_environment(operation.environment_id))
+        assert record
+        self.registered.append(record.get("resources", set()))
+        return self._answer("provision", operation)
+
+    def retire(self, operation: Operation) -> Progress:
+        return self._answer("retire", operation)
+
+    def _answer(self, verb: str, operation: Operation) -> Progress:
+        assert operation.resource
+        self.asked.append((verb, operation.resource))
+        answer = self.says.get((verb, operation.resource), Progress(done=True, base_url=None))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Built:
+    built = Built()
+    monkeypatch.setitem(drivers.DRIVERS, "simulated", built)
+    return built
+
+
+@pytest.fixture
+def environment(driver: Built, ann: str, project: ProjectId) -> EnvironmentId:
+    return world.environment(project, ann)
+
+
+def item(environment: EnvironmentId) -> Mapping[str, Any]:
+    found = environments.find(environment)
+    assert found
+    return found
+
+
+def go(verb: str, environment: EnvironmentId) -> Progress:
+    event = {"execution": "x", "started_at": moments.written(moments.now())}
+    progress: Progress = getattr(saga, verb)(item(environment), event)
+    return progress
+
+
+def left(environment: EnvironmentId) -> list[str]:
+    return sorted(item(environment).get("resources", ()))
+
+
+def test_each_resource_is_registered_before_it_is_made(
+    environment: EnvironmentId, driver: Built
+) -> None:
+    assert go("provision", environment).done
+
+    assert [resource for _, resource in driver.asked] == ["network", "database", "service"]
+    assert driver.registered == [
+        {"network"},
+        {"network", "database"},
+        {"network", "database", "service"},
+    ]
+
+
+def test_one_that_takes_its_time_is_waited_for(environment: EnvironmentId, driver: Built) -> None:
+    driver.says["provision", "database"] = WAIT
+
+    assert go("provision", environment) == WAIT
+    assert left(environment) == ["database", "network"]
+
+    driver.says["provision", "database"] = Progress(done=True, base_url="https://here.example.com")
+    assert go("provision", environment).base_url == "https://here.example.com"
+
+
+def test_nothing_is_made_of_what_is_not_wanted_any_more(
+    environment: EnvironmentId, driver: Built, ann: str
+) -> None:
+    before = item(environment)
+    environments.move(environment, "tearing_down", ann)
+
+    with pytest.raises(Overtaken):
+        saga.provision(before, {"execution": "x", "started_at": before["created_at"]})
+
+    assert (driver.asked, left(environment)) == ([], [])
+
+
+def test_a_failure_is_undone_in_reverse(environment: EnvironmentId, driver: Built) -> None:
+    driver.says["provision", "database"] = DriverRefused("no capacity")
+    with pytest.raises(DriverRefused, match=r"^database: no capacity$"):
+        go("provision", environment)
+
+    assert go("retire", environment).done
+
+    # What failed may be there in part, and what was never begun is not asked for.
+    assert driver.asked[2:] == [("retire", "database"), ("retire", "network")]
+    assert left(environment) == []
+
+
+def test_what_is_being_undone_is_waited_for_before_the_next(
+    environment: EnvironmentId, driver: Built
+) -> None:
+    go("provision", environment)
+    driver.says["retire", "database"] = WAIT
+
+    assert go("retire", environment) == WAIT
+
+    assert driver.asked[3:] == [("retire", "service"), ("retire", "database")]
+    assert left(environment) == ["database", "network"]
+
+
+@pytest.mark.parametrize(
+    ("says", "error"),
+    [
+        ({"service": REFUSED, "database": REFUSED}, DriverRefused),
+        ({"service": REFUSED, "database": FAULT}, DriverFault),
+    ],
+)
+def test_what_cannot_be_undone_does_not_keep_the_rest(
+    environment: EnvironmentId,
+    driver: Built,
+    says: dict[str, Exception],
+    error: type[Exception],
+) -> None:
+    go("provision", environment)
+    driver.says.update({("retire", resource): what for resource, what in says.items()})
+
+    with pytest.raises(error) as raised:
+        go("retire", environment)
+
+    assert all(f"{resource}: {what}" in str(raised.value) for resource, what in says.items())
+    assert left(environment) == sorted(says)
+    # And the next time only what is left is tried.
+    driver.asked.clear()
+    driver.says.clear()
+    assert go("retire", environment).done
+    assert driver.asked == [("retire", "service"), ("retire", "database")]
+    assert left(environment) == []
+
+
+def test_undoing_twice_is_undoing_once(environment: EnvironmentId, driver: Built) -> None:
+    go("provision", environment)
+    before = item(environment)
+    event = {"execution": "x", "started_at": before["created_at"]}
+
+    assert saga.retire(before, event).done
+    assert saga.retire(before, event).done
+
+    assert left(environment) == []
