@@ -51,11 +51,8 @@ def _event(old: Item, new: Item) -> Item | None:
         reason = new.get("failure", {}).get("reason")
         remaining = ", ".join(sorted(new.get("resources", ())))
         if new.get("forgotten"):
-            return {
-                **event,
-                "action": "forgotten",
-                "reason": f"What remains: {remaining or reason}",
-            }
+            reason = f"What remains: {remaining or reason}"
+            return {**event, "action": "forgotten", "reason": reason}
         if reason and remaining:
             reason = f"{reason} (what remains: {remaining})"
         return {**event, "action": new["status"], "reason": reason}
