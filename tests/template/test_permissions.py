@@ -11,7 +11,7 @@ import pytest
 
 from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, transformed
 
-# What SAM attaches by itself. Their `*` cannot be narrowed in the template.
+# What SAM attaches by itself: on every resource there is, but for the boundary.
 MANAGED = {
     # To write its log; logs:CreateLogStream and logs:PutLogEvents.
     "AWSLambdaBasicExecutionRole": r".*Function",
@@ -103,6 +103,50 @@ def test_only_the_service_that_runs_it_may_take_the_role(role: str) -> None:
     ]
 
     assert takers == ["lambda.amazonaws.com" if "Function" in role else "states.amazonaws.com"]
+
+
+# No ARN can be named for these.
+OF_NO_RESOURCE = {
+    "dynamodb:ListStreams",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingStatisticSummaries",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
+def boundary() -> Iterator[tuple[str, str]]:
+    """(action, the ARN's text) that a function may be allowed at all."""
+    [policy] = transformed("AWS::IAM::ManagedPolicy").values()
+    for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+        assert statement["Effect"] == "Allow" and not {"NotAction", "NotResource"} & set(statement)
+        for resource in as_list(statement["Resource"]):
+            yield from ((action, str(resource)) for action in as_list(statement["Action"]))
+
+
+def test_no_function_may_do_more_than_the_boundary_whatever_is_attached_to_it() -> None:
+    functions = {role for role in ROLES if "Function" in role}
+
+    assert {
+        role for role in ROLES if ROLES[role]["Properties"].get("PermissionsBoundary")
+    } == functions
+    assert {action for action, on in boundary() if on == "*"} == OF_NO_RESOURCE
+    assert [action for action, _ in boundary() if "*" in action] == []
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if "Function" in role])
+def test_the_boundary_takes_nothing_away_that_is_given(role: str) -> None:
+    within = {
+        (action, resource_name(on)) for action, on in boundary() if "Ref" in on or "Arn" in on
+    }
+    machines = {action for action, on in boundary() if ":${AWS::StackName}-*" in on}
+
+    assert [
+        (action, on)
+        for action, on in allowed(role)
+        if not (action in machines if action.startswith("states:") else (action, on) in within)
+    ] == []
 
 
 def test_every_function_and_every_state_machine_has_a_role_of_its_own() -> None:
