@@ -134,3 +134,15 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many crashes were looked at, of the tests that count them."""
+    cases = [
+        value
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "cases"
+    ]
+    if cases:
+        terminalreporter.write_line(f"{sum(cases)} crashes, each got over.")

@@ -261,7 +261,6 @@ def test_a_crash_at_any_call_leaves_nothing_behind(
     }
 
     record_property("cases", len(cases))
-    print(f"{story.__name__}: {len(cases)} cases")
     assert unharmed == []
     assert harm == {}
     assert len({n for n, _ in cases}) >= 20
