@@ -7,10 +7,10 @@ import logging
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from slipway import auth
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.store import dynamodb
 from tests.api.checks import assert_refused
 from tests.api.client import Client, call, event
 from tests.api.conftest import Stage
@@ -46,8 +46,8 @@ def break_all(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
 DOWN = {
     "throttled": between.error("ThrottlingException"),
-    "no answer": ReadTimeoutError(endpoint_url="https://dynamodb"),
-    "an error of DynamoDB's": between.error("InternalServerError"),
+    "no answer": between.error(dynamodb.NO_ANSWER),
+    "an error of DynamoDB's": between.error("InternalServerError", 500),
 }
 
 
@@ -93,7 +93,7 @@ def test_too_many_writers_are_told_to_come_later(
 ) -> None:
     between.no_sleep(monkeypatch)
     conflict = between.canceled("None", "TransactionConflict")
-    between.fails(monkeypatch, "transact_write_items", *[conflict] * 50)
+    between.fails(monkeypatch, "TransactWriteItems", *[conflict] * 50)
 
     answer = ann.post("/api/v1/projects", {"name": "x"})
 
@@ -103,7 +103,7 @@ def test_too_many_writers_are_told_to_come_later(
 
 def test_a_fault_changes_nothing(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     before = world.everything()
-    between.fails(monkeypatch, "transact_write_items", between.error("InternalServerError"))
+    between.fails(monkeypatch, "TransactWriteItems", between.error("InternalServerError", 500))
 
     assert ann.post("/api/v1/projects", {"name": "x"}).status == 503
     assert world.everything() == before
