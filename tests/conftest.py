@@ -8,19 +8,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
+from moto.core.models import botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from xdist.scheduler import LoadScopeScheduling
 
 from slipway import auth
-from slipway.settings import settings
+from slipway.settings import credentials, settings
+from slipway.store import dynamodb
 from tests.template.repository import template
 
 REGION = "eu-central-1"
@@ -55,10 +59,31 @@ def as_on_lambda() -> Iterator[None]:
         forget()
 
 
+class InProcess:
+    """In the place of the connections to DynamoDB: moto, asked without a network."""
+
+    _host = f"dynamodb.{REGION}.amazonaws.com"
+
+    def send(self, operation: str, body: bytes) -> AWSPreparedRequest:
+        by = credentials()
+        headers = dynamodb.signed(operation, body, self._host, REGION, by, datetime.now(UTC))
+        return AWSPreparedRequest("POST", f"https://{self._host}/", headers, body, False)
+
+    def receive(self, sent: AWSPreparedRequest, until: float) -> tuple[int, bytes]:
+        answer = botocore_stubber.process_request(sent)
+        assert answer
+        status, _, body = answer
+        return status, body if isinstance(body, bytes) else body.encode()
+
+
 @contextmanager
 def moto() -> Iterator[None]:
     # The session keeps what it has read of AWS's models: a second client costs 3 ms, not 100.
-    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+    with (
+        mock_aws(config={"core": {"reset_boto3_session": False}}),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(dynamodb, "wire", InProcess)
         yield
 
 
@@ -108,14 +133,14 @@ def forget() -> None:
 def create_table() -> None:
     properties: dict[str, Any] = template()["Resources"]["Table"]["Properties"]
     known = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-    client = boto3.client("dynamodb")
-    client.create_table(
-        TableName="slipway",
-        StreamSpecification={"StreamEnabled": True, **properties["StreamSpecification"]},
-        **{name: properties[name] for name in known if name in properties},
+    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    wanted = {name: properties[name] for name in known if name in properties}
+    ttl = properties["TimeToLiveSpecification"]
+    dynamodb.together(
+        ("CreateTable", {"TableName": "slipway", "StreamSpecification": stream, **wanted})
     )
-    client.update_time_to_live(
-        TableName="slipway", TimeToLiveSpecification=properties["TimeToLiveSpecification"]
+    dynamodb.together(
+        ("UpdateTimeToLive", {"TableName": "slipway", "TimeToLiveSpecification": ttl})
     )
 
 

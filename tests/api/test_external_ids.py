@@ -104,7 +104,7 @@ def test_of_two_at_once_one_makes_it_and_one_finds_it(
     ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first: list[Answer] = []
-    between.first(monkeypatch, "transact_write_items", lambda: first.append(put(ann, project)))
+    between.first(monkeypatch, "TransactWriteItems", lambda: first.append(put(ann, project)))
 
     second = put(ann, project)
 

@@ -7,10 +7,10 @@ import logging
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
-from slipway import auth
+from slipway import auth, observe
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.store import dynamodb
 from tests.api.checks import assert_refused
 from tests.api.client import Client, call, event
 from tests.api.conftest import Stage
@@ -46,8 +46,8 @@ def break_all(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
 DOWN = {
     "throttled": between.error("ThrottlingException"),
-    "no answer": ReadTimeoutError(endpoint_url="https://dynamodb"),
-    "an error of DynamoDB's": between.error("InternalServerError"),
+    "no answer": between.error(dynamodb.NO_ANSWER),
+    "an error of DynamoDB's": between.error("InternalServerError", 500),
 }
 
 
@@ -93,7 +93,7 @@ def test_too_many_writers_are_told_to_come_later(
 ) -> None:
     between.no_sleep(monkeypatch)
     conflict = between.canceled("None", "TransactionConflict")
-    between.fails(monkeypatch, "transact_write_items", *[conflict] * 50)
+    between.fails(monkeypatch, "TransactWriteItems", *[conflict] * 50)
 
     answer = ann.post("/api/v1/projects", {"name": "x"})
 
@@ -103,7 +103,7 @@ def test_too_many_writers_are_told_to_come_later(
 
 def test_a_fault_changes_nothing(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     before = world.everything()
-    between.fails(monkeypatch, "transact_write_items", between.error("InternalServerError"))
+    between.fails(monkeypatch, "TransactWriteItems", between.error("InternalServerError", 500))
 
     assert ann.post("/api/v1/projects", {"name": "x"}).status == 503
     assert world.everything() == before
@@ -140,6 +140,25 @@ def test_a_line_never_has_a_secret_nor_a_long_path(
     assert "hunter2" not in said
     assert (ann.token or "?") not in said
     assert "x" * 200 not in said
+
+
+@pytest.mark.parametrize("letter", ["x", "\0", '"', "\\", "ü", "\U0001f680", "%"])
+def test_a_line_takes_600_bytes_at_the_most(
+    aws: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, letter: str
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-69226e4b-0123456789abcdef01234567;Sampled=1")
+    request = event("OPTIONS", "/api/v1/projects/x")
+    request["rawPath"] = f"/api/v1/projects/{letter * 5000}"
+    request["routeKey"] = "ANY /api/v1/projects/{project_id}/environments/{proxy+}"
+    request["requestContext"]["http"]["method"] = "M" * 1000
+
+    call(request)
+
+    [record] = caplog.records
+    line = observe.log().registered_formatter.format(record)
+    assert len(line.encode()) < 600
+    assert json.loads(line)["path"].startswith("/api/v1/projects/")
+    assert "xray_trace_id" in line
 
 
 @pytest.mark.parametrize("error", [RuntimeError("what broke"), DOWN["throttled"]], ids=repr)

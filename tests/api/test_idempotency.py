@@ -78,7 +78,7 @@ def test_a_twin_in_flight_is_told_to_wait(ann: Client, monkeypatch: pytest.Monke
     def twin() -> None:
         twins.append(once(ann).post(PROJECTS, {"name": "x"}))
 
-    between.first(monkeypatch, "transact_write_items", twin)
+    between.first(monkeypatch, "TransactWriteItems", twin)
     first = once(ann).post(PROJECTS, {"name": "x"})
 
     assert first.status == 201
@@ -122,7 +122,7 @@ def test_no_password_is_kept_with_an_answer(
     assert "hunter2" not in json.dumps(world.everything())
 
 
-@pytest.mark.parametrize("operation", ["put_item", "update_item"])
+@pytest.mark.parametrize("operation", ["PutItem", "UpdateItem"])
 def test_a_table_that_does_not_answer_is_told(
     ann: Client, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import boto3
 import jwt
 import pytest
 
 from slipway import auth
-from slipway.store import keys
+from slipway.store import keys, table
 from tests.api.checks import assert_refused
 from tests.api.client import Client
+from tests.api.test_tokens import KID, claims, signed
 
 ME, JWKS = "/api/v1/auth/me", "/.well-known/jwks.json"
 
@@ -125,3 +127,58 @@ def test_the_secret_itself_is_nowhere_in_the_table(ann: Client) -> None:
 
     assert set(item) == {"pk", "sk", "kid", "x"}
     assert auth._unb64(item["x"]) == auth._derived("s" * 64).public_key().public_bytes_raw()
+
+
+def test_a_signature_is_looked_at_once_while_the_keys_are_kept(
+    ann: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    real = jwt.decode
+
+    def decode(token: str, *of: Any, **more: Any) -> Any:
+        looked_at.append(token)
+        return real(token, *of, **more)
+
+    monkeypatch.setattr(jwt, "decode", decode)
+
+    assert [ann.get(ME).status for _ in range(3)] == [200] * 3
+    assert looked_at == [ann.token]
+
+
+def test_a_token_that_was_good_ends_when_it_says(ann: Client) -> None:
+    token = signed(claims(ann.user_id, exp=int(time.time()) + 2))
+    assert Client(token).get(ME).status == 200
+
+    time.sleep(2.1)
+
+    assert_refused(Client(token).get(ME), 401, "token_expired")
+
+
+def test_a_token_whose_key_is_withdrawn_ends_within_minutes(
+    ann: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ann.get(ME).status == 200
+    table.write(table.Delete(table.Key("KEYS", f"KEY#{KID}")))
+    now = time.time()
+
+    monkeypatch.setattr("slipway.auth.time.time", lambda: now + 299)
+    assert ann.get(ME).status == 200
+    monkeypatch.setattr("slipway.auth.time.time", lambda: now + 301)
+    assert_refused(ann.get(ME), 401, "token_invalid")
+
+
+def test_no_more_than_so_many_tokens_are_remembered(
+    ann: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "_MOST_VERIFIED", 2)
+
+    for _ in range(5):
+        assert Client(signed(claims(ann.user_id))).get(ME).status == 200
+        assert len(auth._verified) <= 2
+
+
+def test_a_token_that_was_refused_is_not_remembered(ann: Client) -> None:
+    assert ann.token
+    for _ in range(2):
+        assert_refused(Client(ann.token[:-4] + "AAAA").get(ME), 401, "token_invalid")
+    assert auth._verified == {}

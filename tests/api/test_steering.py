@@ -361,7 +361,7 @@ def test_a_twin_of_a_retry_in_flight_is_told_to_wait(
     once = ann.with_headers(idempotency_key="k")
     twins: list[Answer] = []
     between.first(
-        monkeypatch, "batch_get_item", lambda: twins.append(once.post(f"{here}/teardown/retry"))
+        monkeypatch, "BatchGetItem", lambda: twins.append(once.post(f"{here}/teardown/retry"))
     )
 
     first = once.post(f"{here}/teardown/retry")

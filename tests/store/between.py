@@ -7,77 +7,95 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from slipway.store import table
+from slipway.store import dynamodb
+from slipway.store.dynamodb import DynamoDBError
 
 OPERATIONS = [
-    "batch_get_item",
-    "query",
-    "put_item",
-    "update_item",
-    "delete_item",
-    "transact_write_items",
+    "BatchGetItem",
+    "Query",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "TransactWriteItems",
 ]
+
+Request = dict[str, Any]
+Real = Callable[[str, Request], Any]
+
+
+def _each(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, Request, Real], Any]
+) -> Callable[[], None]:
+    """From now on every call is answered so; what it returns ends that."""
+    real = dynamodb.together
+
+    def one(operation: str, request: Request) -> Any:
+        return real((operation, request))[0]
+
+    def together(*calls: tuple[str, Request]) -> list[Any]:
+        return [answer(operation, request, one) for operation, request in calls]
+
+    monkeypatch.setattr(dynamodb, "together", together)
+    return lambda: monkeypatch.setattr(dynamodb, "together", real)
 
 
 def first(monkeypatch: pytest.MonkeyPatch, operation: str, action: Callable[[], object]) -> None:
     """The next call of `operation` finds that `action` was there before it."""
-    client = table._client()
-    real = getattr(client, operation)
+    assert operation in OPERATIONS
 
-    def second(**request: Any) -> Any:
-        monkeypatch.setattr(client, operation, real)
-        action()
-        return real(**request)
+    def answer(called: str, request: Request, real: Real) -> Any:
+        if called == operation:
+            end()
+            action()
+        return real(called, request)
 
-    monkeypatch.setattr(client, operation, second)
+    end = _each(monkeypatch, answer)
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, operation: str, *errors: Exception) -> list[Any]:
     """The next calls of `operation` raise these; returns the requests as they come in."""
-    client = table._client()
-    real = getattr(client, operation)
+    assert operation in OPERATIONS
     left = list(errors)
     requests: list[Any] = []
 
-    def call(**request: Any) -> Any:
-        requests.append(request)
-        if left:
-            raise left.pop(0)
-        return real(**request)
+    def answer(called: str, request: Request, real: Real) -> Any:
+        if called == operation:
+            requests.append(request)
+            if left:
+                raise left.pop(0)
+        return real(called, request)
 
-    monkeypatch.setattr(client, operation, call)
+    _each(monkeypatch, answer)
     return requests
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, operation: str, *given: Any) -> list[Any]:
     """The next calls of `operation` are answered so; returns the requests as they come in."""
+    assert operation in OPERATIONS
     left = list(given)
     requests: list[Any] = []
 
-    def call(**request: Any) -> Any:
+    def answer(called: str, request: Request, real: Real) -> Any:
+        if called != operation:
+            return real(called, request)
         requests.append(request)
         return left.pop(0)
 
-    monkeypatch.setattr(table._client(), operation, call)
+    _each(monkeypatch, answer)
     return requests
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The round trips from now on."""
-    client = table._client()
+    """The round trips from now on; calls that are made at once are one, `Query + BatchGetItem`."""
+    real = dynamodb.together
     made: list[str] = []
 
-    def counting(operation: str, real: Any) -> Callable[..., Any]:
-        def call(**request: Any) -> Any:
-            made.append(operation)
-            return real(**request)
+    def together(*calls: tuple[str, Request]) -> Any:
+        made.append(" + ".join(operation for operation, _ in calls))
+        return real(*calls)
 
-        return call
-
-    for operation in OPERATIONS:
-        monkeypatch.setattr(client, operation, counting(operation, getattr(client, operation)))
+    monkeypatch.setattr(dynamodb, "together", together)
     return made
 
 
@@ -86,18 +104,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> 
 
     Each call to the table is one after another, as DynamoDB's are; moto's would not be.
     """
-    client = table._client()
     turn = threading.Lock()
 
-    def in_turn(real: Any) -> Callable[..., Any]:
-        def call(**request: Any) -> Any:
-            with turn:
-                return real(**request)
+    def answer(operation: str, request: Request, real: Real) -> Any:
+        with turn:
+            return real(operation, request)
 
-        return call
-
-    for operation in OPERATIONS:
-        monkeypatch.setattr(client, operation, in_turn(getattr(client, operation)))
+    _each(monkeypatch, answer)
     results: list[object] = [None] * len(actions)
     start = threading.Barrier(len(actions))
 
@@ -116,22 +129,23 @@ def at_once(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> 
     return results
 
 
-def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_pages(monkeypatch: pytest.MonkeyPatch, most: int = 2) -> None:
     """Every page has two items at the most, whatever is asked for."""
-    real = table.query
 
-    def query(*of: Any, limit: int, **more: Any) -> Any:
-        return real(*of, limit=min(limit, 2), **more)
+    def answer(operation: str, request: Request, real: Real) -> Any:
+        if operation == "Query":
+            request = {**request, "Limit": min(request.get("Limit", most), most)}
+        return real(operation, request)
 
-    monkeypatch.setattr(table, "query", query)
-
-
-def error(code: str, **more: Any) -> ClientError:
-    """As botocore raises it."""
-    return ClientError({"Error": {"Code": code, "Message": "stubbed"}, **more}, "Stubbed")
+    _each(monkeypatch, answer)
 
 
-def canceled(*codes: str) -> ClientError:
+def error(code: str, status: int = 400, **more: Any) -> DynamoDBError:
+    """As DynamoDB refuses."""
+    return DynamoDBError(code, {"message": "stubbed", **more}, status)
+
+
+def canceled(*codes: str) -> DynamoDBError:
     """A transaction that was canceled, with a reason an action."""
     return error("TransactionCanceledException", CancellationReasons=[{"Code": c} for c in codes])
 

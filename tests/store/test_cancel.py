@@ -68,7 +68,7 @@ def test_who_gets_the_lock_in_that_moment_is_asked(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    between.first(monkeypatch, "transact_write_items", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
 
     shown = queue.cancel(made, ann)
 
@@ -82,7 +82,7 @@ def test_who_succeeds_in_that_moment_has_succeeded(
     made = world.deployment(running, ann)
     queue.holder_or_next(running)
     world.begins(made)
-    between.first(monkeypatch, "update_item", lambda: world.succeeds(made))
+    between.first(monkeypatch, "UpdateItem", lambda: world.succeeds(made))
 
     with pytest.raises(DeploymentFinished, match="succeeded"):
         queue.cancel(made, ann)

@@ -93,7 +93,7 @@ def test_shipping_is_two_round_trips(
 
     world.deployment(running, ann)
 
-    assert made == ["batch_get_item", "transact_write_items"]
+    assert made == ["BatchGetItem", "TransactWriteItems"]
 
 
 def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
@@ -101,7 +101,7 @@ def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
 ) -> None:
     between.first(
         monkeypatch,
-        "transact_write_items",
+        "TransactWriteItems",
         lambda: teardowns.begin(running, ann, None),
     )
 
@@ -149,7 +149,7 @@ def test_who_is_overtaken_takes_a_later_place(
     faster: list[DeploymentId] = []
     between.first(
         monkeypatch,
-        "transact_write_items",
+        "TransactWriteItems",
         lambda: faster.append(world.deployment(running, ann, "fast")),
     )
     monkeypatch.setattr("slipway.ids.secrets.randbits", lambda bits: 0)
@@ -227,7 +227,7 @@ def test_looking_is_one_round_trip(
 
     deployments.get(deployment, ann)
 
-    assert made == ["batch_get_item"]
+    assert made == ["BatchGetItem"]
 
 
 def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, running: EnvironmentId) -> None:

@@ -154,7 +154,7 @@ def test_asking_for_one_is_one_read_and_one_transaction(
 
     world.environment(project, ann)
 
-    assert made == ["batch_get_item", "transact_write_items"]
+    assert made == ["BatchGetItem", "TransactWriteItems"]
 
 
 def test_a_project_that_begins_to_go_in_that_moment_takes_none(
@@ -163,7 +163,7 @@ def test_a_project_that_begins_to_go_in_that_moment_takes_none(
     world.environment(project, ann, "first")
     between.first(
         monkeypatch,
-        "transact_write_items",
+        "TransactWriteItems",
         lambda: projects.remove(project, ann, None, cascade=True),
     )
 
@@ -205,7 +205,7 @@ def test_looking_is_one_round_trip(
 
     environments.get(running, ann)
 
-    assert made == ["batch_get_item"]
+    assert made == ["BatchGetItem"]
 
 
 def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, project: ProjectId) -> None:
@@ -313,7 +313,7 @@ def test_a_version_that_was_not_seen_is_never_torn_down(
     ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.environment(project, ann)
-    between.first(monkeypatch, "update_item", lambda: world.comes_up(made))
+    between.first(monkeypatch, "UpdateItem", lambda: world.comes_up(made))
 
     with pytest.raises(PreconditionFailed):
         teardowns.begin(made, ann, 1)
@@ -393,7 +393,7 @@ def test_of_two_killers_at_once_one_wins(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overdue(running)
-    between.first(monkeypatch, "update_item", lambda: teardowns.begin(running, ann, None))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.begin(running, ann, None))
 
     leases.expire(running, "ttl")
 

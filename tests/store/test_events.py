@@ -265,7 +265,7 @@ def test_an_event_that_cannot_be_written_is_not_lost_silently(
 ) -> None:
     after = image(environments.key(running))
     between.no_sleep(monkeypatch)
-    between.fails(monkeypatch, "put_item", between.error("InternalServerError"))
+    between.fails(monkeypatch, "PutItem", between.error("InternalServerError"))
 
     with pytest.raises(Exception, match="stubbed"):
         events.note({}, after)

@@ -66,7 +66,7 @@ def test_a_key_that_has_lapsed_is_not_known_though_ttl_is_late() -> None:
 
 def test_two_who_publish_one_key_at_once_publish_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     keys.publish("one", "x1", others_until=SOON)
-    between.first(monkeypatch, "put_item", lambda: keys.publish("two", "x2", others_until=SOON))
+    between.first(monkeypatch, "PutItem", lambda: keys.publish("two", "x2", others_until=SOON))
 
     keys.publish("two", "x2", others_until=SOON)
 
@@ -96,7 +96,7 @@ def test_a_key_lapses_though_who_published_the_next_died_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     keys.publish("one", "x1", others_until=SOON)
-    between.fails(monkeypatch, "update_item", RuntimeError("died"))
+    between.fails(monkeypatch, "UpdateItem", RuntimeError("died"))
     with pytest.raises(RuntimeError):
         keys.publish("two", "x2", others_until=SOON)
 
@@ -112,4 +112,4 @@ def test_publishing_what_is_known_is_one_round_trip(monkeypatch: pytest.MonkeyPa
 
     keys.publish("one", "x1", others_until=SOON)
 
-    assert made == ["query"]
+    assert made == ["Query"]

@@ -167,7 +167,7 @@ def test_what_expires_in_that_moment_is_not_extended(
         overdue(running)
         leases.expire(running, "ttl")
 
-    between.first(monkeypatch, "transact_write_items", time_is_over)
+    between.first(monkeypatch, "TransactWriteItems", time_is_over)
 
     with pytest.raises(EnvironmentGoing):
         leases.extend(running, 48, ann)
@@ -180,7 +180,7 @@ def test_what_is_extended_in_that_moment_does_not_expire(
 ) -> None:
     soon = moments.written(moments.now() + timedelta(seconds=60))
     table.write(table.Update(environments.key(running), "SET expires_at = :soon", {"soon": soon}))
-    between.first(monkeypatch, "update_item", lambda: leases.extend(running, 48, ann))
+    between.first(monkeypatch, "UpdateItem", lambda: leases.extend(running, 48, ann))
 
     leases.expire(running, "ttl")
 
@@ -192,7 +192,7 @@ def test_another_change_in_that_moment_does_not_matter(
 ) -> None:
     between.first(
         monkeypatch,
-        "transact_write_items",
+        "TransactWriteItems",
         lambda: world.becomes(running, "running", live_version="v1"),
     )
 
@@ -206,7 +206,7 @@ def test_another_change_in_that_moment_does_not_matter(
 def test_another_change_of_the_lease_in_that_moment_is_told(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "transact_write_items", lambda: leases.extend(running, 30, ann))
+    between.first(monkeypatch, "TransactWriteItems", lambda: leases.extend(running, 30, ann))
 
     with pytest.raises(Busy):
         leases.extend(running, 48, ann)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from slipway.errors import NotFound
 from slipway.ids import DeploymentId, EnvironmentId
+from slipway.model import moments
 from slipway.store import deployments, queue
-from tests.store import world
+from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -65,6 +68,40 @@ def test_lines_can_be_followed_until_the_end(ann: str, made: DeploymentId) -> No
         ["four"],
     ]
     assert last.cursor is None
+
+
+def test_the_lines_of_an_end_in_that_moment_are_not_missed(
+    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployments.log(made, "ship", AT.format(1), "one")
+
+    def ends() -> None:
+        deployments.log(made, "ship", AT.format(2), "two")
+        world.succeeds(made)
+
+    # The page is read by then, and the record is not.
+    between.first(monkeypatch, "BatchGetItem", ends)
+    lines = deployments.logs(made, ann, world.page())
+
+    assert [line.message for line in lines] == ["one", "two"]
+    assert lines.cursor is None
+
+
+def test_a_log_is_one_round_trip(
+    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployments.log(made, "ship", AT.format(1), "one")
+    made_while_running = between.counted(monkeypatch)
+    deployments.logs(made, ann, world.page())
+
+    world.succeeds(made)
+    later = moments.now() + timedelta(minutes=2)
+    monkeypatch.setattr(moments, "now", lambda: later)
+    made_long_after = between.counted(monkeypatch)
+    deployments.logs(made, ann, world.page())
+
+    assert made_while_running[0] == "Query + BatchGetItem"
+    assert made_long_after == ["Query + BatchGetItem"]
 
 
 def test_a_log_without_lines_is_empty(ann: str, made: DeploymentId) -> None:

@@ -55,7 +55,7 @@ def test_a_project_is_one_round_trip_to_read(ann: str, monkeypatch: pytest.Monke
 
     projects.get(project, ann)
 
-    assert made == ["batch_get_item"]
+    assert made == ["BatchGetItem"]
 
 
 def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, bob: str) -> None:
@@ -198,7 +198,7 @@ def test_a_change_never_overwrites_one_that_it_has_not_seen(
     project = world.project(ann)
     hers = world.to_change(description="hers")
     between.first(
-        monkeypatch, "transact_write_items", lambda: projects.change(project, hers, ann, None)
+        monkeypatch, "TransactWriteItems", lambda: projects.change(project, hers, ann, None)
     )
 
     with pytest.raises(PreconditionFailed):
@@ -213,7 +213,7 @@ def test_of_two_who_take_one_name_by_a_change_at_once_one_wins(
     one, two = world.project(ann, "one"), world.project(ann, "two")
     change = world.to_change(name="new")
     between.first(
-        monkeypatch, "transact_write_items", lambda: projects.change(one, change, ann, None)
+        monkeypatch, "TransactWriteItems", lambda: projects.change(one, change, ann, None)
     )
 
     with pytest.raises(NameTaken):
@@ -230,7 +230,7 @@ def test_a_change_is_two_round_trips(ann: str, monkeypatch: pytest.MonkeyPatch) 
 
     projects.change(project, world.to_change(name="billing"), ann, None)
 
-    assert made == ["batch_get_item", "transact_write_items"]
+    assert made == ["BatchGetItem", "TransactWriteItems"]
 
 
 # --- to remove ------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def test_an_environment_cannot_slip_into_a_project_that_goes(
 ) -> None:
     project = world.project(ann)
     between.first(
-        monkeypatch, "transact_write_items", lambda: world.environment(project, ann, "late")
+        monkeypatch, "TransactWriteItems", lambda: world.environment(project, ann, "late")
     )
 
     with pytest.raises(ProjectNotEmpty):
@@ -301,7 +301,7 @@ def test_a_project_cannot_go_from_under_an_environment(
     project = world.project(ann)
     between.first(
         monkeypatch,
-        "transact_write_items",
+        "TransactWriteItems",
         lambda: projects.remove(project, ann, None, cascade=False),
     )
 
@@ -416,7 +416,7 @@ def test_of_two_who_see_the_last_environment_go_one_erases(
     environment = world.environment(project, ann)
     projects.remove(project, ann, None, cascade=True)
     world.is_destroyed(environment)
-    between.first(monkeypatch, "transact_write_items", lambda: projects.erase_if_empty(project))
+    between.first(monkeypatch, "TransactWriteItems", lambda: projects.erase_if_empty(project))
 
     projects.erase_if_empty(project)
 
@@ -446,7 +446,7 @@ def test_a_version_that_was_not_seen_is_never_removed(
         world.environment(project, ann, f"e{n}")
     change = world.to_change(description="changed meanwhile")
     between.first(
-        monkeypatch, "transact_write_items", lambda: projects.change(project, change, ann, None)
+        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
     )
 
     with pytest.raises((PreconditionFailed, ProjectNotEmpty)):
@@ -462,7 +462,7 @@ def test_a_name_that_changes_while_the_project_goes_is_not_left_behind(
     project = world.project(ann, "old")
     change = world.to_change(name="new")
     between.first(
-        monkeypatch, "transact_write_items", lambda: projects.change(project, change, ann, None)
+        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
     )
 
     with pytest.raises(PreconditionFailed):
@@ -484,8 +484,8 @@ def test_a_cascade_that_meets_the_end_of_its_project_finds_nothing(
 
     between.first(
         monkeypatch,
-        "transact_write_items",
-        lambda: between.first(monkeypatch, "transact_write_items", somebody_else_was_faster),
+        "TransactWriteItems",
+        lambda: between.first(monkeypatch, "TransactWriteItems", somebody_else_was_faster),
     )
 
     with pytest.raises(NotFound):

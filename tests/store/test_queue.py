@@ -86,7 +86,7 @@ def test_who_comes_second_gives_nothing(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.deployment(running, ann)
-    between.first(monkeypatch, "transact_write_items", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
 
     assert queue.holder_or_next(running) is None
     assert lock(running)["holder"] == str(first)
@@ -103,7 +103,7 @@ def test_a_token_is_never_given_twice(
         queue.holder_or_next(running)
         world.succeeds(second)
 
-    between.first(monkeypatch, "transact_write_items", a_whole_rollout)
+    between.first(monkeypatch, "TransactWriteItems", a_whole_rollout)
 
     assert queue.holder_or_next(running) is None
     item = queue.holder_or_next(running)
@@ -137,7 +137,7 @@ def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deployment(running, ann)
-    between.first(monkeypatch, "transact_write_items", lambda: queue.cancel_all(running, "gone"))
+    between.first(monkeypatch, "TransactWriteItems", lambda: queue.cancel_all(running, "gone"))
 
     assert queue.holder_or_next(running) is None
     assert "holder" not in lock(running)
@@ -225,7 +225,7 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     made = world.deployment(running, ann)
     queue.holder_or_next(running)
     world.begins(made)
-    between.first(monkeypatch, "transact_write_items", lambda: world.succeeds(made))
+    between.first(monkeypatch, "TransactWriteItems", lambda: world.succeeds(made))
 
     queue.cancel_all(running, "gone")
 
@@ -236,7 +236,7 @@ def test_who_gets_the_lock_in_that_moment_is_ended_by_the_next_try(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    between.first(monkeypatch, "transact_write_items", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
 
     queue.cancel_all(running, "gone")
     queue.cancel_all(running, "gone")

@@ -11,7 +11,7 @@ from slipway import ids
 from slipway.errors import Busy, NotFound, OutdatedDeployment, QueueBusy
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.deployment import Deployment, NewDeployment
-from slipway.store import deployments, environments, projects, queue, table
+from slipway.store import deployments, dynamodb, environments, projects, queue, table
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
@@ -112,7 +112,7 @@ def test_who_gets_the_lock_in_that_moment_is_not_superseded(
 ) -> None:
     first = joins(running, ann)
     newest = joins(running, ann, on_conflict="supersede")
-    between.first(monkeypatch, "transact_write_items", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
 
     queue.make_way(newest)
 
@@ -171,7 +171,7 @@ def test_who_ends_in_that_moment_is_not_asked_to_stop(
     first = joins(running, ann)
     runs(running)
     newest = joins(running, ann, on_conflict="cancel_running")
-    between.first(monkeypatch, "update_item", lambda: world.succeeds(first))
+    between.first(monkeypatch, "UpdateItem", lambda: world.succeeds(first))
 
     queue.make_way(newest)
 
@@ -219,7 +219,7 @@ def test_of_many_who_reject_at_once_one_is_accepted(
 def test_reject_sees_one_that_is_accepted_in_that_moment(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "transact_write_items", lambda: joins(running, ann))
+    between.first(monkeypatch, "TransactWriteItems", lambda: joins(running, ann))
 
     with pytest.raises(QueueBusy):
         joins(running, ann, on_conflict="reject")
@@ -256,7 +256,7 @@ def test_two_round_trips_more_where_what_is_ahead_counts(
 
     joins(running, ann, on_conflict="reject")
 
-    assert made == ["batch_get_item", "query", "batch_get_item", "transact_write_items"]
+    assert made == ["BatchGetItem", "Query", "BatchGetItem", "TransactWriteItems"]
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_come_back(
@@ -408,6 +408,48 @@ def test_an_empty_queue_is_shown_as_empty(ann: str, running: EnvironmentId) -> N
     assert queue.of(running, ann) == []
 
 
+def test_it_is_one_round_trip_with_who_may_see_it(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        joins(running, ann)
+    runs(running)
+    made = between.counted(monkeypatch)
+
+    assert len(queue.of(running, ann)) == 3
+    assert made == ["Query + Query + BatchGetItem"]
+
+
+def test_what_waits_behind_many_that_ended_is_shown_too(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_LIKELY", 2)
+    waits = [joins(running, ann) for _ in range(3)]
+    runs(running)
+    for _ in range(3):
+        queue.cancel(joins(running, ann), ann)
+
+    assert [each.id for each in queue.of(running, ann)] == [str(each) for each in waits]
+
+
+def test_who_is_given_the_lock_as_it_is_read_is_shown(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = joins(running, ann)
+    real = dynamodb.together
+
+    def together(*calls: Any) -> Any:
+        *queries, keys = calls
+        [batch] = real(keys)
+        monkeypatch.setattr(dynamodb, "together", real)
+        runs(running)
+        return [*real(*queries), batch]
+
+    monkeypatch.setattr(dynamodb, "together", together)
+
+    assert [each.id for each in queue.of(running, ann)] == [str(made)]
+
+
 def test_a_long_queue_is_shown_up_to_a_hundred(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -422,6 +464,7 @@ def test_a_long_queue_is_shown_up_to_a_hundred(
 def test_who_has_ended_by_then_is_not_shown(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(queue, "_LIKELY", 1)
     first, second = joins(running, ann), joins(running, ann)
     runs(running)
     real = table.get
@@ -444,7 +487,7 @@ def test_who_is_put_out_of_the_project_in_that_moment_ships_nothing(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     member = projects.member(running.project, ann)
-    between.first(monkeypatch, "transact_write_items", lambda: table.write(table.Delete(member)))
+    between.first(monkeypatch, "TransactWriteItems", lambda: table.write(table.Delete(member)))
 
     with pytest.raises(NotFound):
         joins(running, ann)

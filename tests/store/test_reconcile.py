@@ -129,7 +129,7 @@ def test_where_nothing_is_due_nothing_but_the_index_is_read(
     made = between.counted(monkeypatch)
 
     assert reconcile() == counts()
-    assert made == ["query"] * 4
+    assert made == ["Query"] * 4
     assert world.everything() == before
 
 
@@ -144,7 +144,7 @@ def test_every_record_that_is_due_is_read_once(
     trips = between.counted(monkeypatch)
 
     assert reconcile() == counts(looked_at=3)
-    assert sorted(trips) == ["batch_get_item"] * 3 + ["query"] * 4 + ["update_item"] * 3
+    assert sorted(trips) == ["BatchGetItem"] * 3 + ["Query"] * 4 + ["UpdateItem"] * 3
     assert len(executions.asked) == 3
 
 
@@ -155,9 +155,7 @@ def test_an_index_of_many_pages_is_read_to_its_end(
         made = world.environment(project, ann, f"e{n}")
         executions.outcomes[str(made)] = "RUNNING"
         overdue(environments.key(made))
-    client = table._client()
-    real = client.query
-    monkeypatch.setattr(client, "query", lambda **request: real(**request, Limit=1))
+    between.short_pages(monkeypatch, most=1)
 
     assert reconcile() == counts(looked_at=8)
 
@@ -267,7 +265,7 @@ def test_what_is_recorded_in_that_moment_stands(
     coming: EnvironmentId, executions: Executions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executions.outcomes[str(coming)] = "SUCCEEDED"
-    between.first(monkeypatch, "update_item", lambda: world.comes_up(coming))
+    between.first(monkeypatch, "UpdateItem", lambda: world.comes_up(coming))
 
     reconcile()
 
@@ -301,7 +299,7 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     executions.outcomes[str(holder)] = "SUCCEEDED"
-    between.first(monkeypatch, "transact_write_items", lambda: world.succeeds(holder))
+    between.first(monkeypatch, "TransactWriteItems", lambda: world.succeeds(holder))
 
     reconcile()
 

@@ -1,18 +1,16 @@
-"""The seam to the client library: what it is asked, and what its errors become."""
+"""The seam to DynamoDB: what it is asked, and what its refusals become."""
 
 from __future__ import annotations
 
-import pytest
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
+from typing import Any
 
-from slipway.errors import Busy, StoreUnavailable
-from slipway.store import table
-from slipway.store.table import Check, Delete, Key, Lost, Put, Update
+import pytest
+
+from slipway.errors import Busy, Invalid, StoreUnavailable
+from slipway.model.paging import Page
+from slipway.store import dynamodb, table
+from slipway.store.dynamodb import DynamoDBError
+from slipway.store.table import Check, Delete, Key, Lost, Put, Query, Update
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -34,8 +32,8 @@ def test_items_come_in_the_order_of_their_keys() -> None:
 
 
 def test_a_read_is_strongly_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
-    gets = between.fails(monkeypatch, "batch_get_item")
-    queries = between.fails(monkeypatch, "query")
+    gets = between.fails(monkeypatch, "BatchGetItem")
+    queries = between.fails(monkeypatch, "Query")
 
     table.get(HERE)
     table.query("HERE", "ITEM#", limit=1)
@@ -44,11 +42,53 @@ def test_a_read_is_strongly_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert queries[0]["ConsistentRead"] is True
 
 
+def test_items_and_pages_are_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    table.write(Put(HERE, {"n": 1}))
+    table.write(Put(THERE, {"n": 2}))
+    made = between.counted(monkeypatch)
+
+    items, [here, none, there] = table.read(
+        [HERE, Key("NO", "WHERE")],
+        Query("HERE", "ITEM#", 10),
+        Query("HERE", "NO#", 10),
+        Query("THERE", "ITEM#", 1),
+    )
+
+    assert [item and item["n"] for item in items] == [1, None]
+    assert [[item["n"] for item in found] for found, _ in (here, none, there)] == [[1], [], [2]]
+    assert made == ["Query + Query + Query + BatchGetItem"]
+
+
+def test_a_page_goes_on_where_the_last_one_ended() -> None:
+    for n in range(3):
+        table.write(Put(Key("HERE", f"ITEM#{n}"), {"n": n}))
+
+    [first], items, last = table.page([HERE], "HERE", "ITEM#", world.page(limit=2))
+    cursor = Page(items, last).cursor
+    _, more, end = table.page([], "HERE", "ITEM#", world.page(limit=2, cursor=cursor))
+
+    assert first and first["n"] == 1
+    assert [item["n"] for item in items + more] == [2, 1, 0]
+    assert end is None
+
+
+def test_a_cursor_of_another_list_is_refused_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = between.counted(monkeypatch)
+    cursor = Page([], "OTHER#1").cursor
+
+    with pytest.raises(Invalid):
+        table.page([HERE], "HERE", "ITEM#", world.page(cursor=cursor))
+    assert made == []
+
+
 def test_what_was_not_processed_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = between.no_sleep(monkeypatch)
     left = {"slipway": {"Keys": [THERE.wire()], "ConsistentRead": True}}
     requests = between.answers(
         monkeypatch,
-        "batch_get_item",
+        "BatchGetItem",
         {"Responses": {"slipway": [HERE.wire()]}, "UnprocessedKeys": left},
         {"Responses": {}, "UnprocessedKeys": left},
         {"Responses": {"slipway": [THERE.wire()]}, "UnprocessedKeys": {}},
@@ -58,16 +98,20 @@ def test_what_was_not_processed_is_asked_for_again(monkeypatch: pytest.MonkeyPat
 
     assert found == [{"pk": "HERE", "sk": "ITEM#1"}, {"pk": "THERE", "sk": "ITEM#1"}]
     assert [request["RequestItems"] for request in requests[1:]] == [left, left]
+    assert len(pauses) == 2
 
 
 def test_a_table_that_never_processes_all_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = between.no_sleep(monkeypatch)
     left = {"slipway": {"Keys": [HERE.wire()], "ConsistentRead": True}}
     never = {"Responses": {}, "UnprocessedKeys": left}
-    requests = between.answers(monkeypatch, "batch_get_item", *[never] * 20)
+    requests = between.answers(monkeypatch, "BatchGetItem", *[never] * 20)
 
     with pytest.raises(StoreUnavailable):
         table.get(HERE)
     assert 2 <= len(requests) <= 10
+    assert len(pauses) == len(requests) - 1
+    assert sum(pauses) < 2
 
 
 def test_a_query_pages_to_its_end_without_gaps_or_doubles() -> None:
@@ -106,9 +150,13 @@ def test_an_item_is_read_as_it_was_written() -> None:
         "negative": -4,
         "fraction": 0.002,
         "large": 10**20,
+        "tiny": 1e-07,
+        "huge": 1.5e20,
         "truth": True,
-        "list": [1, "two"],
-        "map": {"a": "b"},
+        "set": {"a", "b"},
+        "list": [1, "two", None],
+        "map": {"a": "b", "deep": {"n": -0.5}},
+        "empty": ["", {}, []],
         "nothing": None,
     }
 
@@ -119,6 +167,12 @@ def test_an_item_is_read_as_it_was_written() -> None:
     assert found == {"pk": "HERE", "sk": "ITEM#1", **item}
     assert isinstance(found["whole"], int)
     assert isinstance(found["fraction"], float)
+
+
+@pytest.mark.parametrize("value", [b"bytes", {1, 2}, object()])
+def test_what_the_table_does_not_hold_is_not_written_as_something_else(value: Any) -> None:
+    with pytest.raises(TypeError):
+        table.write(Put(HERE, {"value": value}))
 
 
 # --- writes ---------------------------------------------------------------------------------
@@ -187,21 +241,19 @@ def test_a_transaction_is_all_or_nothing() -> None:
     assert world.everything() == before
 
 
-# --- what the client library raises ---------------------------------------------------------
+# --- how DynamoDB refuses -------------------------------------------------------------------
 
 SAID_LATER = {
     "throttled": between.error("ThrottlingException"),
     "over the limit": between.error("RequestLimitExceeded"),
     "over the throughput": between.error("ProvisionedThroughputExceededException"),
-    "an error of DynamoDB's": between.error("InternalServerError"),
-    "unavailable": between.error("ServiceUnavailable"),
+    "an error of DynamoDB's": between.error("InternalServerError", 500),
+    "unavailable": between.error("ServiceUnavailable", 503),
     "a transaction in progress": between.error("TransactionInProgressException"),
     "an expired credential": between.error("ExpiredTokenException"),
     "canceled by throttling": between.canceled("None", "ThrottlingError"),
     "canceled without reasons": between.error("TransactionCanceledException"),
-    "no answer": ReadTimeoutError(endpoint_url="https://dynamodb"),
-    "no connection in time": ConnectTimeoutError(endpoint_url="https://dynamodb"),
-    "no connection": EndpointConnectionError(endpoint_url="https://dynamodb"),
+    "no answer": between.error(dynamodb.NO_ANSWER),
 }
 
 
@@ -226,15 +278,16 @@ BUGS = {
     "a request that could never work": between.error("ValidationException"),
     "a permission that is missing": between.error("AccessDeniedException"),
     "a table that is missing": between.error("ResourceNotFoundException"),
+    "a request that cannot be read": between.error("SerializationException"),
     "an action of a transaction that could never work": between.canceled("ValidationError"),
 }
 
 
 @pytest.mark.parametrize("raised", BUGS.values(), ids=BUGS.keys())
 def test_a_bug_is_seen_as_one(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
-    between.fails(monkeypatch, "transact_write_items", raised)
+    between.fails(monkeypatch, "TransactWriteItems", raised)
 
-    with pytest.raises(ClientError):
+    with pytest.raises(DynamoDBError):
         table.transact(Put(HERE, {}))
 
 
@@ -247,7 +300,7 @@ CONFLICTS = {
 @pytest.mark.parametrize("raised", CONFLICTS.values(), ids=CONFLICTS.keys())
 def test_a_conflict_is_tried_again(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
     pauses = between.no_sleep(monkeypatch)
-    requests = between.fails(monkeypatch, "transact_write_items", raised, raised)
+    requests = between.fails(monkeypatch, "TransactWriteItems", raised, raised)
 
     table.transact(Put(HERE, {"n": 1}))
 
@@ -261,7 +314,7 @@ def test_a_conflict_that_does_not_end_is_busy(
     monkeypatch: pytest.MonkeyPatch, raised: Exception
 ) -> None:
     pauses = between.no_sleep(monkeypatch)
-    between.fails(monkeypatch, "transact_write_items", *[raised] * 50)
+    between.fails(monkeypatch, "TransactWriteItems", *[raised] * 50)
 
     with pytest.raises(Busy) as busy:
         table.transact(Put(HERE, {"n": 1}))
@@ -275,17 +328,10 @@ def test_a_conflict_that_does_not_end_is_busy(
 def test_a_condition_that_failed_beside_a_conflict_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses = between.no_sleep(monkeypatch)
     raised = between.canceled("TransactionConflict", "ConditionalCheckFailed", "None")
-    between.fails(monkeypatch, "transact_write_items", raised)
+    between.fails(monkeypatch, "TransactWriteItems", raised)
 
     with pytest.raises(Lost) as lost:
         table.transact(Put(HERE, {}), Put(THERE, {}))
 
     assert lost.value.reasons == [None, {}, None]
     assert pauses == []
-
-
-def test_a_caller_hears_from_us_before_the_gateway_gives_up() -> None:
-    config = table._client().meta.config
-    tries = config.retries["total_max_attempts"]
-
-    assert (config.connect_timeout + config.read_timeout) * tries < 29

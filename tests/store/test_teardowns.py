@@ -131,7 +131,7 @@ def test_the_end_of_its_project_does_not_number_attempts(failed: EnvironmentId) 
 def test_of_two_who_retry_at_once_one_does(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "update_item", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
 
     with pytest.raises(NothingToRetry):
         teardowns.ask_to_retry(failed, ann)
@@ -141,7 +141,7 @@ def test_of_two_who_retry_at_once_one_does(
 def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "update_item", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
 
     shown = teardowns.begin(failed, ann, None)
 
@@ -201,7 +201,7 @@ def test_only_what_could_not_be_torn_down_is_forgotten(ann: str, running: Enviro
 def test_what_is_retried_in_that_moment_is_not_forgotten(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "transact_write_items", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "TransactWriteItems", lambda: teardowns.retry(failed, "reconcile"))
 
     with pytest.raises(NothingToRetry, match="moment"):
         teardowns.forget(failed, ann)

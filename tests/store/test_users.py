@@ -66,7 +66,7 @@ def test_of_many_who_register_one_address_at_once_one_wins(monkeypatch: pytest.M
 
 
 def test_a_user_is_never_half_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    between.first(monkeypatch, "transact_write_items", lambda: users.add("ann@example.com", "hers"))
+    between.first(monkeypatch, "TransactWriteItems", lambda: users.add("ann@example.com", "hers"))
 
     with pytest.raises(EmailTaken):
         users.add("ann@example.com", "his")
@@ -133,7 +133,7 @@ def test_signing_in_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
 
     users.for_sign_in("ann@example.com", HOME)
 
-    assert made == ["batch_get_item"]
+    assert made == ["BatchGetItem"]
 
 
 def test_the_moment_of_registration_is_kept() -> None:

@@ -26,12 +26,13 @@ import botocore.endpoint
 import ministack
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.retries import quota
 
 from local.patches import execution_names, retry_delays
 from slipway import workflows
 from slipway.model import moments
+from slipway.store import dynamodb as transport
 from slipway.store import table
 from tests.conftest import ACCOUNT, REGION
 from tests.workflows.faults import Call, Calls, Died, Trouble
@@ -77,7 +78,6 @@ dynamodb._condition_syntax_error = cache(dynamodb._condition_syntax_error)
 dynamodb._tokenize = _copied(cache(dynamodb._tokenize))
 
 # The client's first try, and those after it.
-_TRIES = 3
 _TROUBLES: dict[Trouble, str] = {
     "fails": "InternalServerError",
     "lost": "SdkClientException",
@@ -132,14 +132,16 @@ class Emulator:
             sleep=self.schedule.sleep,
             monotonic=self._no_other_clock,
         )
-        for module in (ids, table, dynamodb, stepfunctions, botocore.endpoint):
+        for module in (ids, table, transport, dynamodb, stepfunctions, botocore.endpoint):
             self._patch.setattr(module, "time", clock)
         self._patch.setattr(moments, "now", self.now)
         for module in (dynamodb, stepfunctions):
             self._patch.setattr(module, "now_iso", lambda: moments.written(self.now()))
         self._patch.setattr(ids, "secrets", SimpleNamespace(randbits=chance.getrandbits))
-        for module in (table, retry_delays):
+        for module in (table, transport, retry_delays):
             self._patch.setattr(module, "random", chance)
+        tokens = SimpleNamespace(uuid4=lambda: f"{chance.getrandbits(128):032x}")
+        self._patch.setattr(transport, "uuid", tokens)
         # Whoever reads the stream knows its place in it: nothing is taken away behind them.
         self._patch.setattr(dynamodb, "_trim_stream_records", lambda *_, **__: None)
 
@@ -151,11 +153,17 @@ class Emulator:
 
     def _answer_clients(self) -> None:
         _answers.append(self._answer)
-        self._patch.setattr(table, "_client", lambda: _Table(self))
-        self._patch.setattr(workflows, "_client", lambda: _client("stepfunctions"))
-        self._patch.setattr(
-            boto3, "client", lambda name, **_: _Table(self) if name == "dynamodb" else _client(name)
-        )
+        to_bytes = transport._body
+
+        def body(operation: str, request: dict[str, Any]) -> _Body:
+            made = _Body(to_bytes(operation, request))
+            made.call = self.calls.new(f"{actor.get()} > dynamodb {operation}")
+            return made
+
+        wire = _Wire(self)
+        self._patch.setattr(transport, "_body", body)
+        self._patch.setattr(transport, "wire", lambda: wire)
+        self._patch.setattr(workflows, "_client", _client)
         # The library stops to try again after many failures in one process; each world is new.
         self._patch.setattr(quota.RetryQuota, "acquire", lambda *_: True)
 
@@ -314,57 +322,38 @@ def invoke(handler: Callable[[Any, Any], Any], event: Any) -> Any:
         raise task_error(name, json.dumps(cause)) from error
 
 
-class _Table:
-    """DynamoDB's client with nothing of the library between, which takes longer than the table.
+class _Body(bytes):
+    """What is sent for one call, however often."""
 
-    It tries again as the library is set to by the package, under one request token.
-    """
+    call: Call
+
+
+class _Wire:
+    """In the place of the store's connections to DynamoDB."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
-        self.exceptions = _client("dynamodb").exceptions
 
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        operation = "".join(word.title() for word in method.split("_"))
-        return lambda **request: self._call(operation, request)
+    def send(self, operation: str, body: _Body) -> tuple[str, _Body]:
+        return operation, body
 
-    def _call(self, operation: str, request: dict[str, Any]) -> Any:
-        if operation == "TransactWriteItems":
-            request["ClientRequestToken"] = f"{self._emulator.chance.getrandbits(128):032x}"
-        sent = json.dumps(request).encode()
-        call = self._emulator.calls.new(f"{actor.get()} > dynamodb {operation}")
+    def receive(self, sent: tuple[str, _Body], until: float) -> tuple[int, bytes]:
+        operation, body = sent
 
-        def perform() -> Any:
+        def perform() -> tuple[int, bytes]:
             headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
-            handled = dynamodb.handle_request("POST", "/", headers, sent, {})
-            status, _, answer = _driven(handled)
-            if status == 200:
-                return json.loads(answer)
-            raise self._error(operation, json.loads(answer))
+            status, _, answer = _driven(dynamodb.handle_request("POST", "/", headers, body, {}))
+            return status, answer if isinstance(answer, bytes) else answer.encode()
 
         def refusal(trouble: Trouble) -> Exception:
             if trouble == "throttled":
-                return self._error(operation, {"__type": "ThrottlingException"})
-            kind = ReadTimeoutError if trouble == "lost" else ConnectTimeoutError
-            error: Exception = kind(endpoint_url="the table")
-            return error
+                return _Answered(400, {"__type": "ThrottlingException"})
+            return TimeoutError() if trouble == "lost" else ConnectionRefusedError()
 
-        for tries in range(_TRIES - 1):
-            try:
-                return self._emulator.attempt(call, perform, refusal)
-            except (ReadTimeoutError, ConnectTimeoutError):
-                pass
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ThrottlingException":
-                    raise
-            self._emulator.schedule.sleep(self._emulator.chance.random() * 2**tries)
-        return self._emulator.attempt(call, perform, refusal)
-
-    def _error(self, operation: str, body: dict[str, Any]) -> Exception:
-        code = body.pop("__type").rpartition("#")[2]
-        told = {"Code": code, "Message": body.pop("message", "")}
-        error: Exception = self.exceptions.from_code(code)({"Error": told, **body}, operation)
-        return error
+        try:
+            return self._emulator.attempt(body.call, perform, refusal)  # type: ignore[no-any-return]
+        except _Answered as answered:
+            return answered.status, json.dumps(answered.body).encode()
 
 
 class _Answered(Exception):
@@ -416,11 +405,11 @@ def _session() -> boto3.Session:
     return session
 
 
-_MAKERS = {"dynamodb": table._client.__wrapped__, "stepfunctions": workflows._client.__wrapped__}
+_make_client = workflows._client.__wrapped__
 
 
 @cache
-def _client(service: str) -> Any:
+def _client() -> Any:
     """As the package makes it, with its settings, but of the session that asks us."""
     with mock.patch.object(boto3, "client", _session().client):
-        return _MAKERS[service]()
+        return _make_client()

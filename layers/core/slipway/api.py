@@ -172,9 +172,10 @@ class Api:
             answer["body"] = ""
         observe.event(
             "request",
-            method=asked,
+            method=asked[:20],
             route=event.get("routeKey"),
-            path=event["rawPath"][:120],
+            # As it was in the address: nothing in it takes more bytes in JSON.
+            path=quote(event["rawPath"])[:200],
             status=answer["statusCode"],
             ms=round((time.perf_counter() - began) * 1000, 1),
             request_id=event["requestContext"]["requestId"],

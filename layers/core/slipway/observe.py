@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 @cache
 def log() -> Logger:
     """The service and the level come from the stack (POWERTOOLS_SERVICE_NAME, …_LOG_LEVEL)."""
-    return Logger(location="")
+    return Logger(location=None)
 
 
 def event(message: str, **fields: Any) -> None:

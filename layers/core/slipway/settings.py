@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,21 @@ class Settings:
     token_minutes: int
     signing_secret: str
     on_aws: bool
+    dynamodb: str
+
+
+class Credentials(NamedTuple):
+    key_id: str
+    secret: str
+    token: str
+
+
+def credentials() -> Credentials:
+    """Read each time: Lambda may give a function others."""
+    env = os.environ
+    return Credentials(
+        env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN", "")
+    )
 
 
 @cache
@@ -41,4 +57,10 @@ def settings() -> Settings:
         token_minutes=int(env["TOKEN_MINUTES"]),
         signing_secret=env.get("SIGNING_SECRET", ""),
         on_aws="AWS_ENDPOINT_URL" not in env,
+        dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
     )
+
+
+def _endpoint(region: str) -> str:
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://dynamodb.{region}.{suffix}"

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 
 from slipway import workflows
 from slipway.errors import NotFound, Overtaken
 from slipway.ids import DeploymentId, EnvironmentId
+from slipway.model import moments
 from slipway.model.deployment import Deployment, LogLine
-from slipway.model.paging import Page, Paging, bad_cursor
+from slipway.model.paging import Page, Paging
 from slipway.store import environments, projects, table
 from slipway.store.table import Item, Key, Lost, Put
 
-_PREFIX = "DEP#"
+PREFIX = "DEP#"
 LOG = "LOG#"
+_ENDING = timedelta(minutes=1)
 
 
 def key(deployment: DeploymentId) -> Key:
-    return Key(f"ENV#{deployment.e}", _PREFIX + deployment.d)
+    return Key(f"ENV#{deployment.e}", PREFIX + deployment.d)
 
 
 def read(item: Item) -> Deployment:
@@ -41,10 +44,18 @@ def get(deployment: DeploymentId, user_id: str) -> Deployment:
 
 def authorised(deployment: DeploymentId, user_id: str) -> Item:
     """The whole record, for a member of its project. Raises NotFound."""
-    member = projects.member(deployment.environment.project, user_id)
-    allowed, item = table.get(member, key(deployment))
+    return allowed(deployment, *table.get(*access(deployment, user_id)))
+
+
+def access(deployment: DeploymentId, user_id: str) -> tuple[Key, Key]:
+    """What says whether the user may see the deployment, and its record; for `allowed`."""
+    return projects.member(deployment.environment.project, user_id), key(deployment)
+
+
+def allowed(deployment: DeploymentId, membership: Item | None, item: Item | None) -> Item:
+    """The whole record, for a member of its project. Raises NotFound."""
     # Its key does not name the project, so an id with a made-up ancestry would find it too.
-    if not (allowed and item and item["id"] == str(deployment)):
+    if not (membership and item and item["id"] == str(deployment)):
         raise NotFound("No such deployment")
     return item
 
@@ -68,14 +79,11 @@ def held_by(deployment: DeploymentId, token: int) -> tuple[Item, Item]:
 
 
 def of(environment: EnvironmentId, user_id: str, paging: Paging) -> Page[Deployment]:
-    """The environment's deployments, newest first. Raises NotFound. Two round trips."""
-    after = paging.after
-    if after is not None and not after.startswith(_PREFIX):
-        raise bad_cursor()
-    environments.get(environment, user_id)
-    items, last = table.query(
-        f"ENV#{environment.e}", _PREFIX, limit=paging.limit, after=after, newest_first=True
+    """The environment's deployments, newest first. Raises NotFound."""
+    found, items, last = table.page(
+        environments.access(environment, user_id), f"ENV#{environment.e}", PREFIX, paging
     )
+    environments.allowed(*found)
     return Page([read(item) for item in items], last)
 
 
@@ -92,15 +100,17 @@ def log(deployment: DeploymentId, step: str, entered_at: str, *messages: str) ->
 
 
 def logs(deployment: DeploymentId, user_id: str, paging: Paging) -> Page[LogLine]:
-    """The rollout's lines, oldest first. Raises NotFound. Two round trips.
+    """The rollout's lines, oldest first. Raises NotFound. Two round trips as it ends.
 
     While the deployment has not ended the last page has a cursor too: more may come after it.
     """
-    after = paging.after
-    if after is not None and not after.startswith(LOG):
-        raise bad_cursor()
-    ended = get(deployment, user_id).finished_at is not None
-    items, last = table.query(f"DEP#{deployment.d}", LOG, limit=paging.limit, after=after)
-    if last is None and not ended:
-        last = items[-1]["sk"] if items else after
+    pk = f"DEP#{deployment.d}"
+    keys = access(deployment, user_id)
+    found, items, last = table.page(keys, pk, LOG, paging, newest_first=False)
+    ended = allowed(deployment, *found).get("finished_at")
+    if last is None and ended is None:
+        last = items[-1]["sk"] if items else paging.after
+    elif last is None and str(ended) >= moments.written(moments.now() - _ENDING):
+        # The last lines may have come after the page was read, and before the record was.
+        items, last = table.query(pk, LOG, limit=paging.limit, after=paging.after)
     return Page([LogLine(**item) for item in items], last)

@@ -27,7 +27,7 @@ from slipway.model.environment import (
     comes_from,
     workflow_of,
 )
-from slipway.model.paging import Page, Paging, bad_cursor
+from slipway.model.paging import Page, Paging
 from slipway.settings import settings
 from slipway.store import due, projects, table
 from slipway.store.table import Item, Key, Lost, Put, Update
@@ -71,8 +71,17 @@ def get(environment: EnvironmentId, user_id: str) -> Environment:
 
 def authorised(environment: EnvironmentId, user_id: str) -> Item:
     """The whole record, for a member of its project. Raises NotFound."""
-    allowed, item = table.get(projects.member(environment.project, user_id), key(environment))
-    if not (allowed and item):
+    return allowed(*table.get(*access(environment, user_id)))
+
+
+def access(environment: EnvironmentId, user_id: str) -> tuple[Key, Key]:
+    """What says whether the user may see the environment, and its record; for `allowed`."""
+    return projects.member(environment.project, user_id), key(environment)
+
+
+def allowed(membership: Item | None, item: Item | None) -> Item:
+    """The whole record, for a member of its project. Raises NotFound."""
+    if not (membership and item):
         raise NotFound("No such environment")
     return item
 
@@ -83,14 +92,11 @@ def find(environment: EnvironmentId) -> Item | None:
 
 
 def of(project: ProjectId, user_id: str, paging: Paging) -> Page[Environment]:
-    """The project's environments, newest first. Raises NotFound. Two round trips."""
-    after = paging.after
-    if after is not None and not after.startswith(_PREFIX):
-        raise bad_cursor()
-    projects.get(project, user_id)
-    items, last = table.query(
-        f"PROJECT#{project.p}", _PREFIX, limit=paging.limit, after=after, newest_first=True
+    """The project's environments, newest first. Raises NotFound."""
+    found, items, last = table.page(
+        projects.access(project, user_id), f"PROJECT#{project.p}", _PREFIX, paging
     )
+    projects.allowed(*found)
     now = moments.now()
     return Page([read(item).as_seen_at(now) for item in items], last)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from slipway.ids import DeploymentId, EnvironmentId, parse_deployment
 from slipway.model.events import Event, Step
-from slipway.model.paging import Page, Paging, bad_cursor
+from slipway.model.paging import Page, Paging
 from slipway.store import deployments, environments, table
 from slipway.store.table import Item, Key, Lost, Put
 
@@ -85,13 +85,10 @@ def _deployment_event(old: Item, new: Item) -> Item | None:
 
 def of(environment: EnvironmentId, user_id: str, paging: Paging) -> Page[Event]:
     """What happened to the environment and in it, newest first. Raises NotFound."""
-    after = paging.after
-    if after is not None and not after.startswith(_PREFIX):
-        raise bad_cursor()
-    environments.authorised(environment, user_id)
-    items, last = table.query(
-        f"ENV#{environment.e}", _PREFIX, limit=paging.limit, after=after, newest_first=True
+    found, items, last = table.page(
+        environments.access(environment, user_id), f"ENV#{environment.e}", _PREFIX, paging
     )
+    environments.allowed(*found)
     return Page([Event.model_validate(item) for item in items], last)
 
 
@@ -109,8 +106,8 @@ def keep_timeline(deployment: Item, steps: Sequence[Mapping[str, Any]]) -> None:
 
 def timeline(deployment: DeploymentId, user_id: str) -> list[Step]:
     """The steps of a rollout that has ended, in order; none before. Raises NotFound."""
-    deployments.authorised(deployment, user_id)
-    [kept] = table.get(_timeline(deployment))
+    *found, kept = table.get(*deployments.access(deployment, user_id), _timeline(deployment))
+    deployments.allowed(deployment, *found)
     return [Step.model_validate(step) for step in json.loads(kept["steps"])] if kept else []
 
 

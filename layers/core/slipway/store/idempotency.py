@@ -12,7 +12,7 @@ from typing import Any
 
 from slipway.errors import IdempotencyKeyReused, RequestInProgress, StoreUnavailable
 from slipway.settings import settings
-from slipway.store.table import _client
+from slipway.store import table
 
 KEPT_SECONDS = 24 * 60 * 60
 
@@ -39,7 +39,7 @@ def once(
         sort_key_attr="sk",
         static_pk_value=f"IDEMPOTENCY#{owner}",
         expiry_attr="ttl",
-        boto3_client=_client(),
+        boto3_client=table.client(),
     )
     config = IdempotencyConfig(
         event_key_jmespath="key",

@@ -17,7 +17,7 @@ from slipway.errors import (
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.fields import normalised
-from slipway.model.paging import Page, Paging, bad_cursor
+from slipway.model.paging import Page, Paging
 from slipway.model.project import NewProject, Policy, Project, ProjectChange
 from slipway.settings import settings
 from slipway.store import due, table
@@ -79,21 +79,25 @@ def policy(project: ProjectId, user_id: str) -> Policy:
     return Policy(**item.get("policy", {}))
 
 
-def _item(project: ProjectId, user_id: str) -> Item:
-    allowed, item = table.get(member(project, user_id), key(project))
-    if not (allowed and item):
+def access(project: ProjectId, user_id: str) -> tuple[Key, Key]:
+    """What says whether the user may see the project, and its record; for `allowed`."""
+    return member(project, user_id), key(project)
+
+
+def allowed(membership: Item | None, item: Item | None) -> Item:
+    """The whole record, for a member. Raises NotFound."""
+    if not (membership and item):
         raise NotFound("No such project")
     return item
 
 
+def _item(project: ProjectId, user_id: str) -> Item:
+    return allowed(*table.get(*access(project, user_id)))
+
+
 def of(user_id: str, paging: Paging) -> Page[Project]:
     """The user's projects, newest first."""
-    after = paging.after
-    if after is not None and not after.startswith(_LISTED):
-        raise bad_cursor()
-    items, last = table.query(
-        f"USER#{user_id}", _LISTED, limit=paging.limit, after=after, newest_first=True
-    )
+    _, items, last = table.page((), f"USER#{user_id}", _LISTED, paging)
     return Page([Project(**item) for item in items], last)
 
 

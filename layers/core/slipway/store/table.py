@@ -1,4 +1,4 @@
-"""The one table, and the one seam to the client library.
+"""The one table, and the one seam to what speaks with DynamoDB.
 
 | pattern                                        | pk            | sk                        |
 | ---------------------------------------------- | ------------- | ------------------------- |
@@ -24,36 +24,35 @@
 
 The index `due` (due / due_at, keys only) holds what has a deadline, see store/due.py.
 
-Every change is conditional on what it expects to find. What the client library raises is
-translated here and nowhere else:
+Every change is conditional on what it expects to find. How DynamoDB refuses is translated here
+and nowhere else:
 
     ConditionalCheckFailed          Lost, with the item as it was
     TransactionCanceled             Lost, with one reason an action; Busy after retries
                                     if all that failed was a conflict with another transaction
     throttling, time-outs, 5xx      StoreUnavailable
+    a request that is wrong         DynamoDBError, as the bug that it is
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
-import boto3
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
+from slipway.model.paging import Paging, bad_cursor
 from slipway.settings import settings
+from slipway.store import dynamodb
+from slipway.store.dynamodb import DynamoDBError
 
 Item = dict[str, Any]
 
 _CONFLICT_TRIES = 8
+_BATCH_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -128,44 +127,100 @@ class Lost(SlipwayError):
         self.reasons = reasons
 
 
+@dataclass(frozen=True)
+class Query:
+    """One page of the items whose sort key begins with `prefix`, after the sort key `after`."""
+
+    pk: str
+    prefix: str
+    limit: int
+    after: str | None = None
+    newest_first: bool = False
+
+
+Found = tuple[list[Item], str | None]
+"""The items of a page, and the sort key to go on after; None at the end."""
+
+
+def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Item | None], list[Found]]:
+    """The items at the keys, None where there is none, and a page for each query.
+
+    Strongly consistent, one round trip for all; each is read at a moment of its own.
+    """
+    calls = [("Query", _query(query)) for query in queries]
+    if keys:
+        wanted = [key.wire() for key in keys]
+        request = {settings().table: {"Keys": wanted, "ConsistentRead": True}}
+        calls.append(("BatchGetItem", {"RequestItems": request}))
+    answers = _together(*calls)
+    items = _items(answers.pop()) if keys else {}
+    pages = [([decode(raw) for raw in each["Items"]], _last(each)) for each in answers]
+    return [items.get((key.pk, key.sk)) for key in keys], pages
+
+
 def get(*keys: Key) -> list[Item | None]:
     """The items at the keys, None where there is none; strongly consistent, one round trip."""
-    if not keys:
-        return []
-    wanted = [key.wire() for key in keys]
-    request: dict[str, Any] = {settings().table: {"Keys": wanted, "ConsistentRead": True}}
-    found: dict[tuple[str, str], Item] = {}
-    for _ in range(5):
-        answer = _call("batch_get_item", RequestItems=request)
-        for raw in answer["Responses"].get(settings().table, []):
-            item = decode(raw)
-            found[item["pk"], item["sk"]] = item
-        request = answer.get("UnprocessedKeys") or {}
-        if not request:
-            return [found.get((key.pk, key.sk)) for key in keys]
-    raise StoreUnavailable("The table is throttled")
+    return read(keys)[0] if keys else []
 
 
 def query(
     pk: str, prefix: str, *, limit: int, after: str | None = None, newest_first: bool = False
-) -> tuple[list[Item], str | None]:
+) -> Found:
     """One page of the items whose sort key begins with `prefix`, strongly consistent.
 
     Returns the items and the sort key to go on after, None at the end. One round trip.
     """
+    return read((), Query(pk, prefix, limit, after, newest_first))[1][0]
+
+
+def page(
+    keys: Sequence[Key], pk: str, prefix: str, paging: Paging, *, newest_first: bool = True
+) -> tuple[list[Item | None], list[Item], str | None]:
+    """One page of a list, and with it the items at the keys; one round trip.
+
+    The keys say who may see the list: whoever calls this looks at them before it shows anything.
+    Raises Invalid for the cursor of another list.
+    """
+    after = paging.after
+    if after is not None and not after.startswith(prefix):
+        raise bad_cursor()
+    found, [(items, last)] = read(keys, Query(pk, prefix, paging.limit, after, newest_first))
+    return found, items, last
+
+
+def _query(query: Query) -> dict[str, Any]:
     request: dict[str, Any] = {
         "TableName": settings().table,
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-        "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
+        "ExpressionAttributeValues": {":pk": {"S": query.pk}, ":prefix": {"S": query.prefix}},
         "ConsistentRead": True,
-        "ScanIndexForward": not newest_first,
-        "Limit": limit,
+        "ScanIndexForward": not query.newest_first,
+        "Limit": query.limit,
     }
-    if after is not None:
-        request["ExclusiveStartKey"] = Key(pk, after).wire()
-    answer = _call("query", **request)
+    if query.after is not None:
+        request["ExclusiveStartKey"] = Key(query.pk, query.after).wire()
+    return request
+
+
+def _last(answer: Mapping[str, Any]) -> str | None:
     last = answer.get("LastEvaluatedKey")
-    return [decode(raw) for raw in answer["Items"]], last and last["sk"]["S"]
+    return last and last["sk"]["S"]
+
+
+def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
+    """What a BatchGetItem found; what it left out is asked for again."""
+    found: dict[tuple[str, str], Item] = {}
+    for attempt in range(_BATCH_TRIES):
+        for raw in answer["Responses"].get(settings().table, []):
+            item = decode(raw)
+            found[item["pk"], item["sk"]] = item
+        left = answer.get("UnprocessedKeys")
+        if not left:
+            return found
+        if attempt < _BATCH_TRIES - 1:
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))
+            [answer] = _together(("BatchGetItem", {"RequestItems": left}))
+    raise StoreUnavailable("The table is throttled")
 
 
 def query_index(index: str, value: str, until: str) -> Iterator[Key]:
@@ -181,7 +236,7 @@ def query_index(index: str, value: str, until: str) -> Iterator[Key]:
         "ExpressionAttributeValues": {":value": {"S": value}, ":until": {"S": until}},
     }
     while True:
-        answer = _call("query", **request)
+        [answer] = _together(("Query", request))
         for raw in answer["Items"]:
             yield Key(raw["pk"]["S"], raw["sk"]["S"])
         if "LastEvaluatedKey" not in answer:
@@ -196,12 +251,12 @@ def write(action: Put | Update | Delete) -> Item:
     """
     request = _request(action)
     if isinstance(action, Put):
-        _call("put_item", **request)
+        _write("PutItem", request)
         return action.item
     if isinstance(action, Delete):
-        _call("delete_item", **request)
+        _write("DeleteItem", request)
         return {}
-    return decode(_call("update_item", ReturnValues="ALL_NEW", **request)["Attributes"])
+    return decode(_write("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})["Attributes"])
 
 
 def transact(*actions: Action) -> None:
@@ -210,7 +265,7 @@ def transact(*actions: Action) -> None:
     Raises Lost with a reason an action, Busy if the others do not let go.
     """
     request = [{_VERBS[type(action)]: _request(action)} for action in actions]
-    _call("transact_write_items", TransactItems=request)
+    _write("TransactWriteItems", {"TransactItems": request})
 
 
 def _request(action: Action) -> dict[str, Any]:
@@ -245,42 +300,58 @@ def _words(expression: str) -> list[str]:
     return expression.replace(",", " ").replace("(", " ").replace(")", " ").split()
 
 
-@cache
-def _client() -> Any:
-    """The one client, made on first use."""
-    # Below the gateway's 30 s, so that a caller hears from us before it hears from the gateway.
-    config = Config(
-        connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3}
-    )
-    return boto3.client("dynamodb", region_name=settings().region, config=config)
+def _together(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        return dynamodb.together(*calls)
+    except DynamoDBError as error:
+        raise _translated(error) from error
 
 
-def _call(operation: str, **request: Any) -> Any:
+def _write(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     for attempt in range(_CONFLICT_TRIES):
         try:
-            return getattr(_client(), operation)(**request)
-        except ClientError as error:
-            refused = _translated(error)
-            if not isinstance(refused, Busy):
-                raise refused from error
+            return _together((operation, request))[0]
+        except Busy:
             time.sleep(random.uniform(0, min(0.4, 0.02 * 2**attempt)))
-        except BotoCoreError as error:
-            raise StoreUnavailable(str(error)) from error
     raise Busy(1)
 
 
-_OURS = {"ValidationException", "AccessDeniedException", "ResourceNotFoundException"}
+def client() -> Any:
+    """What Powertools calls of boto3's client for DynamoDB, over our own connections."""
+    from botocore.exceptions import ClientError
+
+    def method(operation: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            try:
+                return dynamodb.together((operation, request))[0]
+            except DynamoDBError as error:
+                told = {"Code": error.code, "Message": str(error)}
+                raise ClientError({**error.answer, "Error": told}, operation) from error
+
+        return call
+
+    operations = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
+    return SimpleNamespace(**{f"{name[:-4].lower()}_item": method(name) for name in operations})
 
 
-def _translated(error: ClientError) -> Exception:
-    unchanged: Exception = error
-    code = error.response["Error"]["Code"]
-    if code == "ConditionalCheckFailedException":
-        return Lost([decode(error.response.get("Item") or {})])
-    if code == "TransactionConflictException":
+# A request that could never work is a bug and must be seen as one.
+_OURS = {
+    "AccessDeniedException",
+    "IdempotentParameterMismatchException",
+    "ResourceNotFoundException",
+    "SerializationException",
+    "UnknownOperationException",
+    "ValidationException",
+}
+
+
+def _translated(error: DynamoDBError) -> Exception:
+    if error.code == "ConditionalCheckFailedException":
+        return Lost([decode(error.answer.get("Item") or {})])
+    if error.code == "TransactionConflictException":
         return Busy(1)
-    if code == "TransactionCanceledException":
-        reasons = error.response.get("CancellationReasons") or []
+    if error.code == "TransactionCanceledException":
+        reasons = error.answer.get("CancellationReasons") or []
         codes = {reason.get("Code") for reason in reasons}
         if "ConditionalCheckFailed" in codes:
             return Lost(
@@ -294,46 +365,50 @@ def _translated(error: ClientError) -> Exception:
         if "TransactionConflict" in codes:
             return Busy(1)
         if "ValidationError" in codes:
-            return unchanged
-        return StoreUnavailable(str(error))
-    # A request that could never work is a bug and must be seen as one.
-    return unchanged if code in _OURS else StoreUnavailable(str(error))
-
-
-_serializer = TypeSerializer()
-
-
-class _Deserializer(TypeDeserializer):  # type: ignore[misc]
-    def _deserialize_n(self, value: str) -> int | float:
-        return int(value) if value.lstrip("-").isdigit() else float(value)
-
-
-_deserializer = _Deserializer()
+            return error
+    return error if error.code in _OURS else StoreUnavailable(str(error))
 
 
 def wire(value: Any) -> dict[str, Any]:
-    """One value as DynamoDB's JSON has it, for a state machine to write."""
-    encoded: dict[str, Any] = _serializer.serialize(_exact(value))
-    return encoded
+    """One value as DynamoDB's JSON has it; what is None in a map is left out."""
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, (int, float)):
+        return {"N": repr(value)}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, Mapping):
+        return {"M": _encode(value)}
+    if isinstance(value, (list, tuple)):
+        return {"L": [wire(each) for each in value]}
+    if isinstance(value, (set, frozenset)) and all(isinstance(each, str) for each in value):
+        return {"SS": sorted(value)}
+    raise TypeError(f"The table holds no {type(value).__name__}")
 
 
 def _encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _serializer.serialize(_exact(value))
-        for name, value in item.items()
-        if value is not None
-    }
-
-
-def _exact(value: Any) -> Any:
-    """Numbers as the table takes them; what is None in a map is left out."""
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, dict):
-        return {name: _exact(each) for name, each in value.items() if each is not None}
-    return value
+    return {name: wire(value) for name, value in item.items() if value is not None}
 
 
 def decode(raw: Mapping[str, Any]) -> Item:
     """An item out of DynamoDB's JSON, as the stream has it too."""
-    return {name: _deserializer.deserialize(value) for name, value in raw.items()}
+    return {name: _value(each) for name, each in raw.items()}
+
+
+def _value(raw: Mapping[str, Any]) -> Any:
+    [(kind, value)] = raw.items()
+    if kind in ("S", "BOOL"):
+        return value
+    if kind == "N":
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    if kind == "M":
+        return decode(value)
+    if kind == "L":
+        return [_value(each) for each in value]
+    if kind == "SS":
+        return set(value)
+    if kind == "NULL":
+        return None
+    raise TypeError(f"The store writes no {kind}")

@@ -1,0 +1,229 @@
+"""DynamoDB's own protocol: JSON, signed, over connections that are kept.
+
+    [page, items] = together(("Query", {…}), ("BatchGetItem", {…}))
+
+Only store/table.py calls it. It is our own because no library at hand tells all that the store
+must know, and yet starts and answers within its budget (docs/decisions/0008). It signs with the
+credentials that Lambda gives to a function, and knows no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import random
+import select
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from slipway.settings import Credentials, credentials, settings
+
+# At its worst a pair of calls takes less than the 15 s of a function, and so tells of it itself.
+TRIES = 3
+CONNECT_SECONDS = 1.0
+ANSWER_SECONDS = 2.5
+PAUSE_SECONDS = 0.2
+# A function is frozen between requests, and a connection may die meanwhile without a word.
+IDLE_SECONDS = 60
+
+NO_ANSWER = "NoAnswer"
+_PASSING = {
+    NO_ANSWER,
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+
+Answer = dict[str, Any]
+
+
+class DynamoDBError(Exception):
+    """What was asked was not done, by DynamoDB's word for why (`code`); `answer` is all it said.
+
+    After NO_ANSWER it may have been done.
+    """
+
+    def __init__(self, code: str, answer: Answer, status: int = 400) -> None:
+        super().__init__(f"{code}: {answer.get('message') or answer.get('Message') or ''}")
+        self.code = code
+        self.answer = answer
+        self.passing = status >= 500 or code in _PASSING
+
+
+def together(*calls: tuple[str, Answer]) -> list[Answer]:
+    """Make the calls (operation, request) at once, in one round trip; more only while they fail
+    by something that passes.
+
+    Raises DynamoDBError, for the first that is refused.
+    """
+    bodies = [(operation, _body(operation, request)) for operation, request in calls]
+    outcomes: list[Answer | DynamoDBError] = _each_once(bodies)
+    for attempt in range(1, TRIES):
+        again = [n for n, outcome in enumerate(outcomes) if _passing(outcome)]
+        if not again:
+            break
+        time.sleep(random.uniform(0, PAUSE_SECONDS * 2**attempt))
+        fresh = _each_once([bodies[n] for n in again])
+        for n, outcome in zip(again, fresh, strict=True):
+            outcomes[n] = outcome
+    answers = []
+    for outcome in outcomes:
+        if isinstance(outcome, DynamoDBError):
+            raise outcome
+        answers.append(outcome)
+    return answers
+
+
+def _body(operation: str, request: Answer) -> bytes:
+    if operation == "TransactWriteItems":
+        # Tried again after no answer, it is the same transaction, and done once.
+        request = {"ClientRequestToken": str(uuid.uuid4()), **request}
+    return json.dumps(request, separators=(",", ":")).encode()
+
+
+def _passing(outcome: Answer | DynamoDBError) -> bool:
+    return isinstance(outcome, DynamoDBError) and outcome.passing
+
+
+def _each_once(bodies: Sequence[tuple[str, bytes]]) -> list[Answer | DynamoDBError]:
+    """All are sent before the first answer is waited for."""
+    sent = [_sent(*each) for each in bodies]
+    until = time.time() + ANSWER_SECONDS
+    return [_outcome(each, until) for each in sent]
+
+
+def _sent(operation: str, body: bytes) -> Any:
+    try:
+        return wire().send(operation, body)
+    except (OSError, HTTPException) as error:
+        return error
+
+
+def _outcome(sent: Any, until: float) -> Answer | DynamoDBError:
+    try:
+        if isinstance(sent, Exception):
+            raise sent
+        status, raw = wire().receive(sent, until)
+        answer: Answer = json.loads(raw)
+        if not isinstance(answer, dict):
+            raise ValueError("The answer is not an object")
+    except (OSError, HTTPException, ValueError) as error:
+        return DynamoDBError(NO_ANSWER, {"message": repr(error)})
+    if status == 200:
+        return answer
+    return DynamoDBError(str(answer.get("__type")).rpartition("#")[2], answer, status)
+
+
+class Wire:
+    """The connections to DynamoDB. One carries one call at a time; several threads may call."""
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        url = urlsplit(endpoint)
+        self._make = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        self._host = url.netloc
+        self._region = region
+        self._idle: list[tuple[float, HTTPConnection]] = []
+
+    def send(self, operation: str, body: bytes) -> HTTPConnection:
+        connection = self._kept() or self._make(self._host, timeout=CONNECT_SECONDS)
+        headers = signed(
+            operation, body, self._host, self._region, credentials(), datetime.now(UTC)
+        )
+        try:
+            connection.request("POST", "/", body, headers)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def receive(self, connection: HTTPConnection, until: float) -> tuple[int, bytes]:
+        try:
+            connection.sock.settimeout(max(0.01, until - time.time()))
+            response = connection.getresponse()
+            raw = response.read()
+        except BaseException:
+            connection.close()
+            raise
+        # http.client has closed it already if DynamoDB said that it would.
+        if connection.sock:
+            self._idle.append((time.time(), connection))
+        return response.status, raw
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def _kept(self) -> HTTPConnection | None:
+        while True:
+            try:
+                since, connection = self._idle.pop()
+            except IndexError:
+                return None
+            if time.time() - since < IDLE_SECONDS and not _readable(connection):
+                return connection
+            connection.close()
+
+
+def _readable(connection: HTTPConnection) -> bool:
+    """Nothing was asked, so what there is to read is that the other end has closed it."""
+    waiting = select.poll()
+    waiting.register(connection.sock, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+@cache
+def wire() -> Wire:
+    """Made on first use."""
+    return Wire(settings().dynamodb, settings().region)
+
+
+def signed(
+    operation: str, body: bytes, host: str, region: str, by: Credentials, at: datetime
+) -> dict[str, str]:
+    """The headers of a call, signed as AWS wants it (Signature Version 4)."""
+    moment = at.strftime("%Y%m%dT%H%M%SZ")
+    headers = {
+        "content-type": "application/x-amz-json-1.0",
+        "host": host,
+        "x-amz-date": moment,
+        "x-amz-target": f"DynamoDB_20120810.{operation}",
+    }
+    if by.token:
+        headers = {**headers, "x-amz-security-token": by.token}
+    names = sorted(headers)
+    lines = [f"{name}:{headers[name]}" for name in names]
+    listed = ";".join(names)
+    request = "\n".join(["POST", "/", "", *lines, "", listed, _sha256(body)])
+    scope = f"{moment[:8]}/{region}/dynamodb/aws4_request"
+    words = "\n".join(["AWS4-HMAC-SHA256", moment, scope, _sha256(request.encode())])
+    signature = _hmac(_signing_key(by.secret, moment[:8], region), words).hex()
+    headers["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={by.key_id}/{scope},"
+        f" SignedHeaders={listed}, Signature={signature}"
+    )
+    return headers
+
+
+@lru_cache(maxsize=2)
+def _signing_key(secret: str, day: str, region: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for word in (day, region, "dynamodb", "aws4_request"):
+        key = _hmac(key, word)
+    return key
+
+
+def _hmac(key: bytes, words: str) -> bytes:
+    return hmac.digest(key, words.encode(), "sha256")
+
+
+def _sha256(what: bytes) -> str:
+    return hashlib.sha256(what).hexdigest()

@@ -1,0 +1,425 @@
+"""The transport, against a server that does to its connections whatever a test wants."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotocoreCredentials
+
+from slipway.settings import Credentials, settings
+from slipway.store import dynamodb
+from slipway.store.dynamodb import NO_ANSWER, DynamoDBError, together
+from tests.template.repository import template
+
+Reply = Callable[[socket.socket], bool]
+GET = ("GetItem", {"TableName": "slipway"})
+
+
+def answers(body: Any, status: int = 200, close: bool = False) -> Reply:
+    """It says this, and goes on, or closes the connection as it said that it would."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(raw)}\r\n"
+    head += "Connection: close\r\n\r\n" if close else "\r\n"
+
+    def reply(connection: socket.socket) -> bool:
+        connection.sendall(head.encode() + raw)
+        return not close
+
+    return reply
+
+
+def refuses(code: str, status: int = 400, **more: Any) -> Reply:
+    kind = f"com.amazonaws.dynamodb.v20120810#{code}"
+    return answers({"__type": kind, "message": "stubbed", **more}, status)
+
+
+def hangs_up(connection: socket.socket) -> bool:
+    return False
+
+
+def says_nothing(connection: socket.socket) -> bool:
+    time.sleep(0.5)
+    return False
+
+
+def breaks_off(connection: socket.socket) -> bool:
+    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"Item"')
+    return False
+
+
+def closes_behind_your_back(connection: socket.socket) -> bool:
+    answers({"n": 0})(connection)
+    return False
+
+
+class Server:
+    """Replies to the next requests as told, then with what was asked; `asked` has all that was."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+        self.asked: list[tuple[dict[str, str], Any]] = []
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as lines:
+            going_on = True
+            while going_on and lines.readline():
+                headers = {}
+                while (line := lines.readline().decode().strip()) != "":
+                    name, _, value = line.partition(":")
+                    headers[name.lower()] = value.strip()
+                body = json.loads(lines.read(int(headers["content-length"])))
+                self.asked.append((headers, body))
+                reply = self.replies.pop(0) if self.replies else answers({"asked": body})
+                going_on = False
+                with suppress(OSError):
+                    going_on = reply(connection)
+
+    def close(self) -> None:
+        for each in [self._listener, *self._open]:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """None is made; what would have been is here."""
+    found: list[float] = []
+    monkeypatch.setattr(dynamodb, "random", SimpleNamespace(uniform=lambda least, most: most))
+    monkeypatch.setattr(dynamodb, "time", SimpleNamespace(time=time.time, sleep=found.append))
+    return found
+
+
+@pytest.fixture
+def server(environ: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    made = Server()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", made.endpoint)
+    settings.cache_clear()
+    dynamodb.wire.cache_clear()
+    yield made
+    dynamodb.wire().close()
+    dynamodb.wire.cache_clear()
+    made.close()
+
+
+# --- what is sent ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["", "a/session+token=="])
+@pytest.mark.parametrize("body", [b"{}", '{"a":"ü \U0001f680"}'.encode()])
+@pytest.mark.parametrize("host", ["dynamodb.eu-central-1.amazonaws.com", "127.0.0.1:4566"])
+def test_it_signs_as_the_sdk_does(
+    token: str, body: bytes, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    by = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
+
+    ours = dynamodb.signed("Query", body, host, "eu-central-1", by, now)
+
+    theirs = AWSRequest("POST", f"https://{host}/", data=body)
+    for name in ("content-type", "x-amz-target"):
+        theirs.headers[name] = ours[name]
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: now.replace(tzinfo=None))
+    kept = BotocoreCredentials(by.key_id, by.secret, by.token or None)
+    SigV4Auth(kept, "dynamodb", "eu-central-1").add_auth(theirs)
+    assert ours["authorization"] == theirs.headers["Authorization"]
+    assert ours.get("x-amz-security-token") == theirs.headers["X-Amz-Security-Token"]
+
+
+def test_what_is_asked_arrives(server: Server) -> None:
+    server.replies = [answers({"Item": {"pk": {"S": "ü"}}})]
+
+    [answer] = together(("GetItem", {"TableName": "slipway", "Key": {"pk": {"S": "ü"}}}))
+
+    [(headers, body)] = server.asked
+    assert answer == {"Item": {"pk": {"S": "ü"}}}
+    assert body == {"TableName": "slipway", "Key": {"pk": {"S": "ü"}}}
+    assert headers["x-amz-target"] == "DynamoDB_20120810.GetItem"
+    assert headers["content-type"] == "application/x-amz-json-1.0"
+
+
+def test_credentials_are_read_for_every_call(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together(GET)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")
+    together(GET)
+
+    (before, _), (after, _) = server.asked
+    assert "Credential=testing/" in before["authorization"]
+    assert "x-amz-security-token" not in before
+    assert "Credential=another/" in after["authorization"]
+    assert after["x-amz-security-token"] == "a token"
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint"),
+    [
+        ("eu-central-1", "https://dynamodb.eu-central-1.amazonaws.com"),
+        ("us-gov-west-1", "https://dynamodb.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", "https://dynamodb.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_on_aws_it_calls_the_region_over_tls(
+    environ: None, monkeypatch: pytest.MonkeyPatch, region: str, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", region)
+    settings.cache_clear()
+
+    assert settings().dynamodb == endpoint
+
+
+# --- one round trip -------------------------------------------------------------------------
+
+
+def test_calls_that_are_made_together_are_all_sent_before_one_is_answered(server: Server) -> None:
+    both_are_there = threading.Barrier(2)
+
+    def waits_for_the_other(body: Any) -> Reply:
+        def reply(connection: socket.socket) -> bool:
+            both_are_there.wait(2)
+            return answers(body)(connection)
+
+        return reply
+
+    server.replies = [waits_for_the_other({"n": n}) for n in (1, 2)]
+
+    found = together(("GetItem", {"n": 1}), ("Query", {"n": 2}))
+
+    assert sorted(answer["n"] for answer in found) == [1, 2]
+
+
+def test_answers_come_in_the_order_of_the_calls(server: Server) -> None:
+    found = together(("GetItem", {"n": 1}), ("Query", {"n": 2}), ("GetItem", {"n": 3}))
+
+    assert [answer["asked"]["n"] for answer in found] == [1, 2, 3]
+
+
+def test_connections_are_kept(server: Server) -> None:
+    for _ in range(3):
+        together(GET)
+        together(GET, GET)
+
+    assert server.connections == 2
+    assert len(server.asked) == 9
+
+
+def test_several_threads_may_call_and_each_gets_its_own_answers(server: Server) -> None:
+    found: list[tuple[int, int]] = []
+
+    def call(n: int) -> None:
+        for _ in range(20):
+            [answer] = together(("GetItem", {"n": n}))
+            found.append((n, answer["asked"]["n"]))
+
+    threads = [threading.Thread(target=call, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 160
+    assert all(asked == answered for asked, answered in found)
+    assert server.connections <= 8
+
+
+# --- connections that end -------------------------------------------------------------------
+
+
+def test_one_that_was_closed_meanwhile_is_not_used_again(
+    server: Server, pauses: list[float]
+) -> None:
+    server.replies = [closes_behind_your_back]
+    together(GET)
+    wait_until(lambda: dynamodb._readable(dynamodb.wire()._idle[0][1]))
+
+    together(GET)
+
+    assert (len(server.asked), server.connections, pauses) == (2, 2, [])
+
+
+def test_one_that_the_server_closes_is_not_kept(server: Server, pauses: list[float]) -> None:
+    server.replies = [answers({}, close=True)]
+    together(GET)
+    together(GET)
+
+    assert (len(server.asked), server.connections, pauses) == (2, 2, [])
+
+
+def test_one_that_was_not_used_for_long_is_not_used_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together(GET)
+    now = time.time()
+    later = SimpleNamespace(time=lambda: now + dynamodb.IDLE_SECONDS + 1)
+    monkeypatch.setattr(dynamodb, "time", later)
+    together(GET)
+
+    assert server.connections == 2
+
+
+# --- what goes wrong ------------------------------------------------------------------------
+
+PASSING = {
+    "throttled": refuses("ThrottlingException"),
+    "over the throughput": refuses("ProvisionedThroughputExceededException"),
+    "over the limit": refuses("RequestLimitExceeded"),
+    "a transaction in progress": refuses("TransactionInProgressException"),
+    "an error of DynamoDB's": refuses("InternalServerError", 500),
+    "an error nobody knows": refuses("Unheard", 500),
+    "a page of HTML": answers(b"<html>no</html>", 503),
+    "nothing but an empty page": answers(b"", 502),
+    "not JSON": answers(b'{"Item"'),
+    "hangs up": hangs_up,
+    "breaks off": breaks_off,
+}
+
+
+@pytest.mark.parametrize("reply", PASSING.values(), ids=PASSING.keys())
+def test_what_passes_is_tried_again(server: Server, pauses: list[float], reply: Reply) -> None:
+    server.replies = [reply, reply, answers({"n": 1})]
+
+    assert together(GET) == [{"n": 1}]
+    assert len(server.asked) == 3
+    assert pauses == [0.4, 0.8]
+
+
+@pytest.mark.parametrize("reply", PASSING.values(), ids=PASSING.keys())
+def test_what_does_not_pass_is_told(server: Server, pauses: list[float], reply: Reply) -> None:
+    server.replies = [reply] * 9
+
+    with pytest.raises(DynamoDBError) as refused:
+        together(GET)
+
+    assert refused.value.passing
+    assert len(server.asked) == dynamodb.TRIES
+
+
+def test_it_waits_for_an_answer_no_longer_than_it_says(
+    server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", 0.05)
+    server.replies = [says_nothing, says_nothing, answers({"n": 1})]
+    began = time.perf_counter()
+
+    assert together(GET) == [{"n": 1}]
+    assert 0.1 <= time.perf_counter() - began < 0.5
+
+
+def test_two_that_are_not_answered_take_no_longer_than_one(
+    server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", 0.1)
+    server.replies = [says_nothing] * 6
+    began = time.perf_counter()
+
+    with pytest.raises(DynamoDBError) as refused:
+        together(GET, GET)
+
+    assert refused.value.code == NO_ANSWER
+    assert time.perf_counter() - began < 0.1 * 3 + 0.2
+
+
+def test_nobody_there_is_no_answer(server: Server, pauses: list[float]) -> None:
+    server.close()
+
+    with pytest.raises(DynamoDBError) as refused:
+        together(GET)
+
+    assert refused.value.code == NO_ANSWER
+    assert len(pauses) == 2
+
+
+def test_what_will_never_work_is_not_tried_again(server: Server, pauses: list[float]) -> None:
+    server.replies = [refuses("ValidationException")]
+
+    with pytest.raises(DynamoDBError, match="ValidationException: stubbed") as refused:
+        together(GET)
+
+    assert not refused.value.passing
+    assert (len(server.asked), pauses) == (1, [])
+
+
+def test_only_what_failed_is_tried_again(server: Server, pauses: list[float]) -> None:
+    together(GET, GET)
+    server.replies = [refuses("ThrottlingException")]
+
+    found = together(("GetItem", {"n": 1}), ("Query", {"n": 2}))
+
+    assert [answer["asked"]["n"] for answer in found] == [1, 2]
+    assert len(server.asked) == 5
+
+
+def test_one_that_is_refused_leaves_no_answer_for_the_next(
+    server: Server, pauses: list[float]
+) -> None:
+    server.replies = [refuses("ValidationException"), refuses("ValidationException")]
+    with pytest.raises(DynamoDBError):
+        together(GET, GET)
+
+    server.replies = [answers({"n": 1}), answers({"n": 1})]
+    assert together(GET, GET) == [{"n": 1}, {"n": 1}]
+    assert server.connections == 2
+
+
+def test_a_transaction_that_is_tried_again_is_the_same(server: Server, pauses: list[float]) -> None:
+    server.replies = [hangs_up]
+
+    together(("TransactWriteItems", {"TransactItems": []}))
+    together(("TransactWriteItems", {"TransactItems": []}))
+
+    first, again, other = [body["ClientRequestToken"] for _, body in server.asked]
+    assert first == again != other
+    assert len(first) == 36
+
+
+def test_all_that_was_said_is_told(server: Server) -> None:
+    reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"n": {"N": "1"}}}]
+    server.replies = [refuses("TransactionCanceledException", CancellationReasons=reasons)]
+
+    with pytest.raises(DynamoDBError) as refused:
+        together(GET)
+
+    assert refused.value.code == "TransactionCanceledException"
+    assert refused.value.answer["CancellationReasons"] == reasons
+
+
+def test_a_function_hears_of_it_before_its_time_is_up() -> None:
+    # Of two calls made at once both may wait for their connections, and wait for answers together.
+    once = 2 * dynamodb.CONNECT_SECONDS + dynamodb.ANSWER_SECONDS
+    pauses = sum(dynamodb.PAUSE_SECONDS * 2**n for n in range(1, dynamodb.TRIES))
+
+    assert once * dynamodb.TRIES + pauses < template()["Globals"]["Function"]["Timeout"]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.perf_counter() + 2
+    while not holds():
+        assert time.perf_counter() < deadline
