@@ -24,15 +24,16 @@ from slipway.errors import (
     TokenMissing,
     WrongCredentials,
 )
-from slipway.model.user import Key, Keys, SignIn, Token
 from slipway.settings import settings
-from slipway.store import keys, users
+from slipway.store import keys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
         Ed25519PrivateKey,
         Ed25519PublicKey,
     )
+
+    from slipway.model.user import Keys, SignIn, Token
 
 _AUDIENCE = "slipway"
 _ALGORITHM = "EdDSA"
@@ -60,6 +61,8 @@ def sign_in(wanted: SignIn, address: str) -> str:
     Raises WrongCredentials, after the same work, whether or not the account exists;
     TooManyAttempts. One round trip.
     """
+    from slipway.store import users
+
     email = wanted.email
     found = users.for_sign_in(email, address)
     user_id, password_hash = found or ("", _nobodys_hash())
@@ -102,6 +105,8 @@ def mint(user_id: str) -> Token:
     """A token for the user. Only the auth function is allowed to read what this needs."""
     import jwt
 
+    from slipway.model.user import Token
+
     key = _signing_key()
     seconds = settings().token_minutes * 60
     now = int(time.time())
@@ -119,6 +124,8 @@ def mint(user_id: str) -> Token:
 
 def jwks() -> Keys:
     """The public keys that verify tokens."""
+    from slipway.model.user import Key, Keys
+
     _signing_key()
     return Keys(keys=[Key(kid=item["kid"], x=item["x"]) for item in keys.every()])
 

@@ -39,9 +39,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
 from slipway.model.paging import Paging, bad_cursor
@@ -55,8 +54,7 @@ _CONFLICT_TRIES = 8
 _BATCH_TRIES = 5
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     pk: str
     sk: str
 
@@ -65,8 +63,7 @@ class Key:
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
 
 
-@dataclass(frozen=True)
-class Put:
+class Put(NamedTuple):
     """Write a whole item, by default only where there is none."""
 
     key: Key
@@ -74,8 +71,7 @@ class Put:
     condition: str | None = "attribute_not_exists(pk)"
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(NamedTuple):
     """`change` is an UpdateExpression; words that begin with `#` or `:` are filled in from
     `values`, a `#name` by its own name."""
 
@@ -85,15 +81,13 @@ class Update:
     condition: str = "attribute_exists(pk)"
 
 
-@dataclass(frozen=True)
-class Delete:
+class Delete(NamedTuple):
     key: Key
     condition: str | None = None
     values: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     key: Key
     condition: str = "attribute_exists(pk)"
     values: Mapping[str, Any] | None = None
@@ -127,8 +121,7 @@ class Lost(SlipwayError):
         self.reasons = reasons
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """One page of the items whose sort key begins with `prefix`, after the sort key `after`."""
 
     pk: str
