@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +19,11 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from slipway.settings import Credentials, settings
 from slipway.store import dynamodb
@@ -66,13 +74,15 @@ def closes_behind_your_back(connection: socket.socket) -> bool:
 class Server:
     """Replies to the next requests as told, then with what was asked; `asked` has all that was."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.replies: list[Reply] = []
         self.asked: list[tuple[dict[str, str], Any]] = []
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
-        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        port = self._listener.getsockname()[1]
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -81,6 +91,12 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            if self.tls:
+                try:
+                    connection = self.tls.wrap_socket(connection, server_side=True)
+                except OSError:
+                    connection.close()
+                    continue
             self.connections += 1
             self._open.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
@@ -118,7 +134,10 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def server(environ: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    made = Server()
+    yield from serving(Server(), monkeypatch)
+
+
+def serving(made: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", made.endpoint)
     settings.cache_clear()
     dynamodb.wire.cache_clear()
@@ -248,6 +267,69 @@ def test_several_threads_may_call_and_each_gets_its_own_answers(server: Server) 
     assert len(found) == 160
     assert all(asked == answered for asked, answered in found)
     assert server.connections <= 8
+
+
+# --- over TLS -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 127.0.0.1, with its key; nobody vouches for it but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(made.public_bytes(Encoding.PEM) + secret)
+    return path
+
+
+@pytest.fixture
+def tls_server(
+    certificate: Path, environ: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    yield from serving(Server(context), monkeypatch)
+
+
+def test_who_is_vouched_for_is_called_over_tls(
+    tls_server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for _ in range(3):
+        found = together(("GetItem", {"n": 1}), ("Query", {"n": 2}))
+        assert [answer["asked"]["n"] for answer in found] == [1, 2]
+    assert tls_server.connections == 2
+
+
+def test_a_connection_over_tls_that_was_closed_meanwhile_is_not_used_again(
+    tls_server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls_server.replies = [closes_behind_your_back]
+    together(GET)
+    wait_until(lambda: dynamodb._readable(dynamodb.wire()._idle[0][1]))
+
+    together(GET)
+
+    assert (len(tls_server.asked), tls_server.connections, pauses) == (2, 2, [])
+
+
+def test_who_is_not_vouched_for_is_told_nothing(tls_server: Server, pauses: list[float]) -> None:
+    with pytest.raises(DynamoDBError, match="CERTIFICATE_VERIFY_FAILED") as refused:
+        together(GET)
+
+    assert refused.value.code == NO_ANSWER
+    assert tls_server.asked == []
 
 
 # --- connections that end -------------------------------------------------------------------

@@ -14,11 +14,12 @@ import hmac
 import json
 import random
 import select
+import ssl
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -128,13 +129,16 @@ class Wire:
 
     def __init__(self, endpoint: str, region: str) -> None:
         url = urlsplit(endpoint)
-        self._make = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        self._connect: Callable[..., HTTPConnection] = HTTPConnection
+        if url.scheme == "https":
+            # One for all: to read the authorities' certificates takes longer than a request.
+            self._connect = partial(HTTPSConnection, context=ssl.create_default_context())
         self._host = url.netloc
         self._region = region
         self._idle: list[tuple[float, HTTPConnection]] = []
 
     def send(self, operation: str, body: bytes) -> HTTPConnection:
-        connection = self._kept() or self._make(self._host, timeout=CONNECT_SECONDS)
+        connection = self._kept() or self._connect(self._host, timeout=CONNECT_SECONDS)
         headers = signed(
             operation, body, self._host, self._region, credentials(), datetime.now(UTC)
         )
