@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +103,51 @@ def test_only_settings_reads_the_environment_of_the_process() -> None:
     }
 
     assert reading == {"slipway.settings"}
+
+
+# What takes long to import and is for other functions, or for other requests than most.
+AWS_SDK = {"boto3", "botocore.session", "urllib3"}
+SIGNING_IN = {"argon2", "email_validator", "passlib"}
+TOKENS = {"cryptography", "jwt"}
+HTTP = {"aws_lambda_powertools.event_handler", "slipway.api"}
+NEVER = {
+    "aws_lambda_powertools.event_handler.openapi.params",
+    "aws_lambda_powertools.utilities.idempotency",
+    "aws_xray_sdk",
+    "cffi",
+    "dns",
+    "pycparser",
+    "slipway.openapi",
+}
+WORKFLOWS = {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER}
+DOES_NOT_IMPORT = {
+    "auth": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.queue"},
+    "projects": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.queue"},
+    "environments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers"},
+    "deployments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers"},
+    "docs": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.projects"},
+    "dispatch": WORKFLOWS,
+    "reconcile": WORKFLOWS,
+    "provision": {*WORKFLOWS, "aws_lambda_powertools", "asyncio"},
+    "retire": {*WORKFLOWS, "aws_lambda_powertools", "asyncio"},
+    "ship": {*WORKFLOWS, "aws_lambda_powertools", "asyncio"},
+    "restore": {*WORKFLOWS, "aws_lambda_powertools", "asyncio"},
+}
+
+
+@pytest.mark.parametrize("folder", FUNCTIONS, ids=lambda folder: folder.name)
+def test_a_function_starts_without_what_it_does_not_need(folder: Path) -> None:
+    path = f"{ROOT / 'layers/core'}{os.pathsep}{folder}"
+    told = subprocess.run(
+        [sys.executable, "-c", "import app, sys; print(*sys.modules)"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "slipway" in told.stdout.split()
+    assert DOES_NOT_IMPORT[folder.name] & set(told.stdout.split()) == set()
 
 
 @pytest.mark.parametrize("folder", FUNCTIONS, ids=lambda folder: folder.name)
