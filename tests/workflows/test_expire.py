@@ -13,7 +13,7 @@ from tests.workflows.world import World
 
 ENDS = "expire_environment/Its time is up > dynamodb UpdateItem"
 READS = "expire_environment/Read the environment > dynamodb GetItem"
-STRAIGHT = ["Until its time is up", "Its time is up"]
+STRAIGHT = ["Until something is due", "Its time is up"]
 
 
 def test_an_environment_ends_to_the_second(world: World) -> None:
@@ -71,7 +71,7 @@ def test_an_end_that_was_put_off_is_waited_for_again(world: World) -> None:
     assert world.execution("expire_environment", environment).states == [
         *STRAIGHT,
         "Read the environment",
-        "Was it put off?",
+        "What is due?",
         *STRAIGHT,
     ]
 
@@ -86,7 +86,7 @@ def test_an_environment_that_was_given_back_before_is_left_alone(world: World) -
 
     assert world.look(environment) == before
     execution = world.execution("expire_environment", environment)
-    assert execution.states[-2:] == ["Was it put off?", "Somebody else ended it"]
+    assert execution.states[-2:] == ["What is due?", "Somebody else sees to it"]
     assert execution.status == "SUCCEEDED"
     assert len(world.executions_of("retire_environment", environment)) == 1
 
@@ -98,7 +98,7 @@ def test_an_environment_without_a_record_is_left_alone(world: World) -> None:
     world.run(7200)
 
     execution = world.execution("expire_environment", environment)
-    assert execution.states[-1] == "Somebody else ended it"
+    assert execution.states[-1] == "Somebody else sees to it"
     assert not world.exists(environment)
 
 

@@ -297,15 +297,19 @@ def _request_cancel(deployment: DeploymentId, by: str) -> Item:
     )
 
 
-def ended_unrecorded(item: Item, outcome: str) -> None:
-    """Write down that a rollout's execution has ended without a word, and pass the lock on."""
+def ended_unrecorded(item: Item, outcome: str) -> bool:
+    """Write down that a rollout's execution has ended without a word, and pass the lock on; whether
+    that was still to be done."""
     deployment = ids.parse_deployment(item["id"])
     failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
-    with suppress(Lost):
+    try:
         table.transact(
             _release(deployment, item["token"]),
             _end(deployment, "failed", failure, "attribute_exists(#token)"),
         )
+    except Lost:
+        return False
+    return True
 
 
 def release_of_the_ended(item: Item) -> bool:
