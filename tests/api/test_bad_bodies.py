@@ -385,6 +385,11 @@ POLICIES: dict[str, tuple[Any, str]] = {
         "max_ttl_hours",
     ),
     "a mode that is not known": ({"expiry_mode": "never"}, "expiry_mode"),
+    "warnings that are a number": ({"warn_before_hours": 1}, "warn_before_hours"),
+    "warnings that are the same": ({"warn_before_hours": [1, 1.0]}, "warn_before_hours"),
+    "too many warnings": ({"warn_before_hours": [1, 2, 3, 4, 5, 6]}, "warn_before_hours"),
+    "a warning after the end": ({"warn_before_hours": [2, -1]}, "warn_before_hours/1"),
+    "a warning before the calendar": ({"warn_before_hours": [1e300]}, "warn_before_hours/0"),
     "a field that is not known": ({"nope": 1}, "nope"),
 }
 

@@ -120,7 +120,10 @@ def test_unpinned_before_its_old_end_it_ends_once(world: World) -> None:
     assert shown.expires_at is not None
     assert timedelta(0) < late(world, environment, shown.expires_at) < timedelta(seconds=5)
     ended = [each for each in world.executions() if each.workflow == "expire_environment"]
-    assert sorted(each.states[-1] for each in ended) == ["Its time is up", "Somebody else sees to it"]
+    assert sorted(each.states[-1] for each in ended) == [
+        "Its time is up",
+        "Somebody else sees to it",
+    ]
     assert len(world.executions_of("retire_environment", environment)) == 1
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from slipway.errors import FieldError, Invalid
-from slipway.model.fields import Hours, Name, RepoUrl, Shown, Text, Wanted
+from slipway.model.fields import Hours, HoursBefore, Name, RepoUrl, Shown, Text, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal["active", "deleting"]
-
-# No lease is longer than a year.
-_WarnHours = Annotated[Hours, Field(le=8760)]
 
 
 class Policy(Wanted):
@@ -31,7 +28,7 @@ class Policy(Wanted):
         "absolute",
         description="`idle`: each deployment that succeeds, and each touch, begins the time anew.",
     )
-    warn_before_hours: list[_WarnHours] = Field(
+    warn_before_hours: list[HoursBefore] = Field(
         [],
         max_length=5,
         description="So long before the end it is warned of, by an event each; fractions count.",
