@@ -225,6 +225,9 @@ MOMENTS: dict[str, Any] = {
     "before there were clocks": "0001-01-01T00:00:00+23:00",
     "after the last year": "9999-12-31T23:59:59-12:00",
     "a number": 1795402800,
+    "a number in a text": "1795402800",
+    "a fraction in a text": "1795402800.5",
+    "a number with its sign": "+1795402800",
     "a truth": True,
     "a list": ["2026-11-23T01:02:03Z"],
 }

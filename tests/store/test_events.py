@@ -197,7 +197,7 @@ def test_what_is_forgotten_is_an_event_with_what_remains(ann: str, running: Envi
     failure = {"error": "X", "reason": "the bucket is not empty"}
     world.becomes(running, "teardown_failed", failure=failure)
 
-    event = of_environment(running, ann, lambda: teardowns.forget(running, ann))
+    event = of_environment(running, ann, lambda: teardowns.forget(running, ann, None))
 
     reason = "What remains: the bucket is not empty"
     assert said(event) == ("forgotten", "teardown_failed", "destroyed", ann, reason)

@@ -30,7 +30,7 @@ from slipway.model.environment import (
 )
 from slipway.model.paging import Page, Paging
 from slipway.settings import settings
-from slipway.store import due, projects, table
+from slipway.store import due, marks, projects, table
 from slipway.store.table import Item, Key, Lost, Put, Update
 
 _PREFIX = "ENV#"
@@ -157,7 +157,7 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
         )
         actions.append(put_lease(environment, ends))
     try:
-        table.transact(*actions)
+        table.transact(*actions, *marks.of(str(environment)))
     except Lost as lost:
         member, active, name, *_ = lost.reasons
         if member is not None or active == {}:

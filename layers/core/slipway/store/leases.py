@@ -15,7 +15,7 @@ from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceed
 from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.model.environment import TAKES_DEPLOYMENTS, Environment, comes_from
-from slipway.store import due, environments, table
+from slipway.store import due, environments, marks, table
 from slipway.store.table import Delete, Item, Lost, Update
 
 _TRIES = 5
@@ -180,8 +180,10 @@ def _change(
             condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
         )
         try:
-            table.transact(update, lease_change)
+            table.transact(update, lease_change, *marks.of(item["id"]))
         except Lost as lost:
+            if lost.reasons[0] is None:
+                raise
             fresh = lost.reasons[0] or item
             if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
                 break
