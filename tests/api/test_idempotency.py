@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import projects, queue, table
+from slipway.store import idempotency, projects, queue, table
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import CONTEXT, Client
 from tests.store import between, world
@@ -145,44 +145,43 @@ def test_a_key_means_nothing_to_a_read(ann: Client) -> None:
 # --- a function that died before its answer was kept ----------------------------------------
 
 
+Lost = Callable[..., None]
+
+
 class Died(BaseException):
     """The process is gone: nothing of it is run any more."""
 
 
+class Dying:
+    """Powertools' client, of a function that dies when it is to keep its answer."""
+
+    def __init__(self, real: Any) -> None:
+        self.put_item = real.put_item
+
+    def update_item(self, **request: Any) -> Any:
+        raise Died
+
+
 @pytest.fixture
-def dies(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """The next request is carried out, and is its function's last; time passes until its key is
-    free again."""
+def lost(monkeypatch: pytest.MonkeyPatch) -> Lost:
+    """A request that is carried out, and nobody is told. Time passes until its key is free."""
     monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: -1)
 
-    def next_one() -> None:
-        client = table._client()
-        real = client.update_item
+    def post(client: Client, path: str, body: Any = None) -> None:
+        dying = Dying(idempotency._client())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(idempotency, "_client", lambda: dying)
+            with pytest.raises(Died):
+                client.post(path, body)
 
-        def dead(**request: Any) -> Any:
-            # Only what completes a record of Powertools' is not a transaction.
-            if request["Key"]["sk"]["S"].startswith("ANSWER#"):
-                monkeypatch.setattr(client, "update_item", real)
-                raise Died
-            return real(**request)
-
-        monkeypatch.setattr(client, "update_item", dead)
-
-    return next_one
-
-
-def lost(dies: Callable[[], None], client: Client, path: str, body: Any = None) -> None:
-    """The request is carried out, and nobody is told."""
-    dies()
-    with pytest.raises(Died):
-        client.post(path, body)
+    return post
 
 
 def test_a_deployment_whose_answer_was_lost_is_not_queued_twice(
-    ann: Client, environment: EnvironmentId, dies: Callable[[], None]
+    ann: Client, environment: EnvironmentId, lost: Lost
 ) -> None:
     here = f"/api/v1/deployments/environments/{environment}"
-    lost(dies, once(ann), here, {"version": "v1"})
+    lost(once(ann), here, {"version": "v1"})
     [made] = ann.get(here).json
 
     again = once(ann).post(here, {"version": "v1"})
@@ -196,21 +195,21 @@ def test_a_deployment_whose_answer_was_lost_is_not_queued_twice(
 
 
 def test_one_that_was_rejected_by_itself_is_not(
-    ann: Client, environment: EnvironmentId, dies: Callable[[], None]
+    ann: Client, environment: EnvironmentId, lost: Lost
 ) -> None:
     here = f"/api/v1/deployments/environments/{environment}"
     wanted = {"version": "v1", "on_conflict": "reject"}
-    lost(dies, once(ann), here, wanted)
+    lost(once(ann), here, wanted)
 
     assert once(ann).post(here, wanted).status == 201
     assert_refused(once(ann, "k-2").post(here, wanted), 409, "queue_busy")
 
 
 def test_what_was_made_is_shown_as_it_is_now(
-    ann: Client, environment: EnvironmentId, dies: Callable[[], None]
+    ann: Client, environment: EnvironmentId, lost: Lost
 ) -> None:
     here = f"/api/v1/deployments/environments/{environment}"
-    lost(dies, once(ann), here, {"version": "v1"})
+    lost(once(ann), here, {"version": "v1"})
     [made] = ann.get(here).json
     ann.post(f"/api/v1/deployments/{made['id']}/cancel")
 
@@ -220,10 +219,10 @@ def test_what_was_made_is_shown_as_it_is_now(
 
 
 def test_another_request_of_the_key_is_told_also_then(
-    ann: Client, environment: EnvironmentId, dies: Callable[[], None]
+    ann: Client, environment: EnvironmentId, lost: Lost
 ) -> None:
     here = f"/api/v1/deployments/environments/{environment}"
-    lost(dies, once(ann), here, {"version": "v1"})
+    lost(once(ann), here, {"version": "v1"})
 
     other = once(ann).post(here, {"version": "v2"})
 
@@ -233,7 +232,7 @@ def test_another_request_of_the_key_is_told_also_then(
 
 
 def test_what_has_a_name_is_no_conflict_with_itself(
-    ann: Client, nobody: Client, project: ProjectId, dies: Callable[[], None]
+    ann: Client, nobody: Client, project: ProjectId, lost: Lost
 ) -> None:
     environments = f"/api/v1/environments/projects/{project}"
     new = {"email": "new@example.com", "password": "secret123"}
@@ -244,7 +243,7 @@ def test_what_has_a_name_is_no_conflict_with_itself(
     ]
 
     for client, path, body in requests:
-        lost(dies, client, path, body)
+        lost(client, path, body)
         before = world.everything()
         again = client.post(path, body)
 
@@ -255,7 +254,7 @@ def test_what_has_a_name_is_no_conflict_with_itself(
 
 
 def test_what_is_done_to_something_is_done_once(
-    ann: Client, environment: EnvironmentId, deployment: DeploymentId, dies: Callable[[], None]
+    ann: Client, environment: EnvironmentId, deployment: DeploymentId, lost: Lost
 ) -> None:
     here = f"/api/v1/environments/{environment}"
     requests: list[tuple[str, Any]] = [
@@ -267,7 +266,7 @@ def test_what_is_done_to_something_is_done_once(
 
     for n, (path, body) in enumerate(requests):
         client = once(ann, f"k-{n}")
-        lost(dies, client, path, body)
+        lost(client, path, body)
         seen = ann.get(path.rpartition("/")[0])
 
         again = client.post(path, body)
@@ -280,12 +279,12 @@ def test_what_is_done_to_something_is_done_once(
 
 
 def test_a_rollout_that_ended_after_it_was_asked_to_stop_is_no_conflict(
-    ann: Client, deployment: DeploymentId, dies: Callable[[], None]
+    ann: Client, deployment: DeploymentId, lost: Lost
 ) -> None:
     path = f"/api/v1/deployments/{deployment}"
     queue.holder_or_next(deployment.environment)
     world.begins(deployment)
-    lost(dies, once(ann), f"{path}/cancel")
+    lost(once(ann), f"{path}/cancel")
     world.succeeds(deployment)
 
     again = once(ann).post(f"{path}/cancel")
@@ -294,12 +293,10 @@ def test_a_rollout_that_ended_after_it_was_asked_to_stop_is_no_conflict(
     assert_refused(ann.post(f"{path}/cancel"), 409, "deployment_finished")
 
 
-def test_a_teardown_is_retried_once(
-    ann: Client, environment: EnvironmentId, dies: Callable[[], None]
-) -> None:
+def test_a_teardown_is_retried_once(ann: Client, environment: EnvironmentId, lost: Lost) -> None:
     here = f"/api/v1/environments/{environment}"
     world.becomes(environment, "teardown_failed")
-    lost(dies, once(ann), f"{here}/teardown/retry")
+    lost(once(ann), f"{here}/teardown/retry")
     seen = ann.get(here).json
 
     again = once(ann).post(f"{here}/teardown/retry")
@@ -309,10 +306,10 @@ def test_a_teardown_is_retried_once(
 
 
 def test_a_mark_is_forgotten_after_a_day(
-    ann: Client, environment: EnvironmentId, dies: Callable[[], None]
+    ann: Client, environment: EnvironmentId, lost: Lost
 ) -> None:
     here = f"/api/v1/deployments/environments/{environment}"
-    lost(dies, once(ann), here, {"version": "v1"})
+    lost(once(ann), here, {"version": "v1"})
     for item in world.everything():
         if item["sk"]["S"].startswith("DONE#"):
             key = table.Key(item["pk"]["S"], item["sk"]["S"])
@@ -338,7 +335,7 @@ def test_a_request_without_a_key_leaves_no_mark_and_pays_nothing(
     named = once(ann).post(here, {"version": "v1"})
 
     assert (plain.status, named.status) == (201, 201)
-    assert without == ["batch_get_item", "transact_write_items"]
-    assert trips == ["put_item", *without, "update_item"]
+    assert len(without) == 2
+    assert [trip for trip in trips if trip in without] == without
     marks = [item for item in world.everything() if item["sk"]["S"].startswith("DONE#")]
     assert len(marks) == 1
