@@ -351,14 +351,16 @@ def test_what_is_pinned_is_not_warned_of_until_it_is_unpinned(world: World) -> N
 
 def test_what_failed_is_warned_of_too_and_what_goes_is_not(world: World) -> None:
     failed = world.new_project("failing", warn_before_hours=[1])
-    world.when("Provision > driver provision", faults.raises(KeyError("colour")))
+    world.when("Provision > driver provision service", faults.raises(KeyError("colour")))
     one = world.environment(ttl_hours=4, project=failed)
     world.run(600)
     other = warned(world, 1)
     world.delete(other)
 
+    failed_first = world.look(one)["status"]
     world.run(5 * HOUR)
 
+    assert failed_first == "failed"
     assert len(warnings(world, one)) == 1
     assert warnings(world, other) == []
 
