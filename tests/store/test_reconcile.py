@@ -267,7 +267,7 @@ def test_what_is_recorded_in_that_moment_stands(
     executions.outcomes[str(coming)] = "SUCCEEDED"
     between.first(monkeypatch, "UpdateItem", lambda: world.comes_up(coming))
 
-    reconcile()
+    assert reconcile() == counts(looked_at=1)
 
     item = record(coming)
     assert item["status"] == "running"
@@ -301,7 +301,7 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     executions.outcomes[str(holder)] = "SUCCEEDED"
     between.first(monkeypatch, "TransactWriteItems", lambda: world.succeeds(holder))
 
-    reconcile()
+    assert reconcile() == counts(looked_at=1)
 
     assert deployments.get(holder, ann).status == "succeeded"
 
