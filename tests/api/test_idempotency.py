@@ -305,21 +305,29 @@ def test_a_teardown_is_retried_once(ann: Client, environment: EnvironmentId, los
     assert (seen["status"], seen["teardown_attempts"]) == ("tearing_down", 2)
 
 
-def test_a_mark_is_forgotten_after_a_day(
-    ann: Client, environment: EnvironmentId, lost: Lost
-) -> None:
-    here = f"/api/v1/deployments/environments/{environment}"
-    lost(once(ann), here, {"version": "v1"})
+def a_day_passes() -> None:
+    """TTL has not deleted the marks yet, as it may take its time to."""
     for item in world.everything():
         if item["sk"]["S"].startswith("DONE#"):
             key = table.Key(item["pk"]["S"], item["sk"]["S"])
             assert int(item["ttl"]["N"]) - time.time() == pytest.approx(86_400, abs=60)
             table.write(table.Update(key, "SET #ttl = :past", {"past": int(time.time()) - 1}))
 
+
+def test_a_mark_is_forgotten_after_a_day(
+    ann: Client, environment: EnvironmentId, lost: Lost
+) -> None:
+    here = f"/api/v1/deployments/environments/{environment}"
+    lost(once(ann), here, {"version": "v1"})
+    lost(once(ann, "k-2"), PROJECTS, {"name": "x"})
+    a_day_passes()
+
     again = once(ann).post(here, {"version": "v2"})
+    refused = once(ann, "k-2").post(PROJECTS, {"name": "x"})
 
     assert (again.status, again.json["version"]) == (201, "v2")
     assert len(ann.get(here).json) == 2
+    assert_refused(refused, 409, "name_taken")
 
 
 def test_a_request_without_a_key_leaves_no_mark_and_pays_nothing(
