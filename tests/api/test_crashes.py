@@ -21,16 +21,15 @@ import pytest
 from aws_lambda_powertools.utilities.idempotency import base as handling
 from aws_lambda_powertools.utilities.idempotency.persistence import base, datarecord
 from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb as persistence
-from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from slipway import auth
-from slipway.store import idempotency, queue, table, users
+from slipway.store import queue, table, users
 from tests.api.client import Answer, Client, app
 from tests.api.conftest import PASSWORD, password_hash
 from tests.store import world as workflows
 from tests.workflows import faults
-from tests.workflows.emulator import Emulator, _driven, acting, dynamodb
-from tests.workflows.faults import Died, Trouble
+from tests.workflows.emulator import acting
+from tests.workflows.faults import Died
 from tests.workflows.world import USER, World
 
 pytestmark = pytest.mark.no_cover
@@ -299,7 +298,7 @@ def plain(value: Any, known: set[str]) -> str:
 
 @contextmanager
 def powertools(world: World) -> Iterator[None]:
-    """Powertools' records are in the same table, by the same clock."""
+    """Powertools' records go by the same clock."""
 
     class Clock(dt.datetime):
         @classmethod
@@ -310,49 +309,4 @@ def powertools(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (handling, base, datarecord, persistence):
             patch.setattr(module, "dt", clock)
-        patch.setattr(idempotency, "_client", lambda: Records(world.emulator))
         yield
-
-
-class Records:
-    """boto3's client of DynamoDB, for Powertools, with boto3's own second and third try."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        operation = "".join(word.title() for word in method.split("_"))
-        return lambda **request: self._call(operation, request)
-
-    def _call(self, operation: str, request: dict[str, Any]) -> Any:
-        call = self._emulator.calls.new(f"powertools > dynamodb {operation}")
-
-        def perform() -> Any:
-            headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
-            handled = dynamodb.handle_request("POST", "/", headers, json.dumps(request), {})
-            status, _, answer = _driven(handled)
-            if status != 200:
-                raise error(json.loads(answer))
-            return json.loads(answer)
-
-        def error(body: dict[str, Any]) -> Exception:
-            told = {"Code": body["__type"].rpartition("#")[2], "Message": "stubbed"}
-            refused: Exception = ClientError({"Error": told, **body}, operation)
-            return refused
-
-        def refusal(trouble: Trouble) -> Exception:
-            if trouble == "throttled":
-                return error({"__type": "ThrottlingException"})
-            kind = ReadTimeoutError if trouble == "lost" else ConnectTimeoutError
-            unanswered: Exception = kind(endpoint_url="the table")
-            return unanswered
-
-        for tries_left in (2, 1, 0):
-            try:
-                return self._emulator.attempt(call, perform, refusal)
-            except (ReadTimeoutError, ConnectTimeoutError, ClientError) as failed:
-                known = isinstance(failed, ClientError)
-                final = known and failed.response["Error"]["Code"] != "ThrottlingException"
-                if final or not tries_left:
-                    raise
-        raise AssertionError("it tries at least once")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import idempotency, projects, queue, table
+from slipway.store import projects, queue, table
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import CONTEXT, Client
 from tests.store import between, world
@@ -168,9 +168,9 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> Lost:
     monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: -1)
 
     def post(client: Client, path: str, body: Any = None) -> None:
-        dying = Dying(idempotency._client())
+        dying = Dying(table.client())
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(idempotency, "_client", lambda: dying)
+            patch.setattr(table, "client", lambda: dying)
             with pytest.raises(Died):
                 client.post(path, body)
 

@@ -466,7 +466,7 @@ def test_a_warning_in_that_moment_does_not_matter_to_an_extension(
     clock[0] = 22.1 * HOUR
     item = environments.find(warned)
     assert item
-    between.first(monkeypatch, "transact_write_items", lambda: leases.warn(item, "reconcile"))
+    between.first(monkeypatch, "TransactWriteItems", lambda: leases.warn(item, "reconcile"))
 
     leases.extend(warned, 24, ann)
 

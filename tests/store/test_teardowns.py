@@ -237,7 +237,7 @@ def test_what_changes_in_that_moment_is_not_retried_by_who_has_not_seen_it(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = record(failed)["version"]
-    between.first(monkeypatch, "update_item", lambda: world.becomes(failed, "teardown_failed"))
+    between.first(monkeypatch, "UpdateItem", lambda: world.becomes(failed, "teardown_failed"))
 
     with pytest.raises(PreconditionFailed):
         teardowns.begin(failed, ann, seen)

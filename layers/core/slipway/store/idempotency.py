@@ -100,7 +100,3 @@ def _as_it_is(identity: str, user_id: str) -> Shown:
     if kind == "env":
         return environments.get(ids.parse_environment(identity), user_id)
     return deployments.get(ids.parse_deployment(identity), user_id)
-
-
-def _client() -> Any:
-    return table._client()
