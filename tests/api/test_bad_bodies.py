@@ -225,6 +225,9 @@ MOMENTS: dict[str, Any] = {
     "before there were clocks": "0001-01-01T00:00:00+23:00",
     "after the last year": "9999-12-31T23:59:59-12:00",
     "a number": 1795402800,
+    "a number in a text": "1795402800",
+    "a fraction in a text": "1795402800.5",
+    "a number with its sign": "+1795402800",
     "a truth": True,
     "a list": ["2026-11-23T01:02:03Z"],
 }
@@ -385,6 +388,11 @@ POLICIES: dict[str, tuple[Any, str]] = {
         "max_ttl_hours",
     ),
     "a mode that is not known": ({"expiry_mode": "never"}, "expiry_mode"),
+    "warnings that are a number": ({"warn_before_hours": 1}, "warn_before_hours"),
+    "warnings that are the same": ({"warn_before_hours": [1, 1.0]}, "warn_before_hours"),
+    "too many warnings": ({"warn_before_hours": [1, 2, 3, 4, 5, 6]}, "warn_before_hours"),
+    "a warning after the end": ({"warn_before_hours": [2, -1]}, "warn_before_hours/1"),
+    "a warning before the calendar": ({"warn_before_hours": [1e300]}, "warn_before_hours/0"),
     "a field that is not known": ({"nope": 1}, "nope"),
 }
 

@@ -90,3 +90,22 @@ def test_a_policy_is_a_part_of_its_project(ann: Client) -> None:
     assert made.json["policy"]["expiry_mode"] == "idle"
     assert ann.get(path).json == made.json
     assert ann.patch(path, {"policy": None}).json["policy"] is None
+
+
+def test_the_end_is_warned_of_as_the_policy_wants_it(ann: Client) -> None:
+    policy = {"warn_before_hours": [48, 2, 0.5]}
+    project = ann.post("/api/v1/projects", {"name": "x", "policy": policy}).json
+
+    made = ann.post(
+        f"/api/v1/environments/projects/{project['id']}", {"name": "x", "type": "ephemeral"}
+    ).json
+    extended = ann.post(f"/api/v1/environments/{made['id']}/extend", {"ttl_hours": 72}).json
+
+    assert project["policy"]["warn_before_hours"] == [48, 2, 0.5]
+    for shown, hours in ((made, 2), (extended, 48)):
+        ends, warned = (
+            datetime.fromisoformat(shown[name]) for name in ("expires_at", "next_warning_at")
+        )
+        assert ends - warned == hours * HOUR
+    ann.delete(f"/api/v1/environments/{made['id']}")
+    assert ann.get(f"/api/v1/environments/{made['id']}").json["next_warning_at"] is None

@@ -46,13 +46,14 @@ def test_a_project_is_changed_only_by_who_has_seen_it(
 
 
 @every_other
+@pytest.mark.parametrize("force", ["false", "true"])
 def test_an_environment_is_given_back_only_by_who_has_seen_it(
-    ann: Client, environment: EnvironmentId, tag: str
+    ann: Client, environment: EnvironmentId, tag: str, force: str
 ) -> None:
     late = ann.with_headers(if_match=tag)
 
     with nothing_changes():
-        answer = late.delete(f"/api/v1/environments/{environment}")
+        answer = late.delete(f"/api/v1/environments/{environment}", force=force)
 
     assert_refused(answer, 412, "precondition_failed")
 

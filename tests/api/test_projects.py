@@ -129,3 +129,15 @@ def test_somebody_elses_project_is_not_there(bob: Client, project: ProjectId) ->
     for answer in answers:
         assert_refused(answer, 404, "not_found")
         assert answer.json["detail"] == "No such project"
+
+
+def test_a_change_that_is_made_again_changes_nothing(ann: Client, project: ProjectId) -> None:
+    path = f"/api/v1/projects/{project}"
+    wanted = {"name": "billing", "policy": {"max_ttl_hours": 72, "warn_before_hours": [2, 0.5]}}
+    first = ann.patch(path, wanted)
+
+    with nothing_changes():
+        again = ann.patch(path, wanted)
+
+    assert (again.status, again.raw) == (200, first.raw)
+    assert again.headers["etag"] == first.headers["etag"] == '"2"'

@@ -267,6 +267,16 @@ def test_what_remains_is_forgotten_by_force(
     assert answer.json["forgotten"] is True
     assert answer.json["failure"]["remaining_resources"] == ["bucket"]
     with nothing_changes():
+        again = ann.delete(here, force="true")
+    assert (again.status, again.json) == (202, answer.json)
+
+
+def test_what_was_torn_down_cannot_be_forgotten(
+    ann: Client, here: str, environment: EnvironmentId
+) -> None:
+    world.is_destroyed(environment)
+
+    with nothing_changes():
         assert_refused(ann.delete(here, force="true"), 409, "nothing_to_retry")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 from local.platform import Platform
 from local.redrive import redrive
@@ -37,6 +38,30 @@ def test_an_extended_lease_lasts_longer_and_a_pinned_one_until_it_is_unpinned(
     gone = someone.wait_for(made["id"], "destroyed")
     assert gone["destroyed_at"] > unpinned.body["expires_at"] > longer.body["expires_at"]
     assert someone.ask("POST", f"{path}/extend", {"ttl_hours": 1}).status == 409
+
+
+def test_an_end_is_warned_of_before_it_comes_and_again_if_it_is_put_off(someone: Person) -> None:
+    policy = {"warn_before_hours": [0.0008]}
+    project = someone.ask("POST", "/api/v1/projects", {"name": "payments", "policy": policy})
+    made = someone.environment(project.body["id"], type="ephemeral", ttl_hours=0.0015)
+    path = f"/api/v1/environments/{made['id']}"
+
+    def warned(times: int) -> list[dict[str, Any]] | None:
+        events = someone.ask("GET", f"{path}/events").body
+        found = [event for event in events if event["action"] == "expiry_warning"]
+        return found if len(found) == times else None
+
+    [first] = until(lambda: warned(1))
+    longer = someone.ask("POST", f"{path}/extend", {"ttl_hours": 0.0015}).body
+    second, _ = until(lambda: warned(2))
+    gone = someone.wait_for(made["id"], "destroyed")
+
+    assert made["next_warning_at"] <= first["at"] < made["expires_at"]
+    assert longer["next_warning_at"] <= second["at"] < longer["expires_at"]
+    assert first["reason"] == f"expires at {made['expires_at']}"
+    assert second["reason"] == f"expires at {longer['expires_at']}"
+    assert gone["destroyed_at"] > longer["expires_at"]
+    assert warned(2)
 
 
 def test_a_newer_deployment_takes_the_place_of_those_that_wait(someone: Person) -> None:

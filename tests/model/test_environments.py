@@ -20,10 +20,12 @@ from slipway.model.environment import (
     NewEnvironment,
     Status,
     comes_from,
+    warnings,
     workflow_of,
 )
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 STATES: tuple[Status, ...] = get_args(Status)
 
 
@@ -220,3 +222,44 @@ def test_an_environment_without_an_end_is_never_overdue(status: Status) -> None:
     assert shown(status, expires_at=None).as_seen_at(datetime.max.replace(tzinfo=UTC)).status == (
         status
     )
+
+
+# --- when its end is warned of --------------------------------------------------------------
+
+
+def test_warnings_come_in_order_whatever_the_order_they_are_wanted_in() -> None:
+    found = warnings(NOON + 72 * HOUR, [0.5, 48, 2], NOON)
+
+    assert found == [NOON + 24 * HOUR, NOON + 70 * HOUR, NOON + 71.5 * HOUR]
+
+
+@pytest.mark.parametrize("hours", [24, 24.1, 8760])
+def test_a_warning_whose_moment_has_passed_does_not_come(hours: float) -> None:
+    assert warnings(NOON + 24 * HOUR, [hours, 1], NOON) == [NOON + 23 * HOUR]
+
+
+def test_two_warnings_of_one_millisecond_are_one() -> None:
+    assert len(warnings(NOON + 24 * HOUR, [1, 1.00000001], NOON)) == 1
+
+
+@given(
+    lives=st.floats(0.001, 8760),
+    before=st.lists(st.floats(1e-6, 8760), max_size=5),
+)
+def test_every_warning_comes_before_the_end_and_is_still_to_come(
+    lives: float, before: list[float]
+) -> None:
+    ends = NOON + timedelta(hours=lives)
+
+    found = warnings(ends, before, NOON)
+
+    assert found == sorted(set(found))
+    assert all(NOON < moment < ends for moment in found)
+    assert len(found) <= len(before)
+
+
+def test_what_is_overdue_is_not_to_be_warned_of_any_more() -> None:
+    seen = shown("running", NOON).model_copy(update={"next_warning_at": NOON})
+
+    assert seen.as_seen_at(NOON - HOUR).next_warning_at == NOON
+    assert seen.as_seen_at(NOON).next_warning_at is None

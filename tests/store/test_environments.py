@@ -424,7 +424,7 @@ def test_its_workflows_are_given_ids_and_keys(ann: str, project: ProjectId) -> N
 
     assert json.loads(json.dumps(given)) == given
     assert given["environment_id"] == str(made)
-    assert given["expires_at"] == item["expires_at"]
+    assert given["wakes_at"] == item["expires_at"]
     for wire in given["keys"].values():
         [found] = table.get(table.Key(wire["pk"]["S"], wire["sk"]["S"]))
         assert found
@@ -439,4 +439,4 @@ def test_what_is_given_is_the_same_as_long_as_it_lives(ann: str, project: Projec
 
     assert before and after
     assert environments.carried(before) == environments.carried(after)
-    assert environments.carried(before)["expires_at"] == ""
+    assert environments.carried(before)["wakes_at"] == ""

@@ -127,20 +127,77 @@ def test_what_goes_live_is_an_event(ann: str, running: EnvironmentId) -> None:
     assert said(event) == ("deployed", "running", "running", "dep_x", "v7 is live")
 
 
+def test_a_warning_of_the_end_is_an_event_with_the_end(ann: str) -> None:
+    project = world.project(ann, policy={"warn_before_hours": [2, 1]})
+    made = world.environment(project, ann)
+    item = environments.find(made)
+    assert item
+    past = {**item, "warn_at": ["2026-11-23T01:02:03.456Z", item["warn_at"][1]]}
+    table.write(table.Put(environments.key(made), past, condition=None))
+
+    event = of_environment(made, ann, lambda: leases.warn(past, "expire_environment"))
+
+    reason = f"expires at {item['expires_at']}"
+    told = ("expiry_warning", "provisioning", "provisioning", "expire_environment", reason)
+    assert said(event) == told
+
+
+def test_an_extension_is_no_warning_though_it_changes_the_warnings(ann: str) -> None:
+    made = world.environment(world.project(ann, policy={"warn_before_hours": [2]}), ann)
+
+    event = of_environment(made, ann, lambda: leases.extend(made, 48, ann))
+
+    assert event and event.action == "extended"
+
+
 def test_what_a_workflow_takes_up_is_an_event(ann: str, running: EnvironmentId) -> None:
+    teardowns.begin(running, ann, None)
+
     event = of_environment(
-        running, ann, lambda: world.becomes(running, "running", actor="retire_environment")
+        running, ann, lambda: world.becomes(running, "tearing_down", actor="retire_environment")
     )
 
     assert event
     assert (event.action, event.reason) == ("taken_up", "retire_environment has begun")
 
 
+@pytest.mark.parametrize(
+    "status,actor",
+    [
+        ("running", "provision_environment"),
+        ("failed", "provision_environment"),
+        ("tearing_down", "retire_environment"),
+        ("teardown_failed", "retire_environment"),
+    ],
+)
+def test_what_is_written_twice_is_told_as_what_it_is(
+    ann: str, running: EnvironmentId, status: Any, actor: str
+) -> None:
+    world.becomes(running, status, actor=actor)
+
+    event = of_environment(running, ann, lambda: world.becomes(running, status, actor=actor))
+
+    reason = f"{actor} wrote it again, for it was not answered"
+    assert said(event) == ("repeated", status, status, actor, reason)
+
+
+def test_who_lets_go_of_what_is_to_go_is_told(ann: str, project: ProjectId) -> None:
+    made = world.environment(project, ann)
+    teardowns.begin(made, ann, None)
+    item = environments.find(made)
+    assert item
+
+    event = of_environment(made, ann, lambda: environments.ended_unrecorded(item, "ABORTED"))
+
+    reason = "Its execution has ABORTED unrecorded"
+    assert said(event) == ("let_go", "tearing_down", "tearing_down", "reconcile", reason)
+
+
 def test_what_is_forgotten_is_an_event_with_what_remains(ann: str, running: EnvironmentId) -> None:
     failure = {"error": "X", "reason": "the bucket is not empty"}
     world.becomes(running, "teardown_failed", failure=failure)
 
-    event = of_environment(running, ann, lambda: teardowns.forget(running, ann))
+    event = of_environment(running, ann, lambda: teardowns.forget(running, ann, None))
 
     reason = "What remains: the bucket is not empty"
     assert said(event) == ("forgotten", "teardown_failed", "destroyed", ann, reason)

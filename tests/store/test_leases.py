@@ -18,7 +18,7 @@ from slipway.errors import (
 )
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model import moments
-from slipway.model.environment import TAKES_DEPLOYMENTS, Environment
+from slipway.model.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.store import environments, leases, projects, table, teardowns
 from tests.store import between, world
 from tests.store.test_environments import STATES, lease, overdue
@@ -359,6 +359,184 @@ def test_a_pinned_lease_is_neither_extended_nor_touched(ann: str, idle: Environm
         leases.touch(idle, ann)
 
     assert world.everything() == before
+
+
+# --- warnings -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def warned(ann: str) -> EnvironmentId:
+    """An environment that lives 24 hours; of its end is warned 48, 2 and half an hour before."""
+    policy = {"warn_before_hours": [2, 48, 0.5]}
+    made = world.environment(world.project(ann, "warned", policy=policy), ann)
+    world.comes_up(made)
+    return made
+
+
+def warnings(environment: EnvironmentId) -> list[timedelta]:
+    """How long before the end the warnings come that are still to come."""
+    item = environments.find(environment)
+    assert item
+    end = datetime.fromisoformat(item["expires_at"])
+    return [end - datetime.fromisoformat(moment) for moment in item.get("warn_at", [])]
+
+
+def test_only_warnings_that_are_still_to_come_are_planned(ann: str, warned: EnvironmentId) -> None:
+    shown = environments.get(warned, ann)
+
+    assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
+    assert shown.expires_at
+    assert shown.next_warning_at == shown.expires_at - 2 * HOUR
+
+
+def test_without_a_policy_nothing_is_planned(ann: str, running: EnvironmentId) -> None:
+    item = environments.find(running)
+
+    assert item and not {"warn_at", "warn_before_hours"} & set(item)
+    assert environments.get(running, ann).next_warning_at is None
+
+
+def test_what_never_ends_is_not_warned_of(ann: str) -> None:
+    project = world.project(ann, policy={"warn_before_hours": [1]})
+    made = world.environment(project, ann, type="persistent")
+
+    item = environments.find(made)
+    assert item and not {"warn_at", "warn_before_hours"} & set(item)
+
+
+def test_a_policy_that_changes_changes_no_warnings_of_what_is_there(
+    ann: str, warned: EnvironmentId
+) -> None:
+    projects.change(warned.project, world.to_change(policy={"warn_before_hours": [9]}), ann, None)
+
+    leases.extend(warned, 100, ann)
+
+    assert warnings(warned) == [48 * HOUR, 2 * HOUR, 0.5 * HOUR]
+
+
+def test_a_warning_is_said_once(ann: str, warned: EnvironmentId, clock: list[timedelta]) -> None:
+    item = environments.find(warned)
+    assert item
+    assert leases.warn(item, "reconcile") is False
+
+    clock[0] = 22.1 * HOUR
+    assert [leases.warn(item, "reconcile") for _ in range(2)] == [True, False]
+
+    assert warnings(warned) == [0.5 * HOUR]
+    after = environments.find(warned)
+    assert after
+    assert (after["version"], after["actor"]) == (item["version"] + 1, "reconcile")
+    assert after["updated_at"] > item["updated_at"]
+
+
+def test_after_the_last_warning_there_is_none(
+    ann: str, warned: EnvironmentId, clock: list[timedelta]
+) -> None:
+    clock[0] = 23.9 * HOUR
+
+    said = []
+    for _ in range(3):
+        item = environments.find(warned)
+        assert item
+        said.append(leases.warn(item, "reconcile"))
+
+    assert said == [True, True, False]
+    assert environments.get(warned, ann).next_warning_at is None
+    after = environments.find(warned)
+    assert after and environments.wakes_at(after) == after["expires_at"]
+
+
+def test_an_extension_brings_the_warnings_of_the_new_end_and_none_of_the_old(
+    ann: str, warned: EnvironmentId, clock: list[timedelta]
+) -> None:
+    clock[0] = 22.1 * HOUR
+    item = environments.find(warned)
+    assert item
+
+    leases.extend(warned, 24, ann)
+
+    assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
+    # Who was about to warn of the old end finds that it is not the end any more.
+    assert leases.warn(item, "reconcile") is False
+
+
+def test_a_warning_in_that_moment_does_not_matter_to_an_extension(
+    ann: str, warned: EnvironmentId, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock[0] = 22.1 * HOUR
+    item = environments.find(warned)
+    assert item
+    between.first(monkeypatch, "TransactWriteItems", lambda: leases.warn(item, "reconcile"))
+
+    leases.extend(warned, 24, ann)
+
+    assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
+
+
+@pytest.mark.parametrize("status", sorted(set(STATES) - comes_from("expiring")))
+def test_what_goes_is_not_warned_of(
+    ann: str, warned: EnvironmentId, clock: list[timedelta], status: Any
+) -> None:
+    world.becomes(warned, status)
+    clock[0] = 22.1 * HOUR
+    item = environments.find(warned)
+    assert item
+
+    assert leases.warn(item, "reconcile") is False
+    assert environments.get(warned, ann).next_warning_at is None
+
+
+def test_what_is_over_is_not_warned_of(
+    ann: str, warned: EnvironmentId, clock: list[timedelta]
+) -> None:
+    clock[0] = 24.1 * HOUR
+    item = environments.find(warned)
+    assert item
+
+    assert leases.warn(item, "reconcile") is False
+
+
+def test_a_pin_takes_the_warnings_away_and_unpinning_brings_them_back(
+    ann: str, warned: EnvironmentId
+) -> None:
+    pinned = leases.pin(warned, "demo", ann)
+    item = environments.find(warned)
+    unpinned = leases.unpin(warned, ann)
+
+    assert item and "warn_at" not in item
+    assert (pinned.next_warning_at, unpinned.next_warning_at is None) == (None, False)
+    assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
+
+
+def test_a_touch_puts_the_warnings_off_too(ann: str, clock: list[timedelta]) -> None:
+    policy = {"default_ttl_hours": 4, "expiry_mode": "idle", "warn_before_hours": [1]}
+    made = world.environment(world.project(ann, policy=policy), ann)
+    clock[0] = 2 * HOUR
+
+    shown = leases.touch(made, ann)
+
+    assert shown.next_warning_at
+    assert about(shown.next_warning_at - shown.created_at, 5)
+
+
+def test_who_would_wake_too_late_is_relieved_by_another_execution(
+    ann: str, warned: EnvironmentId, clock: list[timedelta]
+) -> None:
+    clock[0] = 23.6 * HOUR
+    for _ in range(2):
+        item = environments.find(warned)
+        assert item and leases.warn(item, "reconcile")
+    # It waits for the end now, and of the new end it is to be warned before that.
+    leases.extend(warned, 0.8, ann)
+
+    item = environments.find(warned)
+    assert item
+    assert environments.expiry(item) == f"{warned}-2"
+    # That one wakes early enough for a later end.
+    leases.extend(warned, 24, ann)
+    item = environments.find(warned)
+    assert item
+    assert environments.expiry(item) == f"{warned}-2"
 
 
 # --- and what has no lease, or not any more -------------------------------------------------

@@ -267,7 +267,7 @@ def test_what_is_recorded_in_that_moment_stands(
     executions.outcomes[str(coming)] = "SUCCEEDED"
     between.first(monkeypatch, "UpdateItem", lambda: world.comes_up(coming))
 
-    reconcile()
+    assert reconcile() == counts(looked_at=1)
 
     item = record(coming)
     assert item["status"] == "running"
@@ -301,7 +301,7 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     executions.outcomes[str(holder)] = "SUCCEEDED"
     between.first(monkeypatch, "TransactWriteItems", lambda: world.succeeds(holder))
 
-    reconcile()
+    assert reconcile() == counts(looked_at=1)
 
     assert deployments.get(holder, ann).status == "succeeded"
 
@@ -407,6 +407,49 @@ def test_a_lease_that_is_extended_is_looked_at_anew(ann: str, running: Environme
     item = record(running)
     ends = datetime.fromisoformat(item["expires_at"])
     assert datetime.fromisoformat(item["due_at"]) == ends + timedelta(minutes=1)
+
+
+@pytest.fixture
+def warned(ann: str) -> EnvironmentId:
+    """An environment whose end is to be warned of twice."""
+    made = world.environment(world.project(ann, "x", policy={"warn_before_hours": [2, 1]}), ann)
+    world.comes_up(made)
+    return made
+
+
+def test_a_lease_is_looked_at_when_its_end_is_to_be_warned_of(warned: EnvironmentId) -> None:
+    overdue(environments.key(warned))
+
+    assert reconcile() == counts(looked_at=1)
+
+    item = record(warned)
+    first = datetime.fromisoformat(item["warn_at"][0])
+    assert datetime.fromisoformat(item["due_at"]) == first + timedelta(minutes=1)
+
+
+def test_a_warning_that_nobody_gave_is_given(warned: EnvironmentId) -> None:
+    past = moments.written(moments.now() - HOUR)
+    later = record(warned)["warn_at"][1]
+    world.becomes(warned, "running", warn_at=[past, later])
+    overdue(environments.key(warned))
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+    item = record(warned)
+    assert (item["warn_at"], item["actor"], item["status"]) == ([later], "reconcile", "running")
+    # It is looked at once more, for what comes next.
+    assert [reconcile(), reconcile()] == [counts(looked_at=1), counts()]
+    assert record(warned)["version"] == item["version"]
+    due_at = datetime.fromisoformat(record(warned)["due_at"])
+    assert due_at == datetime.fromisoformat(later) + timedelta(minutes=1)
+
+
+def test_what_is_over_is_ended_and_not_warned_of(warned: EnvironmentId) -> None:
+    past = [moments.written(moments.now() - hours * HOUR) for hours in (3, 2)]
+    world.becomes(warned, "running", warn_at=past, expires_at=past[1])
+    overdue(environments.key(warned))
+
+    assert reconcile() == counts(looked_at=1, repaired=1)
+    assert record(warned)["status"] == "expiring"
 
 
 def test_what_never_ends_is_not_looked_at_again(ann: str, project: ProjectId) -> None:

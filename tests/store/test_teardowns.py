@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from slipway.errors import NotFound, NothingToRetry, Overtaken
+from slipway.errors import NotFound, NothingToRetry, Overtaken, PreconditionFailed
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.environment import Failure
 from slipway.store import environments, projects, table, teardowns
@@ -165,7 +165,7 @@ def test_what_remains_is_forgotten_and_recorded(ann: str, project: ProjectId) ->
     made = world.environment(project, ann, "x", external_id="pr-1")
     world.becomes(made, "teardown_failed", failure=FAILURE, next_retry_at="x", due="DUE#1")
 
-    shown = teardowns.forget(made, ann)
+    shown = teardowns.forget(made, ann, None)
 
     assert (shown.status, shown.forgotten) == ("destroyed", True)
     assert shown.destroyed_at
@@ -187,14 +187,14 @@ def test_one_without_a_lease_is_forgotten_too(ann: str, project: ProjectId) -> N
     made = world.environment(project, ann, "x", type="persistent")
     world.becomes(made, "teardown_failed", failure=FAILURE)
 
-    assert teardowns.forget(made, ann).status == "destroyed"
+    assert teardowns.forget(made, ann, None).status == "destroyed"
 
 
 def test_only_what_could_not_be_torn_down_is_forgotten(ann: str, running: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
-        teardowns.forget(running, ann)
+        teardowns.forget(running, ann, None)
     assert world.everything() == before
 
 
@@ -204,14 +204,49 @@ def test_what_is_retried_in_that_moment_is_not_forgotten(
     between.first(monkeypatch, "TransactWriteItems", lambda: teardowns.retry(failed, "reconcile"))
 
     with pytest.raises(NothingToRetry, match="moment"):
-        teardowns.forget(failed, ann)
+        teardowns.forget(failed, ann, None)
     assert record(failed)["status"] == "tearing_down"
 
 
 def test_nobody_touches_somebody_elses_teardown(bob: str, failed: EnvironmentId) -> None:
     before = world.everything()
 
-    for verb in (teardowns.ask_to_retry, teardowns.forget):
-        with pytest.raises(NotFound):
-            verb(failed, bob)
+    with pytest.raises(NotFound):
+        teardowns.ask_to_retry(failed, bob)
+    with pytest.raises(NotFound):
+        teardowns.forget(failed, bob, None)
+    assert world.everything() == before
+
+
+# --- If-Match -------------------------------------------------------------------------------
+
+
+def test_who_has_not_seen_the_latest_neither_retries_nor_forgets(
+    ann: str, failed: EnvironmentId
+) -> None:
+    before = world.everything()
+    seen = record(failed)["version"] - 1
+
+    for act in (teardowns.begin, teardowns.forget):
+        with pytest.raises(PreconditionFailed):
+            act(failed, ann, seen)
+    assert world.everything() == before
+
+
+def test_what_changes_in_that_moment_is_not_retried_by_who_has_not_seen_it(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = record(failed)["version"]
+    between.first(monkeypatch, "UpdateItem", lambda: world.becomes(failed, "teardown_failed"))
+
+    with pytest.raises(PreconditionFailed):
+        teardowns.begin(failed, ann, seen)
+    assert record(failed)["status"] == "teardown_failed"
+
+
+def test_forgetting_again_changes_nothing(ann: str, failed: EnvironmentId) -> None:
+    shown = teardowns.forget(failed, ann, record(failed)["version"])
+    before = world.everything()
+
+    assert teardowns.forget(failed, ann, None) == shown
     assert world.everything() == before

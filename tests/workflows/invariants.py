@@ -41,11 +41,10 @@ def _environment(world: World, items: list[Record], item: Record) -> Iterator[st
         yield f"{e} is {status}, and {item['operation']} has not let go of it"
     if "next_retry_at" in item:
         yield f"{e} is still to be retried"
-    if item.get("expires_at", "~") <= moments.written(moments.now()) and status in (
-        "running",
-        "failed",
-    ):
+    if item.get("expires_at", "~") <= _now() and status in ("running", "failed"):
         yield f"{e} is {status}, although its time was up at {item['expires_at']}"
+    if status in ("running", "failed") and (item.get("warn_at") or ["~"])[0] <= _now():
+        yield f"{e} is {status}, and nobody warned of its end"
     if status == "destroyed" and "due" in item:
         yield f"{e} is destroyed, but somebody will look at it"
     lease = any(each["pk"].endswith(e.split("_")[2]) and each["sk"] == "LEASE" for each in items)
@@ -58,6 +57,10 @@ def _environment(world: World, items: list[Record], item: Record) -> Iterator[st
         yield f"{e} is destroyed, but {registered} may still be there"
     if status == "running" and exists != set(Simulated.resources):
         yield f"{e} is running, but there is only {exists}"
+
+
+def _now() -> str:
+    return moments.written(moments.now())
 
 
 def _names_and_counts(
@@ -127,6 +130,9 @@ def _history(items: list[Record], environment: Record, mine: list[Record]) -> It
     versions = [_number(event) for event in events]
     if versions != list(range(1, environment["version"] + 1)):
         yield f"{e} has version {environment['version']} and events for {versions}"
+    warnings = Counter(each["reason"] for each in events if each["action"] == "expiry_warning")
+    if max(warnings.values(), default=0) > len(environment.get("warn_before_hours", [])):
+        yield f"{e} was warned of one end too often: {warnings}"
     yield from _chain(e, events, environment["status"])
     for item in mine:
         yield from _chain(item["id"], told.get(item["id"], []), item["status"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -208,11 +209,16 @@ SCENARIOS = [
 ]
 
 
+POLICIES: dict[Callable[[World], None], dict[str, Any]] = {
+    leased: {"warn_before_hours": [0.5, 0.1]},
+    idle: {"expiry_mode": "idle"},
+}
+
+
 def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[list[str], list[str]]:
     """The calls of the scenario, and what is broken at its end if `crash` befell its nth."""
     with World(simulated_seconds=0.5) as world:
-        policy = {"expiry_mode": "idle"} if story is idle else {}
-        world.use(world.new_project("payments", **policy))
+        world.use(world.new_project("payments", **POLICIES.get(story, {})))
         world.calls.made.clear()
         if n is not None:
             times = None if crash == "dies" else 1

@@ -46,7 +46,7 @@ def test_no_execution_that_had_to_clean_up_is_seen_as_succeeded(
         if execution.status != "RUNNING"
         and any(edge.way.startswith("Catch") for edge in execution.edges)
         # Who loses the race to end an environment has nothing to clean up.
-        and execution.states[-1] not in ("Somebody else ended it", "Its time is up")
+        and execution.states[-1] not in ("Somebody else sees to it", "Its time is up")
     ]
 
     assert len(cleaned_up) > 30

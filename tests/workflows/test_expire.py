@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.store import environments
 from tests.workflows import faults
@@ -13,7 +15,10 @@ from tests.workflows.world import World
 
 ENDS = "expire_environment/Its time is up > dynamodb UpdateItem"
 READS = "expire_environment/Read the environment > dynamodb GetItem"
-STRAIGHT = ["Until its time is up", "Its time is up"]
+WARNS = "expire_environment/Warn of its end > dynamodb UpdateItem"
+STRAIGHT = ["Until something is due", "Its time is up"]
+LOOKS = ["Read the environment", "What is due?"]
+HOUR = 3600.0
 
 
 def test_an_environment_ends_to_the_second(world: World) -> None:
@@ -70,8 +75,7 @@ def test_an_end_that_was_put_off_is_waited_for_again(world: World) -> None:
     assert datetime.fromisoformat(record["destroyed_at"]) - later < timedelta(seconds=5)
     assert world.execution("expire_environment", environment).states == [
         *STRAIGHT,
-        "Read the environment",
-        "Was it put off?",
+        *LOOKS,
         *STRAIGHT,
     ]
 
@@ -86,7 +90,7 @@ def test_an_environment_that_was_given_back_before_is_left_alone(world: World) -
 
     assert world.look(environment) == before
     execution = world.execution("expire_environment", environment)
-    assert execution.states[-2:] == ["Was it put off?", "Somebody else ended it"]
+    assert execution.states[-2:] == ["What is due?", "Somebody else sees to it"]
     assert execution.status == "SUCCEEDED"
     assert len(world.executions_of("retire_environment", environment)) == 1
 
@@ -98,7 +102,7 @@ def test_an_environment_without_a_record_is_left_alone(world: World) -> None:
     world.run(7200)
 
     execution = world.execution("expire_environment", environment)
-    assert execution.states[-1] == "Somebody else ended it"
+    assert execution.states[-1] == "Somebody else sees to it"
     assert not world.exists(environment)
 
 
@@ -184,4 +188,221 @@ def test_an_end_that_cannot_be_written_down_is_left_to_ttl(world: World, where: 
     world.run(3600)
     world.sweep_ttl()
     world.settle()
+    assert world.look(environment)["status"] == "destroyed"
+
+
+# ── Warnings ────────────────────────────────────────────────────────────────────────────────
+
+
+def warned(world: World, *hours: float, ttl_hours: float = 4, **policy: Any) -> EnvironmentId:
+    """An environment that runs, and is to be warned of its end so many hours before."""
+    project = world.new_project("warned", warn_before_hours=list(hours), **policy)
+    return world.running(ttl_hours=ttl_hours, project=project)
+
+
+def warnings(world: World, environment: EnvironmentId) -> list[tuple[timedelta, str]]:
+    """How long before the present end each warning came, and of which end it warned."""
+    ends = datetime.fromisoformat(world.look(environment)["expires_at"])
+    return [
+        (ends - datetime.fromisoformat(event["at"]), event["reason"])
+        for event in world.events(environment)
+        if event["action"] == "expiry_warning"
+    ]
+
+
+def came(found: list[tuple[timedelta, str]], *hours: float) -> bool:
+    """Whether the warnings came so long before the end, to the second."""
+    wanted = [timedelta(hours=each) for each in hours]
+    late = [want - before for (before, _), want in zip(found, wanted, strict=True)]
+    return all(timedelta(0) <= each < timedelta(seconds=1) for each in late)
+
+
+def of_present_end(world: World, environment: EnvironmentId) -> str:
+    return f"expires at {world.look(environment)['expires_at']}"
+
+
+def test_its_end_is_warned_of_to_the_second_and_then_it_ends(world: World) -> None:
+    environment = warned(world, 1, 48)
+
+    world.run(2.9 * HOUR)
+    before = warnings(world, environment)
+    world.run(0.2 * HOUR)
+    after = warnings(world, environment)
+    world.run(HOUR)
+
+    assert before == []
+    assert came(after, 1) and after[0][1] == of_present_end(world, environment)
+    assert warnings(world, environment) == after
+    assert world.look(environment)["status"] == "destroyed"
+    execution = world.execution("expire_environment", environment)
+    assert execution.status == "SUCCEEDED"
+    assert execution.states == [*STRAIGHT, *LOOKS, "Warn of its end", *STRAIGHT]
+    lives = [each for each in world.executions() if each.name == str(environment)]
+    assert sum(each.transitions for each in lives) <= 20
+
+
+def test_every_warning_comes_in_its_turn(world: World) -> None:
+    environment = warned(world, 0.001, 3, 2, 0.5, 1)
+
+    world.run(5 * HOUR)
+
+    assert came(warnings(world, environment), 3, 2, 1, 0.5, 0.001)
+    assert world.look(environment)["status"] == "destroyed"
+    assert len(world.executions_of("retire_environment", environment)) == 1
+
+
+def test_an_extension_between_brings_the_warnings_of_the_new_end_and_none_of_the_old(
+    world: World,
+) -> None:
+    environment = warned(world, 1)
+    world.run(2 * HOUR)
+    world.extend(environment, 5)
+
+    world.run(3.5 * HOUR)
+    early = warnings(world, environment)
+    world.run(2 * HOUR)
+
+    assert early == []
+    assert came(warnings(world, environment), 1)
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_who_was_warned_and_extends_is_warned_again(world: World) -> None:
+    environment = warned(world, 1)
+    world.run(3.5 * HOUR)
+    world.extend(environment, 2)
+
+    world.run(2.5 * HOUR)
+
+    first, second = warnings(world, environment)
+    assert first[1] != second[1] == of_present_end(world, environment)
+    assert came([second], 1)
+
+
+def test_a_warning_that_is_due_before_the_old_end_comes_in_time(world: World) -> None:
+    environment = warned(world, 2)
+    world.run(2.5 * HOUR)
+    # The execution waits for the end, in an hour and a half; the new warning is due before.
+    world.extend(environment, 3)
+
+    world.run(4 * HOUR)
+
+    [_, second] = warnings(world, environment)
+    assert came([second], 2)
+    ended = [each for each in world.executions() if each.workflow == "expire_environment"]
+    assert [(each.name, each.states[-1]) for each in ended] == [
+        (str(environment), "Somebody else sees to it"),
+        (f"{environment}-2", "Its time is up"),
+    ]
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_an_extension_in_the_moment_of_the_warning_wins(world: World) -> None:
+    environment = warned(world, 1)
+    world.when(WARNS, faults.preceded_by(lambda: world.extend(environment, 3)))
+
+    world.run(3.1 * HOUR)
+    at_once = warnings(world, environment)
+    world.run(4 * HOUR)
+
+    assert at_once == []
+    assert came(warnings(world, environment), 1)
+    states = world.execution("expire_environment", environment).states
+    assert states.count("Warn of its end") == 2
+
+
+@pytest.mark.parametrize("fault", ["lost", "twice", "fails", "throttled"])
+def test_a_warning_comes_once_whatever_becomes_of_its_answer(world: World, fault: str) -> None:
+    environment = warned(world, 1, 0.5)
+    world.when(WARNS, faults.FAULTS[fault])
+
+    world.run(5 * HOUR)
+
+    reasons = [reason for _, reason in warnings(world, environment)]
+    assert reasons == [of_present_end(world, environment)] * 2
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_a_touch_puts_the_warnings_off(world: World) -> None:
+    environment = warned(world, 0.5, ttl_hours=1, expiry_mode="idle", max_ttl_hours=3)
+    for _ in range(3):
+        world.run(0.4 * HOUR)
+        world.touch(environment)
+    none = warnings(world, environment)
+
+    world.run(2 * HOUR)
+
+    assert none == []
+    assert came(warnings(world, environment), 0.5)
+
+
+def test_what_is_pinned_is_not_warned_of_until_it_is_unpinned(world: World) -> None:
+    environment = warned(world, 1)
+    world.pin(environment)
+    world.run(100 * HOUR)
+    pinned = [e["action"] for e in world.events(environment)]
+    world.unpin(environment)
+    world.run(5 * HOUR)
+
+    assert "expiry_warning" not in pinned
+    assert came(warnings(world, environment), 1)
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_what_failed_is_warned_of_too_and_what_goes_is_not(world: World) -> None:
+    failed = world.new_project("failing", warn_before_hours=[1])
+    world.when("Provision > driver provision service", faults.raises(KeyError("colour")))
+    one = world.environment(ttl_hours=4, project=failed)
+    world.run(600)
+    other = warned(world, 1)
+    world.delete(other)
+
+    failed_first = world.look(one)["status"]
+    world.run(5 * HOUR)
+
+    assert failed_first == "failed"
+    assert len(warnings(world, one)) == 1
+    assert warnings(world, other) == []
+
+
+def test_reconcile_warns_if_the_execution_was_stopped(world: World) -> None:
+    environment = warned(world, 1)
+    world.recover()
+    world.stop("expire_environment", environment)
+
+    world.run(2.8 * HOUR)
+    early = world.reconcile()
+    world.recover(3)
+
+    assert early["repaired"] == 0
+    [(before, reason)] = warnings(world, environment)
+    assert timedelta(minutes=50) < before < timedelta(hours=1)
+    assert reason == of_present_end(world, environment)
+
+
+def test_reconcile_and_the_execution_warn_once_between_them(world: World) -> None:
+    environment = warned(world, 1)
+    world.recover()
+    world.when(WARNS, faults.preceded_by(lambda: world.reconcile(ahead_minutes=10)))
+
+    world.run(5 * HOUR)
+
+    assert len(warnings(world, environment)) == 1
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_a_warning_that_cannot_be_written_down_is_left_to_reconcile(world: World) -> None:
+    environment = warned(world, 1)
+    world.recover()
+    world.when(WARNS, faults.fails, times=9)
+
+    world.run(3.1 * HOUR)
+    execution = world.execution("expire_environment", environment)
+    world.recover()
+    told = warnings(world, environment)
+    world.run(HOUR)
+    world.recover()
+
+    assert (execution.status, execution.error) == ("FAILED", "ExpiryFailed")
+    assert len(told) == 1
     assert world.look(environment)["status"] == "destroyed"

@@ -137,3 +137,40 @@ def test_a_deployment_that_never_began_has_no_timeline(world: World) -> None:
 
     assert events.timeline(deployment, USER) == []
     assert world.look(deployment)["status"] == "canceled"
+
+
+@pytest.mark.parametrize(
+    "where,state",
+    [
+        ("provision_environment/It is running > dynamodb UpdateItem", "running"),
+        ("retire_environment/Begin > dynamodb UpdateItem", "tearing_down"),
+    ],
+)
+def test_what_is_written_again_after_a_lost_answer_is_told_as_that(
+    world: World, where: str, state: str
+) -> None:
+    environment = world.environment()
+    world.when(where, faults.lost)
+    world.run(30)
+    world.delete(environment)
+    world.run(30)
+
+    told = [each for each in world.events(environment) if each["action"] == "repeated"]
+
+    [event] = told
+    assert event["from"] == event["to"] == state
+    assert event["reason"] == f"{event['actor']} wrote it again, for it was not answered"
+    assert [action for _, action in actions(world, environment)].count("taken_up") == 1
+
+
+def test_a_provisioning_that_was_stopped_lets_go_of_what_is_deleted(world: World) -> None:
+    environment = world.environment()
+    world.run(1)
+    world.stop("provision_environment", environment)
+    world.delete(environment)
+    world.recover(2)
+
+    told = actions(world, environment)
+
+    assert ("reconcile", "let_go") in told
+    assert told[-1] == ("retire_environment", "destroyed")

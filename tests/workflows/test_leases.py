@@ -56,7 +56,7 @@ def test_extending_again_and_again_is_put_off_again_and_again(world: World) -> N
 
     assert timedelta(0) < late(world, environment, end) < timedelta(seconds=5)
     states = world.execution("expire_environment", environment).states
-    assert states.count("Was it put off?") == 4
+    assert states.count("What is due?") == 4
 
 
 def test_a_lease_never_goes_past_the_policy_and_is_never_made_shorter(world: World) -> None:
@@ -104,7 +104,7 @@ def test_a_pinned_environment_outlives_its_lease_until_it_is_unpinned(world: Wor
     # The one that waited found nothing to do, and the lease's second time had one of its own.
     ended = [each for each in world.executions() if each.workflow == "expire_environment"]
     assert [(each.name, each.states[-1]) for each in ended] == [
-        (str(environment), "Somebody else ended it"),
+        (str(environment), "Somebody else sees to it"),
         (f"{environment}-2", "Its time is up"),
     ]
 
@@ -120,7 +120,10 @@ def test_unpinned_before_its_old_end_it_ends_once(world: World) -> None:
     assert shown.expires_at is not None
     assert timedelta(0) < late(world, environment, shown.expires_at) < timedelta(seconds=5)
     ended = [each for each in world.executions() if each.workflow == "expire_environment"]
-    assert sorted(each.states[-1] for each in ended) == ["Its time is up", "Somebody else ended it"]
+    assert sorted(each.states[-1] for each in ended) == [
+        "Its time is up",
+        "Somebody else sees to it",
+    ]
     assert len(world.executions_of("retire_environment", environment)) == 1
 
 

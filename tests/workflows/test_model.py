@@ -60,6 +60,7 @@ class Slipway(RuleBasedStateMachine):
         super().__init__()
         self.world = World(simulated_seconds=0.5)
         self.world.__enter__()
+        self.world.use(self.world.new_project("payments", warn_before_hours=[1, 0.1]))
         self.living: dict[str, Model] = {}
         self.gone: list[Model] = []
         self.open: set[DeploymentId] = set()

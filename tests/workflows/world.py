@@ -181,7 +181,7 @@ class World:
         return teardowns.ask_to_retry(environment, USER).status
 
     def forget(self, environment: EnvironmentId) -> str:
-        return teardowns.forget(environment, USER).status
+        return teardowns.forget(environment, USER, None).status
 
     def extend(self, environment: EnvironmentId, hours: float) -> Environment:
         return leases.extend(environment, hours, USER)

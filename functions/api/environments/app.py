@@ -90,7 +90,7 @@ def tear_down(
     """Tear an environment down; ask again to see how far that is."""
     environment = ids.parse_environment(environment_id)
     if options.force:
-        return teardowns.forget(environment, caller.user_id)
+        return teardowns.forget(environment, caller.user_id, if_match)
     return teardowns.begin(environment, caller.user_id, if_match)
 
 

@@ -66,11 +66,14 @@ def _environment(key: Key, item: Item) -> str | None:
     if status == "teardown_failed":
         return _failed_teardown(key, item)
     if "expires_at" in item and status != "destroyed":
-        expires_at = datetime.fromisoformat(item["expires_at"])
-        if expires_at <= moments.now():
+        if datetime.fromisoformat(item["expires_at"]) <= moments.now():
             leases.expire(environment, "reconcile")
             return "lease_overdue"
-        due.look_again(key, item["id"], expires_at + _LEASE_GRACE)
+        if leases.warn(item, "reconcile"):
+            # It stays due: the next look sets the next deadline.
+            return "expiry_warned"
+        wakes_at = datetime.fromisoformat(environments.wakes_at(item))
+        due.look_again(key, item["id"], wakes_at + _LEASE_GRACE)
         return None
     due.done(key)
     return None
@@ -114,8 +117,5 @@ def _execution(key: Key, item: Item, workflow: str, name: str) -> str | None:
     if outcome is None:
         due.nudge(key, item["id"])
         return "never_started"
-    if item["id"].startswith("dep_"):
-        queue.ended_unrecorded(item, outcome)
-    else:
-        environments.ended_unrecorded(item, outcome)
-    return "ended_unrecorded"
+    store = queue if item["id"].startswith("dep_") else environments
+    return "ended_unrecorded" if store.ended_unrecorded(item, outcome) else None

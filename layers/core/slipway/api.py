@@ -224,8 +224,8 @@ class Api:
         owner = who.user_id if who else event["requestContext"]["http"]["sourceIp"]
         request = f"{route.method} {event['rawPath']} {event.get('body') or ''}"
 
-        def stored() -> dict[str, Any]:
-            answer = self._answer(route, carry_out())
+        def stored(result: Any) -> dict[str, Any]:
+            answer = self._answer(route, result)
             return {
                 "status_code": answer.status_code,
                 "content_type": JSON,
@@ -234,7 +234,7 @@ class Api:
             }
 
         context = self._resolver.lambda_context
-        answer, replayed = idempotency.once(owner, key, request, stored, context)
+        answer, replayed = idempotency.once(owner, key, request, carry_out, stored, context)
         if replayed:
             answer["headers"] = {**answer["headers"], "Idempotent-Replayed": "true"}
         return Response(**answer)

@@ -15,8 +15,9 @@ What to do if another deployment runs or waits (`on_conflict`):
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
@@ -67,9 +68,19 @@ class NewDeployment(Wanted):
     )
     committed_at: Moment | None = Field(
         None,
+        strict=False,
         description="Instead of `sequence`: when the version was committed.",
     )
     allow_outdated: bool = Field(False, description="Ship it even if something newer is live.")
+
+    @field_validator("committed_at", mode="before")
+    @classmethod
+    def _is_written_as_a_moment(cls, at: Any) -> Any:
+        # A number, also as a text, would be read as the seconds since 1970.
+        written = isinstance(at, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", at, re.ASCII)
+        if at is not None and not written and not isinstance(at, datetime):
+            raise ValueError("must be a date and a time, like 2026-11-23T01:02:03Z")
+        return at
 
     @field_validator("committed_at")
     @classmethod

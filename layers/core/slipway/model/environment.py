@@ -10,12 +10,14 @@ Nothing comes back to life from `expiring` on. A teardown that failed is begun a
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
 
 from slipway.errors import FieldError, Invalid
+from slipway.model import moments
 from slipway.model.fields import ExternalId, Hours, Line, Name, Shown, Wanted
 from slipway.model.moments import Moment
 
@@ -51,6 +53,12 @@ MAX_CONFIG_BYTES = 16_384
 def comes_from(to: Status) -> frozenset[Status]:
     """The states that can become `to`."""
     return frozenset(state for state, targets in CAN_BECOME.items() if to in targets)
+
+
+def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> list[datetime]:
+    """When the end is warned of: the moments that are still to come, in order."""
+    found = {moments.hours_after(ends, -hours) for hours in hours_before}
+    return sorted(moment for moment in found if moment > now)
 
 
 class NewEnvironment(Wanted):
@@ -160,6 +168,9 @@ class Environment(Shown):
         None, description="As far as the lease can be extended; counted from creation."
     )
     expiry_mode: Literal["absolute", "idle"] | None = None
+    next_warning_at: Moment | None = Field(
+        None, description="When an event next warns of the end, as the project's policy wants it."
+    )
     pinned: Pin | None = Field(None, description="While it is pinned it does not expire.")
     base_url: str | None = Field(None, description="Where it answers, once it is running.")
     external_id: str | None = Field(None, examples=["github:acme:payments:123"])
@@ -181,7 +192,7 @@ class Environment(Shown):
     def as_seen_at(self, moment: datetime) -> Self:
         """An overdue environment is never shown as living on."""
         if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
-            return self.model_copy(update={"status": "expiring"})
+            return self.model_copy(update={"status": "expiring", "next_warning_at": None})
         return self
 
 

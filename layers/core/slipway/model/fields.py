@@ -68,6 +68,8 @@ def _a_millisecond(hours: float) -> float:
 
 
 Hours = Annotated[float, Field(gt=0), AfterValidator(_a_millisecond)]
+# No lease is longer than a year.
+HoursBefore = Annotated[float, Field(gt=0, le=8760), AfterValidator(_a_millisecond)]
 
 
 def matching(pattern: str, what: str) -> AfterValidator:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from slipway.errors import FieldError, Invalid
-from slipway.model.fields import Hours, Name, RepoUrl, Shown, Text, Wanted
+from slipway.model.fields import Hours, HoursBefore, Name, RepoUrl, Shown, Text, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal["active", "deleting"]
@@ -28,6 +28,12 @@ class Policy(Wanted):
         "absolute",
         description="`idle`: each deployment that succeeds, and each touch, begins the time anew.",
     )
+    warn_before_hours: list[HoursBefore] = Field(
+        [],
+        max_length=5,
+        description="So long before the end it is warned of, by an event each; fractions count.",
+        examples=[[48, 2, 0.5]],
+    )
 
     @field_validator("max_ttl_hours")
     @classmethod
@@ -36,6 +42,13 @@ class Policy(Wanted):
         if most is not None and default is not None and default > most:
             raise ValueError("must not be less than default_ttl_hours")
         return most
+
+    @field_validator("warn_before_hours")
+    @classmethod
+    def _are_distinct(cls, hours: list[float]) -> list[float]:
+        if len(set(hours)) < len(hours):
+            raise ValueError("must be distinct")
+        return hours
 
     def most_hours(self, at_most: float) -> float:
         """The project's maximum under the platform's; raises Invalid if it is above it."""

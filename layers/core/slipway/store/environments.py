@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -25,11 +25,12 @@ from slipway.model.environment import (
     NewEnvironment,
     Status,
     comes_from,
+    warnings,
     workflow_of,
 )
 from slipway.model.paging import Page, Paging
 from slipway.settings import settings
-from slipway.store import due, projects, table
+from slipway.store import due, marks, projects, table
 from slipway.store.table import Item, Key, Lost, Put, Update
 
 _PREFIX = "ENV#"
@@ -54,8 +55,10 @@ def read(item: Item) -> Environment:
     failure = item.get("failure")
     if failure and "resources" in item:
         failure = {**failure, "remaining_resources": sorted(item["resources"])}
+    warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
     shown = {
         **item,
+        "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
         "failure": failure,
         "execution_arn": arn,
@@ -146,14 +149,15 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
         ends = moments.hours_after(now, hours)
         item.update(
             ttl_hours=hours,
-            expires_at=moments.written(ends),
+            **lasting_until(ends, policy.warn_before_hours),
+            warn_before_hours=policy.warn_before_hours or None,
             max_expires_at=moments.written(moments.hours_after(now, most)),
             expiry_mode=policy.expiry_mode,
             lease=1,
         )
         actions.append(put_lease(environment, ends))
     try:
-        table.transact(*actions)
+        table.transact(*actions, *marks.of(str(environment)))
     except Lost as lost:
         member, active, name, *_ = lost.reasons
         if member is not None or active == {}:
@@ -190,6 +194,21 @@ def ensure(
         with suppress(ExternalIdTaken):
             return add(project, wanted, user_id), True
     raise Busy(1)
+
+
+def lasting_until(ends: datetime, warn_before_hours: Iterable[float]) -> Item:
+    """A record's fields for a lease that ends then: also when that is warned of."""
+    warn_at = warnings(ends, warn_before_hours, moments.now())
+    return {
+        "expires_at": moments.written(ends),
+        "warn_at": [moments.written(moment) for moment in warn_at] or None,
+    }
+
+
+def wakes_at(item: Item) -> str:
+    """When something is next to be done about the lease, a warning or its end; `""` for never."""
+    warn_at = item.get("warn_at") or [item.get("expires_at") or ""]
+    return str(warn_at[0])
 
 
 def put_lease(environment: EnvironmentId, ends: datetime) -> Put:
@@ -255,8 +274,9 @@ def strike_out(environment: EnvironmentId, resource: str) -> None:
     table.write(Update(key(environment), "DELETE resources :resource", {"resource": {resource}}))
 
 
-def ended_unrecorded(item: Item, outcome: str) -> None:
-    """Write down that the execution that worked on it has ended without a word."""
+def ended_unrecorded(item: Item, outcome: str) -> bool:
+    """Write down that the execution that worked on it has ended without a word; whether that was
+    still to be done."""
     failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
     environment = ids.parse_environment(item["id"])
     fields = {
@@ -272,15 +292,12 @@ def ended_unrecorded(item: Item, outcome: str) -> None:
     elif "operation" not in item:
         fields["status"] = "teardown_failed"
     expression, values = table.setting(fields)
-    with suppress(Lost):
-        table.write(
-            Update(
-                key(environment),
-                expression,
-                {**values, "was": item["version"]},
-                condition="version = :was",
-            )
-        )
+    still = {**values, "was": item["version"]}
+    try:
+        table.write(Update(key(environment), expression, still, condition="version = :was"))
+    except Lost:
+        return False
+    return True
 
 
 def teardown(item: Item) -> str:
@@ -290,13 +307,14 @@ def teardown(item: Item) -> str:
 
 
 def expiry(item: Item) -> str:
-    """The name of the execution that ends this lease: one for each time it began to run."""
+    """The name of the execution that sees to this lease: another one each time that it begins to
+    run, and when it is to wake before the one before would."""
     return item["id"] if item["lease"] == 1 else f"{item['id']}-{item['lease']}"
 
 
 def carried(item: Item) -> dict[str, Any]:
-    """What an execution about this environment is given: ids, keys, when it expires (`""` for
-    never), and which attempt to tear it down this is."""
+    """What an execution about this environment is given: ids, keys, which time of its lease this
+    is and when that next needs it (`""` for never), and which attempt to tear it down this is."""
     environment = ids.parse_environment(item["id"])
     keys = {
         "environment": key(environment),
@@ -310,7 +328,8 @@ def carried(item: Item) -> dict[str, Any]:
     }
     return {
         "environment_id": item["id"],
-        "expires_at": item.get("expires_at", ""),
+        "lease": item.get("lease", 0),
+        "wakes_at": wakes_at(item),
         "attempt": item.get("teardown_attempts", 1),
         "keys": {name: each.wire() for name, each in keys.items()},
     }

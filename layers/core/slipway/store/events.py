@@ -62,9 +62,16 @@ def _event(old: Item, new: Item) -> Item | None:
         return {**event, "action": "unpinned", "reason": f"expires at {new['expires_at']}"}
     if old.get("expires_at") != new.get("expires_at"):
         return {**event, "action": "extended", "reason": f"expires at {new['expires_at']}"}
+    if old.get("warn_at") != new.get("warn_at"):
+        return {**event, "action": "expiry_warning", "reason": f"expires at {new['expires_at']}"}
     if old.get("live_deployment_id") != new.get("live_deployment_id"):
         return {**event, "action": "deployed", "reason": f"{new['live_version']} is live"}
-    return {**event, "action": "taken_up", "reason": f"{new['actor']} has begun"}
+    if "operation" in old and "operation" not in new:
+        return {**event, "action": "let_go", "reason": new.get("failure", {}).get("reason")}
+    if new["status"] == "tearing_down" and old["actor"] != new["actor"]:
+        return {**event, "action": "taken_up", "reason": f"{new['actor']} has begun"}
+    reason = f"{new['actor']} wrote it again, for it was not answered"
+    return {**event, "action": "repeated", "reason": reason}
 
 
 def _deployment_event(old: Item, new: Item) -> Item | None:

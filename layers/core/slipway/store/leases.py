@@ -1,7 +1,8 @@
 """Leases: how long an ephemeral environment lives, and how people change that.
 
 Three end it, and one of them wins: expire_environment to the second, the TTL of the lease's item,
-and reconcile. Each changes the state only if the lease is over and nobody else did it.
+and reconcile. Each changes the state only if the lease is over and nobody else did it. Two warn of
+the end, the first and the last of them, each warning once.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
+from slipway import ids
 from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
 from slipway.ids import EnvironmentId
 from slipway.model import moments
-from slipway.model.environment import TAKES_DEPLOYMENTS, Environment
-from slipway.store import due, environments, table
-from slipway.store.table import Delete, Item, Lost, Put, Update
+from slipway.model.environment import TAKES_DEPLOYMENTS, Environment, comes_from
+from slipway.store import due, environments, marks, table
+from slipway.store.table import Delete, Item, Lost, Update
 
 _TRIES = 5
 
@@ -61,8 +63,7 @@ def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
         return environments.read(item)
     item = _with_lease(item)
     pinned = {"reason": reason, "at": moments.written(moments.now()), "by": user_id}
-    changes = {"pinned": pinned, "expires_at": None}
-    return _change(environment, item, changes, Delete(environments.lease(environment)), user_id)
+    return _change(environment, item, user_id, pinned=pinned)
 
 
 def unpin(environment: EnvironmentId, user_id: str) -> Environment:
@@ -73,15 +74,7 @@ def unpin(environment: EnvironmentId, user_id: str) -> Environment:
     item = environments.authorised(environment, user_id)
     if "pinned" not in item:
         raise NoLease("The environment is not pinned")
-    ends = _anew(item, moments.now())
-    # The execution that waited for the old end is gone, or finds nothing to do: it takes another.
-    changes = {
-        "expires_at": moments.written(ends),
-        "lease": item["lease"] + 1,
-        "pinned": None,
-    }
-    put = environments.put_lease(environment, ends)
-    return _change(environment, item, changes, put, user_id)
+    return _change(environment, item, user_id, ends=_anew(item, moments.now()))
 
 
 def expire(environment: EnvironmentId, actor: str) -> None:
@@ -94,6 +87,33 @@ def expire(environment: EnvironmentId, actor: str) -> None:
             condition=" AND expires_at <= :now",
             values={"now": moments.written(moments.now())},
         )
+
+
+def warn(item: Item, actor: str) -> bool:
+    """Its end comes near: say so, if the next warning is due and nobody said it yet; whether it
+    was said. The event is made from the change."""
+    now = moments.written(moments.now())
+    if not item.get("warn_at") or item["warn_at"][0] > now:
+        return False
+    alive = {f"s{i}": state for i, state in enumerate(sorted(comes_from("expiring")))}
+    change = Update(
+        environments.key(ids.parse_environment(item["id"])),
+        "SET actor = :actor, updated_at = :now, version = version + :one REMOVE warn_at[0]",
+        {
+            "this": item["warn_at"][0],
+            "actor": actor,
+            "now": now,
+            "one": 1,
+            **alive,
+        },
+        condition="warn_at[0] = :this AND expires_at > :now"
+        f" AND #status IN ({', '.join(f':{word}' for word in alive)})",
+    )
+    try:
+        table.write(change)
+    except Lost:
+        return False
+    return True
 
 
 def _leased(environment: EnvironmentId, user_id: str) -> Item:
@@ -116,9 +136,7 @@ def _anew(item: Item, since: datetime) -> datetime:
 def _prolong(environment: EnvironmentId, item: Item, ends: datetime, actor: str) -> Environment:
     if moments.written(ends) <= item["expires_at"]:
         return _lasting(item)
-    changes = {"expires_at": moments.written(ends)}
-    put = environments.put_lease(environment, ends)
-    return _change(environment, item, changes, put, actor)
+    return _change(environment, item, actor, ends=ends)
 
 
 def _lasting(item: Item) -> Environment:
@@ -130,19 +148,26 @@ def _lasting(item: Item) -> Environment:
 
 
 def _change(
-    environment: EnvironmentId, item: Item, changes: Item, lease_change: Put | Delete, actor: str
+    environment: EnvironmentId,
+    item: Item,
+    actor: str,
+    *,
+    ends: datetime | None = None,
+    pinned: Item | None = None,
 ) -> Environment:
-    """Write the lease's part of the record (None takes a field away), if it still lives.
+    """Let the lease end then, or hold it open, if it still lives.
 
     What else changes in the record meanwhile does not matter; another change of the lease does.
     """
+    lease = environments.lease(environment)
+    lease_change = environments.put_lease(environment, ends) if ends else Delete(lease)
     for _ in range(_TRIES):
         _lasting(item)
         now = moments.written(moments.now())
-        again = due.by(item["id"])
         written = {
-            **changes,
-            **again,
+            **_running_until(ends, item),
+            **due.by(item["id"]),
+            "pinned": pinned,
             "version": item["version"] + 1,
             "updated_at": now,
             "actor": actor,
@@ -155,8 +180,10 @@ def _change(
             condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
         )
         try:
-            table.transact(update, lease_change)
+            table.transact(update, lease_change, *marks.of(item["id"]))
         except Lost as lost:
+            if lost.reasons[0] is None:
+                raise
             fresh = lost.reasons[0] or item
             if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
                 break
@@ -166,3 +193,14 @@ def _change(
             return environments.read(after)
     _lasting(fresh)
     raise Busy(1)
+
+
+def _running_until(ends: datetime | None, item: Item) -> Item:
+    if ends is None:
+        return {"expires_at": None, "warn_at": None}
+    fields = environments.lasting_until(ends, item.get("warn_before_hours", ()))
+    waking = environments.wakes_at(item)
+    if not waking or environments.wakes_at(fields) < waking:
+        # The execution that waits, if one does, would wake too late: it takes another.
+        fields["lease"] = item["lease"] + 1
+    return fields

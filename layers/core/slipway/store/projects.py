@@ -20,7 +20,7 @@ from slipway.model.fields import normalised
 from slipway.model.paging import Page, Paging
 from slipway.model.project import NewProject, Policy, Project, ProjectChange
 from slipway.settings import settings
-from slipway.store import due, table
+from slipway.store import due, marks, table
 from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
 
 _LISTED = "PROJECT#"
@@ -121,6 +121,7 @@ def add(wanted: NewProject, user_id: str) -> Project:
             Put(key(project), {**shown, "owner": user_id, "environments": 0}),
             Put(member(project, user_id), {"role": "owner"}),
             Put(_listed(project, user_id), {**shown, "role": "owner"}),
+            *marks.of(shown["id"]),
         )
     except Lost:
         raise NameTaken(f"You have a project named {wanted.name} already") from None
@@ -130,7 +131,10 @@ def add(wanted: NewProject, user_id: str) -> Project:
 def change(
     project: ProjectId, wanted: ProjectChange, user_id: str, if_version: int | None
 ) -> Project:
-    """Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed, Invalid. Two round trips."""
+    """What is so already is not changed again: repeating it changes nothing.
+
+    Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed, Invalid. Two round trips.
+    """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
     item = _item(project, user_id)
@@ -140,6 +144,8 @@ def change(
         raise ProjectGoing()
     changes: dict[str, Any] = wanted.model_dump(exclude_unset=True)
     after = {**item, **changes}
+    if Project(**after) == Project(**item):
+        return Project(**item)
     after.update(updated_at=moments.written(moments.now()), version=item["version"] + 1)
     shown = Project(**after)
     same = {"was": item["version"], "active": "active"}

@@ -24,7 +24,7 @@ from slipway.ids import DeploymentId, EnvironmentId
 from slipway.model import moments
 from slipway.model.deployment import Deployment, NewDeployment, is_outdated
 from slipway.model.environment import TAKES_DEPLOYMENTS
-from slipway.store import deployments, due, environments, projects, table
+from slipway.store import deployments, due, environments, marks, projects, table
 from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Query, Update
 
 _PREFIX = "QUEUE#"
@@ -112,9 +112,12 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
                 _accept(environment, deployment, seen),
                 Put(deployments.key(deployment), new),
                 Put(_place(deployment), place),
+                *marks.of(str(deployment)),
             )
         except Lost as lost:
             member, accepting, *_ = lost.reasons
+            if member is None and accepting is None:
+                raise
             if member is not None or not accepting:
                 raise NotFound("No such environment") from None
             item = accepting
@@ -286,26 +289,29 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
 
 def _request_cancel(deployment: DeploymentId, by: str) -> Item:
     """The rollout reads it between its steps. Raises Lost if it has ended."""
-    return table.write(
-        Update(
-            deployments.key(deployment),
-            "SET cancel_requested_at = if_not_exists(cancel_requested_at, :at),"
-            " cancel_requested_by = if_not_exists(cancel_requested_by, :by)",
-            {"at": moments.written(moments.now()), "by": by},
-            condition="attribute_exists(#token) AND attribute_not_exists(finished_at)",
-        )
+    change = Update(
+        deployments.key(deployment),
+        "SET cancel_requested_at = if_not_exists(cancel_requested_at, :at),"
+        " cancel_requested_by = if_not_exists(cancel_requested_by, :by)",
+        {"at": moments.written(moments.now()), "by": by},
+        condition="attribute_exists(#token) AND attribute_not_exists(finished_at)",
     )
+    return marks.write(change, str(deployment))
 
 
-def ended_unrecorded(item: Item, outcome: str) -> None:
-    """Write down that a rollout's execution has ended without a word, and pass the lock on."""
+def ended_unrecorded(item: Item, outcome: str) -> bool:
+    """Write down that a rollout's execution has ended without a word, and pass the lock on; whether
+    that was still to be done."""
     deployment = ids.parse_deployment(item["id"])
     failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
-    with suppress(Lost):
+    try:
         table.transact(
             _release(deployment, item["token"]),
             _end(deployment, "failed", failure, "attribute_exists(#token)"),
         )
+    except Lost:
+        return False
+    return True
 
 
 def release_of_the_ended(item: Item) -> bool:
@@ -348,6 +354,7 @@ def _leave(deployment: DeploymentId, status: str, failure: Item, **fields: str) 
         table.transact(
             Delete(_place(deployment), "attribute_exists(pk)"),
             _end(deployment, status, failure, "attribute_not_exists(#token)", **fields),
+            *marks.of(str(deployment)),
         )
     except Lost:
         return False

@@ -21,6 +21,7 @@
 | a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
+| what such a request has done                   | IDEMPOTENCY#… | DONE#<hash of the key>    |
 
 The index `due` (due / due_at, keys only) holds what has a deadline, see store/due.py.
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from slipway import ids
 from slipway.errors import NothingToRetry, Overtaken, PreconditionFailed
 from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.model.environment import Environment
-from slipway.store import due, environments, projects, table
+from slipway.store import due, environments, marks, projects, table
 from slipway.store.table import Delete, Item, Lost, Update
 
 _RETRIES = 4
@@ -24,10 +26,10 @@ def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> E
     item = environments.authorised(environment, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
+    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     if item["status"] == "teardown_failed":
         with suppress(Overtaken):
-            return environments.read(retry(environment, user_id))
-    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
+            return environments.read(retry(environment, user_id, still, was))
     try:
         return environments.read(
             environments.move(environment, "tearing_down", user_id, still, was)
@@ -45,7 +47,12 @@ def give_back(environment: EnvironmentId, actor: str) -> None:
         environments.move(environment, "tearing_down", actor)
 
 
-def retry(environment: EnvironmentId, actor: str) -> Item:
+def retry(
+    environment: EnvironmentId,
+    actor: str,
+    condition: str = "",
+    values: Mapping[str, Any] | None = None,
+) -> Item:
     """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken."""
     change = Update(
         environments.key(environment),
@@ -59,11 +66,12 @@ def retry(environment: EnvironmentId, actor: str) -> Item:
             "actor": actor,
             "at": moments.written(moments.now()),
             "one": 1,
+            **(values or {}),
         },
-        condition="#status = :failed",
+        condition="#status = :failed" + condition,
     )
     try:
-        return table.write(change)
+        return marks.write(change, str(environment))
     except Lost:
         raise Overtaken() from None
 
@@ -103,12 +111,17 @@ def plan_retry(item: Item) -> bool:
     return True
 
 
-def forget(environment: EnvironmentId, user_id: str) -> Environment:
-    """Call an environment destroyed whose teardown failed, and record what remains.
+def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
+    """Call an environment destroyed whose teardown failed, and record what remains; repeating it
+    changes nothing.
 
-    Raises NotFound, NothingToRetry. Two round trips.
+    Raises NotFound, PreconditionFailed, NothingToRetry. Two round trips.
     """
     item = environments.authorised(environment, user_id)
+    if if_version is not None and if_version != item["version"]:
+        raise PreconditionFailed()
+    if "forgotten" in item:
+        return environments.read(item)
     if item["status"] != "teardown_failed":
         raise NothingToRetry(
             f"The environment is {item['status']}: only what could not be torn"

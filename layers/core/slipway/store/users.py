@@ -8,7 +8,7 @@ from slipway import ids
 from slipway.errors import EmailTaken, TooManyAttempts, Unauthenticated
 from slipway.model import moments
 from slipway.model.user import User
-from slipway.store import table
+from slipway.store import marks, table
 from slipway.store.table import Key, Lost, Put, Update
 
 _WINDOW_SECONDS = 900
@@ -73,6 +73,7 @@ def add(email: str, password_hash: str) -> User:
         table.transact(
             Put(_email(email), {"user_id": user["id"], "password_hash": password_hash}),
             Put(_user(user["id"]), user),
+            *marks.of(user["id"]),
         )
     except Lost:
         raise EmailTaken() from None

@@ -1,0 +1,312 @@
+"""A crash at every call of every request, and a client that asks again.
+
+Each request is sent once to number its calls to DynamoDB, then again in a new world for each of
+them and each thing that can happen to it. The client does what a client can: it repeats what had
+no answer or was told to come again, a POST under its Idempotency-Key, and ends with the answer and
+the world that it would have had undisturbed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.idempotency import base as handling
+from aws_lambda_powertools.utilities.idempotency.persistence import base, datarecord
+from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb as persistence
+
+from slipway import auth
+from slipway.store import queue, table, users
+from tests.api.client import Answer, Client, app
+from tests.api.conftest import PASSWORD, password_hash
+from tests.store import world as workflows
+from tests.workflows import faults
+from tests.workflows.emulator import acting
+from tests.workflows.faults import Died
+from tests.workflows.world import USER, World
+
+pytestmark = pytest.mark.no_cover
+
+RESOURCES = ("auth", "projects", "environments", "deployments")
+FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
+# How often a client asks; it waits longer each time.
+PATIENCE = 8
+
+Things = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """`route` is its line in the table of routes; `prepare` makes what its path names. `again` is
+    the status that tells a client who asks again that it was done."""
+
+    route: str
+    prepare: Callable[[World], Things]
+    body: Any = None
+    query: str = ""
+    again: int | None = None
+
+
+def a_user(world: World) -> Things:
+    return {"user_id": users.add("ann@example.com", password_hash()).id}
+
+
+def a_project(world: World) -> Things:
+    return {"project_id": world.project}
+
+
+def idle(world: World) -> Things:
+    world.use(world.new_project("idle", expiry_mode="idle", warn_before_hours=[0.5]))
+    environment = world.environment(ttl_hours=1)
+    world.schedule.now += 60
+    return {"project_id": world.project, "environment_id": environment, "external_id": "pr-1"}
+
+
+def running(world: World) -> Things:
+    world.use(world.new_project("payments", warn_before_hours=[2]))
+    environment = world.environment(ttl_hours=4)
+    workflows.comes_up(environment)
+    return {"project_id": world.project, "environment_id": environment}
+
+
+def pinned(world: World) -> Things:
+    things = running(world)
+    world.pin(things["environment_id"])
+    return things
+
+
+def not_torn_down(world: World) -> Things:
+    things = running(world)
+    workflows.becomes(things["environment_id"], "teardown_failed", failure=FAILURE)
+    return things
+
+
+def waiting(world: World) -> Things:
+    things = running(world)
+    return {**things, "deployment_id": world.deploy(things["environment_id"])}
+
+
+def shipping(world: World) -> Things:
+    things = waiting(world)
+    queue.holder_or_next(things["environment_id"])
+    workflows.begins(things["deployment_id"])
+    return things
+
+
+ONE = "/api/v1/environments/<environment_id>"
+PROJECT = "/api/v1/projects/<project_id>"
+ENSURE = f"{PROJECT}/environments/by-external-id/<external_id>"
+DEPLOY = "POST /api/v1/deployments/environments/<environment_id>"
+CREDENTIALS = {"email": "new@example.com", "password": PASSWORD}
+PREVIEW = {"name": "new", "type": "ephemeral", "config": {"colour": "red"}}
+REQUESTS = {
+    "register": Request("POST /api/v1/auth/register", a_user, CREDENTIALS),
+    "sign in": Request(
+        "POST /api/v1/auth/login", a_user, {"username": "ann@example.com", "password": PASSWORD}
+    ),
+    "create a project": Request("POST /api/v1/projects", a_user, {"name": "new"}),
+    "change a project": Request(f"PATCH {PROJECT}", a_project, {"name": "new"}),
+    "describe a project": Request(
+        f"PATCH {PROJECT}", a_project, {"description": "x", "policy": {"max_ttl_hours": 4}}
+    ),
+    "delete a project": Request(f"DELETE {PROJECT}", a_project, again=404),
+    "delete a project with all": Request(f"DELETE {PROJECT}", running, query="cascade=true"),
+    "create an environment": Request(
+        "POST /api/v1/environments/projects/<project_id>", a_project, PREVIEW
+    ),
+    "create one with a name of ours": Request(
+        "POST /api/v1/environments/projects/<project_id>",
+        a_project,
+        {**PREVIEW, "external_id": "pr-1"},
+    ),
+    "ensure an environment": Request(f"PUT {ENSURE}", idle, PREVIEW, again=200),
+    "give it back": Request(f"DELETE {ONE}", running),
+    "give back what failed to go": Request(f"DELETE {ONE}", not_torn_down),
+    "forget what remains": Request(f"DELETE {ONE}", not_torn_down, query="force=true"),
+    "retry a teardown": Request(f"POST {ONE}/teardown/retry", not_torn_down),
+    "extend": Request(f"POST {ONE}/extend", running, {"ttl_hours": 48}),
+    "touch": Request(f"POST {ONE}/touch", idle),
+    "pin": Request(f"POST {ONE}/pin", running, {"reason": "demo"}),
+    "unpin": Request(f"POST {ONE}/unpin", pinned),
+    "ship": Request(DEPLOY, running, {"version": "v1"}),
+    "ship or not": Request(DEPLOY, running, {"version": "v1", "on_conflict": "reject"}),
+    "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),
+    "cancel what waits": Request("POST /api/v1/deployments/<deployment_id>/cancel", waiting),
+    "cancel what runs": Request("POST /api/v1/deployments/<deployment_id>/cancel", shipping),
+    "look at oneself": Request("GET /api/v1/auth/me", a_user),
+    **{
+        path: Request(f"GET {path}", shipping)
+        for path in (
+            "/.well-known/jwks.json",
+            "/api/v1/projects",
+            PROJECT,
+            "/api/v1/environments/projects/<project_id>",
+            ONE,
+            f"{ONE}/queue",
+            f"{ONE}/events",
+            "/api/v1/deployments/environments/<environment_id>",
+            "/api/v1/deployments/<deployment_id>",
+            "/api/v1/deployments/<deployment_id>/logs",
+            "/api/v1/deployments/<deployment_id>/timeline",
+        )
+    },
+}
+
+# What happens to one call, and whether that is to every try of it or only to the first.
+HAPPENS = {
+    **{name: (fault, 1) for name, fault in faults.FAULTS.items()},
+    **{f"{name}, again and again": (faults.FAULTS[name], None) for name in ("fails", "lost")},
+    "dies": (faults.dies, None),
+}
+
+
+def test_every_route_is_among_them() -> None:
+    routes = {
+        f"{route.method} {route.path}"
+        for resource in RESOURCES
+        for route in app(resource).api.routes
+    }
+
+    assert {request.route for request in REQUESTS.values()} == routes
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_client_that_asks_again_has_what_it_asked_for_once(
+    environ: None,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+    name: str,
+) -> None:
+    password_hash()
+    monkeypatch.setattr(auth, "_secret", lambda: "s" * 64)
+    monkeypatch.setattr(auth, "hash_password", lambda password: "a hash")
+    request = REQUESTS[name]
+    undisturbed = sent(request)
+
+    cases = [(n, what) for n in range(len(undisturbed.calls)) for what in HAPPENS]
+    harm = {
+        f"{what} {undisturbed.calls[n]} ({n})": found
+        for n, what in cases
+        if (found := list(differences(request, undisturbed, sent(request, n, what))))
+    }
+
+    record_property("cases", len(cases))
+    assert undisturbed.told < 300
+    assert harm == {}
+    assert len(undisturbed.calls) >= 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a request ended for its client. `world` is what the table holds, without what tells
+    one undisturbed run from another: moments, and the ids of what is new."""
+
+    calls: list[str]
+    status: int
+    answer: Any
+    unanswered: int
+    told: int
+    world: list[str]
+
+
+def differences(request: Request, undisturbed: Outcome, outcome: Outcome) -> Iterator[str]:
+    if outcome.world != undisturbed.world:
+        more = [each for each in outcome.world if each not in undisturbed.world]
+        less = [each for each in undisturbed.world if each not in outcome.world]
+        yield f"more: {more}, less: {less}, {len(outcome.world)} items"
+    if outcome.unanswered > 1 or outcome.told not in (503, *range(200, 500)):
+        yield f"{outcome.unanswered} times no answer or 503; the worst was {outcome.told}"
+    if outcome.status == request.again:
+        return
+    if (outcome.status, outcome.answer) != (undisturbed.status, undisturbed.answer):
+        yield f"{outcome.status}: {outcome.answer}"
+
+
+def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
+    """The request sent in a new world until it is answered; `what` befalls its nth call."""
+    with World() as world, powertools(world):
+        things = request.prepare(world)
+        method, _, path = request.route.partition(" ")
+        for word, thing in things.items():
+            path = path.replace(f"<{word}>", str(thing))
+        before = json.dumps([table.decode(item) for item in world.items("")])
+        user_id = things.get("user_id", USER)
+        client = Client(auth.mint(user_id).access_token, user_id)
+        if method == "POST":
+            client = client.with_headers(idempotency_key="build-77")
+        # As a new process would be.
+        auth.forget_keys()
+        world.calls.made.clear()
+        if n is not None:
+            fault, times = HAPPENS[what]
+            world.when(n, fault, times)
+        body = None if request.body is None else json.dumps(request.body)
+
+        def ask() -> Answer:
+            return client.send(method, path, body, query=request.query)
+
+        answer, unanswered, told = asked(world, ask)
+        assert world.calls.unused() == []
+        calls = [call.name for call in world.calls.made]
+        known = set(re.findall(ID, before))
+        items = [table.decode(item) for item in world.items("")]
+        held = [
+            plain({k: v for k, v in item.items() if k not in ("ttl", "due")}, known)
+            for item in items
+            if not item["pk"].startswith(("IDEMPOTENCY#", "KEYS"))
+        ]
+        shown = plain(answer.json if answer.raw else None, known)
+        return Outcome(calls, answer.status, shown, unanswered, told, sorted(held))
+
+
+def asked(world: World, ask: Callable[[], Answer]) -> tuple[Answer, int, int]:
+    """The answer, how often there was none or it was 503, and the worst status told."""
+    unanswered, worst = 0, 0
+    for tries in range(PATIENCE):
+        try:
+            with acting("api"):
+                answer = ask()
+        except Died:
+            unanswered += 1
+            continue
+        worst = max(worst, answer.status)
+        later = int(answer.headers.get("retry-after", 0))
+        if not later:
+            break
+        # A 409 says that it is in progress: that is not the fault, but what follows from it.
+        unanswered += answer.status == 503
+        world.schedule.now += later * 2**tries
+    return answer, unanswered, worst
+
+
+ID = r"(?<![0-9a-z])[0-9a-z]{20}(?![0-9a-z])"
+MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
+
+
+def plain(value: Any, known: set[str]) -> str:
+    text = re.sub(MOMENT, "a moment", json.dumps(value, sort_keys=True))
+    text = re.sub(r'"access_token": "[^"]+"', "", text)
+    return re.sub(ID, lambda found: found[0] if found[0] in known else "new", text)
+
+
+@contextmanager
+def powertools(world: World) -> Iterator[None]:
+    """Powertools' records go by the same clock."""
+
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return dt.datetime.fromtimestamp(world.schedule.now, tz)
+
+    clock = SimpleNamespace(datetime=Clock, timedelta=dt.timedelta)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (handling, base, datarecord, persistence):
+            patch.setattr(module, "dt", clock)
+        yield
