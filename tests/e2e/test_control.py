@@ -123,7 +123,10 @@ def test_a_teardown_that_fails_is_shown_and_can_be_forgotten(someone: Person) ->
     planned = until(lambda: someone.see(environment)["next_retry_at"])
     forgotten = someone.ask("DELETE", f"{path}?force=true")
 
-    assert (failed["failure"]["reason"], failed["failure"]["step"]) == ("not empty", "Retire")
+    assert (failed["failure"]["reason"], failed["failure"]["step"]) == (
+        "service: not empty",
+        "Retire",
+    )
     assert planned > failed["updated_at"]
     assert (forgotten.body["status"], forgotten.body["forgotten"]) == ("destroyed", True)
 
