@@ -99,16 +99,16 @@ def test_a_policy_above_the_platforms_is_refused(
     assert world.everything() == before
 
 
-def test_a_policy_of_what_is_not_ones_own_or_goes_is_not_given(
+def test_where_one_may_not_have_an_environment_the_policy_does_not_matter(
     ann: str, bob: str, project: ProjectId
 ) -> None:
     world.environment(project, ann)
 
     with pytest.raises(NotFound):
-        projects.policy(project, bob)
+        world.environment(project, bob, "other")
     projects.remove(project, ann, None, cascade=True)
     with pytest.raises(ProjectGoing):
-        projects.policy(project, ann)
+        world.environment(project, ann, "other")
 
 
 # --- longer ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from slipway import ids
 from slipway.errors import (
+    Busy,
     Invalid,
     NameTaken,
     NotFound,
@@ -482,13 +483,58 @@ def test_a_cascade_that_meets_the_end_of_its_project_finds_nothing(
         world.is_destroyed(environment)
         projects.remove(project, ann, None, cascade=False)
 
-    between.first(
-        monkeypatch,
-        "TransactWriteItems",
-        lambda: between.first(monkeypatch, "TransactWriteItems", somebody_else_was_faster),
-    )
+    between.first(monkeypatch, "TransactWriteItems", somebody_else_was_faster)
 
     with pytest.raises(NotFound):
+        projects.remove(project, ann, None, cascade=True)
+
+
+def test_a_cascade_goes_on_with_what_somebody_else_changed(
+    ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project(ann)
+    world.environment(project, ann)
+    change = world.to_change(description="going")
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
+    )
+
+    shown = projects.remove(project, ann, None, cascade=True)
+
+    assert shown and shown == projects.get(project, ann)
+    assert (shown.status, shown.version, shown.description) == ("deleting", 3, "going")
+
+
+def test_who_has_seen_another_version_does_not_begin_a_cascade(
+    ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project(ann)
+    world.environment(project, ann)
+    change = world.to_change(description="staying")
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
+    )
+
+    with pytest.raises(PreconditionFailed):
+        projects.remove(project, ann, 1, cascade=True)
+
+    assert projects.get(project, ann).status == "active"
+
+
+def test_a_project_that_changes_all_the_time_is_to_be_asked_for_later(
+    ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project(ann)
+    world.environment(project, ann)
+    change = world.to_change(description="busy")
+
+    def again() -> None:
+        projects.change(project, change, ann, None)
+        between.first(monkeypatch, "TransactWriteItems", again)
+
+    between.first(monkeypatch, "TransactWriteItems", again)
+
+    with pytest.raises(Busy):
         projects.remove(project, ann, None, cascade=True)
 
 

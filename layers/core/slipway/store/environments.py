@@ -110,9 +110,13 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
     What is written here is all that provisioning, expiry and teardown need: the table's stream
     starts them.
     """
+    return _add(project, projects.authorised(project, user_id), wanted, user_id)
+
+
+def _add(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: str) -> Environment:
     environment = EnvironmentId(project.p, ids.new_part())
     now = moments.now()
-    policy = projects.policy(project, user_id)
+    policy = projects.policy(its_record)
     most = policy.most_hours(settings().max_ttl_hours)
     hours = wanted.lifetime_hours(most, policy.default_ttl_hours or DEFAULT_TTL_HOURS)
     item: Item = {
@@ -177,22 +181,20 @@ def ensure(
 ) -> tuple[Environment, bool]:
     """The environment that a caller knows by this name, made if there is none; and whether it was.
 
-    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy. Two round trips to find it, three
-    to make it.
+    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy. Two round trips, also to find it.
     """
     for _ in range(_ENSURE_TRIES):
-        allowed, known = table.get(
-            projects.member(project, user_id), projects.external_id(project, external_id)
+        *found, known = table.get(
+            *projects.access(project, user_id), projects.external_id(project, external_id)
         )
-        if not allowed:
-            raise NotFound("No such project")
+        its_record = projects.allowed(*found)
         if known:
-            found = find(ids.parse_environment(known["environment_id"]))
-            if found:
-                return read(found).as_seen_at(moments.now()), False
+            there = find(ids.parse_environment(known["environment_id"]))
+            if there:
+                return read(there).as_seen_at(moments.now()), False
         # Somebody else may make it in this very moment: then it is there to be found.
         with suppress(ExternalIdTaken):
-            return add(project, wanted, user_id), True
+            return _add(project, its_record, wanted, user_id), True
     raise Busy(1)
 
 

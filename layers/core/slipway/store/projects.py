@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from slipway import ids
 from slipway.errors import (
+    Busy,
     NameTaken,
     NotFound,
     Overtaken,
@@ -25,6 +27,7 @@ from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
 
 _LISTED = "PROJECT#"
 _NAME = "NAME#"
+_MARK_TRIES = 5
 
 
 def key(project: ProjectId) -> Key:
@@ -68,12 +71,11 @@ def takes_environments(project: ProjectId) -> Update:
 
 def get(project: ProjectId, user_id: str) -> Project:
     """Raises NotFound, also for somebody else's project."""
-    return Project(**_item(project, user_id))
+    return Project(**authorised(project, user_id))
 
 
-def policy(project: ProjectId, user_id: str) -> Policy:
-    """What holds for its new environments. Raises NotFound, ProjectGoing."""
-    item = _item(project, user_id)
+def policy(item: Item) -> Policy:
+    """What holds for its new environments. Raises ProjectGoing."""
     if item["status"] != "active":
         raise ProjectGoing()
     return Policy(**item.get("policy", {}))
@@ -91,7 +93,8 @@ def allowed(membership: Item | None, item: Item | None) -> Item:
     return item
 
 
-def _item(project: ProjectId, user_id: str) -> Item:
+def authorised(project: ProjectId, user_id: str) -> Item:
+    """The whole record, for a member. Raises NotFound."""
     return allowed(*table.get(*access(project, user_id)))
 
 
@@ -137,7 +140,7 @@ def change(
     """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
-    item = _item(project, user_id)
+    item = authorised(project, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if item["status"] != "active":
@@ -177,21 +180,20 @@ def remove(
     """Remove the project, or with `cascade` begin to: the environments go first.
 
     Returns the project that goes, None if it is gone already. Repeating a cascade changes nothing.
-    Raises NotFound, PreconditionFailed, ProjectNotEmpty. Two round trips; three to
-    say what is in the way, four to begin a cascade.
+    Raises NotFound, PreconditionFailed, ProjectNotEmpty, Busy. Two round trips; three to say
+    what is in the way, more if it changes in that moment.
     """
-    item = _item(project, user_id)
+    item = authorised(project, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
-    try:
-        _erase(project, item, if_version)
-    except Overtaken:
-        if not cascade:
-            living = living_in(project)
-            raise (ProjectNotEmpty(living) if living else PreconditionFailed()) from None
-        _mark_deleting(project, item, if_version, user_id)
-        return get(project, user_id)
-    return None
+    if not cascade or item["environments"] == 0:
+        with suppress(Overtaken):
+            _erase(project, item, if_version)
+            return None
+    if not cascade:
+        living = living_in(project)
+        raise ProjectNotEmpty(living) if living else PreconditionFailed()
+    return Project(**_mark_deleting(project, item, if_version, user_id))
 
 
 def erase_if_empty(project: ProjectId) -> None:
@@ -249,24 +251,33 @@ def _erase(project: ProjectId, item: Item, if_version: int | None = None) -> Non
         raise Overtaken() from None
 
 
-def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: str) -> None:
-    still, was = _still(if_version)
-    values = {"deleting": "deleting", "at": moments.written(moments.now()), "one": 1}
-    expression = "SET #status = :deleting, updated_at = :at, version = version + :one"
-    try:
-        table.transact(
-            Update(
-                key(project),
-                # Whom the events of its environments name.
-                expression + ", deleted_by = :by, due = :due, due_at = :due_at",
-                {**values, **due.by(item["id"]), "by": by, "active": "active", **was},
-                condition="#status = :active" + still,
-            ),
-            Update(_listed(project, item["owner"]), expression, values),
-        )
-    except Lost as lost:
-        found = lost.reasons[0]
-        if not found:
-            raise NotFound("No such project") from None
-        if found["status"] == "active":
-            raise PreconditionFailed() from None
+def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: str) -> Item:
+    """The record of the project that goes; as it is, if it goes already."""
+    for _ in range(_MARK_TRIES):
+        if item["status"] != "active":
+            return item
+        fields = {
+            "status": "deleting",
+            "updated_at": moments.written(moments.now()),
+            "version": item["version"] + 1,
+        }
+        # Whom the events of its environments name.
+        more = {**fields, "deleted_by": by, **due.by(item["id"])}
+        marked, values = table.setting(more)
+        listed, shown = table.setting(fields)
+        same = {"was": item["version"], "active": "active"}
+        unchanged = "version = :was AND #status = :active"
+        try:
+            table.transact(
+                Update(key(project), marked, {**values, **same}, condition=unchanged),
+                Update(_listed(project, item["owner"]), listed, shown),
+            )
+        except Lost as lost:
+            if not lost.reasons[0]:
+                raise NotFound("No such project") from None
+            if if_version is not None:
+                raise PreconditionFailed() from None
+            item = lost.reasons[0]
+        else:
+            return {**item, **more}
+    raise Busy(1)

@@ -71,11 +71,14 @@ def _ahead(environment: EnvironmentId) -> Iterator[Item]:
     The queue is read first: who is given the lock in between is seen twice, not never.
     """
     waiting = list(_waiting(environment))
-    [held] = table.get(lock(environment))
-    holder = held.get("holder") if held else None
-    if held and holder:
-        yield {"deployment_id": holder, "order": held.get("order")}
-    yield from (place for place in waiting if place["deployment_id"] != holder)
+    yield from _holding(*table.get(lock(environment)))
+    yield from waiting
+
+
+def _holding(held: Item | None) -> list[Item]:
+    if held and "holder" in held:
+        return [{"deployment_id": held["holder"], "order": held.get("order")}]
+    return []
 
 
 def _waiting(environment: EnvironmentId) -> Iterator[Item]:
@@ -91,17 +94,20 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
     """Accept a deployment at the end of the queue.
 
     Raises NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy. Two round trips;
-    two more if it may be refused for what is ahead of it. The environment remembers the last
-    id that it accepted and takes only later ones, so ids, queue and list have one order; who is
-    overtaken by another caller looks again and asks with a later id.
+    two more to `reject`. The environment remembers the last id that it accepted and takes only
+    later ones, so ids, queue and list have one order; who is overtaken by another caller looks
+    again and asks with a later id.
     """
-    item = environments.authorised(environment, user_id)
+    item, ahead = _seen_at_once(environment, wanted, user_id)
     for _ in range(_ORDER_TRIES):
         if environments.read(item).as_seen_at(moments.now()).status not in TAKES_DEPLOYMENTS:
             break
         on_conflict = wanted.on_conflict or item["on_conflict"]
-        if on_conflict == "reject" or wanted.order is not None:
-            _check_what_is_ahead(environment, item, wanted, on_conflict)
+        if on_conflict == "reject":
+            ahead = list(_ahead(environment))
+            if ahead:
+                raise QueueBusy()
+        _check_order(item, ahead, wanted)
         seen = item.get("last_accepted")
         deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=seen))
         new = _new(deployment, wanted, on_conflict, user_id)
@@ -121,6 +127,7 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
             if member is not None or not accepting:
                 raise NotFound("No such environment") from None
             item = accepting
+            ahead = list(_ahead(environment)) if _may_be_outdated(wanted) else []
         else:
             return deployments.read({k: v for k, v in new.items() if v is not None})
     else:
@@ -128,17 +135,34 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
     raise EnvironmentNotReady(environments.read(item).as_seen_at(moments.now()).status)
 
 
-def _check_what_is_ahead(
-    environment: EnvironmentId, item: Item, wanted: NewDeployment, on_conflict: str
-) -> None:
+def _seen_at_once(
+    environment: EnvironmentId, wanted: NewDeployment, user_id: str
+) -> tuple[Item, list[Item]]:
+    """The environment's record, and what is ahead if the order may be refused for it.
+
+    Who is given the lock in that very moment may be missed; the order is looked at again at the
+    start. Raises NotFound.
+    """
+    access = environments.access(environment, user_id)
+    if not _may_be_outdated(wanted):
+        return environments.allowed(*table.get(*access)), []
+    waiting = Query(f"ENV#{environment.e}", _PREFIX, _SHOWN)
+    (*found, held), [(places, further)] = table.read((*access, lock(environment)), waiting)
+    item = environments.allowed(*found)
+    if further:
+        places = list(_waiting(environment))
+    return item, [*_holding(held), *places]
+
+
+def _may_be_outdated(wanted: NewDeployment) -> bool:
+    return wanted.order is not None and not wanted.allow_outdated
+
+
+def _check_order(item: Item, ahead: list[Item], wanted: NewDeployment) -> None:
     live = {"deployment_id": item.get("live_deployment_id"), "order": item.get("live_order")}
-    ahead = list(_ahead(environment))
-    if on_conflict == "reject" and ahead:
-        raise QueueBusy()
-    if not wanted.allow_outdated:
-        for other in [live, *ahead]:
-            if is_outdated(wanted.order, other.get("order")):
-                raise OutdatedDeployment(other["deployment_id"])
+    for other in [live, *ahead] if _may_be_outdated(wanted) else ():
+        if is_outdated(wanted.order, other.get("order")):
+            raise OutdatedDeployment(other["deployment_id"])
 
 
 def _new(deployment: DeploymentId, wanted: NewDeployment, on_conflict: str, user_id: str) -> Item:
@@ -180,7 +204,7 @@ def make_way(deployment: DeploymentId) -> None:
         if other.d < deployment.d:
             reason = f"{new['version']} takes its place"
             failure = {"error": "Superseded", "reason": reason}
-            _leave(other, "superseded", failure, superseded_by=new["id"])
+            _leave(other, _end("superseded", failure, superseded_by=new["id"]))
     if new["on_conflict"] == "cancel_running":
         [held] = table.get(lock(deployment.environment))
         if held and "holder" in held and ids.parse_deployment(held["holder"]).d < deployment.d:
@@ -204,7 +228,8 @@ def holder_or_next(environment: EnvironmentId) -> Item | None:
         if record and item and _is_outdated(item, record):
             reason = f"{record['live_version']} is live and newer"
             failure = {"error": "OutdatedDeployment", "reason": reason}
-            _leave(deployment, "superseded", failure, superseded_by=record["live_deployment_id"])
+            newer = record["live_deployment_id"]
+            _leave(deployment, _end("superseded", failure, superseded_by=newer))
             continue
         return _give_to(deployment, place, held["token"] if held else 0)
     return None
@@ -282,8 +307,9 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
             if "token" in item:
                 return deployments.read(_request_cancel(deployment, user_id))
             failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
-            if _leave(deployment, "canceled", failure, cancel_requested_by=user_id):
-                return deployments.get(deployment, user_id)
+            end = _end("canceled", failure, cancel_requested_by=user_id)
+            if _leave(deployment, end):
+                return deployments.read({**item, **end})
     raise Busy(1)
 
 
@@ -307,7 +333,7 @@ def ended_unrecorded(item: Item, outcome: str) -> bool:
     try:
         table.transact(
             _release(deployment, item["token"]),
-            _end(deployment, "failed", failure, "attribute_exists(#token)"),
+            _ended(deployment, _end("failed", failure), "attribute_exists(#token)"),
         )
     except Lost:
         return False
@@ -342,18 +368,18 @@ def cancel_all(environment: EnvironmentId, reason: str) -> None:
         with suppress(Lost):
             table.transact(
                 _release(deployment, held["token"]),
-                _end(deployment, "canceled", failure, "attribute_exists(#token)"),
+                _ended(deployment, _end("canceled", failure), "attribute_exists(#token)"),
             )
     for place in _waiting(environment):
-        _leave(ids.parse_deployment(place["deployment_id"]), "canceled", failure)
+        _leave(ids.parse_deployment(place["deployment_id"]), _end("canceled", failure))
 
 
-def _leave(deployment: DeploymentId, status: str, failure: Item, **fields: str) -> bool:
+def _leave(deployment: DeploymentId, end: Item) -> bool:
     """Take a deployment that waits out of the queue; whether it waited still."""
     try:
         table.transact(
             Delete(_place(deployment), "attribute_exists(pk)"),
-            _end(deployment, status, failure, "attribute_not_exists(#token)", **fields),
+            _ended(deployment, end, "attribute_not_exists(#token)"),
             *marks.of(str(deployment)),
         )
     except Lost:
@@ -361,22 +387,14 @@ def _leave(deployment: DeploymentId, status: str, failure: Item, **fields: str) 
     return True
 
 
-def _end(
-    deployment: DeploymentId,
-    status: str,
-    failure: Item,
-    condition: str,
-    **fields: str,
-) -> Update:
-    expression, values = table.setting(
-        {
-            "status": status,
-            "finished_at": moments.written(moments.now()),
-            "failure": failure,
-            "due": None,
-            **fields,
-        }
-    )
+def _end(status: str, failure: Item, **fields: str) -> Item:
+    """What a deployment's record says of its end."""
+    at = moments.written(moments.now())
+    return {"status": status, "finished_at": at, "failure": failure, **fields}
+
+
+def _ended(deployment: DeploymentId, end: Item, condition: str) -> Update:
+    expression, values = table.setting({**end, "due": None})
     return Update(
         deployments.key(deployment),
         expression,

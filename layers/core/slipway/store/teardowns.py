@@ -158,4 +158,4 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
         )
     except Lost:
         raise NothingToRetry("The environment has changed in this moment") from None
-    return environments.get(environment, user_id)
+    return environments.read({k: v for k, v in {**item, **fields}.items() if v is not None})
