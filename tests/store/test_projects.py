@@ -526,10 +526,10 @@ def test_a_project_that_changes_all_the_time_is_to_be_asked_for_later(
 ) -> None:
     project = world.project(ann)
     world.environment(project, ann)
-    change = world.to_change(description="busy")
 
     def again() -> None:
-        projects.change(project, change, ann, None)
+        version = projects.get(project, ann).version
+        projects.change(project, world.to_change(description=f"{version}"), ann, None)
         between.first(monkeypatch, "TransactWriteItems", again)
 
     between.first(monkeypatch, "TransactWriteItems", again)
