@@ -1,14 +1,17 @@
 """DynamoDB streams: a poison record does not block the stream.
 
-Defect: the stock poller repeats a failing batch for ever. ReportBatchItemFailures,
+Defects: the stock poller repeats a failing batch for ever. ReportBatchItemFailures,
 BisectBatchOnFunctionError and MaximumRetryAttempts are ignored, so the OnFailure destination is
-reached only by MaximumRecordAgeInSeconds.
+reached only by MaximumRecordAgeInSeconds. ParallelizationFactor is ignored too: all of a table's
+changes wait for each other.
 """
 
+import contextvars
 import threading
 import time
-from collections import defaultdict, deque
-from dataclasses import dataclass
+import zlib
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 Record = dict[str, Any]
@@ -22,6 +25,34 @@ class Batch:
     records: list[Record]
     failures: int = 0
     not_before: float = 0.0
+
+
+@dataclass
+class Lane:
+    """What is delivered one after another. The changes of one item are in one lane."""
+
+    waiting: deque[Batch] = field(default_factory=deque)
+    busy: bool = False
+
+    def add(self, record: Record, most: int) -> None:
+        if not self.waiting or self.waiting[-1].failures or len(self.waiting[-1].records) >= most:
+            self.waiting.append(Batch([]))
+        self.waiting[-1].records.append(record)
+
+    def begin(self) -> bool:
+        """Whether somebody is needed to work here."""
+        if self.busy or not self._is_time():
+            return False
+        self.busy = True
+        return True
+
+    def take(self) -> Batch | None:
+        """The next batch for who works here; without one the work is over."""
+        self.busy = self._is_time()
+        return self.waiting.popleft() if self.busy else None
+
+    def _is_time(self) -> bool:
+        return bool(self.waiting) and self.waiting[0].not_before <= time.monotonic()
 
 
 def first_failed(records: list[Record], result: dict[str, Any], reports: bool) -> int | None:
@@ -54,36 +85,66 @@ def after_failure(
 
 
 def patch(module: Any) -> None:
-    waiting: defaultdict[str, deque[Batch]] = defaultdict(deque)
+    lanes: dict[str, list[Lane]] = {}
+    lock = threading.Lock()
 
     def fetch(mapping: dict[str, Any], table: str) -> bool:
-        """Take the next records into `waiting`; whether there were any."""
+        """Take the next records into their lanes; whether there were any."""
         from ministack.services import dynamodb
 
-        key = mapping["UUID"]
+        key, size = mapping["UUID"], int(mapping.get("BatchSize", 100))
         start, end = dynamodb.stream_start_position(table), dynamodb.stream_end_position(table)
         with module._dynamodb_stream_positions_lock:
             first = start if mapping.get("StartingPosition") == "TRIM_HORIZON" else end
             position = max(module._dynamodb_stream_positions.get(key, first), start)
-            records = dynamodb.stream_records_since(table, position, mapping.get("BatchSize", 100))
+            records = dynamodb.stream_records_since(table, position, size)
             module._dynamodb_stream_positions[key] = position + len(records)
-        wanted = module._apply_filter_criteria(records, mapping)
-        if wanted:
-            waiting[key].append(Batch(wanted))
+        mine = lanes_of(mapping)
+        with lock:
+            for record in module._apply_filter_criteria(records, mapping):
+                item = zlib.crc32(repr(sorted(record["dynamodb"]["Keys"].items())).encode())
+                mine[item % len(mine)].add(record, size)
         return bool(records)
 
-    def deliver(mapping: dict[str, Any], function: dict[str, Any]) -> bool:
-        """Deliver one batch; whether anything was done."""
-        batches = waiting[mapping["UUID"]]
-        if batches[0].not_before > time.monotonic():
-            return False
-        batch = batches.popleft()
-        result = module._execute_function(function, {"Records": batch.records})
+    def lanes_of(mapping: dict[str, Any]) -> list[Lane]:
+        wanted = int(mapping.get("ParallelizationFactor") or 1)
+        return lanes.setdefault(mapping["UUID"], [Lane() for _ in range(wanted)])
+
+    def deliver(mapping: dict[str, Any], lane: Lane) -> None:
+        """Deliver the lane's batches while there are any."""
+        while batch := taken(lane):
+            function, _ = function_of(mapping)
+            try:
+                result = module._execute_function(function, {"Records": batch.records})
+            except Exception as error:  # such as a function that is gone
+                result = {"error": True, "body": {"errorMessage": repr(error)}}
+            again = settle(mapping, function, batch, result)
+            with lock:
+                lane.waiting.extendleft(reversed(again))
+            if again and again[0].not_before:
+                pause = again[0].not_before - time.monotonic()
+                wake = threading.Timer(max(0.0, pause), module._esm_wake.set)
+                wake.daemon = True
+                wake.start()
+
+    def taken(lane: Lane) -> Batch | None:
+        with lock:
+            return lane.take()
+
+    def function_of(mapping: dict[str, Any]) -> Any:
+        return module._get_func_record_for_qualifier(
+            mapping["FunctionName"], mapping.get("Qualifier")
+        )
+
+    def settle(
+        mapping: dict[str, Any], function: dict[str, Any], batch: Batch, result: dict[str, Any]
+    ) -> list[Batch]:
+        """What to deliver again; what is given up goes to the dead letters."""
         reports = "ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or [])
         failed = first_failed(batch.records, result, reports)
         if failed is None:
             mapping["LastProcessingResult"] = f"OK - {len(batch.records)} records"
-            return True
+            return []
         mapping["LastProcessingResult"] = "PROBLEM: Function call failed"
         attempts = int(mapping.get("MaximumRetryAttempts", -1))
         again, lost = after_failure(
@@ -93,32 +154,32 @@ def patch(module: Any) -> None:
             bisect=str(mapping.get("BisectBatchOnFunctionError")).lower() == "true",
             reported=not result.get("error"),
         )
-        batches.extendleft(reversed(again))
         if lost:
             arn = mapping["EventSourceArn"]
             why = "RetryAttemptsExhausted"
             module._send_ddb_stream_failure_record(mapping, function, lost, arn, result, why)
-        if again and again[0].not_before:
-            pause = again[0].not_before - time.monotonic()
-            wake = threading.Timer(max(0.0, pause), module._esm_wake.set)
-            wake.daemon = True
-            wake.start()
-        return True
+        return again
 
     def serve(mapping: dict[str, Any]) -> bool:
+        """Fetch what there is and see that each lane is worked at; whether there may be more."""
         from ministack.services import dynamodb
 
         arn = mapping.get("EventSourceArn", "")
         if ":dynamodb:" not in arn or not mapping.get("Enabled", True):
             return False
         table = arn.split("/")[1]
-        function, _ = module._get_func_record_for_qualifier(
-            mapping["FunctionName"], mapping.get("Qualifier")
-        )
+        function, _ = function_of(mapping)
         if function is None or dynamodb._tables.get(table, {}).get("LatestStreamArn") != arn:
             return False
-        fetched = not waiting[mapping["UUID"]] and fetch(mapping, table)
-        return deliver(mapping, function) if waiting[mapping["UUID"]] else fetched
+        fetched = fetch(mapping, table)
+        for lane in lanes_of(mapping):
+            with lock:
+                begins = lane.begin()
+            if begins:
+                run = contextvars.copy_context().run
+                arguments = (deliver, mapping, lane)
+                threading.Thread(target=run, args=arguments, daemon=True).start()
+        return fetched
 
     def poll() -> bool:
         """Give every mapping one turn; True when there may be more to do at once."""

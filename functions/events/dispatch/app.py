@@ -87,7 +87,10 @@ def _environment_changed(environment: EnvironmentId) -> None:
 
 def _deployment_changed(deployment: DeploymentId) -> None:
     item = deployments.find(deployment)
-    if item and item["status"] == "pending":
+    if item and item["status"] == "running":
+        # It has the lock, and nobody else is to have it before it has ended.
+        return
+    if item and item["status"] == "pending" and item["on_conflict"] in queue.MAKES_WAY:
         queue.make_way(deployment)
     if item and "finished_at" in item and "token" in item:
         events.keep_timeline(item, workflows.steps_of("roll_out_deployment", item["id"]))

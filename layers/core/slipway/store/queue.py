@@ -27,6 +27,9 @@ from slipway.model.environment import TAKES_DEPLOYMENTS
 from slipway.store import deployments, due, environments, marks, projects, table
 from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Query, Update
 
+# What a deployment's `on_conflict` says if it does not only wait.
+MAKES_WAY = ("supersede", "cancel_running")
+
 _PREFIX = "QUEUE#"
 _ORDER_TRIES = 20
 _SHOWN = 100
@@ -197,7 +200,7 @@ def _accept(environment: EnvironmentId, deployment: DeploymentId, seen: str | No
 def make_way(deployment: DeploymentId) -> None:
     """What a new deployment does to those ahead of it; repeating it changes nothing."""
     new = deployments.find(deployment)
-    if new is None or new["on_conflict"] not in ("supersede", "cancel_running"):
+    if new is None or new["on_conflict"] not in MAKES_WAY:
         return
     for place in _waiting(deployment.environment):
         other = ids.parse_deployment(place["deployment_id"])
@@ -215,23 +218,27 @@ def make_way(deployment: DeploymentId) -> None:
 def holder_or_next(environment: EnvironmentId) -> Item | None:
     """The deployment that has the lock, which the first in the queue is given if it is free.
 
-    None if nobody has it and nobody waits, or if somebody else gave it just now.
+    None if nobody has it and nobody waits, or if somebody else gave it just now, or if the
+    environment does not run.
     """
-    [held] = table.get(lock(environment))
+    held, record = table.get(lock(environment), environments.key(environment))
     if held and "holder" in held:
         return deployments.find(ids.parse_deployment(held["holder"]))
-    record = environments.find(environment)
+    if not (record and record["status"] == "running"):
+        return None
     for place in _waiting(environment):
         deployment = ids.parse_deployment(place["deployment_id"])
         item = deployments.find(deployment)
+        if item is None:
+            return None
         # Checked again: what was live when it was accepted may not be so any more.
-        if record and item and _is_outdated(item, record):
+        if _is_outdated(item, record):
             reason = f"{record['live_version']} is live and newer"
             failure = {"error": "OutdatedDeployment", "reason": reason}
             newer = record["live_deployment_id"]
             _leave(deployment, _end("superseded", failure, superseded_by=newer))
             continue
-        return _give_to(deployment, place, held["token"] if held else 0)
+        return _give_to(item, place, held["token"] if held else 0)
     return None
 
 
@@ -240,8 +247,8 @@ def _is_outdated(item: Item, environment: Item) -> bool:
     return newer and not item["allow_outdated"]
 
 
-def _give_to(deployment: DeploymentId, place: Item, last_token: int) -> Item | None:
-    token = last_token + 1
+def _give_to(item: Item, place: Item, last_token: int) -> Item | None:
+    deployment, token = ids.parse_deployment(item["id"]), last_token + 1
     hold, values = table.setting(
         {"holder": str(deployment), "token": token, "order": place.get("order")}
     )
@@ -269,7 +276,7 @@ def _give_to(deployment: DeploymentId, place: Item, last_token: int) -> Item | N
         )
     except Lost:
         return None
-    return deployments.find(deployment)
+    return {**item, "token": token}
 
 
 def carried(item: Item) -> dict[str, Any]:
