@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Record = dict[str, Any]
-SLOWEST_RETRY = 5.0  # seconds
+SLOWEST_RETRY = 1.5  # seconds
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.platform import Platform
@@ -23,13 +23,14 @@ def _reconcile(platform: Platform) -> dict[str, int]:
 def test_an_extended_lease_lasts_longer_and_a_pinned_one_until_it_is_unpinned(
     someone: Person,
 ) -> None:
-    made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.001)
+    made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.0007)
     path = f"/api/v1/environments/{made['id']}"
 
-    longer = someone.ask("POST", f"{path}/extend", {"ttl_hours": 0.0015})
+    longer = someone.ask("POST", f"{path}/extend", {"ttl_hours": 0.0009})
     pinned = someone.ask("POST", f"{path}/pin", {"reason": "demo"})
-    time.sleep(5.5)
-    held = someone.see(made["id"])
+    end = datetime.fromisoformat(longer.body["expires_at"])
+    until(lambda: datetime.now(UTC) > end + timedelta(seconds=0.5))
+    held = someone.wait_for(made["id"], "running", "expiring", "tearing_down", "destroyed")
     unpinned = someone.ask("POST", f"{path}/unpin")
 
     assert longer.body["expires_at"] > made["expires_at"]
@@ -76,7 +77,7 @@ def test_a_newer_deployment_takes_the_place_of_those_that_wait(someone: Person) 
 
 
 def test_a_rollout_that_is_canceled_is_taken_back_and_the_next_begins(someone: Person) -> None:
-    config = {"simulate": {"ship": {"seconds": 4}}}
+    config = {"simulate": {"ship": {"seconds": 3}}}
     environment = someone.environment(someone.project(), config=config)["id"]
     running, waiting = (someone.deploy(environment, version).body["id"] for version in "ab")
     someone.wait_for(running, "running")

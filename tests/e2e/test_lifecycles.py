@@ -31,10 +31,10 @@ def _ended(platform: Platform, arn: str) -> dict[str, Any]:
 def test_an_ephemeral_environment_is_gone_within_seconds_of_its_end(
     someone: Person, platform: Platform
 ) -> None:
-    made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.002)
+    made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.001)
     lives = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
     assert made["status"] == "provisioning"
-    assert lives == timedelta(seconds=7.2)
+    assert lives == timedelta(seconds=3.6)
 
     running = someone.wait_for(made["id"], "running")
     assert running["base_url"].startswith("https://preview-")
@@ -49,7 +49,7 @@ def test_an_ephemeral_environment_is_gone_within_seconds_of_its_end(
 def test_if_the_expiry_is_stopped_by_hand_ttl_ends_the_environment(
     someone: Person, platform: Platform
 ) -> None:
-    made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.001)
+    made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.0007)
     expiry = _execution(platform, "expire_environment", made["id"])
     client = platform.client("stepfunctions")
     until(lambda: _is_running(client, expiry))
@@ -84,7 +84,8 @@ def test_an_overdue_environment_is_never_shown_as_running(someone: Person) -> No
 def test_ten_deployments_at_once_succeed_one_after_another_in_the_order_accepted(
     someone: Person,
 ) -> None:
-    environment = someone.environment(someone.project())["id"]
+    config = {"simulate": {"ship": {"seconds": 0}}}
+    environment = someone.environment(someone.project(), config=config)["id"]
 
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda n: someone.deploy(environment, f"v{n}"), range(10)))

@@ -18,7 +18,21 @@ from slipway import errors
 from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, resources
 
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
-AWS_ERRORS = re.compile(r"(States|Lambda|DynamoDB|DynamoDb)\.\w+")
+AWS_ERRORS = re.compile(r"(States|Lambda|Runtime|Sandbox|DynamoDB|DynamoDb)\.\w+")
+# What a function's caller is told when the sandbox, not the handler, has failed. What the names
+# from Runtime on mean: the process has exited or was killed, had no memory left, took too long.
+SANDBOX_FAULTS = {
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+    "Sandbox.Timedout",
+    "States.Timeout",
+}
 JSONPATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "Parameters", "ResultSelector"}
 
 every_machine = pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.name)
@@ -207,6 +221,13 @@ def test_a_refusal_is_never_retried(path: Path) -> None:
             # These catch the functions' own refusals too.
             if name in tasks(path, "lambda:"):
                 assert word not in ("States.ALL", "States.TaskFailed"), name
+
+
+@every_machine
+def test_what_befalls_a_functions_sandbox_is_retried(path: Path) -> None:
+    for name, state in tasks(path, "lambda:").items():
+        [retry] = state["Retry"]
+        assert set(retry["ErrorEquals"]) >= SANDBOX_FAULTS, name
 
 
 @every_machine

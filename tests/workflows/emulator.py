@@ -89,6 +89,9 @@ _LAMBDA_TROUBLES: dict[Trouble, str] = {
     "throttled": "Lambda.TooManyRequestsException",
 }
 
+# What a workflow is told of a function whose process is gone: on AWS and in the embedded platform.
+KILLED = ("Lambda.Unknown", "Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Timedout")
+
 
 class Emulator:
     """`functions` has what a state machine may invoke, by its ARN."""

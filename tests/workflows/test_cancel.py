@@ -57,6 +57,20 @@ def test_one_that_waits_leaves_the_queue_at_once(world: World) -> None:
     assert world.look(third)["token"] == 2
 
 
+def test_a_way_back_whose_process_is_killed_is_gone_again(world: World) -> None:
+    environment = live(world)
+    deployment = shipping(world, environment)
+    world.when(RESTORE, faults.dies, times=3)
+
+    world.cancel(deployment)
+    world.settle()
+
+    execution = world.execution("roll_out_deployment", deployment)
+    assert execution.failures[1:] == [("Restore", "Lambda.Unknown")] * 3
+    assert world.look(deployment)["failure"] == {**CANCELED, "step": "Ship"}
+    assert world.look(environment)["live_version"] == "v1"
+
+
 def test_one_that_runs_is_taken_back(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)

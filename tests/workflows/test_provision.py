@@ -8,7 +8,7 @@ from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environments
 from tests.workflows import faults
-from tests.workflows.emulator import task_error
+from tests.workflows.emulator import KILLED, task_error
 from tests.workflows.faults import Fault
 from tests.workflows.world import World
 
@@ -121,7 +121,10 @@ def test_a_refusal_is_told_at_once_and_what_was_made_is_taken_back(world: World)
         ("* > lambda Provision", faults.throttled, "Lambda.TooManyRequestsException"),
         ("* > lambda Provision", faults.fails, "Lambda.ServiceException"),
         ("* > lambda Provision", faults.lost, "Lambda.SdkClientException"),
-        ("* > lambda Provision", faults.raises(task_error("States.Timeout", "")), "States.Timeout"),
+        *(
+            ("* > lambda Provision", faults.raises(task_error(error, "")), error)
+            for error in ("States.Timeout", *KILLED)
+        ),
         ("Provision > dynamodb *", faults.fails, "StoreUnavailable"),
     ],
 )
@@ -148,15 +151,15 @@ def test_a_bug_in_a_step_is_a_failure_with_its_message(world: World) -> None:
 
 def test_an_error_that_is_no_exception_of_ours_is_told_as_it_is(world: World) -> None:
     environment = world.environment()
-    error = task_error("Lambda.Unknown", "The process was killed")
+    error = task_error("Runtime.ImportModuleError", "No module named 'slipway'")
     world.when("* > lambda Provision", faults.raises(error))
 
     world.settle()
 
     record = world.look(environment)
     assert record["failure"] == {
-        "error": "Lambda.Unknown",
-        "reason": "The process was killed",
+        "error": "Runtime.ImportModuleError",
+        "reason": "No module named 'slipway'",
         "step": "Provision",
     }
 

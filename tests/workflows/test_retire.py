@@ -68,6 +68,18 @@ def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
     assert world.look(environment)["status"] == "destroyed"
 
 
+def test_a_step_whose_process_is_killed_is_done_again(world: World) -> None:
+    environment = world.running()
+    world.when(RETIRE, faults.dies, times=3)
+    world.delete(environment)
+
+    world.settle()
+
+    execution = world.execution("retire_environment", environment)
+    assert execution.failures == [("Retire", "Lambda.Unknown")] * 3
+    assert world.look(environment)["status"] == "destroyed"
+
+
 @pytest.mark.parametrize(
     ("fault", "times", "failure"),
     [

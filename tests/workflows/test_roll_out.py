@@ -6,7 +6,7 @@ import pytest
 
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
-from slipway.store import deployments, environments, queue
+from slipway.store import deployments, queue
 from tests.workflows import faults
 from tests.workflows.emulator import task_error
 from tests.workflows.faults import Fault
@@ -98,6 +98,24 @@ def test_a_step_that_is_done_twice_says_nothing_twice(
         ("succeed", "v1 is live"),
     ]
     assert world.look(deployment)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("where", ["* > driver ship", "Ship > dynamodb PutItem"])
+def test_a_step_whose_process_is_killed_is_done_again_and_says_nothing_twice(
+    world: World, where: str
+) -> None:
+    environment = world.running()
+    world.when(where, faults.dies, times=3)
+
+    deployment = world.deploy(environment)
+    world.settle()
+
+    execution = world.execution("roll_out_deployment", deployment)
+    assert execution.failures == [("Ship", "Lambda.Unknown")] * 3
+    assert world.look(deployment)["status"] == "succeeded"
+    lines = world.logs(deployment)
+    assert lines[-1] == ("succeed", "v1 is live")
+    assert len(set(lines)) == len(lines)
 
 
 def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
@@ -275,17 +293,35 @@ def test_an_execution_without_the_lock_can_do_no_harm(world: World) -> None:
     assert world.look(later)["token"] == 2
 
 
-def test_a_rollout_into_an_environment_that_stopped_running_fails(world: World) -> None:
+def test_a_rollout_that_nobody_told_of_the_end_looks_and_sees_it(world: World) -> None:
+    """Dispatch is behind, and cancels it only when the last write was refused again and again."""
     environment = world.running()
     deployment = world.deploy(environment)
-    key = environments.key(environment)
-    world.when(
-        LIVE,
-        faults.preceded_by(lambda: world.change(key, "SET #status = :to", to="provisioning")),
-    )
+
+    def delete_unnoticed() -> None:
+        world.delete(environment)
+        world.when("* > lambda dispatch", faults.preceded_by(lambda: world.schedule.sleep(60)))
+
+    world.when(LIVE, faults.preceded_by(delete_unnoticed))
 
     world.settle()
 
+    execution = world.execution("roll_out_deployment", deployment)
+    assert execution.states == [*STRAIGHT, "Ship", "It was overtaken"]
     record = world.look(deployment)
-    assert record["status"] == "failed"
-    assert record["failure"]["error"] == "DynamoDb.TransactionCanceledException"
+    assert (record["status"], record["failure"]) == ("canceled", GONE)
+    assert world.holder(environment) is None
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def test_a_last_write_that_meets_others_again_and_again_is_written_at_last(world: World) -> None:
+    environment = world.running()
+    met = task_error("DynamoDb.TransactionCanceledException", "[None, None, TransactionConflict]")
+    world.when(LIVE, faults.raises(met), times=7)
+
+    deployment = world.deploy(environment)
+    world.settle()
+
+    assert world.look(deployment)["status"] == "succeeded"
+    execution = world.execution("roll_out_deployment", deployment)
+    assert execution.states == [*STRAIGHT, "Ship", "Is it in place?", "It is live"]
