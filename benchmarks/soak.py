@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ CLIENTS = 8
 SHORTEST, LONGEST = 10.0, 119.0  # seconds to live
 PATIENCE = 120.0  # seconds after the last lease's end
 GONE = {"expiring", "tearing_down", "destroyed"}
+FUNCTION = re.compile(r"AWS_LAMBDA_FUNCTION_NAME=[^\0]*?(\w+)Function\b")
 
 Json = dict[str, Any]
 
@@ -76,38 +78,55 @@ class Client:
         return found
 
 
-@dataclass
 class Watch:
-    """The most memory and processes that the platform had, looked at every second."""
+    """The platform's processes, looked at every second: what memory and time they took."""
 
-    group: int
-    peak_bytes: int = 0
-    processes: int = 0
-    seconds_of_cpu: float = 0.0
-    _stop: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, emulator: int) -> None:
+        self.emulator = emulator
+        self.peak_bytes = self.most_processes = 0
+        self.ticks: dict[Path, int] = {}
+        self.names: dict[Path, str] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
 
-    def run(self) -> None:
-        while not self._stop.wait(1):
-            self.look()
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
 
-    def look(self) -> None:
-        members = [each for each in Path("/proc").glob("[0-9]*") if _group(each) == self.group]
-        self.peak_bytes = max(self.peak_bytes, sum(map(_pss, members)))
-        self.processes = max(self.processes, len(members))
-
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self._thread.join()
 
+    def seconds(self) -> dict[str, float]:
+        """Processor time of the emulator and of each function, most first."""
+        found: collections.Counter[str] = collections.Counter()
+        for process, ticks in self.ticks.items():
+            found[self.names[process]] += ticks
+        return {name: ticks / os.sysconf("SC_CLK_TCK") for name, ticks in found.most_common()}
 
-def _group(process: Path) -> int | None:
-    try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[2])
-    except OSError:
-        return None
+    def _run(self) -> None:
+        while not self._stop.wait(1):
+            there = [process for process in Path("/proc").glob("[0-9]*") if self._is_ours(process)]
+            self.peak_bytes = max(self.peak_bytes, sum(map(_pss, there)))
+            self.most_processes = max(self.most_processes, len(there))
+
+    def _is_ours(self, process: Path) -> bool:
+        """Whether it is of the emulator's group, in which its workers are."""
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) != self.emulator:
+                return False
+            self.ticks[process] = int(fields[11]) + int(fields[12])
+            if process not in self.names:
+                called = FUNCTION.search((process / "environ").read_text())
+                self.names[process] = called[1] if called else "emulator"
+        except OSError:  # it has ended
+            return False
+        return True
 
 
 def _pss(process: Path) -> int:
-    """Its memory, what it shares counted in part. 0 if it has ended."""
+    """Bytes of memory; of what it shares, its part. 0 if it has ended."""
     try:
         lines = (process / "smaps_rollup").read_text().splitlines()
     except OSError:
@@ -271,8 +290,6 @@ def soak(platform: Platform, environments: int, deployments: int, seed: int) -> 
     chance = random.Random(seed)
     lives_for = [chance.uniform(SHORTEST, LONGEST) for _ in range(environments)]
     assert platform.emulator
-    watch = Watch(platform.emulator.pid)
-    threading.Thread(target=watch.run, daemon=True).start()
     client = Client(platform)
     client.sign_in()
     _, project = client.ask("POST", "/api/v1/projects", {"name": "soak"})
@@ -281,17 +298,14 @@ def soak(platform: Platform, environments: int, deployments: int, seed: int) -> 
     def start(number: int) -> Life:
         return begin(client, project["id"], number, lives_for[number], deployments)
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    with Watch(platform.emulator.pid) as watch, ThreadPoolExecutor(CLIENTS) as pool:
         lives = list(pool.map(start, range(environments)))
-    asked = time.time()
-    lives.sort(key=lambda life: life.expires_at)
-    with ThreadPoolExecutor(CLIENTS) as pool:
+        asked = time.time()
+        lives.sort(key=lambda life: life.expires_at)
         overdue = list(filter(None, pool.map(lambda life: look_when_due(client, life), lives)))
-    until = lives[-1].expires_at.timestamp() + PATIENCE
-    with ThreadPoolExecutor(CLIENTS) as pool:
+        until = lives[-1].expires_at.timestamp() + PATIENCE
         list(pool.map(lambda life: follow(client, life, until), lives))
     ended = time.time()
-    watch.stop()
 
     every = [each for life in lives for each in life.deployments]
     statuses = collections.Counter(each["status"] for each in every)
@@ -305,7 +319,6 @@ def soak(platform: Platform, environments: int, deployments: int, seed: int) -> 
         "left behind": left_behind(platform),
     }
     told = [life for life in lives if life.seen["status"] == "destroyed" and not gaps(life)]
-    cpu = time.process_time()
     rows: list[tuple[str, Any]] = [
         ("environments", f"{len(lives)}, to live {SHORTEST:g} to {LONGEST:g} s, seed {seed}"),
         ("deployments accepted", sum(len(life.accepted) for life in lives)),
@@ -320,11 +333,12 @@ def soak(platform: Platform, environments: int, deployments: int, seed: int) -> 
             for method, taken in client.seconds.items()
         ),
         ("answers of 429 and 5xx", dict(client.trouble) or 0),
-        ("peak memory", f"{watch.peak_bytes / 2**20:.0f} MiB in {watch.processes} processes"),
+        ("peak memory", f"{watch.peak_bytes / 2**20:.0f} MiB in {watch.most_processes} processes"),
+        *((f"processor time: {name}", f"{s:.1f} s") for name, s in watch.seconds().items()),
         ("all asked for after", f"{asked - began:.0f} s"),
         ("the last environment's time was up after", f"{until - PATIENCE - began:.0f} s"),
         ("all ended and told after", f"{ended - began:.0f} s"),
-        ("this client's own processor time", f"{cpu:.0f} s"),
+        ("processor time: the clients", f"{time.process_time():.1f} s"),
     ]
     show(rows)
     for name, found in wrong.items():

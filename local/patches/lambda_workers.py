@@ -36,7 +36,7 @@ from local import console, runtime
 
 SDK = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 INIT_SECONDS = 30
-WORKERS = max(4, 2 * (os.cpu_count() or 1))  # for each function; further calls wait their turn
+WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait their turn
 
 _unpacking = threading.Lock()
 _running: dict[str, list[Path]] = {}  # folders by the function that was started in them last
