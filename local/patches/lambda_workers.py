@@ -14,6 +14,7 @@ Here a worker runs local/runtime.py in an isolated interpreter, with the functio
 layers, and of our site-packages only the AWS SDK, which is part of Lambda's own runtime.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -182,9 +183,14 @@ def _end(worker: Any) -> int:
     process, worker._proc = worker._proc, None
     process.kill()
     code: int = process.wait()
-    worker.stream.close()
-    worker.channel.close()
+    _close(worker)
     return code
+
+
+def _close(worker: Any) -> None:
+    with contextlib.suppress(OSError):  # what the process will not read any more
+        worker.stream.close()
+    worker.channel.close()
 
 
 def _invoke(worker: Any, event: Any, request_id: str, trace_id: str | None) -> dict[str, Any]:
@@ -193,7 +199,9 @@ def _invoke(worker: Any, event: Any, request_id: str, trace_id: str | None) -> d
     reply: dict[str, Any] = {"ok": True}
     log = ""
     try:
-        if worker._proc is None or worker._proc.poll() is not None:
+        if worker._proc is not None and worker._proc.poll() is not None:
+            _end(worker)  # it was killed while it had nothing to do
+        if worker._proc is None:
             reply = _spawn(worker)
             log = _log(worker)
         if "error" in reply:
@@ -240,8 +248,7 @@ def patch_pool(module: Any) -> None:
 
     def discard(worker: Any) -> None:
         if hasattr(worker, "channel"):
-            worker.stream.close()
-            worker.channel.close()
+            _close(worker)
 
     module.kill_workers = kill_workers
     module.release_worker = release_worker

@@ -2,13 +2,21 @@
 
 import json
 import os
+import queue
+import signal
+import socket
 import statistics
+import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from local import runtime
+from local.patches import lambda_workers
 from local.platform import Platform
 from tests.local.support import Call
 
@@ -48,6 +56,47 @@ def test_a_handler_that_exits_is_an_error_of_the_runtime(platform: Platform) -> 
     _, error = invoke(platform, platform.outputs["EchoFunction"], {"rawPath": "/things/exit"})
 
     assert error["errorType"] == "Runtime.ExitError"
+
+
+@pytest.mark.parametrize("text", ["", "x" * 3_000_000], ids=["small event", "large event"])
+def test_a_worker_that_is_killed_at_work_is_an_error_of_the_runtime(
+    platform: Platform, call: Call, text: str
+) -> None:
+    pid = call("/things/slow?seconds=0").json["pid"]
+    os.kill(pid, signal.SIGSTOP)  # it takes up the work and gets nowhere
+    threading.Timer(0.3, os.kill, [pid, signal.SIGKILL]).start()
+
+    _, error = invoke(platform, platform.outputs["EchoFunction"], {"text": text})
+
+    assert error["errorType"] == "Runtime.ExitError"
+    assert call("/things/slow?seconds=0").json["pid"] != pid
+
+
+def test_a_worker_that_dies_before_it_is_told_anything_is_an_error_of_the_runtime() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    worker = SimpleNamespace(
+        _proc=subprocess.Popen(["sleep", "0.2"]),
+        channel=ours,
+        stream=ours.makefile("rwb"),
+        lines=queue.SimpleQueue(),
+        config={"FunctionArn": "arn"},
+    )
+    worker.lines.put(runtime.END)
+
+    reply = lambda_workers._invoke(worker, {}, "id", None)
+
+    assert reply["error"]["errorType"] == "Runtime.ExitError"
+    assert worker._proc is None
+
+
+def test_nobody_notices_that_an_idle_worker_was_killed(call: Call) -> None:
+    pid = call("/things/slow?seconds=0").json["pid"]
+
+    os.kill(pid, signal.SIGKILL)
+
+    reply = call("/things/slow?seconds=0")
+    assert (reply.status, reply.json["pid"] != pid) == (200, True)
 
 
 def test_a_silent_handler_waits_for_nothing(call: Call) -> None:
@@ -91,13 +140,11 @@ def test_what_a_handler_prints_is_in_its_log_group(call: Call, platform: Platfor
 
 
 def test_a_burst_shares_a_few_workers(call: Call) -> None:
-    from local.patches.lambda_workers import WORKERS
-
     with ThreadPoolExecutor(24) as pool:
         replies = list(pool.map(call, ["/things/slow?seconds=0.05"] * 48))
 
     assert {reply.status for reply in replies} == {200}
-    assert len({reply.json["pid"] for reply in replies}) <= WORKERS
+    assert len({reply.json["pid"] for reply in replies}) <= lambda_workers.WORKERS
 
 
 @pytest.mark.parametrize("n", [1, 1_000_000])
