@@ -13,7 +13,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local reconcile redrive test crashes check lint types format validate build deploy openapi lock clean
+.PHONY: help local reconcile redrive test crashes soak check lint types format validate build deploy openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test: .venv/ready ## run every test, with coverage (ARGS= for pytest's own argum
 
 crashes: .venv/ready ## every crash at every call, some thousands of cases (half an hour)
 	CRASHES=all .venv/bin/pytest -n 2 tests/workflows/test_crashes.py
+
+soak: .venv/ready ## 300 environments at once, each to its end (five minutes; ARGS="--environments 50")
+	@.venv/bin/python -m benchmarks.soak $(ARGS)
 
 check: lint types test validate build ## everything CI runs
 	@echo "All good."
