@@ -31,16 +31,29 @@ def test_prod_encrypts_with_a_key_and_refuses_to_lose_the_table() -> None:
 
 
 def test_dispatch_tries_again_by_record_and_puts_poison_aside() -> None:
-    (mapping,) = transformed("AWS::Lambda::EventSourceMapping").values()
-    properties = mapping["Properties"]
+    mappings = transformed("AWS::Lambda::EventSourceMapping").values()
 
-    assert properties["FunctionName"] == {"Ref": "DispatchFunction"}
-    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert properties["BisectBatchOnFunctionError"] is True
-    assert 0 < properties["MaximumRetryAttempts"] <= 100
-    assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {
-        "Fn::GetAtt": ["DeadLetters", "Arn"]
+    assert mappings
+    for mapping in mappings:
+        properties = mapping["Properties"]
+        assert properties["FunctionName"] == {"Ref": "DispatchFunction"}
+        assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert properties["BisectBatchOnFunctionError"] is True
+        assert 0 < properties["MaximumRetryAttempts"] <= 100
+        assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {
+            "Fn::GetAtt": ["DeadLetters", "Arn"]
+        }
+
+
+def test_environments_do_not_wait_behind_deployments_and_no_stream_has_too_many_readers() -> None:
+    wanted = {
+        name: {pattern["Pattern"] for pattern in mapping["Properties"]["FilterCriteria"]["Filters"]}
+        for name, mapping in transformed("AWS::Lambda::EventSourceMapping").items()
     }
+
+    assert set(wanted) == {"DispatchFunctionEnvironments", "DispatchFunctionDeployments"}
+    assert not any("DEP#" in pattern for pattern in wanted["DispatchFunctionEnvironments"])
+    assert all("DEP#" in pattern for pattern in wanted["DispatchFunctionDeployments"])
 
 
 def test_the_api_writes_an_access_log_and_is_throttled() -> None:

@@ -548,7 +548,8 @@ def create_machine(name: str, definition: str) -> None:
 
 @cache
 def _mapping() -> Record:
-    """How the template feeds the stream to dispatch."""
+    """How the template feeds the stream to dispatch; here one reader has what all of them want."""
     function = resources("AWS::Serverless::Function")["DispatchFunction"]
-    properties: Record = function["Properties"]["Events"]["Changes"]["Properties"]
-    return properties
+    readers = [event["Properties"] for event in function["Properties"]["Events"].values()]
+    wanted = [pattern for reader in readers for pattern in reader["FilterCriteria"]["Filters"]]
+    return {**readers[0], "FilterCriteria": {"Filters": wanted}}
