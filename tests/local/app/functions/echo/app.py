@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -19,6 +20,8 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             raise LookupError("no such thing")
         case "/things/exit":
             sys.exit(3)
+        case "/things/killed":
+            os.kill(os.getpid(), signal.SIGKILL)
         case "/things/malformed":
             return {"statusCode": "many"}
         case "/things/implicit":
