@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -25,6 +26,7 @@ from xdist.scheduler import LoadScopeScheduling
 from slipway import auth
 from slipway.settings import credentials, settings
 from slipway.store import dynamodb
+from tests import permissions
 from tests.template.repository import template
 
 REGION = "eu-central-1"
@@ -59,12 +61,17 @@ def as_on_lambda() -> Iterator[None]:
         forget()
 
 
+# The function on whose behalf DynamoDB is asked; none while a test prepares or looks.
+asking: ContextVar[str] = ContextVar("asking", default="")
+
+
 class InProcess:
     """In the place of the connections to DynamoDB: moto, asked without a network."""
 
     _host = f"dynamodb.{REGION}.amazonaws.com"
 
     def send(self, operation: str, body: bytes) -> AWSPreparedRequest:
+        permissions.check(asking.get(), operation, body)
         by = credentials()
         headers = dynamodb.signed(operation, body, self._host, REGION, by, datetime.now(UTC))
         return AWSPreparedRequest("POST", f"https://{self._host}/", headers, body, False)

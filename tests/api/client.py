@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from tests.conftest import asking
 from tests.template.repository import ROOT, load_function
 
 HOST = "k1a2b3c4d5.execute-api.eu-central-1.amazonaws.com"
@@ -166,8 +167,13 @@ def _is_utf8(raw: bytes) -> bool:
 
 def call(request: dict[str, Any]) -> Answer:
     """The answer of the function that has the route; both ways it goes as JSON, as on Lambda."""
-    function = app(_resource(request["rawPath"]))
-    answer = json.loads(json.dumps(function.handler(json.loads(json.dumps(request)), CONTEXT)))
+    resource = _resource(request["rawPath"])
+    token = asking.set(resource)
+    try:
+        answer = app(resource).handler(json.loads(json.dumps(request)), CONTEXT)
+    finally:
+        asking.reset(token)
+    answer = json.loads(json.dumps(answer))
     body = answer.get("body") or ""
     return Answer(
         status=answer["statusCode"],
