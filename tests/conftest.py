@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -27,6 +26,7 @@ from slipway import auth
 from slipway.settings import credentials, settings
 from slipway.store import dynamodb
 from tests import permissions
+from tests.api.client import asking
 from tests.template.repository import template
 
 REGION = "eu-central-1"
@@ -59,10 +59,6 @@ def as_on_lambda() -> Iterator[None]:
         forget()
         yield
         forget()
-
-
-# The function on whose behalf DynamoDB is asked; none while a test prepares or looks.
-asking: ContextVar[str] = ContextVar("asking", default="")
 
 
 class InProcess:

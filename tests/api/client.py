@@ -7,18 +7,20 @@ import functools
 import json
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from tests.conftest import asking
 from tests.template.repository import ROOT, load_function
 
 HOST = "k1a2b3c4d5.execute-api.eu-central-1.amazonaws.com"
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 PROBLEM = "application/problem+json"
+# The function on whose behalf DynamoDB is asked; none while a test prepares or looks.
+asking: ContextVar[str] = ContextVar("asking", default="")
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript")
 
 CONTEXT = SimpleNamespace(
