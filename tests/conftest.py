@@ -25,6 +25,8 @@ from xdist.scheduler import LoadScopeScheduling
 from slipway import auth
 from slipway.settings import credentials, settings
 from slipway.store import dynamodb
+from tests import permissions
+from tests.api.client import asking
 from tests.template.repository import template
 
 REGION = "eu-central-1"
@@ -65,6 +67,7 @@ class InProcess:
     _host = f"dynamodb.{REGION}.amazonaws.com"
 
     def send(self, operation: str, body: bytes) -> AWSPreparedRequest:
+        permissions.check(asking.get(), operation, body)
         by = credentials()
         headers = dynamodb.signed(operation, body, self._host, REGION, by, datetime.now(UTC))
         return AWSPreparedRequest("POST", f"https://{self._host}/", headers, body, False)

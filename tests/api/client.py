@@ -7,6 +7,7 @@ import functools
 import json
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,6 +19,8 @@ HOST = "k1a2b3c4d5.execute-api.eu-central-1.amazonaws.com"
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 PROBLEM = "application/problem+json"
+# The function on whose behalf DynamoDB is asked; none while a test prepares or looks.
+asking: ContextVar[str] = ContextVar("asking", default="")
 _TEXT = ("text/", "application/json", "application/xml", "application/javascript")
 
 CONTEXT = SimpleNamespace(
@@ -166,8 +169,13 @@ def _is_utf8(raw: bytes) -> bool:
 
 def call(request: dict[str, Any]) -> Answer:
     """The answer of the function that has the route; both ways it goes as JSON, as on Lambda."""
-    function = app(_resource(request["rawPath"]))
-    answer = json.loads(json.dumps(function.handler(json.loads(json.dumps(request)), CONTEXT)))
+    resource = _resource(request["rawPath"])
+    token = asking.set(resource)
+    try:
+        answer = app(resource).handler(json.loads(json.dumps(request)), CONTEXT)
+    finally:
+        asking.reset(token)
+    answer = json.loads(json.dumps(answer))
     body = answer.get("body") or ""
     return Answer(
         status=answer["statusCode"],

@@ -34,6 +34,7 @@ from slipway import workflows
 from slipway.model import moments
 from slipway.store import dynamodb as transport
 from slipway.store import table
+from tests import permissions
 from tests.conftest import ACCOUNT, REGION
 from tests.workflows.faults import Call, Calls, Died, Trouble
 from tests.workflows.schedule import OutOfTime, Schedule
@@ -202,7 +203,15 @@ class Emulator:
     def attempt(self, call: Call, perform: Callable[[], Any], refusal: Any) -> Any:
         """One try at a call; the client library makes some of its own accord."""
         self.schedule.now += CALL_SECONDS
-        return self.calls.make(call, perform, refusal)
+        name = actor.get()
+
+        def as_the_caller() -> Any:
+            with acting(name):
+                return perform()
+
+        # What a fault does besides is somebody else's doing.
+        with acting("test"):
+            return self.calls.make(call, as_the_caller, refusal)
 
     def call(
         self, what: str, perform: Callable[[], Any], refusal: Callable[[Trouble], Exception]
@@ -342,6 +351,7 @@ class _Wire:
 
     def receive(self, sent: tuple[str, _Body], until: float) -> tuple[int, bytes]:
         operation, body = sent
+        permissions.check(actor.get(), operation, body)
 
         def perform() -> tuple[int, bytes]:
             headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
