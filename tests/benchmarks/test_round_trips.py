@@ -1,0 +1,36 @@
+"""What each route asks of DynamoDB is what docs/round-trips.md says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import round_trips
+from tests.template.repository import FUNCTIONS, ROOT, load_function
+
+
+def test_every_route_that_reads_the_table_is_in_it() -> None:
+    routes = {
+        f"{route.method} {route.path}"
+        for folder in FUNCTIONS
+        if folder.parent.name == "api" and folder.name != "docs"
+        for route in load_function(folder).api.routes
+    }
+
+    assert {route for route, _ in round_trips.ROUTES.values()} == routes
+
+
+def test_the_committed_table_is_what_the_routes_do(tmp_path: Path) -> None:
+    # In a process of its own: handlers keep clients and keys for as long as they live.
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.round_trips", tmp_path / "now.md"],
+        check=True,
+        capture_output=True,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": "layers/core"},
+    )
+
+    committed = (ROOT / "docs/round-trips.md").read_text()
+    assert (tmp_path / "now.md").read_text() == committed, "make round-trips writes it anew"
