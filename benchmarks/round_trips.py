@@ -65,12 +65,12 @@ def write_units(call: Call) -> int:
     the index comes on top, once."""
     each = 2 if call.operation == "TransactWriteItems" else 1
     return sum(
-        each * max(1, ceil(max(size(before), size(after)) / 1024)) + _index_units(before, after)
+        each * max(1, ceil(max(size(before), size(after)) / 1024)) + index_units(before, after)
         for before, after in call.images
     )
 
 
-def _index_units(before: Item, after: Item) -> int:
+def index_units(before: Item, after: Item) -> int:
     old, new = (
         (item["due"], item["due_at"]) if "due" in item and "due_at" in item else None
         for item in (before, after)
@@ -321,12 +321,16 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
 @contextmanager
 def handlers(dynamodb: Watched) -> Iterator[None]:
     """The functions in this process, with their table there."""
+    from tests.conftest import forget
+
     dynamodb.create_table()
     before = dict(os.environ)
     os.environ.update(environ(dynamodb.endpoint))
+    forget()
     try:
         yield
     finally:
+        forget()
         os.environ.clear()
         os.environ.update(before)
 
