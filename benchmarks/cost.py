@@ -1,7 +1,8 @@
 """Cost: state transitions counted from real executions, and what they and the rest cost.
 
 The executions are the workflow tests': the real state machines, store and functions, in process.
-The prices, and what is assumed of how Slipway is used, are in prices.toml and nowhere else.
+The prices, and what is assumed of how Slipway is used, are in prices.toml and nowhere else; the
+work of a call is what the benchmarks before this one found.
 """
 
 from __future__ import annotations
@@ -172,13 +173,15 @@ def memory(function: str) -> int:
     return int(properties.get("MemorySize", written["Globals"]["Function"]["MemorySize"]))
 
 
-def a_million_calls(found: Mapping[str, round_trips.Paid], line: int) -> Bill:
+def a_million_calls(found: Mapping[str, Any], line: int) -> Bill:
     """Line by line; `line` is the bytes of the record that a function logs of a request."""
     world, shares = PRICES["assumed"]["world"], PRICES["assumed"]["calls"]
     assert abs(sum(shares.values()) - 1) < 1e-9
     gateway, functions, logs = PRICES["api_gateway"], PRICES["lambda"], PRICES["logs"]
-    units = [sum(share * found[name].units[n] for name, share in shares.items()) for n in (0, 1)]
-    seconds = {name: duration(name, memory(_function(name)), found[name].depth) for name in shares}
+    units = [sum(share * found[name]["units"][n] for name, share in shares.items()) for n in (0, 1)]
+    seconds = {
+        name: duration(name, memory(_function(name)), found[name]["depth"]) for name in shares
+    }
     gb_seconds = sum(
         share
         * (seconds[name] + world["cold_share"] * start_seconds(_function(name)))
@@ -326,7 +329,7 @@ def main() -> None:
         ],
     )
     line = log_line()
-    calls = a_million_calls(round_trips.measured(), line)
+    calls = a_million_calls(saved("round_trips"), line)
     idle, server = idle_month(), always_on()
     stories = {
         name: {part: 1000 * price for part, price in runs[name].bill().items()}
