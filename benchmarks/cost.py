@@ -178,7 +178,9 @@ def a_million_calls(found: Mapping[str, Any], line: int) -> Bill:
     world, shares = PRICES["assumed"]["world"], PRICES["assumed"]["calls"]
     assert abs(sum(shares.values()) - 1) < 1e-9
     gateway, functions, logs = PRICES["api_gateway"], PRICES["lambda"], PRICES["logs"]
-    units = [sum(share * found[name]["units"][n] for name, share in shares.items()) for n in (0, 1)]
+    reads, writes = (
+        sum(share * found[name]["units"][n] for name, share in shares.items()) for n in (0, 1)
+    )
     seconds = {
         name: duration(name, memory(_function(name)), found[name]["depth"]) for name in shares
     }
@@ -194,8 +196,8 @@ def a_million_calls(found: Mapping[str, Any], line: int) -> Bill:
         "gateway": gateway["http_api_request"],
         "functions, requests": functions["request"],
         "functions, duration": gb_seconds * functions["gb_second"],
-        "DynamoDB, reads": units[0] * PRICES["dynamodb"]["read_unit"],
-        "DynamoDB, writes": units[1] * PRICES["dynamodb"]["write_unit"],
+        "DynamoDB, reads": reads * PRICES["dynamodb"]["read_unit"],
+        "DynamoDB, writes": writes * PRICES["dynamodb"]["write_unit"],
         "logs": record / 1e9 * logs["gb"],
         "traces": PRICES["xray"]["sampled"] * PRICES["xray"]["trace"] if traced() else 0.0,
     }

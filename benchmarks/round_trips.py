@@ -106,9 +106,9 @@ class Paid:
 
     @property
     def items(self) -> int:
-        """How many items were read."""
+        """How many items DynamoDB looked at."""
         return sum(
-            len(call.answer.get("Items", []))
+            int(call.answer.get("ScannedCount", 0))
             + sum(map(len, call.answer.get("Responses", {}).values()))
             + ("Item" in call.answer)
             for call in self.calls
