@@ -7,6 +7,7 @@ without, a naive handler that does the same as `environments`, and the import of
 
 from __future__ import annotations
 
+import compileall
 import json
 import re
 import shutil
@@ -64,6 +65,7 @@ def main(rounds: int = ROUNDS) -> None:
             in_turn(runs, 1)
             found = in_turn(runs, rounds)
             breakdown = imports(*commands["environments"])
+            megabytes = unzipped(plain)
     tell(
         {name: [run.cpu for run in turns] for name, turns in found.items()},
         {name: median(run.wall for run in turns) for name, turns in found.items()},
@@ -74,6 +76,7 @@ def main(rounds: int = ROUNDS) -> None:
         {
             "rounds": {name: [asdict(run) for run in turns] for name, turns in found.items()},
             "imports": breakdown,
+            "layer MB": megabytes,
         },
     )
 
@@ -98,6 +101,12 @@ def unpacked_without_bytecode(place: Path) -> Path:
                 (plain / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file.locate(), plain / file)
     return plain
+
+
+def unzipped(layer: Path) -> float:
+    """Megabytes of it, once it has its bytecode."""
+    compileall.compile_dir(layer, quiet=2, workers=0)
+    return sum(file.stat().st_size for file in layer.rglob("*") if file.is_file()) / 1e6
 
 
 def imports(command: Sequence[str], environ: Mapping[str, str]) -> dict[str, float]:

@@ -384,7 +384,7 @@ public keys once (one Query), and every five minutes again. `/docs`, `/redoc`, `
 """
 
 
-def main(document: Path) -> None:
+def main(document: Path = COMMITTED) -> None:
     found = measured()
     document.write_text(HEAD + table(found) + "\n")
     show("Round trips", ("", "depth", "which"), [(n, p.depth, p.told()) for n, p in found.items()])
@@ -404,4 +404,4 @@ def main(document: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else COMMITTED)
+    main(*map(Path, sys.argv[1:]))

@@ -171,8 +171,26 @@ def _text(cell: object) -> str:
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
+_shown: list[str] = []
+
+
 def show(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    print(f"\n{title}\n\n{markdown(header, rows)}", flush=True)
+    """A table, now and in docs/performance.md."""
+    text = f"{title}\n\n{markdown(header, rows)}"
+    print(f"\n{text}", flush=True)
+    _shown.append(f"**{title}**{text[len(title) :]}")
+
+
+def publish(subject: str) -> None:
+    """What was shown since the last time takes its place in docs/performance.md, between the
+    comments that name the subject."""
+    report = ROOT / "docs/performance.md"
+    begin, end = f"<!-- {subject} -->\n", f"<!-- end of {subject} -->"
+    before, found, rest = report.read_text().partition(begin)
+    assert found and end in rest, f"docs/performance.md has no place for {subject}"
+    text = "\n\n".join(_shown)
+    _shown.clear()
+    report.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.partition(end)[2]}")
 
 
 _COLOURS = ("#3d6fb6", "#d98b2b", "#5aa469", "#a05195", "#8a8a8a", "#c44e52", "#4ea3a8", "#b5a642")
