@@ -31,7 +31,7 @@ PARTS = {
     "validation": ["slipway.api:_body", "slipway.api:_query"],
     "token": ["slipway.auth:caller", "slipway.auth:mint"],
     "password": ["slipway.auth:sign_in"],
-    "DynamoDB": ["slipway.store.table:_call"],
+    "DynamoDB": ["slipway.store.dynamodb:together"],
     "serialisation": ["slipway.api:Api._answer"],
     "log": ["slipway.observe:event"],
 }

@@ -2,7 +2,7 @@
 
 Whole processes, in turn: the bare interpreter, each function with its layer's bytecode, one
 without, a naive handler that does the same as `environments`, and the import of the peer's
-`app.main`. DynamoDB is a server of canned answers on 127.0.0.1, without TLS.
+`app.main`. DynamoDB is a server of canned answers on 127.0.0.1, over TLS.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(rounds: int = ROUNDS) -> None:
     with shipped() as here, tempfile.TemporaryDirectory() as database:
         shutil.copytree(ROOT / "benchmarks/naive", here.place / "naive")
         plain = unpacked_without_bytecode(here.place)
-        with all_ready(here, asked) as commands:
+        with all_ready(here, asked, tls=True) as commands:
             command, environ = commands["environments"]
             commands["without bytecode"] = (
                 command,

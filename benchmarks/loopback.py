@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -242,17 +243,57 @@ def can(calls: list[Call]) -> dict[str, str]:
 
 
 @contextmanager
-def canned(answers: Mapping[str, str]) -> Iterator[str]:
-    """The address of a server that gives these answers and does no more."""
-    command = [sys.executable, __file__]
+def canned(answers: Mapping[str, str], identity: Path | None = None) -> Iterator[str]:
+    """The address of a server that gives these answers and does no more; over TLS if it has an
+    identity (a key with its certificate)."""
+    scheme, words = ("https", [identity]) if identity else ("http", [])
+    command = [sys.executable, __file__, *map(str, words)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdin and server.stdout
         server.stdin.write(json.dumps(answers).encode() + b"\n")
         server.stdin.flush()
         try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+            yield f"{scheme}://127.0.0.1:{int(server.stdout.readline())}"
         finally:
             server.kill()
+
+
+def issue(identity: Path, bundle: Path) -> None:
+    """Write the identity of a server at 127.0.0.1, and with what it is known: a bundle of all that
+    clients usually trust, for they read all of it, and of this one."""
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import ip_address
+
+    import certifi
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    subject = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(subject)
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .add_extension(subject, False)
+        .add_extension(authority, False)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    identity.write_bytes(private + certificate)
+    bundle.write_bytes(Path(certifi.where()).read_bytes() + certificate)
 
 
 class _Canned(asyncio.Protocol):
@@ -282,7 +323,11 @@ class _Canned(asyncio.Protocol):
 async def _serve() -> None:
     answers = {name: _http(text.encode()) for name, text in json.loads(input()).items()}
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Canned(answers), "127.0.0.1", 0)
+    context = None
+    if sys.argv[1:]:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(sys.argv[1])
+    server = await loop.create_server(lambda: _Canned(answers), "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

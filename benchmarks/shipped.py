@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from benchmarks.loopback import Watched, can, canned, environ
+from benchmarks.loopback import Watched, can, canned, environ, issue
 from benchmarks.round_trips import Stage, handlers
 from benchmarks.support import ROOT, VENV
 
@@ -174,14 +174,21 @@ def shipped(venv: Path = VENV) -> Iterator[Shipped]:
 
 @contextmanager
 def all_ready(
-    here: Shipped, asked: Mapping[str, Request]
+    here: Shipped, asked: Mapping[str, Request], *, tls: bool = False
 ) -> Iterator[dict[str, tuple[list[str], dict[str, str]]]]:
     """The command of each request, with a server of its own behind it."""
+    identity, bundle = (here.place / name for name in ("identity.pem", "bundle.pem"))
+    if tls:
+        issue(identity, bundle)
     with ExitStack() as stack:
         found = {}
         for name, request in asked.items():
             event = here.place / f"{name.replace(' ', '-')}.json"
             event.write_text(json.dumps(request.event))
-            endpoint = stack.enter_context(canned(request.answers))
-            found[name] = here.command(request, endpoint, event)
+            server = canned(request.answers, identity if tls else None)
+            command, environ = here.command(request, stack.enter_context(server), event)
+            if tls:
+                # What OpenSSL asks for, and what boto3 does.
+                environ |= {"SSL_CERT_FILE": str(bundle), "AWS_CA_BUNDLE": str(bundle)}
+            found[name] = command, environ
         yield found
