@@ -86,7 +86,7 @@ def _cost() -> list[Row]:
     waiting = totals["waiting in the queue, for each of four"]
     return [
         _row(f"transitions of {life}", cost.TRANSITIONS["life"], totals[life]),
-        _row("… polls, coming up and going each", 1, found["polls"][life] / 2),
+        _row("… polls of any one workflow in it", 1, found["polls"][life]),
         _row(
             "transitions of a straight rollout",
             cost.TRANSITIONS["rollout"],

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.loopback import Item, Watched
-from benchmarks.round_trips import Paid, Stage, handlers
+from benchmarks.round_trips import HOLD_SECONDS, Paid, Stage, handlers
 from benchmarks.support import bars, save, show
 
 SIZES = (10, 1_000, 100_000)
@@ -102,7 +102,7 @@ def main() -> None:
             assert stage.ann.get("/api/v1/auth/me").status == 200
             fill(dynamodb, stage, size)
             for name, ask in ASKED.items():
-                with dynamodb.watching() as asked_for:
+                with dynamodb.watching(HOLD_SECONDS) as asked_for:
                     answer = ask(stage)
                 assert answer.status < 300, (name, answer.text)
                 found[name].append(Paid(asked_for))
@@ -114,13 +114,13 @@ def main() -> None:
     rows = [
         (
             name,
-            *(len(paid.calls) for paid in turns),
+            *(paid.depth for paid in turns),
             *(paid.items for paid in turns),
-            "yes" if len({(len(paid.calls), paid.units) for paid in turns}) == 1 else "NO",
+            "yes" if len({(paid.depth, paid.units) for paid in turns}) == 1 else "NO",
         )
         for name, turns in found.items()
     ]
-    header = ("", *(f"calls at {size:,}" for size in SIZES))
+    header = ("", *(f"trips at {size:,}" for size in SIZES))
     header += (*(f"items at {size:,}" for size in SIZES), "same units")
     show("Growth: round trips, and items looked at, by items in the table", header, rows)
     show(
@@ -142,7 +142,7 @@ def main() -> None:
         "growth",
         {
             "sizes": SIZES,
-            "calls": {name: [len(paid.calls) for paid in turns] for name, turns in found.items()},
+            "round trips": {name: [paid.depth for paid in turns] for name, turns in found.items()},
             "items": {name: [paid.items for paid in turns] for name, turns in found.items()},
             "units": {name: [paid.units for paid in turns] for name, turns in found.items()},
             "cursors": followed,

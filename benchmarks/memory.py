@@ -1,29 +1,42 @@
 """Memory: what each function holds at most, and what more of it buys.
 
 Lambda sells processors by the megabyte, so a function's memory decides how long its work takes and
-what that costs. Work and peaks are those that the benchmarks of cold starts and warm requests
-measured; how they go with memory is arithmetic.
+what that costs. The work is what the benchmark of warm requests measured; how long it takes with so
+much memory is arithmetic.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from statistics import median
 
 from benchmarks.cost import PRICES, memory
 from benchmarks.shipped import DAILY, FIRST, all_ready, recorded, shipped
-from benchmarks.support import bars, save, saved, show, spent
+from benchmarks.support import bars, save, saved, show
 
 SIZES = (128, 256, 512, 1024, 1769)
 
 
+# A process is charged with what its parent held when it was made, so its parent is a small one.
+_PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def peaks() -> dict[str, float]:
     """Megabytes that each function holds at most until its first answer."""
-    cold = saved("cold_start")["rounds"]
-    found = {name: median(run["megabytes"] for run in cold[name]) for name in FIRST}
-    asked = recorded({"sign in": DAILY["sign in"]})
-    with shipped() as here, all_ready(here, asked) as commands:
-        found["auth, sign in"] = spent(*commands["sign in"]).megabytes
-    return found
+    asked = recorded({**FIRST, "auth, sign in": DAILY["sign in"]})
+    with shipped() as here, all_ready(here, asked, tls=True) as commands:
+        return {
+            name: int(
+                subprocess.check_output([sys.executable, "-S", "-c", _PEAK, *command], env=environ)
+            )
+            / 1024
+            for name, (command, environ) in commands.items()
+        }
 
 
 def billed(milliseconds: float, megabytes: int, waiting: float) -> tuple[float, float]:

@@ -30,11 +30,10 @@ PYTHON = VENV / "bin/python"
 
 @dataclass(frozen=True)
 class Spent:
-    """Milliseconds of processor and of the clock on the wall, and the most memory held (MB)."""
+    """Milliseconds of processor, and of the clock on the wall."""
 
     cpu: float
     wall: float
-    megabytes: float
 
 
 def spent(command: Sequence[str | Path], environ: Mapping[str, str]) -> Spent:
@@ -54,7 +53,7 @@ def spent(command: Sequence[str | Path], environ: Mapping[str, str]) -> Spent:
     process.stderr.close()
     if process.returncode:
         raise RuntimeError(complaint.decode()[-2000:])
-    return Spent((used.ru_utime + used.ru_stime) * 1000, wall * 1000, used.ru_maxrss / 1024)
+    return Spent((used.ru_utime + used.ru_stime) * 1000, wall * 1000)
 
 
 Measured = TypeVar("Measured")
