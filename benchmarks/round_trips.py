@@ -320,6 +320,20 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
 }
 
 
+# A GET takes one round trip and a write two; what takes more, and why.
+MOST = {"GET": 1}
+MOST_OF_A_WRITE = 2
+LONGER = {
+    "delete a project, with its environments": "it is tried as if it were empty, then marked, then"
+    " shown as it is",
+    "have one by external id, made": "whether it is there is looked at first; then it is created",
+    "forget what could not be torn down": "it is shown as it is afterwards",
+    "create a deployment, in a sequence": "what runs and waits is looked at, for it may be newer",
+    "create a deployment, with a key": "the key is kept before, and the answer after",
+    "cancel a deployment that waits": "it is shown as it is afterwards",
+}
+
+
 @contextmanager
 def handlers(dynamodb: Watched) -> Iterator[None]:
     """The functions in this process, with their table there."""
@@ -386,9 +400,19 @@ public keys once (one Query), and every five minutes again. `/docs`, `/redoc`, `
 """
 
 
+def budget(name: str) -> int:
+    """The round trips that a line of the table may take."""
+    return MOST.get(ROUTES[name][0].split()[0], MOST_OF_A_WRITE)
+
+
+def longer() -> str:
+    reasons = "\n".join(f"- *{name}*: {why}." for name, why in LONGER.items())
+    return f"\nMore than one round trip for a GET or two for a write take\n\n{reasons}\n"
+
+
 def main(document: Path = COMMITTED) -> None:
     found = measured()
-    document.write_text(HEAD + table(found) + "\n")
+    document.write_text(HEAD + table(found) + "\n" + longer())
     show("Round trips", ("", "depth", "which"), [(n, p.depth, p.told()) for n, p in found.items()])
     save(
         "round_trips",

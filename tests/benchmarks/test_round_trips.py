@@ -32,5 +32,21 @@ def test_the_committed_table_is_what_the_routes_do(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": "layers/core"},
     )
 
-    committed = (ROOT / "docs/round-trips.md").read_text()
+    committed = round_trips.COMMITTED.read_text()
     assert (tmp_path / "now.md").read_text() == committed, "make round-trips writes it anew"
+
+
+def test_a_get_takes_one_round_trip_and_a_write_two_or_it_is_said_why() -> None:
+    lines = [
+        [cell.strip() for cell in line.split("|")]
+        for line in round_trips.COMMITTED.read_text().splitlines()
+    ]
+    depth = {line[1]: int(line[3]) for line in lines if len(line) > 3 and line[3].isdigit()}
+
+    assert set(depth) == set(round_trips.ROUTES)
+    over = {name for name, trips in depth.items() if trips > round_trips.budget(name)}
+    assert over == set(round_trips.LONGER)
+
+
+def test_no_route_scans_the_table() -> None:
+    assert "Scan" not in round_trips.COMMITTED.read_text()
