@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 
 import pytest
 
@@ -18,6 +20,18 @@ def test_what_grows_by_more_than_two_per_cent_is_named() -> None:
 
 def test_what_was_never_measured_does_not_pass() -> None:
     assert gate.grown({"auth": 1000}, {"auth": 1000, "new": 1}) == ["new"]
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="there is no valgrind")
+def test_the_same_work_is_the_same_count_and_more_is_more() -> None:
+    def count(code: str) -> int:
+        command = [sys.executable, "-S", "-B", "-c", code]
+        return gate.instructions(command, {"PYTHONHASHSEED": "0"})
+
+    little, again, more = count("1"), count("1"), count("sum(range(200_000))")
+
+    assert abs(again - little) < little / 1000
+    assert more > little * 1.02
 
 
 def test_every_function_has_a_figure() -> None:
