@@ -79,7 +79,7 @@ lock: .venv-lock/ready ## pin what pyproject.toml asks for (ARGS=--upgrade for n
 
 clean: ## remove everything that these commands made
 	rm -rf .venv .venv-sam .venv-bench .venv-lock .aws-sam .slipway .coverage .coverage.*
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each venv is ready when its last step is done: one that was interrupted is made anew.

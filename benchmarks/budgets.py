@@ -94,6 +94,11 @@ def _cost() -> list[Row]:
         ),
         _row("transitions of waiting in the queue", cost.TRANSITIONS["waiting"], waiting),
         _row("bytes of a request's log record", LOG_LINE_BYTES, found["log line"]),
+        _row(
+            "$ a month idle, but for stored bytes, keys and alarms",
+            0,
+            sum(price for line, price in found["idle"].items() if line.startswith("reconcile")),
+        ),
         _row("$ a million calls", cost.PER_MILLION, sum(found["million calls"].values())),
     ]
 
