@@ -19,7 +19,8 @@ from benchmarks.loopback import Call, Item, Watched, environ
 from benchmarks.support import ROOT, markdown, save, show
 
 # Long enough that calls which do not wait for each other are seen to be under way together.
-HOLD_SECONDS = 0.04
+HOLD_SECONDS = 0.05
+TRIES = 5
 COMMITTED = ROOT / "docs/round-trips.md"
 
 # ── What a call costs, by DynamoDB's rules ──────────────────────────────────────────────────
@@ -354,16 +355,26 @@ def handlers(dynamodb: Watched) -> Iterator[None]:
 def measured() -> dict[str, Paid]:
     found = {}
     with Watched() as dynamodb, handlers(dynamodb):
-        for name, (_, ask) in ROUTES.items():
-            dynamodb.create_table()
-            stage = BEFORE[name](Stage()) if name in BEFORE else Stage()
-            # The public keys, which a process reads once in five minutes.
-            assert stage.ann.get(_deployment(stage)).status == 200
-            with dynamodb.watching(HOLD_SECONDS) as calls:
-                answer = ask(stage)
-            assert answer.status < 300, (name, answer.text)
-            found[name] = Paid(calls)
+        for name in ROUTES:
+            found[name] = _asked(name, dynamodb)
+            # A busy machine can make calls look as if they followed each other, never otherwise.
+            for _ in range(TRIES):
+                if name in LONGER or found[name].depth <= budget(name):
+                    break
+                found[name] = _asked(name, dynamodb)
     return found
+
+
+def _asked(name: str, dynamodb: Watched) -> Paid:
+    """What the route asks of a table of its own."""
+    dynamodb.create_table()
+    stage = BEFORE[name](Stage()) if name in BEFORE else Stage()
+    # The public keys, which a process reads once in five minutes.
+    assert stage.ann.get(_deployment(stage)).status == 200
+    with dynamodb.watching(HOLD_SECONDS) as calls:
+        answer = ROUTES[name][1](stage)
+    assert answer.status < 300, (name, answer.text)
+    return Paid(calls)
 
 
 def table(found: Mapping[str, Paid]) -> str:
