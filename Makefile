@@ -13,10 +13,10 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local reconcile redrive test crashes soak check lint types format validate build deploy openapi lock clean
+.PHONY: help local reconcile redrive test crashes soak bench round-trips gate check lint types format validate build deploy openapi lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT= for another port)
 	@exec .venv/bin/python -m local
@@ -31,13 +31,22 @@ redrive: .venv/ready ## replay what dispatch had to put aside (STACK= for one in
 test: .venv/ready ## run every test, with coverage (ARGS= for pytest's own arguments, e.g. ARGS=tests/model)
 	.venv/bin/pytest $(if $(ARGS),$(ARGS),-n 3 --cov)
 
+bench: .venv/ready .venv-bench/ready ## measure everything beside a FastAPI peer (ten minutes; docs/performance.md)
+	.venv/bin/python -m benchmarks
+
+round-trips: .venv/ready ## write docs/round-trips.md: what each route asks of DynamoDB
+	PYTHONPATH=layers/core .venv/bin/python -m benchmarks.round_trips
+
+gate: .venv/ready ## no function's start takes more instructions than it did (ARGS=--write for new figures)
+	PYTHONPATH=layers/core .venv/bin/python -m benchmarks.gate $(ARGS)
+
 crashes: .venv/ready ## every crash at every call, some thousands of cases (half an hour)
 	CRASHES=all .venv/bin/pytest -n 2 tests/workflows/test_crashes.py
 
 soak: .venv/ready ## 300 environments at once, each to its end (five minutes; ARGS="--environments 50")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)
 
-check: lint types test validate build ## everything CI runs
+check: lint types test gate validate build ## everything CI runs
 	@echo "All good."
 
 lint: .venv/ready ## ruff, and the format of the code
@@ -66,12 +75,14 @@ openapi: .venv/ready ## write functions/api/docs/openapi.json from the routes
 lock: .venv-lock/ready ## pin what pyproject.toml asks for (ARGS=--upgrade for newer versions)
 	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock
 	$(LOCK) $(ARGS) --group sam --output-file local/sam.lock
+	$(LOCK) $(ARGS) --constraints requirements.lock --group bench layers/core/requirements.txt \
+		--output-file benchmarks/requirements.lock
 	$(LOCK) --constraints requirements.lock layers/core/requirements.txt \
 		--output-file layers/core/requirements.lock
 
 clean: ## remove everything that these commands made
-	rm -rf .venv .venv-sam .venv-lock .aws-sam .slipway .coverage .coverage.*
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .venv-bench .venv-lock .aws-sam .slipway .coverage .coverage.*
+	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each venv is ready when its last step is done: one that was interrupted is made anew.
@@ -80,6 +91,9 @@ clean: ## remove everything that these commands made
 
 .venv-sam/ready: local/sam.lock
 	$(call make_venv,.venv-sam,--no-deps --require-hashes --requirement local/sam.lock)
+
+.venv-bench/ready: benchmarks/requirements.lock
+	$(call make_venv,.venv-bench,--no-deps --require-hashes --requirement benchmarks/requirements.lock)
 
 .venv-lock/ready: Makefile
 	$(call make_venv,.venv-lock,uv==0.13.9)

@@ -11,7 +11,13 @@ import pytest
 from tests.template.repository import ROOT, files, short, template
 
 LOCKS = [
-    ROOT / name for name in ("requirements.lock", "local/sam.lock", "layers/core/requirements.lock")
+    ROOT / name
+    for name in (
+        "requirements.lock",
+        "local/sam.lock",
+        "layers/core/requirements.lock",
+        "benchmarks/requirements.lock",
+    )
 ]
 every_lock = pytest.mark.parametrize("path", LOCKS, ids=short)
 
@@ -66,6 +72,9 @@ def test_what_is_asked_for_is_locked() -> None:
     )
     assert {normal(each) for each in project["dependency-groups"]["sam"]} <= set(
         pinned(ROOT / "local/sam.lock")
+    )
+    assert {normal(each) for each in runtime + project["dependency-groups"]["bench"]} <= set(
+        pinned(ROOT / "benchmarks/requirements.lock")
     )
 
 

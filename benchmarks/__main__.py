@@ -1,0 +1,42 @@
+"""`make bench`: everything, in turn; what it finds goes to docs/performance.md too."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+
+from benchmarks.support import publish
+
+# Each takes what those before it have saved.
+SUBJECTS = (
+    "round_trips",
+    "cold_start",
+    "warm_request",
+    "cost",
+    "memory",
+    "growth",
+    "end_to_end",
+    "budgets",
+)
+
+
+def main() -> None:
+    if sys.argv[1:]:
+        [subject] = sys.argv[1:]
+        importlib.import_module(f"benchmarks.{subject}").main()
+        publish(subject)
+        return
+    for subject in SUBJECTS:
+        began = time.monotonic()
+        print(f"\n── {subject} {'─' * (76 - len(subject))}", flush=True)
+        # Each in a process of its own, for functions keep what they have made.
+        command = [sys.executable, "-m", "benchmarks", subject]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": "layers/core"})
+        print(f"\n{subject} took {time.monotonic() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,394 @@
+"""Cost: state transitions counted from real executions, and what they and the rest cost.
+
+The executions are the workflow tests': the real state machines, store and functions, in process.
+The prices, and what is assumed of how Slipway is used, are in prices.toml and nowhere else; the
+work of a call is what the benchmarks before this one found.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from math import ceil
+from typing import Any
+
+from benchmarks import round_trips
+from benchmarks.support import ROOT, bars, save, saved, show
+
+PRICES: dict[str, Any] = tomllib.loads((ROOT / "benchmarks/prices.toml").read_text())
+TRANSITIONS = {"life": 20, "rollout": 8, "waiting": 0}
+PER_MILLION = 2.80
+
+Bill = dict[str, float]
+
+# ── What workflows do ───────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Run:
+    """What some story took: transitions by workflow, how often any one execution looked at the
+    driver and found it still at work, invocations by function, DynamoDB's units."""
+
+    transitions: dict[str, int]
+    polls: int
+    invocations: dict[str, int]
+    reads: float
+    writes: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.transitions.values())
+
+    def bill(self) -> Bill:
+        prices, assumed = PRICES, PRICES["assumed"]["world"]
+        times = sum(self.invocations.values())
+        # A step is little work and two round trips; it costs what its memory costs meanwhile.
+        seconds = (20 + 2 * assumed["round_trip_ms"]) / 1000
+        return {
+            "transitions": self.total * prices["step_functions"]["transition"],
+            "functions": times
+            * (
+                prices["lambda"]["request"]
+                + seconds * memory("dispatch") / 1024 * prices["lambda"]["gb_second"]
+            ),
+            "DynamoDB": self.reads * prices["dynamodb"]["read_unit"]
+            + self.writes * prices["dynamodb"]["write_unit"],
+            "logs": times * assumed["event_log_bytes"] / 1e9 * prices["logs"]["gb"],
+        }
+
+
+def lived(story: Callable[[Any], None]) -> Run:
+    """The story told in a world of its own."""
+    from tests.conftest import as_on_lambda
+    from tests.workflows.world import World
+
+    with as_on_lambda(), World(simulated_seconds=2) as world, redirect_stdout(StringIO()):
+        # What comes before is not what is counted.
+        assert world.project
+        before = len(world.stream)
+        world.calls.made.clear()
+        story(world)
+        executions = list(world.executions())
+        assert all(each.status == "SUCCEEDED" for each in executions), executions
+        made = [call.name for call in world.calls.made]
+        return Run(
+            transitions=dict(Counter(_transitions(executions))),
+            polls=max(
+                sum(_is_poll(each.workflow, state) for state in each.states) for each in executions
+            ),
+            invocations=dict(
+                Counter(name.split(" > lambda ")[1] for name in made if " > lambda " in name)
+            ),
+            # Each call of theirs reads two items at most.
+            reads=2.0 * sum(name.endswith(("GetItem", "Query")) for name in made),
+            writes=sum(_write_units(record["dynamodb"]) for record in world.stream[before:]),
+        )
+
+
+def _is_poll(workflow: str, state: str) -> bool:
+    """Whether it waits for a driver: so many seconds, not until some moment."""
+    from tests.workflows.graph import definitions
+
+    return "Seconds" in definitions()[workflow]["States"][state]
+
+
+def _transitions(executions: Iterable[Any]) -> list[str]:
+    return [each.workflow for each in executions for _ in range(each.transitions)]
+
+
+def _write_units(change: Mapping[str, Any]) -> int:
+    """As if all of it were in transactions, which most of it is."""
+    before, after = change.get("OldImage", {}), change.get("NewImage", {})
+    size = max(round_trips.size(before), round_trips.size(after))
+    return 2 * max(1, ceil(size / 1024)) + round_trips.index_units(before, after)
+
+
+def whole_life(world: Any) -> None:
+    environment = world.environment(ttl_hours=1)
+    world.run(7200)
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def given_back(world: Any) -> None:
+    environment = world.environment()
+    world.run(60)
+    world.delete(environment)
+    world.run(60)
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def extended(world: Any) -> None:
+    environment = world.environment(ttl_hours=1)
+    world.run(1800)
+    world.extend(environment, 2)
+    world.run(10_800)
+    assert world.look(environment)["status"] == "destroyed"
+
+
+def rollouts(times: int) -> Callable[[Any], None]:
+    def story(world: Any) -> None:
+        environment = world.environment()
+        made = [world.deploy(environment, f"v{n}") for n in range(times)]
+        world.run(600)
+        assert all(world.look(each)["status"] == "succeeded" for each in made)
+
+    return story
+
+
+STORIES: dict[str, Callable[[Any], None]] = {
+    "an ephemeral environment's whole life": whole_life,
+    "the same, extended once": extended,
+    "a persistent one, given back": given_back,
+    "a persistent one comes up": rollouts(0),
+    "… and one rollout": rollouts(1),
+    "… and five, that wait for each other": rollouts(5),
+}
+
+
+def without(run: Run, other: Run) -> Run:
+    """What came on top of the other."""
+
+    def less(these: Mapping[str, int], those: Mapping[str, int]) -> dict[str, int]:
+        return {name: n for name in these if (n := these[name] - those.get(name, 0))}
+
+    return Run(
+        less(run.transitions, other.transitions),
+        run.polls,
+        less(run.invocations, other.invocations),
+        run.reads - other.reads,
+        run.writes - other.writes,
+    )
+
+
+# ── What calls cost ─────────────────────────────────────────────────────────────────────────
+
+
+def memory(function: str) -> int:
+    """The megabytes that template.yaml gives it."""
+    from tests.template.repository import camel, template
+
+    written = template()
+    properties = written["Resources"][f"{camel(function)}Function"]["Properties"]
+    return int(properties.get("MemorySize", written["Globals"]["Function"]["MemorySize"]))
+
+
+def a_million_calls(found: Mapping[str, Any], line: int) -> Bill:
+    """Line by line; `line` is the bytes of the record that a function logs of a request."""
+    world, shares = PRICES["assumed"]["world"], PRICES["assumed"]["calls"]
+    assert abs(sum(shares.values()) - 1) < 1e-9
+    gateway, functions, logs = PRICES["api_gateway"], PRICES["lambda"], PRICES["logs"]
+    reads, writes = (
+        sum(share * found[name]["units"][n] for name, share in shares.items()) for n in (0, 1)
+    )
+    seconds = {
+        name: duration(name, memory(_function(name)), found[name]["depth"]) for name in shares
+    }
+    gb_seconds = sum(
+        share
+        * (seconds[name] + world["cold_share"] * start_seconds(_function(name)))
+        * memory(_function(name))
+        / 1024
+        for name, share in shares.items()
+    )
+    record = line + world["access_log_bytes"] + world["platform_log_bytes"]
+    each = {
+        "gateway": gateway["http_api_request"],
+        "functions, requests": functions["request"],
+        "functions, duration": gb_seconds * functions["gb_second"],
+        "DynamoDB, reads": reads * PRICES["dynamodb"]["read_unit"],
+        "DynamoDB, writes": writes * PRICES["dynamodb"]["write_unit"],
+        "logs": record / 1e9 * logs["gb"],
+        "traces": PRICES["xray"]["sampled"] * PRICES["xray"]["trace"] if traced() else 0.0,
+    }
+    return {name: price * 1e6 for name, price in each.items()}
+
+
+def _function(call: str) -> str:
+    route = round_trips.ROUTES[call][0].split()[1]
+    return route.split("/")[3]
+
+
+def duration(call: str, megabytes: int, depth: int) -> float:
+    """Seconds that a call is billed: its own work at its share of a processor, and the waiting."""
+    kinds = {"sign in": "sign in", "create a deployment": "create deployment"}
+    kind = kinds.get(call, "list environments" if call.startswith("list") else "get environment")
+    turns = sorted(run["cpu"] for run in saved("warm_request")[f"{kind}/slipway"])
+    work_seconds = float(turns[len(turns) // 2]) / 1e6
+    share: float = min(1.0, megabytes / PRICES["lambda"]["mb_of_a_processor"])
+    waiting: float = depth * PRICES["assumed"]["world"]["round_trip_ms"] / 1000
+    return work_seconds / share + waiting
+
+
+def start_seconds(function: str) -> float:
+    """Lambda starts functions with a whole processor, whatever their memory."""
+    turns = sorted(run["cpu"] for run in saved("cold_start")["rounds"][function])
+    return float(turns[len(turns) // 2]) / 1000
+
+
+def traced() -> bool:
+    from tests.template.repository import template
+
+    return bool(template()["Globals"]["Function"].get("Tracing") == "Active")
+
+
+def log_line() -> int:
+    """The bytes of the record that a GET leaves in the log, as the function writes it."""
+    from benchmarks.loopback import Watched
+    from benchmarks.round_trips import Stage, handlers
+
+    with Watched() as dynamodb, handlers(dynamodb):
+        stage = Stage()
+        written = StringIO()
+        with redirect_stdout(written):
+            from slipway import observe
+
+            observe.log.cache_clear()
+            stage.ann.get(f"/api/v1/environments/{stage.environment}")
+        observe.log.cache_clear()
+    [record] = written.getvalue().splitlines()
+    assert json.loads(record)["message"] == "request"
+    return len(record.encode()) + 1
+
+
+# ── What standing there costs ───────────────────────────────────────────────────────────────
+
+
+def idle_month() -> Bill:
+    """The deployed stack when nobody calls it, by the resources that template.yaml has."""
+    from tests.template.repository import resources, template
+
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    metrics = sum(
+        sum("MetricStat" in each for each in alarm["Properties"].get("Metrics", [])) or 1
+        for alarm in alarms
+    )
+    runs = 30 * 24 * 60 / 5
+    assert template()["Parameters"]["ReconcileSchedule"]["Default"] == "rate(5 minutes)"
+    reconcile = runs * (
+        PRICES["lambda"]["request"]
+        # It has been idle for five minutes: as often as not it starts anew.
+        + start_seconds("reconcile") * memory("reconcile") / 1024 * PRICES["lambda"]["gb_second"]
+    )
+    logs = runs * PRICES["assumed"]["world"]["event_log_bytes"] / 1e9 * PRICES["logs"]["gb"]
+    stored = 0.1
+    return {
+        f"alarms ({len(alarms)}, on {metrics} metrics)": metrics
+        * PRICES["logs"]["alarm_metric_month"],
+        "the signing secret": len(resources("AWS::SecretsManager::Secret"))
+        * PRICES["secrets"]["secret_month"],
+        "stored: 100 MB in the table, with recovery": stored
+        * (PRICES["dynamodb"]["gb_month"] + PRICES["dynamodb"]["recovery_gb_month"]),
+        "stored: 100 MB of logs": stored * PRICES["logs"]["gb_month"],
+        f"reconcile ({runs:,.0f} runs)": reconcile,
+        "reconcile's logs": logs,
+        "reconcile's reads": runs * 4 * PRICES["dynamodb"]["read_unit"],
+        "gateway, functions, workflows, queue, topic, table, stream": 0.0,
+    }
+
+
+def always_on() -> Bill:
+    """The peer where it never sleeps: one small container, one small database."""
+    price = PRICES["always_on"]
+    hours = price["hours"]
+    return {
+        "container": hours
+        * (
+            price["vcpus"] * price["fargate_vcpu_hour"]
+            + price["gigabytes"] * price["fargate_gb_hour"]
+        ),
+        "database": hours * price["database_hour"]
+        + price["database_gb"] * price["database_gb_month"],
+        "load balancer": hours
+        * (price["load_balancer_hour"] + price["addresses"] * price["address_hour"]),
+    }
+
+
+# ── All of it ───────────────────────────────────────────────────────────────────────────────
+
+
+def main() -> None:
+    runs = {name: lived(story) for name, story in STORIES.items()}
+    up, one, five = (runs[name] for name in list(STORIES)[-3:])
+    runs["a straight rollout"] = straight = without(one, up)
+    runs["waiting in the queue, for each of four"] = Run(
+        {"all": (five.total - up.total - 5 * straight.total) // 4}, 0, {}, 0, 0
+    )
+    show(
+        "State transitions, counted from executions",
+        ("", "transitions", "polls", "of which", "functions run", "units read", "written"),
+        [
+            (
+                name,
+                run.total,
+                run.polls,
+                ", ".join(f"{workflow} {n}" for workflow, n in run.transitions.items()),
+                sum(run.invocations.values()),
+                run.reads,
+                run.writes,
+            )
+            for name, run in runs.items()
+        ],
+    )
+    line = log_line()
+    calls = a_million_calls(saved("round_trips"), line)
+    idle, server = idle_month(), always_on()
+    stories = {
+        name: {part: 1000 * price for part, price in runs[name].bill().items()}
+        for name in ("an ephemeral environment's whole life", "a straight rollout")
+    }
+    _tell("A million API calls", calls)
+    for name, bill in stories.items():
+        _tell(f"A thousand times {name}", bill)
+    _tell("A month of nothing", idle)
+    _tell("A month of a small server that never sleeps, with its database", server)
+    per_call = sum(calls.values()) / 1e6
+    even = (sum(server.values()) - sum(idle.values())) / per_call
+    print(
+        f"\nOne record of a request in the log: {line} bytes."
+        f"\nThe server costs less from {even / 1e6:.1f} million calls a month, if it can bear them."
+    )
+    bars(
+        "cost-million-calls",
+        "A million API calls, US dollars (dashed: the budget)",
+        {"slipway": {name: price for name, price in calls.items() if price >= 0.005}},
+        "$",
+        PER_MILLION,
+    )
+    volumes = {"nothing": 0.0, "100,000 calls": 1e5, "1 million calls": 1e6, "10 million": 1e7}
+    bars(
+        "cost-month",
+        "A month, US dollars, by calls",
+        {
+            f"{who}, {name}": {"": sum(bill.values()) + count * each}
+            for name, count in volumes.items()
+            for who, bill, each in (("slipway", idle, per_call), ("server", server, 0.0))
+        },
+        "$",
+    )
+    save(
+        "cost",
+        {
+            "runs": {name: {"transitions": run.transitions} for name, run in runs.items()},
+            "polls": {name: run.polls for name, run in runs.items()},
+            "million calls": calls,
+            "thousands": stories,
+            "idle": idle,
+            "server": server,
+            "log line": line,
+            "break even calls": even,
+        },
+    )
+
+
+def _tell(title: str, bill: Bill) -> None:
+    rows = [(name, f"{price:.4f}") for name, price in bill.items()]
+    show(title, ("", "$"), [*rows, ("in all", f"{sum(bill.values()):.4f}")])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The gate: no function's start may take more instructions than it did.
+
+Processor time moves with the machine's mood; the number of instructions that cachegrind counts,
+from the start of the interpreter to the answer to the first request, does not. `make gate` compares
+it with benchmarks/instructions.json and fails at two per cent more; `make gate ARGS=--write` writes
+the figures anew, to be committed with the change that explains them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.shipped import FIRST, all_ready, recorded, shipped
+from benchmarks.support import ROOT, show
+
+COMMITTED = ROOT / "benchmarks/instructions.json"
+MOST = 1.02
+CACHEGRIND = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+MINOR = "{}.{}".format(*sys.version_info)
+# Another compiler, another libc, another patch of Python: other figures.
+BUILD = f"{platform.python_version()} {platform.python_compiler()} {platform.machine()}"
+
+
+def instructions(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """How many the whole process executes."""
+    run = subprocess.run([*CACHEGRIND, *command], env=dict(environ), capture_output=True, text=True)
+    counted = re.search(r"I\s+refs:\s+([\d,]+)", run.stderr)
+    if run.returncode or not counted:
+        raise RuntimeError(run.stderr[-2000:])
+    return int(counted[1].replace(",", ""))
+
+
+def measured(names: Sequence[str] = tuple(FIRST)) -> dict[str, int]:
+    """For each function, from the start of Python to its first answer."""
+    asked = {name: request for name, request in recorded(FIRST).items() if name in names}
+    with (
+        shipped(Path(sys.prefix)) as here,
+        all_ready(here, asked) as commands,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        counts = pool.map(lambda command: instructions(*command), commands.values())
+        return dict(zip(commands, counts, strict=True))
+
+
+def grown(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+    """Those that take too many more, and those that nobody has measured before."""
+    return [name for name in now if now[name] > MOST * before.get(name, 0)]
+
+
+def main(words: Sequence[str]) -> int:
+    if not shutil.which("valgrind"):
+        return _skipped("There is no valgrind (Debian and Ubuntu: apt install valgrind)")
+    committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
+    known = committed.get(MINOR, {"build": None, "instructions": {}})
+    if "--write" not in words and known["build"] != BUILD:
+        return _skipped(f"{COMMITTED.name} has figures of {known['build']}, and this is {BUILD}")
+    now, before = measured(), known["instructions"]
+    rows = [
+        (
+            name,
+            before.get(name, 0) / 1e6,
+            count / 1e6,
+            f"{count / before[name] - 1:+.2%}" if name in before else "new",
+        )
+        for name, count in now.items()
+    ]
+    show("Cold start, million instructions", ("", "committed", "now", "change"), rows)
+    if "--write" in words:
+        figures = committed | {MINOR: {"build": BUILD, "instructions": now}}
+        COMMITTED.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+        return 0
+    if over := grown(before, now):
+        print(f"\nToo many more: {', '.join(over)}. If that is worth it: make gate ARGS=--write")
+    return int(bool(over))
+
+
+def _skipped(why: str) -> int:
+    print(f"\n{'!' * 80}\nTHE GATE IS SKIPPED. {why}\n{'!' * 80}\n", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

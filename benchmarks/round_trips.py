@@ -1,0 +1,444 @@
+"""Round trips: what each route asks of DynamoDB, by running every route against a watched table.
+
+`make round-trips` writes docs/round-trips.md; a test compares it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from benchmarks.loopback import Call, Item, Watched, environ
+from benchmarks.support import ROOT, markdown, save, show
+
+# Long enough that calls which do not wait for each other are seen to be under way together.
+HOLD_SECONDS = 0.05
+TRIES = 5
+COMMITTED = ROOT / "docs/round-trips.md"
+
+# ── What a call costs, by DynamoDB's rules ──────────────────────────────────────────────────
+
+
+def size(item: Item) -> int:
+    """The bytes that DynamoDB counts: names and values."""
+    return sum(len(name.encode()) + _size(value) for name, value in item.items())
+
+
+def _size(value: Mapping[str, Any]) -> int:
+    [(kind, content)] = value.items()
+    if kind == "S":
+        return len(content.encode())
+    if kind == "N":
+        return ceil(len(content.lstrip("-").replace(".", "").strip("0")) / 2) + 1
+    if kind == "M":
+        return 3 + sum(1 + len(name.encode()) + _size(each) for name, each in content.items())
+    if kind == "L":
+        return 3 + sum(1 + _size(each) for each in content)
+    if kind in ("SS", "NS"):
+        return sum(_size({kind[0]: each}) for each in content)
+    assert kind in ("BOOL", "NULL"), kind
+    return 1
+
+
+def read_units(call: Call) -> float:
+    """Four kilobytes a unit, half of that if a stale answer would do; nothing found costs one."""
+    if call.operation == "BatchGetItem":
+        [(table, wanted)] = call.request["RequestItems"].items()
+        found = call.answer["Responses"].get(table, [])
+        units = sum(ceil(size(item) / 4096) for item in found) + len(wanted["Keys"]) - len(found)
+        return units if wanted.get("ConsistentRead") else units / 2
+    if call.operation == "GetItem":
+        units = max(1, ceil(size(call.answer.get("Item", {})) / 4096))
+        return units if call.request.get("ConsistentRead") else units / 2
+    if call.operation == "Query":
+        units = max(1, ceil(sum(map(size, call.answer["Items"])) / 4096))
+        return units if call.request.get("ConsistentRead") else units / 2
+    return 0
+
+
+def write_units(call: Call) -> int:
+    """A kilobyte a unit, the larger of before and after; twice in a transaction. What changes in
+    the index comes on top, once."""
+    each = 2 if call.operation == "TransactWriteItems" else 1
+    return sum(
+        each * max(1, ceil(max(size(before), size(after)) / 1024)) + index_units(before, after)
+        for before, after in call.images
+    )
+
+
+def index_units(before: Item, after: Item) -> int:
+    old, new = (
+        (item["due"], item["due_at"]) if "due" in item and "due_at" in item else None
+        for item in (before, after)
+    )
+    return 0 if old == new else (old is not None) + (new is not None)
+
+
+def in_sequence(calls: Sequence[Call]) -> list[list[Call]]:
+    """The calls in groups: those of one group were under way together, each group waited for the
+    one before."""
+    groups: list[list[Call]] = []
+    for call in sorted(calls, key=lambda call: call.began):
+        if groups and any(call.began < other.ended for other in groups[-1]):
+            groups[-1].append(call)
+        else:
+            groups.append([call])
+    return groups
+
+
+@dataclass(frozen=True)
+class Paid:
+    """What one request to the API asked of DynamoDB."""
+
+    calls: list[Call]
+
+    @property
+    def depth(self) -> int:
+        return len(in_sequence(self.calls))
+
+    @property
+    def units(self) -> tuple[float, int]:
+        return sum(map(read_units, self.calls)), sum(map(write_units, self.calls))
+
+    @property
+    def items(self) -> int:
+        """How many items DynamoDB looked at."""
+        return sum(
+            int(call.answer.get("ScannedCount", 0))
+            + sum(map(len, call.answer.get("Responses", {}).values()))
+            + ("Item" in call.answer)
+            for call in self.calls
+        )
+
+    @property
+    def sent(self) -> int:
+        return sum(call.sent for call in self.calls)
+
+    @property
+    def answered(self) -> int:
+        return sum(call.answered for call in self.calls)
+
+    def told(self) -> str:
+        """`BatchGetItem + Query, TransactWriteItems`: together, then what waited for them."""
+        return ", ".join(
+            " + ".join(sorted(call.operation for call in group))
+            for group in in_sequence(self.calls)
+        )
+
+
+# ── Every route ─────────────────────────────────────────────────────────────────────────────
+
+
+class Stage:
+    """Somebody with a project, an environment that runs and a deployment that waits in it."""
+
+    def __init__(self) -> None:
+        from slipway import auth
+        from slipway.store import users
+        from tests.api.client import Client
+        from tests.store import world
+
+        auth.forget_keys()
+        self.world = world
+        user = users.add("ann@example.com", auth.hash_password("secret123"))
+        self.ann = Client(auth.mint(user.id).access_token, user.id)
+        self.project = world.project(user.id, policy={"expiry_mode": "idle"})
+        self.environment = world.environment(self.project, user.id, external_id="github:pr:123")
+        world.comes_up(self.environment)
+        self.deployment = world.deployment(self.environment, user.id)
+
+    def fails_to_go(self) -> Stage:
+        failure = {"error": "Refused", "reason": "not empty", "step": "Retire"}
+        self.world.becomes(self.environment, "teardown_failed", failure=failure)
+        return self
+
+    def is_pinned(self) -> Stage:
+        path = f"/api/v1/environments/{self.environment}/pin"
+        assert self.ann.post(path, {"reason": "a demonstration"}).status == 200
+        return self
+
+
+def _environment(stage: Stage, below: str = "") -> str:
+    return f"/api/v1/environments/{stage.environment}{below}"
+
+
+def _deployment(stage: Stage, below: str = "") -> str:
+    return f"/api/v1/deployments/{stage.deployment}{below}"
+
+
+PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
+PERSON = {"email": "bob@example.com", "password": "secret123"}
+SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
+
+# For each line of the table: the route it is about, and how it is asked.
+Ask = Callable[[Stage], Any]
+ROUTES: dict[str, tuple[str, Ask]] = {
+    "register": (
+        "POST /api/v1/auth/register",
+        lambda s: s.ann.post("/api/v1/auth/register", PERSON),
+    ),
+    "sign in": (
+        "POST /api/v1/auth/login",
+        lambda s: s.ann.form("/api/v1/auth/login", SIGN_IN),
+    ),
+    "who am I": ("GET /api/v1/auth/me", lambda s: s.ann.get("/api/v1/auth/me")),
+    "public keys": (
+        "GET /.well-known/jwks.json",
+        lambda s: s.ann.get("/.well-known/jwks.json"),
+    ),
+    "create a project": (
+        "POST /api/v1/projects",
+        lambda s: s.ann.post("/api/v1/projects", {"name": "orders"}),
+    ),
+    "list projects": ("GET /api/v1/projects", lambda s: s.ann.get("/api/v1/projects")),
+    "look at a project": (
+        "GET /api/v1/projects/<project_id>",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}"),
+    ),
+    "change a project": (
+        "PATCH /api/v1/projects/<project_id>",
+        lambda s: s.ann.patch(f"/api/v1/projects/{s.project}", {"name": "orders"}),
+    ),
+    "delete a project, with its environments": (
+        "DELETE /api/v1/projects/<project_id>",
+        lambda s: s.ann.delete(f"/api/v1/projects/{s.project}", cascade="true"),
+    ),
+    "create an environment": (
+        "POST /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.post(f"/api/v1/environments/projects/{s.project}", PREVIEW),
+    ),
+    "list environments": (
+        "GET /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.get(f"/api/v1/environments/projects/{s.project}"),
+    ),
+    "have one by external id, found": (
+        "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+        lambda s: s.ann.send(
+            "PUT",
+            f"/api/v1/projects/{s.project}/environments/by-external-id/github:pr:123",
+            json.dumps(PREVIEW),
+        ),
+    ),
+    "have one by external id, made": (
+        "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+        lambda s: s.ann.send(
+            "PUT",
+            f"/api/v1/projects/{s.project}/environments/by-external-id/github:pr:124",
+            json.dumps(PREVIEW),
+        ),
+    ),
+    "look at an environment": (
+        "GET /api/v1/environments/<environment_id>",
+        lambda s: s.ann.get(_environment(s)),
+    ),
+    "see its queue": (
+        "GET /api/v1/environments/<environment_id>/queue",
+        lambda s: s.ann.get(_environment(s, "/queue")),
+    ),
+    "see its events": (
+        "GET /api/v1/environments/<environment_id>/events",
+        lambda s: s.ann.get(_environment(s, "/events")),
+    ),
+    "extend a lease": (
+        "POST /api/v1/environments/<environment_id>/extend",
+        lambda s: s.ann.post(_environment(s, "/extend"), {"ttl_hours": 48}),
+    ),
+    "touch": (
+        "POST /api/v1/environments/<environment_id>/touch",
+        lambda s: s.ann.post(_environment(s, "/touch")),
+    ),
+    "pin": (
+        "POST /api/v1/environments/<environment_id>/pin",
+        lambda s: s.ann.post(_environment(s, "/pin"), {"reason": "a demonstration"}),
+    ),
+    "unpin": (
+        "POST /api/v1/environments/<environment_id>/unpin",
+        lambda s: s.ann.post(_environment(s, "/unpin")),
+    ),
+    "tear down": (
+        "DELETE /api/v1/environments/<environment_id>",
+        lambda s: s.ann.delete(_environment(s)),
+    ),
+    "forget what could not be torn down": (
+        "DELETE /api/v1/environments/<environment_id>",
+        lambda s: s.ann.delete(_environment(s), force="true"),
+    ),
+    "try a teardown again": (
+        "POST /api/v1/environments/<environment_id>/teardown/retry",
+        lambda s: s.ann.post(_environment(s, "/teardown/retry")),
+    ),
+    "create a deployment": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/deployments/environments/{s.environment}", {"version": "sha-1234567"}
+        ),
+    ),
+    "create a deployment, in a sequence": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/deployments/environments/{s.environment}",
+            {"version": "sha-1234567", "sequence": 7},
+        ),
+    ),
+    "create a deployment, with a key": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.with_headers(idempotency_key="a1b2c3").post(
+            f"/api/v1/deployments/environments/{s.environment}", {"version": "sha-1234567"}
+        ),
+    ),
+    "list deployments": (
+        "GET /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.get(f"/api/v1/deployments/environments/{s.environment}"),
+    ),
+    "look at a deployment": (
+        "GET /api/v1/deployments/<deployment_id>",
+        lambda s: s.ann.get(_deployment(s)),
+    ),
+    "cancel a deployment that waits": (
+        "POST /api/v1/deployments/<deployment_id>/cancel",
+        lambda s: s.ann.post(_deployment(s, "/cancel")),
+    ),
+    "read logs": (
+        "GET /api/v1/deployments/<deployment_id>/logs",
+        lambda s: s.ann.get(_deployment(s, "/logs")),
+    ),
+    "see a timeline": (
+        "GET /api/v1/deployments/<deployment_id>/timeline",
+        lambda s: s.ann.get(_deployment(s, "/timeline")),
+    ),
+}
+BEFORE: dict[str, Callable[[Stage], Stage]] = {
+    "forget what could not be torn down": Stage.fails_to_go,
+    "try a teardown again": Stage.fails_to_go,
+    "unpin": Stage.is_pinned,
+}
+
+
+# A GET takes one round trip and a write two; what takes more, and why.
+MOST = {"GET": 1}
+MOST_OF_A_WRITE = 2
+LONGER = {
+    "delete a project, with its environments": "it is tried as if it were empty, then marked, then"
+    " shown as it is",
+    "have one by external id, made": "whether it is there is looked at first; then it is created",
+    "forget what could not be torn down": "it is shown as it is afterwards",
+    "create a deployment, in a sequence": "what runs and waits is looked at, for it may be newer",
+    "create a deployment, with a key": "the key is kept before, and the answer after",
+    "cancel a deployment that waits": "it is shown as it is afterwards",
+}
+
+
+@contextmanager
+def handlers(dynamodb: Watched) -> Iterator[None]:
+    """The functions in this process, with their table there."""
+    from tests.conftest import forget
+
+    dynamodb.create_table()
+    before = dict(os.environ)
+    os.environ.update(environ(dynamodb.endpoint))
+    forget()
+    try:
+        yield
+    finally:
+        forget()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def measured() -> dict[str, Paid]:
+    found = {}
+    with Watched() as dynamodb, handlers(dynamodb):
+        for name in ROUTES:
+            found[name] = _asked(name, dynamodb)
+            # A busy machine can make calls look as if they followed each other, never otherwise.
+            for _ in range(TRIES):
+                if name in LONGER or found[name].depth <= budget(name):
+                    break
+                found[name] = _asked(name, dynamodb)
+    return found
+
+
+def _asked(name: str, dynamodb: Watched) -> Paid:
+    """What the route asks of a table of its own."""
+    dynamodb.create_table()
+    stage = BEFORE[name](Stage()) if name in BEFORE else Stage()
+    # The public keys, which a process reads once in five minutes.
+    assert stage.ann.get(_deployment(stage)).status == 200
+    with dynamodb.watching(HOLD_SECONDS) as calls:
+        answer = ROUTES[name][1](stage)
+    assert answer.status < 300, (name, answer.text)
+    return Paid(calls)
+
+
+def table(found: Mapping[str, Paid]) -> str:
+    rows = [
+        (
+            name,
+            ROUTES[name][0].replace("<", "{").replace(">", "}"),
+            paid.depth,
+            len(paid.calls),
+            f"{paid.units[0]:g}",
+            paid.units[1],
+            paid.sent,
+            paid.answered,
+            paid.told(),
+        )
+        for name, paid in found.items()
+    ]
+    header = ("", "route", "depth", "calls", "RCU", "WCU", "bytes sent", "answered", "which")
+    return markdown(header, rows)
+
+
+HEAD = """# What each route asks of DynamoDB
+
+`make round-trips` writes this by running every route against a watched table; a test compares it,
+so that a change shows in review.
+
+*depth* is how many calls follow each other: what a caller waits for. Calls joined by `+` are under
+way together, those after a comma wait for those before it. *RCU* and *WCU* are capacity units by
+DynamoDB's rules: all reads are strongly consistent, a transaction pays twice, the sparse index
+`due` comes on top. Bytes are those of the bodies. The functions are warm: a new one reads the
+public keys once (one Query), and every five minutes again. `/docs`, `/redoc`, `/openapi.json` and
+`/health` ask nothing.
+
+"""
+
+
+def budget(name: str) -> int:
+    """The round trips that a line of the table may take."""
+    return MOST.get(ROUTES[name][0].split()[0], MOST_OF_A_WRITE)
+
+
+def longer() -> str:
+    reasons = "\n".join(f"- *{name}*: {why}." for name, why in LONGER.items())
+    return f"\nMore than one round trip for a GET or two for a write take\n\n{reasons}\n"
+
+
+def main(document: Path = COMMITTED) -> None:
+    found = measured()
+    document.write_text(HEAD + table(found) + "\n" + longer())
+    show("Round trips", ("", "depth", "which"), [(n, p.depth, p.told()) for n, p in found.items()])
+    save(
+        "round_trips",
+        {
+            name: {
+                "route": ROUTES[name][0],
+                "depth": paid.depth,
+                "calls": [call.operation for call in paid.calls],
+                "units": paid.units,
+                "bytes": [paid.sent, paid.answered],
+            }
+            for name, paid in found.items()
+        },
+    )
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
