@@ -325,13 +325,7 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
 MOST = {"GET": 1}
 MOST_OF_A_WRITE = 2
 LONGER = {
-    "delete a project, with its environments": "it is tried as if it were empty, then marked, then"
-    " shown as it is",
-    "have one by external id, made": "whether it is there is looked at first; then it is created",
-    "forget what could not be torn down": "it is shown as it is afterwards",
-    "create a deployment, in a sequence": "what runs and waits is looked at, for it may be newer",
     "create a deployment, with a key": "the key is kept before, and the answer after",
-    "cancel a deployment that waits": "it is shown as it is afterwards",
 }
 
 
