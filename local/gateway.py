@@ -3,6 +3,8 @@
 The emulator's own data plane stays unused, for it differs where callers notice: no `cookies` in the
 event, a function's error sent out as it is, no limit on the body, OPTIONS never given to a route,
 and guesses about the host and path before all that. Routes and functions are the emulator's.
+
+Other APIs than Slipway's own, those of the environments, answer below /_aws/execute-api/<id>.
 """
 
 import asyncio
@@ -15,6 +17,8 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+
+from local.patches.api_endpoint import PREFIX
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -39,7 +43,7 @@ def message(status: int, text: str) -> Answer:
 
 
 class Gateway:
-    """The data plane of one HTTP API. Requests wait until `open` has named it."""
+    """The data plane of all HTTP APIs. Requests wait until `open` has named Slipway's own."""
 
     def __init__(self) -> None:
         self.api_id = ""
@@ -76,23 +80,29 @@ class Gateway:
         method = scope["method"]
         # Of all escapes, an HTTP API leaves %25 as it is.
         path = apigateway.decode_http_api_path(scope["raw_path"].decode("latin-1"))
+        api_id = self.api_id
+        if path.startswith(PREFIX):
+            api_id, _, path = path.removeprefix(PREFIX).partition("/")
+            path = f"/{path}"
+        if api_id not in apigateway._apis:
+            return message(404, "Not Found")
         headers = _headers(scope)
-        cors = apigateway._apis[self.api_id].get("corsConfiguration") or {}
+        cors = apigateway._apis[api_id].get("corsConfiguration") or {}
         origin = headers.get("origin", "")
         if cors and method == "OPTIONS" and "access-control-request-method" in headers:
             status, sent, answered = apigateway._cors_preflight_response(cors, origin)
             return Answer(status, answered, [h for h in sent.items() if h[0] != "Content-Length"])
-        route = apigateway._match_route(self.api_id, method, path)
+        route = apigateway._match_route(api_id, method, path)
         if route is None:
             return message(404, "Not Found")
-        integration = apigateway._integrations[self.api_id][route["target"].split("/", 1)[1]]
+        integration = apigateway._integrations[api_id][route["target"].split("/", 1)[1]]
         arn = apigateway._extract_lambda_ref_from_integration_uri(integration["integrationUri"])
         function, config, _ = lambda_svc._get_func_record_for_ref(arn)
         if function is None:
             return message(500, "Internal Server Error")
         _, _, pattern = route["routeKey"].partition(" ")
         found = apigateway._extract_path_params(pattern, path) if pattern else None
-        event = self._event(scope, route["routeKey"], path, found, headers, body)
+        event = self._event(scope, api_id, route["routeKey"], path, found, headers, body)
         record = lambda_svc._execution_record_for_config(function, config)
         run = lambda_svc._execute_function_with_config_scope
         answer = _answer(await run_reentrant(run, record, event))
@@ -102,6 +112,7 @@ class Gateway:
     def _event(
         self,
         scope: Message,
+        api_id: str,
         route_key: str,
         path: str,
         parameters: dict[str, str] | None,
@@ -121,7 +132,7 @@ class Gateway:
             "headers": headers,
             "requestContext": {
                 "accountId": get_account_id(),
-                "apiId": self.api_id,
+                "apiId": api_id,
                 "domainName": headers.get("host", ""),
                 "domainPrefix": headers.get("host", "").split(".")[0],
                 "http": {

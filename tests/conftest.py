@@ -43,6 +43,7 @@ def as_on_lambda() -> Iterator[None]:
         for name, value in {
             "TABLE": "slipway",
             "STAGE": "dev",
+            "STACK": "slipway",
             "MACHINES": MACHINES,
             "MAX_TTL_HOURS": "720",
             "SIMULATED_SECONDS": "0",

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from local.patches import (
+    api_endpoint,
     execution_clock,
     execution_names,
     lambda_workers,
@@ -33,6 +34,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
     "ministack.services.dynamodb": [table_ttl.patch],
     "ministack.services.cloudformation.provisioners": [
+        api_endpoint.patch,
         template_alarms.patch,
         template_routes.patch,
         template_ttl.patch,

@@ -28,7 +28,7 @@ from slipway.drivers.base import Operation, Progress
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model.deployment import NewDeployment
+from slipway.model.deployment import LogLine, NewDeployment
 from slipway.model.environment import Environment, NewEnvironment, OnConflict
 from slipway.model.paging import Paging
 from slipway.model.project import NewProject, Policy
@@ -472,6 +472,14 @@ class _Watched:
 
     def retire(self, operation: Operation) -> Progress:
         return self._ask("retire", self._driver.retire, operation)
+
+    def lines(self, operation: Operation) -> list[LogLine]:
+        lines: list[LogLine] = self._emulator.call(
+            "driver lines",
+            lambda: self._driver.lines(operation),
+            lambda trouble: DriverFault(trouble),
+        )
+        return lines
 
     def _ask(
         self, verb: str, method: Callable[[Operation], Progress], operation: Operation

@@ -4,7 +4,7 @@ from typing import Any
 
 from slipway import ids, saga
 from slipway.errors import Overtaken
-from slipway.store import environments
+from slipway.store import environments, projects
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -12,7 +12,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     Raises Overtaken if the environment is to go before it has come; DriverRefused, DriverFault.
     """
-    environment = environments.find(ids.parse_environment(event["environment_id"]))
+    identity = ids.parse_environment(event["environment_id"])
+    environment = environments.find(identity)
     if environment is None or environment["status"] != "provisioning":
         raise Overtaken("The environment is not wanted any more")
-    return saga.provision(environment, event).model_dump()
+    if "ProjectName" in environment.get("parameters", ()):
+        environment["project_name"] = projects.name(identity.project)
+    progress = saga.provision(environment, event)
+    if progress.outputs:
+        environments.came_up(identity, progress.outputs)
+    # One without an address is up as well.
+    return {**progress.model_dump(exclude={"outputs"}), "base_url": progress.base_url or ""}

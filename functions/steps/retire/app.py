@@ -15,4 +15,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environments.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
         raise Overtaken("The environment's record is gone")
-    return saga.retire(environment, event).model_dump()
+    return saga.retire(environment, event).model_dump(exclude={"outputs"})

@@ -22,6 +22,7 @@ SlipwayError
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
 ├── DriverRefused               the infrastructure says no and would say it again
+│   └── RolledBack              and has put back what was there before
 └── Fault                       would perhaps work on another try
     ├── DriverFault
     ├── StoreUnavailable
@@ -347,8 +348,19 @@ class Canceled(SlipwayError):
 
 
 class DriverRefused(SlipwayError):
+    """`remains`: what is left of what was to be taken away, if the driver can tell."""
+
     code = "driver_refused"
     title = "The infrastructure refused"
+
+    def __init__(self, detail: str = "", remains: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.remains = remains
+
+
+class RolledBack(DriverRefused):
+    code = "rolled_back"
+    title = "The infrastructure refused, and is as it was before"
 
 
 class Fault(SlipwayError):

@@ -23,15 +23,19 @@ def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progr
 
     Raises Overtaken if the environment is not to come up any more; DriverRefused, DriverFault.
     """
-    base_url = None
+    made = Progress(done=True)
     for resource in drivers.of(environment).resources:
         if resource not in environment.get("resources", ()):
             environments.register(ids.parse_environment(environment["id"]), resource)
         progress = drivers.ask("provision", environment, event, resource=resource)
         if not progress.done:
             return progress
-        base_url = progress.base_url or base_url
-    return Progress(done=True, base_url=base_url)
+        made = Progress(
+            done=True,
+            base_url=progress.base_url or made.base_url,
+            outputs={**(made.outputs or {}), **(progress.outputs or {})},
+        )
+    return made
 
 
 def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
@@ -42,12 +46,14 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
     """
     refused: list[str] = []
     faults: list[str] = []
+    remains: set[str] = set()
     for resource in reversed(drivers.of(environment).resources):
         if resource not in environment.get("resources", ()):
             continue
         try:
             progress = drivers.ask("retire", environment, event, resource=resource)
         except DriverRefused as error:
+            remains |= {f"{resource}: {each}" for each in error.remains}
             refused.append(str(error))
         except DriverFault as error:
             faults.append(str(error))
@@ -55,6 +61,8 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
             if not progress.done:
                 return progress
             environments.strike_out(ids.parse_environment(environment["id"]), resource)
+    if remains != environment.get("remains", set()):
+        environments.what_remains(ids.parse_environment(environment["id"]), remains)
     if faults:
         raise DriverFault("; ".join(faults + refused))
     if refused:

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from slipway.drivers.base import Driver, Operation, Progress
+from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault, DriverRefused
 from slipway.model import moments
+from slipway.model.deployment import LogLine
 
 DRIVERS: dict[str, type[Driver]] = {
     "simulated": Simulated,
+    "cloudformation": CloudFormation,
 }
 
 LONGEST = timedelta(hours=1)
@@ -30,28 +33,59 @@ def ask(
     *,
     resource: str | None = None,
     version: str | None = None,
+    artifact: str | None = None,
 ) -> Progress:
     """Ask the environment's driver how far `verb` is; the first call starts it.
 
     `event` is what the workflow sends: `execution`, its name, and `started_at`.
     Raises DriverRefused, also when it has taken an hour; DriverFault. Both name the resource.
     """
-    operation = Operation(
-        execution=event["execution"],
-        environment_id=environment["id"],
-        environment_name=environment["name"],
-        started_at=datetime.fromisoformat(event["started_at"]),
-        now=moments.now(),
-        resource=resource,
-        version=version,
-        config=json.loads(environment.get("config", "{}")),
-    )
+    operation = _operation(environment, event, resource, version, artifact)
     try:
         progress: Progress = getattr(of(environment), verb)(operation)
         if not progress.done and operation.now - operation.started_at > LONGEST:
             raise DriverRefused(f"It has taken longer than {LONGEST}")
-    except (DriverRefused, DriverFault) as error:
+    except DriverRefused as error:
         if resource is None:
             raise
-        raise type(error)(f"{resource}: {error}") from error
+        raise type(error)(f"{resource}: {error}", error.remains) from error
+    except DriverFault as error:
+        if resource is None:
+            raise
+        raise DriverFault(f"{resource}: {error}") from error
     return progress
+
+
+def lines(environment: Mapping[str, Any], event: Mapping[str, Any]) -> list[LogLine]:
+    """What the infrastructure has said in this operation so far, oldest first.
+
+    Raises DriverRefused, DriverFault.
+    """
+    return of(environment).lines(_operation(environment, event))
+
+
+def _operation(
+    environment: Mapping[str, Any],
+    event: Mapping[str, Any],
+    resource: str | None = None,
+    version: str | None = None,
+    artifact: str | None = None,
+) -> Operation:
+    return Operation(
+        execution=event["execution"],
+        environment_id=environment["id"],
+        environment_name=environment["name"],
+        project_name=environment.get("project_name", ""),
+        owner=environment.get("created_by", ""),
+        expires_at=environment.get("expires_at"),
+        started_at=datetime.fromisoformat(event["started_at"]),
+        now=moments.now(),
+        resource=resource,
+        version=version,
+        artifact=artifact,
+        config=json.loads(environment.get("config", "{}")),
+        template_key=environment.get("template_key", ""),
+        parameters=environment.get("parameters", ()),
+        inputs=json.loads(environment.get("inputs", "{}")),
+        secret_inputs=environment.get("secret_inputs", ()),
+    )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from slipway.model.deployment import LogLine
 from slipway.model.moments import Moment
 
 
@@ -14,7 +15,8 @@ class Progress(BaseModel):
     """How far an operation is.
 
     Not `done`: ask again after `wait_seconds` (a whole number of seconds, as a Wait state
-    takes them). `base_url`: where the environment answers, from `provision` once it is done.
+    takes them). Once it is done, where there are such: `base_url`, where the environment answers,
+    and `outputs`, what else there is to know of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -22,15 +24,19 @@ class Progress(BaseModel):
     done: bool
     wait_seconds: Annotated[int, Field(ge=0)] = 0
     base_url: str | None = None
+    outputs: dict[str, str] | None = None
 
 
 class Operation(BaseModel):
     """What a driver is asked about, the same at every call for one operation.
 
-    `execution` names the operation: a driver that starts something passes it on as the request
-    token, so that a repeated call starts nothing twice. `started_at`: when the workflow began.
-    `resource`: which of the driver's is to be provisioned or retired. `config`: the environment's
-    own.
+    `execution` and `started_at`, when the workflow began with it, name the operation: a driver
+    that starts something passes them on as the request token, so that a repeated call starts
+    nothing twice. `resource`: which of the driver's is to be provisioned or retired. `version`
+    and `artifact`: what is to be live. `config`: the environment's own.
+
+    Of an environment that is made from a template: where the template is, the names of the
+    parameters it declares, and what the caller put in; what is secret is named only.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,11 +44,19 @@ class Operation(BaseModel):
     execution: str
     environment_id: str
     environment_name: str
+    project_name: str = ""
+    owner: str = ""
+    expires_at: Moment | None = None
     started_at: Moment
     now: datetime
     resource: str | None = None
     version: str | None = None
+    artifact: str | None = None
     config: dict[str, Any] = {}
+    template_key: str = ""
+    parameters: tuple[str, ...] = ()
+    inputs: dict[str, Any] = {}
+    secret_inputs: tuple[str, ...] = ()
 
 
 class Driver(Protocol):
@@ -60,10 +74,16 @@ class Driver(Protocol):
 
     def provision(self, operation: Operation) -> Progress: ...
 
-    def ship(self, operation: Operation) -> Progress: ...
+    def ship(self, operation: Operation) -> Progress:
+        """Raises RolledBack if it failed and what was live is live again."""
+        ...
 
     def restore(self, operation: Operation) -> Progress:
         """Bring back what was live before a rollout: `version`, or nothing if that is None."""
         ...
 
     def retire(self, operation: Operation) -> Progress: ...
+
+    def lines(self, operation: Operation) -> list[LogLine]:
+        """What the infrastructure has said in this operation so far, oldest first."""
+        ...

@@ -21,6 +21,7 @@ from typing import Any
 from slipway.drivers.base import Operation, Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.ids import parse_environment
+from slipway.model.deployment import LogLine
 from slipway.model.fields import slug
 from slipway.settings import settings
 
@@ -46,6 +47,9 @@ class Simulated:
 
     def retire(self, operation: Operation) -> Progress:
         return _progress(operation, "retire", 0.5)
+
+    def lines(self, operation: Operation) -> list[LogLine]:
+        return []
 
 
 def _progress(

@@ -48,8 +48,25 @@ Version = Annotated[
 ]
 
 
+Artifact = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    matching(
+        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[!-~]+|"
+        r"(?a:[a-z0-9][\w.-]*(:\d+)?(/[\w.-]+)+(:[\w.-]+)?(@[a-z0-9]+:[a-f0-9]{32,})?)",
+        "an S3 object (s3://bucket/key) or an image reference (registry/name:tag)",
+    ),
+]
+
+
 class NewDeployment(Wanted):
     version: Version = Field(examples=["sha-1234567"])
+    artifact: Artifact | None = Field(
+        None,
+        description="What the version is made of, an S3 object or an image reference, for the "
+        "template's parameter `Artifact`.",
+        examples=["s3://payments-builds/sha-1234567.zip"],
+    )
     on_conflict: OnConflict | None = Field(
         None,
         description="If another deployment runs or waits: wait behind it (`queue`), take the "
@@ -111,6 +128,7 @@ class Deployment(Shown):
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     version: str = Field(examples=["sha-1234567"])
+    artifact: str | None = Field(None, examples=["s3://payments-builds/sha-1234567.zip"])
     status: Status
     on_conflict: OnConflict = "queue"
     sequence: int | None = Field(None, examples=[1042])

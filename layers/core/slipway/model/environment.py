@@ -177,6 +177,7 @@ class Environment(Shown):
     on_conflict: OnConflict = "queue"
     config: dict[str, Any] | None = None
     live_version: str | None = Field(None, description="The version that last succeeded here.")
+    live_artifact: str | None = Field(None, description="What that version is made of.")
     live_deployment_id: str | None = None
     failure: Failure | None = None
     teardown_attempts: int | None = Field(None, description="How often it was tried.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -97,6 +98,22 @@ def log(deployment: DeploymentId, step: str, entered_at: str, *messages: str) ->
         line = {"ts": entered_at, "step": step, "level": "info", "message": message}
         with suppress(Lost):
             table.write(Put(Key(f"DEP#{deployment.d}", f"{LOG}{entered_at}#{step}#{n}"), line))
+
+
+def log_lines(deployment: DeploymentId, lines: Sequence[LogLine]) -> None:
+    """Write down what the infrastructure says, as far as the log does not have it yet.
+
+    `lines` are all there are so far, in order. Who follows the log never looks back, so what
+    is older than its last line stays out of it. One round trip, and one for each new line.
+    """
+    if not lines:
+        return
+    [*last], _ = table.query(f"DEP#{deployment.d}", LOG, limit=1, newest_first=True)
+    for n, line in enumerate(lines):
+        sk = f"{LOG}{moments.written(line.ts)}#{line.step}#{n:05}"
+        if not last or sk > last[0]["sk"]:
+            with suppress(Lost):
+                table.write(Put(Key(f"DEP#{deployment.d}", sk), line.model_dump()))
 
 
 def logs(deployment: DeploymentId, user_id: str, paging: Paging) -> Page[LogLine]:

@@ -54,17 +54,24 @@ def read(item: Item) -> Environment:
     config = item.get("config")
     failure = item.get("failure")
     if failure and "resources" in item:
-        failure = {**failure, "remaining_resources": sorted(item["resources"])}
+        failure = {**failure, "remaining_resources": _remaining(item)}
     warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
     shown = {
         **item,
         "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
+        "base_url": item.get("base_url") or None,
         "failure": failure,
         "execution_arn": arn,
         "execution_url": workflows.execution_url(arn),
     }
     return Environment.model_validate(shown)
+
+
+def _remaining(item: Item) -> list[str]:
+    """What the record still has, in detail where the driver told."""
+    told = [each for each in item.get("remains", ()) if each.partition(":")[0] in item["resources"]]
+    return sorted(item["resources"] - {each.partition(":")[0] for each in told} | set(told))
 
 
 def get(environment: EnvironmentId, user_id: str) -> Environment:
@@ -274,6 +281,22 @@ def register(environment: EnvironmentId, resource: str) -> None:
 def strike_out(environment: EnvironmentId, resource: str) -> None:
     """The resource is gone."""
     table.write(Update(key(environment), "DELETE resources :resource", {"resource": {resource}}))
+
+
+def what_remains(environment: EnvironmentId, remains: set[str]) -> None:
+    """What is left of what could not be taken away, `<resource>: <what>` each."""
+    change = "SET remains = :remains" if remains else "REMOVE remains"
+    table.write(Update(key(environment), change, {"remains": remains} if remains else {}))
+
+
+def came_up(environment: EnvironmentId, outputs: Mapping[str, str]) -> None:
+    """What there is to know of it now that it is as it should be; repeating changes nothing."""
+    change = Update(
+        key(environment),
+        "SET outputs = :outputs" + (", base_url = :base_url" if "Url" in outputs else ""),
+        {"outputs": outputs} | ({"base_url": outputs["Url"]} if "Url" in outputs else {}),
+    )
+    table.write(change)
 
 
 def ended_unrecorded(item: Item, outcome: str) -> bool:

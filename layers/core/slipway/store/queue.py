@@ -174,6 +174,7 @@ def _new(deployment: DeploymentId, wanted: NewDeployment, on_conflict: str, user
         "project_id": str(deployment.environment.project),
         "environment_id": str(deployment.environment),
         "version": wanted.version,
+        "artifact": wanted.artifact,
         "status": "pending",
         "on_conflict": on_conflict,
         "order": wanted.order,
@@ -280,7 +281,8 @@ def _give_to(item: Item, place: Item, last_token: int) -> Item | None:
 
 
 def carried(item: Item) -> dict[str, Any]:
-    """What the rollout's execution is given: ids, keys, the fencing token, the order."""
+    """What the rollout's execution is given: ids, keys, the fencing token, the order, what it
+    is made of."""
     deployment = ids.parse_deployment(item["id"])
     keys = {
         "deployment": deployments.key(deployment),
@@ -292,6 +294,7 @@ def carried(item: Item) -> dict[str, Any]:
         "version": item["version"],
         "token": item["token"],
         "order": table.wire(item.get("order")),
+        "artifact": table.wire(item.get("artifact")),
         "keys": {name: each.wire() for name, each in keys.items()},
         "log": {"pk": f"DEP#{deployment.d}", "sk": deployments.LOG},
     }

@@ -1,0 +1,194 @@
+"""CloudFormation as the embedded emulator has it, and environments for drivers to work on."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.platform import Platform
+from slipway import ids
+from slipway.drivers import cloudformation
+from slipway.drivers.base import Driver, Operation, Progress
+from slipway.model import moments
+from slipway.settings import settings
+from tests.conftest import as_on_lambda
+from tests.local.support import copy_of_app
+
+BUCKET = "slipway-templates"
+KEY = "templates/small/1.0/digest"
+_ZONES = {"Fn::Join": ["+", {"Ref": "Zones"}]}
+TEMPLATE: dict[str, Any] = {
+    "Parameters": {
+        "Version": {"Type": "String", "Default": "none"},
+        "Artifact": {"Type": "String", "Default": ""},
+        "EnvironmentName": {"Type": "String"},
+        "ProjectName": {"Type": "String"},
+        "EnvironmentId": {"Type": "String"},
+        "Zones": {"Type": "CommaDelimitedList", "Default": "a"},
+        "Size": {"Type": "Number", "Default": 1},
+        "Broken": {"Type": "String", "Default": "false"},
+        "Password": {"Type": "String", "NoEcho": True, "Default": "none"},
+    },
+    "Conditions": {
+        "IsSlow": {"Fn::Equals": [{"Ref": "Version"}, "slow"]},
+        "IsBroken": {
+            "Fn::Or": [
+                {"Fn::Equals": [{"Ref": "Version"}, "broken"]},
+                {"Fn::Equals": [{"Ref": "Broken"}, "true"]},
+            ]
+        },
+    },
+    "Resources": {
+        "Topic": {
+            "Type": "AWS::SNS::Topic",
+            "Properties": {"DisplayName": {"Fn::Sub": "${Version} ${Artifact}"}},
+        },
+        "Secret": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Type": "String", "Value": {"Ref": "Password"}},
+        },
+        "Alarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "Namespace": "Test",
+                "MetricName": "Errors",
+                "Statistic": "Sum",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "Threshold": 1,
+                "ComparisonOperator": "GreaterThanThreshold",
+            },
+        },
+        "Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+        "Signal": {
+            "Type": "AWS::CloudFormation::WaitCondition",
+            "Condition": "IsSlow",
+            "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "60"},
+        },
+        "After": {"Type": "AWS::SNS::Topic", "Condition": "IsSlow", "DependsOn": "Signal"},
+        "Bad": {
+            "Type": "AWS::S3::Bucket",
+            "Condition": "IsBroken",
+            "Properties": {"BucketName": BUCKET},
+        },
+    },
+    "Outputs": {
+        "Url": {"Value": {"Fn::Sub": "https://${EnvironmentName}.example.com"}},
+        "Live": {"Value": {"Fn::Sub": "${Version} ${Artifact}"}},
+        "About": {"Value": {"Fn::Join": ["/", [{"Ref": "ProjectName"}, {"Ref": "Size"}, _ZONES]]}},
+        "Password": {"Value": {"Fn::GetAtt": ["Secret", "Value"]}},
+    },
+}
+
+
+@dataclass
+class Subject:
+    """An environment, the driver it has, and what it is asked."""
+
+    driver: Driver
+    fields: dict[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: str(ids.EnvironmentId(ids.new_part(), ids.new_part())))
+    execution: str = "env_1"
+
+    def operation(self, verb: str, since: datetime | None = None, **more: Any) -> Operation:
+        return Operation(
+            execution=self.execution,
+            environment_id=self.id,
+            environment_name="preview",
+            project_name="payments",
+            owner="usr_1",
+            started_at=since or moments.now(),
+            now=moments.now(),
+            resource=self.driver.resources[-1] if verb in ("provision", "retire") else None,
+            **self.fields,
+            **more,
+        )
+
+    def ask(self, verb: str, since: datetime | None = None, **more: Any) -> Progress:
+        progress: Progress = getattr(self.driver, verb)(self.operation(verb, since, **more))
+        return progress
+
+    def go(self, verb: str, since: datetime | None = None, **more: Any) -> Progress:
+        """Ask until it is done; it takes no notice of how long it should wait."""
+        began, progress = since or moments.now(), Progress(done=False)
+        while not progress.done:
+            progress = self.ask(verb, began, **more)
+            time.sleep(0.02)
+        return progress
+
+
+def until(ready: Callable[[], Any], seconds: float = 20) -> Any:
+    end = time.monotonic() + seconds
+    while not (value := ready()):
+        assert time.monotonic() < end, f"still not so after {seconds} s"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    root: Path = copy_of_app(tmp_path_factory.mktemp("drivers"))
+    with Platform(root) as running:
+        s3 = running.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps(TEMPLATE).encode())
+        yield running
+
+
+@pytest.fixture
+def on_lambda() -> Iterator[pytest.MonkeyPatch]:
+    with as_on_lambda(), pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "TEMPLATES_BUCKET": BUCKET,
+            "ENVIRONMENT_ROLE": "arn:aws:iam::000000000000:role/environments",
+            "ENVIRONMENT_BOUNDARY": "arn:aws:iam::000000000000:policy/environments",
+        }.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        cloudformation._client.cache_clear()
+        yield patch
+        cloudformation._client.cache_clear()
+
+
+@pytest.fixture
+def stacks(emulator: Platform, on_lambda: pytest.MonkeyPatch) -> Any:
+    """A client of the emulator's CloudFormation, which the driver uses too."""
+    on_lambda.setenv("AWS_ENDPOINT_URL", emulator.endpoint)
+    on_lambda.setenv("AWS_REGION", "us-east-1")
+    on_lambda.setenv("AWS_ACCESS_KEY_ID", "000000000000")
+    on_lambda.setenv("NO_PROXY", "127.0.0.1")
+    settings.cache_clear()
+    assert os.environ["AWS_ENDPOINT_URL"] == emulator.endpoint
+    return emulator.client("cloudformation")
+
+
+@pytest.fixture
+def simulated(environ: None) -> Subject:
+    from slipway.drivers.simulated import Simulated
+
+    return Subject(Simulated())
+
+
+@pytest.fixture
+def stack(stacks: Any) -> Subject:
+    fields = {
+        "template_key": KEY,
+        "parameters": tuple(TEMPLATE["Parameters"]),
+        "inputs": {"Zones": ["a", "b"], "Size": 3},
+    }
+    return Subject(cloudformation.CloudFormation(), fields)
+
+
+@pytest.fixture(params=["simulated", "stack"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """One of each driver."""
+    found: Subject = request.getfixturevalue(request.param)
+    return found

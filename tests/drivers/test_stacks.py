@@ -1,0 +1,257 @@
+"""The cloudformation driver on real stacks of the emulator's: made, changed, failed, deleted."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import pytest
+
+from local.platform import Platform
+from slipway.drivers.cloudformation import secret_path, stack_name
+from slipway.errors import DriverFault, DriverRefused, RolledBack
+from slipway.model import moments
+from slipway.settings import settings
+from tests.drivers.conftest import Subject, until
+
+
+def described(stacks: Any, of: Subject) -> dict[str, Any]:
+    [found] = stacks.describe_stacks(StackName=stack_name(of.id))["Stacks"]
+    return dict(found)
+
+
+def begun(stacks: Any, of: Subject) -> list[str]:
+    """The tokens of the stack's operations, in the order in which they were begun."""
+    events = stacks.describe_stack_events(StackName=stack_name(of.id))["StackEvents"]
+    return [
+        event["ClientRequestToken"]
+        for event in reversed(events)
+        if event["PhysicalResourceId"] == event["StackId"]
+        and event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
+    ]
+
+
+def signal(stacks: Any, of: Subject) -> None:
+    """What a slow update waits for."""
+    name = stack_name(of.id)
+    handle = stacks.describe_stack_resource(StackName=name, LogicalResourceId="Handle")
+    url = handle["StackResourceDetail"]["PhysicalResourceId"]
+    body = json.dumps({"Status": "SUCCESS", "UniqueId": "1", "Data": "", "Reason": ""}).encode()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    wanted = urllib.request.Request(url, body, {"Content-Type": ""}, method="PUT")
+    direct.open(wanted, timeout=5).close()
+
+
+def live(of: Subject, progress: Any) -> str:
+    assert progress.outputs
+    return str(progress.outputs["Live"])
+
+
+def test_the_stack_gets_what_was_asked_for_and_what_slipway_knows(
+    stack: Subject, stacks: Any
+) -> None:
+    made = stack.go("provision")
+
+    assert made.base_url == "https://preview.example.com"
+    assert made.outputs and made.outputs["About"] == "payments/3/a+b"
+    assert made.outputs["Live"] == "none "
+    tags = {tag["Key"]: tag["Value"] for tag in described(stacks, stack)["Tags"]}
+    assert tags == {
+        "slipway:project": f"prj_{stack.id.split('_')[1]}",
+        "slipway:environment": stack.id,
+        "slipway:owner": "usr_1",
+        "slipway:expires_at": "never",
+    }
+
+
+def test_a_version_and_its_artifact_reach_the_stack_and_nothing_else_changes(
+    stack: Subject,
+) -> None:
+    stack.go("provision")
+
+    shipped = stack.go("ship", version="v1", artifact="s3://builds/v1.zip")
+
+    assert live(stack, shipped) == "v1 s3://builds/v1.zip"
+    assert shipped.outputs and shipped.outputs["About"] == "payments/3/a+b"
+    assert live(stack, stack.go("restore")) == "none "
+
+
+def test_several_at_once_begin_one_operation(stack: Subject, stacks: Any) -> None:
+    stack.go("provision")
+    since = moments.now()
+    for _ in range(3):
+        stack.go("ship", since, version="v1")
+
+    assert len(begun(stacks, stack)) == 2
+    assert len({token.rpartition("-")[0] for token in begun(stacks, stack)}) == 2
+
+
+def test_what_is_live_already_is_live(stack: Subject, stacks: Any) -> None:
+    stack.go("provision")
+    stack.go("ship", version="v1")
+
+    assert stack.ask("ship", version="v1").done
+    assert len(begun(stacks, stack)) == 2
+
+
+def test_the_stacks_own_events_are_the_lines(stack: Subject) -> None:
+    stack.go("provision")
+    stack.execution = "dep_1"
+    since = moments.now()
+    stack.go("ship", since, version="v1")
+
+    lines = stack.driver.lines(stack.operation("ship", since))
+
+    name = stack_name(stack.id)
+    assert lines[0].message.startswith(f"{name} (AWS::CloudFormation::Stack) UPDATE_IN_PROGRESS")
+    assert lines[-1].message == f"{name} (AWS::CloudFormation::Stack) UPDATE_COMPLETE"
+    assert "Topic (AWS::SNS::Topic) UPDATE_COMPLETE" in [line.message for line in lines]
+    assert [line.ts for line in lines] == sorted(line.ts for line in lines)
+
+
+def test_a_creation_that_fails_says_why_and_leaves_nothing_behind(
+    stack: Subject, stacks: Any
+) -> None:
+    stack.fields["inputs"] = {"Broken": "true"}
+
+    since = moments.now()
+    with pytest.raises(DriverRefused, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
+        stack.go("provision", since)
+    with pytest.raises(DriverRefused, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
+        stack.ask("provision", since)
+
+    assert described(stacks, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert stack.go("retire").done
+    with pytest.raises(stacks.exceptions.ClientError, match="does not exist"):
+        described(stacks, stack)
+
+
+def test_an_update_that_fails_leaves_what_was_live(stack: Subject) -> None:
+    stack.go("provision")
+    stack.go("ship", version="v1")
+
+    since = moments.now()
+    for _ in range(2):
+        with pytest.raises(RolledBack, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
+            stack.go("ship", since, version="broken")
+
+    errors = [line.level for line in stack.driver.lines(stack.operation("ship", since))]
+    assert "error" in errors
+    assert live(stack, stack.go("restore", version="v1")) == "v1 "
+    assert live(stack, stack.go("ship", version="v2")) == "v2 "
+
+
+def test_a_rollout_that_is_canceled_is_taken_back(stack: Subject, stacks: Any) -> None:
+    stack.go("provision")
+    stack.go("ship", version="v1")
+    stack.execution = "dep_2"
+    stack.ask("ship", version="slow")
+    until(lambda: _resource(stacks, stack, "Signal"))
+
+    canceled = moments.now()
+    assert not stack.ask("restore", canceled, version="v1").done
+    signal(stacks, stack)
+
+    assert live(stack, stack.go("restore", canceled, version="v1")) == "v1 "
+    assert len(begun(stacks, stack)) == 3
+    lines = stack.driver.lines(stack.operation("restore", canceled))
+    assert any("UPDATE_ROLLBACK_COMPLETE" in line.message for line in lines)
+
+
+def _resource(stacks: Any, of: Subject, name: str) -> bool:
+    events = stacks.describe_stack_events(StackName=stack_name(of.id))["StackEvents"]
+    return any(event["LogicalResourceId"] == name for event in events)
+
+
+def test_what_somebody_else_does_with_it_is_waited_for(stack: Subject, stacks: Any) -> None:
+    stack.go("provision")
+    stacks.update_stack(
+        StackName=stack_name(stack.id),
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": name, "UsePreviousValue": True}
+            if name != "Version"
+            else {"ParameterKey": name, "ParameterValue": "slow"}
+            for name in stack.fields["parameters"]
+        ],
+    )
+    until(lambda: _resource(stacks, stack, "Signal"))
+
+    for verb in ("provision", "ship", "restore", "retire"):
+        assert not stack.ask(verb, version="v1").done
+    assert described(stacks, stack)["StackStatus"] == "UPDATE_IN_PROGRESS"
+    signal(stacks, stack)
+
+    assert live(stack, stack.go("ship", version="v1")) == "v1 "
+
+
+def test_one_that_was_deleted_by_hand_is_gone_and_takes_no_version(
+    stack: Subject, stacks: Any
+) -> None:
+    stack.go("provision")
+    stacks.delete_stack(StackName=stack_name(stack.id))
+    until(lambda: stacks.describe_stacks()["Stacks"] and stack.ask("retire").done)
+
+    for verb in ("ship", "restore"):
+        with pytest.raises(DriverRefused, match="is gone"):
+            stack.ask(verb, version="v1")
+    assert stack.ask("retire").done
+
+
+def test_what_cannot_be_deleted_is_told_and_tried_again_by_the_next_attempt(
+    stack: Subject, stacks: Any, emulator: Platform
+) -> None:
+    stack.go("provision")
+    name = stack_name(stack.id)
+    alarm = stacks.describe_stack_resource(StackName=name, LogicalResourceId="Alarm")
+    physical = alarm["StackResourceDetail"]["PhysicalResourceId"]
+    watch = emulator.client("cloudwatch")
+    watch.put_composite_alarm(AlarmName=f"on-{physical}", AlarmRule=f'ALARM("{physical}")')
+
+    since = moments.now()
+    for _ in range(2):
+        with pytest.raises(DriverRefused, match=r"^Alarm \(AWS::CloudWatch::Alarm\): ") as refused:
+            stack.go("retire", since)
+        assert list(refused.value.remains) == [f"Alarm (AWS::CloudWatch::Alarm, {physical})"]
+
+    watch.delete_alarms(AlarmNames=[f"on-{physical}"])
+    assert stack.go("retire").done
+
+
+def test_a_stack_that_is_protected_is_refused(stack: Subject, stacks: Any) -> None:
+    stack.go("provision")
+    stacks.update_termination_protection(
+        StackName=stack_name(stack.id), EnableTerminationProtection=True
+    )
+
+    with pytest.raises(DriverRefused, match="TerminationProtection"):
+        stack.ask("retire")
+
+
+def test_secrets_are_read_where_they_are_kept_and_forgotten_with_the_stack(
+    stack: Subject, emulator: Platform
+) -> None:
+    store = emulator.client("ssm")
+    name = f"{secret_path(stack.id)}/Password"
+    store.put_parameter(Name=name, Value="hunter2", Type="SecureString")
+    stack.fields["secret_inputs"] = ("Password",)
+
+    made = stack.go("provision")
+    stack.go("ship", version="v1")
+    stack.go("retire")
+
+    assert made.outputs and made.outputs["Password"] == "hunter2"
+    with pytest.raises(store.exceptions.ParameterNotFound):
+        store.get_parameter(Name=name)
+
+
+@pytest.mark.parametrize("verb", ["provision", "ship", "restore", "retire"])
+def test_when_nobody_answers_it_may_work_another_time(
+    verb: str, stack: Subject, on_lambda: pytest.MonkeyPatch
+) -> None:
+    on_lambda.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    settings.cache_clear()
+
+    with pytest.raises(DriverFault):
+        stack.ask(verb, version="v1")

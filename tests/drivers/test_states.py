@@ -1,0 +1,383 @@
+"""What every state of a stack means, also those that the emulator never reaches.
+
+CloudFormation answers in the shapes that botocore's own model demands; a call that is not
+expected, or one with parameters that the model does not know, fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.stub import ANY, Stubber
+
+from slipway import drivers
+from slipway.drivers import cloudformation
+from slipway.drivers.cloudformation import CloudFormation, stack_name
+from slipway.errors import DriverFault, DriverRefused, RolledBack
+from slipway.model import moments
+from tests.drivers.conftest import Subject
+
+SINCE = moments.now()
+FAILED = "The following resource(s) failed"
+VERBS = ("provision", "ship", "restore", "retire")
+every_verb = pytest.mark.parametrize("verb", VERBS)
+
+BUSY = [
+    "CREATE_IN_PROGRESS",
+    "ROLLBACK_IN_PROGRESS",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_ROLLBACK_IN_PROGRESS",
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    "DELETE_IN_PROGRESS",
+    "IMPORT_IN_PROGRESS",
+    "IMPORT_ROLLBACK_IN_PROGRESS",
+]
+RUNS = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"]
+RUNS += ["IMPORT_ROLLBACK_COMPLETE"]
+BROKEN = ["CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "UPDATE_FAILED"]
+BROKEN += ["UPDATE_ROLLBACK_FAILED", "IMPORT_ROLLBACK_FAILED", "DELETE_FAILED"]
+BROKEN += ["REVIEW_IN_PROGRESS"]
+
+
+class Recorded:
+    """The driver's client, and what it is to be answered, call by call."""
+
+    def __init__(self, stubber: Stubber, subject: Subject) -> None:
+        self.stubber, self.subject = stubber, subject
+        self.name = stack_name(subject.id)
+        self.arn = f"arn:aws:cloudformation:eu-central-1:123456789012:stack/{self.name}/1"
+
+    def is_(self, status: str, **more: Any) -> None:
+        stack = {"StackName": self.name, "StackId": self.arn, "CreationTime": SINCE}
+        answer = {"Stacks": [{**stack, "StackStatus": status, **more}]}
+        self.stubber.add_response("describe_stacks", answer, {"StackName": self.name})
+
+    def is_not_there(self) -> None:
+        message = f"Stack with id {self.name} does not exist"
+        self.fails("describe_stacks", "ValidationError", message)
+
+    def fails(self, method: str, code: str, message: str = "", status: int = 400) -> None:
+        self.stubber.add_client_error(method, code, message, status)
+
+    def does(self, method: str, **expected: Any) -> None:
+        """It is asked to do this, as this operation and as nothing else."""
+        answer = {"StackId": self.arn} if method in ("create_stack", "update_stack") else {}
+        known = {"StackName": self.name, "ClientRequestToken": ANY, **expected}
+        self.stubber.add_response(method, answer, known)
+
+    def has_events(self, *events: tuple[str, str, str], token: str = "") -> None:
+        """`(resource, status, reason)` each, oldest first; "" is the stack itself."""
+        found = [
+            {
+                "StackId": self.arn,
+                "EventId": f"{n}",
+                "StackName": self.name,
+                "LogicalResourceId": resource or self.name,
+                "PhysicalResourceId": f"physical-{resource}" if resource else self.arn,
+                "ResourceType": "AWS::SQS::Queue" if resource else "AWS::CloudFormation::Stack",
+                "Timestamp": SINCE + timedelta(seconds=n),
+                "ResourceStatus": status,
+                "ResourceStatusReason": reason,
+                "ClientRequestToken": token,
+            }
+            for n, (resource, status, reason) in enumerate(events)
+        ]
+        answer = {"StackEvents": found[::-1]}
+        self.stubber.add_response("describe_stack_events", answer, {"StackName": self.name})
+
+    def token(self, verb: str) -> str:
+        return cloudformation._token(self.subject.operation(verb, SINCE), verb)
+
+    def ask(self, verb: str, **more: Any) -> Any:
+        return self.subject.ask(verb, SINCE, version="v1", **more)
+
+
+@pytest.fixture
+def recorded(on_lambda: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    fields = {"parameters": ("Version", "Size"), "template_key": "templates/a/1.0/b"}
+    subject = Subject(CloudFormation(), fields)
+    with Stubber(cloudformation._client("cloudformation")) as stubber:
+        yield Recorded(stubber, subject)
+        stubber.assert_no_pending_responses()
+
+
+def test_no_state_is_forgotten(recorded: Recorded) -> None:
+    model = cloudformation._client("cloudformation").meta.service_model
+    states = set(model.shape_for("StackStatus").enum)
+
+    assert states == {*BUSY, *RUNS, *BROKEN, "DELETE_COMPLETE"}
+
+
+@every_verb
+@pytest.mark.parametrize("status", BUSY)
+def test_one_in_the_middle_of_something_is_waited_for(
+    recorded: Recorded, verb: str, status: str
+) -> None:
+    recorded.is_(status)
+    if verb == "restore" and status == "UPDATE_IN_PROGRESS":
+        recorded.has_events(("", "UPDATE_IN_PROGRESS", "by hand"), token="Console-1")
+
+    assert not recorded.ask(verb).done
+
+
+def test_one_that_is_not_there_is_made(recorded: Recorded) -> None:
+    recorded.is_not_there()
+    recorded.does(
+        "create_stack",
+        TemplateURL="https://s3.eu-central-1.amazonaws.com/slipway-templates/templates/a/1.0/b",
+        Parameters=[{"ParameterKey": "Version", "ParameterValue": "v1"}],
+        Tags=ANY,
+        RoleARN="arn:aws:iam::000000000000:role/environments",
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        OnFailure="ROLLBACK",
+        TimeoutInMinutes=55,
+    )
+
+    assert not recorded.ask("provision").done
+
+
+@pytest.mark.parametrize("status", RUNS)
+def test_one_that_runs_is_provisioned(recorded: Recorded, status: str) -> None:
+    outputs = [
+        {"OutputKey": "Url", "OutputValue": "https://a.example.com"},
+        {"OutputKey": "Queue", "OutputValue": "q"},
+    ]
+    recorded.is_(status, Outputs=outputs)
+
+    progress = recorded.ask("provision")
+
+    assert (progress.done, progress.base_url) == (True, "https://a.example.com")
+    assert progress.outputs == {"Url": "https://a.example.com", "Queue": "q"}
+
+
+@pytest.mark.parametrize("status", BROKEN)
+def test_one_that_could_not_be_made_says_why_the_first_resource_failed(
+    recorded: Recorded, status: str
+) -> None:
+    recorded.is_(status, StackStatusReason=FAILED)
+    recorded.has_events(
+        ("", "CREATE_IN_PROGRESS", "User Initiated"),
+        ("Other", "CREATE_FAILED", "Resource creation cancelled"),
+        ("Queue", "CREATE_FAILED", "You have too many"),
+        ("Topic", "CREATE_FAILED", "That as well"),
+        ("", "ROLLBACK_IN_PROGRESS", FAILED),
+        token=recorded.token("provision"),
+    )
+
+    with pytest.raises(DriverRefused, match=r"^Queue \(AWS::SQS::Queue\): You have too many$"):
+        recorded.ask("provision")
+
+
+def test_without_a_failed_resource_the_stacks_own_reason_is_told(recorded: Recorded) -> None:
+    recorded.is_("ROLLBACK_COMPLETE")
+    recorded.has_events(
+        ("", "CREATE_IN_PROGRESS", "User Initiated"),
+        ("", "ROLLBACK_IN_PROGRESS", "Stack creation time exceeded the specified timeout"),
+        ("", "ROLLBACK_COMPLETE", ""),
+        token=recorded.token("provision"),
+    )
+
+    with pytest.raises(DriverRefused, match="ROLLBACK_COMPLETE: Stack creation time exceeded"):
+        recorded.ask("provision")
+
+
+@pytest.mark.parametrize("verb", ["ship", "restore"])
+@pytest.mark.parametrize("status", RUNS)
+def test_one_that_runs_takes_a_version(recorded: Recorded, verb: str, status: str) -> None:
+    recorded.is_(status)
+    recorded.has_events(("", status, ""), token="env-1-provision-1")
+    recorded.does(
+        "update_stack",
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": "Version", "ParameterValue": "v1"},
+            {"ParameterKey": "Size", "UsePreviousValue": True},
+        ],
+        RoleARN="arn:aws:iam::000000000000:role/environments",
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+
+    assert not recorded.ask(verb).done
+
+
+@pytest.mark.parametrize("status", BROKEN)
+def test_one_that_is_broken_takes_no_version(recorded: Recorded, status: str) -> None:
+    recorded.is_(status, StackStatusReason="Because")
+    recorded.has_events(("", status, ""), token="env-1-provision-1")
+
+    with pytest.raises(DriverRefused, match=f"^The stack is {status}: Because$"):
+        recorded.ask("ship")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("UPDATE_ROLLBACK_COMPLETE", RolledBack),
+        ("UPDATE_ROLLBACK_FAILED", DriverRefused),
+        ("UPDATE_FAILED", DriverRefused),
+    ],
+)
+def test_an_update_that_failed_says_whether_what_was_live_is_so_again(
+    recorded: Recorded, status: str, error: type[Exception]
+) -> None:
+    recorded.is_(status)
+    recorded.has_events(
+        ("", "UPDATE_IN_PROGRESS", "User Initiated"),
+        ("Queue", "UPDATE_FAILED", "No such thing"),
+        ("", "UPDATE_ROLLBACK_IN_PROGRESS", FAILED),
+        ("", status, ""),
+        token=recorded.token("ship"),
+    )
+
+    with pytest.raises(DriverRefused, match=r"^Queue \(AWS::SQS::Queue\): No such thing") as raised:
+        recorded.ask("ship")
+    assert type(raised.value) is error
+
+
+def test_events_that_are_late_are_waited_for(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events(("", "UPDATE_IN_PROGRESS", ""), token=recorded.token("ship"))
+
+    assert not recorded.ask("ship").done
+
+
+def test_when_there_is_nothing_to_change_it_is_done(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.fails("update_stack", "ValidationError", "No updates are to be performed.")
+
+    assert recorded.ask("ship").done
+
+
+@pytest.mark.parametrize("code", ["TokenAlreadyExistsException", "AlreadyExistsException"])
+def test_what_somebody_began_a_moment_ago_is_waited_for(recorded: Recorded, code: str) -> None:
+    recorded.is_not_there()
+    recorded.fails("create_stack", code)
+
+    assert not recorded.ask("provision").done
+
+
+def test_an_update_that_meets_another_waits_for_it(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.fails("update_stack", "ValidationError", "Stack is in UPDATE_IN_PROGRESS state")
+    recorded.is_("UPDATE_IN_PROGRESS")
+
+    assert not recorded.ask("ship").done
+
+
+def test_an_update_that_is_refused_is_refused(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.fails("update_stack", "ValidationError", "Parameter Size must be a number")
+    recorded.is_("UPDATE_COMPLETE")
+
+    with pytest.raises(DriverRefused, match="Parameter Size must be a number"):
+        recorded.ask("ship")
+
+
+def test_a_restore_cancels_the_rollouts_own_update(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_IN_PROGRESS")
+    recorded.has_events(("", "UPDATE_IN_PROGRESS", ""), token="env-1-ship-123")
+    recorded.does("cancel_update_stack")
+
+    assert not recorded.ask("restore").done
+
+
+@pytest.mark.parametrize("status", [*RUNS, *BROKEN])
+def test_whatever_is_there_is_deleted(recorded: Recorded, status: str) -> None:
+    recorded.is_(status)
+    if status == "DELETE_FAILED":
+        recorded.has_events(("", "DELETE_FAILED", ""), token="another-attempt")
+    recorded.does("delete_stack", RoleARN="arn:aws:iam::000000000000:role/environments")
+
+    assert not recorded.ask("retire").done
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_what_is_gone_is_retired(recorded: Recorded, deleted: bool) -> None:
+    if deleted:
+        recorded.is_("DELETE_COMPLETE")
+    else:
+        recorded.is_not_there()
+
+    assert recorded.ask("retire").done
+
+
+def test_what_could_not_be_deleted_is_told_with_what_remains(recorded: Recorded) -> None:
+    recorded.is_("DELETE_FAILED")
+    recorded.has_events(
+        ("", "DELETE_IN_PROGRESS", ""),
+        ("Bucket", "DELETE_FAILED", "The bucket is not empty"),
+        ("", "DELETE_FAILED", FAILED),
+        token=recorded.token("retire"),
+    )
+    summary = {"LastUpdatedTimestamp": SINCE, "ResourceType": "AWS::S3::Bucket"}
+    recorded.stubber.add_response(
+        "list_stack_resources",
+        {
+            "StackResourceSummaries": [
+                {
+                    **summary,
+                    "LogicalResourceId": name,
+                    "PhysicalResourceId": name,
+                    "ResourceStatus": s,
+                }
+                for name, s in (("Bucket", "DELETE_FAILED"), ("Queue", "DELETE_COMPLETE"))
+            ]
+        },
+        {"StackName": recorded.name},
+    )
+
+    with pytest.raises(DriverRefused, match="The bucket is not empty") as refused:
+        recorded.ask("retire")
+    assert list(refused.value.remains) == ["Bucket (AWS::S3::Bucket, Bucket)"]
+
+
+@every_verb
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("Throttling", 400),
+        ("ThrottlingException", 400),
+        ("RequestLimitExceeded", 400),
+        ("InternalFailure", 500),
+        ("ServiceUnavailable", 503),
+    ],
+)
+def test_a_throttled_call_may_work_another_time(
+    recorded: Recorded, verb: str, code: str, status: int
+) -> None:
+    recorded.fails("describe_stacks", code, "Rate exceeded", status)
+
+    with pytest.raises(DriverFault, match="Rate exceeded"):
+        recorded.ask(verb)
+
+
+@every_verb
+def test_what_is_not_allowed_never_works(recorded: Recorded, verb: str) -> None:
+    recorded.fails("describe_stacks", "AccessDenied", "is not authorized", 403)
+
+    with pytest.raises(DriverRefused, match="not authorized"):
+        recorded.ask(verb)
+
+
+def test_one_that_never_ends_is_given_up_after_an_hour(recorded: Recorded) -> None:
+    environment = {"id": recorded.subject.id, "name": "preview", "driver": "cloudformation"}
+    event = {"execution": "x", "started_at": moments.written(SINCE - timedelta(minutes=61))}
+    recorded.is_("UPDATE_IN_PROGRESS")
+
+    with pytest.raises(DriverRefused, match=r"^It has taken longer than"):
+        drivers.ask("ship", environment, event, version="v1")
+
+
+@pytest.mark.parametrize(("passed", "wait"), [(0, 1), (8, 2), (60, 15), (120, 30), (3000, 30)])
+def test_it_looks_less_and_less_often(recorded: Recorded, passed: int, wait: int) -> None:
+    recorded.is_("CREATE_IN_PROGRESS")
+
+    since = moments.now() - timedelta(seconds=passed + 0.5)
+    assert recorded.subject.ask("provision", since).wait_seconds == wait
