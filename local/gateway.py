@@ -82,10 +82,9 @@ class Gateway:
         path = apigateway.decode_http_api_path(scope["raw_path"].decode("latin-1"))
         api_id = self.api_id
         if path.startswith(PREFIX):
-            api_id, _, path = path.removeprefix(PREFIX).partition("/")
-            path = f"/{path}"
-        if api_id not in apigateway._apis:
-            return message(404, "Not Found")
+            other, _, below = path.removeprefix(PREFIX).partition("/")
+            if other in apigateway._apis:
+                api_id, path = other, f"/{below}"
         headers = _headers(scope)
         cors = apigateway._apis[api_id].get("corsConfiguration") or {}
         origin = headers.get("origin", "")

@@ -39,7 +39,7 @@ def test_several_at_once_do_no_more_than_one(subject: Subject) -> None:
         since = moments.now()
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: subject.ask(verb, since, version="v1"), range(4)))  # noqa: B023
-        subject.go(verb, since, version="v1")
+        assert subject.go(verb, since, version="v1").done
 
 
 def test_it_never_waits(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,12 +28,22 @@ NEEDS = {
     "lambda:invoke": "lambda:InvokeFunction",
 }
 
-ROLES = transformed("AWS::IAM::Role")
+ROLES = dict(transformed("AWS::IAM::Role"))
+# Not for code of ours: CloudFormation takes it to make environments.
+ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
+POLICIES = transformed("AWS::IAM::ManagedPolicy")
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+# What environments are made of is named after the stack, and so are their secrets.
+OF_ENVIRONMENTS = (
+    r"[:/]\$\{AWS::StackName\}(-env-|/environments/)\*"
+    r"|\$\{AWS::Region\}:aws:transform/Serverless-2016-10-31"
+)
 
 
 def statements(role: str) -> Iterator[dict[str, Any]]:
@@ -53,8 +63,12 @@ def allowed(role: str) -> set[tuple[str, str]]:
 
 def resource_name(resource: Any) -> str:
     """The one resource that an ARN is made from: by reference, or by the name it is given."""
-    if index := re.search(r"\$\{(\w+)\.Arn\}/index/", str(resource)):
-        return index[1]
+    if within := re.search(r"\$\{(\w+)\.Arn\}/", str(resource)):
+        return within[1]
+    if re.search(r":role/\$\{AWS::StackName\}-EnvironmentRole-", str(resource)):
+        return "EnvironmentRole"
+    if re.search(OF_ENVIRONMENTS, str(resource)):
+        return "the environments"
     if execution := re.search(r":execution:\$\{AWS::StackName\}-(\w+):\*'", str(resource)):
         return camel(execution[1])
     found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))
@@ -79,12 +93,14 @@ def test_every_permission_is_on_a_resource_of_this_stack(role: str) -> None:
 def transformed_names() -> set[str]:
     kinds = (
         "AWS::DynamoDB::Table",
+        "AWS::IAM::Role",
         "AWS::Lambda::Function",
+        "AWS::S3::Bucket",
         "AWS::SecretsManager::Secret",
         "AWS::SQS::Queue",
         "AWS::StepFunctions::StateMachine",
     )
-    return {name for kind in kinds for name in transformed(kind)}
+    return {name for kind in kinds for name in transformed(kind)} | {"the environments"}
 
 
 @every_role
@@ -118,8 +134,7 @@ OF_NO_RESOURCE = {
 
 def boundary() -> Iterator[tuple[str, str]]:
     """(action, the ARN's text) that a function may be allowed at all."""
-    [policy] = transformed("AWS::IAM::ManagedPolicy").values()
-    for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+    for statement in POLICIES["FunctionBoundary"]["Properties"]["PolicyDocument"]["Statement"]:
         assert statement["Effect"] == "Allow" and not {"NotAction", "NotResource"} & set(statement)
         for resource in as_list(statement["Resource"]):
             yield from ((action, str(resource)) for action in as_list(statement["Action"]))
@@ -138,7 +153,9 @@ def test_no_function_may_do_more_than_the_boundary_whatever_is_attached_to_it() 
 @pytest.mark.parametrize("role", [role for role in ROLES if "Function" in role])
 def test_the_boundary_takes_nothing_away_that_is_given(role: str) -> None:
     within = {
-        (action, resource_name(on)) for action, on in boundary() if "Ref" in on or "Arn" in on
+        (action, resource_name(on))
+        for action, on in boundary()
+        if on != "*" and ":states:" not in on
     }
     machines = {action for action, on in boundary() if ":${AWS::StackName}-*" in on}
 
@@ -211,3 +228,72 @@ def test_a_state_machine_may_do_exactly_what_its_tasks_do(path: Path) -> None:
             needed.add((NEEDS[call], on))
 
     assert allowed(f"{camel(path.name.split('.')[0])}Role") == needed
+
+
+def test_only_cloudformation_makes_environments_and_only_the_steps_hand_it_the_role() -> None:
+    trust = ENVIRONMENT_ROLE["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    passing = [
+        (role, statement["Condition"])
+        for role in ROLES
+        for statement in statements(role)
+        if "iam:PassRole" in as_list(statement["Action"])
+    ]
+
+    assert [each["Principal"] for each in trust] == [{"Service": "cloudformation.amazonaws.com"}]
+    to_it_alone = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+    steps = ("Provision", "Retire", "Ship", "Restore")
+    assert sorted(role for role, _ in passing) == sorted(f"{step}FunctionRole" for step in steps)
+    assert all(condition == to_it_alone for _, condition in passing)
+
+
+def test_environments_are_made_with_nothing_but_what_bears_their_name() -> None:
+    making = POLICIES["EnvironmentMaking"]["Properties"]["PolicyDocument"]["Statement"]
+    elsewhere = [
+        (action, str(resource))
+        for statement in making
+        if statement["Effect"] == "Allow"
+        for resource in as_list(statement["Resource"])
+        for action in as_list(statement["Action"])
+        if "${AWS::StackName}-env-*" not in str(resource)
+    ]
+
+    properties = ENVIRONMENT_ROLE["Properties"]
+    assert properties["PermissionsBoundary"] == {"Ref": "EnvironmentMaking"}
+    assert properties["ManagedPolicyArns"] == [{"Ref": "EnvironmentMaking"}]
+    # What has no name of its own: lists, HTTP APIs, and the artifacts that are deployed.
+    assert {action for action, on in elsewhere if ":apigateway:" not in on} == {
+        "cloudwatch:DescribeAlarms",
+        "dynamodb:ListTables",
+        "logs:DescribeLogGroups",
+        "s3:GetObject",
+    }
+    assert all(on.count("/apis") or "/tags/*" in on for _, on in elsewhere if "apigateway" in on)
+
+
+def test_no_role_of_an_environment_is_without_its_boundary() -> None:
+    making = POLICIES["EnvironmentMaking"]["Properties"]["PolicyDocument"]["Statement"]
+    bound = {"StringEquals": {"iam:PermissionsBoundary": {"Ref": "EnvironmentBoundary"}}}
+    free = {
+        action
+        for statement in making
+        if statement["Effect"] == "Allow" and statement.get("Condition") != bound
+        for action in as_list(statement["Action"])
+        if action.startswith("iam:")
+    }
+    within = POLICIES["EnvironmentBoundary"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert not {
+        action for action in free if re.match(r"iam:(Create|Put|Attach|DeleteRoleP)", action)
+    }
+    assert not [
+        action
+        for statement in within
+        for action in as_list(statement["Action"])
+        if action.startswith(("iam:", "sts:", "cloudformation:")) or "*" in action
+    ]
+    assert all(
+        "${AWS::StackName}-env-*" in str(resource)
+        for statement in within
+        for resource in as_list(statement["Resource"])
+        if resource != "*"
+    )

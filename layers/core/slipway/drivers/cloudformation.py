@@ -419,6 +419,6 @@ def _client(service: str) -> Any:
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 2}
+        connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 2}
     )
     return boto3.client(service, region_name=settings().region, config=config)
