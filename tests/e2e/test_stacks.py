@@ -1,0 +1,212 @@
+"""Environments that are real stacks: made, changed, failed, deleted, expired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.platform import REGION, Platform
+from slipway import ids
+from slipway.model.environment import NewEnvironment
+from slipway.settings import settings
+from slipway.store import environments, table
+from tests.conftest import as_on_lambda
+from tests.drivers.conftest import BUCKET, TEMPLATE, until
+from tests.e2e.conftest import DIRECT, Person
+
+HELLO = Path(__file__).parents[2] / "examples/hello-web/template.yaml"
+
+
+@dataclass
+class Maker:
+    """Who asks for environments made of a template."""
+
+    platform: Platform
+    someone: Person
+    patch: pytest.MonkeyPatch
+
+    def make(self, body: str, name: str = "preview", **wanted: Any) -> dict[str, Any]:
+        """`inputs` and the rest are the environment's."""
+        bucket, key = self.platform.outputs["TemplatesBucketName"], f"templates/{ids.new_part()}"
+        self.platform.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
+        summary = self.platform.client("cloudformation").get_template_summary(TemplateBody=body)
+        fields = {
+            "driver": "cloudformation",
+            "template_key": key,
+            "parameters": [each["ParameterKey"] for each in summary["Parameters"]],
+            "inputs": json.dumps(wanted.pop("inputs", {})),
+        }
+        transact = table.transact
+
+        def with_template(*actions: table.Action) -> None:
+            transact(*(_of_template(action, fields) for action in actions))
+
+        me = self.someone.ask("GET", "/api/v1/auth/me").body["id"]
+        project = ids.parse_project(self.someone.project(ids.new_part()))
+        with self.patch.context() as patch:
+            patch.setattr(table, "transact", with_template)
+            new = NewEnvironment.model_validate({"name": name, "type": "persistent", **wanted})
+            made = environments.add(project, new, me)
+        return made.model_dump()
+
+    def running(self, body: str, **wanted: Any) -> dict[str, Any]:
+        return self.someone.wait_for(self.make(body, **wanted)["id"], "running")
+
+    def ships(self, environment: str, version: str, ends: str, **more: Any) -> dict[str, Any]:
+        """A deployment, and how it ended."""
+        path = f"/api/v1/deployments/environments/{environment}"
+        made = self.someone.ask("POST", path, {"version": version, **more})
+        assert made.status == 201, made.raw
+        return self.someone.wait_for(made.body["id"], ends)
+
+
+def _of_template(action: table.Action, fields: dict[str, Any]) -> table.Action:
+    if isinstance(action, table.Put) and action.key.sk.startswith("ENV#"):
+        return action._replace(item={**action.item, **fields})
+    return action
+
+
+@pytest.fixture
+def maker(platform: Platform, someone: Person) -> Iterator[Maker]:
+    with as_on_lambda(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", platform.endpoint)
+        patch.setenv("AWS_REGION", REGION)
+        patch.setenv("AWS_ACCESS_KEY_ID", "000000000000")
+        patch.setenv("TABLE", platform.outputs["TableName"])
+        settings.cache_clear()
+        yield Maker(platform, someone, patch)
+
+
+@pytest.fixture
+def small(platform: Platform) -> str:
+    """A template that fails if it is told to, because somebody has the bucket that it wants."""
+    platform.client("s3").create_bucket(Bucket=BUCKET)
+    return json.dumps(TEMPLATE)
+
+
+def get(url: str) -> str:
+    with DIRECT.open(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def stacks(platform: Platform, environment: str) -> list[str]:
+    """The state of the environment's stack, if there is one."""
+    found = platform.client("cloudformation").describe_stacks()["Stacks"]
+    part = environment.rpartition("_")[2]
+    return [each["StackStatus"] for each in found if each["StackName"].endswith(part)]
+
+
+def lines(someone: Person, deployment: dict[str, Any]) -> list[str]:
+    return [
+        line["message"] for line in someone.ask("GET", f"{deployment['logs_url']}?limit=100").body
+    ]
+
+
+def test_what_is_deployed_answers_at_the_environments_address(
+    maker: Maker, someone: Person, platform: Platform
+) -> None:
+    made = maker.running(HELLO.read_text(), inputs={"Greeting": "Hi"})
+    first = get(made["base_url"])
+
+    v1 = maker.ships(made["id"], "v1", "succeeded")
+    second = [get(made["base_url"]), get(made["base_url"] + "/anywhere")]
+    maker.ships(made["id"], "v2", "succeeded")
+
+    assert first == "Hi from preview, version none, visit 1\n"
+    assert second == [f"Hi from preview, version v1, visit {n}\n" for n in (1, 2)]
+    assert get(made["base_url"]) == "Hi from preview, version v2, visit 1\n"
+    assert "Live (AWS::Lambda::Alias) UPDATE_COMPLETE" in lines(someone, v1)
+    assert lines(someone, v1)[-1] == "v1 is live"
+    seen = someone.see(made["id"])
+    assert (seen["live_version"], seen["base_url"]) == ("v2", made["base_url"])
+
+    someone.ask("DELETE", f"/api/v1/environments/{made['id']}")
+    someone.wait_for(made["id"], "destroyed")
+    assert stacks(platform, made["id"]) == []
+    functions = platform.client("lambda").list_functions()["Functions"]
+    assert not [each for each in functions if "-env-" in each["FunctionName"]]
+
+
+def test_a_stack_that_cannot_be_made_is_rolled_back_and_taken_away(
+    maker: Maker, someone: Person, platform: Platform, small: str
+) -> None:
+    made = maker.make(small, inputs={"Broken": "true"})
+
+    failed = someone.wait_for(made["id"], "failed")
+
+    assert failed["failure"]["error"] == "DriverRefused"
+    assert failed["failure"]["reason"].startswith("stack: Bad (AWS::S3::Bucket): ")
+    assert not failed["failure"].get("remaining_resources")
+    assert stacks(platform, made["id"]) == []
+
+
+def test_an_update_that_fails_leaves_what_was_live(
+    maker: Maker, someone: Person, platform: Platform, small: str
+) -> None:
+    made = maker.running(small)
+    maker.ships(made["id"], "v1", "succeeded", artifact="s3://builds/v1.zip")
+
+    failed = maker.ships(made["id"], "broken", "failed")
+
+    assert failed["failure"]["error"] == "RolledBack"
+    assert failed["failure"]["reason"].startswith("Bad (AWS::S3::Bucket): ")
+    assert stacks(platform, made["id"]) == ["UPDATE_ROLLBACK_COMPLETE"]
+    seen = someone.see(made["id"])
+    assert (seen["live_version"], seen["live_artifact"]) == ("v1", "s3://builds/v1.zip")
+    assert any("UPDATE_ROLLBACK_COMPLETE" in line for line in lines(someone, failed))
+    maker.ships(made["id"], "v2", "succeeded")
+    assert someone.see(made["id"])["live_artifact"] is None
+
+
+def test_one_that_cannot_be_deleted_lists_what_remains_and_goes_when_it_can(
+    maker: Maker, someone: Person, platform: Platform, small: str
+) -> None:
+    made = maker.running(small)
+    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    detail = platform.client("cloudformation").describe_stack_resource(
+        StackName=name, LogicalResourceId="Alarm"
+    )
+    alarm = detail["StackResourceDetail"]["PhysicalResourceId"]
+    watch = platform.client("cloudwatch")
+    watch.put_composite_alarm(AlarmName=f"on-{alarm}", AlarmRule=f'ALARM("{alarm}")')
+
+    someone.ask("DELETE", f"/api/v1/environments/{made['id']}")
+    failed = someone.wait_for(made["id"], "teardown_failed")
+    watch.delete_alarms(AlarmNames=[f"on-{alarm}"])
+    someone.ask("POST", f"/api/v1/environments/{made['id']}/teardown/retry")
+
+    remains = failed["failure"]["remaining_resources"]
+    assert remains == [f"stack: Alarm (AWS::CloudWatch::Alarm, {alarm})"]
+    someone.wait_for(made["id"], "destroyed")
+    assert stacks(platform, made["id"]) == []
+
+
+def test_one_that_expires_takes_its_stack_along(
+    maker: Maker, someone: Person, platform: Platform, small: str
+) -> None:
+    made = maker.make(small, type="ephemeral", ttl_hours=0.002)
+
+    someone.wait_for(made["id"], "running")
+    assert stacks(platform, made["id"]) == ["CREATE_COMPLETE"]
+    someone.wait_for(made["id"], "destroyed")
+    assert stacks(platform, made["id"]) == []
+
+
+def test_a_stack_that_somebody_deleted_counts_as_destroyed(
+    maker: Maker, someone: Person, platform: Platform, small: str
+) -> None:
+    made = maker.running(small)
+    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    platform.client("cloudformation").delete_stack(StackName=name)
+    until(lambda: not stacks(platform, made["id"]))
+
+    failed = maker.ships(made["id"], "v1", "failed")
+    someone.ask("DELETE", f"/api/v1/environments/{made['id']}")
+
+    assert "is gone" in failed["failure"]["reason"]
+    assert someone.wait_for(made["id"], "destroyed")["status"] == "destroyed"
