@@ -3,6 +3,7 @@
 PYTHON ?= python3
 STAGE  ?= dev
 STACK  ?=
+API    ?= http://127.0.0.1:$(or $(PORT),8000)
 ARGS   ?=
 
 export SAM_CLI_TELEMETRY = 0
@@ -13,13 +14,16 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local reconcile redrive test crashes soak bench round-trips gate check lint types format validate build deploy openapi lock clean
+.PHONY: help local demo reconcile redrive test crashes soak bench round-trips gate check lint types format validate build deploy openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT= for another port)
 	@exec .venv/bin/python -m local
+
+demo: ## publish a template, make an environment, deploy two versions (API= for one in AWS)
+	@$(PYTHON) examples/hello-web/demo.py $(API)
 
 reconcile: .venv/ready ## look after what was left behind, now (of a running `make local`)
 	@.venv/bin/python -m local.reconcile

@@ -254,7 +254,7 @@ def test_environments_are_made_with_nothing_but_what_bears_their_name() -> None:
         if statement["Effect"] == "Allow"
         for resource in as_list(statement["Resource"])
         for action in as_list(statement["Action"])
-        if "${AWS::StackName}-env-*" not in str(resource)
+        if "${AWS::StackName}-env-*" not in f"{resource} {statement.get('Condition')}"
     ]
 
     properties = ENVIRONMENT_ROLE["Properties"]
