@@ -1,12 +1,14 @@
-"""The API's port (gateway.py, patches/template_routes.py)."""
+"""The API's port (gateway.py, patches/template_routes.py, api_endpoint.py)."""
 
 import http.client
+import json
+from typing import Any
 
 import pytest
 
 from local.patches.template_routes import routes_of
 from local.platform import Platform
-from tests.local.support import Call
+from tests.local.support import Call, eventually
 
 
 def test_routes_come_from_the_templates_events(call: Call) -> None:
@@ -143,3 +145,49 @@ def test_an_authorizer_in_the_template_is_refused_not_forgotten() -> None:
 
     with pytest.raises(ValueError, match="authorizers"):
         routes_of({"paths": {"/x": {"get": operation}}})
+
+
+def test_every_api_answers_below_its_own_address(call: Call, platform: Platform) -> None:
+    address = f"/_aws/execute-api/{platform.outputs['ApiId']}"
+
+    replies = [call(address + "/things/7?a=b"), call("/things/7?a=b")]
+
+    events = [reply.json["event"] for reply in replies]
+    assert [event["rawPath"] for event in events] == ["/things/7"] * 2
+    assert events[0]["routeKey"] == events[1]["routeKey"]
+    assert events[0]["queryStringParameters"] == {"a": "b"}
+
+
+def test_an_api_of_a_stack_says_where_it_answers(platform: Platform) -> None:
+    client = platform.client("cloudformation")
+    template = {
+        "Parameters": {"Name": {"Type": "String"}},
+        "Resources": {
+            "Api": {
+                "Type": "AWS::ApiGatewayV2::Api",
+                "Properties": {"Name": {"Ref": "Name"}, "ProtocolType": "HTTP"},
+            }
+        },
+        "Outputs": {
+            "Id": {"Value": {"Ref": "Api"}},
+            "Url": {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}},
+        },
+    }
+    said = []
+    for change, name in ((client.create_stack, "one"), (client.update_stack, "two")):
+        change(
+            StackName="an-api",
+            TemplateBody=json.dumps(template),
+            Parameters=[{"ParameterKey": "Name", "ParameterValue": name}],
+        )
+        said.append(eventually(lambda: _outputs(client)))
+
+    assert said[0] == said[1]
+    assert said[0]["Url"] == f"{platform.url}/_aws/execute-api/{said[0]['Id']}"
+
+
+def _outputs(client: Any) -> dict[str, str] | None:
+    [stack] = client.describe_stacks(StackName="an-api")["Stacks"]
+    if stack["StackStatus"].endswith("_IN_PROGRESS"):
+        return None
+    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}

@@ -96,3 +96,35 @@ def test_the_address_of_the_log_is_whole_for_who_asks() -> None:
     assert deployment.seen_from("https://api.example.com").logs_url == (
         "https://api.example.com/api/v1/deployments/dep/logs"
     )
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        "s3://builds/v1.zip",
+        "s3://my.builds-1/a/b c".replace(" ", "%20"),
+        "registry.example.com:5000/team/web:v1",
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com/web@sha256:" + "0" * 64,
+    ],
+)
+def test_an_artifact_is_an_s3_object_or_an_image(artifact: str) -> None:
+    assert NewDeployment(version="v1", artifact=artifact).artifact == artifact
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        "",
+        "v1",
+        "s3://",
+        "s3://b/",
+        "s3://builds",
+        "s3://builds/a b",
+        "https://a/b",
+        "UPPER/x",
+        "s3://B/x",
+    ],
+)
+def test_nothing_else_is_an_artifact(artifact: str) -> None:
+    with pytest.raises(ValidationError):
+        NewDeployment(version="v1", artifact=artifact)

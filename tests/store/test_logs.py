@@ -9,6 +9,7 @@ import pytest
 from slipway.errors import NotFound
 from slipway.ids import DeploymentId, EnvironmentId
 from slipway.model import moments
+from slipway.model.deployment import LogLine
 from slipway.store import deployments, queue
 from tests.store import between, world
 
@@ -111,3 +112,31 @@ def test_a_log_without_lines_is_empty(ann: str, made: DeploymentId) -> None:
 def test_a_log_of_a_deployment_that_is_not_there_is_not_there(ann: str, made: DeploymentId) -> None:
     with pytest.raises(NotFound):
         deployments.logs(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())
+
+
+def said(second: int, message: str) -> LogLine:
+    return LogLine.model_validate(
+        {"ts": AT.format(second), "step": "stack", "level": "error", "message": message}
+    )
+
+
+def test_what_the_infrastructure_says_is_kept_once_however_often_it_says_it(
+    ann: str, made: DeploymentId
+) -> None:
+    lines = [said(1, "Queue is made"), said(1, "Topic is made"), said(2, "Alarm is made")]
+    for n in range(1, 4):
+        deployments.log_lines(made, lines[:n])
+    deployments.log_lines(made, [])
+
+    kept = deployments.logs(made, ann, world.page())
+
+    assert list(kept) == lines
+
+
+def test_what_comes_too_late_for_those_who_follow_stays_out(ann: str, made: DeploymentId) -> None:
+    deployments.log_lines(made, [said(2, "second")])
+    deployments.log_lines(made, [said(1, "first"), said(2, "second"), said(3, "third")])
+
+    kept = deployments.logs(made, ann, world.page())
+
+    assert [line.message for line in kept] == ["second", "third"]

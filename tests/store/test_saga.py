@@ -16,6 +16,7 @@ from slipway.store import environments
 from tests.store import world
 
 REFUSED = DriverRefused("It is protected")
+FAILURE = {"error": "DriverRefused", "reason": "It is protected", "step": "Retire"}
 FAULT = DriverFault("Not now")
 WAIT = Progress(done=False, wait_seconds=7)
 
@@ -176,3 +177,58 @@ def test_undoing_twice_is_undoing_once(environment: EnvironmentId, driver: Built
     assert saga.retire(before, event).done
 
     assert left(environment) == []
+
+
+def shown(environment: EnvironmentId) -> list[str]:
+    """What people are told that is left, once it failed."""
+    failed = {**item(environment), "status": "teardown_failed", "failure": FAILURE}
+    failure = environments.read(failed).failure
+    assert failure and failure.remaining_resources is not None
+    return failure.remaining_resources
+
+
+def test_what_remains_of_a_resource_is_told_as_far_as_the_driver_knows(
+    environment: EnvironmentId, driver: Built
+) -> None:
+    go("provision", environment)
+    driver.says["retire", "database"] = DriverRefused("Not empty", ["Bucket (b)", "Table (t)"])
+    driver.says["retire", "network"] = REFUSED
+    for _ in range(2):
+        with pytest.raises(DriverRefused):
+            go("retire", environment)
+    assert shown(environment) == ["database: Bucket (b)", "database: Table (t)", "network"]
+
+    driver.says["retire", "database"] = DriverRefused("Not empty")
+    with pytest.raises(DriverRefused):
+        go("retire", environment)
+    assert shown(environment) == ["database", "network"]
+
+
+def test_what_remained_of_something_that_is_gone_is_not_told(
+    environment: EnvironmentId, driver: Built
+) -> None:
+    go("provision", environment)
+    driver.says["retire", "database"] = DriverRefused("Not empty", ["Bucket (b)"])
+    driver.says["retire", "network"] = REFUSED
+    with pytest.raises(DriverRefused):
+        go("retire", environment)
+
+    driver.says["retire", "database"] = Progress(done=True)
+    with pytest.raises(DriverRefused):
+        go("retire", environment)
+
+    assert shown(environment) == ["network"]
+
+
+def test_the_outputs_of_all_resources_are_one(environment: EnvironmentId, driver: Built) -> None:
+    driver.says["provision", "database"] = Progress(done=True, outputs={"Table": "t"})
+    driver.says["provision", "service"] = Progress(done=True, outputs={"Url": "https://u"})
+
+    progress = go("provision", environment)
+
+    assert progress.outputs == {"Table": "t", "Url": "https://u"}
+    environments.came_up(environment, {"Table": "t", "Url": "https://u"})
+    assert item(environment)["outputs"] == {"Table": "t", "Url": "https://u"}
+    assert item(environment)["base_url"] == "https://u"
+    environments.came_up(environment, {"Table": "other"})
+    assert item(environment)["base_url"] == "https://u"

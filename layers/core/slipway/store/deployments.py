@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -109,8 +110,11 @@ def log_lines(deployment: DeploymentId, lines: Sequence[LogLine]) -> None:
     if not lines:
         return
     [*last], _ = table.query(f"DEP#{deployment.d}", LOG, limit=1, newest_first=True)
-    for n, line in enumerate(lines):
-        sk = f"{LOG}{moments.written(line.ts)}#{line.step}#{n:05}"
+    in_this_moment: Counter[str] = Counter()
+    for line in lines:
+        ts = moments.written(line.ts)
+        sk = f"{LOG}{ts}#{line.step}#{in_this_moment[ts]:05}"
+        in_this_moment[ts] += 1
         if not last or sk > last[0]["sk"]:
             with suppress(Lost):
                 table.write(Put(Key(f"DEP#{deployment.d}", sk), line.model_dump()))
