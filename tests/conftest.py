@@ -155,7 +155,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file.endswith(("test_crashes.py", "test_races.py", "test_model.py")):
+        if file.endswith(("_crashes.py", "test_races.py", "test_model.py")):
             return nodeid
         return "tests/workflows" if file.startswith("tests/workflows/") else file
 

@@ -21,7 +21,7 @@ def world(environ: None) -> Iterator[World]:
 
 
 # Each of these looks for what breaks, in many worlds of its own.
-SEARCHES = ("test_crashes.py", "test_races.py", "test_model.py")
+SEARCHES = ("test_crashes.py", "test_stack_crashes.py", "test_races.py", "test_model.py")
 
 
 @pytest.fixture

@@ -1,0 +1,141 @@
+"""CloudFormation in a world's own time, as far as the driver sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from slipway.drivers.base import Operation, Progress
+from slipway.drivers.cloudformation import CloudFormation
+from slipway.errors import DriverFault, DriverRefused
+from tests.workflows.emulator import Emulator
+
+SECONDS = 0.7
+ENDS = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}
+
+
+@dataclass
+class Stack:
+    name: str
+    status: str
+    version: str
+    ends_at: float
+    token: str
+    before: str = ""
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Stacks:
+    """Every stack that there is; `begun` has each operation, by its token."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.stacks: dict[str, Stack] = {}
+        self.begun: list[str] = []
+
+    def call(self, service: str, method: str, **request: Any) -> Any:
+        """In the place of the driver's seam to the client library."""
+        perform: Callable[[], Any] = lambda: getattr(self, method)(**request)  # noqa: E731
+        return self.emulator.call(
+            f"cloudformation {method}", perform, lambda trouble: DriverFault(trouble)
+        )
+
+    def find(self, name: str) -> Stack | None:
+        """As it is by now."""
+        stack = self.stacks.get(name)
+        if stack and stack.status.endswith("IN_PROGRESS") and self._now >= stack.ends_at:
+            if stack.status == "UPDATE_ROLLBACK_IN_PROGRESS" or stack.version == "broken":
+                stack.version = stack.before
+                self._turns(stack, "UPDATE_ROLLBACK_COMPLETE")
+            else:
+                self._turns(stack, ENDS[stack.status.partition("_")[0]])
+            if stack.status == "DELETE_COMPLETE":
+                del self.stacks[name]
+                return None
+        return stack
+
+    @property
+    def _now(self) -> float:
+        return self.emulator.schedule.now
+
+    def _turns(self, stack: Stack, status: str) -> None:
+        stack.status = status
+        stack.events.append(
+            {
+                "StackId": stack.name,
+                "PhysicalResourceId": stack.name,
+                "LogicalResourceId": stack.name,
+                "ResourceType": "AWS::CloudFormation::Stack",
+                "ResourceStatus": status,
+                "Timestamp": datetime.fromtimestamp(self._now, UTC),
+                "ClientRequestToken": stack.token,
+            }
+        )
+
+    def _begins(self, stack: Stack, status: str, token: str) -> None:
+        stack.token, stack.ends_at = token, self._now + SECONDS
+        self.begun.append(token)
+        self._turns(stack, status)
+
+    def _known(self, name: str) -> Stack:
+        stack = self.find(name)
+        if stack is None:
+            raise DriverRefused(f"ValidationError: Stack with id {name} does not exist")
+        return stack
+
+    def describe_stacks(self, StackName: str) -> Any:
+        return {"Stacks": [{"StackStatus": self._known(StackName).status, "Outputs": []}]}
+
+    def describe_stack_events(self, StackName: str) -> Any:
+        return {"StackEvents": self._known(StackName).events[::-1]}
+
+    def create_stack(self, StackName: str, ClientRequestToken: str, **request: Any) -> None:
+        if self.find(StackName):
+            raise DriverRefused("AlreadyExistsException: it exists")
+        stack = self.stacks[StackName] = Stack(StackName, "", "none", 0, "")
+        self._begins(stack, "CREATE_IN_PROGRESS", ClientRequestToken)
+
+    def update_stack(
+        self, StackName: str, ClientRequestToken: str, Parameters: Any, **request: Any
+    ) -> None:
+        stack = self._known(StackName)
+        if stack.status.endswith("IN_PROGRESS"):
+            raise DriverRefused(f"ValidationError: it is {stack.status}")
+        if ClientRequestToken in self.begun:
+            raise DriverRefused("TokenAlreadyExistsException: it was begun")
+        [version] = [each["ParameterValue"] for each in Parameters]
+        if version == stack.version:
+            raise DriverRefused("ValidationError: No updates are to be performed.")
+        stack.before, stack.version = stack.version, version
+        self._begins(stack, "UPDATE_IN_PROGRESS", ClientRequestToken)
+
+    def cancel_update_stack(self, StackName: str, ClientRequestToken: str) -> None:
+        stack = self._known(StackName)
+        if stack.status != "UPDATE_IN_PROGRESS":
+            raise DriverRefused("ValidationError: there is no update to cancel")
+        self._begins(stack, "UPDATE_ROLLBACK_IN_PROGRESS", ClientRequestToken)
+
+    def delete_stack(self, StackName: str, ClientRequestToken: str, **request: Any) -> None:
+        stack = self.find(StackName)
+        if stack and stack.status.endswith("IN_PROGRESS"):
+            raise DriverRefused(f"ValidationError: it is {stack.status}")
+        if stack:
+            self._begins(stack, "DELETE_IN_PROGRESS", ClientRequestToken)
+
+
+class OfOneTemplate(CloudFormation):
+    """The driver, with environments that were made from a template with a version in it."""
+
+    def provision(self, operation: Operation) -> Progress:
+        return super().provision(self._of(operation))
+
+    def ship(self, operation: Operation) -> Progress:
+        return super().ship(self._of(operation))
+
+    def restore(self, operation: Operation) -> Progress:
+        return super().restore(self._of(operation))
+
+    def _of(self, operation: Operation) -> Operation:
+        return operation.model_copy(update={"parameters": ("Version",), "template_key": "key"})

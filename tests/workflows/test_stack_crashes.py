@@ -1,0 +1,104 @@
+"""A crash at every call of environments that are stacks: CloudFormation's calls among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from slipway import drivers
+from slipway.drivers import cloudformation
+from slipway.drivers.simulated import Simulated
+from tests.workflows import faults, test_crashes
+from tests.workflows.invariants import broken
+from tests.workflows.stacks import OfOneTemplate, Stacks
+from tests.workflows.test_crashes import ROUNDS, chosen, deploy, environment
+from tests.workflows.world import World
+
+
+def one_update_fails(world: World) -> None:
+    where = environment(world, ttl_hours=1)
+    for version in ("v1", "broken", "v2"):
+        deploy(world, where, version)
+
+
+SCENARIOS = [
+    test_crashes.canceled,
+    test_crashes.deleted_while_it_comes_up,
+    test_crashes.deleted_while_it_ships,
+    one_update_fails,
+]
+
+
+@pytest.fixture(autouse=True)
+def _driver(environ: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The invariants ask for what the one driver of a world makes.
+    monkeypatch.setattr(Simulated, "resources", OfOneTemplate.resources)
+    bucket = SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://s3.example.com"))
+    monkeypatch.setattr(cloudformation, "_client", lambda service: bucket)
+
+
+def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[list[str], list[str]]:
+    """As for the other crashes."""
+    with World() as world, pytest.MonkeyPatch.context() as patch:
+        stacks = Stacks(world.emulator)
+        patch.setitem(drivers.DRIVERS, "simulated", OfOneTemplate)
+        patch.setattr(cloudformation, "_call", stacks.call)
+        patch.setattr(
+            world.infrastructure,
+            "of",
+            lambda e: {"stack"} if stacks.find(cloudformation.stack_name(e)) else set(),
+        )
+        assert world.project
+        world.calls.made.clear()
+        if n is not None:
+            times = None if crash == "dies" else 1
+            world.when(n, faults.CRASHES[crash], times)
+        story(world)
+        world.run(7200)
+        calls = [call.name for call in world.calls.made]
+        for _ in range(ROUNDS):
+            world.recover()
+            if not any("due" in item for item in world.items("")):
+                break
+        return calls, broken(world) + list(wrong(world, stacks))
+
+
+def wrong(world: World, stacks: Stacks) -> Iterator[str]:
+    """What is true of stacks in particular."""
+    if len(set(stacks.begun)) != len(stacks.begun):
+        yield f"Something was begun twice: {stacks.begun}"
+    for each in world.environments():
+        item, stack = world.look(each), stacks.find(cloudformation.stack_name(str(each)))
+        if item["status"] in ("destroyed", "failed") and stack and not item.get("resources"):
+            yield f"{each} is {item['status']}, and nobody knows of its stack"
+        ended = [world.look(one) for one in world.deployments()]
+        # A rollout that nobody could carry on to its end may have changed the stack all the same.
+        cut_off = any(
+            one["status"] == "failed" and one["failure"]["error"] != "RolledBack" for one in ended
+        )
+        if item["status"] == "running" and not cut_off:
+            assert stack
+            if stack.version != item.get("live_version", "none"):
+                yield f"{item.get('live_version')} is said to be live, and {stack.version} is"
+
+
+@pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)
+def test_a_crash_at_any_call_leaves_no_stack_behind(
+    story: Callable[[World], None], record_property: Callable[[str, object], None]
+) -> None:
+    calls, unharmed = lived(story, None, "")
+
+    cases = list(chosen(story, calls))
+    harm = {
+        f"call {n}, {calls[n]}, {crash}": found
+        for n, crash in cases
+        if (found := lived(story, n, crash)[1])
+    }
+
+    record_property("cases", len(cases))
+    assert any("cloudformation" in name for name in calls)
+    assert unharmed == []
+    assert harm == {}
+    assert len(cases) >= 20
