@@ -260,8 +260,9 @@ def test_environments_are_made_with_nothing_but_what_bears_their_name() -> None:
     properties = ENVIRONMENT_ROLE["Properties"]
     assert properties["PermissionsBoundary"] == {"Ref": "EnvironmentMaking"}
     assert properties["ManagedPolicyArns"] == [{"Ref": "EnvironmentMaking"}]
-    # What has no name of its own: lists, HTTP APIs, and the artifacts that are deployed.
+    # What has no name of its own: lists, HTTP APIs, SAM, and the artifacts that are deployed.
     assert {action for action, on in elsewhere if ":apigateway:" not in on} == {
+        "cloudformation:CreateChangeSet",
         "cloudwatch:DescribeAlarms",
         "dynamodb:ListTables",
         "logs:DescribeLogGroups",
