@@ -30,6 +30,7 @@ class Settings:
     templates_bucket: str
     environment_role: str
     environment_boundary: str
+    allowed_resource_types: tuple[str, ...]
     on_aws: bool
     dynamodb: str
 
@@ -66,6 +67,9 @@ def settings() -> Settings:
         templates_bucket=env.get("TEMPLATES_BUCKET", ""),
         environment_role=env.get("ENVIRONMENT_ROLE", ""),
         environment_boundary=env.get("ENVIRONMENT_BOUNDARY", ""),
+        allowed_resource_types=tuple(
+            each.strip() for each in env.get("ALLOWED_RESOURCE_TYPES", "").split(",")
+        ),
         on_aws="AWS_ENDPOINT_URL" not in env,
         dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
     )

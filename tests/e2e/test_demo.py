@@ -1,0 +1,41 @@
+"""`make demo`, as it stands: from a template to what answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from local.platform import Platform
+
+DEMO = Path(__file__).parents[2] / "examples/hello-web/demo.py"
+
+
+def test_the_demo_ends_with_the_second_version(platform: Platform) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(DEMO), platform.url],
+        env={"NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    said = [line for line in ran.stdout.splitlines() if line.startswith("Hello")]
+    assert said == [
+        f"Hello from preview, version {version}, visit 1" for version in ("none", "v1", "v2")
+    ]
+
+
+def test_the_demo_says_when_nobody_answers() -> None:
+    ran = subprocess.run(
+        [sys.executable, str(DEMO), "http://127.0.0.1:9"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    assert "make local" in ran.stderr
