@@ -19,6 +19,7 @@ from moto import mock_aws
 from moto.core.base_backend import BackendDict
 from moto.core.models import botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from xdist.scheduler import LoadScopeScheduling
 
@@ -43,12 +44,15 @@ def as_on_lambda() -> Iterator[None]:
         for name, value in {
             "TABLE": "slipway",
             "STAGE": "dev",
+            "STACK": "slipway",
             "MACHINES": MACHINES,
             "MAX_TTL_HOURS": "720",
             "SIMULATED_SECONDS": "0",
             "SIMULATE_FAULTS": "true",
             "TOKEN_MINUTES": "60",
             "SIGNING_SECRET": "signing",
+            "TEMPLATES_BUCKET": "templates",
+            "ALLOWED_RESOURCE_TYPES": "AWS::SQS::*, AWS::Lambda::Function,AWS::Serverless::*",
             "POWERTOOLS_SERVICE_NAME": "slipway",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -91,21 +95,27 @@ def moto() -> Iterator[None]:
 
 
 def empty() -> None:
-    """The table and the secret, as after the stack was made."""
-    tables, secrets = copy.deepcopy(_made())
+    """The table, the secret and the bucket, as after the stack was made."""
+    tables, secrets, buckets = copy.deepcopy(_made())
     BackendDict.reset()
     dynamodb_backends[ACCOUNT][REGION].tables = tables
     secretsmanager_backends[ACCOUNT][REGION].secrets = secrets
+    s3_backends[ACCOUNT]["aws"].buckets = buckets
+    s3_backends.bucket_accounts.update(dict.fromkeys(buckets, ("aws", ACCOUNT)))
 
 
 @cache
-def _made() -> tuple[Any, Any]:
+def _made() -> tuple[Any, Any, Any]:
     """The backends' own, made once: it takes ten times as long as to copy them."""
     create_table()
     boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
+    boto3.client("s3").create_bucket(
+        Bucket="templates", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
     return (
         dynamodb_backends[ACCOUNT][REGION].tables,
         secretsmanager_backends[ACCOUNT][REGION].secrets,
+        s3_backends[ACCOUNT]["aws"].buckets,
     )
 
 

@@ -189,7 +189,7 @@ def _resource(path: str) -> str:
     if path == "/.well-known/jwks.json":
         return "auth"
     parts = path.split("/")
-    known = {"auth", "projects", "environments", "deployments"}
+    known = {"auth", "projects", "templates", "environments", "deployments"}
     if parts[:4] == ["", "api", "v1", "projects"] and "by-external-id" in parts[6:7]:
         return "environments"
     below = parts[:3] == ["", "api", "v1"] and len(parts) > 3 and parts[3] in known

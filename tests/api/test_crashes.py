@@ -150,6 +150,7 @@ REQUESTS = {
             "/api/v1/environments/projects/<project_id>",
             ONE,
             f"{ONE}/queue",
+            f"{ONE}/resources",
             f"{ONE}/events",
             "/api/v1/deployments/environments/<environment_id>",
             "/api/v1/deployments/<deployment_id>",

@@ -8,7 +8,7 @@ from slipway.openapi import document
 from tests.api.client import app
 from tests.api.test_bad_requests import PATHS
 
-TAGS = ("auth", "projects", "environments", "deployments")
+TAGS = ("auth", "projects", "templates", "environments", "deployments")
 DOCUMENT = document({name: app(name).api for name in TAGS})
 
 

@@ -118,14 +118,42 @@ NEVER = {
     "dns",
     "pycparser",
     "slipway.openapi",
+    "yaml",
 }
-WORKFLOWS = {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER}
+# Most environments are made without one.
+TEMPLATES = {"slipway.model.inputs", "slipway.model.template", "slipway.store.templates"}
+WORKFLOWS = {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER, *TEMPLATES}
 DOES_NOT_IMPORT = {
-    "auth": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.queue"},
-    "projects": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.queue"},
-    "environments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers"},
-    "deployments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers"},
-    "docs": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.projects"},
+    "auth": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.drivers",
+        "slipway.store.queue",
+    },
+    "templates": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.queue"},
+    "projects": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.drivers",
+        "slipway.store.queue",
+    },
+    "environments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
+    "deployments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
+    "docs": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.drivers",
+        "slipway.store.projects",
+    },
     "dispatch": WORKFLOWS,
     "reconcile": WORKFLOWS,
     "provision": {*WORKFLOWS, "aws_lambda_powertools", "asyncio"},

@@ -30,6 +30,25 @@ def test_prod_encrypts_with_a_key_and_refuses_to_lose_the_table() -> None:
     assert table["Properties"]["SSESpecification"]["SSEEnabled"] == in_prod
 
 
+def test_the_bodies_of_templates_are_kept_encrypted_and_private() -> None:
+    (bucket,) = resources("AWS::S3::Bucket").values()
+    properties = bucket["Properties"]
+
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_the_types_that_are_allowed_are_named() -> None:
+    allowed = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
+
+    assert len(allowed) > 10
+    assert all(each.startswith("AWS::") and each.count("::") == 2 for each in allowed)
+    # A nested stack or a custom resource could make anything.
+    assert not [each for each in allowed if "CloudFormation" in each or "Custom" in each]
+
+
 def test_dispatch_tries_again_by_record_and_puts_poison_aside() -> None:
     mappings = transformed("AWS::Lambda::EventSourceMapping").values()
 

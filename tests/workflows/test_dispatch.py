@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.store import environments, templates
 from slipway.store.table import Key
 from tests.workflows import faults
 from tests.workflows.emulator import dynamodb
@@ -167,3 +168,23 @@ def test_a_record_of_something_that_is_gone_is_no_poison(world: World) -> None:
 
     assert world.dead_letters == []
     assert list(world.executions()) == []
+
+
+def test_the_use_of_a_template_follows_the_environment(world: World) -> None:
+    environment = world.running()
+    world.change(environments.key(environment), "SET template = :template", template="web@1.0")
+    world.settle()
+    used = templates.used_key("web", str(environment))
+    running = world.item(used)
+    deliveries = list(world.batches)
+
+    world.delete(environment)
+    world.run(60)
+    gone = world.item(used)
+    for event in deliveries:
+        world.redeliver(event)
+
+    assert running and gone
+    assert (running["version"], running["status"]) == ("1.0", "running")
+    assert (gone["status"], "ttl" in gone, "ttl" in running) == ("destroyed", True, False)
+    assert world.item(used) == gone

@@ -5,6 +5,7 @@ from slipway.api import Api, IfMatch
 from slipway.auth import Caller
 from slipway.errors import (
     Busy,
+    DriverFault,
     EnvironmentGoing,
     ExternalIdTaken,
     NameTaken,
@@ -17,11 +18,14 @@ from slipway.errors import (
 )
 from slipway.model.deployment import Deployment
 from slipway.model.environment import (
+    Creation,
     Environment,
     EnvironmentDeletion,
     Extension,
     NewEnvironment,
     Pinning,
+    Plan,
+    Resource,
 )
 from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
@@ -34,18 +38,24 @@ handler = api.handler
 @api.post(
     "/api/v1/environments/projects/<project_id>",
     status=201,
-    refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing),
+    found=200,
+    refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault),
 )
-def create(caller: Caller, project_id: str, wanted: NewEnvironment) -> Environment:
+def create(
+    caller: Caller, project_id: str, wanted: NewEnvironment, how: Creation
+) -> tuple[Environment | Plan, bool]:
     """Ask for an environment; it is `provisioning` until it is `running`."""
-    return environments.add(ids.parse_project(project_id), wanted, caller.user_id)
+    project = ids.parse_project(project_id)
+    if how.dry_run:
+        return environments.plan(project, wanted, caller.user_id), False
+    return environments.add(project, wanted, caller.user_id), True
 
 
 @api.put(
     "/api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
     status=201,
     found=200,
-    refuses=(NotFound, NameTaken, ProjectGoing, Busy),
+    refuses=(NotFound, NameTaken, ProjectGoing, Busy, DriverFault),
 )
 def ensure(
     caller: Caller, project_id: str, external_id: str, wanted: NewEnvironment
@@ -65,6 +75,19 @@ def list_(caller: Caller, project_id: str, paging: Paging) -> Page[Environment]:
 def get(caller: Caller, environment_id: str) -> Environment:
     """Look at an environment."""
     return environments.get(ids.parse_environment(environment_id), caller.user_id)
+
+
+@api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
+def see_resources(caller: Caller, environment_id: str) -> Page[Resource]:
+    """Look at what its stack is made of; nothing, if it is simulated or destroyed."""
+    environment = ids.parse_environment(environment_id)
+    item = environments.authorised(environment, caller.user_id)
+    if item["driver"] != "cloudformation":
+        return Page([])
+    # Imported here: nobody else in this function talks to CloudFormation.
+    from slipway.drivers import stacks
+
+    return Page([Resource.model_validate(each) for each in stacks.describe(environment)])
 
 
 @api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))

@@ -17,6 +17,7 @@ from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.store import deployments, environments, events, leases, projects, queue, teardowns
 
+_CARRIED_ON = ("status", "operation", "lease", "template", "nudged_at")
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 
@@ -41,7 +42,7 @@ def _changed(record: Any) -> None:
         _lease_ran_out(before)
     elif kind == "PROJECT" and not rest and _differs(before, after, "status", "nudged_at"):
         _project_changed(ids.parse_project(after["id"]["S"]))
-    elif kind == "ENV" and _differs(before, after, "status", "operation", "lease", "nudged_at"):
+    elif kind == "ENV" and _differs(before, after, *_CARRIED_ON):
         _environment_changed(ids.parse_environment(after["id"]["S"]))
     elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
         _deployment_changed(ids.parse_deployment(after["id"]["S"]))
@@ -83,6 +84,10 @@ def _environment_changed(environment: EnvironmentId) -> None:
         teardowns.plan_retry(item)
     if status == "destroyed":
         projects.erase_if_empty(environment.project)
+    if "template" in item:
+        from slipway.store import templates
+
+        templates.note_use(item)
 
 
 def _deployment_changed(deployment: DeploymentId) -> None:

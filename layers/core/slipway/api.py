@@ -6,9 +6,10 @@
     def create(caller: Caller, wanted: NewProject) -> Project:
 
 A route's parameters say what it takes: a name from the path, `Caller` (then it needs a token),
-`IfMatch`, `Source`, a `Wanted` model (the body; with GET and DELETE the query). What it returns
-is shown as JSON with an ETag; a Page is a bare array with the next page in `Link`. The OpenAPI
-document is made from the same table of routes (slipway.openapi).
+`IfMatch`, `Source`, a `Wanted` model (the body; with GET and DELETE the query), an `Asked` model
+(always the query), `Sent` (a body as it came). What it returns is shown as JSON with an ETag; a
+Page is a bare array with the next page in `Link`. The OpenAPI document is made from the same table
+of routes (slipway.openapi).
 
 Routing is Powertools'. Its request validation is not used: it costs each cold start 100 ms
 (docs/decisions/0002) and answers in a shape of its own.
@@ -32,7 +33,7 @@ from pydantic import BaseModel, ValidationError
 
 from slipway import auth, errors, observe
 from slipway.auth import Caller
-from slipway.model.fields import Shown, Wanted
+from slipway.model.fields import Asked, Shown, Wanted
 from slipway.model.paging import Page
 
 MAX_BODY_BYTES = 65_536
@@ -43,6 +44,7 @@ FORM = "application/x-www-form-urlencoded"
 STATUS: dict[type[errors.SlipwayError], int] = {
     errors.Malformed: 400,
     errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
@@ -63,6 +65,14 @@ Source = NewType("Source", str)
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A body as it came, of one of the route's media types."""
+
+    body: bytes
+    media: str
+
+
+@dataclass(frozen=True)
 class Raw:
     """An answer that is not JSON: a page, a script. Not a part of the OpenAPI document."""
 
@@ -72,13 +82,17 @@ class Raw:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Document(Raw):
+    """An answer that is not JSON and yet a part of the API."""
+
+
 def status_of(error: type[errors.SlipwayError]) -> int:
     return next((STATUS[kind] for kind in error.__mro__ if kind in STATUS), 500)
 
 
 @dataclass(frozen=True)
 class Route:
-    """One line of the table of routes. `model` is of the body or, with GET or DELETE, the query."""
+    """One line of the table of routes. `limit`: how many bytes a body may have."""
 
     method: str
     path: str
@@ -87,17 +101,30 @@ class Route:
     refuses: Sequence[type[errors.SlipwayError]]
     media: Sequence[str]
     replays: bool
+    limit: int
     found: int | None
     kinds: Mapping[str, Any]
     returns: Any
 
     @property
-    def model(self) -> type[Wanted] | None:
-        return next((kind for kind in self.kinds.values() if _is_wanted(kind)), None)
+    def body(self) -> type[Wanted] | None:
+        return next((kind for kind in self._models if not self.asks(kind)), None)
 
     @property
     def takes_body(self) -> bool:
-        return self.model is not None and self.method not in ("GET", "DELETE")
+        return self.body is not None
+
+    @property
+    def query(self) -> type[Wanted] | None:
+        return next((kind for kind in self._models if self.asks(kind)), None)
+
+    @property
+    def _models(self) -> list[type[Wanted]]:
+        return [kind for kind in self.kinds.values() if _is_wanted(kind)]
+
+    def asks(self, model: type[Wanted]) -> bool:
+        """Whether the model is of the query."""
+        return self.method in ("GET", "DELETE") or issubclass(model, Asked)
 
     def takes(self, kind: Any) -> bool:
         return kind in self.kinds.values()
@@ -138,6 +165,7 @@ class Api:
         refuses: Sequence[type[errors.SlipwayError]] = (),
         media: Sequence[str] = (JSON,),
         replays: bool = True,
+        limit: int = MAX_BODY_BYTES,
         found: int | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,7 +173,17 @@ class Api:
             returns = kinds.pop("return")
             repeats = replays and method == "POST"
             route = Route(
-                method, path, function, status, refuses, media, repeats, found, kinds, returns
+                method=method,
+                path=path,
+                function=function,
+                status=status,
+                refuses=refuses,
+                media=media,
+                replays=repeats,
+                limit=limit,
+                found=found,
+                kinds=kinds,
+                returns=returns,
             )
             self.routes.append(route)
 
@@ -199,12 +237,14 @@ class Api:
                 arguments[name] = _if_match(headers.get("if-match"))
             elif kind is Source:
                 arguments[name] = event["requestContext"]["http"]["sourceIp"]
+            elif kind is Sent:
+                arguments[name] = _sent(route, event, headers)
             elif not _is_wanted(kind):
                 arguments[name] = path_names[name]
-            elif route.takes_body:
-                arguments[name] = _body(kind, event, headers, route.media)
-            else:
+            elif route.asks(kind):
                 arguments[name] = _query(kind, event.get("rawQueryString") or "")
+            else:
+                arguments[name] = _body(kind, _sent(route, event, headers))
         return arguments
 
     def _once(
@@ -222,7 +262,9 @@ class Api:
 
         who = next((v for v in arguments.values() if isinstance(v, Caller)), None)
         owner = who.user_id if who else event["requestContext"]["http"]["sourceIp"]
-        request = f"{route.method} {event['rawPath']} {event.get('body') or ''}"
+        query = event.get("rawQueryString")
+        path = f"{event['rawPath']}?{query}" if query else event["rawPath"]
+        request = f"{route.method} {path} {event.get('body') or ''}"
 
         def stored(result: Any) -> dict[str, Any]:
             answer = self._answer(route, result)
@@ -241,7 +283,8 @@ class Api:
 
     def _answer(self, route: Route, result: Any) -> Response[Any]:
         status = route.status
-        if route.found is not None:
+        # What was done before is shown as it is, without the word whether it was made now.
+        if route.found is not None and isinstance(result, tuple):
             result, made = result
             status = route.status if made else route.found
         if isinstance(result, Raw):
@@ -266,7 +309,7 @@ class Api:
         else:
             headers["ETag"] = etag(result, body)
         if status == 201:
-            headers["Location"] = _location(result.id)
+            headers["Location"] = _location(result)
         return Response(status_code=status, content_type=JSON, headers=headers, body=body)
 
     def _next(self, cursor: str) -> str:
@@ -344,7 +387,11 @@ def _is_wanted(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Wanted)
 
 
-def _location(identity: str) -> str:
+def _location(made: Any) -> str:
+    """The path of what was made; what has no id says its own."""
+    identity = getattr(made, "id", None)
+    if identity is None:
+        return str(made.location)
     collections = {"prj": "projects", "env": "environments", "dep": "deployments"}
     collection = collections.get(identity[:3])
     return f"/api/v1/{collection}/{identity}" if collection else "/api/v1/auth/me"
@@ -362,28 +409,30 @@ def _if_match(header: str | None) -> int | None:
     return int(found[1]) if found else -1
 
 
-def _body(
-    model: type[Wanted], event: Mapping[str, Any], headers: Mapping[str, str], media: Sequence[str]
-) -> Wanted:
+def _sent(route: Route, event: Mapping[str, Any], headers: Mapping[str, str]) -> Sent:
     sent = event.get("body") or ""
     try:
         raw = base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
     except ValueError:
         raise errors.Malformed("The body is not valid UTF-8") from None
-    if len(raw) > MAX_BODY_BYTES:
-        raise errors.TooLarge(f"A body may have {MAX_BODY_BYTES} bytes; this one has {len(raw)}")
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in media:
-        raise errors.UnsupportedMediaType(f"Send {' or '.join(media)}")
-    if kind == FORM:
-        return _checked(model, _form(raw), "#/")
+    if len(raw) > route.limit:
+        raise errors.TooLarge(f"A body may have {route.limit} bytes here; this one has {len(raw)}")
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in route.media:
+        raise errors.UnsupportedMediaType(f"Send {' or '.join(route.media)}")
+    return Sent(raw, media)
+
+
+def _body(model: type[Wanted], sent: Sent) -> Wanted:
+    if sent.media == FORM:
+        return _checked(model, _form(sent.body), "#/")
     try:
-        json.loads(raw, parse_constant=_no_such_number)
+        json.loads(sent.body, parse_constant=_no_such_number)
     except RecursionError:
         raise errors.Malformed("The body is nested too deeply") from None
     except ValueError as error:
         raise errors.Malformed(f"The body is not JSON: {error}") from None
-    return _checked(model, raw, "#/")
+    return _checked(model, sent.body, "#/")
 
 
 def _no_such_number(word: str) -> float:

@@ -11,6 +11,7 @@ SlipwayError
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
 │   ├── TooManyAttempts         also says when to try again
 │   ├── Busy                    too many callers change one thing at once; try again
+│   ├── Forbidden               all may see it, only its owner may change it
 │   ├── NotFound                also for what belongs to somebody else
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
@@ -19,6 +20,7 @@ SlipwayError
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · RequestInProgress
+│                               · VersionTaken · VersionFixed
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
 ├── DriverRefused               the infrastructure says no and would say it again
@@ -189,6 +191,11 @@ class Busy(RetryLater):
     title = "Too many callers change this at once; try again"
 
 
+class Forbidden(Refused):
+    code = "forbidden"
+    title = "Only its owner may change it"
+
+
 class NotFound(Refused):
     code = "not_found"
     title = "Not found"
@@ -325,6 +332,26 @@ class OutdatedDeployment(Conflict):
 class NothingToRetry(Conflict):
     code = "nothing_to_retry"
     title = "No teardown has failed here"
+
+
+class VersionTaken(Conflict):
+    code = "version_taken"
+    title = "The template has this version already"
+
+
+class VersionFixed(Conflict):
+    """`version_state`: the state that the version is in."""
+
+    code = "version_fixed"
+    title = "What was published does not change"
+
+    def __init__(self, detail: str, state: str) -> None:
+        super().__init__(detail)
+        self._state = state
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"version_state": self._state}
 
 
 class RequestInProgress(Conflict):

@@ -19,7 +19,19 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from slipway import errors
-from slipway.api import FORM, JSON, PROBLEM, Api, IfMatch, Raw, Route, problem, status_of
+from slipway.api import (
+    FORM,
+    JSON,
+    PROBLEM,
+    Api,
+    Document,
+    IfMatch,
+    Raw,
+    Route,
+    Sent,
+    problem,
+    status_of,
+)
 from slipway.auth import Caller
 from slipway.model.paging import Page
 
@@ -131,11 +143,17 @@ def _operation(tag: str, route: Route) -> Schema:
         "parameters": list(_parameters(route)),
         "responses": {**_answers(route), **_problems(route)},
     }
-    if route.takes_body and route.model:
-        ref = {"$ref": _REF.format(model=route.model.__name__)}
+    if route.body:
+        ref = {"$ref": _REF.format(model=route.body.__name__)}
         operation["requestBody"] = {
             "required": True,
             "content": {media: {"schema": ref} for media in route.media},
+        }
+    if route.takes(Sent):
+        operation["requestBody"] = {
+            "description": f"At most {route.limit} bytes.",
+            "required": True,
+            "content": {media: _DOCUMENT for media in route.media},
         }
     if route.takes(Caller):
         operation["security"] = [{"token": []}, {"password": []}]
@@ -145,8 +163,8 @@ def _operation(tag: str, route: Route) -> Schema:
 def _parameters(route: Route) -> Iterable[Schema]:
     for name in re.findall(r"<(\w+)>", route.path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-    if route.model and not route.takes_body:
-        for name, schema in route.model.model_json_schema()["properties"].items():
+    if route.query:
+        for name, schema in route.query.model_json_schema()["properties"].items():
             description = schema.pop("description", "")
             schema.pop("title", None)
             yield {"name": name, "in": "query", "description": description, "schema": schema}
@@ -170,6 +188,8 @@ def _parameters(route: Route) -> Iterable[Schema]:
 def _answers(route: Route) -> Schema:
     if route.returns is type(None):
         return {"204": {"description": "Done."}}
+    if route.returns is Document:
+        return {"200": {"description": "As it is.", "content": {route.media[0]: _DOCUMENT}}}
     kinds = _kinds(route.returns)
     headers = ["Link"] if typing.get_origin(route.returns) is Page else ["ETag"]
     if route.status == 201:
@@ -181,20 +201,39 @@ def _answers(route: Route) -> Schema:
     }
     answers = {str(route.status): answer}
     if route.found is not None:
-        answers[str(route.found)] = {**answer, "description": "It was there."}
+        answers[str(route.found)] = _otherwise(route) or {
+            **answer,
+            "description": "It was there.",
+        }
     if type(None) in kinds:
         answers["204"] = {"description": "Done; nothing is left of it."}
     return answers
 
 
+def _otherwise(route: Route) -> Schema | None:
+    """What a route answers that shows something else than what it makes."""
+    models = [kind for kind in _kinds(route.returns) if _is_model(kind)]
+    if len(models) < 2:
+        return None
+    return {
+        "description": (models[1].__doc__ or "").strip(),
+        "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+        "content": {JSON: {"schema": {"$ref": _REF.format(model=models[1].__name__)}}},
+    }
+
+
 def _kinds(returns: Any) -> Sequence[Any]:
-    return typing.get_args(returns) or (returns,)
+    """`tuple[A | B, bool]` is A, B, bool."""
+    parts = typing.get_args(returns)
+    return [each for part in parts for each in _kinds(part)] if parts else [returns]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _shape(returns: Any) -> Schema:
-    model = next(
-        (k for k in _kinds(returns) if isinstance(k, type) and issubclass(k, BaseModel)), None
-    )
+    model = next((kind for kind in _kinds(returns) if _is_model(kind)), None)
     if model is None:
         return {"type": "object"}
     ref = {"$ref": _REF.format(model=model.__name__)}
@@ -206,9 +245,9 @@ def _problems(route: Route) -> Schema:
     kinds: list[type[errors.SlipwayError]] = list(route.refuses)
     if route.takes(Caller):
         kinds += [errors.TokenMissing, errors.TokenExpired, errors.TokenInvalid]
-    if route.takes_body:
+    if route.body or route.takes(Sent):
         kinds += [errors.Malformed, errors.TooLarge, errors.UnsupportedMediaType]
-    if route.model:
+    if route.body or route.query or route.takes(Sent):
         kinds.append(errors.Invalid)
     if route.replays:
         kinds += [errors.IdempotencyKeyReused, errors.RequestInProgress]
@@ -235,6 +274,10 @@ def _problems(route: Route) -> Schema:
     return dict(sorted(answers.items()))
 
 
+_DOCUMENT: Schema = {
+    "schema": {"type": "string"},
+    "example": "Resources: {Jobs: {Type: AWS::SQS::Queue}}",
+}
 _ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
 _EXAMPLES: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.Invalid: errors.Invalid([errors.FieldError("#/name", "is required")]),
@@ -245,6 +288,7 @@ _EXAMPLES: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
     errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),
+    errors.VersionFixed: errors.VersionFixed("Version 1.2 is published", "published"),
     errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),
     errors.OutdatedDeployment: errors.OutdatedDeployment(
         "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
@@ -259,10 +303,10 @@ def _example(kind: type[errors.SlipwayError]) -> errors.SlipwayError:
 def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
     wanted: dict[type[BaseModel], typing.Literal["validation", "serialization"]] = {}
     for route in routes:
-        if route.takes_body and route.model:
-            wanted[route.model] = "validation"
+        if route.body:
+            wanted[route.body] = "validation"
         for kind in _kinds(route.returns):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if _is_model(kind):
                 wanted[kind] = "serialization"
     _, generated = models_json_schema(list(wanted.items()), ref_template=_REF)
     schemas: dict[str, Schema] = generated["$defs"]
@@ -312,7 +356,7 @@ def _example_of(schema: Schema, schemas: dict[str, Schema]) -> Schema:
 
 def load(functions: Path) -> dict[str, Api]:
     """The API of each `functions/api/<resource>/app.py`, in the order a reader wants."""
-    order = ["auth", "projects", "environments", "deployments"]
+    order = ["auth", "projects", "templates", "environments", "deployments"]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py")),
         key=lambda folder: [*order, folder.name].index(folder.name),

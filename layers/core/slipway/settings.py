@@ -18,12 +18,15 @@ class Settings:
     table: str
     region: str
     stage: str
+    stack: str
     machines: str
     max_ttl_hours: float
     simulated_seconds: float
     simulate_faults: bool
     token_minutes: int
     signing_secret: str
+    templates_bucket: str
+    allowed_resource_types: tuple[str, ...]
     on_aws: bool
     dynamodb: str
 
@@ -44,18 +47,23 @@ def credentials() -> Credentials:
 
 @cache
 def settings() -> Settings:
-    """Only the auth function is given the signing secret; elsewhere it reads as empty."""
+    """What a function is not given, such as the signing secret, reads as empty."""
     env = os.environ
     return Settings(
         table=env["TABLE"],
         region=env["AWS_REGION"],
         stage=env["STAGE"],
+        stack=env["STACK"],
         machines=env["MACHINES"],
         max_ttl_hours=float(env["MAX_TTL_HOURS"]),
         simulated_seconds=float(env["SIMULATED_SECONDS"]),
         simulate_faults=env["SIMULATE_FAULTS"] == "true",
         token_minutes=int(env["TOKEN_MINUTES"]),
         signing_secret=env.get("SIGNING_SECRET", ""),
+        templates_bucket=env.get("TEMPLATES_BUCKET", ""),
+        allowed_resource_types=tuple(
+            each.strip() for each in env.get("ALLOWED_RESOURCE_TYPES", "").split(",")
+        ),
         on_aws="AWS_ENDPOINT_URL" not in env,
         dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
     )

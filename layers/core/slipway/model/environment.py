@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_va
 
 from slipway.errors import FieldError, Invalid
 from slipway.model import moments
-from slipway.model.fields import ExternalId, Hours, Line, Name, Shown, Wanted
+from slipway.model.fields import Asked, ExternalId, Hours, Line, Name, Shown, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal[
@@ -48,6 +48,8 @@ GOING: frozenset[Status] = frozenset({"expiring", "tearing_down"})
 
 DEFAULT_TTL_HOURS = 24
 MAX_CONFIG_BYTES = 16_384
+# What is shown in the place of a secret.
+MASK = "****"
 
 
 def comes_from(to: Status) -> frozenset[Status]:
@@ -85,6 +87,26 @@ class NewEnvironment(Wanted):
         description=f"Anything the environment should know; at most {MAX_CONFIG_BYTES} bytes.",
         examples=[{"region": "eu-central-1"}],
     )
+    template: Line | None = Field(
+        None,
+        description="What to make it from: `name@1.2`, `name@1` for the newest minor, or `name` "
+        "for the newest version. Simulated if left out.",
+        examples=["web-service@1"],
+    )
+    inputs: dict[str, JsonValue] | None = Field(
+        None,
+        description="The template's parameters.",
+        examples=[{"Size": "small"}],
+    )
+
+    @field_validator("inputs")
+    @classmethod
+    def _only_templates_take_inputs(
+        cls, inputs: dict[str, Any] | None, info: ValidationInfo
+    ) -> dict[str, Any] | None:
+        if inputs is not None and info.data.get("template") is None:
+            raise ValueError("is only for environments that are made from a template")
+        return inputs
 
     @field_validator("ttl_hours")
     @classmethod
@@ -127,6 +149,12 @@ class NewEnvironment(Wanted):
         if len(text.encode()) > MAX_CONFIG_BYTES:
             raise Invalid([FieldError("#/config", f"must be at most {MAX_CONFIG_BYTES} bytes")])
         return text
+
+
+class Creation(Asked):
+    dry_run: bool = Field(
+        False, strict=False, description="Answer with the plan and make nothing: 200."
+    )
 
 
 class Extension(Wanted):
@@ -176,6 +204,13 @@ class Environment(Shown):
     external_id: str | None = Field(None, examples=["github:acme:payments:123"])
     on_conflict: OnConflict = "queue"
     config: dict[str, Any] | None = None
+    template: str | None = Field(
+        None, description="What it is made from.", examples=["web-service@1.2"]
+    )
+    inputs: dict[str, str] | None = Field(
+        None, description="What was put into the template; secrets as `****`."
+    )
+    outputs: dict[str, str] | None = Field(None, description="What came out of it.")
     live_version: str | None = Field(None, description="The version that last succeeded here.")
     live_deployment_id: str | None = None
     failure: Failure | None = None
@@ -194,6 +229,46 @@ class Environment(Shown):
         if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
             return self.model_copy(update={"status": "expiring", "next_warning_at": None})
         return self
+
+
+class Plan(Shown):
+    """What would be made; nothing was."""
+
+    name: str = Field(examples=["preview-pr-123"])
+    type: Literal["ephemeral", "persistent"]
+    driver: str = Field(examples=["cloudformation"])
+    ttl_hours: int | float | None = Field(None, examples=[24])
+    expires_at: Moment | None = Field(None, description="If it were made now.")
+    max_expires_at: Moment | None = None
+    max_ttl_hours: int | float = Field(
+        description="The longest that the project's policy lets one live.", examples=[720]
+    )
+    expiry_mode: Literal["absolute", "idle"] | None = None
+    template: str | None = Field(
+        None, description="The version that would be used.", examples=["web-service@1.2"]
+    )
+    inputs: dict[str, str] | None = Field(
+        None, description="With the template's defaults; secrets as `****`."
+    )
+    resources: dict[str, int] | None = Field(
+        None,
+        description="How many of each type the template declares.",
+        examples=[{"AWS::SQS::Queue": 1}],
+    )
+    transforms: bool | None = Field(
+        None, description="Whether the SAM transform makes more resources of these."
+    )
+
+
+class Resource(Shown):
+    """One resource of the environment's stack, as CloudFormation has it."""
+
+    logical_id: str = Field(examples=["Jobs"])
+    type: str = Field(examples=["AWS::SQS::Queue"])
+    physical_id: str | None = Field(None, description="Once there is one.")
+    status: str = Field(examples=["CREATE_COMPLETE"])
+    reason: str | None = Field(None, description="Why it is in this state.")
+    updated_at: Moment
 
 
 def workflow_of(status: Status) -> str:

@@ -17,6 +17,10 @@ class Wanted(BaseModel):
     )
 
 
+class Asked(Wanted):
+    """What a caller may ask in the query, whatever the method."""
+
+
 class Shown(BaseModel):
     """What a caller is shown: made from our own records, which may hold more than is shown."""
 

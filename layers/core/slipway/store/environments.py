@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway import ids, workflows
 from slipway.errors import (
     Busy,
     ExternalIdTaken,
+    FieldError,
+    Invalid,
     NameTaken,
     NotFound,
     Overtaken,
     ProjectGoing,
+    Refused,
 )
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.environment import (
     DEFAULT_TTL_HOURS,
+    MASK,
     Environment,
     NewEnvironment,
+    Plan,
     Status,
     comes_from,
     warnings,
@@ -32,6 +38,9 @@ from slipway.model.paging import Page, Paging
 from slipway.settings import settings
 from slipway.store import due, marks, projects, table
 from slipway.store.table import Item, Key, Lost, Put, Update
+
+if TYPE_CHECKING:
+    from slipway.model.template import TemplateVersion
 
 _PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.
@@ -56,10 +65,13 @@ def read(item: Item) -> Environment:
     if failure and "resources" in item:
         failure = {**failure, "remaining_resources": sorted(item["resources"])}
     warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
+    inputs = item.get("inputs")
+    hidden = dict.fromkeys(item.get("secret_inputs", ()), MASK)
     shown = {
         **item,
         "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
+        "inputs": inputs and {**json.loads(inputs), **hidden},
         "failure": failure,
         "execution_arn": arn,
         "execution_url": workflows.execution_url(arn),
@@ -104,16 +116,67 @@ def of(project: ProjectId, user_id: str, paging: Paging) -> Page[Environment]:
     return Page([read(item).as_seen_at(now) for item in items], last)
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """An environment that could be made: its record, and what else its transaction writes."""
+
+    item: Item
+    actions: Sequence[table.Action]
+    ends: datetime | None
+    most_hours: float
+    version: TemplateVersion | None
+    secrets: Mapping[str, str]
+
+
 def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment:
-    """Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing. Two round trips.
+    """Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault.
 
     What is written here is all that provisioning, expiry and teardown need: the table's stream
-    starts them.
+    starts them. Two round trips; with a template one more, or two if its version is not named,
+    and one for each secret.
     """
     return _add(project, projects.authorised(project, user_id), wanted, user_id)
 
 
 def _add(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: str) -> Environment:
+    draft = _draft(project, its_record, wanted, user_id)
+    if not draft.secrets:
+        return _record(project, wanted, draft, user_id)
+    from slipway import secret_inputs
+
+    secret_inputs.write(draft.item["id"], draft.secrets)
+    try:
+        return _record(project, wanted, draft, user_id)
+    except (Refused, Lost):
+        secret_inputs.remove(draft.item["id"], draft.secrets)
+        raise
+
+
+def plan(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Plan:
+    """What `add` would make, and its refusals; nothing is written. One round trip more."""
+    draft = _draft(project, projects.authorised(project, user_id), wanted, user_id)
+    taken = table.get(
+        projects.environment_name(project, wanted.name),
+        projects.external_id(project, wanted.external_id or str(draft.item["id"])),
+    )
+    if taken[0]:
+        raise _name_taken(wanted)
+    if taken[1]:
+        raise ExternalIdTaken()
+    shown: dict[str, Any] = {**draft.item, "inputs": None, "max_ttl_hours": draft.most_hours}
+    if draft.version:
+        from slipway.model import inputs
+
+        values = json.loads(draft.item["inputs"])
+        shown.update(
+            inputs=inputs.with_defaults(draft.version.parameters, values),
+            resources=draft.version.resources,
+            transforms=draft.version.transforms,
+        )
+    return Plan.model_validate(shown)
+
+
+def _draft(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: str) -> _Draft:
     environment = EnvironmentId(project.p, ids.new_part())
     now = moments.now()
     policy = projects.policy(its_record)
@@ -126,7 +189,7 @@ def _add(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: 
         "type": wanted.type,
         "status": "provisioning",
         "operation": "provision_environment",
-        "driver": "simulated",
+        "driver": "cloudformation" if wanted.template else "simulated",
         "external_id": wanted.external_id,
         "on_conflict": wanted.on_conflict,
         "config": wanted.config_json(),
@@ -137,6 +200,44 @@ def _add(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: 
         "updated_at": moments.written(now),
         "version": 1,
     }
+    ends = None
+    if hours is not None:
+        ends = moments.hours_after(now, hours)
+        item.update(
+            ttl_hours=hours,
+            **lasting_until(ends, policy.warn_before_hours),
+            warn_before_hours=policy.warn_before_hours or None,
+            max_expires_at=moments.written(moments.hours_after(now, most)),
+            expiry_mode=policy.expiry_mode,
+            lease=1,
+        )
+    if wanted.template is None:
+        return _Draft(item, [], ends, most, None, {})
+    # Imported here: most environments are made without.
+    from slipway.model import inputs
+    from slipway.store import templates
+
+    version = templates.resolve(wanted.template)
+    values = inputs.checked(version.parameters, wanted.inputs or {})
+    hidden = inputs.secrets(version.parameters)
+    item.update(
+        template=version.reference,
+        template_key=templates.stored_at(version),
+        parameters=[parameter.name for parameter in version.parameters],
+        inputs=json.dumps({name: each for name, each in values.items() if name not in hidden}),
+        secret_inputs=sorted(hidden & set(values)),
+    )
+    also: list[table.Action] = [
+        templates.still_published(version),
+        templates.begins_use(version, item),
+    ]
+    secrets = {name: each for name, each in values.items() if name in hidden}
+    return _Draft(item, also, ends, most, version, secrets)
+
+
+def _record(project: ProjectId, wanted: NewEnvironment, draft: _Draft, user_id: str) -> Environment:
+    item = draft.item
+    environment = ids.parse_environment(item["id"])
     actions: list[table.Action] = [
         projects.is_member(project, user_id),
         projects.takes_environments(project),
@@ -149,17 +250,10 @@ def _add(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: 
     if wanted.external_id:
         external = projects.external_id(project, wanted.external_id)
         actions.append(Put(external, {"environment_id": str(environment)}))
-    if hours is not None:
-        ends = moments.hours_after(now, hours)
-        item.update(
-            ttl_hours=hours,
-            **lasting_until(ends, policy.warn_before_hours),
-            warn_before_hours=policy.warn_before_hours or None,
-            max_expires_at=moments.written(moments.hours_after(now, most)),
-            expiry_mode=policy.expiry_mode,
-            lease=1,
-        )
-        actions.append(put_lease(environment, ends))
+    if draft.ends is not None:
+        actions.append(put_lease(environment, draft.ends))
+    first_of_template = len(actions)
+    actions += draft.actions
     try:
         table.transact(*actions, *marks.of(str(environment)))
     except Lost as lost:
@@ -170,10 +264,17 @@ def _add(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: 
             raise ProjectGoing() from None
         if wanted.external_id and lost.reasons[4] is not None:
             raise ExternalIdTaken() from None
-        if name is None:
-            raise
-        raise NameTaken(f"The project has an environment named {wanted.name} already") from None
+        if name is not None:
+            raise _name_taken(wanted) from None
+        if draft.version and lost.reasons[first_of_template] is not None:
+            detail = f"{draft.version.reference} is not published any more"
+            raise Invalid([FieldError("#/template", detail)]) from None
+        raise
     return read(item)
+
+
+def _name_taken(wanted: NewEnvironment) -> NameTaken:
+    return NameTaken(f"The project has an environment named {wanted.name} already")
 
 
 def ensure(

@@ -99,4 +99,8 @@ def _as_it_is(identity: str, user_id: str) -> Shown:
         return projects.get(ids.parse_project(identity), user_id)
     if kind == "env":
         return environments.get(ids.parse_environment(identity), user_id)
+    if kind == "tpl":
+        from slipway.store import templates
+
+        return templates.done(identity)
     return deployments.get(ids.parse_deployment(identity), user_id)

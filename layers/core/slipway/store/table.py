@@ -19,6 +19,9 @@
 | what happened to it and in it, newest first    | ENV#<e>       | EVENT#<at>#<id>           |
 | a rollout's steps, when it has ended           | DEP#<d>       | TIMELINE                  |
 | a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
+| a template (name unique)                       | TEMPLATES     | TEMPLATE#<name>           |
+| its versions, newest first                     | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
+| the environments made from it                  | TEMPLATE#<n>  | USED#<environment id>     |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
 | what such a request has done                   | IDEMPOTENCY#… | DONE#<hash of the key>    |

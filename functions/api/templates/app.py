@@ -1,0 +1,133 @@
+"""/templates: what environments can be made from, and which are."""
+
+from slipway.api import Api, Document, Sent
+from slipway.auth import Caller
+from slipway.errors import (
+    DriverFault,
+    Forbidden,
+    NameTaken,
+    NotFound,
+    VersionFixed,
+    VersionTaken,
+)
+from slipway.model.paging import Page, Paging
+from slipway.model.template import (
+    MAX_BYTES,
+    MEDIA,
+    NewTemplate,
+    NewVersion,
+    Template,
+    TemplateVersion,
+    Usage,
+    Use,
+    Version,
+)
+from slipway.store import templates
+
+api = Api()
+handler = api.handler
+
+
+@api.post("/api/v1/templates", status=201, refuses=(NameTaken,))
+def create(caller: Caller, wanted: NewTemplate) -> Template:
+    """Create a template; its versions are added one by one."""
+    return templates.add(wanted, caller.user_id)
+
+
+@api.get("/api/v1/templates")
+def list_(caller: Caller, paging: Paging) -> Page[Template]:
+    """List all templates, by name."""
+    return templates.every(paging)
+
+
+@api.get("/api/v1/templates/<template>", refuses=(NotFound,))
+def get(caller: Caller, template: str) -> Template:
+    """Look at a template."""
+    return templates.get(template)
+
+
+@api.get("/api/v1/templates/<template>/usage", refuses=(NotFound,))
+def usage(caller: Caller, template: str) -> Usage:
+    """How many environments are up to date with it, and how many are behind."""
+    return templates.usage(template)
+
+
+@api.get("/api/v1/templates/<template>/environments", refuses=(NotFound,))
+def uses(caller: Caller, template: str, paging: Paging) -> Page[Use]:
+    """List the environments made from it that you may see; a page may be short, or empty."""
+    return templates.uses(template, paging, caller.user_id)
+
+
+@api.post(
+    "/api/v1/templates/<template>/versions",
+    status=201,
+    media=MEDIA,
+    limit=MAX_BYTES,
+    refuses=(NotFound, Forbidden, VersionTaken, DriverFault),
+)
+def add_version(caller: Caller, template: str, wanted: NewVersion, sent: Sent) -> TemplateVersion:
+    """Add a version: the CloudFormation or SAM template as it is. It begins as a draft."""
+    version = Version.parse(wanted.version) if wanted.version else None
+    return templates.add_version(template, version, sent.body, sent.media, caller.user_id)
+
+
+@api.get("/api/v1/templates/<template>/versions", refuses=(NotFound,))
+def versions(caller: Caller, template: str, paging: Paging) -> Page[TemplateVersion]:
+    """List a template's versions, newest first."""
+    return templates.versions(template, paging)
+
+
+@api.get("/api/v1/templates/<template>/versions/<version>", refuses=(NotFound,))
+def version(caller: Caller, template: str, version: str) -> TemplateVersion:
+    """Look at a version: what can be put in, what comes out, what it makes."""
+    return templates.version(template, Version.parse(version))
+
+
+@api.get(
+    "/api/v1/templates/<template>/versions/<version>/body",
+    media=MEDIA,
+    refuses=(NotFound, DriverFault),
+)
+def body(caller: Caller, template: str, version: str) -> Document:
+    """Read a version's body, as it was sent."""
+    found, media, sha256 = templates.body(template, Version.parse(version))
+    return Document(found.decode(), media, headers={"ETag": f'"{sha256}"'})
+
+
+@api.put(
+    "/api/v1/templates/<template>/versions/<version>",
+    media=MEDIA,
+    limit=MAX_BYTES,
+    refuses=(NotFound, Forbidden, VersionFixed, DriverFault),
+)
+def replace(caller: Caller, template: str, version: str, sent: Sent) -> TemplateVersion:
+    """Replace a draft."""
+    wanted = Version.parse(version)
+    return templates.replace(template, wanted, sent.body, sent.media, caller.user_id)
+
+
+@api.delete(
+    "/api/v1/templates/<template>/versions/<version>",
+    refuses=(NotFound, Forbidden, VersionFixed),
+)
+def discard(caller: Caller, template: str, version: str) -> None:
+    """Delete a draft."""
+    templates.discard(template, Version.parse(version), caller.user_id)
+
+
+@api.post(
+    "/api/v1/templates/<template>/versions/<version>/publish",
+    refuses=(NotFound, Forbidden, VersionFixed),
+)
+def publish(caller: Caller, template: str, version: str) -> TemplateVersion:
+    """Publish a draft: from now on it does not change, and environments can be made from it."""
+    return templates.publish(template, Version.parse(version), caller.user_id)
+
+
+@api.post(
+    "/api/v1/templates/<template>/versions/<version>/deprecate",
+    refuses=(NotFound, Forbidden, VersionFixed),
+)
+def deprecate(caller: Caller, template: str, version: str) -> TemplateVersion:
+    """Deprecate a version: those who use it keep it, and nobody new gets it."""
+    return templates.deprecate(template, Version.parse(version), caller.user_id)

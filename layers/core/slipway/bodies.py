@@ -1,0 +1,94 @@
+"""The bodies of templates, in S3: written once under their digest, read by CloudFormation.
+
+A body is written before the record that names it. A crash in between leaves an object that nobody
+refers to, never a record without its body; what a draft no longer refers to stays there, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any
+
+from slipway.errors import DriverFault, FieldError, Invalid
+from slipway.settings import settings
+
+
+def key(template: str, version: str, sha256: str) -> str:
+    return f"templates/{template}/{version}/{sha256}"
+
+
+def digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def put(key: str, body: bytes, media: str) -> None:
+    """Store the body, unless it is there: under this key there can be no other."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    try:
+        _s3().put_object(
+            Bucket=settings().templates_bucket,
+            Key=key,
+            Body=body,
+            ContentType=media,
+            ChecksumSHA256=checksum,
+            IfNoneMatch="*",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "PreconditionFailed":
+            raise DriverFault(f"The body could not be stored: {error}") from error
+    except BotoCoreError as error:
+        raise DriverFault(f"The body could not be stored: {error}") from error
+
+
+def get(key: str) -> bytes:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = _s3().get_object(Bucket=settings().templates_bucket, Key=key)
+        return bytes(found["Body"].read())
+    except (BotoCoreError, ClientError) as error:
+        raise DriverFault(f"The body could not be read: {error}") from error
+
+
+def url(key: str) -> str:
+    """Where CloudFormation reads it, with the permissions of whoever asks."""
+    return f"{_s3().meta.endpoint_url}/{settings().templates_bucket}/{key}"
+
+
+def validate(key: str) -> None:
+    """CloudFormation's own word on a stored body. Raises Invalid."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        _cloudformation().validate_template(TemplateURL=url(key))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise DriverFault(f"CloudFormation did not look at it: {error}") from error
+        raise Invalid([FieldError("#", error.response["Error"]["Message"])]) from None
+    except BotoCoreError as error:
+        raise DriverFault(f"CloudFormation did not look at it: {error}") from error
+
+
+def _client(service: str) -> Any:
+    # Imported here: only who needs a body pays for it.
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 2}
+    )
+    return boto3.client(service, region_name=settings().region, config=config)
+
+
+@cache
+def _s3() -> Any:
+    return _client("s3")
+
+
+@cache
+def _cloudformation() -> Any:
+    return _client("cloudformation")

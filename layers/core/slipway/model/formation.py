@@ -1,0 +1,369 @@
+"""What a CloudFormation or SAM template says, read without trusting it.
+
+The body is kept as it was sent; what is read here is what people may put in (its parameters), what
+comes out, and what it makes. CloudFormation has the last word (slipway.bodies).
+
+YAML is read as a stream of events and never made into objects of its own choosing: every scalar
+is text, tags are CloudFormation's short forms and nothing else, aliases are refused as
+CloudFormation refuses them, and depth and size have a limit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.errors import FieldError, Invalid, Malformed
+from slipway.model import inputs
+from slipway.model.template import Parameter
+
+SAM = "AWS::Serverless-2016-10-31"
+
+_MAX_DEPTH = 50
+_MAX_EVENTS = 200_000
+_MAX_PARAMETERS = 200
+# An item of the table has at most 400 kB, and an answer is kept for those who ask again.
+_MAX_DESCRIBED = 150_000
+_MAX_TOLD = 20
+_MAX_NAME = 255
+
+# `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}.
+_FUNCTIONS = (
+    "And Base64 Cidr Equals FindInMap GetAZs GetAtt If ImportValue Join Length Not Or Select Split "
+    "Sub ToJsonString"
+)
+_SHORT_FORMS = {
+    "!Ref": "Ref",
+    "!Condition": "Condition",
+    **{f"!{name}": f"Fn::{name}" for name in _FUNCTIONS.split()},
+}
+_PLAIN_TAGS = {None, "!"} | {
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
+}
+_NULLS = {"", "~", "null", "Null", "NULL"}
+
+_TYPE = re.compile(
+    r"String|Number|CommaDelimitedList|List<Number>|AWS::[A-Za-z0-9:]+|List<AWS::[A-Za-z0-9:]+>"
+    r"|AWS::SSM::Parameter::Value<[A-Za-z0-9:<>]+>"
+)
+
+
+@dataclass(frozen=True)
+class Formation:
+    """`types`: of each resource, by its logical id. `sam`: whether SAM transforms it."""
+
+    parameters: Sequence[Parameter]
+    outputs: Sequence[str]
+    types: Mapping[str, str]
+    sam: bool
+
+    @property
+    def resources(self) -> dict[str, int]:
+        return dict(sorted(Counter(self.types.values()).items()))
+
+
+def read(body: bytes, *, is_json: bool) -> Formation:
+    """Raises Malformed, Invalid."""
+    try:
+        text = body.decode()
+    except ValueError:
+        raise Malformed("The body is not valid UTF-8") from None
+    return _formation(_tree(_json(text) if is_json else _yaml(text)))
+
+
+def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
+    """Raises Invalid for resources of types that none of the patterns allows (`AWS::Lambda::*`)."""
+    patterns = [re.compile(re.escape(each).replace(r"\*", ".*")) for each in allowed]
+    _raise(
+        FieldError(_below("#/Resources", name, "Type"), f"{kind[:_MAX_NAME]} is not allowed here")
+        for name, kind in formation.types.items()
+        if not any(pattern.fullmatch(kind) for pattern in patterns)
+    )
+
+
+# --- what the sections say --------------------------------------------------------------------
+
+
+def _formation(tree: Any) -> Formation:
+    if not isinstance(tree, dict):
+        raise Invalid([FieldError("#", "is not a template: it must be a mapping")])
+    faults: list[FieldError] = []
+    resources = _section(tree, "Resources", faults)
+    if not resources and not faults:
+        faults.append(FieldError("#/Resources", "must have at least one resource"))
+    types = {name: _type(name, each, faults) for name, each in resources.items()}
+    declared = _section(tree, "Parameters", faults)
+    if len(declared) > _MAX_PARAMETERS:
+        faults.append(FieldError("#/Parameters", f"must be at most {_MAX_PARAMETERS}"))
+    parameters = [
+        parameter
+        for name, each in declared.items()
+        if (parameter := _parameter(name, each, faults)) is not None
+    ]
+    outputs = list(_section(tree, "Outputs", faults))
+    sam = _transform(tree, faults)
+    faults += _macros(tree, "#")
+    _raise(faults)
+    found = Formation(parameters, outputs, types, sam)
+    described = [[each.model_dump() for each in parameters], outputs, found.resources]
+    if len(json.dumps(described).encode()) > _MAX_DESCRIBED:
+        detail = f"and Outputs must be at most {_MAX_DESCRIBED} bytes together"
+        raise Invalid([FieldError("#/Parameters", detail)])
+    return found
+
+
+def _section(tree: Mapping[str, Any], name: str, faults: list[FieldError]) -> dict[str, Any]:
+    section = tree.get(name, {})
+    if not isinstance(section, dict):
+        faults.append(FieldError(f"#/{name}", "must be a mapping"))
+        return {}
+    for key in section:
+        if not re.fullmatch(r"[A-Za-z0-9]{1,255}", key):
+            faults.append(FieldError(_below(f"#/{name}", key), "must be letters and digits"))
+    return section
+
+
+def _type(name: str, resource: Any, faults: list[FieldError]) -> str:
+    kind = resource.get("Type") if isinstance(resource, dict) else None
+    if isinstance(kind, str) and kind:
+        return kind
+    faults.append(FieldError(_below("#/Resources", name, "Type"), "is required"))
+    return ""
+
+
+def _transform(tree: Mapping[str, Any], faults: list[FieldError]) -> bool:
+    transform = tree.get("Transform")
+    if transform in (SAM, [SAM]):
+        return True
+    if transform not in (None, []):
+        faults.append(FieldError("#/Transform", f"must be {SAM} or left out"))
+    return False
+
+
+def _macros(value: Any, at: str) -> Iterator[FieldError]:
+    """What would run code of somebody's, or fetch more of a template, while it is processed."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
+                yield FieldError(_below(at, name), "needs a transform that is not allowed here")
+            yield from _macros(each, _below(at, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _macros(each, _below(at, index))
+
+
+_FIELDS = {
+    "Type": "type",
+    "Default": "default",
+    "Description": "description",
+    "NoEcho": "no_echo",
+    "AllowedValues": "allowed_values",
+    "AllowedPattern": "allowed_pattern",
+    "ConstraintDescription": "constraint_description",
+    "MinLength": "min_length",
+    "MaxLength": "max_length",
+    "MinValue": "min_value",
+    "MaxValue": "max_value",
+}
+
+
+def _parameter(name: str, declared: Any, faults: list[FieldError]) -> Parameter | None:
+    at = _below("#/Parameters", name)
+    if not isinstance(declared, dict):
+        faults.append(FieldError(at, "must be a mapping"))
+        return None
+    before = len(faults)
+    values: dict[str, Any] = {"name": name}
+    for key, value in declared.items():
+        detail = _wrong(key, value)
+        if detail:
+            faults.append(FieldError(_below(at, key), detail))
+        else:
+            values[_FIELDS[key]] = value.lower() == "true" if key == "NoEcho" else value
+    if "Type" not in declared:
+        faults.append(FieldError(f"{at}/Type", "is required"))
+    if len(faults) > before:
+        return None
+    parameter = Parameter.model_validate(values)
+    if parameter.default is not None:
+        faults += [
+            FieldError(f"{at}/Default", detail)
+            for detail in inputs.problems(parameter, parameter.default)
+        ]
+    return parameter
+
+
+def _wrong(key: str, value: Any) -> str | None:
+    """What is wrong with a parameter's attribute."""
+    if key not in _FIELDS:
+        return "is not an attribute of a parameter"
+    if key == "AllowedValues":
+        fits = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
+        return None if fits else "must be a list of values"
+    if not isinstance(value, str):
+        return "must be a single value"
+    if key == "Type" and not _TYPE.fullmatch(value):
+        return "is not a type of parameters"
+    if key == "NoEcho" and value.lower() not in ("true", "false"):
+        return "must be true or false"
+    if key in ("MinLength", "MaxLength") and not re.fullmatch(r"[0-9]{1,9}", value):
+        return "must be a whole number"
+    if key in ("MinValue", "MaxValue") and not inputs.is_number(value):
+        return "must be a number"
+    return None
+
+
+# --- the body as a tree of mappings, lists and text -------------------------------------------
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A mapping as it was written, so that what is there twice can be seen."""
+
+
+def _json(text: str) -> Any:
+    def no_number(word: str) -> str:
+        raise ValueError(f"{word} is not a JSON number")
+
+    try:
+        return json.loads(
+            text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=no_number
+        )
+    except RecursionError:
+        raise Malformed("The body is nested too deeply") from None
+    except ValueError as error:
+        raise Malformed(f"The body is not JSON: {error}") from None
+
+
+def _tree(value: Any, at: str = "#", depth: int = 0) -> Any:
+    """Mappings, lists and text; None where there is nothing. Raises Invalid."""
+    if depth > _MAX_DEPTH:
+        raise Invalid([FieldError(at, "is nested too deeply")])
+    if isinstance(value, _Pairs):
+        mapping: dict[str, Any] = {}
+        for name, each in value:
+            below = _below(at, name)
+            if name in mapping:
+                raise Invalid([FieldError(below, "is given more than once")])
+            mapping[_tree(name, below)] = _tree(each, below, depth + 1)
+        return mapping
+    if isinstance(value, list):
+        return [_tree(each, _below(at, n), depth + 1) for n, each in enumerate(value)]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Invalid([FieldError("#", "has half a character (a lone surrogate)")]) from None
+    return value
+
+
+def _yaml(text: str) -> Any:
+    """Raises Malformed, Invalid."""
+    # Imported here: only who adds a version pays for it.
+    import yaml
+
+    builder = _Builder()
+    try:
+        for count, event in enumerate(yaml.parse(text, yaml.CBaseLoader)):
+            if count > _MAX_EVENTS:
+                raise Invalid([FieldError("#", f"must have at most {_MAX_EVENTS} nodes")])
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise builder.refused("aliases and anchors are not CloudFormation's")
+            if isinstance(event, yaml.DocumentStartEvent):
+                builder.document()
+            elif isinstance(event, yaml.ScalarEvent):
+                plain = bool(event.implicit[0]) and event.value in _NULLS
+                builder.add(builder.tagged(event.tag, None if plain else event.value))
+            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+                mapping = isinstance(event, yaml.MappingStartEvent)
+                builder.open(_Pairs() if mapping else [], event.tag)
+            elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+                builder.close()
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        said = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
+        raise Malformed(f"The body is not YAML{line}: {said}") from None
+    return builder.root
+
+
+@dataclass
+class _Open:
+    """A mapping or list that is not at its end; `key` is the one whose value is awaited."""
+
+    items: Any
+    tag: str | None
+    key: str | None = None
+
+
+@dataclass
+class _Builder:
+    """Events -> what they describe, without recursion."""
+
+    root: Any = None
+    documents: int = 0
+    stack: list[_Open] = field(default_factory=list)
+
+    def refused(self, detail: str) -> Invalid:
+        parts = [
+            each.key if isinstance(each.items, _Pairs) else len(each.items) for each in self.stack
+        ]
+        return Invalid([FieldError(_below("#", *(p for p in parts if p is not None)), detail)])
+
+    def document(self) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            raise Malformed("The body has more than one document")
+
+    def open(self, items: Any, tag: str | None) -> None:
+        here = self.stack[-1] if self.stack else None
+        if here and isinstance(here.items, _Pairs) and here.key is None:
+            raise self.refused("has a key that is not text")
+        self.stack.append(_Open(items, tag))
+        if len(self.stack) > _MAX_DEPTH:
+            raise self.refused("is nested too deeply")
+
+    def close(self) -> None:
+        done = self.stack.pop()
+        self.add(self.tagged(done.tag, done.items))
+
+    def add(self, value: Any) -> None:
+        here = self.stack[-1] if self.stack else None
+        if here is None:
+            self.root = value
+        elif not isinstance(here.items, _Pairs):
+            here.items.append(value)
+        elif here.key is not None:
+            here.items.append((here.key, value))
+            here.key = None
+        elif isinstance(value, str):
+            here.key = value
+        else:
+            raise self.refused("has a key that is not text")
+
+    def tagged(self, tag: str | None, value: Any) -> Any:
+        if tag in _PLAIN_TAGS:
+            return value
+        name = _SHORT_FORMS.get(tag or "")
+        if name is None:
+            raise self.refused(f"has the tag {str(tag)[:_MAX_NAME]}, which CloudFormation lacks")
+        if name == "Fn::GetAtt" and isinstance(value, str):
+            value = value.split(".", 1)
+        return _Pairs([(name, value)])
+
+
+def _below(at: str, *parts: int | str) -> str:
+    """The JSON pointer (RFC 6901) of a part."""
+    escaped = (str(part)[:_MAX_NAME].replace("~", "~0").replace("/", "~1") for part in parts)
+    return "/".join([at, *escaped])
+
+
+def _raise(faults: Iterator[FieldError] | Sequence[FieldError]) -> None:
+    found = list(faults)[:_MAX_TOLD]
+    if found:
+        raise Invalid(found)

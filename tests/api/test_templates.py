@@ -1,0 +1,306 @@
+"""Templates over HTTP: bodies as they are, refusals with a pointer each, plans."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from slipway import bodies
+from slipway.drivers import stacks
+from slipway.ids import EnvironmentId, ProjectId
+from slipway.model.template import MAX_BYTES
+from slipway.store import idempotency, marks
+from tests.api.checks import assert_refused, nothing_changes
+from tests.api.client import Answer, Client
+from tests.store.cloudformation import CloudFormation
+
+TEMPLATES = "/api/v1/templates"
+WEB = f"{TEMPLATES}/web"
+VERSIONS = f"{WEB}/versions"
+YAML = "application/yaml"
+BODY = """# What a queue needs.
+Parameters:
+  Size: {Type: String, AllowedValues: [small, large], Default: small}
+  Password: {Type: String, NoEcho: true}
+Resources:
+  Jobs: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${AWS::StackName}"}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
+    word = CloudFormation()
+    monkeypatch.setattr(bodies, "_cloudformation", lambda: word)
+    return word
+
+
+@pytest.fixture
+def web(ann: Client) -> Client:
+    assert ann.post(TEMPLATES, {"name": "web", "description": "A queue."}).status == 201
+    return ann
+
+
+def add(owner: Client, body: str | bytes = BODY, query: str = "", media: str = YAML) -> Answer:
+    return owner.send("POST", VERSIONS, body, media=media, query=query)
+
+
+def published(owner: Client, version: str) -> None:
+    assert add(owner, query=f"version={version}").status == 201
+    assert owner.post(f"{VERSIONS}/{version}/publish").status == 200
+
+
+def wanted(**fields: Any) -> dict[str, Any]:
+    inputs = {"Password": "hunter22"}
+    return {"name": "x", "type": "ephemeral", "template": "web", "inputs": inputs, **fields}
+
+
+def test_a_template_is_created_listed_and_shown_to_everybody(web: Client, bob: Client) -> None:
+    again = bob.post(TEMPLATES, {"name": "web"})
+
+    assert_refused(again, 409, "name_taken")
+    shown = bob.get(WEB)
+    assert shown.json["created_by"] == web.user_id
+    assert shown.headers["etag"] == '"1"'
+    assert bob.get(TEMPLATES).json == [shown.json]
+    assert bob.get(f"{WEB}/").json == shown.json
+
+
+@pytest.mark.parametrize("name", ["", "Web", "a b", "a@1", "-a", "a/b", "x" * 64, 1, None])
+def test_a_name_that_is_none_is_refused(ann: Client, name: Any) -> None:
+    with nothing_changes():
+        assert_refused(ann.post(TEMPLATES, {"name": name}), 422, "invalid_request", "#/name")
+
+
+def test_a_version_goes_through_its_states(web: Client, bob: Client) -> None:
+    made = add(web)
+    here = f"{VERSIONS}/1.0"
+
+    assert made.status == 201
+    assert made.headers["location"] == here
+    assert (made.json["version"], made.json["state"]) == ("1.0", "draft")
+    assert bob.get(here).json == made.json
+    body = bob.get(f"{here}/body")
+    assert (body.text, body.headers["content-type"]) == (BODY, YAML)
+    assert body.headers["etag"] == f'"{made.json["sha256"]}"'
+    replaced = web.send("PUT", here, BODY + "#", media="text/yaml")
+    assert (replaced.status, replaced.json["bytes"]) == (200, len(BODY) + 1)
+    assert web.post(f"{here}/publish").json["state"] == "published"
+    assert_refused(web.send("PUT", here, BODY, media=YAML), 409, "version_fixed")
+    assert_refused(web.delete(here), 409, "version_fixed")
+    assert web.post(f"{here}/deprecate").json["state"] == "deprecated"
+    refused = web.post(f"{here}/publish")
+    assert_refused(refused, 409, "version_fixed")
+    assert refused.json["version_state"] == "deprecated"
+    assert add(web).json["version"] == "1.1"
+    assert web.delete(f"{VERSIONS}/1.1").status == 204
+    assert [each["version"] for each in bob.get(VERSIONS).json] == ["1.0"]
+
+
+def test_json_is_a_template_too(web: Client) -> None:
+    body = json.dumps({"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}})
+
+    made = add(web, body, media="application/json; charset=utf-8")
+
+    assert made.status == 201
+    answer = web.get(f"{VERSIONS}/1.0/body")
+    assert (answer.text, answer.headers["content-type"]) == (body, "application/json")
+
+
+def test_only_the_owner_may_change_it(web: Client, bob: Client) -> None:
+    add(web)
+
+    with nothing_changes():
+        answers = [
+            add(bob),
+            bob.send("PUT", f"{VERSIONS}/1.0", BODY, media=YAML),
+            bob.delete(f"{VERSIONS}/1.0"),
+            bob.post(f"{VERSIONS}/1.0/publish"),
+            bob.post(f"{VERSIONS}/1.0/deprecate"),
+        ]
+
+    for answer in answers:
+        assert_refused(answer, 403, "forbidden")
+
+
+def test_nobody_sees_anything_without_a_token(nobody: Client) -> None:
+    for path in (TEMPLATES, WEB, VERSIONS, f"{VERSIONS}/1.0/body", f"{WEB}/usage"):
+        assert_refused(nobody.get(path), 401, "token_missing")
+
+
+@pytest.mark.parametrize(
+    "body,status,code,pointer",
+    [
+        ("a: [", 400, "malformed_body", None),
+        (b"a: \xff", 400, "malformed_body", None),
+        ("", 422, "invalid_request", "#"),
+        ("Resources: {}", 422, "invalid_request", "#/Resources"),
+        ("Resources: {A: {Type: AWS::EC2::VPC}}", 422, "invalid_request", "#/Resources/A/Type"),
+        (f"{BODY}Transform: Mine", 422, "invalid_request", "#/Transform"),
+        ("a: &a [x]\nb: *a", 422, "invalid_request", "#/a"),
+        ("[" * 500_000, 422, "invalid_request", None),
+        ("#" * (MAX_BYTES + 1), 413, "body_too_large", None),
+    ],
+)
+def test_what_is_no_template_is_refused(
+    web: Client, body: str | bytes, status: int, code: str, pointer: str | None
+) -> None:
+    with nothing_changes():
+        answer = add(web, body)
+
+    assert (answer.status, answer.json["code"]) == (status, code)
+    if pointer:
+        assert_refused(answer, status, code, pointer)
+
+
+def test_a_template_of_the_largest_size_is_taken(web: Client) -> None:
+    body = BODY + "#" * (MAX_BYTES - len(BODY))
+
+    assert add(web, body).json["bytes"] == MAX_BYTES
+
+
+@pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_another_media_type_is_refused(web: Client, media: Any) -> None:
+    assert_refused(add(web, media=media), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("version", ["1", "v1.0", "1.0.0", "", "01.0"])
+def test_a_version_that_is_none_is_refused(web: Client, version: str) -> None:
+    with nothing_changes():
+        answer = add(web, query=f"version={version}")
+        assert_refused(answer, 422, "invalid_request", "?version")
+        assert web.get(f"{VERSIONS}/{version or 'x'}").status == 404
+
+
+def test_what_cloudformation_refuses_is_told(web: Client, cloudformation: CloudFormation) -> None:
+    cloudformation.says = "Template error: unresolved resource dependencies [Nobody]"
+
+    answer = add(web)
+
+    assert_refused(answer, 422, "invalid_request", "#")
+    assert "Nobody" in answer.json["detail"]
+
+
+# --- environments -----------------------------------------------------------------------------
+
+
+def test_an_environment_shows_what_it_is_made_from(web: Client, project: ProjectId) -> None:
+    published(web, "1.0")
+
+    made = web.post(f"/api/v1/environments/projects/{project}", wanted())
+
+    assert made.status == 201
+    assert made.json["template"] == "web@1.0"
+    assert made.json["inputs"] == {"Password": "****"}
+    assert web.get(made.headers["location"]).json == made.json
+    assert web.get(f"{WEB}/usage").json["up_to_date"] == 1
+    [line] = web.get(f"{WEB}/environments").json
+    assert (line["environment_id"], line["standing"]) == (made.json["id"], "up_to_date")
+
+
+def test_a_plan_is_shown_and_nothing_is_made(web: Client, project: ProjectId) -> None:
+    published(web, "1.0")
+    path = f"/api/v1/environments/projects/{project}"
+
+    with nothing_changes():
+        plan = web.send("POST", path, json.dumps(wanted()), query="dry_run=true")
+        refused = web.send(
+            "POST", path, json.dumps(wanted(inputs={"Size": "x"})), query="dry_run=true"
+        )
+
+    assert plan.status == 200
+    assert "location" not in plan.headers
+    assert plan.json["inputs"] == {"Size": "small", "Password": "****"}
+    assert plan.json["resources"] == {"AWS::SQS::Queue": 1}
+    assert_refused(refused, 422, "invalid_request", "#/inputs/Size")
+    assert_refused(refused, 422, "invalid_request", "#/inputs/Password")
+
+
+def test_inputs_are_only_for_templates(ann: Client, project: ProjectId) -> None:
+    with nothing_changes():
+        answer = ann.post(
+            f"/api/v1/environments/projects/{project}", wanted(template=None, inputs={})
+        )
+
+    assert_refused(answer, 422, "invalid_request", "#/inputs")
+
+
+def test_a_plan_and_the_real_thing_are_not_one_request(web: Client, project: ProjectId) -> None:
+    published(web, "1.0")
+    path, once = f"/api/v1/environments/projects/{project}", web.with_headers(idempotency_key="k")
+
+    plan = once.send("POST", path, json.dumps(wanted()), query="dry_run=true")
+    made = once.post(path, wanted())
+
+    assert plan.status == 200
+    assert_refused(made, 422, "idempotency_key_reused", "Idempotency-Key")
+
+
+def test_a_request_that_names_itself_adds_once(
+    web: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = web.with_headers(idempotency_key="k")
+
+    first, again = add(once), add(once)
+
+    assert first.json == again.json
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(web.get(VERSIONS).json) == 1
+    with marks.request(web.user_id, "lost", "x"):
+        add(web)
+        assert marks.found() == "tpl_web@1.1"
+        assert idempotency._as_it_is("tpl_web@1.1", web.user_id).version == "1.1"  # type: ignore[attr-defined]
+        assert idempotency._as_it_is("tpl_web", web.user_id).name == "web"  # type: ignore[attr-defined]
+
+
+# --- what it is made of -----------------------------------------------------------------------
+
+
+def test_resources_are_shown_as_cloudformation_has_them(
+    web: Client, bob: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(web, "1.0")
+    made = web.post(f"/api/v1/environments/projects/{project}", wanted()).json["id"]
+    here = f"/api/v1/environments/{made}/resources"
+    client = boto3.client("cloudformation")
+    summary = {
+        "LogicalResourceId": "Jobs",
+        "ResourceType": "AWS::SQS::Queue",
+        "LastUpdatedTimestamp": "2026-11-23T01:02:03.456Z",
+        "ResourceStatus": "CREATE_FAILED",
+        "ResourceStatusReason": "The name is taken",
+    }
+    other = {**summary, "PhysicalResourceId": "jobs-1", "ResourceStatus": "CREATE_COMPLETE"}
+    name = {"StackName": f"slipway-env-{made.rpartition('_')[2]}"}
+    pages = [
+        {"StackResourceSummaries": [summary], "NextToken": "n"},
+        {"StackResourceSummaries": [other]},
+    ]
+    with Stubber(client) as stub:
+        stub.add_response("list_stack_resources", pages[0], name)
+        stub.add_response("list_stack_resources", pages[1], {**name, "NextToken": "n"})
+        stub.add_client_error("list_stack_resources", "ValidationError", "does not exist")
+        stub.add_client_error("list_stack_resources", "Throttling", "later")
+        monkeypatch.setattr(stacks, "_client", lambda: client)
+
+        shown, gone, throttled = (web.get(here) for _ in range(3))
+
+    assert [each["physical_id"] for each in shown.json] == [None, "jobs-1"]
+    assert shown.json[0] == {
+        "logical_id": "Jobs",
+        "type": "AWS::SQS::Queue",
+        "physical_id": None,
+        "status": "CREATE_FAILED",
+        "reason": "The name is taken",
+        "updated_at": "2026-11-23T01:02:03.456Z",
+    }
+    assert (gone.status, gone.json) == (200, [])
+    assert_refused(throttled, 503, "driver_fault")
+    assert_refused(bob.get(here), 404, "not_found")
+
+
+def test_what_is_simulated_has_no_resources(ann: Client, environment: EnvironmentId) -> None:
+    assert ann.get(f"/api/v1/environments/{environment}/resources").json == []

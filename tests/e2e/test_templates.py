@@ -1,0 +1,81 @@
+"""Templates on the embedded platform: S3, the parameter store and CloudFormation's own word."""
+
+from __future__ import annotations
+
+import secrets
+import urllib.error
+import urllib.request
+
+import pytest
+
+from local.platform import Platform
+from tests.e2e.conftest import DIRECT, Answer, Person
+
+BODY = """
+Parameters:
+  Size: {Type: String, AllowedValues: [small, large], Default: small}
+  Password: {Type: String, NoEcho: true, MinLength: 8}
+Resources:
+  Jobs: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${AWS::StackName}-jobs"}}
+"""
+
+
+def send(owner: Person, path: str, body: str) -> Answer:
+    headers = {"Authorization": f"Bearer {owner.token}", "Content-Type": "application/yaml"}
+    request = urllib.request.Request(owner.url + path, body.encode(), headers, method="POST")
+    try:
+        with DIRECT.open(request, timeout=30) as answer:
+            return Answer(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return Answer(refused.code, refused.headers, refused.read())
+
+
+@pytest.fixture
+def versions(someone: Person) -> str:
+    """Where the versions of a new template of theirs are."""
+    name = f"queue-{secrets.token_hex(4)}"
+    assert someone.ask("POST", "/api/v1/templates", {"name": name}).status == 201
+    return f"/api/v1/templates/{name}/versions"
+
+
+def test_a_version_is_published_planned_with_and_read_back(
+    platform: Platform, someone: Person, versions: str
+) -> None:
+    made = send(someone, versions, BODY)
+    published = someone.ask("POST", f"{versions}/1.0/publish")
+    path = f"/api/v1/environments/projects/{someone.project()}?dry_run=true"
+    wanted = {"name": "x", "type": "ephemeral", "template": published.body["template"]}
+
+    plan = someone.ask("POST", path, {**wanted, "inputs": {"Password": "hunter22"}})
+    wrong = someone.ask("POST", path, {**wanted, "inputs": {"Size": "huge"}})
+
+    assert (made.status, published.body["state"]) == (201, "published")
+    assert someone.ask("GET", f"{versions}/1.0/body").raw.decode() == BODY
+    assert plan.status == 200
+    assert plan.body["template"] == f"{published.body['template']}@1.0"
+    assert plan.body["inputs"] == {"Size": "small", "Password": "****"}
+    assert plan.body["resources"] == {"AWS::SQS::Queue": 1}
+    assert {each["pointer"] for each in wrong.body["errors"]} == {
+        "#/inputs/Size",
+        "#/inputs/Password",
+    }
+    stacks = platform.client("cloudformation").list_stacks()["StackSummaries"]
+    assert not [each for each in stacks if "-env-" in each["StackName"]]
+
+
+def test_what_cloudformation_or_the_platform_refuses_is_no_version(
+    someone: Person, versions: str
+) -> None:
+    resources = "Resources: {A: {Type: AWS::Lambda::NoSuchThing}}"
+
+    unknown = send(someone, versions, resources)
+    not_allowed = send(someone, versions, "Resources: {A: {Type: AWS::EC2::Instance}}")
+
+    assert (unknown.status, unknown.body["errors"][0]["pointer"]) == (422, "#")
+    assert "AWS::Lambda::NoSuchThing" in unknown.body["detail"]
+    assert (not_allowed.status, not_allowed.body["errors"][0]["pointer"]) == (
+        422,
+        "#/Resources/A/Type",
+    )
+    assert someone.ask("GET", versions).body == []

@@ -1,0 +1,480 @@
+"""Templates: who changes them, what never changes, and what environments are made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from slipway import bodies, secret_inputs
+from slipway.errors import (
+    DriverFault,
+    ExternalIdTaken,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NameTaken,
+    NotFound,
+    VersionFixed,
+    VersionTaken,
+)
+from slipway.ids import ProjectId, parse_environment
+from slipway.model.template import NewTemplate, TemplateVersion, Version
+from slipway.store import environments, projects, table, templates
+from tests.store import world
+from tests.store.cloudformation import TIMES_OUT, CloudFormation
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+YAML = "application/yaml"
+BODY = b"""
+Parameters:
+  Size: {Type: String, AllowedValues: [small, large], Default: small}
+  Password: {Type: String, NoEcho: true, MinLength: 8}
+  Version: {Type: String}
+Resources:
+  Jobs: {Type: AWS::SQS::Queue}
+Outputs:
+  Url: {Value: !Ref Jobs}
+"""
+V1 = Version(1, 0)
+
+
+@pytest.fixture(autouse=True)
+def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
+    word = CloudFormation()
+    monkeypatch.setattr(bodies, "_cloudformation", lambda: word)
+    return word
+
+
+@pytest.fixture
+def web(ann: str) -> str:
+    return templates.add(NewTemplate(name="web"), ann).name
+
+
+Add = Callable[..., TemplateVersion]
+
+
+@pytest.fixture
+def add(ann: str, web: str) -> Add:
+    def added(version: str | None = None, body: bytes = BODY, *, publish: bool = True) -> Any:
+        wanted = Version.parse(version) if version else None
+        made = templates.add_version(web, wanted, body, YAML, ann)
+        if publish:
+            return templates.publish(web, Version.parse(made.version), ann)
+        return made
+
+    return added
+
+
+def stored() -> dict[str, bytes]:
+    client = boto3.client("s3")
+    found = client.list_objects_v2(Bucket="templates").get("Contents", [])
+    return {
+        each["Key"]: client.get_object(Bucket="templates", Key=each["Key"])["Body"].read()
+        for each in found
+    }
+
+
+def secrets() -> dict[str, str]:
+    client = boto3.client("ssm")
+    found = client.get_parameters_by_path(Path="/slipway", Recursive=True, WithDecryption=True)
+    return {each["Name"]: each["Value"] for each in found["Parameters"]}
+
+
+# --- templates and versions -------------------------------------------------------------------
+
+
+def test_a_name_is_taken_once(ann: str, bob: str, web: str) -> None:
+    with pytest.raises(NameTaken):
+        templates.add(NewTemplate(name="web"), bob)
+
+    assert templates.get("web").created_by == ann
+
+
+def test_a_version_is_kept_under_its_digest_before_it_is_told(
+    add: Add, cloudformation: CloudFormation
+) -> None:
+    made = add(publish=False)
+
+    assert (made.version, made.state, made.bytes) == ("1.0", "draft", len(BODY))
+    assert made.sha256 == bodies.digest(BODY)
+    assert stored() == {f"templates/web/1.0/{made.sha256}": BODY}
+    assert cloudformation.looked_at == [BODY]
+    assert templates.body("web", V1) == (BODY, YAML, made.sha256)
+    assert [each.name for each in made.parameters] == ["Size", "Password", "Version"]
+    assert (made.outputs, made.resources) == (["Url"], {"AWS::SQS::Queue": 1})
+    assert templates.version("web", V1) == made
+
+
+def test_versions_are_numbered_and_listed_newest_first(add: Add) -> None:
+    made = [add().version, add("1.9").version, add().version, add("2.3").version, add().version]
+
+    assert made == ["1.0", "1.9", "1.10", "2.3", "2.4"]
+    listed = templates.versions("web", world.page())
+    assert [each.version for each in listed] == made[::-1]
+    with pytest.raises(VersionTaken):
+        add("1.9")
+
+
+def test_there_is_an_end_to_the_numbers(add: Add) -> None:
+    add("1.99999")
+
+    with pytest.raises(VersionTaken):
+        add()
+
+
+def test_two_who_add_at_once_get_two_versions(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, others = bodies.put, [BODY]
+
+    def meanwhile(key: str, body: bytes, media: str) -> None:
+        put(key, body, media)
+        if others:
+            others.pop()
+            add()
+
+    monkeypatch.setattr(bodies, "put", meanwhile)
+
+    assert add().version == "1.1"
+    assert len(templates.versions("web", world.page())) == 2
+
+
+def test_only_the_owner_changes_a_template(bob: str, add: Add) -> None:
+    add(publish=False)
+
+    for change in (
+        lambda: templates.add_version("web", None, BODY, YAML, bob),
+        lambda: templates.replace("web", V1, BODY, YAML, bob),
+        lambda: templates.publish("web", V1, bob),
+        lambda: templates.deprecate("web", V1, bob),
+        lambda: templates.discard("web", V1, bob),
+    ):
+        with pytest.raises(Forbidden):
+            change()
+    assert templates.version("web", V1).state == "draft"
+
+
+def test_what_is_not_there_is_not_found(ann: str, web: str) -> None:
+    for look in (
+        lambda: templates.get("other"),
+        lambda: templates.get("x" * 5000),
+        lambda: templates.versions("other", world.page()),
+        lambda: templates.version("web", V1),
+        lambda: templates.body("web", V1),
+        lambda: templates.usage("other"),
+        lambda: templates.uses("other", world.page(), ann),
+        lambda: templates.add_version("other", None, BODY, YAML, ann),
+        lambda: templates.replace("web", V1, BODY, YAML, ann),
+        lambda: templates.publish("web", V1, ann),
+        lambda: templates.discard("web", V1, ann),
+    ):
+        with pytest.raises(NotFound):
+            look()
+
+
+def test_a_draft_is_replaced_or_deleted(ann: str, add: Add) -> None:
+    first = add(publish=False)
+    other = BODY + b"# another\n"
+
+    second = templates.replace("web", V1, other, YAML, ann)
+
+    assert second.sha256 == bodies.digest(other) != first.sha256
+    assert second.created_at == first.created_at
+    assert templates.version("web", V1) == second
+    assert templates.body("web", V1)[0] == other
+    templates.discard("web", V1, ann)
+    assert templates.versions("web", world.page()) == []
+
+
+def test_what_was_published_never_changes(ann: str, add: Add) -> None:
+    published = add()
+
+    for change in (
+        lambda: templates.replace("web", V1, BODY + b"#", YAML, ann),
+        lambda: templates.discard("web", V1, ann),
+    ):
+        with pytest.raises(VersionFixed):
+            change()
+    assert templates.version("web", V1) == published
+    assert templates.publish("web", V1, ann) == published
+    deprecated = templates.deprecate("web", V1, ann)
+    assert (deprecated.state, deprecated.published_at) == ("deprecated", published.published_at)
+    assert templates.deprecate("web", V1, ann) == deprecated
+    with pytest.raises(VersionFixed):
+        templates.publish("web", V1, ann)
+
+
+def test_a_draft_is_not_deprecated(ann: str, add: Add) -> None:
+    add(publish=False)
+
+    with pytest.raises(VersionFixed):
+        templates.deprecate("web", V1, ann)
+
+
+@pytest.mark.parametrize(
+    "body,error",
+    [
+        (b"a: [", Malformed),
+        (b"Resources: {}", Invalid),
+        (b"Resources: {A: {Type: AWS::EC2::Instance}}", Invalid),
+    ],
+)
+def test_what_is_refused_leaves_nothing(add: Add, body: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        add(body=body)
+
+    assert stored() == {}
+    assert templates.versions("web", world.page()) == []
+
+
+@pytest.mark.parametrize(
+    "says,error", [("Unresolved dependencies", Invalid), (TIMES_OUT, DriverFault)]
+)
+def test_cloudformation_has_the_last_word(
+    add: Add, cloudformation: CloudFormation, says: str, error: type[Exception]
+) -> None:
+    cloudformation.says = says
+
+    with pytest.raises(error, match=r"Unresolved|timeout"):
+        add()
+
+    assert templates.versions("web", world.page()) == []
+
+
+class Broken:
+    """S3 on a bad day."""
+
+    def put_object(self, **_: Any) -> None:
+        error = {"Error": {"Code": "SlowDown", "Message": "later"}}
+        raise ClientError(error, "PutObject")
+
+    def get_object(self, **_: Any) -> None:
+        self.put_object()
+
+
+def test_no_record_is_without_its_body(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(bodies, "_s3", Broken)
+        with pytest.raises(DriverFault):
+            add()
+    assert templates.versions("web", world.page()) == []
+    add()
+    monkeypatch.setattr(bodies, "_s3", Broken)
+    with pytest.raises(DriverFault):
+        templates.body("web", V1)
+
+
+def test_the_same_body_may_be_stored_again(ann: str, add: Add) -> None:
+    add(publish=False)
+    templates.discard("web", V1, ann)
+
+    assert add().version == "1.0"
+    assert len(stored()) == 1
+
+
+# --- environments from templates --------------------------------------------------------------
+
+INPUTS = {"Size": "large", "Password": "hunter22hunter22"}
+
+
+def test_an_environment_is_made_from_a_version(ann: str, project: ProjectId, add: Add) -> None:
+    version = add()
+
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+
+    item = environments.find(parse_environment(made.id))
+    assert item
+    assert made.template == "web@1.0"
+    assert made.inputs == {"Size": "large", "Password": "****"}
+    assert environments.get(parse_environment(made.id), ann) == made
+    assert item["driver"] == "cloudformation"
+    assert item["template_key"] == f"templates/web/1.0/{version.sha256}"
+    assert item["template_key"] in stored()
+    assert item["parameters"] == ["Size", "Password", "Version"]
+    assert json.loads(item["inputs"]) == {"Size": "large"}
+    assert item["secret_inputs"] == ["Password"]
+
+
+def test_a_secret_is_in_the_parameter_store_and_nowhere_else(
+    ann: str, project: ProjectId, add: Add
+) -> None:
+    add()
+
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+
+    assert secrets() == {f"/slipway/environments/{made.id}/Password": INPUTS["Password"]}
+    assert INPUTS["Password"] not in json.dumps(world.everything(), default=str)
+    secret_inputs.remove(made.id, ["Password"])
+    secret_inputs.remove(made.id, ["Password"])
+    assert secrets() == {}
+
+
+def test_a_refused_environment_leaves_no_secret(ann: str, project: ProjectId, add: Add) -> None:
+    add()
+    world.environment(project, ann, "taken")
+
+    with pytest.raises(NameTaken):
+        environments.add(project, world.wanted("taken", template="web", inputs=INPUTS), ann)
+
+    assert secrets() == {}
+
+
+@pytest.mark.parametrize("text,version", [("web", "2.0"), ("web@1", "1.1"), ("web@1.0", "1.0")])
+def test_the_newest_published_is_meant(
+    ann: str, project: ProjectId, add: Add, text: str, version: str
+) -> None:
+    for each in ("1.0", "1.1", "2.0"):
+        add(each)
+    add("1.2", publish=False)
+    templates.deprecate("web", Version.parse(add("2.1").version), ann)
+
+    made = environments.add(project, world.wanted(template=text, inputs=INPUTS), ann)
+
+    assert made.template == f"web@{version}"
+
+
+@pytest.mark.parametrize("text", ["other", "web@3", "web@1.7", "web@1.2", "web@2.1", "WEB", "web@"])
+def test_what_is_not_published_is_refused(
+    ann: str, project: ProjectId, add: Add, text: str
+) -> None:
+    add("1.0")
+    add("1.2", publish=False)
+    templates.deprecate("web", Version.parse(add("2.1").version), ann)
+    before = world.everything()
+
+    with pytest.raises(Invalid) as error:
+        environments.add(project, world.wanted(template=text, inputs=INPUTS), ann)
+
+    assert [each.pointer for each in error.value.fields] == ["#/template"]
+    assert (world.everything(), secrets()) == (before, {})
+
+
+def test_a_version_that_is_deprecated_in_this_moment_is_refused(
+    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add()
+    write = secret_inputs.write
+
+    def meanwhile(environment_id: str, values: dict[str, str]) -> None:
+        write(environment_id, values)
+        templates.deprecate("web", V1, ann)
+
+    monkeypatch.setattr(secret_inputs, "write", meanwhile)
+
+    with pytest.raises(Invalid, match="not published any more"):
+        environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+
+    assert secrets() == {}
+    assert environments.of(project, ann, world.page()) == []
+
+
+def test_wrong_inputs_are_all_told(ann: str, project: ProjectId, add: Add) -> None:
+    add()
+
+    with pytest.raises(Invalid) as error:
+        environments.add(
+            project, world.wanted(template="web", inputs={"Size": "huge", "Version": "1"}), ann
+        )
+
+    pointers = {each.pointer for each in error.value.fields}
+    assert pointers == {"#/inputs/Size", "#/inputs/Version", "#/inputs/Password"}
+
+
+def test_a_plan_says_what_would_be_made_and_makes_nothing(
+    ann: str, project: ProjectId, add: Add
+) -> None:
+    add()
+    wanted = world.wanted(template="web", inputs={"Password": INPUTS["Password"]}, ttl_hours=2)
+    before = world.everything()
+
+    plan = environments.plan(project, wanted, ann)
+
+    assert (world.everything(), secrets()) == (before, {})
+    assert (plan.template, plan.driver) == ("web@1.0", "cloudformation")
+    assert plan.inputs == {"Size": "small", "Password": "****"}
+    assert plan.resources == {"AWS::SQS::Queue": 1}
+    assert (plan.ttl_hours, plan.max_ttl_hours, plan.expiry_mode) == (2, 720, "absolute")
+    assert plan.expires_at and plan.max_expires_at
+
+
+def test_a_plan_refuses_what_would_be_refused(ann: str, bob: str, project: ProjectId) -> None:
+    world.environment(project, ann, "taken", external_id="pr-1")
+
+    with pytest.raises(NameTaken):
+        environments.plan(project, world.wanted("taken"), ann)
+    with pytest.raises(ExternalIdTaken):
+        environments.plan(project, world.wanted("new", external_id="pr-1"), ann)
+    with pytest.raises(NotFound):
+        environments.plan(project, world.wanted("new"), bob)
+    assert environments.plan(project, world.wanted("new"), ann).driver == "simulated"
+
+
+# --- who uses what ----------------------------------------------------------------------------
+
+
+def counts(name: str = "web") -> dict[str, int]:
+    found = templates.usage(name).model_dump(exclude={"newest"})
+    return {standing: number for standing, number in found.items() if number}
+
+
+def test_use_is_known_from_the_first_moment_and_follows_the_record(
+    ann: str, project: ProjectId, add: Add
+) -> None:
+    add()
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    environment = parse_environment(made.id)
+    assert counts() == {"up_to_date": 1}
+    add("1.1")
+    assert counts() == {"behind_minor": 1}
+    add("2.0")
+    assert counts() == {"behind_major": 1}
+
+    stale = environments.find(environment)
+    world.becomes(environment, "failed")
+    failed = environments.find(environment)
+    assert stale and failed
+    templates.note_use(failed)
+    templates.note_use(stale)
+    templates.note_use(failed)
+    assert counts() == {"failed": 1}
+
+    world.becomes(environment, "destroyed")
+    destroyed = environments.find(environment)
+    assert destroyed
+    templates.note_use(destroyed)
+    templates.note_use(failed)
+    assert counts() == {}
+    assert templates.uses("web", world.page(), ann) == []
+    [line] = table.get(templates.used_key("web", made.id))
+    assert line and line["ttl"]
+
+
+def test_each_is_counted_for_everybody_and_listed_for_its_own(ann: str, bob: str, add: Add) -> None:
+    add()
+    for who, name in ((ann, "a"), (bob, "b"), (ann, "c")):
+        project = world.project(who, name)
+        environments.add(project, world.wanted(name, template="web", inputs=INPUTS), who)
+
+    assert counts() == {"up_to_date": 3}
+    assert [each.name for each in templates.uses("web", world.page(), ann)] == ["a", "c"]
+    assert [each.name for each in templates.uses("web", world.page(), bob)] == ["b"]
+    first = templates.uses("web", world.page(limit=2), ann)
+    assert [each.name for each in first] == ["a"]
+    rest = templates.uses("web", world.page(limit=2, cursor=first.cursor), ann)
+    assert [each.name for each in rest] == ["c"]
+    assert {each.standing for each in [*first, *rest]} == {"up_to_date"}
+
+
+def test_a_project_may_go_before_its_uses(ann: str, project: ProjectId, add: Add) -> None:
+    add()
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    world.is_destroyed(parse_environment(made.id))
+
+    projects.remove(project, ann, None, cascade=False)
+
+    # Until the stream has brought its end to dispatch.
+    assert templates.uses("web", world.page(), ann) == []
