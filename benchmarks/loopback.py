@@ -35,7 +35,8 @@ def environ(endpoint: str) -> dict[str, str]:
     """What template.yaml gives a function, with AWS at `endpoint`."""
     from tests.template.repository import template
 
-    known = {"Table": TABLE, **{k: v.get("Default") for k, v in template()["Parameters"].items()}}
+    known = {name: each.get("Default") for name, each in template()["Parameters"].items()}
+    known |= {"Table": TABLE, "AWS::StackName": "slipway"}
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     given = {
         name: str(known[value["Ref"]] if isinstance(value, dict) else value)

@@ -159,6 +159,16 @@ class Stage:
         self.world.becomes(self.environment, "teardown_failed", failure=failure)
         return self
 
+    def has_template(self) -> Stage:
+        made = self.ann.post("/api/v1/templates", {"name": "web"})
+        added = self.ann.send("POST", f"{WEB}/versions", BODY, media="application/yaml")
+        assert (made.status, added.status) == (201, 201)
+        return self
+
+    def has_published(self) -> Stage:
+        assert self.has_template().ann.post(f"{WEB}/versions/1.0/publish").status == 200
+        return self
+
     def is_pinned(self) -> Stage:
         path = f"/api/v1/environments/{self.environment}/pin"
         assert self.ann.post(path, {"reason": "a demonstration"}).status == 200
@@ -173,6 +183,8 @@ def _deployment(stage: Stage, below: str = "") -> str:
     return f"/api/v1/deployments/{stage.deployment}{below}"
 
 
+WEB = "/api/v1/templates/web"
+BODY = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
 PERSON = {"email": "bob@example.com", "password": "secret123"}
 SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
@@ -210,6 +222,58 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "DELETE /api/v1/projects/<project_id>",
         lambda s: s.ann.delete(f"/api/v1/projects/{s.project}", cascade="true"),
     ),
+    "create a template": (
+        "POST /api/v1/templates",
+        lambda s: s.ann.post("/api/v1/templates", {"name": "web"}),
+    ),
+    "list templates": ("GET /api/v1/templates", lambda s: s.ann.get("/api/v1/templates")),
+    "look at a template": ("GET /api/v1/templates/<template>", lambda s: s.ann.get(WEB)),
+    "see how its environments stand": (
+        "GET /api/v1/templates/<template>/usage",
+        lambda s: s.ann.get(f"{WEB}/usage"),
+    ),
+    "list its environments": (
+        "GET /api/v1/templates/<template>/environments",
+        lambda s: s.ann.get(f"{WEB}/environments"),
+    ),
+    "add a version": (
+        "POST /api/v1/templates/<template>/versions",
+        lambda s: s.ann.send("POST", f"{WEB}/versions", BODY, media="application/yaml"),
+    ),
+    "list versions": (
+        "GET /api/v1/templates/<template>/versions",
+        lambda s: s.ann.get(f"{WEB}/versions"),
+    ),
+    "look at a version": (
+        "GET /api/v1/templates/<template>/versions/<version>",
+        lambda s: s.ann.get(f"{WEB}/versions/1.0"),
+    ),
+    "read its body": (
+        "GET /api/v1/templates/<template>/versions/<version>/body",
+        lambda s: s.ann.get(f"{WEB}/versions/1.0/body"),
+    ),
+    "replace a draft": (
+        "PUT /api/v1/templates/<template>/versions/<version>",
+        lambda s: s.ann.send("PUT", f"{WEB}/versions/1.0", BODY, media="application/yaml"),
+    ),
+    "delete a draft": (
+        "DELETE /api/v1/templates/<template>/versions/<version>",
+        lambda s: s.ann.delete(f"{WEB}/versions/1.0"),
+    ),
+    "publish a version": (
+        "POST /api/v1/templates/<template>/versions/<version>/publish",
+        lambda s: s.ann.post(f"{WEB}/versions/1.0/publish"),
+    ),
+    "deprecate a version": (
+        "POST /api/v1/templates/<template>/versions/<version>/deprecate",
+        lambda s: s.ann.post(f"{WEB}/versions/1.0/deprecate"),
+    ),
+    "create an environment from a version": (
+        "POST /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/environments/projects/{s.project}", {**PREVIEW, "template": "web@1.0"}
+        ),
+    ),
     "create an environment": (
         "POST /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.post(f"/api/v1/environments/projects/{s.project}", PREVIEW),
@@ -237,6 +301,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "look at an environment": (
         "GET /api/v1/environments/<environment_id>",
         lambda s: s.ann.get(_environment(s)),
+    ),
+    "see its resources": (
+        "GET /api/v1/environments/<environment_id>/resources",
+        lambda s: s.ann.get(_environment(s, "/resources")),
     ),
     "see its queue": (
         "GET /api/v1/environments/<environment_id>/queue",
@@ -318,6 +386,18 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "forget what could not be torn down": Stage.fails_to_go,
     "try a teardown again": Stage.fails_to_go,
     "unpin": Stage.is_pinned,
+    "look at a template": Stage.has_template,
+    "see how its environments stand": Stage.has_published,
+    "list its environments": Stage.has_published,
+    "add a version": Stage.has_template,
+    "list versions": Stage.has_template,
+    "look at a version": Stage.has_template,
+    "read its body": Stage.has_template,
+    "replace a draft": Stage.has_template,
+    "delete a draft": Stage.has_template,
+    "publish a version": Stage.has_template,
+    "deprecate a version": Stage.has_published,
+    "create an environment from a version": Stage.has_published,
 }
 
 
@@ -326,17 +406,25 @@ MOST = {"GET": 1}
 MOST_OF_A_WRITE = 2
 LONGER = {
     "create a deployment, with a key": "the key is kept before, and the answer after",
+    "see how its environments stand": "the newest versions are looked up, then every environment",
+    "list its environments": "the newest versions are looked up, to say how each stands",
+    "create an environment from a version": "the version is looked at, for what it takes",
 }
 
 
 @contextmanager
 def handlers(dynamodb: Watched) -> Iterator[None]:
     """The functions in this process, with their table there."""
+    from slipway import bodies
     from tests.conftest import forget
 
+    stored: dict[str, bytes] = {}
+    bodies.put = lambda key, body, media: stored.update({key: body})
+    bodies.get = lambda key: stored[key]
+    bodies.validate = lambda key: None
     dynamodb.create_table()
     before = dict(os.environ)
-    os.environ.update(environ(dynamodb.endpoint))
+    os.environ.update(environ(dynamodb.endpoint), ALLOWED_RESOURCE_TYPES="*")
     forget()
     try:
         yield

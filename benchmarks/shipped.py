@@ -83,6 +83,7 @@ FORM = "username=ann%40example.com&password=secret123"
 FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "auth": ("api/auth", _api("GET", "/api/v1/auth/me")),
     "projects": ("api/projects", _api("GET", "/api/v1/projects/{s.project}")),
+    "templates": ("api/templates", _api("GET", "/api/v1/templates")),
     "environments": ("api/environments", _api("GET", "/api/v1/environments/{s.environment}")),
     "deployments": ("api/deployments", _api("GET", "/api/v1/deployments/{s.deployment}")),
     "docs": ("api/docs", _api("GET", "/openapi.json")),

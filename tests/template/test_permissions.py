@@ -37,7 +37,6 @@ OF_NO_RESOURCE = {
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
-
 ROLES = dict(transformed("AWS::IAM::Role"))
 # Not for code of ours: CloudFormation takes it to make environments.
 ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
