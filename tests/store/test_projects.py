@@ -489,15 +489,22 @@ def test_a_cascade_that_meets_the_end_of_its_project_finds_nothing(
         projects.remove(project, ann, None, cascade=True)
 
 
+def describes_it_first(
+    monkeypatch: pytest.MonkeyPatch, project: ProjectId, who: str, description: str
+) -> None:
+    """The next write to the project finds that it was changed just before."""
+    change = world.to_change(description=description)
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, who, None)
+    )
+
+
 def test_a_cascade_goes_on_with_what_somebody_else_changed(
     ann: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     world.environment(project, ann)
-    change = world.to_change(description="going")
-    between.first(
-        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
-    )
+    describes_it_first(monkeypatch, project, ann, "going")
 
     shown = projects.remove(project, ann, None, cascade=True)
 
@@ -510,10 +517,7 @@ def test_who_has_seen_another_version_does_not_begin_a_cascade(
 ) -> None:
     project = world.project(ann)
     world.environment(project, ann)
-    change = world.to_change(description="staying")
-    between.first(
-        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
-    )
+    describes_it_first(monkeypatch, project, ann, "staying")
 
     with pytest.raises(PreconditionFailed):
         projects.remove(project, ann, 1, cascade=True)

@@ -23,6 +23,7 @@ from unittest import mock
 
 import boto3
 import botocore.endpoint
+import jsonata
 import ministack
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -77,8 +78,9 @@ dynamodb, lambda_svc, stepfunctions, responses = _import_services()
 # They say the same of the same expression, and take their time to.
 dynamodb._condition_syntax_error = cache(dynamodb._condition_syntax_error)
 dynamodb._tokenize = _copied(cache(dynamodb._tokenize))
+jsonata.parser.Parser.parse = cache(jsonata.parser.Parser.parse)
+jsonata.jsonata.Jsonata.get_parser = cache(jsonata.jsonata.Jsonata.get_parser)
 
-# The client's first try, and those after it.
 _TROUBLES: dict[Trouble, str] = {
     "fails": "InternalServerError",
     "lost": "SdkClientException",
