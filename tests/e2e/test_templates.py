@@ -44,7 +44,8 @@ def test_a_version_is_published_planned_with_and_read_back(
 ) -> None:
     made = send(someone, versions, BODY)
     published = someone.ask("POST", f"{versions}/1.0/publish")
-    path = f"/api/v1/environments/projects/{someone.project()}?dry_run=true"
+    project = someone.project()
+    path = f"/api/v1/environments/projects/{project}?dry_run=true"
     wanted = {"name": "x", "type": "ephemeral", "template": published.body["template"]}
 
     plan = someone.ask("POST", path, {**wanted, "inputs": {"Password": "hunter22"}})
@@ -60,8 +61,9 @@ def test_a_version_is_published_planned_with_and_read_back(
         "#/inputs/Size",
         "#/inputs/Password",
     }
-    stacks = platform.client("cloudformation").list_stacks()["StackSummaries"]
-    assert not [each for each in stacks if "-env-" in each["StackName"]]
+    stacks = platform.client("cloudformation").describe_stacks()["Stacks"]
+    tags = [tag for stack in stacks for tag in stack["Tags"]]
+    assert {"Key": "slipway:project", "Value": project} not in tags
 
 
 def test_what_cloudformation_or_the_platform_refuses_is_no_version(

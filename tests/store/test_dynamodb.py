@@ -418,7 +418,7 @@ def test_it_waits_for_an_answer_no_longer_than_it_says(
 def test_two_that_are_not_answered_take_no_longer_than_one(
     server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", 0.4)
     server.replies = [says_nothing] * 6
     began = time.perf_counter()
 
@@ -426,7 +426,7 @@ def test_two_that_are_not_answered_take_no_longer_than_one(
         together(GET, GET)
 
     assert refused.value.code == NO_ANSWER
-    assert time.perf_counter() - began < 0.1 * 3 + 0.2
+    assert time.perf_counter() - began < 0.4 * 5
 
 
 def test_nobody_there_is_no_answer(server: Server, pauses: list[float]) -> None:
