@@ -406,9 +406,6 @@ MOST = {"GET": 1}
 MOST_OF_A_WRITE = 2
 LONGER = {
     "create a deployment, with a key": "the key is kept before, and the answer after",
-    "see how its environments stand": "the newest versions are looked up, then every environment",
-    "list its environments": "the newest versions are looked up, to say how each stands",
-    "create an environment from a version": "the version is looked at, for what it takes",
 }
 
 

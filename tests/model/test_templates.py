@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.errors import Invalid, NotFound
-from slipway.model.template import NewTemplate, Reference, Version, named, newest, standing
+from slipway.model.template import NewTemplate, Reference, Version, named, standing
 
 
 def test_versions_are_in_order_by_number() -> None:
@@ -48,12 +48,6 @@ def test_what_refers_to_nothing_is_refused(text: str) -> None:
 
 
 PUBLISHED = [Version(1, 0), Version(1, 2), Version(2, 0)]
-
-
-def test_the_newest_that_is_meant() -> None:
-    assert newest(PUBLISHED, Reference.parse("web")) == (2, 0)
-    assert newest(PUBLISHED, Reference.parse("web@1")) == (1, 2)
-    assert newest(PUBLISHED, Reference.parse("web@3")) is None
 
 
 @pytest.mark.parametrize(

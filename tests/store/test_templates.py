@@ -337,6 +337,20 @@ def test_the_newest_published_is_meant(
     assert made.template == f"web@{version}"
 
 
+@pytest.mark.parametrize("text", ["web", "web@1"])
+def test_a_version_is_found_behind_any_number_of_drafts(
+    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(templates, "_LIKELY", 2)
+    add("1.0")
+    for _ in range(5):
+        add(publish=False)
+
+    made = environments.add(project, world.wanted(template=text, inputs=INPUTS), ann)
+
+    assert made.template == "web@1.0"
+
+
 @pytest.mark.parametrize("text", ["other", "web@3", "web@1.7", "web@1.2", "web@2.1", "WEB", "web@"])
 def test_what_is_not_published_is_refused(
     ann: str, project: ProjectId, add: Add, text: str
@@ -467,6 +481,21 @@ def test_each_is_counted_for_everybody_and_listed_for_its_own(ann: str, bob: str
     rest = templates.uses("web", world.page(limit=2, cursor=first.cursor), ann)
     assert [each.name for each in rest] == ["c"]
     assert {each.standing for each in [*first, *rest]} == {"up_to_date"}
+
+
+def test_use_is_counted_beyond_the_first_page(
+    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "_AT_ONCE", 2)
+    for version in ("1.0", "1.1", "1.2", "2.0", "2.1"):
+        add(version)
+    for name in "abcde":
+        project = world.project(ann, name)
+        wanted = world.wanted(name, template="web@1.2", inputs=INPUTS)
+        environments.add(project, wanted, ann)
+
+    assert (counts(), templates.usage("web").newest) == ({"behind_major": 5}, "2.1")
+    assert [each.name for each in templates.uses("web", world.page(), ann)] == list("abcde")
 
 
 def test_a_project_may_go_before_its_uses(ann: str, project: ProjectId, add: Add) -> None:

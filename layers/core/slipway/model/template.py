@@ -190,10 +190,5 @@ def standing(used: Version, status: str, published: list[Version]) -> Standing:
     return "up_to_date"
 
 
-def newest(published: list[Version], wanted: Reference) -> Version | None:
-    """The newest that the reference allows."""
-    return max((v for v in published if wanted.major in (None, v.major)), default=None)
-
-
 def as_record(parameter: Parameter) -> dict[str, Any]:
     return parameter.model_dump(exclude_none=True)

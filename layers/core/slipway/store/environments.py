@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slipway import ids, workflows
 from slipway.errors import (
@@ -37,7 +37,7 @@ from slipway.model.environment import (
 from slipway.model.paging import Page, Paging
 from slipway.settings import settings
 from slipway.store import due, marks, projects, table
-from slipway.store.table import Item, Key, Lost, Put, Update
+from slipway.store.table import Found, Item, Key, Lost, Put, Update
 
 if TYPE_CHECKING:
     from slipway.model.template import TemplateVersion
@@ -123,6 +123,14 @@ def of(project: ProjectId, user_id: str, paging: Paging) -> Page[Environment]:
     return Page([read(item).as_seen_at(now) for item in items], last)
 
 
+class _Before(NamedTuple):
+    """What was read before an environment is made; `versions` if it is made from a template."""
+
+    project: ProjectId
+    its_record: Item
+    versions: list[Found]
+
+
 @dataclass(frozen=True)
 class _Draft:
     """An environment that could be made: its record, and what else its transaction writes."""
@@ -139,36 +147,54 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
     """Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault.
 
     What is written here is all that provisioning, expiry and teardown need: the table's stream
-    starts them. Two round trips; with a template one more, or two if its version is not named,
-    and one for each secret.
+    starts them. Two round trips, and one for each secret.
     """
-    return _add(project, projects.authorised(project, user_id), wanted, user_id)
+    before, _ = _look(project, wanted, user_id)
+    return _add(before, wanted, user_id)
 
 
-def _add(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: str) -> Environment:
-    draft = _draft(project, its_record, wanted, user_id)
+def _look(
+    project: ProjectId, wanted: NewEnvironment, user_id: str, *more: Key
+) -> tuple[_Before, list[Item | None]]:
+    """What has to be known to make it, and the items at more keys; one round trip.
+
+    Raises NotFound, Invalid.
+    """
+    queries = []
+    if wanted.template is not None:
+        # Imported here: most environments are made without.
+        from slipway.store import templates
+
+        queries.append(templates.sought(wanted.template))
+    keys = (*projects.access(project, user_id), *more)
+    (membership, item, *rest), pages = table.read(keys, *queries)
+    return _Before(project, projects.allowed(membership, item), pages), rest
+
+
+def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
+    draft = _draft(before, wanted, user_id)
     if not draft.secrets:
-        return _record(project, wanted, draft, user_id)
+        return _record(before.project, wanted, draft, user_id)
     from slipway import secret_inputs
 
     secret_inputs.write(draft.item["id"], draft.secrets)
     try:
-        return _record(project, wanted, draft, user_id)
+        return _record(before.project, wanted, draft, user_id)
     except (Refused, Lost):
         secret_inputs.remove(draft.item["id"], draft.secrets)
         raise
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Plan:
-    """What `add` would make, and its refusals; nothing is written. One round trip more."""
-    draft = _draft(project, projects.authorised(project, user_id), wanted, user_id)
-    taken = table.get(
-        projects.environment_name(project, wanted.name),
-        projects.external_id(project, wanted.external_id or str(draft.item["id"])),
-    )
-    if taken[0]:
+    """What `add` would make, and its refusals; nothing is written. One round trip."""
+    names = [projects.environment_name(project, wanted.name)]
+    if wanted.external_id:
+        names.append(projects.external_id(project, wanted.external_id))
+    before, (name, *external) = _look(project, wanted, user_id, *names)
+    draft = _draft(before, wanted, user_id)
+    if name:
         raise _name_taken(wanted)
-    if taken[1]:
+    if any(external):
         raise ExternalIdTaken()
     shown: dict[str, Any] = {**draft.item, "inputs": None, "max_ttl_hours": draft.most_hours}
     if draft.version:
@@ -183,15 +209,15 @@ def plan(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Plan:
     return Plan.model_validate(shown)
 
 
-def _draft(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id: str) -> _Draft:
-    environment = EnvironmentId(project.p, ids.new_part())
+def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
+    environment = EnvironmentId(before.project.p, ids.new_part())
     now = moments.now()
-    policy = projects.policy(its_record)
+    policy = projects.policy(before.its_record)
     most = policy.most_hours(settings().max_ttl_hours)
     hours = wanted.lifetime_hours(most, policy.default_ttl_hours or DEFAULT_TTL_HOURS)
     item: Item = {
         "id": str(environment),
-        "project_id": str(project),
+        "project_id": str(before.project),
         "name": wanted.name,
         "type": wanted.type,
         "status": "provisioning",
@@ -224,7 +250,7 @@ def _draft(project: ProjectId, its_record: Item, wanted: NewEnvironment, user_id
     from slipway.model import inputs
     from slipway.store import templates
 
-    version = templates.resolve(wanted.template)
+    version = templates.resolved(wanted.template, before.versions[0])
     values = inputs.checked(version.parameters, wanted.inputs or {})
     hidden = inputs.secrets(version.parameters)
     item.update(
@@ -292,17 +318,15 @@ def ensure(
     Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy. Two round trips, also to find it.
     """
     for _ in range(_ENSURE_TRIES):
-        *found, known = table.get(
-            *projects.access(project, user_id), projects.external_id(project, external_id)
-        )
-        its_record = projects.allowed(*found)
+        name = projects.external_id(project, external_id)
+        before, [known] = _look(project, wanted, user_id, name)
         if known:
             there = find(ids.parse_environment(known["environment_id"]))
             if there:
                 return read(there).as_seen_at(moments.now()), False
         # Somebody else may make it in this very moment: then it is there to be found.
         with suppress(ExternalIdTaken):
-            return _add(project, its_record, wanted, user_id), True
+            return _add(before, wanted, user_id), True
     raise Busy(1)
 
 

@@ -23,7 +23,7 @@ from slipway.model.paging import Page, Paging
 from slipway.model.project import NewProject, Policy, Project, ProjectChange
 from slipway.settings import settings
 from slipway.store import due, marks, table
-from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Update
+from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Query, Update
 
 _LISTED = "PROJECT#"
 _NAME = "NAME#"
@@ -108,6 +108,11 @@ def of(user_id: str, paging: Paging) -> Page[Project]:
     """The user's projects, newest first."""
     _, items, last = table.page((), f"USER#{user_id}", _LISTED, paging)
     return Page([Project(**item) for item in items], last)
+
+
+def mine(user_id: str, limit: int) -> Query:
+    """The user's projects, for those who read more at once."""
+    return Query(f"USER#{user_id}", _LISTED, limit)
 
 
 def add(wanted: NewProject, user_id: str) -> Project:

@@ -170,6 +170,14 @@ def query(
     return read((), Query(pk, prefix, limit, after, newest_first))[1][0]
 
 
+def listing(pk: str, prefix: str, paging: Paging, *, newest_first: bool = True) -> Query:
+    """A page of a list, as the caller asks for it. Raises Invalid for another list's cursor."""
+    after = paging.after
+    if after is not None and not after.startswith(prefix):
+        raise bad_cursor()
+    return Query(pk, prefix, paging.limit, after, newest_first)
+
+
 def page(
     keys: Sequence[Key], pk: str, prefix: str, paging: Paging, *, newest_first: bool = True
 ) -> tuple[list[Item | None], list[Item], str | None]:
@@ -178,10 +186,7 @@ def page(
     The keys say who may see the list: whoever calls this looks at them before it shows anything.
     Raises Invalid for the cursor of another list.
     """
-    after = paging.after
-    if after is not None and not after.startswith(prefix):
-        raise bad_cursor()
-    found, [(items, last)] = read(keys, Query(pk, prefix, paging.limit, after, newest_first))
+    found, [(items, last)] = read(keys, listing(pk, prefix, paging, newest_first=newest_first))
     return found, items, last
 
 

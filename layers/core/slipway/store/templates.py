@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from slipway import bodies, ids
+from slipway import bodies
 from slipway.errors import (
     Busy,
     FieldError,
@@ -31,7 +31,7 @@ from slipway.model.template import (
 )
 from slipway.settings import settings
 from slipway.store import marks, projects, table
-from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Query, Update
+from slipway.store.table import Check, Delete, Found, Item, Key, Lost, Put, Query, Update
 
 _ALL = "TEMPLATES"
 _TEMPLATE = "TEMPLATE#"
@@ -39,6 +39,9 @@ _VERSION = "VERSION#"
 _USED = "USED#"
 _MARK = "tpl_"
 _TRIES = 5
+# As many as most templates have had since one was published.
+_LIKELY = 10
+_AT_ONCE = 1000
 
 
 def key(name: str) -> Key:
@@ -179,21 +182,32 @@ def deprecate(name: str, version: Version, user_id: str) -> TemplateVersion:
 # --- what environments are made from ----------------------------------------------------------
 
 
-def resolve(text: str) -> TemplateVersion:
-    """The published version that `name`, `name@1` or `name@1.2` means. Raises Invalid."""
+def sought(text: str) -> Query:
+    """What `name`, `name@1` or `name@1.2` may mean, the newest first; for `resolved`.
+
+    Raises Invalid.
+    """
     wanted = Reference.parse(text)
-    named = wanted.version
-    if named is None:
-        published = list(_published(wanted.name))
-        named = model.newest(published, wanted)
-        if named is None:
-            raise _unusable(f"{text} has no published version")
-    [item] = table.get(version_key(wanted.name, named))
-    if item is None:
-        raise _unusable(f"there is no {text}")
-    if item["state"] != "published":
-        raise _unusable(f"{wanted.name}@{named} is {item['state']}")
-    return _read(item)
+    numbers = "" if wanted.major is None else f"{wanted.major:05d}."
+    numbers += "" if wanted.minor is None else f"{wanted.minor:05d}"
+    return Query(_TEMPLATE + wanted.name, _VERSION + numbers, _LIKELY, newest_first=True)
+
+
+def resolved(text: str, found: Found) -> TemplateVersion:
+    """The published version that is meant, of the page that `sought` has found. Raises Invalid.
+
+    No further round trip, unless the newest versions are all drafts or deprecated.
+    """
+    items, after = found
+    if Reference.parse(text).version and items and items[0]["state"] != "published":
+        raise _unusable(f"{text} is {items[0]['state']}")
+    for item in items:
+        if item["state"] == "published":
+            return _read(item)
+    if after is None:
+        raise _unusable(f"there is no published version of {text}")
+    further = sought(text)._replace(after=after)
+    return resolved(text, table.read((), further)[1][0])
 
 
 def stored_at(version: TemplateVersion) -> str:
@@ -236,11 +250,13 @@ def note_use(environment: Item) -> None:
 
 def usage(name: str) -> Usage:
     """How many environments stand how. Raises NotFound. Reads every environment's line."""
-    [template] = table.get(key(name))
+    versions = _page(name, _VERSION)
+    lines = _page(name, _USED)
+    [template], [some_versions, some_lines] = table.read([key(name)], versions, lines)
     _found(template)
-    published = list(_published(name))
+    published = _published(_and_further(versions, some_versions))
     counts = {"up_to_date": 0, "behind_minor": 0, "behind_major": 0, "failed": 0}
-    for item in _lines(name):
+    for item in _living(_and_further(lines, some_lines)):
         counts[_standing(item, published)] += 1
     newest = max(published, default=None)
     return Usage(newest=newest and str(newest), **counts)
@@ -249,20 +265,20 @@ def usage(name: str) -> Usage:
 def uses(name: str, paging: Paging, user_id: str) -> Page[Use]:
     """Those of its environments that the caller may see; a page may have fewer than its limit.
 
-    Raises NotFound. Three round trips, but for a template of very many versions.
+    Raises NotFound, Invalid. One round trip, unless the template has very many versions or the
+    caller very many projects.
     """
-    [template], items, last = table.page(
-        [key(name)], _TEMPLATE + name, _USED, paging, newest_first=False
-    )
+    lines = table.listing(_TEMPLATE + name, _USED, paging, newest_first=False)
+    versions, mine = _page(name, _VERSION), projects.mine(user_id, _AT_ONCE)
+    [template], [(items, last), *pages] = table.read([key(name)], lines, versions, mine)
     _found(template)
-    published = list(_published(name))
-    living = [item for item in items if item["status"] != "destroyed"]
-    mine = _mine(sorted({item["project_id"] for item in living}), user_id)
+    published = _published(_and_further(versions, pages[0]))
+    projects_of_caller = {item["id"] for item in _and_further(mine, pages[1])}
     return Page(
         [
             Use.model_validate({**item, "standing": _standing(item, published)})
-            for item in living
-            if item["project_id"] in mine
+            for item in _living(items)
+            if item["project_id"] in projects_of_caller
         ],
         last,
     )
@@ -283,19 +299,8 @@ def _standing(item: Item, published: list[Version]) -> model.Standing:
     return model.standing(Version.parse(item["version"]), item["status"], published)
 
 
-def _lines(name: str) -> Iterator[Item]:
-    for item in _every(_TEMPLATE + name, _USED):
-        if item["status"] != "destroyed":
-            yield item
-
-
-def _mine(project_ids: list[str], user_id: str) -> set[str]:
-    members = [projects.member(ids.parse_project(each), user_id) for each in project_ids]
-    return {
-        project
-        for project, allowed in zip(project_ids, table.get(*members), strict=True)
-        if allowed
-    }
+def _living(lines: Iterable[Item]) -> Iterator[Item]:
+    return (item for item in lines if item["status"] != "destroyed")
 
 
 # --- reading and changing ---------------------------------------------------------------------
@@ -404,16 +409,18 @@ def _unusable(detail: str) -> Invalid:
     return Invalid([FieldError("#/template", detail)])
 
 
-def _published(name: str) -> Iterator[Version]:
-    for item in _every(_TEMPLATE + name, _VERSION):
-        if item["state"] == "published":
-            yield Version.parse(item["version"])
+def _published(versions: Iterable[Item]) -> list[Version]:
+    return [Version.parse(each["version"]) for each in versions if each["state"] == "published"]
 
 
-def _every(pk: str, prefix: str) -> Iterator[Item]:
-    after = None
-    while True:
-        items, after = table.query(pk, prefix, limit=1000, after=after)
+def _page(name: str, prefix: str) -> Query:
+    return Query(_TEMPLATE + name, prefix, _AT_ONCE)
+
+
+def _and_further(query: Query, found: Found) -> Iterator[Item]:
+    """What a page has, and what comes after it."""
+    items, after = found
+    yield from items
+    while after is not None:
+        [(items, after)] = table.read((), query._replace(after=after))[1]
         yield from items
-        if after is None:
-            return
