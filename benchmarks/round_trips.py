@@ -314,6 +314,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/<environment_id>/events",
         lambda s: s.ann.get(_environment(s, "/events")),
     ),
+    "read what was said as it came": (
+        "GET /api/v1/environments/<environment_id>/logs",
+        lambda s: s.ann.get(_environment(s, "/logs")),
+    ),
     "extend a lease": (
         "POST /api/v1/environments/<environment_id>/extend",
         lambda s: s.ann.post(_environment(s, "/extend"), {"ttl_hours": 48}),

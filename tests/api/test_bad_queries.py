@@ -9,7 +9,8 @@ from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Client
 from tests.api.conftest import Stage
 
-every_list = pytest.mark.parametrize("name", ["projects", "environments", "deployments", "logs"])
+LISTS = ["projects", "environments", "deployments", "logs", "environment's logs"]
+every_list = pytest.mark.parametrize("name", LISTS)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,7 @@ def lists(stage: Stage) -> dict[str, str]:
         "environments": f"/api/v1/environments/projects/{stage.project}",
         "deployments": f"/api/v1/deployments/environments/{stage.environment}",
         "logs": f"/api/v1/deployments/{stage.deployment}/logs",
+        "environment's logs": f"/api/v1/environments/{stage.environment}/logs",
     }
 
 

@@ -149,6 +149,7 @@ REQUESTS = {
             PROJECT,
             "/api/v1/environments/projects/<project_id>",
             ONE,
+            f"{ONE}/logs",
             f"{ONE}/queue",
             f"{ONE}/resources",
             f"{ONE}/events",

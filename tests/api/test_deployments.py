@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import deployments
+from slipway.store import logs
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, Client
 from tests.store import world
@@ -34,7 +34,7 @@ def test_it_shows_its_execution(ann: Client, deployment: DeploymentId) -> None:
 
 
 def test_the_address_of_its_log_is_whole_and_real(ann: Client, deployment: DeploymentId) -> None:
-    deployments.log(deployment, "ship", AT.format(1), "shipping")
+    logs.write(deployment, "ship", AT.format(1), "shipping")
     [listed] = ann.get(f"{DEPLOYMENTS}/environments/{deployment.environment}").json
 
     url = ann.get(f"{DEPLOYMENTS}/{deployment}").json["logs_url"]
@@ -54,14 +54,14 @@ def test_addresses_are_what_the_caller_called(ann: Client, deployment: Deploymen
 
 
 def test_a_log_can_be_followed(ann: Client, deployment: DeploymentId) -> None:
-    deployments.log(deployment, "ship", AT.format(1), "one", "two")
+    logs.write(deployment, "ship", AT.format(1), "one", "two")
     here = f"{DEPLOYMENTS}/{deployment}/logs"
 
     first = ann.get(here)
     more = first.headers["link"].removeprefix(f"<https://{HOST}").removesuffix('>; rel="next"')
     path, _, query = more.partition("?")
     nothing_yet = ann.send("GET", path, query=query)
-    deployments.log(deployment, "ship", AT.format(2), "three")
+    logs.write(deployment, "ship", AT.format(2), "three")
     third = ann.send("GET", path, query=query)
 
     assert [line["message"] for line in first.json] == ["one", "two"]
@@ -108,7 +108,7 @@ def test_somebody_elses_deployment_is_not_there(
     ann: Client, bob: Client, deployment: DeploymentId
 ) -> None:
     own = world.environment(world.project(bob.user_id), bob.user_id)
-    deployments.log(deployment, "ship", AT.format(1), "secret")
+    logs.write(deployment, "ship", AT.format(1), "secret")
     with nothing_changes():
         answers = [
             bob.get(f"{DEPLOYMENTS}/{deployment}"),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import deployments
+from slipway.store import logs
 from tests.api.client import HOST, Answer, Client
 from tests.store import world
 
@@ -90,10 +90,10 @@ def test_a_cursor_leads_only_through_its_own_list(
         for n in range(2):
             make(n)
         cursors[name] = ann.get(path, limit=1).headers["link"].partition("cursor=")[2][:-13]
-    deployments.log(deployment, "ship", "2026-11-23T01:02:03.456Z", "one", "two")
-    logs = f"/api/v1/deployments/{deployment}/logs"
-    cursors["logs"] = ann.get(logs, limit=1).headers["link"].partition("cursor=")[2][:-13]
-    paths = {name: path for name, (path, _) in lists.items()} | {"logs": logs}
+    logs.write(deployment, "ship", "2026-11-23T01:02:03.456Z", "one", "two")
+    log = f"/api/v1/deployments/{deployment}/logs"
+    cursors["logs"] = ann.get(log, limit=1).headers["link"].partition("cursor=")[2][:-13]
+    paths = {name: path for name, (path, _) in lists.items()} | {"logs": log}
 
     for of, cursor in cursors.items():
         for name, path in paths.items():

@@ -102,9 +102,11 @@ def stacks(platform: Platform, environment: str) -> list[str]:
 
 
 def lines(someone: Person, deployment: dict[str, Any]) -> list[str]:
-    return [
-        line["message"] for line in someone.ask("GET", f"{deployment['logs_url']}?limit=100").body
-    ]
+    return said(someone, deployment["logs_url"])
+
+
+def said(someone: Person, url: str) -> list[str]:
+    return [line["message"] for line in someone.ask("GET", f"{url}?limit=100").body]
 
 
 def test_what_is_deployed_answers_at_the_environments_address(
@@ -140,7 +142,11 @@ def test_a_stack_that_cannot_be_made_is_rolled_back_and_taken_away(
     failed = someone.wait_for(made["id"], "failed")
 
     assert failed["failure"]["error"] == "DriverRefused"
-    assert failed["failure"]["reason"].startswith("stack: Bad (AWS::S3::Bucket): ")
+    why = failed["failure"]["reason"].removeprefix("stack: ")
+    assert why.startswith("Bad (AWS::S3::Bucket): ")
+    log = said(someone, f"/api/v1/environments/{made['id']}/logs")
+    assert why in log
+    assert "(AWS::CloudFormation::Stack) CREATE_IN_PROGRESS" in log[0]
     assert not failed["failure"].get("remaining_resources")
     assert stacks(platform, made["id"]) == []
 

@@ -11,7 +11,7 @@ from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.deployment import Deployment, NewDeployment
 from slipway.model.environment import TAKES_DEPLOYMENTS, Status
-from slipway.store import deployments, environments, queue, table, teardowns
+from slipway.store import deployments, environments, logs, queue, table, teardowns
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_environments import STATES, overdue
@@ -198,7 +198,7 @@ def test_what_belongs_to_somebody_else_is_not_there(
     with pytest.raises(NotFound):
         deployments.get(made, bob)
     with pytest.raises(NotFound):
-        deployments.logs(made, bob, world.page())
+        logs.of_deployment(made, bob, world.page())
     with pytest.raises(NotFound):
         deployments.of(running, bob, world.page())
     with pytest.raises(NotFound):
@@ -210,13 +210,13 @@ def test_an_id_with_another_ancestry_leads_nowhere(
 ) -> None:
     made = world.deployment(running, ann)
     his = world.environment(world.project(bob), bob)
-    deployments.log(made, "ship", "2026-11-23T01:02:03.456Z", "secret")
+    logs.write(made, "ship", "2026-11-23T01:02:03.456Z", "secret")
 
     for forged in (DeploymentId(his.p, made.e, made.d), DeploymentId(his.p, his.e, made.d)):
         with pytest.raises(NotFound):
             deployments.get(forged, bob)
         with pytest.raises(NotFound):
-            deployments.logs(forged, bob, world.page())
+            logs.of_deployment(forged, bob, world.page())
 
 
 def test_looking_is_one_round_trip(
@@ -253,7 +253,7 @@ def test_a_cursor_of_another_list_is_refused(ann: str, running: EnvironmentId) -
     with pytest.raises(Invalid):
         deployments.of(running, ann, world.page(cursor=other))
     with pytest.raises(Invalid):
-        deployments.logs(made, ann, world.page(cursor=other))
+        logs.of_deployment(made, ann, world.page(cursor=other))
 
 
 def test_a_failure_is_shown_with_its_reason(ann: str, running: EnvironmentId) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.errors import NotFound
 from slipway.ids import EnvironmentId
-from slipway.store import deployments, environments, events, projects, queue, table
+from slipway.store import deployments, environments, events, logs, projects, queue, table
 from slipway.store.table import Delete
 from tests.store import between, world
 
@@ -21,12 +21,12 @@ List = Callable[[str], Any]
 @pytest.fixture
 def lists(ann: str, running: EnvironmentId) -> dict[str, List]:
     made = world.deployment(running, ann)
-    deployments.log(made, "ship", "2026-11-23T01:02:03.456Z", "shipping")
+    logs.write(made, "ship", "2026-11-23T01:02:03.456Z", "shipping")
     page = world.page()
     return {
         "environments": lambda user: environments.of(running.project, user, page),
         "deployments": lambda user: deployments.of(running, user, page),
-        "logs": lambda user: deployments.logs(made, user, page),
+        "logs": lambda user: logs.of_deployment(made, user, page),
         "events": lambda user: events.of(running, user, page),
         "timeline": lambda user: events.timeline(made, user),
         "queue": lambda user: queue.of(running, user),

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from slipway.errors import NotFound
-from slipway.ids import DeploymentId, EnvironmentId
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.deployment import LogLine
-from slipway.store import deployments, queue
+from slipway.store import logs, queue
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -27,10 +27,10 @@ def made(ann: str, running: EnvironmentId) -> DeploymentId:
 
 
 def test_lines_are_read_as_they_were_written(ann: str, made: DeploymentId) -> None:
-    deployments.log(made, "ship", AT.format(2), "second", "third")
-    deployments.log(made, "begin", AT.format(1), "first")
+    logs.write(made, "ship", AT.format(2), "second", "third")
+    logs.write(made, "begin", AT.format(1), "first")
 
-    lines = deployments.logs(made, ann, world.page())
+    lines = logs.of_deployment(made, ann, world.page())
 
     assert [line.message for line in lines] == ["first", "second", "third"]
     assert lines[0].model_dump() == {
@@ -42,24 +42,24 @@ def test_lines_are_read_as_they_were_written(ann: str, made: DeploymentId) -> No
 
 
 def test_a_step_that_is_tried_again_says_nothing_twice(ann: str, made: DeploymentId) -> None:
-    deployments.log(made, "ship", AT.format(1), "shipping")
-    deployments.log(made, "ship", AT.format(1), "shipping, tried again")
-    deployments.log(made, "ship", AT.format(2), "shipping")
+    logs.write(made, "ship", AT.format(1), "shipping")
+    logs.write(made, "ship", AT.format(1), "shipping, tried again")
+    logs.write(made, "ship", AT.format(2), "shipping")
 
-    lines = deployments.logs(made, ann, world.page())
+    lines = logs.of_deployment(made, ann, world.page())
 
     assert [line.message for line in lines] == ["shipping", "shipping"]
 
 
 def test_lines_can_be_followed_until_the_end(ann: str, made: DeploymentId) -> None:
-    deployments.log(made, "ship", AT.format(1), "one", "two", "three")
-    first = deployments.logs(made, ann, world.page(limit=2))
-    second = deployments.logs(made, ann, world.page(limit=2, cursor=first.cursor))
+    logs.write(made, "ship", AT.format(1), "one", "two", "three")
+    first = logs.of_deployment(made, ann, world.page(limit=2))
+    second = logs.of_deployment(made, ann, world.page(limit=2, cursor=first.cursor))
 
-    nothing_yet = deployments.logs(made, ann, world.page(cursor=second.cursor))
-    deployments.log(made, "ship", AT.format(2), "four")
+    nothing_yet = logs.of_deployment(made, ann, world.page(cursor=second.cursor))
+    logs.write(made, "ship", AT.format(2), "four")
     world.succeeds(made)
-    last = deployments.logs(made, ann, world.page(cursor=nothing_yet.cursor))
+    last = logs.of_deployment(made, ann, world.page(cursor=nothing_yet.cursor))
 
     pages = (first, second, nothing_yet, last)
     assert [[line.message for line in page] for page in pages] == [
@@ -74,15 +74,15 @@ def test_lines_can_be_followed_until_the_end(ann: str, made: DeploymentId) -> No
 def test_the_lines_of_an_end_in_that_moment_are_not_missed(
     ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployments.log(made, "ship", AT.format(1), "one")
+    logs.write(made, "ship", AT.format(1), "one")
 
     def ends() -> None:
-        deployments.log(made, "ship", AT.format(2), "two")
+        logs.write(made, "ship", AT.format(2), "two")
         world.succeeds(made)
 
     # The page is read by then, and the record is not.
     between.first(monkeypatch, "BatchGetItem", ends)
-    lines = deployments.logs(made, ann, world.page())
+    lines = logs.of_deployment(made, ann, world.page())
 
     assert [line.message for line in lines] == ["one", "two"]
     assert lines.cursor is None
@@ -91,27 +91,60 @@ def test_the_lines_of_an_end_in_that_moment_are_not_missed(
 def test_a_log_is_one_round_trip(
     ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployments.log(made, "ship", AT.format(1), "one")
+    logs.write(made, "ship", AT.format(1), "one")
     made_while_running = between.counted(monkeypatch)
-    deployments.logs(made, ann, world.page())
+    logs.of_deployment(made, ann, world.page())
 
     world.succeeds(made)
     later = moments.now() + timedelta(minutes=2)
     monkeypatch.setattr(moments, "now", lambda: later)
     made_long_after = between.counted(monkeypatch)
-    deployments.logs(made, ann, world.page())
+    logs.of_deployment(made, ann, world.page())
 
     assert made_while_running[0] == "Query + BatchGetItem"
     assert made_long_after == ["Query + BatchGetItem"]
 
 
 def test_a_log_without_lines_is_empty(ann: str, made: DeploymentId) -> None:
-    assert deployments.logs(made, ann, world.page()) == []
+    assert logs.of_deployment(made, ann, world.page()) == []
 
 
 def test_a_log_of_a_deployment_that_is_not_there_is_not_there(ann: str, made: DeploymentId) -> None:
     with pytest.raises(NotFound):
-        deployments.logs(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())
+        logs.of_deployment(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())
+
+
+def test_an_environments_lines_can_be_followed_while_something_is_done_to_it(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = world.environment(project, ann)
+    lines = [said(1, "Queue is made"), said(2, "Topic is made"), said(3, "Queue is gone")]
+
+    logs.keep(environment, lines[:1])
+    first = logs.of_environment(environment, ann, world.page())
+    logs.keep(environment, lines[:2])
+    world.becomes(environment, "running")
+    second = logs.of_environment(environment, ann, world.page(cursor=first.cursor))
+    later = moments.now() + timedelta(minutes=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(moments, "now", lambda: later)
+        none_to_come = logs.of_environment(environment, ann, world.page(cursor=second.cursor))
+    world.becomes(environment, "tearing_down")
+    logs.keep(environment, lines[2:])
+    every = logs.of_environment(environment, ann, world.page())
+
+    assert (list(first), list(second), list(every)) == (lines[:1], lines[1:2], lines)
+    assert (list(none_to_come), none_to_come.cursor) == ([], None)
+    assert first.cursor and second.cursor and every.cursor
+
+
+def test_an_environments_lines_are_for_its_own_people(
+    ann: str, bob: str, running: EnvironmentId
+) -> None:
+    logs.keep(running, [said(1, "secret")])
+
+    with pytest.raises(NotFound):
+        logs.of_environment(running, bob, world.page())
 
 
 def said(second: int, message: str) -> LogLine:
@@ -125,18 +158,18 @@ def test_what_the_infrastructure_says_is_kept_once_however_often_it_says_it(
 ) -> None:
     lines = [said(1, "Queue is made"), said(1, "Topic is made"), said(2, "Alarm is made")]
     for n in range(1, 4):
-        deployments.log_lines(made, lines[:n])
-    deployments.log_lines(made, [])
+        logs.keep(made, lines[:n])
+    logs.keep(made, [])
 
-    kept = deployments.logs(made, ann, world.page())
+    kept = logs.of_deployment(made, ann, world.page())
 
     assert list(kept) == lines
 
 
 def test_what_comes_too_late_for_those_who_follow_stays_out(ann: str, made: DeploymentId) -> None:
-    deployments.log_lines(made, [said(2, "second")])
-    deployments.log_lines(made, [said(1, "first"), said(2, "second"), said(3, "third")])
+    logs.keep(made, [said(2, "second")])
+    logs.keep(made, [said(1, "first"), said(2, "second"), said(3, "third")])
 
-    kept = deployments.logs(made, ann, world.page())
+    kept = logs.of_deployment(made, ann, world.page())
 
     assert [line.message for line in kept] == ["second", "third"]

@@ -163,7 +163,8 @@ def test_an_execution_that_takes_too_long_is_timed_out(world: World) -> None:
 
 def test_an_execution_that_is_stopped_goes_no_further(world: World) -> None:
     environment = world.environment()
-    world.run_until(lambda: world.calls.made[-1].name == "Provision > driver provision service")
+    provision = "Provision > driver provision service"
+    world.run_until(lambda: provision in [call.name for call in world.calls.made])
 
     world.stop("provision_environment", environment)
     world.settle()
@@ -268,6 +269,7 @@ def test_who_acts_is_known_to_every_call(world: World) -> None:
         "Provision > dynamodb UpdateItem",
         "Provision > driver provision database",
         "Provision > driver provision service",
+        "Provision > driver lines",
         "provision_environment/It is running > dynamodb UpdateItem",
     }
     assert emulator.actor.get() == "test"

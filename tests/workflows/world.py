@@ -33,7 +33,7 @@ from slipway.model.environment import Environment, NewEnvironment, OnConflict
 from slipway.model.paging import Paging
 from slipway.model.project import NewProject, Policy
 from slipway.settings import settings
-from slipway.store import deployments, environments, leases, projects, queue, table, teardowns
+from slipway.store import deployments, environments, leases, logs, projects, queue, table, teardowns
 from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
 from tests.template.repository import ROOT, camel, load_function, resources
 from tests.workflows import graph
@@ -197,7 +197,7 @@ class World:
 
     def logs(self, deployment: DeploymentId) -> list[tuple[str, str]]:
         """`(step, message)` of each line, oldest first."""
-        lines = deployments.logs(deployment, USER, Paging(limit=100))
+        lines = logs.of_deployment(deployment, USER, Paging(limit=100))
         return [(line.step, line.message) for line in lines]
 
     # ── What time does ──────────────────────────────────────────────────────────────────────

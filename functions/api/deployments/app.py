@@ -14,7 +14,7 @@ from slipway.errors import (
 from slipway.model.deployment import Deployment, LogLine, NewDeployment
 from slipway.model.events import Step
 from slipway.model.paging import Page, Paging
-from slipway.store import deployments, events, queue
+from slipway.store import deployments, events, logs, queue
 
 api = Api()
 handler = api.handler
@@ -53,9 +53,9 @@ def cancel(caller: Caller, deployment_id: str) -> Deployment:
 
 
 @api.get("/api/v1/deployments/<deployment_id>/logs", refuses=(NotFound,))
-def logs(caller: Caller, deployment_id: str, paging: Paging) -> Page[LogLine]:
+def logs_(caller: Caller, deployment_id: str, paging: Paging) -> Page[LogLine]:
     """Read a rollout's lines, oldest first; follow the `Link` to get those that are yet to come."""
-    return deployments.logs(ids.parse_deployment(deployment_id), caller.user_id, paging)
+    return logs.of_deployment(ids.parse_deployment(deployment_id), caller.user_id, paging)
 
 
 @api.get("/api/v1/deployments/<deployment_id>/timeline", refuses=(NotFound,))

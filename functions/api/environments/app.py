@@ -16,7 +16,7 @@ from slipway.errors import (
     ProjectGoing,
     TtlExceedsPolicy,
 )
-from slipway.model.deployment import Deployment
+from slipway.model.deployment import Deployment, LogLine
 from slipway.model.environment import (
     Creation,
     Environment,
@@ -29,7 +29,7 @@ from slipway.model.environment import (
 )
 from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
-from slipway.store import environments, events, leases, queue, teardowns
+from slipway.store import environments, events, leases, logs, queue, teardowns
 
 api = Api()
 handler = api.handler
@@ -88,6 +88,12 @@ def see_resources(caller: Caller, environment_id: str) -> Page[Resource]:
     from slipway.drivers import stacks
 
     return Page([Resource.model_validate(each) for each in stacks.describe(environment)])
+
+
+@api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))
+def logs_(caller: Caller, environment_id: str, paging: Paging) -> Page[LogLine]:
+    """Read what was said as it was made and taken away, oldest first; follow the `Link`."""
+    return logs.of_environment(ids.parse_environment(environment_id), caller.user_id, paging)
 
 
 @api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))

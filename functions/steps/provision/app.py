@@ -18,7 +18,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         raise Overtaken("The environment is not wanted any more")
     if "ProjectName" in environment.get("parameters", ()):
         environment["project_name"] = projects.name(identity.project)
-    progress = saga.provision(environment, event)
+    with saga.heard(environment, event):
+        progress = saga.provision(environment, event)
     if progress.outputs:
         environments.came_up(identity, progress.outputs)
     # One without an address is up as well.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from slipway import drivers, ids
-from slipway.store import deployments, environments
+from slipway.store import deployments, environments, logs
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -14,11 +14,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     _, environment = deployments.held_by(deployment, event["token"])
-    deployments.log_lines(deployment, drivers.lines(environment, event))
+    logs.keep(deployment, drivers.lines(environment, event))
     before, artifact = environment.get("live_version"), environment.get("live_artifact")
     progress = drivers.ask("restore", environment, event, version=before, artifact=artifact)
     if progress.outputs:
         environments.came_up(deployment.environment, progress.outputs)
     line = f"Canceled: back to {before}" if before else "Canceled: taking it away again"
-    deployments.log(deployment, "restore", event["entered_at"], line)
+    logs.write(deployment, "restore", event["entered_at"], line)
     return progress.model_dump(exclude={"outputs"})

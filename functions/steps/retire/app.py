@@ -15,4 +15,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environments.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
         raise Overtaken("The environment's record is gone")
-    return saga.retire(environment, event).model_dump(exclude={"outputs"})
+    with saga.heard(environment, event):
+        return saga.retire(environment, event).model_dump(exclude={"outputs"})

@@ -4,7 +4,7 @@ from typing import Any
 
 from slipway import drivers, ids
 from slipway.errors import Canceled
-from slipway.store import deployments, environments
+from slipway.store import deployments, environments, logs
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     shipping, environment = deployments.held_by(deployment, event["token"])
     if "cancel_requested_at" in shipping:
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
-    deployments.log_lines(deployment, drivers.lines(environment, event))
+    logs.keep(deployment, drivers.lines(environment, event))
     version, name = shipping["version"], environment["name"]
     artifact = shipping.get("artifact")
     progress = drivers.ask("ship", environment, event, version=version, artifact=artifact)
@@ -28,5 +28,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if progress.done
         else f"Shipping {version} into {name}; next look in {progress.wait_seconds} s"
     )
-    deployments.log(deployment, "ship", event["entered_at"], line)
+    logs.write(deployment, "ship", event["entered_at"], line)
     return progress.model_dump(exclude={"outputs"})

@@ -9,13 +9,14 @@ The pattern is from Garcia-Molina and Salem, Sagas (SIGMOD 1987).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from slipway import drivers, ids
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
-from slipway.store import environments
+from slipway.store import environments, logs
 
 
 def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
@@ -68,3 +69,12 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
     if refused:
         raise DriverRefused("; ".join(refused))
     return Progress(done=True)
+
+
+@contextmanager
+def heard(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[None]:
+    """What the infrastructure says meanwhile is in the environment's log, however it ends."""
+    try:
+        yield
+    finally:
+        logs.keep(ids.parse_environment(environment["id"]), drivers.lines(environment, event))

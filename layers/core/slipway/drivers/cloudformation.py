@@ -97,7 +97,11 @@ class CloudFormation:
     def lines(self, operation: Operation) -> list[LogLine]:
         if _describe(operation) is None:
             return []
-        return [_line(event) for event in _events(operation, _token_of(operation.execution))]
+        events = _events(operation, _token_of(operation.execution))
+        told = [_line(event) for event in events]
+        if _is_invalid(events):
+            told += map(_objection, _invalid(operation))
+        return sorted(told, key=lambda line: line.ts)
 
 
 def stack_name(environment_id: str) -> str:
@@ -328,10 +332,9 @@ def _reason(operation: Operation, stack: Stack, events: list[Event]) -> str:
         failed = str(event["ResourceStatus"]).endswith("_FAILED")
         if failed and not _is_of_the_stack(event) and "cancelled" not in why:
             return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
-    if any(event.get("DetailedStatus") == "VALIDATION_FAILED" for event in events):
+    if _is_invalid(events):
         for event in _invalid(operation):
-            why = event.get("ValidationStatusReason", "it is not valid")
-            return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
+            return _objection(event).message
     whys = [event.get("ResourceStatusReason") for event in events if _has_gone_wrong(event)]
     why = next(filter(None, [*whys, stack.get("StackStatusReason")]), "no reason was given")
     return f"The stack is {stack['StackStatus']}: {why}"
@@ -340,6 +343,10 @@ def _reason(operation: Operation, stack: Stack, events: list[Event]) -> str:
 def _has_gone_wrong(event: Event) -> bool:
     status = str(event["ResourceStatus"])
     return status.endswith("_FAILED") or "ROLLBACK_IN_PROGRESS" in status
+
+
+def _is_invalid(events: list[Event]) -> bool:
+    return any(event.get("DetailedStatus") == "VALIDATION_FAILED" for event in events)
 
 
 def _invalid(operation: Operation) -> Iterator[Event]:
@@ -375,6 +382,12 @@ def _line(event: Event) -> LogLine:
         level="error" if status.endswith("_FAILED") else "info",
         message=f"{text}: {why}" if why else text,
     )
+
+
+def _objection(event: Event) -> LogLine:
+    why = event.get("ValidationStatusReason", "it is not valid")
+    text = f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
+    return LogLine(ts=event["Timestamp"], step="stack", level="error", message=text)
 
 
 # ── The one seam to the client library ────────────────────────────────────────────────────────

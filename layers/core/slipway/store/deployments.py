@@ -1,24 +1,16 @@
-"""Deployments and their logs. How one follows another is in store/queue.py."""
+"""Deployments: their records. How one follows another is in store/queue.py."""
 
 from __future__ import annotations
-
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import timedelta
 
 from slipway import workflows
 from slipway.errors import NotFound, Overtaken
 from slipway.ids import DeploymentId, EnvironmentId
-from slipway.model import moments
-from slipway.model.deployment import Deployment, LogLine
+from slipway.model.deployment import Deployment
 from slipway.model.paging import Page, Paging
 from slipway.store import environments, projects, table
-from slipway.store.table import Item, Key, Lost, Put
+from slipway.store.table import Item, Key
 
 PREFIX = "DEP#"
-LOG = "LOG#"
-_ENDING = timedelta(minutes=1)
 
 
 def key(deployment: DeploymentId) -> Key:
@@ -87,51 +79,3 @@ def of(environment: EnvironmentId, user_id: str, paging: Paging) -> Page[Deploym
     )
     environments.allowed(*found)
     return Page([read(item) for item in items], last)
-
-
-def log(deployment: DeploymentId, step: str, entered_at: str, *messages: str) -> None:
-    """Write lines of the rollout's log, one round trip a line.
-
-    A step that is tried again writes its lines again under the same keys, which begin with
-    the moment when the workflow entered the step (as text): nothing is said twice.
-    """
-    for n, message in enumerate(messages):
-        line = {"ts": entered_at, "step": step, "level": "info", "message": message}
-        with suppress(Lost):
-            table.write(Put(Key(f"DEP#{deployment.d}", f"{LOG}{entered_at}#{step}#{n}"), line))
-
-
-def log_lines(deployment: DeploymentId, lines: Sequence[LogLine]) -> None:
-    """Write down what the infrastructure says, as far as the log does not have it yet.
-
-    `lines` are all there are so far, in order. Who follows the log never looks back, so what
-    is older than its last line stays out of it. One round trip, and one for each new line.
-    """
-    if not lines:
-        return
-    [*last], _ = table.query(f"DEP#{deployment.d}", LOG, limit=1, newest_first=True)
-    in_this_moment: Counter[str] = Counter()
-    for line in lines:
-        ts = moments.written(line.ts)
-        sk = f"{LOG}{ts}#{line.step}#{in_this_moment[ts]:05}"
-        in_this_moment[ts] += 1
-        if not last or sk > last[0]["sk"]:
-            with suppress(Lost):
-                table.write(Put(Key(f"DEP#{deployment.d}", sk), line.model_dump()))
-
-
-def logs(deployment: DeploymentId, user_id: str, paging: Paging) -> Page[LogLine]:
-    """The rollout's lines, oldest first. Raises NotFound. Two round trips as it ends.
-
-    While the deployment has not ended the last page has a cursor too: more may come after it.
-    """
-    pk = f"DEP#{deployment.d}"
-    keys = access(deployment, user_id)
-    found, items, last = table.page(keys, pk, LOG, paging, newest_first=False)
-    ended = allowed(deployment, *found).get("finished_at")
-    if last is None and ended is None:
-        last = items[-1]["sk"] if items else paging.after
-    elif last is None and str(ended) >= moments.written(moments.now() - _ENDING):
-        # The last lines may have come after the page was read, and before the record was.
-        items, last = table.query(pk, LOG, limit=paging.limit, after=paging.after)
-    return Page([LogLine(**item) for item in items], last)

@@ -24,7 +24,7 @@ from slipway.ids import DeploymentId, EnvironmentId
 from slipway.model import moments
 from slipway.model.deployment import Deployment, NewDeployment, is_outdated
 from slipway.model.environment import TAKES_DEPLOYMENTS
-from slipway.store import deployments, due, environments, marks, projects, table
+from slipway.store import deployments, due, environments, logs, marks, projects, table
 from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Query, Update
 
 # What a deployment's `on_conflict` says if it does not only wait.
@@ -296,7 +296,7 @@ def carried(item: Item) -> dict[str, Any]:
         "order": table.wire(item.get("order")),
         "artifact": table.wire(item.get("artifact")),
         "keys": {name: each.wire() for name, each in keys.items()},
-        "log": {"pk": f"DEP#{deployment.d}", "sk": deployments.LOG},
+        "log": {"pk": f"DEP#{deployment.d}", "sk": logs.PREFIX},
     }
 
 

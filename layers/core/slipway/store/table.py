@@ -19,6 +19,7 @@
 | what happened to it and in it, newest first    | ENV#<e>       | EVENT#<at>#<id>           |
 | a rollout's steps, when it has ended           | DEP#<d>       | TIMELINE                  |
 | a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
+| what was said as it came and went              | ENV#<e>       | LOG#<ts>#<step>#<n>       |
 | a template (name unique)                       | TEMPLATES     | TEMPLATE#<name>           |
 | its versions, newest first                     | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
 | the environments made from it                  | TEMPLATE#<n>  | USED#<environment id>     |
