@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
-ENDED = {"failed", "destroyed", "canceled", "superseded"}
+ENDED = {"failed", "rolled_back", "destroyed", "canceled", "superseded"}
 PATIENCE_SECONDS = 900
 
 

@@ -69,6 +69,7 @@ def test_a_deployment_that_has_ended_never_changes() -> None:
     assert set(CAN_BECOME) == set(states)
     assert {state for state in states if not CAN_BECOME[state]} == {
         "succeeded",
+        "rolled_back",
         "failed",
         "canceled",
         "superseded",

@@ -13,7 +13,7 @@ from slipway.model import moments
 from slipway.store import projects, table
 from tests.workflows.world import Record, World
 
-ENDED = {"succeeded", "failed", "canceled", "superseded"}
+ENDED = {"succeeded", "rolled_back", "failed", "canceled", "superseded"}
 AT_REST = {"running", "failed", "destroyed", "teardown_failed"}
 
 
@@ -28,6 +28,7 @@ def broken(world: World) -> list[str]:
         mine = [each for each in deployments if each["environment_id"] == environment["id"]]
         found += _environment(world, items, environment)
         found += _deployments(items, environment, mine)
+        found += _live(world, environment, mine)
         found += _history(items, environment, mine)
     found += [f"{verb} of {e} after its teardown" for verb, e in world.infrastructure.harmed]
     return found
@@ -118,6 +119,32 @@ def _deployments(items: list[Record], environment: Record, mine: list[Record]) -
     live = [item["id"] for item in ran if item["status"] == "succeeded"]
     if live[-1:] != [each for each in [environment.get("live_deployment_id")] if each]:
         yield f"{environment.get('live_deployment_id')} is live, not the last of {live}"
+
+
+def _live(world: World, environment: Record, mine: list[Record]) -> Iterator[str]:
+    """Who failed was rolled back if anything was live, and what is live is really there, unless it
+    is said to be in doubt."""
+    live, doubted = None, None
+    ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
+    for item in ran:
+        status, failure = item["status"], item.get("failure", {"error": "", "reason": ""})
+        if failure.get("step") == "Begin" or failure["error"] == "EnvironmentGone":
+            # It has changed nothing, or nothing is there any more.
+            continue
+        cut_off = failure["error"] == "ExecutionLost"
+        doubted = item["id"] if cut_off or "could not be put back" in failure["reason"] else None
+        live = item["version"] if status == "succeeded" else live
+        if status == "rolled_back" and (doubted or not live):
+            yield f"{item['id']} is rolled_back to {live}, and says {failure}"
+        if status == "failed" and live and not doubted:
+            yield f"{item['id']} is failed, and {live} was live"
+    if environment["status"] != "running":
+        return
+    e, there = environment["id"], world.infrastructure.version_in(environment["id"])
+    if environment.get("live_in_doubt") != doubted:
+        yield f"{environment.get('live_in_doubt')} is said to have left {e} in doubt, not {doubted}"
+    if not doubted and there != live:
+        yield f"{live} is said to be live in {e}, and {there} is"
 
 
 def _history(items: list[Record], environment: Record, mine: list[Record]) -> Iterator[str]:

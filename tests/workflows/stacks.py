@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.drivers.base import Operation, Progress
-from slipway.drivers.cloudformation import CloudFormation
+from slipway.drivers.cloudformation import CloudFormation, stack_name
 from slipway.errors import DriverFault, DriverRefused
 from tests.workflows.emulator import Emulator
 
 SECONDS = 0.7
+HOUR = 3600
 ENDS = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}
 
 
@@ -55,6 +56,10 @@ class Stacks:
                 del self.stacks[name]
                 return None
         return stack
+
+    def version_in(self, environment: str) -> str | None:
+        stack = self.find(stack_name(environment))
+        return stack.version if stack and stack.version != "none" else None
 
     @property
     def _now(self) -> float:
@@ -110,6 +115,8 @@ class Stacks:
             raise DriverRefused("ValidationError: No updates are to be performed.")
         stack.before, stack.version = stack.version, version
         self._begins(stack, "UPDATE_IN_PROGRESS", ClientRequestToken)
+        if version == "endless":
+            stack.ends_at += 10 * HOUR
 
     def cancel_update_stack(self, StackName: str, ClientRequestToken: str) -> None:
         stack = self._known(StackName)

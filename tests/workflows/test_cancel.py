@@ -13,15 +13,17 @@ from tests.workflows.world import USER, World
 RESTORE = "Restore > driver restore"
 BEGIN = "roll_out_deployment/Begin > dynamodb UpdateItem"
 LIVE = "roll_out_deployment/It is live > dynamodb TransactWriteItems"
-SAYS = "roll_out_deployment/Say that it was canceled > dynamodb TransactWriteItems"
+SAYS = "roll_out_deployment/Say how it ended > dynamodb TransactWriteItems"
 CANCELED = {"error": "Canceled", "reason": f"{USER} canceled it"}
+NOT_PUT_BACK = "what was there before could not be put back"
 BACK = [
     "Restore",
     "Is it as it was?",
     "Let it go back",
     "Restore",
     "Is it as it was?",
-    "Say that it was canceled",
+    "Say how it ended",
+    "How did it end?",
     "It was canceled",
 ]
 
@@ -87,7 +89,7 @@ def test_one_that_runs_is_taken_back(world: World) -> None:
     assert execution.states == ["Begin", "Ship", "Is it in place?", "Let it settle", "Ship", *BACK]
     assert (execution.status, execution.error) == ("FAILED", "Canceled")
     assert [message for step, message in world.logs(deployment) if step == "restore"] == [
-        "Canceled: back to v1"
+        f"Canceled: {USER} canceled it; going back to v1"
     ] * 2
     assert world.logs(deployment)[-1] == ("cancel", f"Canceled: {USER} canceled it")
     assert world.look(waiting)["status"] == "succeeded"
@@ -102,7 +104,8 @@ def test_the_first_that_is_canceled_leaves_nothing(world: World) -> None:
     world.settle()
 
     assert "live_version" not in world.look(environment)
-    assert ("restore", "Canceled: taking it away again") in world.logs(deployment)
+    line = f"Canceled: {USER} canceled it; taking it away again"
+    assert ("restore", line) in world.logs(deployment)
 
 
 def test_one_that_has_the_lock_but_has_not_begun_is_canceled_too(world: World) -> None:
@@ -177,11 +180,14 @@ def test_what_cannot_be_restored_has_failed_and_says_why(world: World) -> None:
     record = world.look(deployment)
     assert record["status"] == "failed"
     assert record["failure"] == {
-        "error": "DriverRefused",
-        "reason": "No way back",
-        "step": "Restore",
+        "error": "Canceled",
+        "reason": f"{USER} canceled it; and {NOT_PUT_BACK}: No way back",
+        "step": "Ship",
     }
+    doubted = [each for each in world.events(environment) if each["action"] == "live_in_doubt"]
+    assert [each["actor"] for each in doubted] == [str(deployment)]
     assert world.look(environment)["live_version"] == "v3"
+    assert "live_in_doubt" not in world.look(environment)
     assert world.look(waiting)["status"] == "succeeded"
 
 
@@ -194,7 +200,11 @@ def test_what_takes_an_hour_to_restore_has_failed(world: World) -> None:
     world.cancel(deployment)
     world.settle()
 
-    assert world.look(deployment)["failure"]["reason"] == "It has taken longer than 1:00:00"
+    assert world.look(deployment)["status"] == "failed"
+    assert world.look(deployment)["failure"]["reason"] == (
+        f"{USER} canceled it; and {NOT_PUT_BACK}: It has taken longer than 1:00:00"
+    )
+    assert world.look(environment)["live_in_doubt"] == str(deployment)
 
 
 def test_deleting_the_environment_on_the_way_back_ends_it(world: World) -> None:

@@ -44,9 +44,11 @@ def ask(action: Callable[[], object]) -> None:
         return
 
 
-def environment(world: World, ttl_hours: float | None = None) -> EnvironmentId:
+def environment(
+    world: World, ttl_hours: float | None = None, simulate: dict[str, Any] | None = None
+) -> EnvironmentId:
     """Ask for an environment, and find it by its name."""
-    ask(lambda: world.environment(ttl_hours))
+    ask(lambda: world.environment(ttl_hours, simulate=simulate))
     [name] = world.items("NAME#preview")
     return parse_environment(name["environment_id"]["S"])
 
@@ -80,6 +82,28 @@ def canceled(world: World) -> None:
     world.run(0.5)
     cancel(world, waiting)
     cancel(world, running)
+
+
+def refused(world: World) -> None:
+    where = environment(world, simulate={"ship": {"version": "bad", "refuse": "No such image"}})
+    for version in ("bad", "v1", "bad", "v2"):
+        deploy(world, where, version)
+
+
+def faults_without_end(world: World) -> None:
+    where = environment(world, simulate={"ship": {"version": "bad", "fault_seconds": 10**6}})
+    for version in ("bad", "v1", "bad"):
+        deploy(world, where, version)
+
+
+def no_way_back(world: World) -> None:
+    simulate = {
+        "ship": {"version": "bad", "refuse": "No such image"},
+        "restore": {"version": "v1", "refuse": "No way back"},
+    }
+    where = environment(world, simulate=simulate)
+    for version in ("v1", "bad", "v2", "bad"):
+        deploy(world, where, version)
 
 
 def superseded(world: World) -> None:
@@ -195,6 +219,9 @@ def written_by_users(world: World) -> None:
 SCENARIOS = [
     a_whole_life,
     canceled,
+    refused,
+    faults_without_end,
+    no_way_back,
     superseded,
     deleted_while_it_comes_up,
     deleted_while_it_ships,

@@ -6,7 +6,10 @@ import pytest
 
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
+from slipway.ids import EnvironmentId
+from slipway.model import moments
 from slipway.store import deployments, queue
+from tests.template.repository import ROOT, load_function
 from tests.workflows import faults
 from tests.workflows.emulator import task_error
 from tests.workflows.faults import Fault
@@ -15,7 +18,9 @@ from tests.workflows.world import World
 SHIP = "Ship > driver ship"
 BEGIN = "roll_out_deployment/Begin > dynamodb UpdateItem"
 LIVE = "roll_out_deployment/It is live > dynamodb TransactWriteItems"
-SAYS = "roll_out_deployment/Say that it failed > dynamodb TransactWriteItems"
+SAYS = "roll_out_deployment/Say how it ended > dynamodb TransactWriteItems"
+DOUBTS = "roll_out_deployment/Say that what is live is in doubt > dynamodb UpdateItem"
+RESTORE = "Restore > driver restore"
 REFUSED = faults.raises(DriverRefused("No such image"))
 STRAIGHT = [
     "Begin",
@@ -26,7 +31,17 @@ STRAIGHT = [
     "Is it in place?",
     "It is live",
 ]
+SAID = ["Is it as it was?", "Say how it ended", "How did it end?"]
 GONE = {"error": "EnvironmentGone", "reason": "The environment is tearing_down"}
+
+
+def with_v1(world: World) -> EnvironmentId:
+    """An environment in which v1 is live."""
+    environment = world.running()
+    world.deploy(environment, "v1")
+    world.settle()
+    assert world.look(environment)["live_version"] == "v1"
+    return environment
 
 
 def test_a_version_goes_live(world: World) -> None:
@@ -68,7 +83,22 @@ def test_the_log_ends_with_the_reason_of_a_failure(world: World) -> None:
 
     assert world.logs(deployment) == [
         ("ship", "Shipping v1 into preview; next look in 2 s"),
+        *[("restore", "DriverRefused: No such image; taking it away again")] * 2,
         ("fail", "DriverRefused: No such image"),
+    ]
+
+
+def test_the_log_ends_with_what_is_live_again(world: World) -> None:
+    environment = with_v1(world)
+    world.when(SHIP, REFUSED, skip=1)
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    assert world.logs(deployment) == [
+        ("ship", "Shipping v2 into preview; next look in 2 s"),
+        *[("restore", "DriverRefused: No such image; going back to v1")] * 2,
+        ("roll_back", "DriverRefused: No such image; v1 is live again"),
     ]
 
 
@@ -151,25 +181,31 @@ def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
         ),
     ],
 )
-def test_a_rollout_that_fails_says_why_and_changes_nothing_that_is_live(
-    world: World, fault: Fault, times: int | None, failure: dict[str, str]
+@pytest.mark.parametrize("live", ["v1", None])
+def test_a_rollout_that_fails_says_why_and_is_taken_back(
+    world: World, fault: Fault, times: int | None, failure: dict[str, str], live: str | None
 ) -> None:
-    environment = world.running()
-    world.deploy(environment, "v1")
-    world.settle()
-    world.when("* > lambda Ship" if failure["error"] == "States.Timeout" else SHIP, fault, times)
+    environment = with_v1(world) if live else world.running()
+    # What fails has begun to change the environment.
+    world.when("* > lambda Ship" if failure["error"] == "States.Timeout" else SHIP, fault, times, 1)
 
     deployment = world.deploy(environment, "v2")
     world.settle()
 
     record = world.look(deployment)
-    assert record["status"] == "failed"
+    assert record["status"] == ("rolled_back" if live else "failed")
     assert record["failure"] == {**failure, "step": "Ship"}
-    assert world.look(environment)["live_version"] == "v1"
+    assert world.look(environment).get("live_version") == live
+    assert world.infrastructure.versions[str(environment)] == live
     assert world.holder(environment) is None
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states[-2:] == ["Say that it failed", "It failed"]
-    assert (execution.status, execution.error) == ("FAILED", "RolloutFailed")
+    assert execution.states[-5:] == [
+        "Restore",
+        *SAID,
+        "It was rolled back" if live else "It failed",
+    ]
+    error = "RolledBack" if live else "RolloutFailed"
+    assert (execution.status, execution.error) == ("FAILED", error)
 
 
 def test_a_rollout_that_cannot_even_begin_fails_and_gives_the_lock_on(world: World) -> None:
@@ -181,21 +217,219 @@ def test_a_rollout_that_cannot_even_begin_fails_and_gives_the_lock_on(world: Wor
 
     assert world.look(first)["failure"]["error"] == "DynamoDB.InternalServerError"
     assert world.look(second)["status"] == "succeeded"
+    assert (world.look(first)["status"], world.look(first)["failure"]["step"]) == (
+        "failed",
+        "Begin",
+    )
     execution = world.execution("roll_out_deployment", first)
-    assert execution.states == ["Begin", "Say that it failed", "It failed"]
+    assert execution.states == ["Begin", "Say how it ended", "How did it end?", "It failed"]
 
 
-def test_a_version_that_cannot_be_written_down_as_live_has_failed(world: World) -> None:
-    environment = world.running()
+@pytest.mark.parametrize("live", ["v1", None])
+def test_a_version_that_cannot_be_written_down_as_live_is_taken_back(
+    world: World, live: str | None
+) -> None:
+    environment = with_v1(world) if live else world.running()
     world.when(LIVE, faults.throttled, times=6)
 
-    deployment = world.deploy(environment)
+    deployment = world.deploy(environment, "v2")
     world.settle()
 
-    assert world.look(deployment)["status"] == "failed"
-    assert "live_version" not in world.look(environment)
+    record = world.look(deployment)
+    assert record["status"] == ("rolled_back" if live else "failed")
+    assert record["failure"]["step"] == "It is live"
+    assert world.look(environment).get("live_version") == live
+    assert world.infrastructure.versions[str(environment)] == live
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states == [*STRAIGHT, "Say that it failed", "It failed"]
+    end = "It was rolled back" if live else "It failed"
+    assert execution.states == [*STRAIGHT, "Restore", *SAID, end]
+
+
+def test_one_that_was_written_down_as_live_is_not_taken_back(world: World) -> None:
+    """Its last write has happened, but nobody ever hears of it."""
+    environment = with_v1(world)
+    world.when(LIVE, faults.lost, times=6)
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    assert world.look(deployment)["status"] == "succeeded"
+    assert world.look(environment)["live_version"] == "v2"
+    assert world.infrastructure.versions[str(environment)] == "v2"
+    execution = world.execution("roll_out_deployment", deployment)
+    assert execution.states == [*STRAIGHT, "Restore", "It was overtaken"]
+
+
+def test_a_fault_on_the_way_back_from_a_failure_is_tried_again(world: World) -> None:
+    environment = with_v1(world)
+    world.when(SHIP, REFUSED, skip=1)
+    world.when(RESTORE, faults.raises(DriverFault("Not now")), times=6)
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    assert world.look(deployment)["status"] == "rolled_back"
+    assert world.infrastructure.versions[str(environment)] == "v1"
+
+
+@pytest.mark.parametrize(
+    ("fault", "times", "reason"),
+    [
+        (faults.raises(DriverRefused("No way back")), 1, "No way back"),
+        (faults.raises(DriverFault("Not now")), 7, "Not now"),
+        (
+            faults.answers(Progress(done=False, wait_seconds=200)),
+            None,
+            "It has taken longer than 1:00:00",
+        ),
+    ],
+)
+@pytest.mark.parametrize("live", ["v1", None])
+def test_one_that_cannot_be_taken_back_has_failed_with_both_reasons(
+    world: World, fault: Fault, times: int | None, reason: str, live: str | None
+) -> None:
+    environment = with_v1(world) if live else world.running()
+    world.when(SHIP, REFUSED, skip=1)
+    world.when(RESTORE, fault, times)
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    record = world.look(deployment)
+    assert record["status"] == "failed"
+    assert record["failure"] == {
+        "error": "DriverRefused",
+        "step": "Ship",
+        "reason": f"No such image; and what was there before could not be put back: {reason}",
+    }
+    seen = world.look(environment)
+    assert (seen.get("live_version"), seen["live_in_doubt"]) == (live, str(deployment))
+    assert world.infrastructure.versions[str(environment)] == "v2"
+    assert world.holder(environment) is None
+    [doubt] = [each for each in world.events(environment) if each["action"] == "live_in_doubt"]
+    assert (doubt["actor"], doubt["reason"]) == (
+        str(deployment),
+        f"{deployment} could not be taken back",
+    )
+    assert world.execution("roll_out_deployment", deployment).states[-4:] == [
+        "Say that what is live is in doubt",
+        "Say how it ended",
+        "How did it end?",
+        "It failed",
+    ]
+
+
+def in_doubt(world: World) -> EnvironmentId:
+    """v1 is said to be live, and half of v2 is there."""
+    environment = with_v1(world)
+    world.when(SHIP, REFUSED, skip=1)
+    world.when(RESTORE, faults.raises(DriverRefused("No way back")))
+    world.deploy(environment, "v2")
+    world.settle()
+    assert world.look(environment)["live_in_doubt"]
+    return environment
+
+
+def test_a_version_that_goes_live_ends_the_doubt(world: World) -> None:
+    environment = in_doubt(world)
+
+    world.deploy(environment, "v3")
+    world.settle()
+
+    seen = world.look(environment)
+    assert (seen["live_version"], seen.get("live_in_doubt")) == ("v3", None)
+    assert [event["action"] for event in world.events(environment)].count("restored") == 0
+
+
+def test_one_that_is_taken_back_ends_the_doubt(world: World) -> None:
+    environment = in_doubt(world)
+    world.when(SHIP, REFUSED, skip=1)
+
+    deployment = world.deploy(environment, "v3")
+    world.settle()
+
+    seen = world.look(environment)
+    assert world.look(deployment)["status"] == "rolled_back"
+    assert (seen["live_version"], seen.get("live_in_doubt")) == ("v1", None)
+    assert world.infrastructure.versions[str(environment)] == "v1"
+    [restored] = [each for each in world.events(environment) if each["action"] == "restored"]
+    assert (restored["actor"], restored["reason"]) == (str(deployment), "v1 is live again")
+
+
+@pytest.mark.parametrize(("fault", "times"), [(faults.lost, 1), (faults.twice, 1)])
+def test_a_doubt_is_written_down_once(world: World, fault: Fault, times: int) -> None:
+    environment = with_v1(world)
+    world.when(SHIP, REFUSED, skip=1)
+    world.when(RESTORE, faults.raises(DriverRefused("No way back")))
+    world.when(DOUBTS, fault, times)
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    assert world.look(environment)["live_in_doubt"] == str(deployment)
+    assert [event["action"] for event in world.events(environment)].count("live_in_doubt") == 1
+    assert world.look(deployment)["status"] == "failed"
+
+
+def test_deleting_the_environment_while_a_failure_is_taken_back_ends_it(world: World) -> None:
+    environment = with_v1(world)
+    world.when(SHIP, REFUSED, skip=1)
+    world.when(RESTORE, faults.followed_by(lambda: world.delete(environment)))
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    record = world.look(deployment)
+    assert (record["status"], record["failure"]) == ("canceled", GONE)
+    assert world.execution("roll_out_deployment", deployment).error == "Overtaken"
+    assert world.look(environment)["status"] == "destroyed"
+    assert world.infrastructure.harmed == []
+
+
+def test_canceling_what_is_on_its_way_back_changes_nothing(world: World) -> None:
+    environment = with_v1(world)
+    deployment = world.deploy(environment, "v2")
+    world.when(SHIP, REFUSED, skip=1)
+    world.when(RESTORE, faults.preceded_by(lambda: world.cancel(deployment)))
+
+    world.settle()
+
+    record = world.look(deployment)
+    assert (record["status"], record["failure"]["reason"]) == ("rolled_back", "No such image")
+
+
+def test_the_next_in_the_queue_begins_when_what_was_live_is_live_again(world: World) -> None:
+    environment = with_v1(world)
+    world.when(SHIP, REFUSED, skip=1)
+
+    failed, waiting = world.deploy(environment, "v2"), world.deploy(environment, "v3")
+    world.settle()
+
+    assert [world.look(each)["status"] for each in (failed, waiting)] == [
+        "rolled_back",
+        "succeeded",
+    ]
+    assert world.look(failed)["finished_at"] < world.look(waiting)["started_at"]
+    assert world.infrastructure.versions[str(environment)] == "v3"
+
+
+def test_a_restore_of_an_older_release_is_carried_on(world: World) -> None:
+    """Its execution began with a definition that gives no reason."""
+    environment = with_v1(world)
+    deployment = world.deploy(environment, "v2")
+    world.run_until(lambda: world.look(deployment)["status"] == "running")
+    event = {
+        "deployment_id": str(deployment),
+        "execution": str(deployment),
+        "started_at": moments.written(moments.now()),
+        "token": 2,
+        "entered_at": moments.written(moments.now()),
+    }
+
+    answer = load_function(ROOT / "functions/steps/restore").handler(event, None)
+
+    assert (answer["done"], answer["live"]) == (False, "v1")
+    assert ("restore", "Canceled; going back to v1") in world.logs(deployment)
 
 
 def test_a_rollout_that_cannot_say_that_it_failed_is_seen_as_failed(world: World) -> None:
@@ -207,7 +441,7 @@ def test_a_rollout_that_cannot_say_that_it_failed_is_seen_as_failed(world: World
     world.settle()
 
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states[-2:] == ["Say that it failed", "It failed"]
+    assert execution.states[-2:] == ["Say how it ended", "It failed"]
     assert execution.status == "FAILED"
     # Whoever looks for what was left behind finds it by this.
     assert world.look(deployment)["status"] == "running"

@@ -143,10 +143,18 @@ class World:
         name: str = "preview",
         project: ProjectId | None = None,
         on_conflict: OnConflict = "queue",
+        simulate: Record | None = None,
     ) -> EnvironmentId:
-        """A persistent environment, or an ephemeral one with its time to live."""
+        """A persistent environment, or an ephemeral one with its time to live; `simulate`: what
+        goes wrong in it, as the simulated driver knows it."""
         kind: Any = "persistent" if ttl_hours is None else "ephemeral"
-        wanted = NewEnvironment(name=name, type=kind, ttl_hours=ttl_hours, on_conflict=on_conflict)
+        wanted = NewEnvironment(
+            name=name,
+            type=kind,
+            ttl_hours=ttl_hours,
+            on_conflict=on_conflict,
+            config={"simulate": simulate} if simulate else None,
+        )
         added = environments.add(project or self.project, wanted, USER)
         return ids.parse_environment(added.id)
 
@@ -427,19 +435,25 @@ class World:
 
 
 class Infrastructure:
-    """What drivers have made and not taken away: `(environment, resource)`; `harmed` has what came
-    after a teardown began."""
+    """What drivers have made and not taken away: `(environment, resource)`; `versions` has what is
+    in an environment, or half in it, `harmed` what came after a teardown began."""
 
     def __init__(self) -> None:
         self.exists: set[tuple[str, str]] = set()
+        self.versions: dict[str, str | None] = {}
         self.harmed: list[tuple[str, str]] = []
         self._going: set[str] = set()
 
     def of(self, environment: str) -> set[str]:
         return {resource for owner, resource in self.exists if owner == environment}
 
+    def version_in(self, environment: str) -> str | None:
+        return self.versions.get(environment)
+
     def happened(self, verb: str, operation: Operation, done: bool) -> None:
         environment, resource = operation.environment_id, operation.resource
+        if verb == "restore" and done:
+            self.versions[environment] = operation.version
         if verb == "retire" and resource:
             self._going.add(environment)
             if done:
@@ -485,6 +499,9 @@ class _Watched:
         self, verb: str, method: Callable[[Operation], Progress], operation: Operation
     ) -> Progress:
         def perform() -> Progress:
+            if verb == "ship":
+                # Whatever comes of it, it has begun to change what is there.
+                self._infrastructure.versions[operation.environment_id] = operation.version
             progress = method(operation)
             self._infrastructure.happened(verb, operation, progress.done)
             return progress

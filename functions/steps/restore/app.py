@@ -1,4 +1,4 @@
-"""Restore: put an environment back as it was before a rollout that was canceled."""
+"""Restore: put an environment back as it was before a rollout that was canceled or has failed."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from slipway.store import deployments, environments, logs
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress.
+    """`{deployment_id, token, execution, started_at, entered_at, reason}` -> Progress and `live`,
+    the version that was live before; None if there was none.
 
     Raises Overtaken if the deployment is not this execution's any more; DriverRefused,
     DriverFault.
@@ -19,6 +20,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     progress = drivers.ask("restore", environment, event, version=before, artifact=artifact)
     if progress.outputs:
         environments.came_up(deployment.environment, progress.outputs)
-    line = f"Canceled: back to {before}" if before else "Canceled: taking it away again"
+    if progress.done and "live_in_doubt" in environment:
+        environments.is_as_it_was(deployment)
+    # An execution that began before the last release of Slipway gives no reason.
+    why = event.get("reason", "Canceled")
+    line = f"{why}; going back to {before}" if before else f"{why}; taking it away again"
     logs.write(deployment, "restore", event["entered_at"], line)
-    return progress.model_dump(exclude={"outputs"})
+    return {**progress.model_dump(exclude={"outputs"}), "live": before}

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -76,7 +77,9 @@ class CloudFormation:
     def restore(self, operation: Operation) -> Progress:
         stack = _describe(operation)
         if stack and stack["StackStatus"] == "UPDATE_IN_PROGRESS" and _is_ours(operation):
-            _start("cancel_update_stack", operation, _token(operation, "cancel"))
+            # Refused if it ends in this moment: the next look sees how.
+            with suppress(DriverRefused):
+                _start("cancel_update_stack", operation, _token(operation, "cancel"))
             return _wait(operation)
         return _updated_to(operation, "restore", stack)
 

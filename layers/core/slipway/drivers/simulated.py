@@ -11,6 +11,7 @@ script of what goes wrong, by verb, so that every way back can be tried by hand:
 
 `seconds`: how long it takes. `refuse`: it never works, and says so. `fault_seconds`: for so long
 it answers with faults that another try may mend. `resource`: what it befalls, if not the service.
+`version`: which one it befalls, if not every one.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def _script(operation: Operation, verb: str) -> dict[str, Any]:
     """What is to happen; whatever is not of this shape is nothing."""
     simulate = operation.config.get("simulate") if settings().simulate_faults else None
     script = simulate.get(verb) if isinstance(simulate, dict) else None
-    return script if isinstance(script, dict) else {}
+    its_own = isinstance(script, dict) and script.get("version", operation.version)
+    return script if isinstance(script, dict) and its_own == operation.version else {}
 
 
 def _number(script: dict[str, Any], name: str, default: float) -> float:

@@ -1,7 +1,8 @@
 """Deployments: a version on its way into an environment.
 
     pending ─► running ─► succeeded
-       │          ├─► failed
+       │          ├─► rolled_back   it failed, and what was live before is live again
+       ├──────────┼─► failed        so did this, and nothing was live, or is not known to be
        ├──────────┴─► canceled      somebody stopped it, or its environment failed or went away
        └─► superseded               a newer one took its place in the queue
 
@@ -26,12 +27,15 @@ from slipway.model.environment import Failure, OnConflict
 from slipway.model.fields import Shown, Wanted, matching
 from slipway.model.moments import Moment
 
-Status = Literal["pending", "running", "succeeded", "failed", "canceled", "superseded"]
+Status = Literal[
+    "pending", "running", "succeeded", "rolled_back", "failed", "canceled", "superseded"
+]
 
 CAN_BECOME: dict[Status, frozenset[Status]] = {
     "pending": frozenset({"running", "failed", "canceled", "superseded"}),
-    "running": frozenset({"succeeded", "failed", "canceled"}),
+    "running": frozenset({"succeeded", "rolled_back", "failed", "canceled"}),
     "succeeded": frozenset(),
+    "rolled_back": frozenset(),
     "failed": frozenset(),
     "canceled": frozenset(),
     "superseded": frozenset(),

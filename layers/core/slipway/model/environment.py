@@ -214,6 +214,11 @@ class Environment(Shown):
     live_version: str | None = Field(None, description="The version that last succeeded here.")
     live_artifact: str | None = Field(None, description="What that version is made of.")
     live_deployment_id: str | None = None
+    live_in_doubt: str | None = Field(
+        None,
+        description="A deployment that failed and could not be taken back: what is there may not "
+        "be the live version, until a deployment succeeds or is taken back.",
+    )
     failure: Failure | None = None
     teardown_attempts: int | None = Field(None, description="How often it was tried.")
     next_retry_at: Moment | None = Field(None, description="When a failed teardown is retried.")

@@ -21,7 +21,7 @@ from slipway.errors import (
     ProjectGoing,
     Refused,
 )
-from slipway.ids import EnvironmentId, ProjectId
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.environment import (
     DEFAULT_TTL_HOURS,
@@ -422,6 +422,34 @@ def came_up(environment: EnvironmentId, outputs: Mapping[str, str]) -> None:
         {"outputs": outputs} | ({"base_url": outputs["Url"]} if "Url" in outputs else {}),
     )
     table.write(change)
+
+
+def is_in_doubt(deployment: DeploymentId) -> Update:
+    """Nobody knows what this deployment has left in its environment."""
+    return Update(
+        key(deployment.environment),
+        "SET live_in_doubt = :deployment, actor = :actor, updated_at = :at,"
+        " version = version + :one",
+        {
+            "deployment": str(deployment),
+            "actor": "reconcile",
+            "at": moments.written(moments.now()),
+            "one": 1,
+        },
+    )
+
+
+def is_as_it_was(deployment: DeploymentId) -> None:
+    """This deployment has left in its environment what is said to be live; repeating it changes
+    nothing."""
+    change = Update(
+        key(deployment.environment),
+        "REMOVE live_in_doubt SET actor = :actor, updated_at = :at, version = version + :one",
+        {"actor": str(deployment), "at": moments.written(moments.now()), "one": 1},
+        condition="attribute_exists(live_in_doubt)",
+    )
+    with suppress(Lost):
+        table.write(change)
 
 
 def ended_unrecorded(item: Item, outcome: str) -> bool:

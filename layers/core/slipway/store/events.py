@@ -66,6 +66,12 @@ def _event(old: Item, new: Item) -> Item | None:
         return {**event, "action": "expiry_warning", "reason": f"expires at {new['expires_at']}"}
     if old.get("live_deployment_id") != new.get("live_deployment_id"):
         return {**event, "action": "deployed", "reason": f"{new['live_version']} is live"}
+    if "live_in_doubt" in new and old.get("live_in_doubt") != new["live_in_doubt"]:
+        reason = f"{new['live_in_doubt']} could not be taken back"
+        return {**event, "action": "live_in_doubt", "reason": reason}
+    if "live_in_doubt" in old and "live_in_doubt" not in new:
+        reason = f"{new.get('live_version', 'nothing')} is live again"
+        return {**event, "action": "restored", "reason": reason}
     if "operation" in old and "operation" not in new:
         return {**event, "action": "let_go", "reason": new.get("failure", {}).get("reason")}
     if new["status"] == "tearing_down" and old["actor"] != new["actor"]:

@@ -337,13 +337,14 @@ def _request_cancel(deployment: DeploymentId, by: str) -> Item:
 
 def ended_unrecorded(item: Item, outcome: str) -> bool:
     """Write down that a rollout's execution has ended without a word, and pass the lock on; whether
-    that was still to be done."""
+    that was still to be done. What it has left behind is in doubt."""
     deployment = ids.parse_deployment(item["id"])
     failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
     try:
         table.transact(
             _release(deployment, item["token"]),
             _ended(deployment, _end("failed", failure), "attribute_exists(#token)"),
+            environments.is_in_doubt(deployment),
         )
     except Lost:
         return False
