@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -192,3 +193,13 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     """One of each driver."""
     found: Subject = request.getfixturevalue(request.param)
     return found
+
+
+def signal(stacks: Any, name: str) -> None:
+    """What a slow update of the stack waits for."""
+    handle = stacks.describe_stack_resource(StackName=name, LogicalResourceId="Handle")
+    url = handle["StackResourceDetail"]["PhysicalResourceId"]
+    body = json.dumps({"Status": "SUCCESS", "UniqueId": "1", "Data": "", "Reason": ""}).encode()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    wanted = urllib.request.Request(url, body, {"Content-Type": ""}, method="PUT")
+    direct.open(wanted, timeout=5).close()

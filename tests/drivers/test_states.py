@@ -204,13 +204,14 @@ def test_one_that_runs_takes_a_version(recorded: Recorded, verb: str, status: st
     assert not recorded.ask(verb).done
 
 
+@pytest.mark.parametrize("verb", ["ship", "restore"])
 @pytest.mark.parametrize("status", BROKEN)
-def test_one_that_is_broken_takes_no_version(recorded: Recorded, status: str) -> None:
+def test_one_that_is_broken_takes_no_version(recorded: Recorded, verb: str, status: str) -> None:
     recorded.is_(status, StackStatusReason="Because")
     recorded.has_events(("", status, ""), token="env-1-provision-1")
 
     with pytest.raises(DriverRefused, match=f"^The stack is {status}: Because$"):
-        recorded.ask("ship")
+        recorded.ask(verb)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +287,23 @@ def test_a_restore_cancels_the_rollouts_own_update(recorded: Recorded) -> None:
     recorded.does("cancel_update_stack")
 
     assert not recorded.ask("restore").done
+
+
+def test_an_update_that_ends_as_it_is_canceled_is_looked_at_again(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_IN_PROGRESS")
+    recorded.has_events(("", "UPDATE_IN_PROGRESS", ""), token="env-1-ship-123")
+    recorded.fails("cancel_update_stack", "ValidationError", "It cannot be called from this state")
+    recorded.is_("UPDATE_COMPLETE")
+
+    assert not recorded.ask("restore").done
+
+
+def test_what_cloudformation_has_put_back_itself_is_restored(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_ROLLBACK_COMPLETE")
+    recorded.has_events(("", "UPDATE_ROLLBACK_COMPLETE", ""), token="env-1-ship-123")
+    recorded.fails("update_stack", "ValidationError", "No updates are to be performed.")
+
+    assert recorded.ask("restore").done
 
 
 @pytest.mark.parametrize("status", [*RUNS, *BROKEN])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,23 @@ from slipway.model.environment import NewEnvironment
 from slipway.settings import settings
 from slipway.store import environments, table
 from tests.conftest import as_on_lambda
-from tests.drivers.conftest import BUCKET, TEMPLATE, until
+from tests.drivers.conftest import BUCKET, TEMPLATE, signal, until
 from tests.e2e.conftest import DIRECT, Person
 
 HELLO = Path(__file__).parents[2] / "examples/hello-web/template.yaml"
+# Its last resource cannot be made if it is told to be broken: somebody has the bucket.
+BREAKABLE = HELLO.read_text().replace(
+    "Resources:\n",
+    f"""Conditions: {{IsBroken: !Equals [!Ref Version, broken]}}
+Resources:
+  Bad:
+    Type: AWS::S3::Bucket
+    Condition: IsBroken
+    DependsOn: Live
+    Properties: {{BucketName: {BUCKET}}}
+""",
+    1,
+)
 
 
 @dataclass
@@ -157,7 +171,7 @@ def test_an_update_that_fails_leaves_what_was_live(
     made = maker.running(small)
     maker.ships(made["id"], "v1", "succeeded", artifact="s3://builds/v1.zip")
 
-    failed = maker.ships(made["id"], "broken", "failed")
+    failed = maker.ships(made["id"], "broken", "rolled_back")
 
     assert failed["failure"]["error"] == "RolledBack"
     assert failed["failure"]["reason"].startswith("Bad (AWS::S3::Bucket): ")
@@ -165,8 +179,75 @@ def test_an_update_that_fails_leaves_what_was_live(
     seen = someone.see(made["id"])
     assert (seen["live_version"], seen["live_artifact"]) == ("v1", "s3://builds/v1.zip")
     assert any("UPDATE_ROLLBACK_COMPLETE" in line for line in lines(someone, failed))
+    assert lines(someone, failed)[-1].endswith("; v1 is live again")
     maker.ships(made["id"], "v2", "succeeded")
     assert someone.see(made["id"])["live_artifact"] is None
+
+
+def test_what_was_live_still_answers_when_an_update_has_failed(
+    maker: Maker, someone: Person, small: str
+) -> None:
+    made = maker.running(BREAKABLE)
+    first = maker.ships(made["id"], "broken", "failed")
+    maker.ships(made["id"], "v1", "succeeded")
+
+    failed = maker.ships(made["id"], "broken", "rolled_back")
+
+    assert "Live (AWS::Lambda::Alias) UPDATE_COMPLETE" in lines(someone, failed)
+    assert get(made["base_url"]).startswith("Hello from preview, version v1,")
+    for each in (first, failed):
+        assert (each["failure"]["error"], each["failure"]["step"]) == ("RolledBack", "Ship")
+        assert each["failure"]["reason"].startswith("Bad (AWS::S3::Bucket): ")
+    events = someone.ask("GET", f"/api/v1/environments/{made['id']}/events").body
+    assert events[0]["action"] == "deployment_rolled_back"
+    assert events[0]["reason"] == failed["failure"]["reason"]
+
+
+def test_a_rollout_that_nobody_can_carry_on_is_taken_back(
+    maker: Maker, someone: Person, platform: Platform, small: str
+) -> None:
+    made = maker.running(small)
+    maker.ships(made["id"], "v1", "succeeded")
+    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    cloudformation = platform.client("cloudformation")
+    path = f"/api/v1/deployments/environments/{made['id']}"
+    deployment = someone.ask("POST", path, {"version": "slow"}).body
+
+    def waits() -> bool:
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        return any(event["LogicalResourceId"] == "Signal" for event in events)
+
+    until(waits)
+    with unreachable(platform, "ShipFunction", "cloudformation"):
+        until(lambda: "going back to v1" in " ".join(lines(someone, deployment)), seconds=100)
+    signal(cloudformation, name)
+    ended = someone.wait_for(deployment["id"], "rolled_back", "failed")
+
+    assert (ended["status"], ended["failure"]["error"]) == ("rolled_back", "DriverFault")
+    assert stacks(platform, made["id"]) == ["UPDATE_ROLLBACK_COMPLETE"]
+    seen = someone.see(made["id"])
+    assert (seen["live_version"], seen["live_in_doubt"]) == ("v1", None)
+    assert seen["outputs"]["Live"] == "v1 "
+
+
+@contextmanager
+def unreachable(platform: Platform, function: str, service: str) -> Iterator[None]:
+    """Nobody answers this function where it looks for that service."""
+    functions = platform.client("lambda")
+    [name] = [
+        each["FunctionName"]
+        for each in functions.list_functions()["Functions"]
+        if function in each["FunctionName"]
+    ]
+    found = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    elsewhere = {f"AWS_ENDPOINT_URL_{service.upper()}": "http://127.0.0.1:9"}
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**found, **elsewhere}}
+    )
+    try:
+        yield
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": found})
 
 
 def test_one_that_cannot_be_deleted_lists_what_remains_and_goes_when_it_can(

@@ -20,7 +20,12 @@ every_verb = pytest.mark.parametrize("verb", VERBS)
 
 
 def ask(
-    verb: str, script: Any = None, after: float = 0, resource: str = "service", **config: Any
+    verb: str,
+    script: Any = None,
+    after: float = 0,
+    resource: str = "service",
+    version: str | None = None,
+    **config: Any,
 ) -> Progress:
     """What the driver says after so many seconds, with this script for the verb."""
     if script is not None:
@@ -32,6 +37,7 @@ def ask(
         started_at=STARTED,
         now=STARTED + timedelta(seconds=after),
         resource=resource if verb in ("provision", "retire") else None,
+        version=version,
         config=config,
     )
     driver: Driver = Simulated()
@@ -102,6 +108,15 @@ def test_a_script_says_what_it_befalls(verb: str) -> None:
     with pytest.raises(DriverRefused, match="no capacity"):
         ask(verb, script, resource="database")
     assert ask(verb, script).done
+
+
+def test_a_script_says_which_version_it_befalls() -> None:
+    script = {"refuse": "no such image", "version": "v2"}
+
+    with pytest.raises(DriverRefused, match="no such image"):
+        ask("ship", script, version="v2")
+    assert ask("ship", script, version="v1").done
+    assert ask("restore", script, version=None).done
 
 
 def test_the_script_of_one_verb_is_not_anothers() -> None:

@@ -288,6 +288,8 @@ def test_a_rollout_that_ended_unrecorded_has_failed_and_lets_go(
     assert shown.finished_at
     assert shown.failure and shown.failure.error == "ExecutionLost"
     assert "due" not in deployment_record(holder)
+    there = environments.get(holder.environment, ann)
+    assert (there.live_in_doubt, record(holder.environment)["actor"]) == (str(holder), "reconcile")
     item = queue.holder_or_next(holder.environment)
     assert item and (item["id"], item["token"]) == (str(following), 2)
 
@@ -304,6 +306,7 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     assert reconcile() == counts(looked_at=1)
 
     assert deployments.get(holder, ann).status == "succeeded"
+    assert environments.get(holder.environment, ann).live_in_doubt is None
 
 
 def test_a_rollout_that_was_never_started_is_started(

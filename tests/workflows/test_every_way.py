@@ -54,6 +54,7 @@ def test_no_execution_that_had_to_clean_up_is_seen_as_succeeded(
     assert {execution.status for execution in cleaned_up} == {"FAILED"}
     assert {execution.states[-1] for execution in cleaned_up} == {
         "It failed",
+        "It was rolled back",
         "It was overtaken",
         "It was canceled",
         "It could not be ended",

@@ -36,6 +36,8 @@ examples: list[int] = []
 # By then everything that does not wait for an end has come to its own, also with one fault.
 A_WHILE = 240
 NAMES = st.sampled_from(["one", "two", "three"])
+# What cannot be brought into any environment.
+BAD = {"ship": {"version": "bad", "refuse": "No such image"}}
 MODES: list[OnConflict] = ["queue", "supersede", "cancel_running", "reject"]
 
 
@@ -81,7 +83,7 @@ class Slipway(RuleBasedStateMachine):
     @rule(name=NAMES, hours=st.sampled_from([None, 0.5, 1, 4]))
     def create(self, name: str, hours: float | None) -> None:
         try:
-            made = self.world.environment(hours, name)
+            made = self.world.environment(hours, name, simulate=BAD)
         except NameTaken:
             assert name in self.living
             return
@@ -96,12 +98,12 @@ class Slipway(RuleBasedStateMachine):
         self.living[name] = Model(made, hours, ends, most)
 
     @precondition(lambda self: self.living)
-    @rule(data=st.data(), mode=st.sampled_from(MODES))
-    def deploy(self, data: st.DataObject, mode: OnConflict) -> None:
+    @rule(data=st.data(), mode=st.sampled_from(MODES), version=st.sampled_from(["v1", "bad"]))
+    def deploy(self, data: st.DataObject, mode: OnConflict, version: str) -> None:
         model = self._one_of(data)
         over = model.over()
         try:
-            made = self.world.deploy(model.id, on_conflict=mode)
+            made = self.world.deploy(model.id, version, on_conflict=mode)
         except EnvironmentNotReady:
             assert over
         except QueueBusy:
@@ -183,7 +185,8 @@ class Slipway(RuleBasedStateMachine):
             model.busy = False
         for deployment in list(self.open):
             record = self.world.look(deployment)
-            assert record["status"] in ("succeeded", "canceled", "superseded")
+            went = ("rolled_back", "failed") if record["version"] == "bad" else ("succeeded",)
+            assert record["status"] in (*went, "canceled", "superseded")
             self.open.discard(deployment)
             self.ended[deployment] = record["status"]
         for model in self.gone:

@@ -62,6 +62,20 @@ def test_a_rollout_that_fails_gives_the_lock_on(world: World) -> None:
     assert world.look(environment)["live_version"] == "v2"
 
 
+def test_a_rollout_that_is_rolled_back_gives_the_lock_on(world: World) -> None:
+    environment = world.environment(simulate={"ship": {"version": "v1", "refuse": "No such image"}})
+
+    queue = [world.deploy(environment, f"v{n}") for n in range(3)]
+    world.settle()
+
+    statuses = [world.look(each)["status"] for each in queue]
+    assert statuses == ["succeeded", "rolled_back", "succeeded"]
+    assert [began for began, _ in spans(world, queue)] == sorted(
+        [began for began, _ in spans(world, queue)]
+    )
+    assert world.infrastructure.versions[str(environment)] == "v2"
+
+
 def test_waiting_costs_nothing(world: World) -> None:
     environment = world.running()
     queue = [world.deploy(environment, f"v{n}") for n in range(3)]

@@ -138,6 +138,7 @@ def test_what_ended_unrecorded_is_recorded(
     assert world.look(thing)["status"] == at_last
     if isinstance(thing, DeploymentId):
         assert world.holder(thing.environment) is None
+        assert world.look(thing.environment)["live_in_doubt"] == str(thing)
 
 
 def test_a_provisioning_that_was_stopped_while_it_is_deleted_is_let_go(world: World) -> None:
