@@ -21,16 +21,17 @@ from tests.drivers.conftest import BUCKET, TEMPLATE, signal, until
 from tests.e2e.conftest import DIRECT, Person
 
 HELLO = Path(__file__).parents[2] / "examples/hello-web/template.yaml"
-# Its last resource cannot be made if it is told to be broken: somebody has the bucket.
+# If it is broken, its last resource waits in vain for a word, when all others are changed.
 BREAKABLE = HELLO.read_text().replace(
     "Resources:\n",
-    f"""Conditions: {{IsBroken: !Equals [!Ref Version, broken]}}
+    """Conditions: {IsBroken: !Equals [!Ref Version, broken]}
 Resources:
+  Handle: {Type: AWS::CloudFormation::WaitConditionHandle}
   Bad:
-    Type: AWS::S3::Bucket
+    Type: AWS::CloudFormation::WaitCondition
     Condition: IsBroken
     DependsOn: Live
-    Properties: {{BucketName: {BUCKET}}}
+    Properties: {Handle: !Ref Handle, Timeout: "1"}
 """,
     1,
 )
@@ -185,7 +186,7 @@ def test_an_update_that_fails_leaves_what_was_live(
 
 
 def test_what_was_live_still_answers_when_an_update_has_failed(
-    maker: Maker, someone: Person, small: str
+    maker: Maker, someone: Person
 ) -> None:
     made = maker.running(BREAKABLE)
     first = maker.ships(made["id"], "broken", "failed")
@@ -197,7 +198,7 @@ def test_what_was_live_still_answers_when_an_update_has_failed(
     assert get(made["base_url"]).startswith("Hello from preview, version v1,")
     for each in (first, failed):
         assert (each["failure"]["error"], each["failure"]["step"]) == ("RolledBack", "Ship")
-        assert each["failure"]["reason"].startswith("Bad (AWS::S3::Bucket): ")
+        assert each["failure"]["reason"].startswith("Bad (AWS::CloudFormation::WaitCondition): ")
     events = someone.ask("GET", f"/api/v1/environments/{made['id']}/events").body
     assert events[0]["action"] == "deployment_rolled_back"
     assert events[0]["reason"] == failed["failure"]["reason"]
