@@ -9,8 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from slipway import bodies
-from slipway.drivers import stacks
+from slipway import aws, bodies
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.template import MAX_BYTES
 from slipway.store import idempotency, marks
@@ -284,7 +283,7 @@ def test_resources_are_shown_as_cloudformation_has_them(
         stub.add_response("list_stack_resources", pages[1], {**name, "NextToken": "n"})
         stub.add_client_error("list_stack_resources", "ValidationError", "does not exist")
         stub.add_client_error("list_stack_resources", "Throttling", "later")
-        monkeypatch.setattr(stacks, "_client", lambda: client)
+        monkeypatch.setattr(aws, "client", lambda service: client)
 
         shown, gone, throttled = (web.get(here) for _ in range(3))
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from slipway import ids
+from slipway import aws, ids
 from slipway.drivers import cloudformation
 from slipway.drivers.base import Driver, Operation, Progress
 from slipway.model import moments
@@ -154,9 +154,9 @@ def on_lambda() -> Iterator[pytest.MonkeyPatch]:
         }.items():
             patch.setenv(name, value)
         settings.cache_clear()
-        cloudformation._client.cache_clear()
+        aws.client.cache_clear()
         yield patch
-        cloudformation._client.cache_clear()
+        aws.client.cache_clear()
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from slipway.drivers.cloudformation import secret_path, stack_name
+from slipway import secret_inputs
+from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack
 from slipway.model import moments
 from slipway.settings import settings
@@ -220,7 +221,7 @@ def test_secrets_are_read_where_they_are_kept_and_forgotten_with_the_stack(
     stack: Subject, emulator: Platform
 ) -> None:
     store = emulator.client("ssm")
-    name = f"{secret_path(stack.id)}/Password"
+    name = secret_inputs.path(stack.id, "Password")
     store.put_parameter(Name=name, Value="hunter2", Type="SecureString")
     stack.fields["secret_inputs"] = ("Password",)
 

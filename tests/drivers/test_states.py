@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from slipway import drivers
+from slipway import aws, drivers
 from slipway.drivers import cloudformation
-from slipway.drivers.cloudformation import CloudFormation, stack_name
+from slipway.drivers.cloudformation import CloudFormation
+from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack
 from slipway.model import moments
 from tests.drivers.conftest import Subject
@@ -100,13 +101,13 @@ class Recorded:
 def recorded(on_lambda: pytest.MonkeyPatch) -> Iterator[Recorded]:
     fields = {"parameters": ("Version", "Size"), "template_key": "templates/a/1.0/b"}
     subject = Subject(CloudFormation(), fields)
-    with Stubber(cloudformation._client("cloudformation")) as stubber:
+    with Stubber(aws.client("cloudformation")) as stubber:
         yield Recorded(stubber, subject)
         stubber.assert_no_pending_responses()
 
 
 def test_no_state_is_forgotten(recorded: Recorded) -> None:
-    model = cloudformation._client("cloudformation").meta.service_model
+    model = aws.client("cloudformation").meta.service_model
     states = set(model.shape_for("StackStatus").enum)
 
     assert states == {*BUSY, *RUNS, *BROKEN, "DELETE_COMPLETE"}

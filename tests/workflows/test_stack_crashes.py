@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from slipway import drivers
-from slipway.drivers import cloudformation
+from slipway import aws, drivers
 from slipway.drivers.simulated import Simulated
+from slipway.drivers.stacks import stack_name
 from tests.workflows import faults, test_crashes
 from tests.workflows.invariants import broken
 from tests.workflows.stacks import OfOneTemplate, Stacks
@@ -58,7 +58,7 @@ def _driver(environ: None, monkeypatch: pytest.MonkeyPatch) -> None:
     # The invariants ask for what the one driver of a world makes.
     monkeypatch.setattr(Simulated, "resources", OfOneTemplate.resources)
     bucket = SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://s3.example.com"))
-    monkeypatch.setattr(cloudformation, "_client", lambda service: bucket)
+    monkeypatch.setattr(aws, "client", lambda service: bucket)
 
 
 def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[list[str], list[str]]:
@@ -66,11 +66,11 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
     with World() as world, pytest.MonkeyPatch.context() as patch:
         stacks = Stacks(world.emulator)
         patch.setitem(drivers.DRIVERS, "simulated", OfOneTemplate)
-        patch.setattr(cloudformation, "_call", stacks.call)
+        patch.setattr(aws, "call", stacks.call)
         patch.setattr(
             world.infrastructure,
             "of",
-            lambda e: {"stack"} if stacks.find(cloudformation.stack_name(e)) else set(),
+            lambda e: {"stack"} if stacks.find(stack_name(e)) else set(),
         )
         patch.setattr(world.infrastructure, "version_in", stacks.version_in)
         assert world.project
@@ -93,7 +93,7 @@ def wrong(world: World, stacks: Stacks) -> Iterator[str]:
     if len(set(stacks.begun)) != len(stacks.begun):
         yield f"Something was begun twice: {stacks.begun}"
     for each in world.environments():
-        item, stack = world.look(each), stacks.find(cloudformation.stack_name(str(each)))
+        item, stack = world.look(each), stacks.find(stack_name(str(each)))
         if item["status"] in ("destroyed", "failed") and stack and not item.get("resources"):
             yield f"{each} is {item['status']}, and nobody knows of its stack"
 

@@ -87,7 +87,7 @@ def see_resources(caller: Caller, environment_id: str) -> Page[Resource]:
     # Imported here: nobody else in this function talks to CloudFormation.
     from slipway.drivers import stacks
 
-    return Page([Resource.model_validate(each) for each in stacks.describe(environment)])
+    return Page([Resource.model_validate(each) for each in stacks.resources(environment_id)])
 
 
 @api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
 from typing import Any
 
+from slipway import aws
 from slipway.errors import DriverFault, FieldError, Invalid
 from slipway.settings import settings
 
@@ -73,22 +73,9 @@ def validate(key: str) -> None:
         raise DriverFault(f"CloudFormation did not look at it: {error}") from error
 
 
-def _client(service: str) -> Any:
-    # Imported here: only who needs a body pays for it.
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 2}
-    )
-    return boto3.client(service, region_name=settings().region, config=config)
-
-
-@cache
 def _s3() -> Any:
-    return _client("s3")
+    return aws.client("s3")
 
 
-@cache
 def _cloudformation() -> Any:
-    return _client("cloudformation")
+    return aws.client("cloudformation")

@@ -1,55 +1,141 @@
-"""Reading of environments' stacks, as CloudFormation has them."""
+"""Environments' stacks, as CloudFormation has them: read here, changed by the driver."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
-from slipway.errors import DriverFault
-from slipway.ids import EnvironmentId
+from slipway import aws
+from slipway.errors import DriverFault, DriverRefused
+from slipway.ids import parse_environment
 from slipway.settings import settings
 
+Stack = dict[str, Any]
+Event = dict[str, Any]
 
-def name(environment: EnvironmentId) -> str:
-    """Of the environment's stack."""
-    return f"{settings().stack}-env-{environment.e}"
+# CloudFormation's clock and that of Step Functions may differ so much.
+_SKEW = timedelta(minutes=1)
 
 
-def describe(environment: EnvironmentId) -> list[dict[str, Any]]:
-    """Every resource of the environment's stack; none if there is no stack. Raises DriverFault."""
-    from botocore.exceptions import BotoCoreError, ClientError
+def stack_name(environment_id: str) -> str:
+    return f"{settings().stack}-env-{parse_environment(environment_id).e}"
 
+
+def find(environment_id: str) -> Stack | None:
+    """None if there is none, or none any more."""
     try:
-        paginator = _client().get_paginator("list_stack_resources")
-        pages = paginator.paginate(StackName=name(environment))
-        return [_resource(each) for page in pages for each in page["StackResourceSummaries"]]
-    except ClientError as error:
-        # This is how it says that there is no such stack.
-        if error.response["Error"]["Code"] == "ValidationError":
+        answer = aws.call("cloudformation", "describe_stacks", StackName=stack_name(environment_id))
+    except DriverRefused as error:
+        if is_missing(error):
+            return None
+        raise
+    [stack] = answer["Stacks"]
+    return None if stack["StackStatus"] == "DELETE_COMPLETE" else dict(stack)
+
+
+def is_missing(error: DriverRefused) -> bool:
+    """Whether this is how CloudFormation says that there is no such stack."""
+    return "does not exist" in str(error)
+
+
+def is_busy(stack: Stack) -> bool:
+    """Not of one under review: it is a change set that nobody may ever execute."""
+    status = str(stack["StackStatus"])
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
+
+
+def resources(environment_id: str) -> list[dict[str, Any]]:
+    """Every resource of the environment's stack; none if there is no stack. Raises DriverFault."""
+    try:
+        return [
+            {
+                "logical_id": each["LogicalResourceId"],
+                "type": each["ResourceType"],
+                "physical_id": each.get("PhysicalResourceId"),
+                "status": each["ResourceStatus"],
+                "reason": each.get("ResourceStatusReason"),
+                "updated_at": each["LastUpdatedTimestamp"],
+            }
+            for each in _resources(environment_id)
+        ]
+    except DriverRefused as error:
+        if is_missing(error):
             return []
         raise DriverFault(f"CloudFormation did not answer: {error}") from error
-    except BotoCoreError as error:
-        raise DriverFault(f"CloudFormation did not answer: {error}") from error
 
 
-def _resource(summary: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "logical_id": summary["LogicalResourceId"],
-        "type": summary["ResourceType"],
-        "physical_id": summary.get("PhysicalResourceId"),
-        "status": summary["ResourceStatus"],
-        "reason": summary.get("ResourceStatusReason"),
-        "updated_at": summary["LastUpdatedTimestamp"],
-    }
+def remains(environment_id: str) -> list[str]:
+    """What is left of a stack that could not be deleted."""
+    return [
+        f"{each['LogicalResourceId']} ({each['ResourceType']}, {each['PhysicalResourceId']})"
+        for each in _resources(environment_id)
+        if each["ResourceStatus"] != "DELETE_COMPLETE" and each.get("PhysicalResourceId")
+    ]
 
 
-@cache
-def _client() -> Any:
-    # Imported here: only who looks at stacks pays for it.
-    import boto3
-    from botocore.config import Config
+def _resources(environment_id: str) -> Iterator[dict[str, Any]]:
+    name = stack_name(environment_id)
+    for page in aws.pages("cloudformation", "list_stack_resources", StackName=name):
+        yield from page["StackResourceSummaries"]
 
-    config = Config(
-        connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 2}
+
+def all_events(environment_id: str) -> Iterator[Event]:
+    """Of whatever was done with the stack, the last one first; read as far as is asked for."""
+    name = stack_name(environment_id)
+    for page in aws.pages("cloudformation", "describe_stack_events", StackName=name):
+        yield from page["StackEvents"]
+
+
+def events(environment_id: str, token: str, since: datetime) -> list[Event]:
+    """Those of the operation that began then, by what its token begins with; oldest first."""
+    found: list[Event] = []
+    for event in all_events(environment_id):
+        if event["Timestamp"] < since - _SKEW:
+            break
+        if str(event.get("ClientRequestToken", "")).startswith(token):
+            found.append(event)
+    return found[::-1]
+
+
+def is_of_the_stack(event: Event) -> bool:
+    return bool(event["PhysicalResourceId"] == event["StackId"])
+
+
+def reason(environment_id: str, stack: Stack, events: list[Event], since: datetime) -> str:
+    """Why the first resource failed, in CloudFormation's words; others only follow."""
+    for event in events:
+        why = event.get("ResourceStatusReason", "")
+        failed = str(event["ResourceStatus"]).endswith("_FAILED")
+        if failed and not is_of_the_stack(event) and "cancelled" not in why:
+            return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
+    for event in invalid(environment_id, events, since):
+        return objection(event)
+    whys = [event.get("ResourceStatusReason") for event in events if _has_gone_wrong(event)]
+    why = next(filter(None, [*whys, stack.get("StackStatusReason")]), "no reason was given")
+    return f"The stack is {stack['StackStatus']}: {why}"
+
+
+def _has_gone_wrong(event: Event) -> bool:
+    status = str(event["ResourceStatus"])
+    return status.endswith("_FAILED") or "ROLLBACK_IN_PROGRESS" in status
+
+
+def objection(event: Event) -> str:
+    why = event.get("ValidationStatusReason", "it is not valid")
+    return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
+
+
+def invalid(environment_id: str, events: list[Event], since: datetime) -> Iterator[Event]:
+    """What CloudFormation found wrong before it began: it tells that apart from the rest."""
+    if not any(event.get("DetailedStatus") == "VALIDATION_FAILED" for event in events):
+        return
+    name = stack_name(environment_id)
+    pages = aws.pages(
+        "cloudformation", "describe_events", StackName=name, Filters={"FailedEvents": True}
     )
-    return boto3.client("cloudformation", region_name=settings().region, config=config)
+    for page in pages:
+        for event in page["OperationEvents"]:
+            recent = event["Timestamp"] >= since - _SKEW
+            if recent and event.get("ValidationStatus") == "FAILED":
+                yield event

@@ -1,0 +1,56 @@
+"""The one seam to AWS's client library, for whoever makes environments and looks at them.
+
+Imported by name only where it is needed: the library itself is loaded at the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from slipway.errors import DriverFault, DriverRefused
+from slipway.settings import settings
+
+_PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
+
+
+def call(service: str, method: str, **request: Any) -> Any:
+    """Raises DriverFault for what another try may mend, else DriverRefused."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return getattr(client(service), method)(**request)
+    except ClientError as error:
+        raise _translated(error) from error
+    except BotoCoreError as error:
+        raise DriverFault(str(error)) from error
+
+
+def pages(service: str, method: str, **request: Any) -> Iterator[Any]:
+    """Each page of an answer, read as far as is asked for."""
+    while True:
+        page = call(service, method, **request)
+        yield page
+        if not page.get("NextToken"):
+            return
+        request["NextToken"] = page["NextToken"]
+
+
+def _translated(error: Any) -> DriverFault | DriverRefused:
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    text = f"{code}: {message}"
+    perhaps_later = "Throttl" in code or code in _PERHAPS_LATER or status >= 500 or status == 429
+    return DriverFault(text) if perhaps_later else DriverRefused(text)
+
+
+@cache
+def client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 2}
+    )
+    return boto3.client(service, region_name=settings().region, config=config)
