@@ -169,6 +169,10 @@ class Stage:
         assert self.has_template().ann.post(f"{WEB}/versions/1.0/publish").status == 200
         return self
 
+    def is_a_stack(self) -> Stage:
+        self.world.becomes(self.environment, "running", driver="cloudformation")
+        return self
+
     def is_pinned(self) -> Stage:
         path = f"/api/v1/environments/{self.environment}/pin"
         assert self.ann.post(path, {"reason": "a demonstration"}).status == 200
@@ -185,6 +189,12 @@ def _deployment(stage: Stage, below: str = "") -> str:
 
 WEB = "/api/v1/templates/web"
 BODY = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
+# CloudFormation's, which no call to DynamoDB waits for.
+ANSWERS = {
+    "detect_stack_drift": {"StackDriftDetectionId": "0f1e2d3c-0000-4000-8000-123456789abc"},
+    "describe_stacks": {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]},
+    "describe_stack_resource_drifts": {"StackResourceDrifts": []},
+}
 PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
 PERSON = {"email": "bob@example.com", "password": "secret123"}
 SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
@@ -306,6 +316,14 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/<environment_id>/resources",
         lambda s: s.ann.get(_environment(s, "/resources")),
     ),
+    "look for drift": (
+        "POST /api/v1/environments/<environment_id>/drift",
+        lambda s: s.ann.post(_environment(s, "/drift")),
+    ),
+    "see its drift": (
+        "GET /api/v1/environments/<environment_id>/drift",
+        lambda s: s.ann.get(_environment(s, "/drift")),
+    ),
     "see its queue": (
         "GET /api/v1/environments/<environment_id>/queue",
         lambda s: s.ann.get(_environment(s, "/queue")),
@@ -390,6 +408,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "forget what could not be torn down": Stage.fails_to_go,
     "try a teardown again": Stage.fails_to_go,
     "unpin": Stage.is_pinned,
+    "look for drift": Stage.is_a_stack,
+    "see its drift": Stage.is_a_stack,
     "look at a template": Stage.has_template,
     "see how its environments stand": Stage.has_published,
     "list its environments": Stage.has_published,
@@ -416,13 +436,14 @@ LONGER = {
 @contextmanager
 def handlers(dynamodb: Watched) -> Iterator[None]:
     """The functions in this process, with their table there."""
-    from slipway import bodies
+    from slipway import aws, bodies
     from tests.conftest import forget
 
     stored: dict[str, bytes] = {}
     bodies.put = lambda key, body, media: stored.update({key: body})
     bodies.get = lambda key: stored[key]
     bodies.validate = lambda key: None
+    aws.call = lambda service, method, **request: ANSWERS[method]
     dynamodb.create_table()
     before = dict(os.environ)
     os.environ.update(environ(dynamodb.endpoint), ALLOWED_RESOURCE_TYPES="*")

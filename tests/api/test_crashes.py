@@ -22,9 +22,13 @@ from aws_lambda_powertools.utilities.idempotency import base as handling
 from aws_lambda_powertools.utilities.idempotency.persistence import base, datarecord
 from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb as persistence
 
-from slipway import auth
-from slipway.store import queue, table, users
-from tests.api.client import Answer, Client, app
+from slipway import auth, ids
+from slipway.model.environment import NewEnvironment
+from slipway.model.template import NewTemplate, Version
+from slipway.settings import settings
+from slipway.store import environments, queue, table, templates, users
+from tests.api.client import JSON, Answer, Client, app
+from tests.api.cloud import Cloud
 from tests.api.conftest import PASSWORD, password_hash
 from tests.store import world as workflows
 from tests.workflows import faults
@@ -34,7 +38,7 @@ from tests.workflows.world import USER, World
 
 pytestmark = pytest.mark.no_cover
 
-RESOURCES = ("auth", "projects", "environments", "deployments")
+RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
 # How often a client asks; it waits longer each time.
 PATIENCE = 8
@@ -60,6 +64,36 @@ def a_user(world: World) -> Things:
 
 def a_project(world: World) -> Things:
     return {"project_id": world.project}
+
+
+def a_template(world: World) -> Things:
+    user = users.add("ann@example.com", password_hash()).id
+    templates.add(NewTemplate(name="web"), user)
+    return {"user_id": user, "template": "web"}
+
+
+def a_draft(world: World) -> Things:
+    things = a_template(world)
+    templates.add_version("web", V1, TEMPLATE, JSON, things["user_id"])
+    return {**things, "version": V1}
+
+
+def published(world: World) -> Things:
+    things = a_draft(world)
+    templates.publish("web", V1, things["user_id"])
+    return {**things, "project_id": world.project}
+
+
+def to_be_used(world: World) -> Things:
+    return {**published(world), "user_id": USER}
+
+
+def used(world: World) -> Things:
+    things = to_be_used(world)
+    new = NewEnvironment.model_validate(FROM_TEMPLATE)
+    made = environments.add(things["project_id"], new, USER).id
+    workflows.comes_up(ids.parse_environment(made))
+    return {**things, "environment_id": made}
 
 
 def idle(world: World) -> Things:
@@ -100,6 +134,21 @@ def shipping(world: World) -> Things:
     return things
 
 
+V1 = Version(1, 0)
+TEMPLATE = json.dumps(
+    {
+        "Parameters": {"Password": {"Type": "String", "NoEcho": "true"}},
+        "Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}},
+    }
+).encode()
+FROM_TEMPLATE = {
+    "name": "real",
+    "type": "ephemeral",
+    "template": "web@1",
+    "inputs": {"Password": "hunter22"},
+}
+WEB = "/api/v1/templates/<template>"
+VERSION = f"{WEB}/versions/<version>"
 ONE = "/api/v1/environments/<environment_id>"
 PROJECT = "/api/v1/projects/<project_id>"
 ENSURE = f"{PROJECT}/environments/by-external-id/<external_id>"
@@ -126,6 +175,9 @@ REQUESTS = {
         a_project,
         {**PREVIEW, "external_id": "pr-1"},
     ),
+    "create one from a template": Request(
+        "POST /api/v1/environments/projects/<project_id>", to_be_used, FROM_TEMPLATE
+    ),
     "ensure an environment": Request(f"PUT {ENSURE}", idle, PREVIEW, again=200),
     "give it back": Request(f"DELETE {ONE}", running),
     "give back what failed to go": Request(f"DELETE {ONE}", not_torn_down),
@@ -140,6 +192,14 @@ REQUESTS = {
     "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),
     "cancel what waits": Request("POST /api/v1/deployments/<deployment_id>/cancel", waiting),
     "cancel what runs": Request("POST /api/v1/deployments/<deployment_id>/cancel", shipping),
+    "create a template": Request("POST /api/v1/templates", a_user, {"name": "new"}),
+    "add a version": Request(f"POST {WEB}/versions", a_template, TEMPLATE),
+    "add the next version": Request(f"POST {WEB}/versions", a_draft, TEMPLATE),
+    "replace a draft": Request(f"PUT {VERSION}", a_draft, TEMPLATE + b" "),
+    "discard a draft": Request(f"DELETE {VERSION}", a_draft, again=404),
+    "publish": Request(f"POST {VERSION}/publish", a_draft),
+    "deprecate": Request(f"POST {VERSION}/deprecate", published),
+    "look for drift": Request(f"POST {ONE}/drift", used),
     "look at oneself": Request("GET /api/v1/auth/me", a_user),
     **{
         path: Request(f"GET {path}", shipping)
@@ -151,12 +211,25 @@ REQUESTS = {
             ONE,
             f"{ONE}/logs",
             f"{ONE}/queue",
-            f"{ONE}/resources",
             f"{ONE}/events",
             "/api/v1/deployments/environments/<environment_id>",
             "/api/v1/deployments/<deployment_id>",
             "/api/v1/deployments/<deployment_id>/logs",
             "/api/v1/deployments/<deployment_id>/timeline",
+        )
+    },
+    **{
+        path: Request(f"GET {path}", used)
+        for path in (
+            "/api/v1/templates",
+            WEB,
+            f"{WEB}/usage",
+            f"{WEB}/environments",
+            f"{WEB}/versions",
+            VERSION,
+            f"{VERSION}/body",
+            f"{ONE}/resources",
+            f"{ONE}/drift",
         )
     },
 }
@@ -233,7 +306,10 @@ def differences(request: Request, undisturbed: Outcome, outcome: Outcome) -> Ite
 
 def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
     """The request sent in a new world until it is answered; `what` befalls its nth call."""
-    with World() as world, powertools(world):
+    with World() as world, powertools(world), pytest.MonkeyPatch.context() as patch:
+        Cloud(world, patch)
+        patch.setenv("ALLOWED_RESOURCE_TYPES", "*")
+        settings.cache_clear()
         things = request.prepare(world)
         method, _, path = request.route.partition(" ")
         for word, thing in things.items():
@@ -249,7 +325,9 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         if n is not None:
             fault, times = HAPPENS[what]
             world.when(n, fault, times)
-        body = None if request.body is None else json.dumps(request.body)
+        body = request.body
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body)
 
         def ask() -> Answer:
             return client.send(method, path, body, query=request.query)
@@ -263,6 +341,9 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             plain({k: v for k, v in item.items() if k not in ("ttl", "due")}, known)
             for item in items
             if not item["pk"].startswith(("IDEMPOTENCY#", "KEYS"))
+            # The id of a look for drift is lost with who began it: what it finds is shown all the
+            # same (tests/api/test_drift.py).
+            and item["sk"] != "DRIFT"
         ]
         shown = plain(answer.json if answer.raw else None, known)
         return Outcome(calls, answer.status, shown, unanswered, told, sorted(held))

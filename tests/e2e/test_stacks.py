@@ -285,6 +285,40 @@ def test_one_that_expires_takes_its_stack_along(
     assert stacks(platform, made["id"]) == []
 
 
+def test_what_was_changed_by_hand_is_found_on_request(
+    maker: Maker, someone: Person, platform: Platform
+) -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 30}}
+    body = {"Parameters": {"Version": {"Type": "String"}}, "Resources": {"Jobs": queue}}
+    made = maker.running(json.dumps(body))
+    here = f"/api/v1/environments/{made['id']}/drift"
+    before = someone.ask("GET", here).body
+    asked = someone.ask("POST", here)
+    untouched = someone.ask("GET", here).body
+
+    [resource] = someone.ask("GET", f"/api/v1/environments/{made['id']}/resources").body
+    platform.client("sqs").set_queue_attributes(
+        QueueUrl=resource["physical_id"], Attributes={"VisibilityTimeout": "5"}
+    )
+    again = [someone.ask("POST", here).status for _ in range(2)]
+    changed = someone.ask("GET", here).body
+
+    assert (before["status"], asked.status, again) == ("not_checked", 202, [202, 202])
+    assert untouched["status"] == "in_sync"
+    assert [each["status"] for each in untouched["resources"]] == ["IN_SYNC"]
+    assert changed["status"] == "drifted"
+    [found] = changed["resources"]
+    assert (found["logical_id"], found["status"]) == ("Jobs", "MODIFIED")
+    assert found["differences"] == [
+        {"path": "/VisibilityTimeout", "expected": "30", "actual": "5", "type": "NOT_EQUAL"}
+    ]
+
+    # A deployment changes what the template says: what was found before is not what is so now.
+    maker.ships(made["id"], "v1", "succeeded")
+    someone.ask("POST", here)
+    assert someone.ask("GET", here).body["status"] == "drifted"
+
+
 def test_a_stack_that_somebody_deleted_counts_as_destroyed(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:

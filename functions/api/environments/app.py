@@ -10,15 +10,18 @@ from slipway.errors import (
     ExternalIdTaken,
     NameTaken,
     NoLease,
+    NoStack,
     NotFound,
     NothingToRetry,
     PreconditionFailed,
     ProjectGoing,
+    StackNotReady,
     TtlExceedsPolicy,
 )
 from slipway.model.deployment import Deployment, LogLine
 from slipway.model.environment import (
     Creation,
+    Drift,
     Environment,
     EnvironmentDeletion,
     Extension,
@@ -87,7 +90,28 @@ def see_resources(caller: Caller, environment_id: str) -> Page[Resource]:
     # Imported here: nobody else in this function talks to CloudFormation.
     from slipway.drivers import stacks
 
-    return Page([Resource.model_validate(each) for each in stacks.resources(environment_id)])
+    with stacks.looking():
+        return Page([Resource.model_validate(each) for each in stacks.resources(environment_id)])
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/drift",
+    status=202,
+    refuses=(NotFound, NoStack, StackNotReady, DriverFault),
+)
+def detect_drift(caller: Caller, environment_id: str) -> Drift:
+    """Look whether its stack was changed by hand; ask again to see how far that is."""
+    from slipway import drift
+
+    return drift.detect(ids.parse_environment(environment_id), caller.user_id)
+
+
+@api.get("/api/v1/environments/<environment_id>/drift", refuses=(NotFound, NoStack, DriverFault))
+def see_drift(caller: Caller, environment_id: str) -> Drift:
+    """See what was found when its stack was last looked at for changes by hand."""
+    from slipway import drift
+
+    return drift.see(ids.parse_environment(environment_id), caller.user_id)
 
 
 @api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))

@@ -21,6 +21,7 @@ SlipwayError
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · RequestInProgress
 │                               · VersionTaken · VersionFixed
+│                               · NoStack · StackNotReady
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
 ├── DriverRefused               the infrastructure says no and would say it again
@@ -355,6 +356,26 @@ class VersionFixed(Conflict):
         return {"version_state": self._state}
 
 
+class NoStack(Conflict):
+    code = "no_stack"
+    title = "The environment has no stack to look at"
+
+
+class StackNotReady(Conflict):
+    """`stack_status`: the state that CloudFormation has the stack in."""
+
+    code = "stack_not_ready"
+    title = "The environment's stack is being changed, or was left half made"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The stack is {status}; drift is looked for when it is complete")
+        self._status = status
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        return {"stack_status": self._status}
+
+
 class RequestInProgress(Conflict):
     code = "request_in_progress"
     title = "A request with this Idempotency-Key is being carried out"
@@ -398,6 +419,10 @@ class Fault(SlipwayError):
 class DriverFault(Fault):
     code = "driver_fault"
     title = "The infrastructure did not answer as it should"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "2"}
 
 
 class StoreUnavailable(Fault):

@@ -287,6 +287,7 @@ _EXAMPLES: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.Busy: errors.Busy(1),
     errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
+    errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),
     errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),
     errors.VersionFixed: errors.VersionFixed("Version 1.2 is published", "published"),
     errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),

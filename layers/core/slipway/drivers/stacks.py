@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,13 @@ from slipway.settings import settings
 Stack = dict[str, Any]
 Event = dict[str, Any]
 
+# What CloudFormation looks for drift in.
+SETTLED = {
+    "CREATE_COMPLETE",
+    "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "UPDATE_ROLLBACK_FAILED",
+}
 # CloudFormation's clock and that of Step Functions may differ so much.
 _SKEW = timedelta(minutes=1)
 
@@ -45,8 +53,20 @@ def is_busy(stack: Stack) -> bool:
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
+@contextmanager
+def looking() -> Iterator[None]:
+    """For who only looks, a refusal is a fault too: that of Slipway's own permissions."""
+    try:
+        yield
+    except DriverRefused as error:
+        raise DriverFault(f"CloudFormation did not answer: {error}") from error
+
+
 def resources(environment_id: str) -> list[dict[str, Any]]:
-    """Every resource of the environment's stack; none if there is no stack. Raises DriverFault."""
+    """Every resource of the environment's stack; none if there is no stack.
+
+    Raises DriverFault, DriverRefused.
+    """
     try:
         return [
             {
@@ -62,7 +82,14 @@ def resources(environment_id: str) -> list[dict[str, Any]]:
     except DriverRefused as error:
         if is_missing(error):
             return []
-        raise DriverFault(f"CloudFormation did not answer: {error}") from error
+        raise
+
+
+def drifts(environment_id: str) -> list[dict[str, Any]]:
+    """What was found of each resource that was looked at for drift, as CloudFormation has it."""
+    name = stack_name(environment_id)
+    pages = aws.pages("cloudformation", "describe_stack_resource_drifts", StackName=name)
+    return [each for page in pages for each in page["StackResourceDrifts"]]
 
 
 def remains(environment_id: str) -> list[str]:
