@@ -11,7 +11,7 @@ from slipway import ids
 from slipway.ids import DeploymentId, EnvironmentId
 from slipway.store import deployments, environments, events, queue
 from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import HOST, Answer, Client
+from tests.api.client import HOST, JSON, Answer, Client
 from tests.store import between, world
 
 DEPLOYMENTS = "/api/v1/deployments"
@@ -245,6 +245,49 @@ def test_a_failed_teardown_shows_what_remains_and_is_retried(
     assert answer.status == 202
     assert (answer.json["status"], answer.json["teardown_attempts"]) == ("tearing_down", 2)
     assert answer.json["next_retry_at"] is None
+
+
+REMAINS = {"stack: Data (AWS::S3::Bucket, data-1)"}
+
+
+@pytest.mark.parametrize("body", [None, "", "null", "{}", '{"retain": []}'])
+def test_who_names_nothing_retains_nothing(
+    ann: Client, here: str, environment: EnvironmentId, body: str | None
+) -> None:
+    world.becomes(environment, "teardown_failed", failure=FAILURE)
+
+    answer = ann.send("POST", f"{here}/teardown/retry", body, media=JSON if body else None)
+
+    assert answer.status == 202
+    assert answer.json["retained_resources"] is None
+
+
+def test_what_cannot_be_deleted_is_retained(
+    ann: Client, here: str, environment: EnvironmentId
+) -> None:
+    fields = {"failure": FAILURE, "remains": REMAINS, "driver": "cloudformation"}
+    world.becomes(environment, "teardown_failed", **fields)
+    with nothing_changes():
+        unknown = ann.post(f"{here}/teardown/retry", {"retain": ["Data", "Other"]})
+        wrong = ann.post(f"{here}/teardown/retry", {"retain": ["Da-ta"]})
+
+    answer = ann.post(f"{here}/teardown/retry", {"retain": ["Data"]})
+
+    assert_refused(unknown, 422, "invalid_request", "#/retain/1")
+    assert_refused(wrong, 422, "invalid_request", "#/retain/0")
+    assert answer.status == 202
+    assert answer.json["retained_resources"] == ["Data (AWS::S3::Bucket, data-1)"]
+    assert ann.get(here).json["retained_resources"] == answer.json["retained_resources"]
+
+
+def test_of_what_is_no_stack_nothing_is_retained(
+    ann: Client, here: str, environment: EnvironmentId
+) -> None:
+    world.becomes(environment, "teardown_failed", failure=FAILURE)
+
+    with nothing_changes():
+        refused = ann.post(f"{here}/teardown/retry", {"retain": ["Data"]})
+    assert_refused(refused, 409, "nothing_to_retain")
 
 
 def test_what_did_not_fail_is_neither_retried_nor_forgotten(ann: Client, here: str) -> None:

@@ -207,6 +207,27 @@ def test_what_cannot_be_deleted_is_told_and_tried_again_by_the_next_attempt(
     assert stack.go("retire").done
 
 
+def test_what_cannot_be_deleted_is_left_in_place_when_it_is_named(
+    stack: Subject, stacks: Any, emulator: Platform
+) -> None:
+    stack.go("provision")
+    name = stack_name(stack.id)
+    alarm = stacks.describe_stack_resource(StackName=name, LogicalResourceId="Alarm")
+    physical = alarm["StackResourceDetail"]["PhysicalResourceId"]
+    watch = emulator.client("cloudwatch")
+    watch.put_composite_alarm(AlarmName=f"on-{physical}", AlarmRule=f'ALARM("{physical}")')
+    with pytest.raises(DriverRefused):
+        stack.go("retire")
+
+    stack.fields["retain"] = ("Alarm",)
+    assert stack.go("retire").done
+
+    with pytest.raises(stacks.exceptions.ClientError, match="does not exist"):
+        described(stacks, stack)
+    alarms = watch.describe_alarms(AlarmNames=[physical])["MetricAlarms"]
+    assert [each["AlarmName"] for each in alarms] == [physical]
+
+
 def test_a_stack_that_is_protected_is_refused(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stacks.update_termination_protection(

@@ -357,6 +357,38 @@ def test_what_could_not_be_deleted_is_told_with_what_remains(recorded: Recorded)
     assert list(refused.value.remains) == ["Bucket (AWS::S3::Bucket, Bucket)"]
 
 
+def summaries(recorded: Recorded, *resources: tuple[str, str]) -> None:
+    """`(logical id, status)` each."""
+    summary = {"LastUpdatedTimestamp": SINCE, "ResourceType": "AWS::S3::Bucket"}
+    found = [
+        {**summary, "LogicalResourceId": n, "PhysicalResourceId": n, "ResourceStatus": s}
+        for n, s in resources
+    ]
+    answer = {"StackResourceSummaries": found}
+    recorded.stubber.add_response("list_stack_resources", answer, {"StackName": recorded.name})
+
+
+def test_what_was_named_is_left_out_of_the_next_deletion(recorded: Recorded) -> None:
+    recorded.subject.fields["retain"] = ("Data", "Gone", "Queue")
+    recorded.is_("DELETE_FAILED")
+    recorded.has_events(("", "DELETE_FAILED", ""), token="another-attempt")
+    summaries(recorded, ("Data", "DELETE_FAILED"), ("Gone", "DELETE_COMPLETE"))
+    role = "arn:aws:iam::000000000000:role/environments"
+    recorded.does("delete_stack", RoleARN=role, RetainResources=["Data"])
+
+    assert not recorded.ask("retire").done
+
+
+def test_what_was_named_is_not_deleted_with_a_stack_that_would_take_it_along(
+    recorded: Recorded,
+) -> None:
+    recorded.subject.fields["retain"] = ("Data",)
+    recorded.is_("UPDATE_COMPLETE")
+
+    with pytest.raises(DriverRefused, match="is to be retained would be deleted"):
+        recorded.ask("retire")
+
+
 @every_verb
 @pytest.mark.parametrize(
     ("code", "status"),

@@ -274,6 +274,36 @@ def test_one_that_cannot_be_deleted_lists_what_remains_and_goes_when_it_can(
     assert stacks(platform, made["id"]) == []
 
 
+def test_one_that_cannot_be_deleted_goes_without_what_is_to_be_retained(
+    maker: Maker, someone: Person, platform: Platform, small: str
+) -> None:
+    made = maker.running(small)
+    here = f"/api/v1/environments/{made['id']}"
+    resources = someone.ask("GET", f"{here}/resources").body
+    [alarm] = [each["physical_id"] for each in resources if each["logical_id"] == "Alarm"]
+    watch = platform.client("cloudwatch")
+    watch.put_composite_alarm(AlarmName=f"on-{alarm}", AlarmRule=f'ALARM("{alarm}")')
+    early = someone.ask("POST", f"{here}/teardown/retry", {"retain": ["Alarm"]})
+    someone.ask("DELETE", here)
+    someone.wait_for(made["id"], "teardown_failed")
+
+    unknown = someone.ask("POST", f"{here}/teardown/retry", {"retain": ["Topic", "Alarm"]})
+    asked = someone.ask("POST", f"{here}/teardown/retry", {"retain": ["Alarm"]})
+
+    retained = [f"Alarm (AWS::CloudWatch::Alarm, {alarm})"]
+    assert (early.status, early.body["code"]) == (409, "nothing_to_retry")
+    assert (unknown.status, unknown.body["errors"][0]["pointer"]) == (422, "#/retain/0")
+    assert (asked.status, asked.body["retained_resources"]) == (202, retained)
+    gone = someone.wait_for(made["id"], "destroyed")
+    assert (gone["retained_resources"], gone["failure"]) == (retained, None)
+    assert stacks(platform, made["id"]) == []
+    assert len(watch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]) == 1
+    events = someone.ask("GET", f"{here}/events").body
+    assert events[0]["reason"] == f"What is retained: {retained[0]}"
+    for each in (f"on-{alarm}", alarm):
+        watch.delete_alarms(AlarmNames=[each])
+
+
 def test_one_that_expires_takes_its_stack_along(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from slipway import ids
 from slipway.errors import Invalid, NotFound
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.model.environment import TeardownRetry
 from slipway.model.events import Event, Step
 from slipway.store import deployments, environments, events, leases, queue, table, teardowns
 from slipway.store.table import Key, Update
@@ -201,6 +202,22 @@ def test_what_is_forgotten_is_an_event_with_what_remains(ann: str, running: Envi
 
     reason = "What remains: the bucket is not empty"
     assert said(event) == ("forgotten", "teardown_failed", "destroyed", ann, reason)
+
+
+def test_what_is_retained_is_told_when_it_is_asked_for_and_when_the_rest_is_gone(
+    ann: str, running: EnvironmentId
+) -> None:
+    data = "Data (AWS::S3::Bucket, data-1)"
+    failure = {"error": "X", "reason": "the bucket is not empty"}
+    world.becomes(running, "teardown_failed", remains={f"stack: {data}"}, failure=failure)
+    wanted = TeardownRetry(retain=["Data"])
+
+    asked = of_environment(running, ann, lambda: teardowns.ask_to_retry(running, ann, wanted))
+    gone = of_environment(running, ann, lambda: world.is_destroyed(running))
+
+    reason = f"What is retained: {data}"
+    assert said(asked) == ("tearing_down", "teardown_failed", "tearing_down", ann, reason)
+    assert said(gone) == ("destroyed", "tearing_down", "destroyed", ann, reason)
 
 
 def test_a_change_that_nobody_made_is_no_event(ann: str, running: EnvironmentId) -> None:

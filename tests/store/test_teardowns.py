@@ -6,9 +6,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from slipway.errors import NotFound, NothingToRetry, Overtaken, PreconditionFailed
+from slipway.errors import (
+    Invalid,
+    NotFound,
+    NothingToRetain,
+    NothingToRetry,
+    Overtaken,
+    PreconditionFailed,
+)
 from slipway.ids import EnvironmentId, ProjectId
-from slipway.model.environment import Failure
+from slipway.model.environment import Failure, TeardownRetry
 from slipway.store import environments, projects, table, teardowns
 from slipway.store.table import Item
 from tests.store import between, world
@@ -156,6 +163,84 @@ def test_what_has_not_failed_is_not_retried(ann: str, running: EnvironmentId) ->
     with pytest.raises(Overtaken):
         teardowns.retry(running, ann)
     assert world.everything() == before
+
+
+# --- retaining what cannot be taken away ----------------------------------------------------
+
+BUCKET = "Data (AWS::S3::Bucket, data-1)"
+TABLE = "Rows (AWS::DynamoDB::Table, rows-1)"
+REMAINS = {f"stack: {each}" for each in (BUCKET, TABLE)}
+
+
+def retaining(*names: str) -> TeardownRetry:
+    return TeardownRetry(retain=list(names))
+
+
+def test_what_is_retained_is_written_along_with_the_new_attempt(
+    ann: str, failed: EnvironmentId
+) -> None:
+    world.becomes(failed, "teardown_failed", remains=REMAINS)
+
+    shown = teardowns.ask_to_retry(failed, ann, retaining("Data"))
+
+    assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
+    assert shown.retained_resources == [BUCKET]
+    assert record(failed)["retain"] == {BUCKET}
+
+
+def test_later_attempts_retain_it_too_and_what_is_named_then(
+    ann: str, failed: EnvironmentId
+) -> None:
+    world.becomes(failed, "teardown_failed", remains=REMAINS)
+    teardowns.ask_to_retry(failed, ann, retaining("Data"))
+    world.becomes(failed, "teardown_failed", remains={f"stack: {TABLE}"})
+    teardowns.retry(failed, "reconcile")
+    world.becomes(failed, "teardown_failed", remains={f"stack: {TABLE}"})
+
+    shown = teardowns.ask_to_retry(failed, ann, retaining("Rows", "Rows"))
+
+    assert shown.retained_resources == [BUCKET, TABLE]
+
+
+def test_only_what_remains_can_be_retained(ann: str, failed: EnvironmentId) -> None:
+    world.becomes(failed, "teardown_failed", remains=REMAINS)
+    before = world.everything()
+
+    with pytest.raises(Invalid) as error:
+        teardowns.ask_to_retry(failed, ann, retaining("Data", "Other", "Rows", "data"))
+
+    assert [each.pointer for each in error.value.fields] == ["#/retain/1", "#/retain/3"]
+    assert error.value.fields[0].detail == "is not among what remains: Data, Rows"
+    assert world.everything() == before
+
+
+def test_without_a_stack_of_which_something_is_left_nothing_is_retained(
+    ann: str, failed: EnvironmentId
+) -> None:
+    before = world.everything()
+
+    with pytest.raises(NothingToRetain):
+        teardowns.ask_to_retry(failed, ann, retaining("Data"))
+    assert world.everything() == before
+
+
+def test_before_a_teardown_failed_nothing_is_retained(ann: str, running: EnvironmentId) -> None:
+    before = world.everything()
+
+    with pytest.raises(NothingToRetry, match="running"):
+        teardowns.ask_to_retry(running, ann, retaining("Data"))
+    assert world.everything() == before
+
+
+def test_of_two_who_retry_at_once_only_the_first_has_something_retained(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.becomes(failed, "teardown_failed", remains=REMAINS)
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
+
+    with pytest.raises(NothingToRetry):
+        teardowns.ask_to_retry(failed, ann, retaining("Data"))
+    assert "retain" not in record(failed)
 
 
 # --- forgetting what remains ----------------------------------------------------------------

@@ -12,6 +12,7 @@ from slipway.errors import (
     NoLease,
     NoStack,
     NotFound,
+    NothingToRetain,
     NothingToRetry,
     PreconditionFailed,
     ProjectGoing,
@@ -29,6 +30,7 @@ from slipway.model.environment import (
     Pinning,
     Plan,
     Resource,
+    TeardownRetry,
 )
 from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
@@ -150,11 +152,14 @@ def tear_down(
 @api.post(
     "/api/v1/environments/<environment_id>/teardown/retry",
     status=202,
-    refuses=(NotFound, NothingToRetry),
+    refuses=(NotFound, NothingToRetry, NothingToRetain),
 )
-def retry_teardown(caller: Caller, environment_id: str) -> Environment:
-    """Try a teardown that failed again, now."""
-    return teardowns.ask_to_retry(ids.parse_environment(environment_id), caller.user_id)
+def retry_teardown(
+    caller: Caller, environment_id: str, wanted: TeardownRetry | None
+) -> Environment:
+    """Try a teardown that failed again, now; leave in place what is named of what remains."""
+    environment = ids.parse_environment(environment_id)
+    return teardowns.ask_to_retry(environment, caller.user_id, wanted)
 
 
 @api.post(

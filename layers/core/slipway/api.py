@@ -6,10 +6,10 @@
     def create(caller: Caller, wanted: NewProject) -> Project:
 
 A route's parameters say what it takes: a name from the path, `Caller` (then it needs a token),
-`IfMatch`, `Source`, a `Wanted` model (the body; with GET and DELETE the query), an `Asked` model
-(always the query), `Sent` (a body as it came). What it returns is shown as JSON with an ETag; a
-Page is a bare array with the next page in `Link`. The OpenAPI document is made from the same table
-of routes (slipway.openapi).
+`IfMatch`, `Source`, a `Wanted` model (the body, which may be left out if it is `Wanted | None`;
+with GET and DELETE the query), an `Asked` model (always the query), `Sent` (a body as it came).
+What it returns is shown as JSON with an ETag; a Page is a bare array with the next page in `Link`.
+The OpenAPI document is made from the same table of routes (slipway.openapi).
 
 Routing is Powertools'. Its request validation is not used: it costs each cold start 100 ms
 (docs/decisions/0002) and answers in a shape of its own.
@@ -104,6 +104,7 @@ class Route:
     limit: int
     found: int | None
     kinds: Mapping[str, Any]
+    optional: bool
     returns: Any
 
     @property
@@ -171,6 +172,7 @@ class Api:
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             kinds = typing.get_type_hints(function)
             returns = kinds.pop("return")
+            needed = {name: _without_none(kind) for name, kind in kinds.items()}
             repeats = replays and method == "POST"
             route = Route(
                 method=method,
@@ -182,7 +184,8 @@ class Api:
                 replays=repeats,
                 limit=limit,
                 found=found,
-                kinds=kinds,
+                kinds=needed,
+                optional=needed != kinds,
                 returns=returns,
             )
             self.routes.append(route)
@@ -243,6 +246,8 @@ class Api:
                 arguments[name] = path_names[name]
             elif route.asks(kind):
                 arguments[name] = _query(kind, event.get("rawQueryString") or "")
+            elif route.optional and event.get("body") in (None, "", "null"):
+                arguments[name] = None
             else:
                 arguments[name] = _body(kind, _sent(route, event, headers))
         return arguments
@@ -385,6 +390,12 @@ def _shown(result: Any) -> str:
 
 def _is_wanted(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Wanted)
+
+
+def _without_none(kind: Any) -> Any:
+    """The model of a body that may be left out; any other kind as it is."""
+    model, *more = typing.get_args(kind) or (None,)
+    return model if more == [type(None)] and _is_wanted(model) else kind
 
 
 def _location(made: Any) -> str:

@@ -19,7 +19,7 @@ SlipwayError
 │                               · ProjectNotEmpty · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
-│                               · NothingToRetry · RequestInProgress
+│                               · NothingToRetry · NothingToRetain · RequestInProgress
 │                               · VersionTaken · VersionFixed
 │                               · NoStack · StackNotReady
 ├── Overtaken                   a conditional write lost: somebody else decided first
@@ -334,6 +334,11 @@ class OutdatedDeployment(Conflict):
 class NothingToRetry(Conflict):
     code = "nothing_to_retry"
     title = "No teardown has failed here"
+
+
+class NothingToRetain(Conflict):
+    code = "nothing_to_retain"
+    title = "No stack is left of the environment, of which something could be retained"
 
 
 class VersionTaken(Conflict):

@@ -146,7 +146,7 @@ def _operation(tag: str, route: Route) -> Schema:
     if route.body:
         ref = {"$ref": _REF.format(model=route.body.__name__)}
         operation["requestBody"] = {
-            "required": True,
+            "required": not route.optional,
             "content": {media: {"schema": ref} for media in route.media},
         }
     if route.takes(Sent):

@@ -88,4 +88,5 @@ def _operation(
         parameters=environment.get("parameters", ()),
         inputs=json.loads(environment.get("inputs", "{}")),
         secret_inputs=environment.get("secret_inputs", ()),
+        retain=tuple(sorted(each.partition(" (")[0] for each in environment.get("retain", ()))),
     )

@@ -36,7 +36,8 @@ class Operation(BaseModel):
     and `artifact`: what is to be live. `config`: the environment's own.
 
     Of an environment that is made from a template: where the template is, the names of the
-    parameters it declares, and what the caller put in; what is secret is named only.
+    parameters it declares, and what the caller put in; what is secret is named only. `retain`:
+    the logical ids of what is left in place when it goes, though it could not be deleted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,6 +58,7 @@ class Operation(BaseModel):
     parameters: tuple[str, ...] = ()
     inputs: dict[str, Any] = {}
     secret_inputs: tuple[str, ...] = ()
+    retain: tuple[str, ...] = ()
 
 
 class Driver(Protocol):

@@ -90,7 +90,8 @@ class CloudFormation:
         if events and events[-1]["ResourceStatus"] == "DELETE_FAILED":
             remains = stacks.remains(operation.environment_id)
             raise DriverRefused(_reason(operation, stack, events), remains)
-        _start("delete_stack", operation, token, RoleARN=settings().environment_role)
+        retain = _retained(operation, stack)
+        _start("delete_stack", operation, token, RoleARN=settings().environment_role, **retain)
         return _wait(operation)
 
     def lines(self, operation: Operation) -> list[LogLine]:
@@ -139,6 +140,19 @@ def _changed(operation: Operation) -> dict[str, Any]:
         "RoleARN": settings().environment_role,
         "Capabilities": _CAPABILITIES,
     }
+
+
+def _retained(operation: Operation, stack: Stack) -> dict[str, Any]:
+    """What was named of what remains; CloudFormation leaves it out of a deletion that failed."""
+    if not operation.retain:
+        return {}
+    if stack["StackStatus"] != "DELETE_FAILED":
+        raise DriverRefused(
+            f"The stack is {stack['StackStatus']}, and what is to be retained would be deleted"
+        )
+    there = {each["LogicalResourceId"] for each in stacks.left(operation.environment_id)}
+    named = sorted(there.intersection(operation.retain))
+    return {"RetainResources": named} if named else {}
 
 
 def _values(operation: Operation) -> dict[str, Any]:

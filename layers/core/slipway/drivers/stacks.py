@@ -96,6 +96,14 @@ def remains(environment_id: str) -> list[str]:
     """What is left of a stack that could not be deleted."""
     return [
         f"{each['LogicalResourceId']} ({each['ResourceType']}, {each['PhysicalResourceId']})"
+        for each in left(environment_id)
+    ]
+
+
+def left(environment_id: str) -> list[dict[str, Any]]:
+    """The same, as CloudFormation has it."""
+    return [
+        each
         for each in _resources(environment_id)
         if each["ResourceStatus"] != "DELETE_COMPLETE" and each.get("PhysicalResourceId")
     ]

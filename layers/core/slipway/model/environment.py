@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_va
 
 from slipway.errors import FieldError, Invalid
 from slipway.model import moments
-from slipway.model.fields import Asked, ExternalId, Hours, Line, Name, Shown, Wanted
+from slipway.model.fields import Asked, ExternalId, Hours, Line, LogicalId, Name, Shown, Wanted
 from slipway.model.moments import Moment
 
 Status = Literal[
@@ -222,6 +222,11 @@ class Environment(Shown):
     failure: Failure | None = None
     teardown_attempts: int | None = Field(None, description="How often it was tried.")
     next_retry_at: Moment | None = Field(None, description="When a failed teardown is retried.")
+    retained_resources: list[str] | None = Field(
+        None,
+        description="What is left in place when its stack is deleted, for somebody named it.",
+        examples=[["Data (AWS::S3::Bucket, data-1)"]],
+    )
     forgotten: bool | None = Field(None, description="Called destroyed although parts remain.")
     created_at: Moment
     updated_at: Moment
@@ -316,6 +321,16 @@ def workflow_of(status: Status) -> str:
     """The state machine that acts on an environment in this state, or acted last."""
     going = {"tearing_down", "destroyed", "teardown_failed"}
     return "retire_environment" if status in going else "provision_environment"
+
+
+class TeardownRetry(Wanted):
+    retain: list[LogicalId] = Field(
+        [],
+        max_length=200,
+        description="The logical ids of resources that could not be deleted: they are left in "
+        "place, and are nobody's from then on.",
+        examples=[["Data"]],
+    )
 
 
 class EnvironmentDeletion(Wanted):

@@ -87,6 +87,12 @@ def matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+LogicalId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255),
+    matching(r"[A-Za-z0-9]+", "made of letters and digits"),
+]
+
 ExternalId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=128),

@@ -74,6 +74,7 @@ def read(item: Item) -> Environment:
         "base_url": item.get("base_url") or None,
         "inputs": inputs and {**json.loads(inputs), **hidden},
         "failure": failure,
+        "retained_resources": sorted(item["retain"]) if "retain" in item else None,
         "execution_arn": arn,
         "execution_url": workflows.execution_url(arn),
     }

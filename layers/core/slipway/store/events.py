@@ -53,6 +53,9 @@ def _event(old: Item, new: Item) -> Item | None:
         if new.get("forgotten"):
             reason = f"What remains: {remaining or reason}"
             return {**event, "action": "forgotten", "reason": reason}
+        retained = ", ".join(sorted(new.get("retain", ())))
+        if retained and (old.get("retain") != new["retain"] or new["status"] == "destroyed"):
+            return {**event, "action": new["status"], "reason": f"What is retained: {retained}"}
         if reason and remaining:
             reason = f"{reason} (what remains: {remaining})"
         return {**event, "action": new["status"], "reason": reason}

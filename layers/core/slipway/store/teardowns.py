@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from slipway import ids
-from slipway.errors import NothingToRetry, Overtaken, PreconditionFailed
+from slipway.errors import (
+    FieldError,
+    Invalid,
+    NothingToRetain,
+    NothingToRetry,
+    Overtaken,
+    PreconditionFailed,
+)
 from slipway.ids import EnvironmentId
 from slipway.model import moments
-from slipway.model.environment import Environment
+from slipway.model.environment import Environment, TeardownRetry
 from slipway.store import due, environments, marks, projects, table
 from slipway.store.table import Delete, Item, Lost, Update
 
@@ -52,14 +59,20 @@ def retry(
     actor: str,
     condition: str = "",
     values: Mapping[str, Any] | None = None,
+    retain: Collection[str] = (),
 ) -> Item:
-    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken."""
+    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken.
+
+    What is named to be retained is so by this attempt and all that follow.
+    """
     change = Update(
         environments.key(environment),
         "SET #status = :to, teardown_attempts = if_not_exists(teardown_attempts, :one) + :one,"
         " actor = :actor, updated_at = :at, version = version + :one,"
-        " due = :due, due_at = :due_at REMOVE next_retry_at",
+        " due = :due, due_at = :due_at REMOVE next_retry_at"
+        + (" ADD retain :retain" if retain else ""),
         {
+            **({"retain": set(retain)} if retain else {}),
             **due.by(str(environment)),
             "to": "tearing_down",
             "failed": "teardown_failed",
@@ -76,13 +89,37 @@ def retry(
         raise Overtaken() from None
 
 
-def ask_to_retry(environment: EnvironmentId, user_id: str) -> Environment:
-    """Raises NotFound, NothingToRetry. Two round trips."""
+def ask_to_retry(
+    environment: EnvironmentId, user_id: str, wanted: TeardownRetry | None = None
+) -> Environment:
+    """Raises NotFound, NothingToRetry, NothingToRetain, Invalid. Two round trips."""
     item = environments.authorised(environment, user_id)
+    retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
+    # What they were looked up in is what remained then, and no other attempt's.
+    still = " AND version = :was" if retain else ""
+    was = {"was": item["version"]} if retain else {}
     try:
-        return environments.read(retry(environment, user_id))
+        return environments.read(retry(environment, user_id, still, was, retain))
     except Overtaken:
         raise NothingToRetry(f"The environment is {item['status']}") from None
+
+
+def _retained(item: Item, names: Sequence[str]) -> list[str]:
+    """What remains by these logical ids, as the driver told. Raises NothingToRetain, Invalid."""
+    if item["status"] != "teardown_failed":
+        raise NothingToRetry(f"The environment is {item['status']}")
+    told = [each.partition(": ")[2] for each in item.get("remains", ())]
+    remains = {each.partition(" (")[0]: each for each in told}
+    if not remains:
+        raise NothingToRetain()
+    unknown = [
+        FieldError(f"#/retain/{n}", f"is not among what remains: {', '.join(sorted(remains))}")
+        for n, name in enumerate(names)
+        if name not in remains
+    ]
+    if unknown:
+        raise Invalid(unknown)
+    return [remains[name] for name in names]
 
 
 def plan_retry(item: Item) -> bool:
