@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.drivers.base import Operation, Progress
-from slipway.drivers.cloudformation import CloudFormation, stack_name
+from slipway.drivers.cloudformation import CloudFormation
+from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused
 from tests.workflows.emulator import Emulator
 
 SECONDS = 0.7
 HOUR = 3600
+STUCK = "stuck"
 ENDS = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}
 
 
@@ -25,16 +27,22 @@ class Stack:
     ends_at: float
     token: str
     before: str = ""
+    retain: tuple[str, ...] = ()
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Stacks:
-    """Every stack that there is; `begun` has each operation, by its token."""
+    """Every stack that there is; `begun` has each operation, by its token.
+
+    One with the version STUCK in it has a bucket, Data, that cannot be deleted: `kept` has the
+    names of those stacks that went without.
+    """
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.stacks: dict[str, Stack] = {}
         self.begun: list[str] = []
+        self.kept: set[str] = set()
 
     def call(self, service: str, method: str, **request: Any) -> Any:
         """In the place of the driver's seam to the client library."""
@@ -50,9 +58,12 @@ class Stacks:
             if stack.status == "UPDATE_ROLLBACK_IN_PROGRESS" or stack.version == "broken":
                 stack.version = stack.before
                 self._turns(stack, "UPDATE_ROLLBACK_COMPLETE")
+            elif (stack.status, stack.version, stack.retain) == ("DELETE_IN_PROGRESS", STUCK, ()):
+                self._turns(stack, "DELETE_FAILED")
             else:
                 self._turns(stack, ENDS[stack.status.partition("_")[0]])
             if stack.status == "DELETE_COMPLETE":
+                self.kept |= {name} if stack.retain else set()
                 del self.stacks[name]
                 return None
         return stack
@@ -124,11 +135,21 @@ class Stacks:
             raise DriverRefused("ValidationError: there is no update to cancel")
         self._begins(stack, "UPDATE_ROLLBACK_IN_PROGRESS", ClientRequestToken)
 
-    def delete_stack(self, StackName: str, ClientRequestToken: str, **request: Any) -> None:
+    def list_stack_resources(self, StackName: str) -> Any:
+        data = {"LogicalResourceId": "Data", "ResourceType": "AWS::S3::Bucket"}
+        left = {**data, "PhysicalResourceId": "data-1", "ResourceStatus": "DELETE_FAILED"}
+        return {"StackResourceSummaries": [left] if self._known(StackName).version == STUCK else []}
+
+    def delete_stack(
+        self, StackName: str, ClientRequestToken: str, RetainResources: Any = (), **request: Any
+    ) -> None:
         stack = self.find(StackName)
+        if stack and RetainResources and stack.status != "DELETE_FAILED":
+            raise DriverRefused("ValidationError: it is not DELETE_FAILED")
         if stack and stack.status.endswith("IN_PROGRESS"):
             raise DriverRefused(f"ValidationError: it is {stack.status}")
         if stack:
+            stack.retain = tuple(RetainResources)
             self._begins(stack, "DELETE_IN_PROGRESS", ClientRequestToken)
 
 

@@ -14,8 +14,8 @@ from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
 from tests.workflows import faults, test_crashes
 from tests.workflows.invariants import broken
-from tests.workflows.stacks import OfOneTemplate, Stacks
-from tests.workflows.test_crashes import ROUNDS, chosen, deploy, environment
+from tests.workflows.stacks import STUCK, OfOneTemplate, Stacks
+from tests.workflows.test_crashes import ROUNDS, ask, chosen, deploy, environment
 from tests.workflows.world import World
 
 
@@ -43,6 +43,19 @@ def nobody_answers_any_more(world: World) -> None:
     deploy(world, where, "v2")
 
 
+def one_resource_is_retained(world: World) -> None:
+    where = environment(world)
+    deploy(world, where, STUCK)
+    world.run(30)
+    ask(lambda: world.delete(where))
+    # Whoever wants to keep it asks until that is written down.
+    for _ in range(6):
+        world.run(60)
+        ask(lambda: world.retry(where, "Data"))
+        if world.look(where).get("retain") or world.look(where)["status"] == "destroyed":
+            return
+
+
 SCENARIOS = [
     test_crashes.canceled,
     test_crashes.deleted_while_it_comes_up,
@@ -50,6 +63,7 @@ SCENARIOS = [
     one_update_fails,
     one_update_never_ends,
     nobody_answers_any_more,
+    one_resource_is_retained,
 ]
 
 
@@ -96,6 +110,11 @@ def wrong(world: World, stacks: Stacks) -> Iterator[str]:
         item, stack = world.look(each), stacks.find(stack_name(str(each)))
         if item["status"] in ("destroyed", "failed") and stack and not item.get("resources"):
             yield f"{each} is {item['status']}, and nobody knows of its stack"
+        gone = item["status"] != "teardown_failed" or "retain" in item
+        if stack and stack.version == STUCK and gone:
+            yield f"{each} is {item['status']}, and its stack is {stack.status}"
+        if item.get("retain") and not stack and stack_name(str(each)) not in stacks.kept:
+            yield f"{each} does not have what was to be retained"
 
 
 @pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)

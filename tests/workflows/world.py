@@ -29,7 +29,7 @@ from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.deployment import LogLine, NewDeployment
-from slipway.model.environment import Environment, NewEnvironment, OnConflict
+from slipway.model.environment import Environment, NewEnvironment, OnConflict, TeardownRetry
 from slipway.model.paging import Paging
 from slipway.model.project import NewProject, Policy
 from slipway.settings import settings
@@ -185,8 +185,9 @@ class World:
         """The status that the user is shown."""
         return teardowns.begin(environment, USER, None).status
 
-    def retry(self, environment: EnvironmentId) -> str:
-        return teardowns.ask_to_retry(environment, USER).status
+    def retry(self, environment: EnvironmentId, *retain: str) -> str:
+        wanted = TeardownRetry(retain=list(retain))
+        return teardowns.ask_to_retry(environment, USER, wanted).status
 
     def forget(self, environment: EnvironmentId) -> str:
         return teardowns.forget(environment, USER, None).status
