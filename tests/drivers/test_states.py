@@ -198,6 +198,7 @@ def test_one_that_runs_takes_a_version(recorded: Recorded, verb: str, status: st
             {"ParameterKey": "Version", "ParameterValue": "v1"},
             {"ParameterKey": "Size", "UsePreviousValue": True},
         ],
+        Tags=ANY,
         RoleARN="arn:aws:iam::000000000000:role/environments",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from slipway import workflows
+from slipway import ids, secret_inputs, workflows
+from slipway.errors import DriverFault
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.store import (
@@ -15,6 +16,7 @@ from slipway.store import (
     due,
     environments,
     leases,
+    leftovers,
     projects,
     queue,
     table,
@@ -595,3 +597,39 @@ def test_a_cascade_that_nobody_carried_on_is_brought_to_dispatch_again(
     [item] = table.get(projects.key(project))
     assert item and item["nudged_at"]
     assert (item["status"], is_in_minutes(item, 5)) == ("deleting", True)
+
+
+# --- secrets that are nobody's --------------------------------------------------------------
+
+
+def test_secrets_that_are_nobodys_are_removed_when_they_are_due(
+    project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(secret_inputs, "remove", lambda of, names: removed.append((of, names)))
+    never = EnvironmentId(project.p, ids.new_part())
+    table.write(leftovers.note(never, ["Password"]))
+    assert reconcile() == counts()
+
+    overdue(Key(f"ENV#{never.e}", "SECRETS"))
+    assert reconcile() == counts(looked_at=1, repaired=1)
+
+    assert removed == [(str(never), ["Password"])]
+    assert reconcile() == counts()
+
+
+def test_secrets_that_cannot_be_removed_now_are_so_another_time(
+    project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(of: str, names: list[str]) -> None:
+        raise DriverFault("not now")
+
+    never = EnvironmentId(project.p, ids.new_part())
+    table.write(leftovers.note(never, ["Password"]))
+    overdue(Key(f"ENV#{never.e}", "SECRETS"))
+    with monkeypatch.context() as patch:
+        patch.setattr(secret_inputs, "remove", refuses)
+        assert reconcile() == counts(looked_at=1, failed=1)
+    monkeypatch.setattr(secret_inputs, "remove", lambda of, names: None)
+
+    assert reconcile() == counts(looked_at=1, repaired=1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from slipway import bodies, secret_inputs
+from slipway import bodies, saga, secret_inputs
 from slipway.errors import (
     DriverFault,
     ExternalIdTaken,
@@ -23,8 +24,11 @@ from slipway.errors import (
     VersionTaken,
 )
 from slipway.ids import ProjectId, parse_environment
+from slipway.model import moments
 from slipway.model.template import NewTemplate, TemplateVersion, Version
-from slipway.store import environments, projects, table, templates
+from slipway.settings import settings
+from slipway.store import environments, leftovers, projects, table, teardowns, templates
+from slipway.store.table import Item
 from tests.store import world
 from tests.store.cloudformation import TIMES_OUT, CloudFormation
 
@@ -313,6 +317,91 @@ def test_a_secret_is_in_the_parameter_store_and_nowhere_else(
     assert secrets() == {}
 
 
+def notes() -> list[Item]:
+    return [item for item in map(table.decode, world.everything()) if item["sk"] == "SECRETS"]
+
+
+def look_after(note: Item) -> bool:
+    return leftovers.look_after(note, environments.find(parse_environment(note["id"])))
+
+
+def test_secrets_of_an_environment_that_was_never_made_are_swept(
+    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add()
+
+    def dies(*actions: table.Action) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(table, "transact", dies)
+        environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    [note] = notes()
+    in_an_hour = moments.now() + timedelta(hours=1)
+
+    assert abs(datetime.fromisoformat(note["due_at"]) - in_an_hour) < timedelta(minutes=1)
+    assert len(secrets()) == 1
+    assert look_after(note)
+    assert (secrets(), notes()) == ({}, [])
+    assert look_after(note)
+
+
+def test_secrets_of_an_environment_that_was_made_are_kept(
+    ann: str, project: ProjectId, add: Add
+) -> None:
+    add()
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    assert notes() == []
+    identity = parse_environment(made.id)
+    table.write(leftovers.note(identity, ["Password"]))
+
+    assert not look_after(notes()[0])
+    assert len(secrets()) == 1
+    assert notes() == []
+
+
+def test_secrets_of_what_is_forgotten_are_swept(ann: str, project: ProjectId, add: Add) -> None:
+    add()
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    identity = parse_environment(made.id)
+    world.becomes(identity, "teardown_failed", failure={"error": "X", "reason": "x"})
+
+    teardowns.forget(identity, ann, None)
+
+    [note] = notes()
+    assert datetime.fromisoformat(note["due_at"]) <= moments.now()
+    assert look_after(note)
+    assert (secrets(), notes()) == ({}, [])
+
+
+def test_secrets_go_with_an_environment_of_which_nothing_was_made(
+    ann: str, project: ProjectId, add: Add
+) -> None:
+    add()
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    item = environments.find(parse_environment(made.id))
+    assert item and "resources" not in item
+
+    event = {"execution": made.id, "started_at": moments.written(moments.now())}
+    assert saga.retire(item, event).done
+    assert secrets() == {}
+
+
+def test_what_is_not_allowed_any_more_is_not_made(
+    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add()
+    monkeypatch.setenv("ALLOWED_RESOURCE_TYPES", "AWS::SNS::*")
+    settings.cache_clear()
+    before = world.everything()
+
+    with pytest.raises(Invalid, match="not allowed any more: AWS::SQS::Queue") as error:
+        environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+
+    assert [each.pointer for each in error.value.fields] == ["#/template"]
+    assert (world.everything(), secrets()) == (before, {})
+
+
 def test_a_refused_environment_leaves_no_secret(ann: str, project: ProjectId, add: Add) -> None:
     add()
     world.environment(project, ann, "taken")
@@ -320,7 +409,7 @@ def test_a_refused_environment_leaves_no_secret(ann: str, project: ProjectId, ad
     with pytest.raises(NameTaken):
         environments.add(project, world.wanted("taken", template="web", inputs=INPUTS), ann)
 
-    assert secrets() == {}
+    assert (secrets(), notes()) == ({}, [])
 
 
 @pytest.mark.parametrize("text,version", [("web", "2.0"), ("web@1", "1.1"), ("web@1.0", "1.0")])

@@ -13,7 +13,7 @@ from slipway import ids, observe, workflows
 from slipway.errors import Overtaken
 from slipway.model import moments
 from slipway.model.environment import GOING
-from slipway.store import due, environments, leases, queue, table, teardowns
+from slipway.store import due, environments, leases, leftovers, queue, table, teardowns
 from slipway.store.table import Item, Key
 
 _metrics = Metrics()
@@ -49,6 +49,9 @@ def _look_after(key: Key) -> str | None:
     [item] = table.get(key)
     if item is None:
         return None
+    if key.sk == leftovers.SECRETS:
+        its_record = environments.find(ids.parse_environment(item["id"]))
+        return "secrets_of_nobody" if leftovers.look_after(item, its_record) else None
     if key.sk == "PROJECT":
         # It goes, and takes its environments along: dispatch sees to both.
         due.nudge(key, item["id"])

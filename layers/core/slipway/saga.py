@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from slipway import drivers, ids
+from slipway import drivers, ids, secret_inputs
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environments, logs
@@ -68,6 +68,8 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
         raise DriverFault("; ".join(faults + refused))
     if refused:
         raise DriverRefused("; ".join(refused))
+    # Also of an environment of which nothing was made yet.
+    secret_inputs.remove(environment["id"], environment.get("secret_inputs", ()))
     return Progress(done=True)
 
 

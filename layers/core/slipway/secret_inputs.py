@@ -1,7 +1,7 @@
 """The values of NoEcho inputs: SecureStrings of SSM, one each, never in the table.
 
-They are written before the environment's record. A crash in between leaves values under the id of
-an environment that never was, which nothing reads.
+They are written before the environment's record, and a note of them before that: if the record is
+never written, reconcile removes them (slipway.store.leftovers).
 """
 
 from __future__ import annotations

@@ -81,7 +81,6 @@ class CloudFormation:
     def retire(self, operation: Operation) -> Progress:
         stack = stacks.find(operation.environment_id)
         if stack is None:
-            secret_inputs.remove(operation.environment_id, operation.secret_inputs)
             return Progress(done=True)
         if stacks.is_busy(stack):
             return _wait(operation)
@@ -108,17 +107,22 @@ class CloudFormation:
 # ── What is asked for ─────────────────────────────────────────────────────────────────────────
 
 
-def _created(operation: Operation) -> dict[str, Any]:
+def _tags(operation: Operation) -> list[dict[str, str]]:
+    """As they are now: an extended lease shows when something is next deployed."""
     tags = {
         "slipway:project": str(parse_environment(operation.environment_id).project),
         "slipway:environment": operation.environment_id,
         "slipway:owner": operation.owner,
         "slipway:expires_at": _written(operation.expires_at),
     }
+    return [{"Key": key, "Value": value} for key, value in tags.items() if value]
+
+
+def _created(operation: Operation) -> dict[str, Any]:
     return {
         "TemplateURL": bodies.url(operation.template_key),
         "Parameters": [_parameter(name, value) for name, value in _values(operation).items()],
-        "Tags": [{"Key": key, "Value": value} for key, value in tags.items() if value],
+        "Tags": _tags(operation),
         "RoleARN": settings().environment_role,
         "Capabilities": _CAPABILITIES,
         "OnFailure": "ROLLBACK",
@@ -137,6 +141,7 @@ def _changed(operation: Operation) -> dict[str, Any]:
             else {"ParameterKey": name, "UsePreviousValue": True}
             for name in operation.parameters
         ],
+        "Tags": _tags(operation),
         "RoleARN": settings().environment_role,
         "Capabilities": _CAPABILITIES,
     }

@@ -19,7 +19,7 @@ from typing import Any
 
 from slipway.errors import FieldError, Invalid, Malformed
 from slipway.model import inputs
-from slipway.model.template import Parameter
+from slipway.model.template import Parameter, not_allowed
 
 SAM = "AWS::Serverless-2016-10-31"
 
@@ -76,12 +76,12 @@ def read(body: bytes, *, is_json: bool) -> Formation:
 
 
 def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
-    """Raises Invalid for resources of types that none of the patterns allows (`AWS::Lambda::*`)."""
-    patterns = [re.compile(re.escape(each).replace(r"\*", ".*")) for each in allowed]
+    """Raises Invalid for resources of types that none of the patterns allows."""
+    others = set(not_allowed(formation.types.values(), allowed))
     _raise(
         FieldError(_below("#/Resources", name, "Type"), f"{kind[:_MAX_NAME]} is not allowed here")
         for name, kind in formation.types.items()
-        if not any(pattern.fullmatch(kind) for pattern in patterns)
+        if kind in others
     )
 
 

@@ -9,6 +9,7 @@ a new minor fits those who use the one before, a new major may not.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, StringConstraints
@@ -176,6 +177,12 @@ class Use(Shown):
     version: str = Field(description="Of the template.", examples=["1.2"])
     status: environment.Status
     standing: Standing
+
+
+def not_allowed(types: Iterable[str], allowed: Iterable[str]) -> list[str]:
+    """Those of the types of resources that none of the patterns allows (`AWS::Lambda::*`)."""
+    patterns = [re.compile(re.escape(each).replace(r"\*", ".*")) for each in allowed]
+    return [kind for kind in types if not any(each.fullmatch(kind) for each in patterns)]
 
 
 def standing(used: Version, status: str, published: list[Version]) -> Standing:

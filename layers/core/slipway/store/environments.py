@@ -148,7 +148,7 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
     """Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault.
 
     What is written here is all that provisioning, expiry and teardown need: the table's stream
-    starts them. Two round trips, and one for each secret.
+    starts them. Two round trips; with secrets one for the note of them, and one for each.
     """
     before, _ = _look(project, wanted, user_id)
     return _add(before, wanted, user_id)
@@ -177,12 +177,16 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
     if not draft.secrets:
         return _record(before.project, wanted, draft, user_id)
     from slipway import secret_inputs
+    from slipway.store import leftovers
 
+    environment = ids.parse_environment(draft.item["id"])
+    table.write(leftovers.note(environment, draft.secrets))
     secret_inputs.write(draft.item["id"], draft.secrets)
     try:
-        return _record(before.project, wanted, draft, user_id)
+        return _record(before.project, wanted, draft, user_id, leftovers.claimed(environment))
     except (Refused, Lost):
         secret_inputs.remove(draft.item["id"], draft.secrets)
+        table.write(leftovers.claimed(environment))
         raise
 
 
@@ -249,9 +253,15 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
         return _Draft(item, [], ends, most, None, {})
     # Imported here: most environments are made without.
     from slipway.model import inputs
+    from slipway.model.template import not_allowed
     from slipway.store import templates
 
     version = templates.resolved(wanted.template, before.versions[0])
+    # The list may have become shorter since the version was added.
+    disallowed = not_allowed(version.resources, settings().allowed_resource_types)
+    if disallowed:
+        detail = f"has resources that are not allowed any more: {', '.join(disallowed)}"
+        raise Invalid([FieldError("#/template", detail)])
     values = inputs.checked(version.parameters, wanted.inputs or {})
     hidden = inputs.secrets(version.parameters)
     item.update(
@@ -269,7 +279,9 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
     return _Draft(item, also, ends, most, version, secrets)
 
 
-def _record(project: ProjectId, wanted: NewEnvironment, draft: _Draft, user_id: str) -> Environment:
+def _record(
+    project: ProjectId, wanted: NewEnvironment, draft: _Draft, user_id: str, *more: table.Action
+) -> Environment:
     item = draft.item
     environment = ids.parse_environment(item["id"])
     actions: list[table.Action] = [
@@ -289,7 +301,7 @@ def _record(project: ProjectId, wanted: NewEnvironment, draft: _Draft, user_id: 
     first_of_template = len(actions)
     actions += draft.actions
     try:
-        table.transact(*actions, *marks.of(str(environment)))
+        table.transact(*actions, *more, *marks.of(str(environment)))
     except Lost as lost:
         member, active, name, *_ = lost.reasons
         if member is not None or active == {}:

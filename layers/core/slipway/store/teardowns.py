@@ -19,8 +19,8 @@ from slipway.errors import (
 from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.model.environment import Environment, TeardownRetry
-from slipway.store import due, environments, marks, projects, table
-from slipway.store.table import Delete, Item, Lost, Update
+from slipway.store import due, environments, leftovers, marks, projects, table
+from slipway.store.table import Delete, Item, Lost, Put, Update
 
 _RETRIES = 4
 
@@ -192,7 +192,14 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
             ),
             Delete(environments.lease(environment)),
             Update(projects.key(environment.project), "ADD environments :less", {"less": -1}),
+            *_secrets(environment, item),
         )
     except Lost:
         raise NothingToRetry("The environment has changed in this moment") from None
     return environments.read({k: v for k, v in {**item, **fields}.items() if v is not None})
+
+
+def _secrets(environment: EnvironmentId, item: Item) -> list[Put]:
+    """For reconcile to remove: a teardown would have, in the end."""
+    names = item.get("secret_inputs")
+    return [leftovers.note(environment, names, moments.now())] if names else []
