@@ -20,9 +20,9 @@ from slipway.errors import (
     TtlExceedsPolicy,
 )
 from slipway.model.deployment import Deployment, LogLine
+from slipway.model.drift import Drift
 from slipway.model.environment import (
     Creation,
-    Drift,
     Environment,
     EnvironmentDeletion,
     Extension,

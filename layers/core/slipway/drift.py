@@ -15,7 +15,8 @@ from slipway.drivers import stacks
 from slipway.errors import DriverRefused, NoStack, StackNotReady
 from slipway.ids import EnvironmentId
 from slipway.model import moments
-from slipway.model.environment import MASK, Drift
+from slipway.model.drift import Drift
+from slipway.model.environment import MASK
 from slipway.store import drifts
 from slipway.store.table import Item
 

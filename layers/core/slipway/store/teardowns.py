@@ -19,7 +19,7 @@ from slipway.errors import (
 from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.model.environment import Environment, TeardownRetry
-from slipway.store import due, environments, leftovers, marks, projects, table
+from slipway.store import due, environments, marks, projects, table
 from slipway.store.table import Delete, Item, Lost, Put, Update
 
 _RETRIES = 4
@@ -202,4 +202,8 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
 def _secrets(environment: EnvironmentId, item: Item) -> list[Put]:
     """For reconcile to remove: a teardown would have, in the end."""
     names = item.get("secret_inputs")
-    return [leftovers.note(environment, names, moments.now())] if names else []
+    if not names:
+        return []
+    from slipway.store import leftovers
+
+    return [leftovers.note(environment, names, moments.now())]
