@@ -23,7 +23,7 @@ from unittest import mock
 
 from local.patches.stream_batches import Batch, after_failure, first_failed
 from local.patches.table_ttl import IDENTITY
-from slipway import drivers, ids
+from slipway import drivers, ids, schedule
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault
@@ -33,7 +33,17 @@ from slipway.model.environment import Environment, NewEnvironment, OnConflict
 from slipway.model.paging import Paging
 from slipway.model.project import NewProject, Policy
 from slipway.settings import settings
-from slipway.store import deployments, environments, leases, logs, projects, queue, table, teardowns
+from slipway.store import (
+    clock,
+    deployments,
+    environments,
+    leases,
+    logs,
+    projects,
+    queue,
+    table,
+    teardowns,
+)
 from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
 from tests.template.repository import ROOT, camel, load_function, resources
 from tests.workflows import graph
@@ -41,6 +51,7 @@ from tests.workflows.emulator import (
     Emulator,
     acting,
     dynamodb,
+    eventbridge,
     invoke,
     lambda_svc,
     stepfunctions,
@@ -63,7 +74,9 @@ RECONCILE = "functions/events/reconcile"
 
 
 class World:
-    """`batches` has each event that dispatch was given, `dead_letters` the records given up,
+    """It begins asleep: nothing has a deadline, and the rule that runs reconcile is off.
+
+    `batches` has each event that dispatch was given, `dead_letters` the records given up,
     `infrastructure` what is provisioned of each environment."""
 
     def __init__(self, simulated_seconds: float = 2) -> None:
@@ -93,6 +106,7 @@ class World:
         for each in self._mocks:
             each.start()
         settings.cache_clear()
+        clock.forget()
         self.emulator.__enter__()
         try:
             self._build()
@@ -112,6 +126,13 @@ class World:
             self.emulator.functions[arn] = (name, _handler(folder))
         for workflow, definition in _definitions().items():
             create_machine(f"slipway-{workflow}", definition)
+        rule = {"Name": schedule.rule(), "ScheduleExpression": "rate(5 minutes)"}
+        eventbridge._ensure_default_bus()
+        _done(eventbridge._put_rule({**rule, "State": "DISABLED"}))
+        asleep = {**clock.KEY.wire(), "off_at": {"S": "2026-11-22T09:00:00.000Z"}}
+        _done(dynamodb._put_item({"TableName": "slipway", "Item": asleep}))
+        # Nobody is told of it.
+        self._read = len(self.stream)
 
     def __exit__(self, *_: object) -> None:
         self.emulator.__exit__()
@@ -261,14 +282,32 @@ class World:
         return counts
 
     def recover(self, rounds: int = 1) -> None:
-        """Time passes, TTL sweeps and reconcile looks, so many times."""
+        """Time passes, TTL sweeps and reconcile looks if its rule is on, so many times."""
         for _ in range(rounds):
             self.run(SCHEDULE)
             self.sweep_ttl()
-            # It runs again if it fails.
+            if self.is_awake():
+                self.strike()
+        self.run(60)
+
+    def a_day_later(self) -> None:
+        """Reconcile looks once a day, whether its rule is on or not."""
+        self.run(24 * 3600)
+        self.strike()
+        self.run(60)
+
+    def strike(self) -> None:
+        """Reconcile is called as the clock does it: twice more if it fails."""
+        for wait in (60, 120, 0):
             with suppress(stepfunctions._ExecutionError):
                 self.reconcile()
-        self.run(60)
+                return
+            self.run(wait)
+
+    def is_awake(self) -> bool:
+        """Whether the rule that runs reconcile is on."""
+        rule = _done(eventbridge._describe_rule({"Name": schedule.rule()}))
+        return bool(rule["State"] == "ENABLED")
 
     # ── The stream ──────────────────────────────────────────────────────────────────────────
 
@@ -517,6 +556,14 @@ def _key(thing: ProjectId | EnvironmentId | DeploymentId) -> table.Key:
     if isinstance(thing, EnvironmentId):
         return environments.key(thing)
     return deployments.key(thing)
+
+
+def _done(answer: tuple[int, Any, bytes]) -> Record:
+    """What the emulator says, if that is no refusal."""
+    status, _, body = answer
+    assert status == 200, body
+    said: Record = json.loads(body)
+    return said
 
 
 @cache

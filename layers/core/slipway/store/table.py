@@ -26,6 +26,7 @@
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
 | what such a request has done                   | IDEMPOTENCY#… | DONE#<hash of the key>    |
+| whether reconcile runs, see store/clock.py     | CLOCK         | CLOCK                     |
 
 The index `due` (due / due_at, keys only) holds what has a deadline, see store/due.py.
 
@@ -226,8 +227,9 @@ def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
     raise StoreUnavailable("The table is throttled")
 
 
-def query_index(index: str, value: str, until: str) -> Iterator[Key]:
-    """The keys of what a sparse index holds under `<index> = value`, up to `<index>_at`.
+def query_index(index: str, value: str, until: str, limit: int | None = None) -> Iterator[Key]:
+    """The keys of what a sparse index holds under `<index> = value`, up to `<index>_at`; `limit`
+    is a page's.
 
     Eventually consistent, as indexes are: read each again before acting on it.
     """
@@ -238,6 +240,8 @@ def query_index(index: str, value: str, until: str) -> Iterator[Key]:
         "ExpressionAttributeNames": {"#value": index, "#at": f"{index}_at"},
         "ExpressionAttributeValues": {":value": {"S": value}, ":until": {"S": until}},
     }
+    if limit:
+        request["Limit"] = limit
     while True:
         [answer] = _together(("Query", request))
         for raw in answer["Items"]:
