@@ -77,9 +77,10 @@ class World:
     """It begins asleep: nothing has a deadline, and the rule that runs reconcile is off.
 
     `batches` has each event that dispatch was given, `dead_letters` the records given up,
-    `infrastructure` what is provisioned of each environment."""
+    `infrastructure` what is provisioned of each environment. With `slow_to_go` it takes time to
+    take an environment away, half of what it takes to make it; by itself the driver takes none."""
 
-    def __init__(self, simulated_seconds: float = 2) -> None:
+    def __init__(self, simulated_seconds: float = 2, *, slow_to_go: bool = True) -> None:
         self.schedule = Schedule()
         self.calls = Calls()
         self.emulator = Emulator(self.schedule, self.calls)
@@ -90,6 +91,7 @@ class World:
             "SIMULATED_SECONDS": f"{simulated_seconds}",
             "POWERTOOLS_METRICS_NAMESPACE": "Slipway",
         }
+        self._going = {"retire": {"seconds": simulated_seconds / 2}} if slow_to_go else {}
         self._waiting: deque[Batch] = deque()
         self._read = 0
         self._delivering = False
@@ -174,7 +176,7 @@ class World:
             type=kind,
             ttl_hours=ttl_hours,
             on_conflict=on_conflict,
-            config={"simulate": simulate} if simulate else None,
+            config={"simulate": {**self._going, **(simulate or {})}},
         )
         added = environments.add(project or self.project, wanted, USER)
         return ids.parse_environment(added.id)
