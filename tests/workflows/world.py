@@ -91,7 +91,7 @@ class World:
             "SIMULATED_SECONDS": f"{simulated_seconds}",
             "POWERTOOLS_METRICS_NAMESPACE": "Slipway",
         }
-        self._going = {"retire": {"seconds": simulated_seconds / 2}} if slow_to_go else {}
+        self._script: Record = {"retire": {"seconds": simulated_seconds / 2}} if slow_to_go else {}
         self._waiting: deque[Batch] = deque()
         self._read = 0
         self._delivering = False
@@ -171,12 +171,13 @@ class World:
         """A persistent environment, or an ephemeral one with its time to live; `simulate`: what
         goes wrong in it, as the simulated driver knows it."""
         kind: Any = "persistent" if ttl_hours is None else "ephemeral"
+        script = {**self._script, **(simulate or {})}
         wanted = NewEnvironment(
             name=name,
             type=kind,
             ttl_hours=ttl_hours,
             on_conflict=on_conflict,
-            config={"simulate": {**self._going, **(simulate or {})}},
+            config={"simulate": script} if script else None,
         )
         added = environments.add(project or self.project, wanted, USER)
         return ids.parse_environment(added.id)
