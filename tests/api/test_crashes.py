@@ -8,19 +8,13 @@ the world that it would have had undisturbed.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.idempotency import base as handling
-from aws_lambda_powertools.utilities.idempotency.persistence import base, datarecord
-from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb as persistence
 
 from slipway import auth
 from slipway.store import queue, table, users
@@ -202,7 +196,7 @@ def test_a_client_that_asks_again_has_what_it_asked_for_once(
     record_property("cases", len(cases))
     assert undisturbed.told < 300
     assert harm == {}
-    assert len(undisturbed.calls) >= 2
+    assert undisturbed.calls
 
 
 @dataclass(frozen=True)
@@ -233,7 +227,7 @@ def differences(request: Request, undisturbed: Outcome, outcome: Outcome) -> Ite
 
 def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
     """The request sent in a new world until it is answered; `what` befalls its nth call."""
-    with World() as world, powertools(world):
+    with World() as world:
         things = request.prepare(world)
         method, _, path = request.route.partition(" ")
         for word, thing in things.items():
@@ -262,7 +256,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         held = [
             plain({k: v for k, v in item.items() if k not in ("ttl", "due")}, known)
             for item in items
-            if not item["pk"].startswith(("IDEMPOTENCY#", "KEYS"))
+            if item["pk"] != "KEYS"
         ]
         shown = plain(answer.json if answer.raw else None, known)
         return Outcome(calls, answer.status, shown, unanswered, told, sorted(held))
@@ -282,33 +276,18 @@ def asked(world: World, ask: Callable[[], Answer]) -> tuple[Answer, int, int]:
         later = int(answer.headers.get("retry-after", 0))
         if not later:
             break
-        # A 409 says that it is in progress: that is not the fault, but what follows from it.
-        unanswered += answer.status == 503
+        unanswered += 1
         world.schedule.now += later * 2**tries
     return answer, unanswered, worst
 
 
 ID = r"(?<![0-9a-z])[0-9a-z]{20}(?![0-9a-z])"
+ETAG = r'(?<="ETag": "\\")[0-9a-f]{16}(?=\\"")'
 MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
 
 
 def plain(value: Any, known: set[str]) -> str:
     text = re.sub(MOMENT, "a moment", json.dumps(value, sort_keys=True))
     text = re.sub(r'"access_token": "[^"]+"', "", text)
+    text = re.sub(ETAG, "an ETag", text)
     return re.sub(ID, lambda found: found[0] if found[0] in known else "new", text)
-
-
-@contextmanager
-def powertools(world: World) -> Iterator[None]:
-    """Powertools' records go by the same clock."""
-
-    class Clock(dt.datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return dt.datetime.fromtimestamp(world.schedule.now, tz)
-
-    clock = SimpleNamespace(datetime=Clock, timedelta=dt.timedelta)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (handling, base, datarecord, persistence):
-            patch.setattr(module, "dt", clock)
-        yield

@@ -13,7 +13,6 @@ from slipway import bodies
 from slipway.drivers import stacks
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.template import MAX_BYTES
-from slipway.store import idempotency, marks
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
 from tests.store.cloudformation import CloudFormation
@@ -239,9 +238,7 @@ def test_a_plan_and_the_real_thing_are_not_one_request(web: Client, project: Pro
     assert_refused(made, 422, "idempotency_key_reused", "Idempotency-Key")
 
 
-def test_a_request_that_names_itself_adds_once(
-    web: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_names_itself_adds_once(web: Client) -> None:
     once = web.with_headers(idempotency_key="k")
 
     first, again = add(once), add(once)
@@ -249,11 +246,6 @@ def test_a_request_that_names_itself_adds_once(
     assert first.json == again.json
     assert again.headers["idempotent-replayed"] == "true"
     assert len(web.get(VERSIONS).json) == 1
-    with marks.request(web.user_id, "lost", "x"):
-        add(web)
-        assert marks.found() == "tpl_web@1.1"
-        assert idempotency._as_it_is("tpl_web@1.1", web.user_id).version == "1.1"  # type: ignore[attr-defined]
-        assert idempotency._as_it_is("tpl_web", web.user_id).name == "web"  # type: ignore[attr-defined]
 
 
 # --- what it is made of -----------------------------------------------------------------------

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -225,38 +231,142 @@ def test_reject_sees_one_that_is_accepted_in_that_moment(
         joins(running, ann, on_conflict="reject")
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_who_moves_from_the_queue_to_the_lock_is_never_overlooked(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch, number: int
+def is_accepted(environment: EnvironmentId, user_id: str) -> None:
+    joins(environment, user_id, sequence=10)
+
+
+def has_the_lock(environment: EnvironmentId, user_id: str) -> None:
+    runs(environment)
+
+
+def succeeds(environment: EnvironmentId, user_id: str) -> None:
+    [held] = table.get(queue.lock(environment))
+    assert held
+    world.succeeds(ids.parse_deployment(held["holder"]))
+
+
+def last_is_canceled(environment: EnvironmentId, user_id: str) -> None:
+    queue.cancel(ids.parse_deployment(waiting_in(environment)[-1]), user_id)
+
+
+# What others do while somebody looks at what is ahead of him.
+IS_SHIPPED = (is_accepted, has_the_lock, succeeds)
+ONE_WAITS = (is_accepted, is_accepted, last_is_canceled)
+REJECT: dict[str, Any] = {"on_conflict": "reject"}
+AN_ORDER: dict[str, Any] = {"sequence": 5}
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    "mode,acts,old",
+    [
+        (REJECT, IS_SHIPPED, False),
+        (REJECT, IS_SHIPPED, True),
+        (REJECT, ONE_WAITS, False),
+        (AN_ORDER, IS_SHIPPED, False),
+        (AN_ORDER, IS_SHIPPED, True),
+    ],
+    ids=["one comes", "one was there", "one comes and stays", "a newer comes", "a newer was there"],
+)
+def test_nobody_is_overlooked_whatever_becomes_of_him_in_that_moment(
+    ann: str,
+    running: EnvironmentId,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: dict[str, Any],
+    acts: tuple[Callable[..., None], ...],
+    old: bool,
 ) -> None:
-    first = joins(running, ann)
-    real, seen = table.get, []
+    told, begin_anew = Counter[str](), world.as_now()
+    if old:
+        monkeypatch.setattr(queue, "_YOUNG_SECONDS", 0)
+    for order in itertools.permutations(["Query", "LOCK", "ENV"]):
+        for when in itertools.combinations_with_replacement(range(4), len(acts)):
+            if old and any(n for n, act in zip(when, acts, strict=True) if act is is_accepted):
+                continue
 
-    def get(*keys: table.Key) -> Any:
-        seen.append(keys)
-        if queue.lock(running) in keys and len(seen) >= number:
-            monkeypatch.setattr(table, "get", real)
-            answer = real(*keys) if number == 1 else None
-            queue.holder_or_next(running)
-            return answer or real(*keys)
-        return real(*keys)
+            def moment(n: int, when: tuple[int, ...] = when) -> None:
+                for each, act in zip(when, acts, strict=True):
+                    if each == n:
+                        act(running, ann)
 
-    monkeypatch.setattr(table, "get", get)
+            begin_anew()
+            with pytest.MonkeyPatch.context() as patch:
+                between.apart(patch, order, [functools.partial(moment, n) for n in range(4)])
+                try:
+                    made = str(joins(running, ann, **mode))
+                except (QueueBusy, OutdatedDeployment) as refused:
+                    told[refused.code] += 1
+                    assert any(when) or acts is ONE_WAITS, (order, when)
+                    continue
+            told["accepted"] += 1
+            ahead = {each.id for each in queue.of(running, ann)} - {made}
+            assert ahead == set(), (order, when)
 
-    with pytest.raises(QueueBusy):
-        joins(running, ann, on_conflict="reject")
-    holder = queue.holder_or_next(running)
-    assert holder and holder["id"] == str(first)
+    assert len(told) == (1 if acts is ONE_WAITS else 2), told
 
 
-def test_two_round_trips_more_where_what_is_ahead_counts(
+def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    newer = joins(running, ann, sequence=10)
+    between.apart(
+        monkeypatch, ["LOCK", "Query"], [lambda: None, lambda: runs(running), lambda: None]
+    )
+
+    with pytest.raises(OutdatedDeployment) as refused:
+        joins(running, ann, sequence=9)
+    assert refused.value.extra == {"newer": str(newer)}
+
+
+def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahead(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[dict[str, Any]] = [{"on_conflict": "reject"}, {}] * 3
+    acts: list[Callable[[], object]] = [
+        functools.partial(joins, running, ann, **mode) for mode in modes
+    ]
+
+    results = between.at_once(monkeypatch, *acts, lambda: queue.holder_or_next(running))
+
+    told = list(zip(modes, results[:-1], strict=True))
+    assert all(
+        isinstance(each, DeploymentId) or (mode and isinstance(each, QueueBusy))
+        for mode, each in told
+    ), results
+    accepted = sorted(str(each) for _, each in told if isinstance(each, DeploymentId))
+    rejecting = [str(each) for mode, each in told if mode and isinstance(each, DeploymentId)]
+    assert rejecting in ([], accepted[:1])
+
+
+@pytest.mark.parametrize("last", ["none", "old", "young", "waits", "its own"])
+def test_how_many_round_trips_it_takes_to_be_alone(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    here = world.environment(project, ann, on_conflict="reject" if last == "its own" else "queue")
+    mode = {} if last == "its own" else {"on_conflict": "reject"}
+    if last in ("old", "young", "waits"):
+        ahead = joins(here, ann)
+        if last != "waits":
+            queue.cancel(ahead, ann)
+    if last == "old":
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 61)
     made = between.counted(monkeypatch)
 
-    joins(running, ann, on_conflict="reject")
+    with pytest.raises(QueueBusy) if last == "waits" else nullcontext():
+        joins(here, ann, **mode)
 
-    assert made == ["BatchGetItem", "Query", "BatchGetItem", "TransactWriteItems"]
+    look = "Query + BatchGetItem"
+    assert (
+        made
+        == {
+            "none": [look, "TransactWriteItems"],
+            "old": [look, "TransactWriteItems"],
+            "young": [look, look, "TransactWriteItems"],
+            "waits": [look],
+            "its own": ["BatchGetItem", look, "TransactWriteItems"],
+        }[last]
+    )
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_come_back(
