@@ -142,7 +142,7 @@ REQUESTS = {
     "create a project": Keyed(PROJECTS, {"name": "x"}, trips=(1, 1)),
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
     "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),
-    "create one from a template": Keyed(MAKE, MADE_FROM, with_version, trips=(3, 1)),
+    "create one from a template": Keyed(MAKE, MADE_FROM, with_version, trips=(2, 1)),
     "plan one": Keyed(MAKE, PREVIEW, query="dry_run=true"),
     "extend": Keyed(f"{ONE}/extend", {"ttl_hours": 48}),
     "extend for no longer": Keyed(f"{ONE}/extend", {"ttl_hours": 1}),

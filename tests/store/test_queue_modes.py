@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -231,80 +229,6 @@ def test_reject_sees_one_that_is_accepted_in_that_moment(
         joins(running, ann, on_conflict="reject")
 
 
-def is_accepted(environment: EnvironmentId, user_id: str) -> None:
-    joins(environment, user_id, sequence=10)
-
-
-def has_the_lock(environment: EnvironmentId, user_id: str) -> None:
-    runs(environment)
-
-
-def succeeds(environment: EnvironmentId, user_id: str) -> None:
-    [held] = table.get(queue.lock(environment))
-    assert held
-    world.succeeds(ids.parse_deployment(held["holder"]))
-
-
-def last_is_canceled(environment: EnvironmentId, user_id: str) -> None:
-    queue.cancel(ids.parse_deployment(waiting_in(environment)[-1]), user_id)
-
-
-# What others do while somebody looks at what is ahead of him.
-IS_SHIPPED = (is_accepted, has_the_lock, succeeds)
-ONE_WAITS = (is_accepted, is_accepted, last_is_canceled)
-REJECT: dict[str, Any] = {"on_conflict": "reject"}
-AN_ORDER: dict[str, Any] = {"sequence": 5}
-
-
-@pytest.mark.no_cover
-@pytest.mark.parametrize(
-    "mode,acts,old",
-    [
-        (REJECT, IS_SHIPPED, False),
-        (REJECT, IS_SHIPPED, True),
-        (REJECT, ONE_WAITS, False),
-        (AN_ORDER, IS_SHIPPED, False),
-        (AN_ORDER, IS_SHIPPED, True),
-    ],
-    ids=["one comes", "one was there", "one comes and stays", "a newer comes", "a newer was there"],
-)
-def test_nobody_is_overlooked_whatever_becomes_of_him_in_that_moment(
-    ann: str,
-    running: EnvironmentId,
-    monkeypatch: pytest.MonkeyPatch,
-    mode: dict[str, Any],
-    acts: tuple[Callable[..., None], ...],
-    old: bool,
-) -> None:
-    told, begin_anew = Counter[str](), world.as_now()
-    if old:
-        monkeypatch.setattr(queue, "_YOUNG_SECONDS", 0)
-    for order in itertools.permutations(["Query", "LOCK", "ENV"]):
-        for when in itertools.combinations_with_replacement(range(4), len(acts)):
-            if old and any(n for n, act in zip(when, acts, strict=True) if act is is_accepted):
-                continue
-
-            def moment(n: int, when: tuple[int, ...] = when) -> None:
-                for each, act in zip(when, acts, strict=True):
-                    if each == n:
-                        act(running, ann)
-
-            begin_anew()
-            with pytest.MonkeyPatch.context() as patch:
-                between.apart(patch, order, [functools.partial(moment, n) for n in range(4)])
-                try:
-                    made = str(joins(running, ann, **mode))
-                except (QueueBusy, OutdatedDeployment) as refused:
-                    told[refused.code] += 1
-                    assert any(when) or acts is ONE_WAITS, (order, when)
-                    continue
-            told["accepted"] += 1
-            ahead = {each.id for each in queue.of(running, ann)} - {made}
-            assert ahead == set(), (order, when)
-
-    assert len(told) == (1 if acts is ONE_WAITS else 2), told
-
-
 def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,13 +262,12 @@ def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahea
     assert rejecting in ([], accepted[:1])
 
 
-@pytest.mark.parametrize("last", ["none", "old", "young", "waits", "its own"])
+@pytest.mark.parametrize("last", ["none", "old", "young", "waits"])
 def test_how_many_round_trips_it_takes_to_be_alone(
     ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    here = world.environment(project, ann, on_conflict="reject" if last == "its own" else "queue")
-    mode = {} if last == "its own" else {"on_conflict": "reject"}
-    if last in ("old", "young", "waits"):
+    here = world.environment(project, ann)
+    if last != "none":
         ahead = joins(here, ann)
         if last != "waits":
             queue.cancel(ahead, ann)
@@ -354,19 +277,66 @@ def test_how_many_round_trips_it_takes_to_be_alone(
     made = between.counted(monkeypatch)
 
     with pytest.raises(QueueBusy) if last == "waits" else nullcontext():
-        joins(here, ann, **mode)
+        joins(here, ann, on_conflict="reject")
 
-    look = "Query + BatchGetItem"
-    assert (
-        made
-        == {
-            "none": [look, "TransactWriteItems"],
-            "old": [look, "TransactWriteItems"],
-            "young": [look, look, "TransactWriteItems"],
-            "waits": [look],
-            "its own": ["BatchGetItem", look, "TransactWriteItems"],
-        }[last]
-    )
+    look, write = "Query + BatchGetItem", "TransactWriteItems"
+    trips = {
+        "none": [look, write],
+        "old": [look, write],
+        "young": [look, look, write],
+        "waits": [look],
+    }
+    assert made == trips[last]
+
+
+@pytest.mark.parametrize("last", ["none", "rejected", "queued", "waits", "queued and waits"])
+def test_how_many_round_trips_it_takes_where_the_environment_rejects(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    here = world.environment(project, ann, on_conflict="reject")
+    if last != "none":
+        mode = {"on_conflict": "queue"} if last.startswith("queued") else {}
+        ahead = joins(here, ann, **mode)
+        if not last.endswith("waits"):
+            queue.cancel(ahead, ann)
+    made = between.counted(monkeypatch)
+
+    with pytest.raises(QueueBusy) if last.endswith("waits") else nullcontext():
+        joins(here, ann)
+
+    hoped, look = ["BatchGetItem", "TransactWriteItems"], "Query + BatchGetItem"
+    trips = {
+        "none": hoped,
+        "rejected": hoped,
+        "queued": [*hoped, look, "TransactWriteItems"],
+        "waits": [*hoped, look],
+        "queued and waits": [*hoped, look],
+    }
+    assert made == trips[last]
+
+
+def test_where_the_environment_rejects_nobody_is_overlooked_who_outlives_the_last(
+    ann: str, project: ProjectId
+) -> None:
+    here = world.environment(project, ann, on_conflict="reject")
+    joins(here, ann)
+    queue.cancel(joins(here, ann, on_conflict="queue"), ann)
+
+    with pytest.raises(QueueBusy):
+        joins(here, ann)
+
+
+def test_where_the_environment_rejects_one_of_many_at_once_is_accepted(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world.environment(project, ann, on_conflict="reject")
+    queue.cancel(joins(here, ann), ann)
+
+    results = between.at_once(monkeypatch, *[lambda: joins(here, ann) for _ in range(6)])
+
+    accepted = [str(each) for each in results if isinstance(each, DeploymentId)]
+    assert sum(isinstance(each, QueueBusy) for each in results) == 5
+    assert waiting_in(here) == accepted
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_come_back(

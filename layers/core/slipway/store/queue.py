@@ -107,22 +107,26 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
     """Accept a deployment at the end of the queue.
 
     Raises NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy. Two round trips;
-    one more if what is ahead counts and could not be read along with the rest. The environment
-    remembers the last id that it accepted and takes only later ones, so ids, queue and list have
-    one order; who is overtaken by another caller looks again and asks with a later id.
+    more if it matters who is ahead and that was not certain at once. The environment remembers the
+    last id that it accepted and takes only later ones, so ids, queue and list have one order; who
+    is overtaken by another caller looks again and asks with a later id.
     """
     item, ahead = _seen_at_once(environment, wanted, user_id)
+    looked = wanted.on_conflict == "reject" or _may_be_outdated(wanted)
     for _ in range(_ORDER_TRIES):
         if environments.read(item).as_seen_at(moments.now()).status not in TAKES_DEPLOYMENTS:
             break
         on_conflict = wanted.on_conflict or item["on_conflict"]
-        matters = on_conflict == "reject" or _may_be_outdated(wanted)
-        if matters and ahead is None:
-            ahead = _ahead(environment)
-        if ahead and on_conflict == "reject":
-            raise QueueBusy()
-        _check_order(item, ahead or [], wanted)
         seen = item.get("last_accepted")
+        nobody: list[Check] = []
+        if looked:
+            ahead = _ahead(environment) if ahead is None else ahead
+            if ahead and on_conflict == "reject":
+                raise QueueBusy()
+            nobody = [_nobody_came_between(environment, ahead)]
+        elif on_conflict == "reject" and seen:
+            nobody = [_nobody_is_left(DeploymentId(environment.p, environment.e, seen))]
+        _check_order(item, ahead or [], wanted)
         deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=seen))
         new = _new(deployment, wanted, on_conflict, user_id)
         shown = deployments.read({k: v for k, v in new.items() if v is not None})
@@ -134,15 +138,16 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
                 _accept(environment, deployment, seen),
                 Put(deployments.key(deployment), new),
                 Put(_place(deployment), place),
-                *([_nobody_came_between(environment, ahead)] if ahead is not None else ()),
+                *nobody,
             )
         except Lost as lost:
-            member, accepting, _, _, *between = lost.reasons
-            if member is None and accepting is None and not any(between):
+            member, accepting, _, _, *somebody = lost.reasons
+            overlooked = any(reason is not None for reason in somebody)
+            if member is None and accepting is None and not overlooked:
                 raise
             if member is not None or accepting == {}:
                 raise NotFound("No such environment") from None
-            item, ahead = accepting or item, None
+            item, ahead, looked = accepting or item, None, looked or overlooked
         else:
             return shown
     else:
@@ -170,6 +175,16 @@ def _seen_at_once(
     if last and not known and ids.age(last) < _YOUNG_SECONDS:
         return item, None
     return item, ahead
+
+
+def _nobody_is_left(last: DeploymentId) -> Check:
+    """Nobody is ahead, by the word of the last that was accepted alone: who rejects had nobody
+    ahead of him, so if the last one did, and has ended, there is nobody."""
+    return Check(
+        deployments.key(last),
+        "on_conflict = :reject AND attribute_exists(finished_at)",
+        {"reject": "reject"},
+    )
 
 
 def _nobody_came_between(environment: EnvironmentId, ahead: Sequence[Item]) -> Check:
