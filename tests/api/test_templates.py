@@ -15,6 +15,7 @@ from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.template import MAX_BYTES
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
+from tests.store import between
 from tests.store.cloudformation import CloudFormation
 
 TEMPLATES = "/api/v1/templates"
@@ -246,6 +247,28 @@ def test_a_request_that_names_itself_adds_once(web: Client) -> None:
     assert first.json == again.json
     assert again.headers["idempotent-replayed"] == "true"
     assert len(web.get(VERSIONS).json) == 1
+
+
+@pytest.mark.parametrize("twin", [True, False], ids=["at once", "later"])
+def test_of_a_request_that_is_sent_again_no_secret_is_left_over(
+    web: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch, twin: bool
+) -> None:
+    published(web, "1.0")
+    path, once = f"/api/v1/environments/projects/{project}", web.with_headers(idempotency_key="k")
+    told: list[Answer] = []
+    if twin:
+        between.first(
+            monkeypatch, "TransactWriteItems", lambda: told.append(once.post(path, wanted()))
+        )
+    else:
+        told.append(once.post(path, wanted()))
+
+    again = once.post(path, wanted())
+
+    assert (again.status, again.raw) == (201, told[0].raw)
+    found = boto3.client("ssm").get_parameters_by_path(Path="/slipway", Recursive=True)
+    names = [each["Name"] for each in found["Parameters"]]
+    assert names == [f"/slipway/environments/{again.json['id']}/Password"]
 
 
 # --- what it is made of -----------------------------------------------------------------------

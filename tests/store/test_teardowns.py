@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from slipway.errors import NotFound, NothingToRetry, Overtaken, PreconditionFailed
+from slipway.errors import Busy, NotFound, NothingToRetry, Overtaken, PreconditionFailed
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.environment import Failure
 from slipway.store import environments, projects, table, teardowns
@@ -136,6 +136,35 @@ def test_of_two_who_retry_at_once_one_does(
     with pytest.raises(NothingToRetry):
         teardowns.ask_to_retry(failed, ann)
     assert record(failed)["teardown_attempts"] == 2
+
+
+def test_what_failed_again_in_that_moment_is_tried_again(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_between() -> None:
+        teardowns.retry(record(failed), "reconcile")
+        world.becomes(failed, "teardown_failed", failure=FAILURE)
+
+    between.first(monkeypatch, "UpdateItem", in_between)
+
+    shown = teardowns.ask_to_retry(failed, ann)
+
+    assert (shown.status, shown.teardown_attempts) == ("tearing_down", 3)
+    assert shown == environments.get(failed, ann)
+
+
+def test_what_never_stands_still_is_busy(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = record(failed)
+
+    def lost(action: table.Update) -> None:
+        raise table.Lost([item])
+
+    monkeypatch.setattr(table, "write", lost)
+
+    with pytest.raises(Busy):
+        teardowns.ask_to_retry(failed, ann)
 
 
 def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
