@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from slipway import auth
-from slipway.store import queue, table, users
+from slipway import auth, bodies
+from slipway.model.template import NewTemplate, Version
+from slipway.store import queue, table, templates, users
 from tests.api.client import Answer, Client, app
 from tests.api.conftest import PASSWORD, password_hash
 from tests.store import world as workflows
@@ -28,7 +29,7 @@ from tests.workflows.world import USER, World
 
 pytestmark = pytest.mark.no_cover
 
-RESOURCES = ("auth", "projects", "environments", "deployments")
+RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
 # How often a client asks; it waits longer each time.
 PATIENCE = 8
@@ -94,11 +95,32 @@ def shipping(world: World) -> Things:
     return things
 
 
+def a_template(world: World) -> Things:
+    templates.add(NewTemplate(name="web"), USER)
+    return {"template": "web", "version": "1.0", "project_id": world.project}
+
+
+def a_draft(world: World) -> Things:
+    things = a_template(world)
+    body = json.dumps(BODY).encode()
+    templates.add_version("web", None, body, "application/json", USER)
+    return things
+
+
+def a_version(world: World) -> Things:
+    things = a_draft(world)
+    templates.publish("web", Version(1, 0), USER)
+    return things
+
+
 ONE = "/api/v1/environments/<environment_id>"
 PROJECT = "/api/v1/projects/<project_id>"
 ENSURE = f"{PROJECT}/environments/by-external-id/<external_id>"
 DEPLOY = "POST /api/v1/deployments/environments/<environment_id>"
 CREDENTIALS = {"email": "new@example.com", "password": PASSWORD}
+TEMPLATE = "/api/v1/templates/<template>"
+VERSION = f"{TEMPLATE}/versions/<version>"
+BODY = {"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}}
 PREVIEW = {"name": "new", "type": "ephemeral", "config": {"colour": "red"}}
 REQUESTS = {
     "register": Request("POST /api/v1/auth/register", a_user, CREDENTIALS),
@@ -120,6 +142,17 @@ REQUESTS = {
         a_project,
         {**PREVIEW, "external_id": "pr-1"},
     ),
+    "create one from a template": Request(
+        "POST /api/v1/environments/projects/<project_id>",
+        a_version,
+        {**PREVIEW, "template": "web"},
+    ),
+    "create a template": Request("POST /api/v1/templates", a_user, {"name": "web"}),
+    "add a version": Request(f"POST {TEMPLATE}/versions", a_template, BODY),
+    "replace a draft": Request(f"PUT {VERSION}", a_draft, BODY),
+    "delete a draft": Request(f"DELETE {VERSION}", a_draft, again=404),
+    "publish": Request(f"POST {VERSION}/publish", a_draft),
+    "deprecate": Request(f"POST {VERSION}/deprecate", a_version),
     "ensure an environment": Request(f"PUT {ENSURE}", idle, PREVIEW, again=200),
     "give it back": Request(f"DELETE {ONE}", running),
     "give back what failed to go": Request(f"DELETE {ONE}", not_torn_down),
@@ -153,6 +186,18 @@ REQUESTS = {
             "/api/v1/deployments/<deployment_id>/timeline",
         )
     },
+    **{
+        path: Request(f"GET {path}", a_version)
+        for path in (
+            "/api/v1/templates",
+            TEMPLATE,
+            f"{TEMPLATE}/usage",
+            f"{TEMPLATE}/environments",
+            f"{TEMPLATE}/versions",
+            VERSION,
+            f"{VERSION}/body",
+        )
+    },
 }
 
 # What happens to one call, and whether that is to every try of it or only to the first.
@@ -183,6 +228,10 @@ def test_a_client_that_asks_again_has_what_it_asked_for_once(
     password_hash()
     monkeypatch.setattr(auth, "_secret", lambda: "s" * 64)
     monkeypatch.setattr(auth, "hash_password", lambda password: "a hash")
+    stored: dict[str, bytes] = {}
+    monkeypatch.setattr(bodies, "put", lambda key, body, media: stored.update({key: body}))
+    monkeypatch.setattr(bodies, "get", stored.__getitem__)
+    monkeypatch.setattr(bodies, "validate", lambda key: None)
     request = REQUESTS[name]
     undisturbed = sent(request)
 
