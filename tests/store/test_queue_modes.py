@@ -233,6 +233,7 @@ def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = joins(running, ann, sequence=10)
+    monkeypatch.setattr(queue, "_YOUNG_SECONDS", 0)
     between.apart(
         monkeypatch, ["LOCK", "Query"], [lambda: None, lambda: runs(running), lambda: None]
     )
