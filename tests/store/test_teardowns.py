@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from slipway.errors import NotFound, NothingToRetry, Overtaken, PreconditionFailed
+from slipway.errors import Busy, NotFound, NothingToRetry, Overtaken, PreconditionFailed
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.environment import Failure
 from slipway.store import environments, projects, table, teardowns
@@ -66,7 +66,7 @@ def test_every_time_it_waits_twice_as_long_and_then_for_somebody(failed: Environ
             waits.append(minutes_until_retry(record(failed)))
         else:
             assert "next_retry_at" not in record(failed)
-        teardowns.retry(failed, "reconcile")
+        teardowns.retry(record(failed), "reconcile")
         world.becomes(failed, "teardown_failed", failure=FAILURE)
 
     assert waits == [1, 2, 4, 8]
@@ -96,7 +96,7 @@ def test_no_retry_is_planned_for_what_changed_meanwhile(ann: str, failed: Enviro
 def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None:
     names = [environments.teardown(record(failed))]
     for _ in range(2):
-        teardowns.retry(failed, "reconcile")
+        teardowns.retry(record(failed), "reconcile")
         names.append(environments.teardown(record(failed)))
         world.becomes(failed, "teardown_failed")
 
@@ -131,17 +131,46 @@ def test_the_end_of_its_project_does_not_number_attempts(failed: EnvironmentId) 
 def test_of_two_who_retry_at_once_one_does(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
     with pytest.raises(NothingToRetry):
         teardowns.ask_to_retry(failed, ann)
     assert record(failed)["teardown_attempts"] == 2
 
 
+def test_what_failed_again_in_that_moment_is_tried_again(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_between() -> None:
+        teardowns.retry(record(failed), "reconcile")
+        world.becomes(failed, "teardown_failed", failure=FAILURE)
+
+    between.first(monkeypatch, "UpdateItem", in_between)
+
+    shown = teardowns.ask_to_retry(failed, ann)
+
+    assert (shown.status, shown.teardown_attempts) == ("tearing_down", 3)
+    assert shown == environments.get(failed, ann)
+
+
+def test_what_never_stands_still_is_busy(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = record(failed)
+
+    def lost(action: table.Update) -> None:
+        raise table.Lost([item])
+
+    monkeypatch.setattr(table, "write", lost)
+
+    with pytest.raises(Busy):
+        teardowns.ask_to_retry(failed, ann)
+
+
 def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
     shown = teardowns.begin(failed, ann, None)
 
@@ -154,7 +183,7 @@ def test_what_has_not_failed_is_not_retried(ann: str, running: EnvironmentId) ->
     with pytest.raises(NothingToRetry, match="running"):
         teardowns.ask_to_retry(running, ann)
     with pytest.raises(Overtaken):
-        teardowns.retry(running, ann)
+        teardowns.retry(record(running), ann)
     assert world.everything() == before
 
 
@@ -201,7 +230,9 @@ def test_only_what_could_not_be_torn_down_is_forgotten(ann: str, running: Enviro
 def test_what_is_retried_in_that_moment_is_not_forgotten(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "TransactWriteItems", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: teardowns.retry(record(failed), "reconcile")
+    )
 
     with pytest.raises(NothingToRetry, match="moment"):
         teardowns.forget(failed, ann, None)

@@ -92,7 +92,7 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
     if datetime.fromisoformat(item["next_retry_at"]) > moments.now():
         return None
     try:
-        teardowns.retry(ids.parse_environment(item["id"]), "reconcile")
+        teardowns.retry(item, "reconcile")
     except Overtaken:
         # A person was quicker.
         return None

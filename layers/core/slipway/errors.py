@@ -19,7 +19,7 @@ SlipwayError
 │                               · ProjectNotEmpty · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
-│                               · NothingToRetry · RequestInProgress
+│                               · NothingToRetry
 │                               · VersionTaken · VersionFixed
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
@@ -353,15 +353,6 @@ class VersionFixed(Conflict):
     @property
     def extra(self) -> Mapping[str, Any]:
         return {"version_state": self._state}
-
-
-class RequestInProgress(Conflict):
-    code = "request_in_progress"
-    title = "A request with this Idempotency-Key is being carried out"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": "1"}
 
 
 class Overtaken(SlipwayError):

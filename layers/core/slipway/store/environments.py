@@ -149,7 +149,9 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
     What is written here is all that provisioning, expiry and teardown need: the table's stream
     starts them. Two round trips, and one for each secret.
     """
-    before, _ = _look(project, wanted, user_id)
+    # The mark is read along: secrets are written before the transaction would lose on it.
+    before, mark = _look(project, wanted, user_id, *marks.keys())
+    marks.look(*mark)
     return _add(before, wanted, user_id)
 
 
@@ -180,7 +182,7 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
     secret_inputs.write(draft.item["id"], draft.secrets)
     try:
         return _record(before.project, wanted, draft, user_id)
-    except (Refused, Lost):
+    except (Refused, Lost, marks.Done):
         secret_inputs.remove(draft.item["id"], draft.secrets)
         raise
 
@@ -287,8 +289,9 @@ def _record(project: ProjectId, wanted: NewEnvironment, draft: _Draft, user_id: 
         actions.append(put_lease(environment, draft.ends))
     first_of_template = len(actions)
     actions += draft.actions
+    shown = read(item)
     try:
-        table.transact(*actions, *marks.of(str(environment)))
+        marks.transact(shown, *actions)
     except Lost as lost:
         member, active, name, *_ = lost.reasons
         if member is not None or active == {}:
@@ -303,7 +306,7 @@ def _record(project: ProjectId, wanted: NewEnvironment, draft: _Draft, user_id: 
             detail = f"{draft.version.reference} is not published any more"
             raise Invalid([FieldError("#/template", detail)]) from None
         raise
-    return read(item)
+    return shown
 
 
 def _name_taken(wanted: NewEnvironment) -> NameTaken:

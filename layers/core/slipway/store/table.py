@@ -24,8 +24,7 @@
 | its versions, newest first                     | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
 | the environments made from it                  | TEMPLATE#<n>  | USED#<environment id>     |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
-| answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
-| what such a request has done                   | IDEMPOTENCY#… | DONE#<hash of the key>    |
+| what requests that name themselves have done   | IDEMPOTENCY#… | DONE#<hash of the key>    |
 | whether reconcile runs, see store/clock.py     | CLOCK         | CLOCK                     |
 
 The index `due` (due / due_at, keys only) holds what has a deadline, see store/due.py.
@@ -35,7 +34,8 @@ and nowhere else:
 
     ConditionalCheckFailed          Lost, with the item as it was
     TransactionCanceled             Lost, with one reason an action; Busy after retries
-                                    if all that failed was a conflict with another transaction
+                                    if there was a conflict with another transaction, which may
+                                    be what the conditions are about
     throttling, time-outs, 5xx      StoreUnavailable
     a request that is wrong         DynamoDBError, as the bug that it is
 """
@@ -44,8 +44,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
@@ -323,24 +322,6 @@ def _write(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     raise Busy(1)
 
 
-def client() -> Any:
-    """What Powertools calls of boto3's client for DynamoDB, over our own connections."""
-    from botocore.exceptions import ClientError
-
-    def method(operation: str) -> Callable[..., Any]:
-        def call(**request: Any) -> Any:
-            try:
-                return dynamodb.together((operation, request))[0]
-            except DynamoDBError as error:
-                told = {"Code": error.code, "Message": str(error)}
-                raise ClientError({**error.answer, "Error": told}, operation) from error
-
-        return call
-
-    operations = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
-    return SimpleNamespace(**{f"{name[:-4].lower()}_item": method(name) for name in operations})
-
-
 # A request that could never work is a bug and must be seen as one.
 _OURS = {
     "AccessDeniedException",
@@ -360,6 +341,8 @@ def _translated(error: DynamoDBError) -> Exception:
     if error.code == "TransactionCanceledException":
         reasons = error.answer.get("CancellationReasons") or []
         codes = {reason.get("Code") for reason in reasons}
+        if "TransactionConflict" in codes:
+            return Busy(1)
         if "ConditionalCheckFailed" in codes:
             return Lost(
                 [
@@ -369,8 +352,6 @@ def _translated(error: DynamoDBError) -> Exception:
                     for reason in reasons
                 ]
             )
-        if "TransactionConflict" in codes:
-            return Busy(1)
         if "ValidationError" in codes:
             return error
     return error if error.code in _OURS else StoreUnavailable(str(error))

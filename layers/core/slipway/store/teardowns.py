@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 from slipway import ids
-from slipway.errors import NothingToRetry, Overtaken, PreconditionFailed
+from slipway.errors import Busy, NothingToRetry, Overtaken, PreconditionFailed
 from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.model.environment import Environment
@@ -16,6 +14,7 @@ from slipway.store import due, environments, marks, projects, table
 from slipway.store.table import Delete, Item, Lost, Update
 
 _RETRIES = 4
+_TRIES = 5
 
 
 def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
@@ -26,10 +25,10 @@ def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> E
     item = environments.authorised(environment, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
-    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     if item["status"] == "teardown_failed":
         with suppress(Overtaken):
-            return environments.read(retry(environment, user_id, still, was))
+            return retry(item, user_id, if_version)
+    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
         return environments.read(
             environments.move(environment, "tearing_down", user_id, still, was)
@@ -47,40 +46,38 @@ def give_back(environment: EnvironmentId, actor: str) -> None:
         environments.move(environment, "tearing_down", actor)
 
 
-def retry(
-    environment: EnvironmentId,
-    actor: str,
-    condition: str = "",
-    values: Mapping[str, Any] | None = None,
-) -> Item:
-    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken."""
-    change = Update(
-        environments.key(environment),
-        "SET #status = :to, teardown_attempts = if_not_exists(teardown_attempts, :one) + :one,"
-        " actor = :actor, updated_at = :at, version = version + :one,"
-        " due = :due, due_at = :due_at REMOVE next_retry_at",
-        {
-            **due.by(str(environment)),
-            "to": "tearing_down",
-            "failed": "teardown_failed",
+def retry(item: Item, actor: str, if_version: int | None = None) -> Environment:
+    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken, Busy."""
+    key = environments.key(ids.parse_environment(item["id"]))
+    for _ in range(_TRIES):
+        if item["status"] != "teardown_failed" or if_version not in (None, item["version"]):
+            raise Overtaken()
+        fields = {
+            **due.by(item["id"]),
+            "status": "tearing_down",
+            "teardown_attempts": item.get("teardown_attempts", 1) + 1,
             "actor": actor,
-            "at": moments.written(moments.now()),
-            "one": 1,
-            **(values or {}),
-        },
-        condition="#status = :failed" + condition,
-    )
-    try:
-        return marks.write(change, str(environment))
-    except Lost:
-        raise Overtaken() from None
+            "updated_at": moments.written(moments.now()),
+            "version": item["version"] + 1,
+            "next_retry_at": None,
+        }
+        shown = environments.read({**item, **fields})
+        change, values = table.setting(fields)
+        values["was"] = item["version"]
+        try:
+            marks.write(shown, Update(key, change, values, "version = :was"))
+        except Lost as lost:
+            item = lost.reasons[0] or item
+        else:
+            return shown
+    raise Busy(1)
 
 
 def ask_to_retry(environment: EnvironmentId, user_id: str) -> Environment:
-    """Raises NotFound, NothingToRetry. Two round trips."""
+    """Raises NotFound, NothingToRetry, Busy. Two round trips."""
     item = environments.authorised(environment, user_id)
     try:
-        return environments.read(retry(environment, user_id))
+        return retry(item, user_id)
     except Overtaken:
         raise NothingToRetry(f"The environment is {item['status']}") from None
 
