@@ -98,8 +98,8 @@ class Stack:
             [(name, argument)] = value.items()
             if name == "Ref" or name.startswith("Fn::"):
                 return self.function(name, argument)
-        every = {key: self.value(each) for key, each in value.items()}
-        return {key: each for key, each in every.items() if each is not GONE}
+        pairs = {key: self.value(each) for key, each in value.items()}
+        return {key: each for key, each in pairs.items() if each is not GONE}
 
     def function(self, name: str, argument: Any) -> Any:
         if name == "Ref":

@@ -19,7 +19,7 @@ from tests.importers.stacks import Stack, proton, read, rendered, stack
 from tests.template.repository import ROOT
 
 EVERY = ["network", "web-service", "worker", "bucket"]
-NAMES = {
+NAMES: dict[str, dict[str, Any]] = {
     "service": {"name": "payments"},
     "environment": {"name": "shared", "outputs": {}},
     "service_instance": {"name": "pr-12", "components": {"default": {"outputs": {}}}},
@@ -46,7 +46,7 @@ def test_cfn_lint_finds_nothing_wrong(tmp_path: Path) -> None:
         (tmp_path / f"{name}.yaml").write_text(importing.read(BUNDLES / name).body)
 
     # In a process of its own: it changes what is global.
-    lint = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", "W", "--", "*.yaml"]
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), "--ignore-checks", "W", "--", "*.yaml"]
     told = subprocess.run(lint, cwd=tmp_path, capture_output=True, text=True)
 
     assert (told.stdout, told.returncode) == ("", 0), told.stderr
@@ -230,7 +230,9 @@ def templates(draw: st.DrawFn) -> str:
         for name in draw(st.sets(st.sampled_from("PQR"))):
             one, other = (f"      {name}: {draw(value)}\n" for _ in range(2))
             lines += draw(fenced(one, other))
-        text += draw(fenced(lines, f"  {resource}: {{Type: AWS::SQS::Queue, Properties: {{Other: 1}}}}\n"))
+        text += draw(
+            fenced(lines, f"  {resource}: {{Type: AWS::SQS::Queue, Properties: {{Other: 1}}}}\n")
+        )
     return text
 
 

@@ -178,16 +178,18 @@ class Intrinsics:
         return {"Fn::FindInMap": found}
 
     def _list(self, items: list[Any]) -> Any:
-        every = [
-            piece
-            for item in items
-            if isinstance(item, str) and is_marked(item)
-            for piece in self.source.marks.pieces(item)
-            if isinstance(piece, Each)
-        ]
-        if len(items) == 1 and every and self.source.marks.pieces(items[0]) == every:
-            return {"Ref": self._name(every[0].of)}
-        return [self._value(each) for each in items]
+        """An item that stands for every one of a list has to be alone."""
+        rest = []
+        for item in items:
+            pieces = self.source.marks.pieces(item) if isinstance(item, str) else []
+            if len(pieces) == 1 and isinstance(pieces[0], Each):
+                if len(items) == 1:
+                    return {"Ref": self._name(pieces[0].of)}
+                text = f"the values of {_about(pieces[0])} cannot stand beside other items"
+                self._lose(item, text, hole=True)
+            else:
+                rest.append(self._value(item))
+        return rest
 
     def _compared(self, value: Any) -> Any:
         """In a condition a text is one parameter, or none."""
@@ -229,6 +231,8 @@ class Intrinsics:
                 whole += f"${{{name}}}"
             else:
                 whole += f"${{{self._name(piece)}}}"
+        if escaping and "${" not in whole:
+            return Written.of(whole)
         return {"Fn::Sub": [whole, values] if values else Written.of(whole)}
 
     def _symbol(self, symbol: Symbol) -> Tree:

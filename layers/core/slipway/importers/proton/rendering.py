@@ -31,9 +31,10 @@ from slipway.importers.proton.symbols import (
 )
 
 # Over all ways.
-_MAX_STEPS = 2_000_000
-_MAX_WRITTEN = 50_000_000
+_MAX_STEPS = 500_000
+_MAX_WRITTEN = 20_000_000
 _MAX_ITEMS = 1000
+_MAX_NUMBER = 10**9
 # They write lines of YAML, not a value.
 _STRUCTURAL = {
     "proton_cfn_ecs_task_definition_formatted_env_vars",
@@ -187,14 +188,14 @@ class Rendering:
     def _output(self, node: nodes.Output, scope: Scope, after: nodes.Node | None) -> None:
         for position, each in enumerate(node.nodes):
             if isinstance(each, nodes.TemplateData):
-                self._write(each.data, each.lineno, literal=True)
+                self._write(each, each.data)
                 continue
             value = self._value(each, scope)
             following = node.nodes[position + 1] if position + 1 < len(node.nodes) else after
             if isinstance(value, Told) and self._alone(each, following):
                 self._hole(each, f"{{{{ {value.text} }}}} writes lines of its own and is left out")
                 continue
-            self._write(self._as_text(value, each, scope), each.lineno)
+            self._write(each, self._as_text(value, each, scope))
 
     def _alone(self, node: nodes.Node, following: nodes.Node | None) -> bool:
         """Whether it has a line to itself, and so may write more than a value."""
@@ -217,14 +218,12 @@ class Rendering:
                 break
         return line
 
-    def _write(self, text: str, line: int, *, literal: bool = False) -> None:
-        self.source.written += len(text)
-        if self.source.written > _MAX_WRITTEN:
-            file = self.source.bundle.template_file
-            raise Broken(f"{file}:{line}: makes more than {_MAX_WRITTEN} characters")
+    def _write(self, node: nodes.Node, text: str) -> None:
+        self._charge(node, len(text))
         self._parts.append(text)
-        newlines = text.count("\n")
-        self.lines += [line + n + 1 if literal else line for n in range(newlines)]
+        literal = isinstance(node, nodes.TemplateData)
+        for n in range(text.count("\n")):
+            self.lines.append(node.lineno + (n + 1 if literal else 0))
 
     # --- expressions --------------------------------------------------------------------------
 
@@ -318,12 +317,13 @@ class Rendering:
                 pieces.append(str(each))
             else:
                 return self._unknown(node, scope)
+        self._charge(node, sum(len(each) if isinstance(each, str) else 1 for each in pieces))
         whole = Text(tuple(pieces))
         return whole if any(isinstance(p, Symbol) for p in pieces) else "".join(map(str, pieces))
 
     def _sum(self, node: nodes.Add | nodes.Sub, scope: Scope) -> Any:
         left, right = self._value(node.left, scope), self._value(node.right, scope)
-        if type(left) is int and type(right) is int:
+        if type(left) is int and type(right) is int and abs(left) + abs(right) < _MAX_NUMBER:
             return _ARITHMETIC[type(node)](left, right)
         if isinstance(node, nodes.Add) and isinstance(left, str | Text) | isinstance(
             right, str | Text
@@ -351,9 +351,7 @@ class Rendering:
         if node.name in ("string", "safe") and isinstance(value, Symbol | Text):
             return value
         if node.name == "proton_cfn_sanitize" and isinstance(value, Symbol | Text):
-            text = (
-                f"{{{{ {words(node)} }}}}: that its characters are harmless is not checked any more"
-            )
+            text = f"{{{{ {words(node)} }}}}: its characters are not checked any more"
             self._lose(node, text)
             return value
         if node.name in _ON_CONSTANTS and isinstance(value, str | int) and not arguments:
@@ -500,17 +498,31 @@ class Rendering:
             value = Told(".".join(value.parts))
         if isinstance(value, Text):
             return "".join(
-                each if isinstance(each, str) else self.source.marks.mark(each, node.lineno)
+                each if isinstance(each, str) else self.source.marks.mark(each, _begins(node))
                 for each in value.pieces
             )
         if isinstance(value, Symbol):
-            return self.source.marks.mark(value, node.lineno)
-        if isinstance(value, list | dict) and not _is_constant(value):
-            return self.source.marks.mark(self._unknown(node, scope), node.lineno)
+            return self.source.marks.mark(value, _begins(node))
+        if isinstance(value, list | dict) and not self._is_constant(value, node):
+            return self.source.marks.mark(self._unknown(node, scope), _begins(node))
         return str(value)
 
     def _is_list(self, given: Given) -> bool:
         return self.source.inputs[given.name].is_list
+
+    def _is_constant(self, value: Any, node: nodes.Node) -> bool:
+        self._step(node)
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            return all(self._is_constant(each, node) for each in value)
+        return not isinstance(value, Symbol | Text | Path)
+
+    def _charge(self, node: nodes.Node, size: int) -> None:
+        self.source.written += size
+        if self.source.written > _MAX_WRITTEN:
+            file = self.source.bundle.template_file
+            raise Broken(f"{file}:{node.lineno}: makes more than {_MAX_WRITTEN} characters")
 
     def _step(self, node: nodes.Node) -> None:
         self._line_now = node.lineno
@@ -520,10 +532,10 @@ class Rendering:
             raise Broken(f"{file}:{node.lineno}: takes more than {_MAX_STEPS} steps")
 
     def _hole(self, node: nodes.Node, text: str) -> None:
-        self.source.report.lose(self.source.bundle.template_file, node.lineno, text, hole=True)
+        self.source.report.lose(self.source.bundle.template_file, _begins(node), text, hole=True)
 
     def _lose(self, node: nodes.Node, text: str) -> None:
-        self.source.report.lose(self.source.bundle.template_file, node.lineno, text)
+        self.source.report.lose(self.source.bundle.template_file, _begins(node), text)
 
 
 def _unpacked(target: nodes.Node, item: Any) -> Iterator[tuple[str, Any]]:
@@ -535,12 +547,11 @@ def _unpacked(target: nodes.Node, item: Any) -> Iterator[tuple[str, Any]]:
             yield from _unpacked(name, each)
 
 
-def _is_constant(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(_is_constant(each) for each in value.values())
-    if isinstance(value, list):
-        return all(_is_constant(each) for each in value)
-    return not isinstance(value, Symbol | Text | Path)
+def _begins(node: nodes.Node) -> int:
+    """A filter may be on a line of its own, below what it is applied to."""
+    while isinstance(node, nodes.Filter) and node.node is not None:
+        node = node.node
+    return node.lineno
 
 
 def _shown(value: Any) -> str:
@@ -553,9 +564,9 @@ def _shown(value: Any) -> str:
             return value.name
         case Each():
             return f"each of {value.of.name}"
-        case list():
-            return f"[{', '.join(map(_shown, value))}]"
-    return repr(value)[:200]
+        case str():
+            return repr(value[:200])
+    return str(value) if isinstance(value, int | float | None) else f"a {type(value).__name__}"
 
 
 _BETWEEN = {

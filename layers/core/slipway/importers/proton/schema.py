@@ -137,7 +137,8 @@ def _limits(name: str, kind: str, schema: Declared, reader: _Reader) -> Declared
         for keyword, parameter in (("minLength", "MinLength"), ("maxLength", "MaxLength")):
             if keyword in schema:
                 if not re.fullmatch("[0-9]{1,9}", str(schema[keyword])):
-                    raise Broken(f"{reader.file}:{line(keyword)}: {keyword} must be a whole number")
+                    place = f"{reader.file}:{line(schema[keyword])}"
+                    raise Broken(f"{place}: {keyword} must be a whole number")
                 declared[parameter] = schema[keyword]
         if isinstance(schema.get("pattern"), str):
             declared["AllowedPattern"] = _quoted(whole(schema["pattern"]))

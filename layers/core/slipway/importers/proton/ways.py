@@ -22,6 +22,7 @@ Tree = dict[str, Any]
 _MAX_WAYS = 1024
 _MAX_FORKS = 200
 NO_VALUE = {"Ref": "AWS::NoValue"}
+NOTHING = Written.of("", plain=True)
 # Whose entries may have a Condition.
 CONDITIONAL = ("Resources", "Outputs")
 # Of a resource or an output, where Fn::If may stand.
@@ -147,13 +148,12 @@ class Ways:
             if one == other:
                 body[key] = one
             elif key in CHOOSING:
-                nothing: Tree = {}
-                body[key] = self._values(
-                    fork, nothing if one is None else one, nothing if other is None else other
-                )
+                body[key] = self._values(fork, left.get(key, NOTHING), right.get(key, NOTHING))
             elif key == "DependsOn":
                 body[key] = [each for each in _several(one) if each in _several(other)]
-                self._lose(key, f"{name}: DependsOn differs with a condition; some of it is left out")
+                self._lose(
+                    key, f"{name}: DependsOn differs with a condition; some of it is left out"
+                )
             elif key == "Export" and isinstance(one, dict) and isinstance(other, dict):
                 body[key] = self._values(fork, one, other)
             else:
@@ -170,6 +170,7 @@ class Ways:
     def _values(self, fork: Is, left: Any, right: Any, *, union: bool = False) -> Any:
         if left == right:
             return left
+        left, right = _something(left, right), _something(right, left)
         if _plain(left) and _plain(right):
             return {
                 name: self._values(fork, left[name], right[name], union=union)
@@ -217,6 +218,13 @@ def either(fork: Is, left: When, right: When) -> When:
         case _, False:
             return All(fork, left)
     return Any_(All(fork, left), All(Not(fork), right))
+
+
+def _something(value: Any, beside: Any) -> Any:
+    """What nothing is, where the other way has something: Proton's stacks refuse a null."""
+    if not isinstance(value, Written) or not value.plain or value != "":
+        return value
+    return {} if _plain(beside) else NO_VALUE
 
 
 def _if(fork: Is, left: Any, right: Any) -> Tree:
