@@ -236,7 +236,7 @@ def templates(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(templates())
 def test_no_template_comes_to_mean_something_else(text: str) -> None:
     with bundle(text, SCHEMA) as folder:
