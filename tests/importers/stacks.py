@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from boto3 import Session
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
+from local.package import load_yaml
 from slipway.model import formation
 
 GONE = object()
@@ -40,6 +45,21 @@ def rendered(text: str, scope: Mapping[str, Any]) -> str:
     for name in ("ecs_task_definition_formatted_env_vars", "iam_policy_arns", "sanitize"):
         jinja.filters[f"proton_cfn_{name}"] = lambda value: value or ""
     return jinja.from_string(text).render(scope)
+
+
+def transformed(text: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """The stack that SAM's transform makes of it, before CloudFormation looks at conditions."""
+    # SAM wants numbers to be numbers, so this one is not read as text.
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        template = load_yaml(Path(file.name))
+    # As CloudFormation gives them to a transform.
+    declared = template.get("Parameters", {})
+    values = {name: given.get(name, each.get("Default")) for name, each in declared.items()}
+    translator = Translator({}, Parser(), boto_session=Session(region_name="eu-central-1"))
+    made: dict[str, Any] = translator.translate(template, values)
+    return Stack(made, given).made()
 
 
 class Stack:

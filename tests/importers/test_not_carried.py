@@ -171,6 +171,20 @@ def test_a_condition_that_cannot_be_evaluated_has_to_be_told(condition: str) -> 
             "6: Fn::FindInMap takes no text that is put together",
         ),
         (
+            "Transform: AWS::Serverless-2016-10-31\nResources:\n  One:\n"
+            "    Type: AWS::Serverless::SimpleTable\n    Properties:\n"
+            "      {% if environment.inputs.flag %}\n"
+            "      PrimaryKey: {Name: id, Type: String}\n      {% endif %}\n",
+            "7: One: SAM reads PrimaryKey itself, which differs with a condition",
+        ),
+        (
+            "Transform: AWS::Serverless-2016-10-31\n"
+            "Globals:\n  Function:\n"
+            "    {% if environment.inputs.flag %}\n    AutoPublishAlias: live\n    {% endif %}\n"
+            f"{HEAD}      P: 1\n",
+            "5: Globals: SAM reads AutoPublishAlias itself, which differs with a condition",
+        ),
+        (
             "Metadata:\n  {% if environment.inputs.flag %}\n  A: 1\n  {% else %}\n  A: 2\n"
             f"  {{% endif %}}\n{HEAD}      P: 1\n",
             "1: Metadata differs with a condition",
@@ -233,6 +247,25 @@ def test_an_input_that_the_template_asks_about_may_be_empty() -> None:
     assert lost(found) == [
         "schema/schema.yaml:13: opt may be left out, so how small or large it is is not checked"
     ]
+
+
+def test_sam_cannot_choose_where_the_code_is() -> None:
+    """Its transform would take the one and drop the other, whatever the condition says."""
+    found = imported(
+        "Transform: AWS::Serverless-2016-10-31\nResources:\n  One:\n"
+        "    Type: AWS::Serverless::Function\n    Properties:\n"
+        "      {% if environment.inputs.some is defined %}\n"
+        "      Handler: app.run\n      CodeUri: '{{ environment.inputs.some }}'\n"
+        "      {% else %}\n      Handler: index.run\n      InlineCode: code\n      {% endif %}\n"
+    )
+
+    assert lost(found) == [
+        "8: One: SAM reads CodeUri itself, which differs with a condition",
+        "11: One: SAM reads InlineCode itself, which differs with a condition",
+    ]
+    assert "Handler: !If" in found.body
+    assert "InlineCode: code" in found.body
+    assert "CodeUri:" not in found.body
 
 
 def test_a_variable_of_a_loop_makes_each_turn_another_input() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from slipway.importers.proton import importing
 from slipway.model import formation
 from tests.importers.making import BUNDLES, bundle
-from tests.importers.stacks import Stack, proton, read, rendered, stack
+from tests.importers.stacks import Stack, proton, read, rendered, stack, transformed
 from tests.template.repository import ROOT
 
 EVERY = ["network", "web-service", "worker", "bucket"]
@@ -132,8 +132,7 @@ def test_a_service_is_the_same_stack_with_what_has_to_be_told(inputs: dict[str, 
         {
             "lambda_runtime": ["python3.13", "nodejs22.x"],
             "lambda_memory": [128],
-            "lambda_handler": ["main.run"],
-            "code_uri": [None, "s3://code/app.zip"],
+            "purpose": [None, "orders"],
             "topics": [["orders"], ["orders", "refunds"]],
             "queues": [{"delay": 9}],
             "api_key": ["12345678"],
@@ -153,7 +152,6 @@ def test_what_may_be_left_out_is_left_out(inputs: dict[str, Any]) -> None:
     values = {
         "LambdaRuntime": inputs["lambda_runtime"],
         "LambdaMemory": "128",
-        "LambdaHandler": "main.run",
         "Topics": ",".join(inputs["topics"]),
         "QueuesDelay": "9",
         "ApiKey": "12345678",
@@ -161,13 +159,17 @@ def test_what_may_be_left_out_is_left_out(inputs: dict[str, Any]) -> None:
         "EnvironmentName": "pr-12",
         "SharedEnvironmentName": "shared",
         "SNSTopic": "SNSTopic-1",
-        **({"CodeUri": inputs["code_uri"]} if inputs["code_uri"] else {}),
+        **({"Purpose": inputs["purpose"]} if inputs["purpose"] else {}),
     }
 
     made = stack(found.body, values)
 
-    assert made == proton(BUNDLES / "worker/instance_infrastructure", scope)
-    assert ("InlineCode" in made["Resources"]["Worker"]["Properties"]) is not inputs["code_uri"]
+    folder = BUNDLES / "worker/instance_infrastructure"
+    assert made == proton(folder, scope)
+    by_sam = rendered((folder / "cloudformation.yaml").read_text(), scope)
+    assert transformed(found.body, values) == transformed(by_sam, {})
+    properties = made["Resources"]["Worker"]["Properties"]
+    assert properties.get("Description") == (inputs["purpose"] and f"For {inputs['purpose']}")
     assert found.report.lost == []
 
 

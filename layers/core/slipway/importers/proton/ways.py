@@ -27,6 +27,12 @@ NOTHING = Written.of("", plain=True)
 CONDITIONAL = ("Resources", "Outputs")
 # Of a resource or an output, where Fn::If may stand.
 CHOOSING = ("Properties", "Metadata", "UpdatePolicy", "Value")
+# What SAM's transform hands on to CloudFormation as it is.
+_PASSED_ON = {
+    *("Description", "Environment", "EphemeralStorage", "FunctionName", "Handler", "KmsKeyArn"),
+    *("Layers", "LoggingConfig", "MemorySize", "Name", "ReservedConcurrentExecutions", "Runtime"),
+    *("TableName", "Timeout", "VpcConfig"),
+}
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,16 @@ class Ways:
                 whole[name] = one
             elif name in CONDITIONAL:
                 whole[name] = self._entries(fork, _mapping(one), _mapping(other))
-            elif name in ("Globals", "Mappings"):
-                whole[name] = self._values(fork, one, other, union=name == "Mappings")
+            elif name == "Mappings":
+                whole[name] = self._values(fork, one, other, union=True)
+            elif name == "Globals":
+                one, other = _mapping(one), _mapping(other)
+                whole[name] = {
+                    kind: self._for_sam(
+                        fork, name, _mapping(one.get(kind)), _mapping(other.get(kind))
+                    )
+                    for kind in _names(one, other)
+                }
             elif name in ("Parameters", "Conditions"):
                 whole[name] = self._union(name, _mapping(one), _mapping(other))
             else:
@@ -147,6 +161,8 @@ class Ways:
             one, other = left.get(key), right.get(key)
             if one == other:
                 body[key] = one
+            elif key == "Properties" and _is_sam(left):
+                body[key] = self._for_sam(fork, name, _mapping(one), _mapping(other))
             elif key in CHOOSING:
                 body[key] = self._values(fork, left.get(key, NOTHING), right.get(key, NOTHING))
             elif key == "DependsOn":
@@ -160,6 +176,20 @@ class Ways:
                 body[key] = other if one is None else one
                 self._hole(key, f"{name}: {key} differs with a condition")
         return body
+
+    def _for_sam(self, fork: Is, name: str, left: Tree, right: Tree) -> Tree:
+        """SAM's transform comes before conditions do: what it reads itself cannot have any."""
+        whole: Tree = {}
+        for key in _names(left, right):
+            if left.get(key) == right.get(key):
+                whole[key] = left[key]
+            elif key in _PASSED_ON:
+                whole[key] = self._values(fork, left.get(key, NO_VALUE), right.get(key, NO_VALUE))
+            else:
+                self._hole(key, f"{name}: SAM reads {key} itself, which differs with a condition")
+                if key in left:
+                    whole[key] = left[key]
+        return whole
 
     def _union(self, section: str, left: Tree, right: Tree) -> Tree:
         for name in left:
@@ -251,6 +281,10 @@ def is_function(value: Any) -> bool:
         return False
     name = next(iter(value))
     return name in ("Ref", "Condition") or name.startswith("Fn::")
+
+
+def _is_sam(body: Tree) -> bool:
+    return str(body.get("Type")).startswith("AWS::Serverless::")
 
 
 def _names(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[str]:
