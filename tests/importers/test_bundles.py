@@ -154,6 +154,17 @@ def test_a_broken_bundle_is_none(tmp_path: Path, changed: dict[str, str], said: 
     assert said in refused(write(tmp_path, {**GOOD, **changed}))
 
 
+def test_a_way_that_makes_no_yaml_is_named(tmp_path: Path) -> None:
+    again = "{% if environment.inputs.a == 'x' %}\n  One: {Type: AWS::SNS::Topic}\n{% endif %}\n"
+
+    write(tmp_path, {**GOOD, "infrastructure/cloudformation.yaml": TEMPLATE + again})
+
+    assert refused(tmp_path) == (
+        "infrastructure/cloudformation.yaml: #/Resources/One is given more than once"
+        " (where a == 'x')"
+    )
+
+
 def test_a_customer_managed_environment_makes_nothing(tmp_path: Path) -> None:
     write(tmp_path, {"schema/schema.yaml": GOOD["schema/schema.yaml"]})
 

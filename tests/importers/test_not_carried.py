@@ -278,6 +278,21 @@ def test_a_variable_of_a_loop_makes_each_turn_another_input() -> None:
     assert all(f"where n = {n} }}}} has to be told" in lost(found)[n] for n in range(2))
 
 
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for n in [{'k': 'a'}, {'k': 'b'}] %}      P{{ loop.index }}: {{ n.k | truncate(1) }}",
+        "for n in ['a', 'b'] %}      P{{ loop.index }}: {{ loop.cycle('a', 'b') }}",
+        "for n in ['a' ~ 'x', 'b'] %}      P{{ loop.index }}: {{ n | truncate(1) }}",
+        "for n in [1, 2] %}{% set m = [n] %}      P{{ n }}: {{ m | join }}",
+    ],
+)
+def test_what_differs_from_turn_to_turn_is_never_one_input(loop: str) -> None:
+    found = imported(f"{HEAD}{{% {loop}\n{{% endfor %}}")
+
+    assert len(required(found)) == len(lost(found)) == 2
+
+
 def test_what_is_in_a_comment_is_not_missed() -> None:
     found = imported(f"{HEAD}      P: 1 # {{{{ environment.inputs.a | upper }}}}\n")
 

@@ -205,6 +205,10 @@ value = st.sampled_from(
         "{{ 'on' if environment.inputs.flag else 'off' }}",
         "[a, '{{ environment.inputs.b }}']",
         "[a]",
+        "{{ environment.inputs.flag and 'p' or environment.inputs.a }}",
+        "[{% for n in [1, 2, 3] if n > 1 %}{{ n }}-{{ loop.index }}{{ ',' if not loop.last }}"
+        "{% endfor %}]",
+        "[{% for n in [] %}{% else %}{{ environment.inputs.b }}{% endfor %}]",
         "{K: a, L: '{{ environment.inputs.some | default(\"none\") }}'}",
         "!Join ['-', [a, '{{ environment.inputs.a }}']]",
     ]

@@ -20,6 +20,7 @@ from slipway.importers.proton.symbols import (
     Symbol,
     Told,
     Wired,
+    about,
     is_marked,
 )
 from slipway.importers.proton.ways import (
@@ -185,7 +186,7 @@ class Intrinsics:
             if len(pieces) == 1 and isinstance(pieces[0], Each):
                 if len(items) == 1:
                     return {"Ref": self._name(pieces[0].of)}
-                text = f"the values of {_about(pieces[0])} cannot stand beside other items"
+                text = f"the values of {about(pieces[0])} cannot stand beside other items"
                 self._lose(item, text, hole=True)
             else:
                 rest.append(self._value(item))
@@ -223,8 +224,8 @@ class Intrinsics:
                 continue
             self._seen(piece, text)
             if isinstance(piece, Each) or (isinstance(piece, Given) and self._is_list(piece)):
-                self._lose(text, f"the list {_about(piece)} is a part of a text", hole=True)
-                whole += _about(piece)
+                self._lose(text, f"the list {about(piece)} is a part of a text", hole=True)
+                whole += about(piece)
             elif isinstance(piece, Item | Joined):
                 name = f"Value{len(values) + 1}"
                 values[name] = self._symbol(piece)
@@ -268,7 +269,7 @@ class Intrinsics:
 
     def _in_words(self, text: str) -> str:
         pieces = self.source.marks.pieces(text)
-        return "".join(each if isinstance(each, str) else f"<{_about(each)}>" for each in pieces)
+        return "".join(each if isinstance(each, str) else f"<{about(each)}>" for each in pieces)
 
     def _seen(self, symbol: Symbol, text: str) -> None:
         """What to say of a symbol that is used as a value."""
@@ -400,17 +401,6 @@ class Intrinsics:
 def camel(text: str) -> str:
     """vpc_cidr -> VpcCidr: names are letters and digits."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", text))
-
-
-def _about(symbol: Symbol) -> str:
-    match symbol:
-        case Given() | Known():
-            return symbol.name
-        case Wired():
-            return symbol.path
-        case Told():
-            return symbol.text
-    return symbol.of.name
 
 
 def _section(tree: Tree, name: str) -> Tree:

@@ -5,6 +5,7 @@ Nothing of the bundle is run: its syntax tree is read, and only what is listed h
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,12 +30,16 @@ from slipway.importers.proton.symbols import (
     Wired,
     is_marked,
 )
+from slipway.importers.proton.wording import begins, words
 
 # Over all ways.
 _MAX_STEPS = 500_000
 _MAX_WRITTEN = 20_000_000
 _MAX_ITEMS = 1000
 _MAX_NUMBER = 10**9
+_MAX_SHOWN = 200
+# Of a scope: how often the loops around have turned. No variable can have this name.
+_TURN = "turn of the loop"
 # They write lines of YAML, not a value.
 _STRUCTURAL = {
     "proton_cfn_ecs_task_definition_formatted_env_vars",
@@ -43,12 +48,15 @@ _STRUCTURAL = {
 }
 _ON_CONSTANTS = {"capitalize", "first", "int", "last", "length", "lower", "string", "trim", "upper"}
 _ARITHMETIC: dict[type[nodes.Expr], Callable[[int, int], int]] = {
-    nodes.Add: lambda left, right: left + right,
-    nodes.Sub: lambda left, right: left - right,
+    nodes.Add: operator.add,
+    nodes.Sub: operator.sub,
 }
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": lambda left, right: bool(left == right),
-    "ne": lambda left, right: bool(left != right),
+# Of the template's own numbers.
+_SIZES: dict[str, Callable[[int, int], bool]] = {
+    "gt": operator.gt,
+    "gteq": operator.ge,
+    "lt": operator.lt,
+    "lteq": operator.le,
 }
 _TYPES: dict[type, str] = {bool: "boolean", str: "string", int: "number", float: "number"}
 
@@ -156,19 +164,21 @@ class Rendering:
         if not isinstance(over, list | tuple) or node.recursive:
             self._hole(node, f"{{% for … in {words(node.iter)} %}} is left out")
             return
-        if not over:
+        turns = [{**scope, **dict(_unpacked(node.target, item))} for item in over]
+        if node.test is not None:
+            turns = [inner for inner in turns if self._true(node.test, inner)]
+        if not turns:
             self._block(node.else_, scope)
-        for index, item in enumerate(over):
+        for index, inner in enumerate(turns):
             loop = {
                 "index": index + 1,
                 "index0": index,
                 "first": index == 0,
-                "last": index == len(over) - 1,
-                "length": len(over),
+                "last": index == len(turns) - 1,
+                "length": len(turns),
             }
-            inner = {**scope, **dict(_unpacked(node.target, item)), "loop": loop}
-            if node.test is None or self._true(node.test, inner):
-                self._block(node.body, inner)
+            turn = f"{scope.get(_TURN, '')}{index + 1}."
+            self._block(node.body, {**inner, "loop": loop, _TURN: turn})
 
     def _for_each(self, node: nodes.For, over: Given, scope: dict[str, Any]) -> None:
         """A list of the inputs: what can be carried is an item of YAML that is the value alone."""
@@ -262,7 +272,11 @@ class Rendering:
                 return self._filtered(node, scope)
             case nodes.Call():
                 return self._called(node, scope)
-            case nodes.Test() | nodes.Compare() | nodes.Not() | nodes.And() | nodes.Or():
+            case nodes.And() | nodes.Or():
+                # One of the two, not whether.
+                is_left = self._true(node.left, scope) is isinstance(node, nodes.Or)
+                return self._value(node.left if is_left else node.right, scope)
+            case nodes.Test() | nodes.Compare() | nodes.Not():
                 return self._true(node, scope)
         return self._unknown(node, scope)
 
@@ -436,7 +450,9 @@ class Rendering:
             known = [self._equal(left, each) for each in right]
             found = None if None in known else any(known)
             return self._told(node, scope) if found is None else found is (operand.op == "in")
-        if operand.op not in _COMPARISONS:
+        if operand.op in _SIZES and type(left) is int and type(right) is int:
+            return _SIZES[operand.op](left, right)
+        if operand.op not in ("eq", "ne"):
             return self._told(node, scope)
         if isinstance(right, Symbol) and not isinstance(left, Symbol):
             left, right = right, left
@@ -489,8 +505,11 @@ class Rendering:
         used = {each.name: None for each in node.find_all(nodes.Name) if each.name in scope}
         if isinstance(node, nodes.Name) and node.name in scope:
             used[node.name] = None
-        where = ", ".join(f"{name} = {_shown(scope[name])}" for name in used)
-        return Told(words(node) + (f" where {where}" if where else ""), yes_no)
+        shown = {name: _shown(scope[name]) for name in used}
+        where = [f"{name} = {each}" for name, each in shown.items() if each is not None]
+        if None in shown.values():
+            where.append(f"line {node.lineno}, turn {scope.get(_TURN, '0')}")
+        return Told(words(node) + (f" where {', '.join(where)}" if where else ""), yes_no)
 
     def _as_text(self, value: Any, node: nodes.Expr, scope: Scope) -> str:
         """As Jinja writes it, with marks."""
@@ -498,13 +517,13 @@ class Rendering:
             value = Told(".".join(value.parts))
         if isinstance(value, Text):
             return "".join(
-                each if isinstance(each, str) else self.source.marks.mark(each, _begins(node))
+                each if isinstance(each, str) else self.source.marks.mark(each, begins(node))
                 for each in value.pieces
             )
         if isinstance(value, Symbol):
-            return self.source.marks.mark(value, _begins(node))
+            return self.source.marks.mark(value, begins(node))
         if isinstance(value, list | dict) and not self._is_constant(value, node):
-            return self.source.marks.mark(self._unknown(node, scope), _begins(node))
+            return self.source.marks.mark(self._unknown(node, scope), begins(node))
         return str(value)
 
     def _is_list(self, given: Given) -> bool:
@@ -532,10 +551,10 @@ class Rendering:
             raise Broken(f"{file}:{node.lineno}: takes more than {_MAX_STEPS} steps")
 
     def _hole(self, node: nodes.Node, text: str) -> None:
-        self.source.report.lose(self.source.bundle.template_file, _begins(node), text, hole=True)
+        self.source.report.lose(self.source.bundle.template_file, begins(node), text, hole=True)
 
     def _lose(self, node: nodes.Node, text: str) -> None:
-        self.source.report.lose(self.source.bundle.template_file, _begins(node), text)
+        self.source.report.lose(self.source.bundle.template_file, begins(node), text)
 
 
 def _unpacked(target: nodes.Node, item: Any) -> Iterator[tuple[str, Any]]:
@@ -547,67 +566,16 @@ def _unpacked(target: nodes.Node, item: Any) -> Iterator[tuple[str, Any]]:
             yield from _unpacked(name, each)
 
 
-def _begins(node: nodes.Node) -> int:
-    """A filter may be on a line of its own, below what it is applied to."""
-    while isinstance(node, nodes.Filter) and node.node is not None:
-        node = node.node
-    return node.lineno
-
-
-def _shown(value: Any) -> str:
+def _shown(value: Any) -> str | None:
+    """None for what is too large to be shown."""
     match value:
         case Path():
             return ".".join(value.parts)
-        case Text():
-            return " ~ ".join(map(_shown, value.pieces))
         case Given() | Known():
             return value.name
         case Each():
             return f"each of {value.of.name}"
-        case str():
-            return repr(value[:200])
-    return str(value) if isinstance(value, int | float | None) else f"a {type(value).__name__}"
-
-
-_BETWEEN = {
-    "eq": "==", "ne": "!=", "gt": ">", "gteq": ">=", "lt": "<", "lteq": "<=",
-    "in": "in", "notin": "not in",
-}  # fmt: skip
-
-
-def words(node: nodes.Node) -> str:
-    """The expression as it may have been written."""
-    match node:
-        case nodes.Const():
-            return repr(node.value)
-        case nodes.Name():
-            return node.name
-        case nodes.Getattr():
-            return f"{words(node.node)}.{node.attr}"
-        case nodes.Getitem():
-            return f"{words(node.node)}[{words(node.arg)}]"
-        case nodes.Filter():
-            called = f"{node.name}({', '.join(map(words, node.args))})" if node.args else node.name
-            if node.node is None:
-                return called
-            compound = isinstance(node.node, nodes.Concat | nodes.BinExpr | nodes.Compare)
-            of = words(node.node)
-            return f"({of}) | {called}" if compound else f"{of} | {called}"
-        case nodes.Call():
-            return f"{words(node.node)}({', '.join(map(words, node.args))})"
-        case nodes.Test():
-            return f"{words(node.node)} is {node.name}"
-        case nodes.Not():
-            return f"not {words(node.node)}"
-        case nodes.And() | nodes.Or():
-            return f"{words(node.left)} {type(node).__name__.lower()} {words(node.right)}"
-        case nodes.Compare():
-            rest = " ".join(f"{_BETWEEN[each.op]} {words(each.expr)}" for each in node.ops)
-            return f"{words(node.expr)} {rest}"
-        case nodes.Concat():
-            return " ~ ".join(map(words, node.nodes))
-        case nodes.BinExpr():
-            return f"{words(node.left)} {node.operator} {words(node.right)}"
-        case nodes.List() | nodes.Tuple():
-            return f"[{', '.join(map(words, node.items))}]"
-    return type(node).__name__.lower()
+        case str() | int() | float() | None:
+            shown = repr(value)
+            return shown if len(shown) <= _MAX_SHOWN else None
+    return None

@@ -100,3 +100,14 @@ class Marks:
 
 def is_marked(text: str) -> bool:
     return _OPEN in text or _CLOSE in text
+
+
+def about(symbol: Symbol) -> str:
+    match symbol:
+        case Given() | Known():
+            return symbol.name
+        case Wired():
+            return symbol.path
+        case Told():
+            return symbol.text
+    return symbol.of.name

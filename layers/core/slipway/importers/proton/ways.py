@@ -15,7 +15,7 @@ from slipway.importers.proton import bundle
 from slipway.importers.proton.bundle import Written
 from slipway.importers.proton.rendering import Rendering, Source, Undecided
 from slipway.importers.proton.report import Broken
-from slipway.importers.proton.symbols import Each, Is
+from slipway.importers.proton.symbols import Each, Is, about
 
 Tree = dict[str, Any]
 
@@ -100,7 +100,10 @@ class Ways:
         file = self.source.bundle.template_file
         if self.count > _MAX_WAYS:
             raise self._too_many()
-        tree = bundle.tree(text, file, rendering.lines)
+        try:
+            tree = bundle.tree(text, file, rendering.lines)
+        except Broken as broken:
+            raise Broken(f"{broken}{_where(rendering.decided)}") from None
         if not isinstance(tree, dict):
             raise Broken(f"{file}: is not a template: it must be a mapping")
         for section in CONDITIONAL:
@@ -228,6 +231,15 @@ class Ways:
     def _lose(self, at: str, text: str, *, hole: bool = False) -> None:
         line = at.line if isinstance(at, Written) else 0
         self.source.report.lose(self.source.bundle.template_file, line, text, hole=hole)
+
+
+def _where(decided: Mapping[Is, bool]) -> str:
+    """Which of the ways it is."""
+    told = [
+        f"{about(fork.symbol)} {'==' if is_so else '!='} {fork.text[:50]!r}"
+        for fork, is_so in decided.items()
+    ]
+    return f" (where {', '.join(told)})" if told else ""
 
 
 def either(fork: Is, left: When, right: When) -> When:
