@@ -264,6 +264,137 @@ def test_no_template_comes_to_mean_something_else(text: str) -> None:
         assert made == stack(rendered(text, scope), {}), text
 
 
+WRITTEN = {
+    "nested conditions, with one of its own": """
+Conditions:
+  Mine: !Equals [!Ref AWS::Region, eu-central-1]
+Resources:
+  Always: {Type: AWS::A}
+  {% if E.flag %}{% if E.a == 'x' %}
+  Both: {Type: AWS::A}
+  {% endif %}
+  Own: {Type: AWS::A, Condition: Mine}
+  {% endif %}
+  {% if E.flag or E.a == 'y' %}
+  Either: {Type: AWS::A, DependsOn: Always}
+  {% endif %}
+  {% if not (E.flag and E.a == 'z') %}
+  NotBoth: {Type: AWS::A}
+  {% endif %}
+  {% if E.flag %}{% if E.a != 'x' %}
+  One: {Type: AWS::A}
+  {% endif %}{% else %}{% if E.b == 'r' %}
+  One: {Type: AWS::A}
+  {% endif %}{% endif %}
+""",
+    "sections that only some ways have": """
+{% if E.flag %}
+Parameters:
+  Own: {Type: String, Default: x}
+Mappings:
+  M: {one: {k: '{{ E.a }}', l: fixed}}
+Conditions:
+  Mine: !Equals [!Ref Own, x]
+{% else %}
+Mappings:
+  M: {one: {k: other}, two: {k: '2'}}
+{% endif %}
+Resources:
+  One:
+    Type: AWS::A
+    Properties:
+      P: !FindInMap [M, one, k]
+      {% if E.flag %}
+      Q: !If [Mine, !Ref Own, '{{ E.a }}']
+      R: !FindInMap [M, one, l]
+      {% endif %}
+Outputs:
+  Out: {Value: 1, Export: {Name: "{{ E.a if E.flag else 'none' }}"}}
+""",
+    "texts put together": """
+{% set name = 'n-' ~ E.a %}
+{% set longer = name + '-' + E.b %}
+{% set of = {'one': E.a, 'two': 'fixed'} %}
+Resources:
+  One:
+    Type: AWS::A
+    Properties:
+      P: '{{ longer }}'
+      Q: !Sub ['{{ E.a }}-${V}-${AWS::Region}', {V: '{{ E.b }}'}]
+      R: '{{ of.one }} {{ of["two"] }} {{ of.two | upper }} {{ [E.b, "x"][1] }}'
+      S: '{{ E.list[0] }} of {{ E.list | join("+") }} ${x}'
+      {% for key, value in of.items() %}
+      {{ key }}: '{{ value }}'
+      {% endfor %}
+      T: [{% for key in of.keys() %}{{ key }},{% endfor %}]
+      V: [{% for each in of.values() %}'{{ each }}',{% endfor %}]
+      U: {{ E.b | string }}
+""",
+    "lists of the inputs": """
+Resources:
+  One:
+    Type: AWS::A
+    Properties:
+      P:
+      {% if E.flag %}
+      {% for each in E.list %}
+        - '{{ each }}'
+      {% endfor %}
+      {% else %}
+        - none
+      {% endif %}
+      Q: {{ E.list }}
+""",
+    "numbers and what may be empty": """
+Resources:
+  One:
+    Type: AWS::A
+    Properties:
+      {% if E.number == 1 %}
+      P: one
+      {% elif E.number in [2, 3] %}
+      P: few
+      {% endif %}
+      {% if E.text %}
+      Q: '{{ E.text }}'
+      {% endif %}
+      R: {% for n in range(1, 4) %}{% if n >= 2 %}{{ n - 1 }}{% endif %}{% endfor %}
+""",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_each_way_of_writing_it_is_the_same_stack(text: str) -> None:
+    text = text.replace("E.", "environment.inputs.")
+    schema = (
+        f"{SCHEMA}list: {{type: array, items: {{type: string}}, default: [d]}}\n"
+        "number: {type: number, default: 1}\ntext: {type: string, default: ''}\n"
+    )
+
+    with bundle(text, schema) as folder:
+        found = importing.read(folder)
+
+    assert found.report.lost == []
+    tree = read(found.body)
+    for inputs in combinations(
+        {
+            "a": ["x", "y", "z"],
+            "b": ["p", "r"],
+            "flag": [True, False],
+            "list": [["m"], ["m", "n"]],
+            "number": [1, 3, 9],
+            "text": ["", "t"],
+        }
+    ):
+        values = {
+            **{name.capitalize(): str(each).lower() for name, each in inputs.items()},
+            "List": ",".join(inputs["list"]),
+        }
+        declared = tree.get("Parameters", {})
+        made = Stack(tree, {n: each for n, each in values.items() if n in declared}).made()
+        assert made == stack(rendered(text, {"environment": {"inputs": inputs}}), {})
+
+
 def test_constants_keep_their_types() -> None:
     text = (
         "Resources:\n  A:\n    Type: AWS::X\n    Properties:\n"
