@@ -86,7 +86,7 @@ def _cost() -> list[Row]:
     waiting = totals["waiting in the queue, for each of four"]
     return [
         _row(f"transitions of {life}", cost.TRANSITIONS["life"], totals[life]),
-        _row("… polls of any one workflow in it", 1, found["polls"][life]),
+        _row("… polls in it", 1, found["polls"][life]),
         _row(
             "transitions of a straight rollout",
             cost.TRANSITIONS["rollout"],
@@ -95,9 +95,9 @@ def _cost() -> list[Row]:
         _row("transitions of waiting in the queue", cost.TRANSITIONS["waiting"], waiting),
         _row("bytes of a request's log record", LOG_LINE_BYTES, found["log line"]),
         _row(
-            "$ a month idle, but for stored bytes, keys and alarms",
+            "$ a month idle but for bytes, keys, alarms; to a cent",
             0,
-            sum(price for line, price in found["idle"].items() if line.startswith("reconcile")),
+            round(sum(price for line, price in found["idle"].items() if "reconcile" in line), 2),
         ),
         _row("$ a million calls", cost.PER_MILLION, sum(found["million calls"].values())),
     ]

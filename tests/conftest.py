@@ -25,7 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from slipway import auth
 from slipway.settings import credentials, settings
-from slipway.store import dynamodb
+from slipway.store import clock, dynamodb
 from tests import permissions
 from tests.api.client import asking
 from tests.template.repository import template
@@ -141,6 +141,7 @@ def forget() -> None:
     """What a function keeps between requests is kept between tests too, unless it is dropped."""
     settings.cache_clear()
     auth.forget_keys()
+    clock.forget()
 
 
 def create_table() -> None:

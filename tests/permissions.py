@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from tests.template.test_permissions import ROLES, allowed
+from tests.template.test_permissions import ROLES, RULE, allowed
 
 _VERBS = {"ConditionCheck": "ConditionCheckItem"}
 
@@ -26,6 +26,15 @@ def check(function: str, operation: str, body: bytes) -> None:
     for action in actions:
         if f"dynamodb:{action}" not in _on_the_table(role):
             raise NotPermitted(f"{role} lacks dynamodb:{action}")
+
+
+def check_rule(function: str, service: str, operation: str) -> None:
+    """As check, for what is asked of the rule that runs reconcile."""
+    role = f"{function[:1].upper()}{function[1:]}FunctionRole"
+    if service != "events" or role not in ROLES:
+        return
+    if (f"events:{operation}", RULE) not in allowed(role):
+        raise NotPermitted(f"{role} lacks events:{operation}")
 
 
 @cache

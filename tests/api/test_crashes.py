@@ -8,26 +8,20 @@ the world that it would have had undisturbed.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.idempotency import base as handling
-from aws_lambda_powertools.utilities.idempotency.persistence import base, datarecord
-from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb as persistence
 
 from slipway import auth, ids
 from slipway.model.environment import NewEnvironment
 from slipway.model.template import NewTemplate, Version
 from slipway.settings import settings
 from slipway.store import environments, queue, table, templates, users
-from tests.api.client import JSON, Answer, Client, app
+from tests.api.client import Answer, Client, app
 from tests.api.cloud import Cloud
 from tests.api.conftest import PASSWORD, password_hash
 from tests.store import world as workflows
@@ -64,36 +58,6 @@ def a_user(world: World) -> Things:
 
 def a_project(world: World) -> Things:
     return {"project_id": world.project}
-
-
-def a_template(world: World) -> Things:
-    user = users.add("ann@example.com", password_hash()).id
-    templates.add(NewTemplate(name="web"), user)
-    return {"user_id": user, "template": "web"}
-
-
-def a_draft(world: World) -> Things:
-    things = a_template(world)
-    templates.add_version("web", V1, TEMPLATE, JSON, things["user_id"])
-    return {**things, "version": V1}
-
-
-def published(world: World) -> Things:
-    things = a_draft(world)
-    templates.publish("web", V1, things["user_id"])
-    return {**things, "project_id": world.project}
-
-
-def to_be_used(world: World) -> Things:
-    return {**published(world), "user_id": USER}
-
-
-def used(world: World) -> Things:
-    things = to_be_used(world)
-    new = NewEnvironment.model_validate(FROM_TEMPLATE)
-    made = environments.add(things["project_id"], new, USER).id
-    workflows.comes_up(ids.parse_environment(made))
-    return {**things, "environment_id": made}
 
 
 def idle(world: World) -> Things:
@@ -134,26 +98,48 @@ def shipping(world: World) -> Things:
     return things
 
 
-V1 = Version(1, 0)
-TEMPLATE = json.dumps(
-    {
-        "Parameters": {"Password": {"Type": "String", "NoEcho": "true"}},
-        "Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}},
-    }
-).encode()
-FROM_TEMPLATE = {
-    "name": "real",
-    "type": "ephemeral",
-    "template": "web@1",
-    "inputs": {"Password": "hunter22"},
-}
-WEB = "/api/v1/templates/<template>"
-VERSION = f"{WEB}/versions/<version>"
+def a_template(world: World) -> Things:
+    templates.add(NewTemplate(name="web"), USER)
+    return {"template": "web", "version": "1.0", "project_id": world.project}
+
+
+def a_draft(world: World) -> Things:
+    things = a_template(world)
+    body = json.dumps(BODY).encode()
+    templates.add_version("web", None, body, "application/json", USER)
+    return things
+
+
+def a_version(world: World) -> Things:
+    things = a_draft(world)
+    templates.publish("web", Version(1, 0), USER)
+    return things
+
+
+def a_secret(world: World) -> Things:
+    things = a_template(world)
+    body = {**BODY, "Parameters": {"Password": {"Type": "String", "NoEcho": "true"}}}
+    templates.add_version("web", None, json.dumps(body).encode(), "application/json", USER)
+    templates.publish("web", Version(1, 0), USER)
+    return things
+
+
+def a_stack(world: World) -> Things:
+    things = a_version(world)
+    new = NewEnvironment.model_validate({**PREVIEW, "template": "web"})
+    made = environments.add(things["project_id"], new, USER)
+    workflows.comes_up(ids.parse_environment(made.id))
+    return {**things, "environment_id": made.id}
+
+
 ONE = "/api/v1/environments/<environment_id>"
 PROJECT = "/api/v1/projects/<project_id>"
 ENSURE = f"{PROJECT}/environments/by-external-id/<external_id>"
 DEPLOY = "POST /api/v1/deployments/environments/<environment_id>"
 CREDENTIALS = {"email": "new@example.com", "password": PASSWORD}
+TEMPLATE = "/api/v1/templates/<template>"
+VERSION = f"{TEMPLATE}/versions/<version>"
+BODY = {"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}}
 PREVIEW = {"name": "new", "type": "ephemeral", "config": {"colour": "red"}}
 REQUESTS = {
     "register": Request("POST /api/v1/auth/register", a_user, CREDENTIALS),
@@ -176,8 +162,22 @@ REQUESTS = {
         {**PREVIEW, "external_id": "pr-1"},
     ),
     "create one from a template": Request(
-        "POST /api/v1/environments/projects/<project_id>", to_be_used, FROM_TEMPLATE
+        "POST /api/v1/environments/projects/<project_id>",
+        a_version,
+        {**PREVIEW, "template": "web"},
     ),
+    "create one with a secret": Request(
+        "POST /api/v1/environments/projects/<project_id>",
+        a_secret,
+        {**PREVIEW, "template": "web", "inputs": {"Password": "hunter22"}},
+    ),
+    "look for drift": Request(f"POST {ONE}/drift", a_stack),
+    "create a template": Request("POST /api/v1/templates", a_user, {"name": "web"}),
+    "add a version": Request(f"POST {TEMPLATE}/versions", a_template, BODY),
+    "replace a draft": Request(f"PUT {VERSION}", a_draft, BODY),
+    "delete a draft": Request(f"DELETE {VERSION}", a_draft, again=404),
+    "publish": Request(f"POST {VERSION}/publish", a_draft),
+    "deprecate": Request(f"POST {VERSION}/deprecate", a_version),
     "ensure an environment": Request(f"PUT {ENSURE}", idle, PREVIEW, again=200),
     "give it back": Request(f"DELETE {ONE}", running),
     "give back what failed to go": Request(f"DELETE {ONE}", not_torn_down),
@@ -192,14 +192,6 @@ REQUESTS = {
     "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),
     "cancel what waits": Request("POST /api/v1/deployments/<deployment_id>/cancel", waiting),
     "cancel what runs": Request("POST /api/v1/deployments/<deployment_id>/cancel", shipping),
-    "create a template": Request("POST /api/v1/templates", a_user, {"name": "new"}),
-    "add a version": Request(f"POST {WEB}/versions", a_template, TEMPLATE),
-    "add the next version": Request(f"POST {WEB}/versions", a_draft, TEMPLATE),
-    "replace a draft": Request(f"PUT {VERSION}", a_draft, TEMPLATE + b" "),
-    "discard a draft": Request(f"DELETE {VERSION}", a_draft, again=404),
-    "publish": Request(f"POST {VERSION}/publish", a_draft),
-    "deprecate": Request(f"POST {VERSION}/deprecate", published),
-    "look for drift": Request(f"POST {ONE}/drift", used),
     "look at oneself": Request("GET /api/v1/auth/me", a_user),
     **{
         path: Request(f"GET {path}", shipping)
@@ -218,18 +210,17 @@ REQUESTS = {
             "/api/v1/deployments/<deployment_id>/timeline",
         )
     },
+    **{path: Request(f"GET {path}", a_stack) for path in (f"{ONE}/resources", f"{ONE}/drift")},
     **{
-        path: Request(f"GET {path}", used)
+        path: Request(f"GET {path}", a_version)
         for path in (
             "/api/v1/templates",
-            WEB,
-            f"{WEB}/usage",
-            f"{WEB}/environments",
-            f"{WEB}/versions",
+            TEMPLATE,
+            f"{TEMPLATE}/usage",
+            f"{TEMPLATE}/environments",
+            f"{TEMPLATE}/versions",
             VERSION,
             f"{VERSION}/body",
-            f"{ONE}/resources",
-            f"{ONE}/drift",
         )
     },
 }
@@ -262,6 +253,8 @@ def test_a_client_that_asks_again_has_what_it_asked_for_once(
     password_hash()
     monkeypatch.setattr(auth, "_secret", lambda: "s" * 64)
     monkeypatch.setattr(auth, "hash_password", lambda password: "a hash")
+    monkeypatch.setenv("ALLOWED_RESOURCE_TYPES", "*")
+    settings.cache_clear()
     request = REQUESTS[name]
     undisturbed = sent(request)
 
@@ -275,7 +268,7 @@ def test_a_client_that_asks_again_has_what_it_asked_for_once(
     record_property("cases", len(cases))
     assert undisturbed.told < 300
     assert harm == {}
-    assert len(undisturbed.calls) >= 2
+    assert undisturbed.calls
 
 
 @dataclass(frozen=True)
@@ -306,10 +299,8 @@ def differences(request: Request, undisturbed: Outcome, outcome: Outcome) -> Ite
 
 def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
     """The request sent in a new world until it is answered; `what` befalls its nth call."""
-    with World() as world, powertools(world), pytest.MonkeyPatch.context() as patch:
+    with World() as world, pytest.MonkeyPatch.context() as patch:
         cloud = Cloud(world, patch)
-        patch.setenv("ALLOWED_RESOURCE_TYPES", "*")
-        settings.cache_clear()
         things = request.prepare(world)
         method, _, path = request.route.partition(" ")
         for word, thing in things.items():
@@ -325,9 +316,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         if n is not None:
             fault, times = HAPPENS[what]
             world.when(n, fault, times)
-        body = request.body
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body)
+        body = None if request.body is None else json.dumps(request.body)
 
         def ask() -> Answer:
             return client.send(method, path, body, query=request.query)
@@ -337,20 +326,17 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         calls = [call.name for call in world.calls.made]
         known = set(re.findall(ID, before))
         items = [table.decode(item) for item in world.items("")]
-        for path in cloud.secrets:
-            e = path.split("/")[3].rpartition("_")[2]
-            keys = {(item["pk"].partition("#")[0], item["sk"]) for item in items if e in str(item)}
-            assert keys & {("PROJECT", f"ENV#{e}"), ("ENV", "SECRETS")}, f"{path} is nobody's"
         held = [
             plain({k: v for k, v in item.items() if k not in ("ttl", "due")}, known)
             for item in items
-            if not item["pk"].startswith(("IDEMPOTENCY#", "KEYS"))
             # The id of a look for drift is lost with who began it: what it finds is shown all the
-            # same (tests/api/test_drift.py).
-            and item["sk"] != "DRIFT"
-            # Reconcile removes the secrets of an environment that was never made, and this note.
-            and item["sk"] != "SECRETS"
+            # same. Reconcile removes the secrets of an environment that was never made.
+            if item["pk"] != "KEYS" and item["sk"] not in ("DRIFT", "SECRETS")
         ]
+        for path in cloud.secrets:
+            e = path.split("/")[3].rpartition("_")[2]
+            found = {item["sk"] for item in items if e in item["pk"] + item["sk"]}
+            assert found & {f"ENV#{e}", "SECRETS"}, f"{path} is nobody's"
         shown = plain(answer.json if answer.raw else None, known)
         return Outcome(calls, answer.status, shown, unanswered, told, sorted(held))
 
@@ -369,33 +355,18 @@ def asked(world: World, ask: Callable[[], Answer]) -> tuple[Answer, int, int]:
         later = int(answer.headers.get("retry-after", 0))
         if not later:
             break
-        # A 409 says that it is in progress: that is not the fault, but what follows from it.
-        unanswered += answer.status == 503
+        unanswered += 1
         world.schedule.now += later * 2**tries
     return answer, unanswered, worst
 
 
 ID = r"(?<![0-9a-z])[0-9a-z]{20}(?![0-9a-z])"
+ETAG = r'(?<="ETag": "\\")[0-9a-f]{16}(?=\\"")'
 MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
 
 
 def plain(value: Any, known: set[str]) -> str:
     text = re.sub(MOMENT, "a moment", json.dumps(value, sort_keys=True))
     text = re.sub(r'"access_token": "[^"]+"', "", text)
+    text = re.sub(ETAG, "an ETag", text)
     return re.sub(ID, lambda found: found[0] if found[0] in known else "new", text)
-
-
-@contextmanager
-def powertools(world: World) -> Iterator[None]:
-    """Powertools' records go by the same clock."""
-
-    class Clock(dt.datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return dt.datetime.fromtimestamp(world.schedule.now, tz)
-
-    clock = SimpleNamespace(datetime=Clock, timedelta=dt.timedelta)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (handling, base, datarecord, persistence):
-            patch.setattr(module, "dt", clock)
-        yield

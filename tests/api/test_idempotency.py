@@ -5,32 +5,342 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from slipway import bodies
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import projects, queue, table
+from slipway.store import dynamodb, environments, leases, projects, queue, table
+from tests.api import client as lambdas
 from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import CONTEXT, Client
+from tests.api.client import Answer, Client
 from tests.store import between, world
+from tests.store.cloudformation import CloudFormation
+from tests.template.repository import ROOT, load_function
 
 PROJECTS = "/api/v1/projects"
+YAML = "application/yaml"
+BODY = "Resources: {Jobs: {Type: 'AWS::SQS::Queue'}}"
 
 
 def once(client: Client, key: str = "k-1") -> Client:
     return client.with_headers(idempotency_key=key)
 
 
-def test_what_is_sent_again_gets_the_same_answer(ann: Client) -> None:
-    first = once(ann).post(PROJECTS, {"name": "x"})
-    with nothing_changes():
-        again = once(ann).post(PROJECTS, {"name": "x"})
+def marks() -> list[Any]:
+    return [item for item in world.everything() if item["sk"]["S"].startswith("DONE#")]
 
-    assert (first.status, again.status) == (201, 201)
-    assert again.raw == first.raw
-    assert again.headers == first.headers | {"idempotent-replayed": "true"}
+
+# --- every request that can have a key ------------------------------------------------------
+
+
+class Stage(NamedTuple):
+    """What ann has: an environment that runs, and a deployment that waits in it."""
+
+    ann: Client
+    project: ProjectId
+    environment: EnvironmentId
+    deployment: DeploymentId
+
+    def ask(self, path: str, body: Any = None, query: str = "") -> Callable[[Client], Answer]:
+        names = {
+            "project_id": str(self.project),
+            "environment_id": str(self.environment),
+            "deployment_id": str(self.deployment),
+            "template": "web",
+            "version": "1.0",
+        }
+        for name, value in names.items():
+            path = path.replace(f"<{name}>", value)
+        media = YAML if isinstance(body, str) else "application/json"
+        text = body if isinstance(body, str) else json.dumps(body)
+        return lambda client: client.send("POST", path, text, media=media, query=query)
+
+
+@pytest.fixture
+def stage(
+    ann: Client,
+    project: ProjectId,
+    environment: EnvironmentId,
+    deployment: DeploymentId,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Stage:
+    monkeypatch.setattr("slipway.auth.hash_password", lambda password: "a hash")
+    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    return Stage(ann, project, environment, deployment)
+
+
+def nothing(stage: Stage) -> None:
+    pass
+
+
+def idle(stage: Stage) -> None:
+    change = "SET expiry_mode = :mode, ttl_hours = :longer"
+    values = {"mode": "idle", "longer": 48}
+    table.write(table.Update(environments.key(stage.environment), change, values))
+
+
+def pinned(stage: Stage) -> None:
+    leases.pin(stage.environment, "a demonstration", stage.ann.user_id)
+
+
+def shipping(stage: Stage) -> None:
+    queue.holder_or_next(stage.environment)
+    world.begins(stage.deployment)
+
+
+def stopping(stage: Stage) -> None:
+    shipping(stage)
+    queue.cancel(stage.deployment, stage.ann.user_id)
+
+
+def alone(stage: Stage) -> None:
+    queue.cancel(stage.deployment, stage.ann.user_id)
+
+
+def not_torn_down(stage: Stage) -> None:
+    world.becomes(stage.environment, "teardown_failed")
+
+
+def with_template(stage: Stage) -> None:
+    assert stage.ann.post("/api/v1/templates", {"name": "web"}).status == 201
+
+
+def with_draft(stage: Stage) -> None:
+    with_template(stage)
+    path = "/api/v1/templates/web/versions"
+    assert stage.ann.send("POST", path, BODY, media=YAML).status == 201
+
+
+def with_version(stage: Stage) -> None:
+    with_draft(stage)
+    assert stage.ann.post("/api/v1/templates/web/versions/1.0/publish").status == 200
+
+
+class Keyed(NamedTuple):
+    """`trips` is how many to DynamoDB it takes with a key: the first time, and again."""
+
+    path: str
+    body: Any = None
+    prepare: Callable[[Stage], None] = nothing
+    query: str = ""
+    trips: tuple[int, int] = (2, 2)
+
+
+MAKE = "/api/v1/environments/projects/<project_id>"
+ONE = "/api/v1/environments/<environment_id>"
+SHIP = "/api/v1/deployments/environments/<environment_id>"
+CANCEL = "/api/v1/deployments/<deployment_id>/cancel"
+VERSION = "/api/v1/templates/<template>/versions"
+REGISTER = "/api/v1/auth/register"
+NEW = {"email": "new@example.com", "password": "secret123"}
+PREVIEW = {"name": "x", "type": "ephemeral", "config": {"colour": "red"}}
+MADE_FROM = {**PREVIEW, "template": "web@1.0"}
+REQUESTS = {
+    "register": Keyed(REGISTER, NEW, trips=(1, 1)),
+    "create a project": Keyed(PROJECTS, {"name": "x"}, trips=(1, 1)),
+    "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
+    "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),
+    "create one from a template": Keyed(MAKE, MADE_FROM, with_version, trips=(2, 1)),
+    "plan one": Keyed(MAKE, PREVIEW, query="dry_run=true"),
+    "extend": Keyed(f"{ONE}/extend", {"ttl_hours": 48}),
+    "extend for no longer": Keyed(f"{ONE}/extend", {"ttl_hours": 1}),
+    "touch": Keyed(f"{ONE}/touch", None, idle),
+    "pin": Keyed(f"{ONE}/pin", {"reason": "demo"}),
+    "pin again": Keyed(f"{ONE}/pin", {"reason": "demo"}, pinned),
+    "unpin": Keyed(f"{ONE}/unpin", None, pinned),
+    "retry a teardown": Keyed(f"{ONE}/teardown/retry", None, not_torn_down),
+    "ship": Keyed(SHIP, {"version": "v2"}),
+    "ship or not": Keyed(SHIP, {"version": "v2", "on_conflict": "reject"}, alone, trips=(3, 2)),
+    "ship in order": Keyed(SHIP, {"version": "v2", "sequence": 7}),
+    "cancel what waits": Keyed(CANCEL),
+    "cancel what runs": Keyed(CANCEL, None, shipping),
+    "cancel again": Keyed(CANCEL, None, stopping),
+    "create a template": Keyed("/api/v1/templates", {"name": "web"}, trips=(1, 1)),
+    "add a version": Keyed(VERSION, BODY, with_template, trips=(2, 1)),
+    "publish": Keyed(f"{VERSION}/<version>/publish", None, with_draft),
+    "publish again": Keyed(f"{VERSION}/<version>/publish", None, with_version),
+    "deprecate": Keyed(f"{VERSION}/<version>/deprecate", None, with_version),
+}
+each_request = pytest.mark.parametrize("name", REQUESTS)
+
+
+def test_every_route_that_takes_a_key_is_among_them() -> None:
+    routes = {
+        route.path
+        for resource in ("auth", "projects", "templates", "environments", "deployments")
+        for route in lambdas.app(resource).api.routes
+        if route.replays
+    }
+
+    assert {keyed.path for keyed in REQUESTS.values()} == routes
+
+
+def asked(stage: Stage, name: str) -> Callable[[Client], Answer]:
+    keyed = REQUESTS[name]
+    keyed.prepare(stage)
+    return stage.ask(keyed.path, keyed.body, keyed.query)
+
+
+@each_request
+def test_what_is_sent_again_gets_the_same_answer(stage: Stage, name: str) -> None:
+    ask = asked(stage, name)
+
+    first = ask(once(stage.ann))
+    with nothing_changes():
+        again = ask(once(stage.ann))
+
+    assert first.status < 300
     assert "idempotent-replayed" not in first.headers
+    assert (again.status, again.raw) == (first.status, first.raw)
+    assert again.headers == first.headers | {"idempotent-replayed": "true"}
+
+
+@each_request
+def test_a_key_takes_no_round_trip_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ask, trips = asked(stage, name), REQUESTS[name].trips
+    # The public keys, which a process reads once in five minutes.
+    stage.ann.get(PROJECTS)
+    made = between.counted(monkeypatch)
+
+    assert ask(once(stage.ann)).status < 300
+    first = len(made)
+    assert ask(once(stage.ann)).status < 300
+
+    assert (first, len(made) - first) == trips
+
+
+class Died(BaseException):
+    """The process is gone: nothing of it is run any more."""
+
+
+def lost(ask: Callable[[], Answer]) -> None:
+    """A request that is carried out, and nobody is told."""
+    real = dynamodb.together
+
+    def dies(*calls: tuple[str, Any]) -> Any:
+        answers = real(*calls)
+        if calls[0][0] in ("TransactWriteItems", "UpdateItem"):
+            raise Died
+        return answers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamodb, "together", dies)
+        with pytest.raises(Died):
+            ask()
+
+
+@each_request
+def test_an_answer_that_was_lost_is_given_again_and_nothing_is_done_again(
+    stage: Stage, name: str
+) -> None:
+    ask = asked(stage, name)
+    lost(lambda: ask(once(stage.ann)))
+
+    with nothing_changes():
+        again = ask(once(stage.ann))
+        third = ask(once(stage.ann))
+
+    assert again.status < 300
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (third.status, third.headers, third.raw) == (again.status, again.headers, again.raw)
+
+
+@each_request
+def test_of_twins_at_once_one_is_carried_out_and_all_are_answered_alike(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ask = asked(stage, name)
+    stage.ann.get(PROJECTS)
+    # Each function by itself, as Lambda has them: one serves one request at a time.
+    monkeypatch.setattr(lambdas, "app", lambda name: load_function(ROOT / "functions/api" / name))
+
+    answers = between.at_once(monkeypatch, *[lambda: ask(once(stage.ann))] * 4)
+
+    told = [each for each in answers if isinstance(each, Answer)]
+    assert len(told) == 4, answers
+    assert [each.status < 300 for each in told] == [True] * 4, [each.text for each in told]
+    assert len({each.raw for each in told}) == 1
+    assert len({each.headers.get("location") for each in told}) == 1
+    assert sum("idempotent-replayed" not in each.headers for each in told) == 1
+    assert len(marks()) == 1
+
+
+@each_request
+def test_a_twin_in_that_very_moment_is_not_told_a_conflict(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ask, twins = asked(stage, name), list[Answer]()
+    writes = "TransactWriteItems" if name not in CHANGES_NOTHING else "UpdateItem"
+    between.first(monkeypatch, writes, lambda: twins.append(ask(once(stage.ann))))
+
+    second = ask(once(stage.ann))
+
+    [first] = twins
+    assert (second.status, second.raw) == (first.status, first.raw)
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+
+
+CHANGES_NOTHING = {"plan one", "extend for no longer", "pin again", "cancel again", "publish again"}
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES_NOTHING))
+def test_what_changes_nothing_leaves_its_mark_and_no_more(stage: Stage, name: str) -> None:
+    ask = asked(stage, name)
+    before = world.everything()
+
+    ask(once(stage.ann))
+
+    assert world.everything() != before
+    assert [item for item in world.everything() if item not in marks()] == before
+
+
+@pytest.mark.parametrize("name", sorted(REQUESTS.keys() - CHANGES_NOTHING))
+def test_a_request_without_a_key_leaves_no_mark(stage: Stage, name: str) -> None:
+    assert asked(stage, name)(stage.ann).status < 300
+
+    assert marks() == []
+
+
+@each_request
+def test_the_key_is_taken_for_every_other_request(stage: Stage, name: str) -> None:
+    ask = asked(stage, name)
+    other = stage.ask(REQUESTS[name].path, {"other": "body"}, REQUESTS[name].query)
+    elsewhere = stage.ask("/api/v1/projects", {"name": "elsewhere"})
+    assert ask(once(stage.ann)).status < 300
+
+    with nothing_changes():
+        answers = [other(once(stage.ann))]
+        if REQUESTS[name].path not in (REGISTER, PROJECTS):
+            answers.append(elsewhere(once(stage.ann)))
+
+    # Some bodies are refused before anything is looked at.
+    assert answers[0].json["code"] in ("idempotency_key_reused", *UNREADABLE), answers[0].text
+    for answer in answers[1:]:
+        assert_refused(answer, 422, "idempotency_key_reused", "Idempotency-Key")
+
+
+UNREADABLE = ("invalid_request", "unsupported_media_type")
+
+
+def test_the_same_again_without_the_key_or_under_another_is_another_request(
+    stage: Stage,
+) -> None:
+    ask = asked(stage, "ship")
+
+    made = {
+        client: ask(each).json["id"]
+        for client, each in enumerate([once(stage.ann), once(stage.ann, "k-2"), stage.ann])
+    }
+
+    assert len(set(made.values())) == 3
+
+
+# --- who and what a key belongs to ---------------------------------------------------------
 
 
 def test_ten_deployments_of_one_key_are_one(ann: Client, environment: EnvironmentId) -> None:
@@ -75,20 +385,6 @@ def test_a_refusal_is_not_remembered(ann: Client) -> None:
     assert once(ann).post(PROJECTS, {"name": "x"}).status == 201
 
 
-def test_a_twin_in_flight_is_told_to_wait(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    twins = []
-
-    def twin() -> None:
-        twins.append(once(ann).post(PROJECTS, {"name": "x"}))
-
-    between.first(monkeypatch, "TransactWriteItems", twin)
-    first = once(ann).post(PROJECTS, {"name": "x"})
-
-    assert first.status == 201
-    assert_refused(twins[0], 409, "request_in_progress")
-    assert int(twins[0].headers["retry-after"]) > 0
-
-
 def test_who_is_not_signed_in_is_known_by_the_address(
     nobody: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,15 +421,45 @@ def test_no_password_is_kept_with_an_answer(
     assert "hunter2" not in json.dumps(world.everything())
 
 
-@pytest.mark.parametrize("operation", ["PutItem", "UpdateItem"])
-def test_a_table_that_does_not_answer_is_told(
-    ann: Client, monkeypatch: pytest.MonkeyPatch, operation: str
+def test_nothing_of_a_users_secrets_is_in_a_mark(stage: Stage) -> None:
+    ask = asked(stage, "register")
+    assert ask(once(stage.ann)).status == 201
+
+    [mark] = marks()
+    assert "a hash" in json.dumps(world.everything())
+    assert "a hash" not in json.dumps(mark)
+    assert "secret123" not in json.dumps(mark)
+
+
+def test_what_the_mark_keeps_is_the_callers_own_also_without_the_project(
+    stage: Stage, bob: Client
 ) -> None:
+    ask = asked(stage, "ship")
+    first = ask(once(stage.ann))
+    table.write(table.Delete(projects.member(stage.project, stage.ann.user_id)))
+
+    with nothing_changes():
+        mine, his = ask(once(stage.ann)), ask(once(bob))
+        fresh = ask(once(stage.ann, "k-2"))
+
+    assert (mine.status, mine.raw) == (201, first.raw)
+    assert_refused(his, 404, "not_found")
+    assert_refused(fresh, 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "name,operation", [("ship", "TransactWriteItems"), ("pin again", "UpdateItem")]
+)
+def test_a_table_that_does_not_answer_is_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str, operation: str
+) -> None:
+    ask = asked(stage, name)
     between.fails(monkeypatch, operation, *[between.error("ThrottlingException")] * 9)
 
-    answer = once(ann).post(PROJECTS, {"name": "x"})
+    answer = ask(once(stage.ann))
 
     assert_refused(answer, 503, "store_unavailable")
+    assert marks() == []
 
 
 def test_a_key_means_nothing_to_a_read(ann: Client) -> None:
@@ -142,164 +468,61 @@ def test_a_key_means_nothing_to_a_read(ann: Client) -> None:
         assert (answer.status, "idempotent-replayed" in answer.headers) == (200, False)
 
 
-# --- a function that died before its answer was kept ----------------------------------------
+# --- what became of it meanwhile ------------------------------------------------------------
 
 
-Lost = Callable[..., None]
+def test_who_rejects_is_not_rejected_by_what_he_shipped_himself(stage: Stage) -> None:
+    ask = asked(stage, "ship or not")
+    lost(lambda: ask(once(stage.ann)))
+
+    assert ask(once(stage.ann)).status == 201
+    assert_refused(ask(once(stage.ann, "k-2")), 409, "queue_busy")
 
 
-class Died(BaseException):
-    """The process is gone: nothing of it is run any more."""
+def test_what_has_a_name_is_no_conflict_with_itself(stage: Stage) -> None:
+    taken = {
+        "register": "email_taken",
+        "create a project": "name_taken",
+        "create an environment": "name_taken",
+    }
+    for n, (name, code) in enumerate(taken.items()):
+        ask = asked(stage, name)
+        lost(lambda ask=ask, n=n: ask(once(stage.ann, f"k-{n}")))  # type: ignore[misc]
+
+        assert ask(once(stage.ann, f"k-{n}")).status == 201
+        assert_refused(ask(once(stage.ann, "other")), 409, code)
 
 
-class Dying:
-    """Powertools' client, of a function that dies when it is to keep its answer."""
+def test_the_answer_is_what_it_was_whatever_became_of_it(stage: Stage) -> None:
+    ask = asked(stage, "ship")
+    first = ask(once(stage.ann))
+    stage.ann.post(f"/api/v1/deployments/{first.json['id']}/cancel")
 
-    def __init__(self, real: Any) -> None:
-        self.put_item = real.put_item
+    again = ask(once(stage.ann))
 
-    def update_item(self, **request: Any) -> Any:
-        raise Died
-
-
-@pytest.fixture
-def lost(monkeypatch: pytest.MonkeyPatch) -> Lost:
-    """A request that is carried out, and nobody is told. Time passes until its key is free."""
-    monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: -1)
-
-    def post(client: Client, path: str, body: Any = None) -> None:
-        dying = Dying(table.client())
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(table, "client", lambda: dying)
-            with pytest.raises(Died):
-                client.post(path, body)
-
-    return post
+    assert (again.status, again.raw) == (201, first.raw)
+    assert again.json["status"] == "pending"
 
 
-def test_a_deployment_whose_answer_was_lost_is_not_queued_twice(
-    ann: Client, environment: EnvironmentId, lost: Lost
-) -> None:
-    here = f"/api/v1/deployments/environments/{environment}"
-    lost(once(ann), here, {"version": "v1"})
-    [made] = ann.get(here).json
+def test_a_rollout_that_ended_after_it_was_asked_to_stop_is_no_conflict(stage: Stage) -> None:
+    ask = asked(stage, "cancel what runs")
+    lost(lambda: ask(once(stage.ann)))
+    world.succeeds(stage.deployment)
 
-    again = once(ann).post(here, {"version": "v1"})
-    third = once(ann).post(here, {"version": "v1"})
+    again = ask(once(stage.ann))
 
-    assert (again.status, again.json) == (201, made)
-    assert again.headers["location"].endswith(made["id"])
-    assert again.headers["idempotent-replayed"] == "true"
-    assert third.raw == again.raw
-    assert len(ann.get(here).json) == 1
+    assert (again.status, again.json["status"]) == (202, "running")
+    assert again.json["cancel_requested_at"]
+    assert_refused(ask(stage.ann), 409, "deployment_finished")
 
 
-def test_one_that_was_rejected_by_itself_is_not(
-    ann: Client, environment: EnvironmentId, lost: Lost
-) -> None:
-    here = f"/api/v1/deployments/environments/{environment}"
-    wanted = {"version": "v1", "on_conflict": "reject"}
-    lost(once(ann), here, wanted)
+def test_a_teardown_is_retried_once(stage: Stage) -> None:
+    here = f"/api/v1/environments/{stage.environment}"
+    ask = asked(stage, "retry a teardown")
+    lost(lambda: ask(once(stage.ann)))
+    seen = stage.ann.get(here).json
 
-    assert once(ann).post(here, wanted).status == 201
-    assert_refused(once(ann, "k-2").post(here, wanted), 409, "queue_busy")
-
-
-def test_what_was_made_is_shown_as_it_is_now(
-    ann: Client, environment: EnvironmentId, lost: Lost
-) -> None:
-    here = f"/api/v1/deployments/environments/{environment}"
-    lost(once(ann), here, {"version": "v1"})
-    [made] = ann.get(here).json
-    ann.post(f"/api/v1/deployments/{made['id']}/cancel")
-
-    again = once(ann).post(here, {"version": "v1"})
-
-    assert (again.status, again.json["status"]) == (201, "canceled")
-
-
-def test_another_request_of_the_key_is_told_also_then(
-    ann: Client, environment: EnvironmentId, lost: Lost
-) -> None:
-    here = f"/api/v1/deployments/environments/{environment}"
-    lost(once(ann), here, {"version": "v1"})
-
-    other = once(ann).post(here, {"version": "v2"})
-
-    assert_refused(other, 422, "idempotency_key_reused", "Idempotency-Key")
-    assert [each["version"] for each in ann.get(here).json] == ["v1"]
-    assert once(ann).post(here, {"version": "v1"}).status == 201
-
-
-def test_what_has_a_name_is_no_conflict_with_itself(
-    ann: Client, nobody: Client, project: ProjectId, lost: Lost
-) -> None:
-    environments = f"/api/v1/environments/projects/{project}"
-    new = {"email": "new@example.com", "password": "secret123"}
-    requests = [
-        (once(nobody), "/api/v1/auth/register", new),
-        (once(ann, "k-1"), PROJECTS, {"name": "x"}),
-        (once(ann, "k-2"), environments, {"name": "x", "type": "ephemeral"}),
-    ]
-
-    for client, path, body in requests:
-        lost(client, path, body)
-        before = world.everything()
-        again = client.post(path, body)
-
-        assert again.status == 201
-        assert len(world.everything()) == len(before)
-        taken = "email_taken" if client.token is None else "name_taken"
-        assert_refused(once(client, "other").post(path, body), 409, taken)
-
-
-def test_what_is_done_to_something_is_done_once(
-    ann: Client, environment: EnvironmentId, deployment: DeploymentId, lost: Lost
-) -> None:
-    here = f"/api/v1/environments/{environment}"
-    requests: list[tuple[str, Any]] = [
-        (f"{here}/extend", {"ttl_hours": 48}),
-        (f"{here}/pin", {"reason": "demo"}),
-        (f"{here}/unpin", None),
-        (f"/api/v1/deployments/{deployment}/cancel", None),
-    ]
-
-    for n, (path, body) in enumerate(requests):
-        client = once(ann, f"k-{n}")
-        lost(client, path, body)
-        seen = ann.get(path.rpartition("/")[0])
-
-        again = client.post(path, body)
-
-        assert again.status in (200, 202)
-        assert again.json == seen.json
-        assert ann.get(path.rpartition("/")[0]).json == seen.json
-    refused = once(ann, "another").post(f"{here}/unpin")
-    assert_refused(refused, 409, "no_lease")
-
-
-def test_a_rollout_that_ended_after_it_was_asked_to_stop_is_no_conflict(
-    ann: Client, deployment: DeploymentId, lost: Lost
-) -> None:
-    path = f"/api/v1/deployments/{deployment}"
-    queue.holder_or_next(deployment.environment)
-    world.begins(deployment)
-    lost(once(ann), f"{path}/cancel")
-    world.succeeds(deployment)
-
-    again = once(ann).post(f"{path}/cancel")
-
-    assert (again.status, again.json["status"]) == (202, "succeeded")
-    assert_refused(ann.post(f"{path}/cancel"), 409, "deployment_finished")
-
-
-def test_a_teardown_is_retried_once(ann: Client, environment: EnvironmentId, lost: Lost) -> None:
-    here = f"/api/v1/environments/{environment}"
-    world.becomes(environment, "teardown_failed")
-    lost(once(ann), f"{here}/teardown/retry")
-    seen = ann.get(here).json
-
-    again = once(ann).post(f"{here}/teardown/retry")
+    again = ask(once(stage.ann))
 
     assert (again.status, again.json) == (202, seen)
     assert (seen["status"], seen["teardown_attempts"]) == ("tearing_down", 2)
@@ -307,43 +530,47 @@ def test_a_teardown_is_retried_once(ann: Client, environment: EnvironmentId, los
 
 def a_day_passes() -> None:
     """TTL has not deleted the marks yet, as it may take its time to."""
-    for item in world.everything():
-        if item["sk"]["S"].startswith("DONE#"):
-            key = table.Key(item["pk"]["S"], item["sk"]["S"])
-            assert int(item["ttl"]["N"]) - time.time() == pytest.approx(86_400, abs=60)
-            table.write(table.Update(key, "SET #ttl = :past", {"past": int(time.time()) - 1}))
+    for item in marks():
+        key = table.Key(item["pk"]["S"], item["sk"]["S"])
+        assert int(item["ttl"]["N"]) - time.time() == pytest.approx(86_400, abs=60)
+        table.write(table.Update(key, "SET #ttl = :past", {"past": int(time.time()) - 1}))
 
 
-def test_a_mark_is_forgotten_after_a_day(
-    ann: Client, environment: EnvironmentId, lost: Lost
-) -> None:
-    here = f"/api/v1/deployments/environments/{environment}"
-    lost(once(ann), here, {"version": "v1"})
-    lost(once(ann, "k-2"), PROJECTS, {"name": "x"})
+def test_a_mark_is_forgotten_after_a_day(stage: Stage) -> None:
+    here = f"/api/v1/deployments/environments/{stage.environment}"
+    assert once(stage.ann).post(here, {"version": "v2"}).status == 201
+    assert once(stage.ann, "k-2").post(PROJECTS, {"name": "x"}).status == 201
+    assert asked(stage, "create an environment")(once(stage.ann, "k-3")).status == 201
     a_day_passes()
 
-    again = once(ann).post(here, {"version": "v2"})
-    refused = once(ann, "k-2").post(PROJECTS, {"name": "x"})
+    again = once(stage.ann).post(here, {"version": "v3"})
+    refused = once(stage.ann, "k-2").post(PROJECTS, {"name": "x"})
+    made = asked(stage, "create an environment")(once(stage.ann, "k-3"))
 
-    assert (again.status, again.json["version"]) == (201, "v2")
-    assert len(ann.get(here).json) == 2
+    assert (again.status, again.json["version"]) == (201, "v3")
+    assert "idempotent-replayed" not in again.headers
     assert_refused(refused, 409, "name_taken")
+    assert_refused(made, 409, "name_taken")
 
 
-def test_a_request_without_a_key_leaves_no_mark_and_pays_nothing(
-    ann: Client, environment: EnvironmentId, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = f"/api/v1/deployments/environments/{environment}"
-    assert ann.post(here, {"version": "v1"}).status == 201
-    trips = between.counted(monkeypatch)
+# --- how large an answer can be -------------------------------------------------------------
 
-    plain = ann.post(here, {"version": "v1"})
-    without = list(trips)
-    trips.clear()
-    named = once(ann).post(here, {"version": "v1"})
 
-    assert (plain.status, named.status) == (201, 201)
-    assert len(without) == 2
-    assert [trip for trip in trips if trip in without] == without
-    marks = [item for item in world.everything() if item["sk"]["S"].startswith("DONE#")]
-    assert len(marks) == 1
+def test_the_largest_answers_fit_into_a_mark(stage: Stage) -> None:
+    with_template(stage)
+    parameters = {
+        f"P{n:03}": {"Type": "String", "Default": '"' * 200, "Description": "\u20ac" * 5}
+        for n in range(200)
+    }
+    resources = {"Jobs": {"Type": "AWS::SQS::Queue"}}
+    template = json.dumps({"Parameters": parameters, "Resources": resources})
+    config = {"numbers": [1e15] * 700, "text": '"' * 1000}
+    add = stage.ask(VERSION, template)
+    make = stage.ask(MAKE, {**PREVIEW, "config": config})
+
+    for n, ask in enumerate((add, make)):
+        first = ask(once(stage.ann, f"k-{n}"))
+        again = ask(once(stage.ann, f"k-{n}"))
+        assert (first.status, again.status) == (201, 201), first.text
+        assert again.raw == first.raw
+    assert max(len(json.dumps(mark)) for mark in marks()) > 100_000

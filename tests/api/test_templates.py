@@ -12,9 +12,9 @@ from botocore.stub import Stubber
 from slipway import aws, bodies
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.template import MAX_BYTES
-from slipway.store import idempotency, marks
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
+from tests.store import between
 from tests.store.cloudformation import CloudFormation
 
 TEMPLATES = "/api/v1/templates"
@@ -238,9 +238,7 @@ def test_a_plan_and_the_real_thing_are_not_one_request(web: Client, project: Pro
     assert_refused(made, 422, "idempotency_key_reused", "Idempotency-Key")
 
 
-def test_a_request_that_names_itself_adds_once(
-    web: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_names_itself_adds_once(web: Client) -> None:
     once = web.with_headers(idempotency_key="k")
 
     first, again = add(once), add(once)
@@ -248,11 +246,28 @@ def test_a_request_that_names_itself_adds_once(
     assert first.json == again.json
     assert again.headers["idempotent-replayed"] == "true"
     assert len(web.get(VERSIONS).json) == 1
-    with marks.request(web.user_id, "lost", "x"):
-        add(web)
-        assert marks.found() == "tpl_web@1.1"
-        assert idempotency._as_it_is("tpl_web@1.1", web.user_id).version == "1.1"  # type: ignore[attr-defined]
-        assert idempotency._as_it_is("tpl_web", web.user_id).name == "web"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("twin", [True, False], ids=["at once", "later"])
+def test_of_a_request_that_is_sent_again_no_secret_is_left_over(
+    web: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch, twin: bool
+) -> None:
+    published(web, "1.0")
+    path, once = f"/api/v1/environments/projects/{project}", web.with_headers(idempotency_key="k")
+    told: list[Answer] = []
+    if twin:
+        between.first(
+            monkeypatch, "TransactWriteItems", lambda: told.append(once.post(path, wanted()))
+        )
+    else:
+        told.append(once.post(path, wanted()))
+
+    again = once.post(path, wanted())
+
+    assert (again.status, again.raw) == (201, told[0].raw)
+    found = boto3.client("ssm").get_parameters_by_path(Path="/slipway", Recursive=True)
+    names = [each["Name"] for each in found["Parameters"]]
+    assert names == [f"/slipway/environments/{again.json['id']}/Password"]
 
 
 # --- what it is made of -----------------------------------------------------------------------

@@ -10,11 +10,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-import pytest
 
 from local.platform import Platform
 from tests.e2e.conftest import Answer, Person, until
@@ -72,27 +69,12 @@ class Killer:
         ]
 
 
-@pytest.fixture
-def quick(platform: Platform) -> Iterator[None]:
-    """A request whose function died is free to be repeated when the function's time is up: soon."""
-    functions = platform.client("lambda")
-    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
-    api = [name for name in names if re.search("(Environments|Deployments)Function", name)]
-    [before] = {functions.get_function_configuration(FunctionName=name)["Timeout"] for name in api}
-    for name in api:
-        functions.update_function_configuration(FunctionName=name, Timeout=3)
-    yield
-    for name in api:
-        functions.update_function_configuration(FunctionName=name, Timeout=before)
-
-
 def insist(someone: Person, method: str, path: str, body: Any = None, key: str = "") -> Answer:
     """Ask again, as the same request, while its function's end is all that is answered."""
 
     def answered() -> Answer | None:
         answer = someone.ask(method, path, body, headers={"Idempotency-Key": key} if key else {})
-        waits = answer.status == 409 and answer.body["code"] == "request_in_progress"
-        return None if answer.status >= 500 or waits else answer
+        return None if answer.status >= 500 else answer
 
     found: Answer = until(answered)
     return found
@@ -140,7 +122,7 @@ def finish(someone: Person, n: int, environment: str) -> None:
 
 
 def test_whatever_is_killed_nothing_is_lost_or_stuck_or_done_twice(
-    someone: Person, platform: Platform, quick: None
+    someone: Person, platform: Platform
 ) -> None:
     project = someone.project()
     with Killer(platform) as killer, ThreadPoolExecutor(4) as pool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from local.platform import Platform
+from slipway.importers.proton.__main__ import main
 from tests.e2e.conftest import DIRECT, Answer, Person
+from tests.importers.making import files, write
 
 BODY = """
 Parameters:
@@ -81,3 +84,42 @@ def test_what_cloudformation_or_the_platform_refuses_is_no_version(
         "#/Resources/A/Type",
     )
     assert someone.ask("GET", versions).body == []
+
+
+def test_a_bundle_of_proton_becomes_an_environment(
+    someone: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    template = """Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties: {QueueName: '{{ service.name }}-{{ service_instance.name }}-jobs'}
+  {% if service_instance.inputs.dead_letters %}
+  Dead:
+    Type: AWS::SQS::Queue
+    Properties: {QueueName: 'dead-{{ service_instance.inputs.suffix }}'}
+  {% endif %}
+Outputs:
+  Queue: {Value: !GetAtt Jobs.QueueName}
+"""
+    inputs = "dead_letters: {type: boolean, default: false}\nsuffix: {type: string, minLength: 1}"
+    name = f"imported-{secrets.token_hex(4)}"
+    monkeypatch.setenv("SLIPWAY_TOKEN", str(someone.token))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    write(tmp_path, files(template, inputs, "service"))
+
+    ended = main([str(tmp_path), "--publish-to", someone.url, "--name", name])
+
+    assert ended == 0
+    published = someone.ask("POST", f"/api/v1/templates/{name}/versions/1.0/publish")
+    assert published.status == 200
+    project = someone.project(f"jobs-{secrets.token_hex(4)}")
+    queues = {}
+    for dead in ("true", "false"):
+        wanted = {"DeadLetters": dead, "Suffix": secrets.token_hex(4)}
+        made = someone.environment(project, f"pr-{dead}", template=name, inputs=wanted)
+        seen = someone.wait_for(made["id"], "running", "failed")
+        assert seen["status"] == "running", seen
+        resources = someone.ask("GET", f"/api/v1/environments/{made['id']}/resources").body
+        queues[dead] = {each["logical_id"] for each in resources}
+        assert seen["outputs"]["Queue"].endswith(f"-pr-{dead}-jobs")
+    assert queues == {"true": {"Jobs", "Dead"}, "false": {"Jobs"}}

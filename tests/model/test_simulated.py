@@ -57,12 +57,17 @@ def test_without_a_script_it_succeeds_at_once(verb: str) -> None:
 
 
 @pytest.mark.usefixtures("ten_seconds")
-@pytest.mark.parametrize(
-    "verb,seconds", [("provision", 10), ("ship", 10), ("restore", 5), ("retire", 5)]
-)
+@pytest.mark.parametrize("verb,seconds", [("provision", 10), ("ship", 10), ("restore", 5)])
 def test_it_takes_as_long_as_the_stack_says_and_half_of_it_back(verb: str, seconds: int) -> None:
     assert ask(verb, after=seconds - 0.5) == Progress(done=False, wait_seconds=1)
     assert ask(verb, after=seconds).done
+
+
+@pytest.mark.usefixtures("ten_seconds")
+def test_it_goes_at_once_unless_a_script_says_otherwise() -> None:
+    assert ask("retire").done
+    assert ask("retire", {"seconds": 5}, after=4.5) == Progress(done=False, wait_seconds=1)
+    assert ask("retire", {"seconds": 5}, after=5).done
 
 
 def test_only_what_is_provisioned_has_an_address() -> None:
@@ -94,11 +99,16 @@ def test_a_script_makes_it_fault_for_a_while(verb: str) -> None:
     assert ask(verb, {"fault_seconds": 20}, after=20).done
 
 
-@pytest.mark.usefixtures("ten_seconds")
 @pytest.mark.parametrize("verb", ["provision", "retire"])
 def test_the_service_takes_the_time_and_the_database_none(verb: str) -> None:
-    assert ask(verb, resource="database").done
-    assert not ask(verb).done
+    assert ask(verb, {"seconds": 10}, resource="database").done
+    assert not ask(verb, {"seconds": 10}).done
+
+
+@pytest.mark.usefixtures("ten_seconds")
+def test_what_the_stack_says_is_the_services_time() -> None:
+    assert ask("provision", resource="database").done
+    assert not ask("provision").done
 
 
 @pytest.mark.parametrize("verb", ["provision", "retire"])

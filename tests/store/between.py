@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -127,6 +127,40 @@ def at_once(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> 
     for thread in threads:
         thread.join()
     return results
+
+
+def apart(
+    monkeypatch: pytest.MonkeyPatch, order: Sequence[str], happens: Sequence[Callable[[], object]]
+) -> None:
+    """What is next read at once is read one by one in this order: `Query`, or the beginning of an
+    item's sort key; the rest is read last. Before each of them something happens, and before the
+    transaction that follows.
+    """
+    real = dynamodb.together
+
+    def together(*calls: tuple[str, Request]) -> list[Any]:
+        pieces: dict[str, tuple[str, Request]] = {}
+        for operation, request in calls:
+            if operation == "Query":
+                pieces["Query"] = operation, request
+                continue
+            [(name, wanted)] = request["RequestItems"].items()
+            for key in wanted["Keys"]:
+                alone = {name: {**wanted, "Keys": [key]}}
+                pieces[key["sk"]["S"].partition("#")[0]] = operation, {"RequestItems": alone}
+        monkeypatch.setattr(dynamodb, "together", real)
+        answers = {}
+        for word, action in zip(order, happens, strict=False):
+            action()
+            [answers[word]] = real(pieces.pop(word))
+        for word, call in pieces.items():
+            [answers[word]] = real(call)
+        first(monkeypatch, "TransactWriteItems", happens[len(order)])
+        query = answers.pop("Query")
+        found = [item for each in answers.values() for item in each["Responses"]["slipway"]]
+        return [query, {"Responses": {"slipway": found}}]
+
+    monkeypatch.setattr(dynamodb, "together", together)
 
 
 def short_pages(monkeypatch: pytest.MonkeyPatch, most: int = 2) -> None:

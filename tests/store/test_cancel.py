@@ -76,6 +76,20 @@ def test_who_gets_the_lock_in_that_moment_is_asked(
     assert shown.cancel_requested_at
 
 
+def test_who_begins_in_that_moment_is_shown_as_he_is(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.deployment(running, ann)
+    queue.holder_or_next(running)
+    between.first(monkeypatch, "UpdateItem", lambda: world.begins(made))
+
+    shown = queue.cancel(made, ann)
+
+    assert shown.status == "running"
+    assert shown.cancel_requested_at
+    assert deployments.get(made, ann) == shown
+
+
 def test_who_succeeds_in_that_moment_has_succeeded(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -225,38 +229,115 @@ def test_reject_sees_one_that_is_accepted_in_that_moment(
         joins(running, ann, on_conflict="reject")
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_who_moves_from_the_queue_to_the_lock_is_never_overlooked(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    first = joins(running, ann)
-    real, seen = table.get, []
-
-    def get(*keys: table.Key) -> Any:
-        seen.append(keys)
-        if queue.lock(running) in keys and len(seen) >= number:
-            monkeypatch.setattr(table, "get", real)
-            answer = real(*keys) if number == 1 else None
-            queue.holder_or_next(running)
-            return answer or real(*keys)
-        return real(*keys)
-
-    monkeypatch.setattr(table, "get", get)
-
-    with pytest.raises(QueueBusy):
-        joins(running, ann, on_conflict="reject")
-    holder = queue.holder_or_next(running)
-    assert holder and holder["id"] == str(first)
-
-
-def test_two_round_trips_more_where_what_is_ahead_counts(
+def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    newer = joins(running, ann, sequence=10)
+    monkeypatch.setattr(queue, "_YOUNG_SECONDS", 0)
+    between.apart(
+        monkeypatch, ["LOCK", "Query"], [lambda: None, lambda: runs(running), lambda: None]
+    )
+
+    with pytest.raises(OutdatedDeployment) as refused:
+        joins(running, ann, sequence=9)
+    assert refused.value.extra == {"newer": str(newer)}
+
+
+def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahead(
+    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[dict[str, Any]] = [{"on_conflict": "reject"}, {}] * 3
+    acts: list[Callable[[], object]] = [
+        functools.partial(joins, running, ann, **mode) for mode in modes
+    ]
+
+    results = between.at_once(monkeypatch, *acts, lambda: queue.holder_or_next(running))
+
+    told = list(zip(modes, results[:-1], strict=True))
+    assert all(
+        isinstance(each, DeploymentId) or (mode and isinstance(each, QueueBusy))
+        for mode, each in told
+    ), results
+    accepted = sorted(str(each) for _, each in told if isinstance(each, DeploymentId))
+    rejecting = [str(each) for mode, each in told if mode and isinstance(each, DeploymentId)]
+    assert rejecting in ([], accepted[:1])
+
+
+@pytest.mark.parametrize("last", ["none", "old", "young", "waits"])
+def test_how_many_round_trips_it_takes_to_be_alone(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    here = world.environment(project, ann)
+    if last != "none":
+        ahead = joins(here, ann)
+        if last != "waits":
+            queue.cancel(ahead, ann)
+    if last == "old":
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 61)
     made = between.counted(monkeypatch)
 
-    joins(running, ann, on_conflict="reject")
+    with pytest.raises(QueueBusy) if last == "waits" else nullcontext():
+        joins(here, ann, on_conflict="reject")
 
-    assert made == ["BatchGetItem", "Query", "BatchGetItem", "TransactWriteItems"]
+    look, write = "Query + BatchGetItem", "TransactWriteItems"
+    trips = {
+        "none": [look, write],
+        "old": [look, write],
+        "young": [look, look, write],
+        "waits": [look],
+    }
+    assert made == trips[last]
+
+
+@pytest.mark.parametrize("last", ["none", "rejected", "queued", "waits", "queued and waits"])
+def test_how_many_round_trips_it_takes_where_the_environment_rejects(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    here = world.environment(project, ann, on_conflict="reject")
+    if last != "none":
+        mode = {"on_conflict": "queue"} if last.startswith("queued") else {}
+        ahead = joins(here, ann, **mode)
+        if not last.endswith("waits"):
+            queue.cancel(ahead, ann)
+    made = between.counted(monkeypatch)
+
+    with pytest.raises(QueueBusy) if last.endswith("waits") else nullcontext():
+        joins(here, ann)
+
+    hoped, look = ["BatchGetItem", "TransactWriteItems"], "Query + BatchGetItem"
+    trips = {
+        "none": hoped,
+        "rejected": hoped,
+        "queued": [*hoped, look, "TransactWriteItems"],
+        "waits": [*hoped, look],
+        "queued and waits": [*hoped, look],
+    }
+    assert made == trips[last]
+
+
+def test_where_the_environment_rejects_nobody_is_overlooked_who_outlives_the_last(
+    ann: str, project: ProjectId
+) -> None:
+    here = world.environment(project, ann, on_conflict="reject")
+    joins(here, ann)
+    queue.cancel(joins(here, ann, on_conflict="queue"), ann)
+
+    with pytest.raises(QueueBusy):
+        joins(here, ann)
+
+
+def test_where_the_environment_rejects_one_of_many_at_once_is_accepted(
+    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world.environment(project, ann, on_conflict="reject")
+    queue.cancel(joins(here, ann), ann)
+
+    results = between.at_once(monkeypatch, *[lambda: joins(here, ann) for _ in range(6)])
+
+    accepted = [str(each) for each in results if isinstance(each, DeploymentId)]
+    assert sum(isinstance(each, QueueBusy) for each in results) == 5
+    assert waiting_in(here) == accepted
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_come_back(

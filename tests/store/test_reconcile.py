@@ -12,6 +12,7 @@ from slipway.errors import DriverFault
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.store import (
+    clock,
     deployments,
     due,
     environments,
@@ -52,9 +53,11 @@ def executions(monkeypatch: pytest.MonkeyPatch) -> Executions:
 
 
 @pytest.fixture(autouse=True)
-def _all_of_them(executions: Executions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Step Functions is never asked, and metrics have a name, in every test here."""
+def _all_of_them(aws: None, executions: Executions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step Functions is never asked, metrics have a name, and something has begun just now, in
+    every test here."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Slipway")
+    clock.keep_awake()
 
 
 def reconcile(**event: Any) -> dict[str, int]:
@@ -123,7 +126,7 @@ def holder(ann: str, up: EnvironmentId) -> DeploymentId:
 # --- what it reads --------------------------------------------------------------------------
 
 
-def test_where_nothing_is_due_nothing_but_the_index_is_read(
+def test_where_nothing_is_due_nothing_but_the_index_and_the_clock_is_read(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deployment(running, ann)
@@ -131,7 +134,7 @@ def test_where_nothing_is_due_nothing_but_the_index_is_read(
     made = between.counted(monkeypatch)
 
     assert reconcile() == counts()
-    assert made == ["Query"] * 4
+    assert made == [*["Query"] * 4, "BatchGetItem"]
     assert world.everything() == before
 
 
@@ -146,7 +149,7 @@ def test_every_record_that_is_due_is_read_once(
     trips = between.counted(monkeypatch)
 
     assert reconcile() == counts(looked_at=3)
-    assert sorted(trips) == ["BatchGetItem"] * 3 + ["Query"] * 4 + ["UpdateItem"] * 3
+    assert sorted(trips) == ["BatchGetItem"] * 4 + ["Query"] * 4 + ["UpdateItem"] * 3
     assert len(executions.asked) == 3
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from slipway.errors import (
+    Busy,
     Invalid,
     NotFound,
     NothingToRetain,
@@ -73,7 +74,7 @@ def test_every_time_it_waits_twice_as_long_and_then_for_somebody(failed: Environ
             waits.append(minutes_until_retry(record(failed)))
         else:
             assert "next_retry_at" not in record(failed)
-        teardowns.retry(failed, "reconcile")
+        teardowns.retry(record(failed), "reconcile")
         world.becomes(failed, "teardown_failed", failure=FAILURE)
 
     assert waits == [1, 2, 4, 8]
@@ -103,7 +104,7 @@ def test_no_retry_is_planned_for_what_changed_meanwhile(ann: str, failed: Enviro
 def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None:
     names = [environments.teardown(record(failed))]
     for _ in range(2):
-        teardowns.retry(failed, "reconcile")
+        teardowns.retry(record(failed), "reconcile")
         names.append(environments.teardown(record(failed)))
         world.becomes(failed, "teardown_failed")
 
@@ -138,17 +139,46 @@ def test_the_end_of_its_project_does_not_number_attempts(failed: EnvironmentId) 
 def test_of_two_who_retry_at_once_one_does(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
     with pytest.raises(NothingToRetry):
         teardowns.ask_to_retry(failed, ann)
     assert record(failed)["teardown_attempts"] == 2
 
 
+def test_what_failed_again_in_that_moment_is_tried_again(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_between() -> None:
+        teardowns.retry(record(failed), "reconcile")
+        world.becomes(failed, "teardown_failed", failure=FAILURE)
+
+    between.first(monkeypatch, "UpdateItem", in_between)
+
+    shown = teardowns.ask_to_retry(failed, ann)
+
+    assert (shown.status, shown.teardown_attempts) == ("tearing_down", 3)
+    assert shown == environments.get(failed, ann)
+
+
+def test_what_never_stands_still_is_busy(
+    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = record(failed)
+
+    def lost(action: table.Update) -> None:
+        raise table.Lost([item])
+
+    monkeypatch.setattr(table, "write", lost)
+
+    with pytest.raises(Busy):
+        teardowns.ask_to_retry(failed, ann)
+
+
 def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
     shown = teardowns.begin(failed, ann, None)
 
@@ -161,7 +191,7 @@ def test_what_has_not_failed_is_not_retried(ann: str, running: EnvironmentId) ->
     with pytest.raises(NothingToRetry, match="running"):
         teardowns.ask_to_retry(running, ann)
     with pytest.raises(Overtaken):
-        teardowns.retry(running, ann)
+        teardowns.retry(record(running), ann)
     assert world.everything() == before
 
 
@@ -194,7 +224,7 @@ def test_later_attempts_retain_it_too_and_what_is_named_then(
     world.becomes(failed, "teardown_failed", remains=REMAINS)
     teardowns.ask_to_retry(failed, ann, retaining("Data"))
     world.becomes(failed, "teardown_failed", remains={f"stack: {TABLE}"})
-    teardowns.retry(failed, "reconcile")
+    teardowns.retry(record(failed), "reconcile")
     world.becomes(failed, "teardown_failed", remains={f"stack: {TABLE}"})
 
     shown = teardowns.ask_to_retry(failed, ann, retaining("Rows", "Rows"))
@@ -236,7 +266,7 @@ def test_of_two_who_retry_at_once_only_the_first_has_something_retained(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
-    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
     with pytest.raises(NothingToRetry):
         teardowns.ask_to_retry(failed, ann, retaining("Data"))
@@ -286,7 +316,9 @@ def test_only_what_could_not_be_torn_down_is_forgotten(ann: str, running: Enviro
 def test_what_is_retried_in_that_moment_is_not_forgotten(
     ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between.first(monkeypatch, "TransactWriteItems", lambda: teardowns.retry(failed, "reconcile"))
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: teardowns.retry(record(failed), "reconcile")
+    )
 
     with pytest.raises(NothingToRetry, match="moment"):
         teardowns.forget(failed, ann, None)

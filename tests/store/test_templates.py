@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from slipway import bodies, saga, secret_inputs
 from slipway.errors import (
+    Busy,
     DriverFault,
     ExternalIdTaken,
     Forbidden,
@@ -29,7 +30,7 @@ from slipway.model.template import NewTemplate, TemplateVersion, Version
 from slipway.settings import settings
 from slipway.store import environments, leftovers, projects, table, teardowns, templates
 from slipway.store.table import Item
-from tests.store import world
+from tests.store import between, world
 from tests.store.cloudformation import TIMES_OUT, CloudFormation
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -210,6 +211,56 @@ def test_what_was_published_never_changes(ann: str, add: Add) -> None:
     assert templates.deprecate("web", V1, ann) == deprecated
     with pytest.raises(VersionFixed):
         templates.publish("web", V1, ann)
+
+
+def test_what_is_published_is_the_draft_as_it_is_by_then(
+    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(publish=False)
+    other = BODY + b"# another\n"
+    between.first(monkeypatch, "UpdateItem", lambda: templates.replace("web", V1, other, YAML, ann))
+
+    published = templates.publish("web", V1, ann)
+
+    assert (published.state, published.sha256) == ("published", bodies.digest(other))
+    assert templates.version("web", V1) == published
+
+
+def test_a_draft_that_is_deleted_in_that_moment_is_not_published(
+    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(publish=False)
+    between.first(monkeypatch, "UpdateItem", lambda: templates.discard("web", V1, ann))
+
+    with pytest.raises(NotFound):
+        templates.publish("web", V1, ann)
+    assert templates.versions("web", world.page()) == []
+
+
+def test_of_two_who_publish_at_once_both_are_told(
+    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(publish=False)
+    told = []
+    between.first(monkeypatch, "UpdateItem", lambda: told.append(templates.publish("web", V1, ann)))
+
+    assert [templates.publish("web", V1, ann)] == told
+
+
+def test_a_draft_that_never_stands_still_is_busy(
+    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(publish=False)
+    [item] = table.get(templates.version_key("web", V1))
+
+    def lost(action: table.Update) -> None:
+        raise table.Lost([item])
+
+    monkeypatch.setattr(table, "write", lost)
+
+    with pytest.raises(Busy):
+        templates.publish("web", V1, ann)
+    assert templates.version("web", V1).state == "draft"
 
 
 def test_a_draft_is_not_deprecated(ann: str, add: Add) -> None:

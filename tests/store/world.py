@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
@@ -90,6 +92,17 @@ def succeeds(this: DeploymentId) -> None:
         ),
         Update(queue.lock(this.environment), "REMOVE holder", {}),
     )
+
+
+def as_now() -> Callable[[], None]:
+    """What it returns makes the table as it is now."""
+    backend = dynamodb_backends[ACCOUNT][REGION]
+    kept = copy.deepcopy(backend.tables)
+
+    def again() -> None:
+        backend.tables = copy.deepcopy(kept)
+
+    return again
 
 
 def everything() -> list[dict[str, Any]]:

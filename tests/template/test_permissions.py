@@ -49,6 +49,8 @@ ROLES = dict(transformed("AWS::IAM::Role"))
 # Not for code of ours: CloudFormation takes it to make environments.
 ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
+# What runs reconcile while anything has a deadline.
+RULE = "ReconcileFunctionClock"
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -90,6 +92,8 @@ def resource_name(resource: Any) -> str:
         return "the environments"
     if execution := re.search(r":execution:\$\{AWS::StackName\}-(\w+):\*'", str(resource)):
         return camel(execution[1])
+    if re.search(r":rule/\$\{AWS::StackName\}-reconcile'", str(resource)):
+        return RULE
     found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))
     assert len(found) == 1, f"{resource} names no resource of this stack"
     return str(found[0])
@@ -113,6 +117,7 @@ def test_every_permission_is_on_a_resource_of_this_stack(role: str) -> None:
 def transformed_names() -> set[str]:
     kinds = (
         "AWS::DynamoDB::Table",
+        "AWS::Events::Rule",
         "AWS::IAM::Role",
         "AWS::Lambda::Function",
         "AWS::S3::Bucket",
@@ -258,6 +263,24 @@ def test_only_dispatch_may_start_an_execution_and_it_may_start_each() -> None:
 
     assert starters == {
         ("DispatchFunctionRole", camel(path.name.split(".")[0])) for path in MACHINES
+    }
+
+
+def test_dispatch_switches_reconciles_clock_on_and_only_reconcile_switches_it_off() -> None:
+    rule = transformed("AWS::Events::Rule")[RULE]["Properties"]
+
+    switching = {
+        (role, action)
+        for role in ROLES
+        for action, on in allowed(role)
+        if action.startswith("events:") and on == RULE
+    }
+
+    assert rule["Name"] == {"Fn::Sub": "${AWS::StackName}-reconcile"}
+    assert switching == {
+        ("DispatchFunctionRole", "events:EnableRule"),
+        ("ReconcileFunctionRole", "events:EnableRule"),
+        ("ReconcileFunctionRole", "events:DisableRule"),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
 
@@ -73,6 +74,36 @@ def test_environments_do_not_wait_behind_deployments_and_no_stream_has_too_many_
     assert set(wanted) == {"DispatchFunctionEnvironments", "DispatchFunctionDeployments"}
     assert not any("DEP#" in pattern for pattern in wanted["DispatchFunctionEnvironments"])
     assert all("DEP#" in pattern for pattern in wanted["DispatchFunctionDeployments"])
+
+
+def test_reconcile_runs_every_few_minutes_unless_it_rests_and_once_a_day_all_the_same() -> None:
+    rules = {
+        name: each["Properties"]["ScheduleExpression"]
+        for name, each in transformed("AWS::Events::Rule").items()
+    }
+
+    assert rules == {
+        "ReconcileFunctionClock": {"Ref": "ReconcileSchedule"},
+        "ReconcileFunctionDaily": "rate(1 day)",
+    }
+
+
+def test_the_clock_is_told_of_all_that_has_a_deadline() -> None:
+    # What dispatch is not called for cannot wake reconcile.
+    wanted = [
+        json.loads(pattern["Pattern"])
+        for mapping in transformed("AWS::Lambda::EventSourceMapping").values()
+        for pattern in mapping["Properties"]["FilterCriteria"]["Filters"]
+    ]
+    changes = {
+        str(sk): set(each["eventName"])
+        for each in wanted
+        for sk in each["dynamodb"]["Keys"]["sk"]["S"]
+    }
+
+    assert changes["{'prefix': 'ENV#'}"] == changes["{'prefix': 'DEP#'}"] == {"INSERT", "MODIFY"}
+    # A project has a deadline when it goes, not from its beginning.
+    assert changes["PROJECT"] == {"MODIFY"}
 
 
 def test_the_api_writes_an_access_log_and_is_throttled() -> None:

@@ -31,7 +31,7 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.retries import quota
 
 from local.patches import execution_names, retry_delays
-from slipway import workflows
+from slipway import schedule, workflows
 from slipway.model import moments
 from slipway.store import dynamodb as transport
 from slipway.store import table
@@ -55,7 +55,7 @@ def acting(name: str) -> Iterator[None]:
         actor.reset(token)
 
 
-def _import_services() -> tuple[Any, Any, Any, Any]:
+def _import_services() -> tuple[Any, Any, Any, Any, Any]:
     """Without the thread that sweeps by the real clock and begins with the import."""
     start = threading.Thread.start
 
@@ -65,15 +65,17 @@ def _import_services() -> tuple[Any, Any, Any, Any]:
 
     with mock.patch.object(threading.Thread, "start", start_others):
         from ministack.core import responses
-        from ministack.services import dynamodb, lambda_svc, stepfunctions
-    return dynamodb, lambda_svc, stepfunctions, responses
+        from ministack.services import dynamodb, eventbridge, lambda_svc, stepfunctions
+    return dynamodb, eventbridge, lambda_svc, stepfunctions, responses
 
 
 def _copied(function: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
     return lambda text: list(function(text))
 
 
-dynamodb, lambda_svc, stepfunctions, responses = _import_services()
+dynamodb, eventbridge, lambda_svc, stepfunctions, responses = _import_services()
+# Whom the client library asks, by what the operation's name begins with.
+_SERVICES = {"AWSStepFunctions": ("states", stepfunctions), "AWSEvents": ("events", eventbridge)}
 
 # They say the same of the same expression, and take their time to.
 dynamodb._condition_syntax_error = cache(dynamodb._condition_syntax_error)
@@ -112,6 +114,7 @@ class Emulator:
         self._scope.__enter__()
         dynamodb.reset()
         stepfunctions.reset()
+        eventbridge.reset()
         self._keep_time()
         self._answer_clients()
         self._interpret()
@@ -150,6 +153,7 @@ class Emulator:
         self._patch.setattr(transport, "uuid", tokens)
         # Whoever reads the stream knows its place in it: nothing is taken away behind them.
         self._patch.setattr(dynamodb, "_trim_stream_records", lambda *_, **__: None)
+        self._patch.setattr(dynamodb, "_stream_seq_counter", 0)
 
     @staticmethod
     def _no_other_clock() -> float:
@@ -170,18 +174,21 @@ class Emulator:
         self._patch.setattr(transport, "_body", body)
         self._patch.setattr(transport, "wire", lambda: wire)
         self._patch.setattr(workflows, "_client", _client)
+        self._patch.setattr(schedule, "_client", _events_client)
         # The library stops to try again after many failures in one process; each world is new.
         self._patch.setattr(quota.RetryQuota, "acquire", lambda *_: True)
 
     def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         invocation = headers["amz-sdk-invocation-id"]
+        prefix, _, operation = headers["x-amz-target"].rpartition(".")
+        name, service = _SERVICES[prefix]
         if invocation not in self._sent:
-            operation = headers["x-amz-target"].rpartition(".")[2]
-            self._sent[invocation] = self.calls.new(f"{actor.get()} > states {operation}")
+            self._sent[invocation] = self.calls.new(f"{actor.get()} > {name} {operation}")
+        permissions.check_rule(actor.get(), name, operation)
 
         def perform() -> AWSResponse:
-            handle = stepfunctions.handle_request
+            handle = service.handle_request
             status, answer, body = _driven(handle("POST", "/", headers, request.body, {}))
             return _response(request, status, answer, body)
 
@@ -420,11 +427,16 @@ def _session() -> boto3.Session:
     return session
 
 
-_make_client = workflows._client.__wrapped__
+def _asking_us(make: Callable[[], Any]) -> Callable[[], Any]:
+    """A client as the package makes it, with its settings, but of the session that asks us."""
+
+    @cache
+    def made() -> Any:
+        with mock.patch.object(boto3, "client", _session().client):
+            return make()
+
+    return made
 
 
-@cache
-def _client() -> Any:
-    """As the package makes it, with its settings, but of the session that asks us."""
-    with mock.patch.object(boto3, "client", _session().client):
-        return _make_client()
+_client = _asking_us(workflows._client.__wrapped__)
+_events_client = _asking_us(schedule._client.__wrapped__)

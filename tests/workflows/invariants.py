@@ -31,6 +31,8 @@ def broken(world: World) -> list[str]:
         found += _live(world, environment, mine)
         found += _history(items, environment, mine)
     found += [f"{verb} of {e} after its teardown" for verb, e in world.infrastructure.harmed]
+    if not world.is_awake():
+        found += [f"{item['id']} is due, and nobody will look" for item in items if "due" in item]
     return found
 
 

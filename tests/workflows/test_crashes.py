@@ -198,6 +198,14 @@ def mended(world: World) -> None:
     world.recover(3)
 
 
+def woken(world: World) -> None:
+    """Reconcile goes to rest, and is woken."""
+    where = environment(world)
+    world.recover(3)
+    deploy(world, where, "v1")
+    world.recover(3)
+
+
 def written_by_users(world: World) -> None:
     """Every write that the API makes, one after another, before anything comes of it."""
     world.hold_the_stream()
@@ -232,6 +240,7 @@ SCENARIOS = [
     leased,
     idle,
     mended,
+    woken,
     written_by_users,
 ]
 

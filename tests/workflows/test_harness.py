@@ -264,6 +264,8 @@ def test_who_acts_is_known_to_every_call(world: World) -> None:
         "dispatch > dynamodb BatchGetItem",
         "dispatch > dynamodb Query",
         "dispatch > states StartExecution",
+        "dispatch > dynamodb UpdateItem",
+        "dispatch > events EnableRule",
         "provision_environment/Provision > lambda Provision",
         "Provision > dynamodb BatchGetItem",
         "Provision > dynamodb UpdateItem",

@@ -41,7 +41,11 @@ def test_it_reads_only_what_is_overdue(world: World) -> None:
     world.run(300)
     world.reconcile()
 
-    assert [call.name for call in world.calls.made[made:]] == ["reconcile > dynamodb Query"] * 4
+    # And whether it may rest.
+    assert [call.name for call in world.calls.made[made:]] == [
+        *["reconcile > dynamodb Query"] * 4,
+        "reconcile > dynamodb BatchGetItem",
+    ]
 
 
 def test_an_overdue_lease_is_ended(world: World) -> None:
@@ -70,6 +74,10 @@ def test_what_was_never_started_is_started(world: World, workflow: str) -> None:
     lost = world.executions_of(workflow, environment)
 
     world.recover()
+    if workflow == "provision_environment":
+        # Nothing else has been going on, and nobody was told: that is found once a day.
+        assert world.executions_of(workflow, environment) == []
+        world.a_day_later()
 
     assert lost == []
     assert world.execution(workflow, environment).status == "SUCCEEDED"

@@ -23,7 +23,7 @@ from unittest import mock
 
 from local.patches.stream_batches import Batch, after_failure, first_failed
 from local.patches.table_ttl import IDENTITY
-from slipway import drivers, ids
+from slipway import drivers, ids, schedule
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault
@@ -33,7 +33,17 @@ from slipway.model.environment import Environment, NewEnvironment, OnConflict, T
 from slipway.model.paging import Paging
 from slipway.model.project import NewProject, Policy
 from slipway.settings import settings
-from slipway.store import deployments, environments, leases, logs, projects, queue, table, teardowns
+from slipway.store import (
+    clock,
+    deployments,
+    environments,
+    leases,
+    logs,
+    projects,
+    queue,
+    table,
+    teardowns,
+)
 from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
 from tests.template.repository import ROOT, camel, load_function, resources
 from tests.workflows import graph
@@ -41,6 +51,7 @@ from tests.workflows.emulator import (
     Emulator,
     acting,
     dynamodb,
+    eventbridge,
     invoke,
     lambda_svc,
     stepfunctions,
@@ -63,10 +74,13 @@ RECONCILE = "functions/events/reconcile"
 
 
 class World:
-    """`batches` has each event that dispatch was given, `dead_letters` the records given up,
-    `infrastructure` what is provisioned of each environment."""
+    """It begins asleep: nothing has a deadline, and the rule that runs reconcile is off.
 
-    def __init__(self, simulated_seconds: float = 2) -> None:
+    `batches` has each event that dispatch was given, `dead_letters` the records given up,
+    `infrastructure` what is provisioned of each environment. With `slow_to_go` it takes time to
+    take an environment away, half of what it takes to make it; by itself the driver takes none."""
+
+    def __init__(self, simulated_seconds: float = 2, *, slow_to_go: bool = True) -> None:
         self.schedule = Schedule()
         self.calls = Calls()
         self.emulator = Emulator(self.schedule, self.calls)
@@ -77,6 +91,7 @@ class World:
             "SIMULATED_SECONDS": f"{simulated_seconds}",
             "POWERTOOLS_METRICS_NAMESPACE": "Slipway",
         }
+        self._script: Record = {"retire": {"seconds": simulated_seconds / 2}} if slow_to_go else {}
         self._waiting: deque[Batch] = deque()
         self._read = 0
         self._delivering = False
@@ -93,6 +108,7 @@ class World:
         for each in self._mocks:
             each.start()
         settings.cache_clear()
+        clock.forget()
         self.emulator.__enter__()
         try:
             self._build()
@@ -112,6 +128,13 @@ class World:
             self.emulator.functions[arn] = (name, _handler(folder))
         for workflow, definition in _definitions().items():
             create_machine(f"slipway-{workflow}", definition)
+        rule = {"Name": schedule.rule(), "ScheduleExpression": "rate(5 minutes)"}
+        eventbridge._ensure_default_bus()
+        _done(eventbridge._put_rule({**rule, "State": "DISABLED"}))
+        asleep = {**clock.KEY.wire(), "off_at": {"S": "2026-11-22T09:00:00.000Z"}}
+        _done(dynamodb._put_item({"TableName": "slipway", "Item": asleep}))
+        # Nobody is told of it.
+        self._read = len(self.stream)
 
     def __exit__(self, *_: object) -> None:
         self.emulator.__exit__()
@@ -148,12 +171,13 @@ class World:
         """A persistent environment, or an ephemeral one with its time to live; `simulate`: what
         goes wrong in it, as the simulated driver knows it."""
         kind: Any = "persistent" if ttl_hours is None else "ephemeral"
+        script = {**self._script, **(simulate or {})}
         wanted = NewEnvironment(
             name=name,
             type=kind,
             ttl_hours=ttl_hours,
             on_conflict=on_conflict,
-            config={"simulate": simulate} if simulate else None,
+            config={"simulate": script} if script else None,
         )
         added = environments.add(project or self.project, wanted, USER)
         return ids.parse_environment(added.id)
@@ -262,14 +286,32 @@ class World:
         return counts
 
     def recover(self, rounds: int = 1) -> None:
-        """Time passes, TTL sweeps and reconcile looks, so many times."""
+        """Time passes, TTL sweeps and reconcile looks if its rule is on, so many times."""
         for _ in range(rounds):
             self.run(SCHEDULE)
             self.sweep_ttl()
-            # It runs again if it fails.
+            if self.is_awake():
+                self.strike()
+        self.run(60)
+
+    def a_day_later(self) -> None:
+        """Reconcile looks once a day, whether its rule is on or not."""
+        self.run(24 * 3600)
+        self.strike()
+        self.run(60)
+
+    def strike(self) -> None:
+        """Reconcile is called as the clock does it: twice more if it fails."""
+        for wait in (60, 120, 0):
             with suppress(stepfunctions._ExecutionError):
                 self.reconcile()
-        self.run(60)
+                return
+            self.run(wait)
+
+    def is_awake(self) -> bool:
+        """Whether the rule that runs reconcile is on."""
+        rule = _done(eventbridge._describe_rule({"Name": schedule.rule()}))
+        return bool(rule["State"] == "ENABLED")
 
     # ── The stream ──────────────────────────────────────────────────────────────────────────
 
@@ -518,6 +560,14 @@ def _key(thing: ProjectId | EnvironmentId | DeploymentId) -> table.Key:
     if isinstance(thing, EnvironmentId):
         return environments.key(thing)
     return deployments.key(thing)
+
+
+def _done(answer: tuple[int, Any, bytes]) -> Record:
+    """What the emulator says, if that is no refusal."""
+    status, _, body = answer
+    assert status == 200, body
+    said: Record = json.loads(body)
+    return said
 
 
 @cache

@@ -137,7 +137,7 @@ def see_events(caller: Caller, environment_id: str, paging: Paging) -> Page[Even
 @api.delete(
     "/api/v1/environments/<environment_id>",
     status=202,
-    refuses=(NotFound, PreconditionFailed, NothingToRetry),
+    refuses=(NotFound, PreconditionFailed, NothingToRetry, Busy),
 )
 def tear_down(
     caller: Caller, environment_id: str, options: EnvironmentDeletion, if_match: IfMatch | None
@@ -152,7 +152,7 @@ def tear_down(
 @api.post(
     "/api/v1/environments/<environment_id>/teardown/retry",
     status=202,
-    refuses=(NotFound, NothingToRetry, NothingToRetain),
+    refuses=(NotFound, NothingToRetry, NothingToRetain, Busy),
 )
 def retry_teardown(
     caller: Caller, environment_id: str, wanted: TeardownRetry | None

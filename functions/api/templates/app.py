@@ -3,6 +3,7 @@
 from slipway.api import Api, Document, Sent
 from slipway.auth import Caller
 from slipway.errors import (
+    Busy,
     DriverFault,
     Forbidden,
     NameTaken,
@@ -117,7 +118,7 @@ def discard(caller: Caller, template: str, version: str) -> None:
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/publish",
-    refuses=(NotFound, Forbidden, VersionFixed),
+    refuses=(NotFound, Forbidden, VersionFixed, Busy),
 )
 def publish(caller: Caller, template: str, version: str) -> TemplateVersion:
     """Publish a draft: from now on it does not change, and environments can be made from it."""
@@ -126,7 +127,7 @@ def publish(caller: Caller, template: str, version: str) -> TemplateVersion:
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/deprecate",
-    refuses=(NotFound, Forbidden, VersionFixed),
+    refuses=(NotFound, Forbidden, VersionFixed, Busy),
 )
 def deprecate(caller: Caller, template: str, version: str) -> TemplateVersion:
     """Deprecate a version: those who use it keep it, and nobody new gets it."""

@@ -15,7 +15,16 @@ from aws_lambda_powertools.utilities.batch import (
 from slipway import ids, workflows
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
-from slipway.store import deployments, environments, events, leases, projects, queue, teardowns
+from slipway.store import (
+    clock,
+    deployments,
+    environments,
+    events,
+    leases,
+    projects,
+    queue,
+    teardowns,
+)
 
 _CARRIED_ON = ("status", "operation", "lease", "template", "nudged_at")
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
@@ -23,11 +32,15 @@ _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_fai
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The records that could not be handled are reported, tried again, and at last put aside."""
-    return dict(
+    answer = dict(
         process_partial_response(
             event=event, record_handler=_changed, processor=_processor, context=context
         )
     )
+    if any("due" in record["dynamodb"].get("NewImage", {}) for record in event["Records"]):
+        # Above all for those that could not be handled: reconcile is there for them.
+        clock.keep_awake()
+    return answer
 
 
 def _changed(record: Any) -> None:

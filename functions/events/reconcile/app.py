@@ -1,7 +1,8 @@
 """Reconcile: look after what is overdue, and mend what was left behind.
 
 It reads only the sparse index of deadlines, and each record again before it acts. What was never
-started is nudged, so that dispatch starts it; what has ended unrecorded is recorded.
+started is nudged, so that dispatch starts it; what has ended unrecorded is recorded. When nothing
+has a deadline any more, it switches off the clock that calls it.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from slipway import ids, observe, workflows
 from slipway.errors import Overtaken
 from slipway.model import moments
 from slipway.model.environment import GOING
-from slipway.store import due, environments, leases, leftovers, queue, table, teardowns
+from slipway.store import clock, due, environments, leases, leftovers, queue, table, teardowns
 from slipway.store.table import Item, Key
 
 _metrics = Metrics()
@@ -41,6 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
             counts["repaired"] += 1
             observe.event("repair", repair=repair, pk=key.pk, sk=key.sk)
     _metrics.add_metric(name="Repairs", unit=MetricUnit.Count, value=counts["repaired"])
+    clock.rest()
     return counts
 
 
@@ -93,7 +95,7 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
     if datetime.fromisoformat(item["next_retry_at"]) > moments.now():
         return None
     try:
-        teardowns.retry(ids.parse_environment(item["id"]), "reconcile")
+        teardowns.retry(item, "reconcile")
     except Overtaken:
         # A person was quicker.
         return None

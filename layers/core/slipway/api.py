@@ -263,7 +263,7 @@ class Api:
         if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
             detail = "must be 1 to 255 printable ASCII characters"
             raise errors.Invalid([errors.FieldError("Idempotency-Key", detail)])
-        from slipway.store import idempotency
+        from slipway.store import marks
 
         who = next((v for v in arguments.values() if isinstance(v, Caller)), None)
         owner = who.user_id if who else event["requestContext"]["http"]["sourceIp"]
@@ -271,20 +271,18 @@ class Api:
         path = f"{event['rawPath']}?{query}" if query else event["rawPath"]
         request = f"{route.method} {path} {event.get('body') or ''}"
 
-        def stored(result: Any) -> dict[str, Any]:
+        def kept(result: Any) -> dict[str, Any]:
             answer = self._answer(route, result)
             return {
                 "status_code": answer.status_code,
-                "content_type": JSON,
                 "headers": answer.headers,
                 "body": answer.body,
             }
 
-        context = self._resolver.lambda_context
-        answer, replayed = idempotency.once(owner, key, request, carry_out, stored, context)
+        answer, replayed = marks.once(owner, key, request, carry_out, kept)
         if replayed:
             answer["headers"] = {**answer["headers"], "Idempotent-Replayed": "true"}
-        return Response(**answer)
+        return Response(content_type=JSON, **answer)
 
     def _answer(self, route: Route, result: Any) -> Response[Any]:
         status = route.status

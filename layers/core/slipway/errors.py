@@ -19,7 +19,7 @@ SlipwayError
 │                               · ProjectNotEmpty · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
-│                               · NothingToRetry · NothingToRetain · RequestInProgress
+│                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed
 │                               · NoStack · StackNotReady
 ├── Overtaken                   a conditional write lost: somebody else decided first
@@ -379,15 +379,6 @@ class StackNotReady(Conflict):
     @property
     def extra(self) -> Mapping[str, Any]:
         return {"stack_status": self._status}
-
-
-class RequestInProgress(Conflict):
-    code = "request_in_progress"
-    title = "A request with this Idempotency-Key is being carried out"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": "1"}
 
 
 class Overtaken(SlipwayError):

@@ -64,6 +64,11 @@ def new_part(after: str | None = None) -> str:
     return _encode(millis, 10) + _encode(secrets.randbits(50), 10)
 
 
+def age(part: str) -> float:
+    """Seconds since the part was made, by the clock of who made it."""
+    return time.time() - _decode(part[:10]) / 1000
+
+
 def new_user_id() -> str:
     return f"usr_{new_part()}"
 

@@ -250,7 +250,7 @@ def _problems(route: Route) -> Schema:
     if route.body or route.query or route.takes(Sent):
         kinds.append(errors.Invalid)
     if route.replays:
-        kinds += [errors.IdempotencyKeyReused, errors.RequestInProgress]
+        kinds.append(errors.IdempotencyKeyReused)
     if route.method != "GET" and route.takes(Caller):
         kinds.append(errors.Busy)
     kinds.append(errors.StoreUnavailable)

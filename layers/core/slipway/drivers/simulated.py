@@ -1,7 +1,7 @@
 """An environment that is only pretended: every operation takes a few seconds and succeeds.
 
-How many is set in one place, the stack's parameter SimulatedSeconds; the ways back take half. It
-has a database, which is there at once, and a service, which takes the time.
+How many is set in one place, the stack's parameter SimulatedSeconds; to restore takes half, and
+to retire no time. It has a database, which is there at once, and a service, which takes the time.
 
 Where the stack's parameter SimulateFaults allows it, an environment's own configuration is a
 script of what goes wrong, by verb, so that every way back can be tried by hand:
@@ -47,7 +47,7 @@ class Simulated:
         return _progress(operation, "restore", 0.5)
 
     def retire(self, operation: Operation) -> Progress:
-        return _progress(operation, "retire", 0.5)
+        return _progress(operation, "retire", 0.0)
 
     def lines(self, operation: Operation) -> list[LogLine]:
         return []

@@ -13,13 +13,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.errors import FieldError, Invalid, Malformed
 from slipway.model import inputs
 from slipway.model.template import Parameter, not_allowed
+
+if TYPE_CHECKING:
+    from yaml import ScalarEvent
 
 SAM = "AWS::Serverless-2016-10-31"
 
@@ -36,7 +39,7 @@ _FUNCTIONS = (
     "And Base64 Cidr Equals FindInMap GetAZs GetAtt If ImportValue Join Length Not Or Select Split "
     "Sub ToJsonString"
 )
-_SHORT_FORMS = {
+SHORT_FORMS = {
     "!Ref": "Ref",
     "!Condition": "Condition",
     **{f"!{name}": f"Fn::{name}" for name in _FUNCTIONS.split()},
@@ -73,6 +76,11 @@ def read(body: bytes, *, is_json: bool) -> Formation:
     except ValueError:
         raise Malformed("The body is not valid UTF-8") from None
     return _formation(_tree(_json(text) if is_json else _yaml(text)))
+
+
+def tree(text: str, scalar: Callable[[ScalarEvent], str | None]) -> Any:
+    """YAML as mappings, lists and what `scalar` makes of each value. Raises Malformed, Invalid."""
+    return _tree(_yaml(text, scalar))
 
 
 def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
@@ -262,7 +270,12 @@ def _tree(value: Any, at: str = "#", depth: int = 0) -> Any:
     return value
 
 
-def _yaml(text: str) -> Any:
+def _text(event: ScalarEvent) -> str | None:
+    """None where there is nothing."""
+    return None if event.implicit[0] and event.value in _NULLS else str(event.value)
+
+
+def _yaml(text: str, scalar: Callable[[ScalarEvent], str | None] = _text) -> Any:
     """Raises Malformed, Invalid."""
     # Imported here: only who adds a version pays for it.
     import yaml
@@ -277,8 +290,7 @@ def _yaml(text: str) -> Any:
             if isinstance(event, yaml.DocumentStartEvent):
                 builder.document()
             elif isinstance(event, yaml.ScalarEvent):
-                plain = bool(event.implicit[0]) and event.value in _NULLS
-                builder.add(builder.tagged(event.tag, None if plain else event.value))
+                builder.add(builder.tagged(event.tag, scalar(event)))
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 mapping = isinstance(event, yaml.MappingStartEvent)
                 builder.open(_Pairs() if mapping else [], event.tag)
@@ -349,7 +361,7 @@ class _Builder:
     def tagged(self, tag: str | None, value: Any) -> Any:
         if tag in _PLAIN_TAGS:
             return value
-        name = _SHORT_FORMS.get(tag or "")
+        name = SHORT_FORMS.get(tag or "")
         if name is None:
             raise self.refused(f"has the tag {str(tag)[:_MAX_NAME]}, which CloudFormation lacks")
         if name == "Fn::GetAtt" and isinstance(value, str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slipway.model import moments
@@ -27,10 +27,16 @@ def by(identity: str, at: datetime | None = None) -> dict[str, Any]:
     return {"due": f"DUE#{shard}", "due_at": moments.written(at or moments.now() + _GRACE)}
 
 
-def overdue(until: datetime) -> Iterator[Key]:
+def overdue(until: datetime, limit: int | None = None) -> Iterator[Key]:
     """The keys of every record that is due by then, read a page at a time."""
     for shard in range(_SHARDS):
-        yield from table.query_index(INDEX, f"DUE#{shard}", moments.written(until))
+        yield from table.query_index(INDEX, f"DUE#{shard}", moments.written(until), limit)
+
+
+def is_any() -> bool:
+    """Whether any record is ever due. The index lags behind the table, mostly by less than a
+    second."""
+    return any(True for _ in overdue(datetime.max.replace(tzinfo=UTC), limit=1))
 
 
 def look_again(key: Key, identity: str, at: datetime | None = None) -> None:

@@ -74,7 +74,7 @@ def read(item: Item) -> Environment:
         "base_url": item.get("base_url") or None,
         "inputs": inputs and {**json.loads(inputs), **hidden},
         "failure": failure,
-        "retained_resources": sorted(item["retain"]) if "retain" in item else None,
+        "retained_resources": sorted(item.get("retain") or ()) or None,
         "execution_arn": arn,
         "execution_url": workflows.execution_url(arn),
     }
@@ -150,7 +150,9 @@ def add(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment
     What is written here is all that provisioning, expiry and teardown need: the table's stream
     starts them. Two round trips; with secrets one for the note of them, and one for each.
     """
-    before, _ = _look(project, wanted, user_id)
+    # The mark is read along: secrets are written before the transaction would lose on it.
+    before, mark = _look(project, wanted, user_id, *marks.keys())
+    marks.look(*mark)
     return _add(before, wanted, user_id)
 
 
@@ -184,7 +186,7 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
     secret_inputs.write(draft.item["id"], draft.secrets)
     try:
         return _record(before.project, wanted, draft, user_id, leftovers.claimed(environment))
-    except (Refused, Lost):
+    except (Refused, Lost, marks.Done):
         secret_inputs.remove(draft.item["id"], draft.secrets)
         table.write(leftovers.claimed(environment))
         raise
@@ -300,8 +302,9 @@ def _record(
         actions.append(put_lease(environment, draft.ends))
     first_of_template = len(actions)
     actions += draft.actions
+    shown = read(item)
     try:
-        table.transact(*actions, *more, *marks.of(str(environment)))
+        marks.transact(shown, *actions, *more)
     except Lost as lost:
         member, active, name, *_ = lost.reasons
         if member is not None or active == {}:
@@ -316,7 +319,7 @@ def _record(
             detail = f"{draft.version.reference} is not published any more"
             raise Invalid([FieldError("#/template", detail)]) from None
         raise
-    return read(item)
+    return shown
 
 
 def _name_taken(wanted: NewEnvironment) -> NameTaken:

@@ -179,18 +179,16 @@ def _change(
             {**values, "was": item["version"], "now": now},
             condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
         )
+        shown = environments.read({**item, **written})
         try:
-            table.transact(update, lease_change, *marks.of(item["id"]))
+            marks.transact(shown, update, lease_change)
         except Lost as lost:
-            if lost.reasons[0] is None:
-                raise
             fresh = lost.reasons[0] or item
             if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
                 break
             item = fresh
         else:
-            after = {**item, **written}
-            return environments.read(after)
+            return shown
     _lasting(fresh)
     raise Busy(1)
 

@@ -1,83 +1,141 @@
 """What a request that names itself (`Idempotency-Key`) has done: a mark, written along with it.
 
-The mark is a part of the transaction that carries the request out. So whoever is asked to carry
-it out again, because the answer was lost on its way, finds that it was done, and to what. Requests
-that do not name themselves leave none.
+The mark is a part of the transaction that carries the request out, and holds the answer. So
+whoever is asked to carry it out again, because the answer was lost on its way, finds that it was
+done and what was answered. A request that changes nothing leaves its mark alone; one that is
+refused, or does not name itself, leaves none.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
-from slipway.errors import IdempotencyKeyReused
+from slipway.errors import IdempotencyKeyReused, Refused
 from slipway.model import moments
+from slipway.model.fields import Shown
 from slipway.store import table
-from slipway.store.table import Item, Key, Update
+from slipway.store.table import Action, Item, Key, Lost, Update
 
 KEPT_SECONDS = 24 * 60 * 60
 
+Answer = dict[str, Any]
 
-@dataclass(frozen=True)
+
+class Done(Exception):
+    """The present request was carried out before, or another one had its name."""
+
+    def __init__(self, mark: Item) -> None:
+        super().__init__()
+        self.mark = mark
+
+
+@dataclass
 class _Request:
-    mark: Key
+    key: Key
     hash: str
+    answer: Callable[[Any], Answer]
+    marked: bool = False
+
+    def mark(self, result: Any) -> Update:
+        """A part of a transaction, which loses on it if the request was carried out before."""
+        now = moments.epoch(moments.now())
+        fields = {"request": self.hash, "answer": self.answer(result), "ttl": now + KEPT_SECONDS}
+        expression, values = table.setting(fields)
+        condition = "attribute_not_exists(pk) OR #ttl < :now"
+        return Update(self.key, expression, {**values, "now": now}, condition)
+
+    def changes_nothing(self, result: Any) -> None:
+        """Raises Done."""
+        try:
+            table.write(self.mark(result))
+        except Lost as lost:
+            raise Done(lost.reasons[0] or {}) from None
 
 
 _present: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 
-@contextmanager
-def request(owner: str, key: str, content: str) -> Iterator[None]:
-    """Within, the owner's request of this name is carried out."""
-    mark = Key(f"IDEMPOTENCY#{owner}", f"DONE#{_hash(key)}")
-    token = _present.set(_Request(mark, _hash(content)))
+def once(
+    owner: str,
+    key: str,
+    content: str,
+    carry_out: Callable[[], Any],
+    answer: Callable[[Any], Answer],
+) -> tuple[Answer, bool]:
+    """The answer to the owner's request of this key, and whether it was carried out before.
+
+    `content` is what must be the same whenever the key is; `answer` makes of a result what the
+    mark keeps. As many round trips as without a key; one more for what changes nothing, and for
+    what is refused. Raises IdempotencyKeyReused.
+    """
+    request = _Request(Key(f"IDEMPOTENCY#{owner}", f"DONE#{_hash(key)}"), _hash(content), answer)
+    token = _present.set(request)
     try:
-        yield
+        result = carry_out()
+        if not request.marked:
+            request.changes_nothing(result)
+        return answer(result), False
+    except Done as done:
+        mark = done.mark
+    except (Refused, Lost):
+        # Perhaps only because it was carried out before.
+        [found] = table.get(request.key)
+        if not _lasts(found):
+            raise
+        mark = found
     finally:
         _present.reset(token)
-
-
-def of(identity: str) -> list[Update]:
-    """For the transaction that does something to what has this id: the mark, if the request
-    names itself. If that was carried out before, the transaction loses on it."""
-    present = _present.get()
-    if present is None:
-        return []
-    now = moments.epoch(moments.now())
-    fields = {"done_to": identity, "request": present.hash, "ttl": now + KEPT_SECONDS}
-    expression, values = table.setting(fields)
-    condition = "attribute_not_exists(pk) OR #ttl < :now"
-    return [Update(present.mark, expression, {**values, "now": now}, condition)]
-
-
-def write(change: Update, identity: str) -> Item:
-    """As table.write; if the request names itself, a transaction with its mark, and a read."""
-    mark = of(identity)
-    if not mark:
-        return table.write(change)
-    table.transact(change, *mark)
-    [item] = table.get(change.key)
-    return item or {}
-
-
-def found() -> str | None:
-    """The id of what the present request was done to before; None if it was not carried out.
-
-    Raises IdempotencyKeyReused if another request had its name.
-    """
-    present = _present.get()
-    if present is None:
-        return None
-    [item] = table.get(present.mark)
-    if item is None or item["ttl"] < moments.epoch(moments.now()):
-        return None
-    if item["request"] != present.hash:
+    if mark["request"] != request.hash:
         raise IdempotencyKeyReused()
-    return str(item["done_to"])
+    return mark["answer"], True
+
+
+def transact(result: Shown, *actions: Action) -> None:
+    """As table.transact; if the request names itself, with its mark. `result` is what it will be
+    told: so it has to be known before.
+
+    Raises Done, whatever else the transaction lost on.
+    """
+    request = _present.get()
+    if request is None:
+        table.transact(*actions)
+        return
+    try:
+        table.transact(*actions, request.mark(result))
+    except Lost as lost:
+        *reasons, mark = lost.reasons
+        if mark is not None:
+            raise Done(mark) from None
+        raise Lost(reasons) from None
+    request.marked = True
+
+
+def write(result: Shown, change: Update) -> None:
+    """As table.write, and a transaction only if the request names itself. Raises Done."""
+    if _present.get() is None:
+        table.write(change)
+    else:
+        transact(result, change)
+
+
+def keys() -> list[Key]:
+    """The mark's, for who reads it along before what costs more than a round trip; for `look`."""
+    request = _present.get()
+    return [request.key] if request else []
+
+
+def look(mark: Item | None = None) -> None:
+    """Raises Done."""
+    if _lasts(mark):
+        raise Done(mark)
+
+
+def _lasts(mark: Item | None) -> TypeGuard[Item]:
+    return mark is not None and mark["ttl"] >= moments.epoch(moments.now())
 
 
 def _hash(text: str) -> str:

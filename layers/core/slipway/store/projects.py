@@ -121,7 +121,7 @@ def add(wanted: NewProject, user_id: str) -> Project:
         wanted.policy.most_hours(settings().max_ttl_hours)
     project = ProjectId(ids.new_part())
     at = moments.written(moments.now())
-    shown = {
+    item = {
         "id": str(project),
         **wanted.model_dump(),
         "status": "active",
@@ -129,17 +129,18 @@ def add(wanted: NewProject, user_id: str) -> Project:
         "updated_at": at,
         "version": 1,
     }
+    shown = Project.model_validate(item)
     try:
-        table.transact(
+        marks.transact(
+            shown,
             Put(_name(user_id, wanted.name), {"project_id": str(project)}),
-            Put(key(project), {**shown, "owner": user_id, "environments": 0}),
+            Put(key(project), {**item, "owner": user_id, "environments": 0}),
             Put(member(project, user_id), {"role": "owner"}),
-            Put(_listed(project, user_id), {**shown, "role": "owner"}),
-            *marks.of(shown["id"]),
+            Put(_listed(project, user_id), {**item, "role": "owner"}),
         )
     except Lost:
         raise NameTaken(f"You have a project named {wanted.name} already") from None
-    return Project.model_validate(shown)
+    return shown
 
 
 def change(

@@ -7,7 +7,7 @@ release of the lock, is one transaction, in roll_out_deployment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,7 @@ from slipway.model import moments
 from slipway.model.deployment import Deployment, NewDeployment, is_outdated
 from slipway.model.environment import TAKES_DEPLOYMENTS
 from slipway.store import deployments, due, environments, logs, marks, projects, table
-from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Query, Update
+from slipway.store.table import Check, Delete, Found, Item, Key, Lost, Put, Query, Update
 
 # What a deployment's `on_conflict` says if it does not only wait.
 MAKES_WAY = ("supersede", "cancel_running")
@@ -34,6 +34,8 @@ _PREFIX = "QUEUE#"
 _ORDER_TRIES = 20
 _SHOWN = 100
 _LIKELY = 20
+# More than a request may take and clocks may differ.
+_YOUNG_SECONDS = 60
 
 
 def lock(environment: EnvironmentId) -> Key:
@@ -52,7 +54,7 @@ def of(environment: EnvironmentId, user_id: str) -> list[Deployment]:
     keys = (*environments.access(environment, user_id), lock(environment))
     (*found, held), [(places, _), (newest, _)] = table.read(
         keys,
-        Query(f"ENV#{environment.e}", _PREFIX, _SHOWN),
+        _places(environment),
         Query(f"ENV#{environment.e}", deployments.PREFIX, _LIKELY, newest_first=True),
     )
     environments.allowed(*found)
@@ -68,20 +70,28 @@ def of(environment: EnvironmentId, user_id: str) -> list[Deployment]:
     return [deployments.read(items[each]) for each in waiting[:_SHOWN]]
 
 
-def _ahead(environment: EnvironmentId) -> Iterator[Item]:
-    """`{deployment_id, order?}` of who holds the lock and of who waits, in order.
+def _ahead(environment: EnvironmentId) -> list[Item]:
+    """`{deployment_id, order?}` of who holds the lock and of who waits, in order; one round trip.
 
-    The queue is read first: who is given the lock in between is seen twice, not never.
+    Who is given the lock in that very moment may be missed: `_nobody_came_between` is for that.
     """
-    waiting = list(_waiting(environment))
-    yield from _holding(*table.get(lock(environment)))
-    yield from waiting
+    [held], [found] = table.read([lock(environment)], _places(environment))
+    return _holding(held) + _all_waiting(environment, found)
+
+
+def _places(environment: EnvironmentId) -> Query:
+    return Query(f"ENV#{environment.e}", _PREFIX, _SHOWN)
 
 
 def _holding(held: Item | None) -> list[Item]:
     if held and "holder" in held:
         return [{"deployment_id": held["holder"], "order": held.get("order")}]
     return []
+
+
+def _all_waiting(environment: EnvironmentId, first_page: Found) -> list[Item]:
+    places, further = first_page
+    return list(_waiting(environment)) if further else places
 
 
 def _waiting(environment: EnvironmentId) -> Iterator[Item]:
@@ -97,42 +107,49 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
     """Accept a deployment at the end of the queue.
 
     Raises NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy. Two round trips;
-    two more to `reject`. The environment remembers the last id that it accepted and takes only
-    later ones, so ids, queue and list have one order; who is overtaken by another caller looks
-    again and asks with a later id.
+    more if it matters who is ahead and that was not certain at once. The environment remembers the
+    last id that it accepted and takes only later ones, so ids, queue and list have one order; who
+    is overtaken by another caller looks again and asks with a later id.
     """
     item, ahead = _seen_at_once(environment, wanted, user_id)
+    looked = wanted.on_conflict == "reject" or _may_be_outdated(wanted)
     for _ in range(_ORDER_TRIES):
         if environments.read(item).as_seen_at(moments.now()).status not in TAKES_DEPLOYMENTS:
             break
         on_conflict = wanted.on_conflict or item["on_conflict"]
-        if on_conflict == "reject":
-            ahead = list(_ahead(environment))
-            if ahead:
-                raise QueueBusy()
-        _check_order(item, ahead, wanted)
         seen = item.get("last_accepted")
+        nobody: list[Check] = []
+        if looked:
+            ahead = _ahead(environment) if ahead is None else ahead
+            if ahead and on_conflict == "reject":
+                raise QueueBusy()
+            nobody = [_nobody_came_between(environment, ahead)]
+        elif on_conflict == "reject" and seen:
+            nobody = [_nobody_is_left(DeploymentId(environment.p, environment.e, seen))]
+        _check_order(item, ahead or [], wanted)
         deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=seen))
         new = _new(deployment, wanted, on_conflict, user_id)
+        shown = deployments.read({k: v for k, v in new.items() if v is not None})
         place = {"deployment_id": str(deployment), "order": wanted.order}
         try:
-            table.transact(
+            marks.transact(
+                shown,
                 projects.is_member(environment.project, user_id),
                 _accept(environment, deployment, seen),
                 Put(deployments.key(deployment), new),
                 Put(_place(deployment), place),
-                *marks.of(str(deployment)),
+                *nobody,
             )
         except Lost as lost:
-            member, accepting, *_ = lost.reasons
-            if member is None and accepting is None:
+            member, accepting, _, _, *somebody = lost.reasons
+            overlooked = any(reason is not None for reason in somebody)
+            if member is None and accepting is None and not overlooked:
                 raise
-            if member is not None or not accepting:
+            if member is not None or accepting == {}:
                 raise NotFound("No such environment") from None
-            item = accepting
-            ahead = list(_ahead(environment)) if _may_be_outdated(wanted) else []
+            item, ahead, looked = accepting or item, None, looked or overlooked
         else:
-            return deployments.read({k: v for k, v in new.items() if v is not None})
+            return shown
     else:
         raise Busy(1)
     raise EnvironmentNotReady(environments.read(item).as_seen_at(moments.now()).status)
@@ -140,21 +157,43 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
 
 def _seen_at_once(
     environment: EnvironmentId, wanted: NewDeployment, user_id: str
-) -> tuple[Item, list[Item]]:
-    """The environment's record, and what is ahead if the order may be refused for it.
+) -> tuple[Item, list[Item] | None]:
+    """The environment's record, and what is ahead if that counts; None if that is not certain.
 
-    Who is given the lock in that very moment may be missed; the order is looked at again at the
-    start. Raises NotFound.
+    Raises NotFound.
     """
     access = environments.access(environment, user_id)
-    if not _may_be_outdated(wanted):
-        return environments.allowed(*table.get(*access)), []
-    waiting = Query(f"ENV#{environment.e}", _PREFIX, _SHOWN)
-    (*found, held), [(places, further)] = table.read((*access, lock(environment)), waiting)
+    if not (wanted.on_conflict == "reject" or _may_be_outdated(wanted)):
+        return environments.allowed(*table.get(*access)), None
+    (*found, held), [places] = table.read((*access, lock(environment)), _places(environment))
     item = environments.allowed(*found)
-    if further:
-        places = list(_waiting(environment))
-    return item, [*_holding(held), *places]
+    ahead = _holding(held) + _all_waiting(environment, places)
+    # What was accepted after the queue was read and before the record was would be missed: the
+    # record says how old the last one is.
+    last = item.get("last_accepted")
+    known = any(ids.parse_deployment(each["deployment_id"]).d == last for each in ahead)
+    if last and not known and ids.age(last) < _YOUNG_SECONDS:
+        return item, None
+    return item, ahead
+
+
+def _nobody_is_left(last: DeploymentId) -> Check:
+    """Nobody is ahead, by the word of the last that was accepted alone: who rejects had nobody
+    ahead of him, so if the last one did, and has ended, there is nobody."""
+    return Check(
+        deployments.key(last),
+        "on_conflict = :reject AND attribute_exists(finished_at)",
+        {"reject": "reject"},
+    )
+
+
+def _nobody_came_between(environment: EnvironmentId, ahead: Sequence[Item]) -> Check:
+    """Nobody has been given the lock since who is ahead was looked at."""
+    return Check(
+        lock(environment),
+        "attribute_not_exists(holder) OR holder = :first",
+        {"first": ahead[0]["deployment_id"] if ahead else ""},
+    )
 
 
 def _may_be_outdated(wanted: NewDeployment) -> bool:
@@ -212,8 +251,9 @@ def make_way(deployment: DeploymentId) -> None:
     if new["on_conflict"] == "cancel_running":
         [held] = table.get(lock(deployment.environment))
         if held and "holder" in held and ids.parse_deployment(held["holder"]).d < deployment.d:
+            asked = _asked_to_stop(new["created_by"])
             with suppress(Lost):
-                _request_cancel(ids.parse_deployment(held["holder"]), new["created_by"])
+                table.write(_stop(ids.parse_deployment(held["holder"]), asked))
 
 
 def holder_or_next(environment: EnvironmentId) -> Item | None:
@@ -315,24 +355,33 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
             return deployments.read(item)
         with suppress(Lost):
             if "token" in item:
-                return deployments.read(_request_cancel(deployment, user_id))
-            failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
-            end = _end("canceled", failure, cancel_requested_by=user_id)
-            if _leave(deployment, end):
-                return deployments.read({**item, **end})
+                asked = _asked_to_stop(user_id)
+                shown = deployments.read({**item, **asked})
+                marks.write(shown, _stop(deployment, asked, as_read=item))
+            else:
+                failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
+                end = _end("canceled", failure, cancel_requested_by=user_id)
+                shown = deployments.read({**item, **end})
+                marks.transact(shown, *_leaving(deployment, end))
+            return shown
     raise Busy(1)
 
 
-def _request_cancel(deployment: DeploymentId, by: str) -> Item:
-    """The rollout reads it between its steps. Raises Lost if it has ended."""
-    change = Update(
-        deployments.key(deployment),
-        "SET cancel_requested_at = if_not_exists(cancel_requested_at, :at),"
-        " cancel_requested_by = if_not_exists(cancel_requested_by, :by)",
-        {"at": moments.written(moments.now()), "by": by},
-        condition="attribute_exists(#token) AND attribute_not_exists(finished_at)",
+def _asked_to_stop(by: str) -> Item:
+    return {"cancel_requested_at": moments.written(moments.now()), "cancel_requested_by": by}
+
+
+def _stop(deployment: DeploymentId, asked: Item, as_read: Item | None = None) -> Update:
+    """The rollout reads it between its steps. Not if it has ended or was asked before."""
+    change, values = table.setting(asked)
+    condition = (
+        "attribute_exists(#token) AND attribute_not_exists(finished_at)"
+        " AND attribute_not_exists(cancel_requested_at)"
     )
-    return marks.write(change, str(deployment))
+    if as_read:
+        values["was"] = as_read["status"]
+        condition += " AND #status = :was"
+    return Update(deployments.key(deployment), change, values, condition)
 
 
 def ended_unrecorded(item: Item, outcome: str) -> bool:
@@ -388,14 +437,17 @@ def cancel_all(environment: EnvironmentId, reason: str) -> None:
 def _leave(deployment: DeploymentId, end: Item) -> bool:
     """Take a deployment that waits out of the queue; whether it waited still."""
     try:
-        table.transact(
-            Delete(_place(deployment), "attribute_exists(pk)"),
-            _ended(deployment, end, "attribute_not_exists(#token)"),
-            *marks.of(str(deployment)),
-        )
+        table.transact(*_leaving(deployment, end))
     except Lost:
         return False
     return True
+
+
+def _leaving(deployment: DeploymentId, end: Item) -> tuple[Delete, Update]:
+    return (
+        Delete(_place(deployment), "attribute_exists(pk)"),
+        _ended(deployment, end, "attribute_not_exists(#token)"),
+    )
 
 
 def _end(status: str, failure: Item, **fields: str) -> Item:

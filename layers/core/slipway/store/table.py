@@ -26,8 +26,8 @@
 | its versions, newest first                     | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
 | the environments made from it                  | TEMPLATE#<n>  | USED#<environment id>     |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
-| answers to requests that name themselves       | IDEMPOTENCY#… | ANSWER#<hash of the key>  |
-| what such a request has done                   | IDEMPOTENCY#… | DONE#<hash of the key>    |
+| what requests that name themselves have done   | IDEMPOTENCY#… | DONE#<hash of the key>    |
+| whether reconcile runs, see store/clock.py     | CLOCK         | CLOCK                     |
 
 The index `due` (due / due_at, keys only) holds what has a deadline, see store/due.py.
 
@@ -36,7 +36,8 @@ and nowhere else:
 
     ConditionalCheckFailed          Lost, with the item as it was
     TransactionCanceled             Lost, with one reason an action; Busy after retries
-                                    if all that failed was a conflict with another transaction
+                                    if there was a conflict with another transaction, which may
+                                    be what the conditions are about
     throttling, time-outs, 5xx      StoreUnavailable
     a request that is wrong         DynamoDBError, as the bug that it is
 """
@@ -45,8 +46,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
@@ -228,8 +228,9 @@ def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
     raise StoreUnavailable("The table is throttled")
 
 
-def query_index(index: str, value: str, until: str) -> Iterator[Key]:
-    """The keys of what a sparse index holds under `<index> = value`, up to `<index>_at`.
+def query_index(index: str, value: str, until: str, limit: int | None = None) -> Iterator[Key]:
+    """The keys of what a sparse index holds under `<index> = value`, up to `<index>_at`; `limit`
+    is a page's.
 
     Eventually consistent, as indexes are: read each again before acting on it.
     """
@@ -240,6 +241,8 @@ def query_index(index: str, value: str, until: str) -> Iterator[Key]:
         "ExpressionAttributeNames": {"#value": index, "#at": f"{index}_at"},
         "ExpressionAttributeValues": {":value": {"S": value}, ":until": {"S": until}},
     }
+    if limit:
+        request["Limit"] = limit
     while True:
         [answer] = _together(("Query", request))
         for raw in answer["Items"]:
@@ -321,24 +324,6 @@ def _write(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     raise Busy(1)
 
 
-def client() -> Any:
-    """What Powertools calls of boto3's client for DynamoDB, over our own connections."""
-    from botocore.exceptions import ClientError
-
-    def method(operation: str) -> Callable[..., Any]:
-        def call(**request: Any) -> Any:
-            try:
-                return dynamodb.together((operation, request))[0]
-            except DynamoDBError as error:
-                told = {"Code": error.code, "Message": str(error)}
-                raise ClientError({**error.answer, "Error": told}, operation) from error
-
-        return call
-
-    operations = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
-    return SimpleNamespace(**{f"{name[:-4].lower()}_item": method(name) for name in operations})
-
-
 # A request that could never work is a bug and must be seen as one.
 _OURS = {
     "AccessDeniedException",
@@ -358,6 +343,8 @@ def _translated(error: DynamoDBError) -> Exception:
     if error.code == "TransactionCanceledException":
         reasons = error.answer.get("CancellationReasons") or []
         codes = {reason.get("Code") for reason in reasons}
+        if "TransactionConflict" in codes:
+            return Busy(1)
         if "ConditionalCheckFailed" in codes:
             return Lost(
                 [
@@ -367,8 +354,6 @@ def _translated(error: DynamoDBError) -> Exception:
                     for reason in reasons
                 ]
             )
-        if "TransactionConflict" in codes:
-            return Busy(1)
         if "ValidationError" in codes:
             return error
     return error if error.code in _OURS else StoreUnavailable(str(error))

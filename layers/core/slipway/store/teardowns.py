@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 from slipway import ids
 from slipway.errors import (
+    Busy,
     FieldError,
     Invalid,
     NothingToRetain,
@@ -23,6 +23,7 @@ from slipway.store import due, environments, marks, projects, table
 from slipway.store.table import Delete, Item, Lost, Put, Update
 
 _RETRIES = 4
+_TRIES = 5
 
 
 def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
@@ -33,10 +34,10 @@ def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> E
     item = environments.authorised(environment, user_id)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
-    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     if item["status"] == "teardown_failed":
         with suppress(Overtaken):
-            return environments.read(retry(environment, user_id, still, was))
+            return retry(item, user_id, if_version)
+    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
         return environments.read(
             environments.move(environment, "tearing_down", user_id, still, was)
@@ -55,51 +56,48 @@ def give_back(environment: EnvironmentId, actor: str) -> None:
 
 
 def retry(
-    environment: EnvironmentId,
-    actor: str,
-    condition: str = "",
-    values: Mapping[str, Any] | None = None,
-    retain: Collection[str] = (),
-) -> Item:
-    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken.
+    item: Item, actor: str, if_version: int | None = None, retain: Collection[str] = ()
+) -> Environment:
+    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken, Busy.
 
     What is named to be retained is so by this attempt and all that follow.
     """
-    change = Update(
-        environments.key(environment),
-        "SET #status = :to, teardown_attempts = if_not_exists(teardown_attempts, :one) + :one,"
-        " actor = :actor, updated_at = :at, version = version + :one,"
-        " due = :due, due_at = :due_at REMOVE next_retry_at"
-        + (" ADD retain :retain" if retain else ""),
-        {
-            **({"retain": set(retain)} if retain else {}),
-            **due.by(str(environment)),
-            "to": "tearing_down",
-            "failed": "teardown_failed",
+    key = environments.key(ids.parse_environment(item["id"]))
+    for _ in range(_TRIES):
+        if item["status"] != "teardown_failed" or if_version not in (None, item["version"]):
+            raise Overtaken()
+        fields = {
+            **due.by(item["id"]),
+            "status": "tearing_down",
+            "retain": {*item.get("retain", ()), *retain} or None,
+            "teardown_attempts": item.get("teardown_attempts", 1) + 1,
             "actor": actor,
-            "at": moments.written(moments.now()),
-            "one": 1,
-            **(values or {}),
-        },
-        condition="#status = :failed" + condition,
-    )
-    try:
-        return marks.write(change, str(environment))
-    except Lost:
-        raise Overtaken() from None
+            "updated_at": moments.written(moments.now()),
+            "version": item["version"] + 1,
+            "next_retry_at": None,
+        }
+        shown = environments.read({**item, **fields})
+        change, values = table.setting(fields)
+        values["was"] = item["version"]
+        try:
+            marks.write(shown, Update(key, change, values, "version = :was"))
+        except Lost as lost:
+            item = lost.reasons[0] or item
+        else:
+            return shown
+    raise Busy(1)
 
 
 def ask_to_retry(
     environment: EnvironmentId, user_id: str, wanted: TeardownRetry | None = None
 ) -> Environment:
-    """Raises NotFound, NothingToRetry, NothingToRetain, Invalid. Two round trips."""
+    """Raises NotFound, NothingToRetry, NothingToRetain, Invalid, Busy. Two round trips."""
     item = environments.authorised(environment, user_id)
     retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
     # What they were looked up in is what remained then, and no other attempt's.
-    still = " AND version = :was" if retain else ""
-    was = {"was": item["version"]} if retain else {}
+    if_version = item["version"] if retain else None
     try:
-        return environments.read(retry(environment, user_id, still, was, retain))
+        return retry(item, user_id, if_version, retain)
     except Overtaken:
         raise NothingToRetry(f"The environment is {item['status']}") from None
 

@@ -37,7 +37,6 @@ _ALL = "TEMPLATES"
 _TEMPLATE = "TEMPLATE#"
 _VERSION = "VERSION#"
 _USED = "USED#"
-_MARK = "tpl_"
 _TRIES = 5
 # As many as most templates have had since one was published.
 _LIKELY = 10
@@ -67,17 +66,12 @@ def add(wanted: NewTemplate, user_id: str) -> Template:
         "updated_at": at,
         "version": 1,
     }
+    shown = Template.model_validate(item)
     try:
-        table.transact(Put(key(wanted.name), item), *marks.of(f"{_MARK}{wanted.name}"))
+        marks.transact(shown, Put(key(wanted.name), item))
     except Lost:
         raise NameTaken(f"There is a template named {wanted.name} already") from None
-    return Template.model_validate(item)
-
-
-def done(identity: str) -> Template | TemplateVersion:
-    """What a request that named itself has added."""
-    name, _, number = identity.removeprefix(_MARK).partition("@")
-    return version(name, Version.parse(number)) if number else get(name)
+    return shown
 
 
 def get(name: str) -> Template:
@@ -120,23 +114,22 @@ def add_version(
     """
     read = None
     for _ in range(_TRIES):
-        [template], [(last, _)] = table.read(
-            [key(name)], Query(_TEMPLATE + name, _VERSION, 1, newest_first=True)
+        [template, *mark], [(last, _)] = table.read(
+            [key(name), *marks.keys()], Query(_TEMPLATE + name, _VERSION, 1, newest_first=True)
         )
+        marks.look(*mark)
         _owned(template, user_id)
         version = wanted or _after(last)
         read = read or _admissible(body, media)
         item = _draft(name, version, read, body, media, user_id)
-        mark = marks.of(f"{_MARK}{name}@{version}")
+        shown = _read(item)
         try:
-            table.transact(Put(version_key(name, version), item), *mark)
-        except Lost as lost:
+            marks.transact(shown, Put(version_key(name, version), item))
+        except Lost:
             if wanted:
                 raise VersionTaken(f"There is a version {version} already") from None
-            if lost.reasons[0] is None:
-                raise
         else:
-            return _read(item)
+            return shown
     raise Busy(1)
 
 
@@ -170,12 +163,12 @@ def discard(name: str, version: Version, user_id: str) -> None:
 
 
 def publish(name: str, version: Version, user_id: str) -> TemplateVersion:
-    """Raises NotFound, Forbidden, VersionFixed. Repeating it changes nothing."""
+    """Raises NotFound, Forbidden, VersionFixed, Busy. Repeating it changes nothing."""
     return _turn(name, version, "draft", "published", user_id)
 
 
 def deprecate(name: str, version: Version, user_id: str) -> TemplateVersion:
-    """Raises NotFound, Forbidden, VersionFixed. Repeating it changes nothing."""
+    """Raises NotFound, Forbidden, VersionFixed, Busy. Repeating it changes nothing."""
     return _turn(name, version, "published", "deprecated", user_id)
 
 
@@ -379,22 +372,32 @@ def _after(newest: list[Item]) -> Version:
 def _turn(
     name: str, version: Version, before: State, after: State, user_id: str
 ) -> TemplateVersion:
-    [template] = table.get(key(name))
+    template, item = table.get(key(name), version_key(name, version))
     _owned(template, user_id)
-    at = moments.written(moments.now())
-    change = f"SET #state = :after, updated_at = :at, {after}_at = :at"
-    values = {"after": after, "at": at, "before": before}
-    try:
-        return _read(
-            table.write(
-                Update(version_key(name, version), change, values, condition="#state = :before")
-            )
-        )
-    except Lost as lost:
-        item = lost.reasons[0]
+    for _ in range(_TRIES):
         if item and item["state"] == after:
             return _read(item)
-        raise _refused(item) from None
+        if not item or item["state"] != before:
+            raise _refused(item)
+        at = moments.written(moments.now())
+        fields = {"state": after, "updated_at": at, f"{after}_at": at}
+        shown = _read({**item, **fields})
+        change, values = table.setting(fields)
+        # Not if the draft was replaced in this moment: it is looked at again.
+        same = {"before": before, "sha256": item["sha256"], "since": item["updated_at"]}
+        turn = Update(
+            version_key(name, version),
+            change,
+            {**values, **same},
+            condition="#state = :before AND sha256 = :sha256 AND updated_at = :since",
+        )
+        try:
+            marks.write(shown, turn)
+        except Lost as lost:
+            item = lost.reasons[0]
+        else:
+            return shown
+    raise Busy(1)
 
 
 def _refused(item: Item | None) -> NotFound | VersionFixed:

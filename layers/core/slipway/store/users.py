@@ -69,12 +69,13 @@ def count_failure(email: str, address: str) -> None:
 def add(email: str, password_hash: str) -> User:
     """Raises EmailTaken."""
     user = {"id": ids.new_user_id(), "email": email, "created_at": moments.written(moments.now())}
+    shown = User.model_validate(user)
     try:
-        table.transact(
+        marks.transact(
+            shown,
             Put(_email(email), {"user_id": user["id"], "password_hash": password_hash}),
             Put(_user(user["id"]), user),
-            *marks.of(user["id"]),
         )
     except Lost:
         raise EmailTaken() from None
-    return User.model_validate(user)
+    return shown

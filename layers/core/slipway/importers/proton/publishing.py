@@ -1,0 +1,117 @@
+"""A template as a version on a platform, by its API: always a draft, which people publish."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+_SECONDS = 30
+# Between tries; together longer than a request can be in progress.
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+_AGAIN = (429, 500, 502, 503, 504)
+_MAX_ANSWER = 10_000_000
+
+
+class NotPublished(Exception):
+    """The platform says no, or nothing; the message says what it said."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The token is for the platform that was named."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+@dataclass
+class Platform:
+    """`url` is what the API's paths are appended to."""
+
+    url: str
+    token: str
+    opener: urllib.request.OpenerDirector = field(
+        default_factory=lambda: urllib.request.build_opener(_NoRedirects)
+    )
+
+    def __post_init__(self) -> None:
+        parts = urllib.parse.urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise NotPublished(f"{self.url} is no address of a platform: https://… is one")
+        self.url = self.url.rstrip("/")
+
+    def publish(self, name: str, body: str) -> str:
+        """Where the draft is. Made once: the same body is found again. Raises NotPublished."""
+        quoted = urllib.parse.quote(name, safe="")
+        versions = f"/api/v1/templates/{quoted}/versions"
+        made = {"name": name, "description": "Imported from AWS Proton."}
+        self._send("POST", "/api/v1/templates", json.dumps(made), accept="name_taken")
+        sha256 = hashlib.sha256(body.encode()).hexdigest()
+        for each in self._send("GET", f"{versions}?limit=100"):
+            if each["sha256"] == sha256:
+                return f"{each['template']}@{each['version']} ({each['state']}, it was there)"
+        added = self._send("POST", versions, body, media="application/yaml")
+        return f"{added['template']}@{added['version']} ({added['state']})"
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        *,
+        media: str = "application/json",
+        accept: str = "",
+    ) -> Any:
+        """The answer's JSON; None for the problem that is accepted. A POST is made once, however
+        often it is sent."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            headers |= {"Content-Type": media, "Idempotency-Key": str(uuid.uuid4())}
+        data = None if body is None else body.encode()
+        for pause in (*_PAUSES, None):
+            request = urllib.request.Request(self.url + path, data, headers, method=method)
+            try:
+                with self.opener.open(request, timeout=_SECONDS) as answer:
+                    return json.loads(answer.read(_MAX_ANSWER))
+            except urllib.error.HTTPError as refused:
+                with refused:
+                    problem = _problem(refused.read(_MAX_ANSWER))
+                if accept and problem.get("code") == accept:
+                    return None
+                again = refused.code in _AGAIN or problem.get("code") == "request_in_progress"
+                if not again or pause is None:
+                    raise NotPublished(_told(method, path, refused.code, problem)) from None
+            except (OSError, http.client.HTTPException) as error:
+                if pause is None:
+                    raise NotPublished(f"{self.url} does not answer: {error}") from None
+            except ValueError:
+                raise NotPublished(f"{method} {path}: the answer is not JSON") from None
+            time.sleep(pause)
+        raise AssertionError("each try ends or is followed by another")
+
+
+def _problem(body: bytes) -> dict[str, Any]:
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _told(method: str, path: str, status: int, problem: dict[str, Any]) -> str:
+    """The problem for people: its title, and each field at fault."""
+    said = problem.get("detail") or problem.get("title") or http.client.responses.get(status, "")
+    code = f" {problem['code']}" if "code" in problem else ""
+    lines = [f"{method} {path}: {status}{code}: {said}"]
+    errors = problem.get("errors")
+    for each in errors if isinstance(errors, list) else []:
+        if isinstance(each, dict):
+            lines.append(f"  {each.get('pointer')} {each.get('detail')}")
+    return "\n".join(lines)

@@ -1,0 +1,55 @@
+"""An expression of Jinja in words, for the report and for inputs that have to be told."""
+
+from __future__ import annotations
+
+from jinja2 import nodes
+
+_BETWEEN = {
+    "eq": "==", "ne": "!=", "gt": ">", "gteq": ">=", "lt": "<", "lteq": "<=",
+    "in": "in", "notin": "not in",
+}  # fmt: skip
+
+
+def words(node: nodes.Node) -> str:
+    """The expression as it may have been written."""
+    match node:
+        case nodes.Const():
+            return repr(node.value)
+        case nodes.Name():
+            return node.name
+        case nodes.Getattr():
+            return f"{words(node.node)}.{node.attr}"
+        case nodes.Getitem():
+            return f"{words(node.node)}[{words(node.arg)}]"
+        case nodes.Filter():
+            called = f"{node.name}({', '.join(map(words, node.args))})" if node.args else node.name
+            if node.node is None:
+                return called
+            compound = isinstance(node.node, nodes.Concat | nodes.BinExpr | nodes.Compare)
+            of = words(node.node)
+            return f"({of}) | {called}" if compound else f"{of} | {called}"
+        case nodes.Call():
+            return f"{words(node.node)}({', '.join(map(words, node.args))})"
+        case nodes.Test():
+            return f"{words(node.node)} is {node.name}"
+        case nodes.Not():
+            return f"not {words(node.node)}"
+        case nodes.And() | nodes.Or():
+            return f"{words(node.left)} {type(node).__name__.lower()} {words(node.right)}"
+        case nodes.Compare():
+            rest = " ".join(f"{_BETWEEN[each.op]} {words(each.expr)}" for each in node.ops)
+            return f"{words(node.expr)} {rest}"
+        case nodes.Concat():
+            return " ~ ".join(map(words, node.nodes))
+        case nodes.BinExpr():
+            return f"{words(node.left)} {node.operator} {words(node.right)}"
+        case nodes.List() | nodes.Tuple():
+            return f"[{', '.join(map(words, node.items))}]"
+    return type(node).__name__.lower()
+
+
+def begins(node: nodes.Node) -> int:
+    """A filter may be on a line of its own, below what it is applied to."""
+    while isinstance(node, nodes.Filter) and node.node is not None:
+        node = node.node
+    return node.lineno

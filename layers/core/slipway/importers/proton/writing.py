@@ -1,0 +1,57 @@
+"""A tree -> YAML, with CloudFormation's short forms and scalars as they were written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from slipway.importers.proton.bundle import Written
+from slipway.importers.proton.ways import is_function
+from slipway.model.formation import SHORT_FORMS
+
+_SHORT = {name: tag for tag, name in SHORT_FORMS.items()}
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        """The same value twice is written twice."""
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def dump(tree: dict[str, Any]) -> str:
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+
+
+def _scalar(dumper: _Dumper, value: str) -> yaml.Node:
+    if isinstance(value, Written) and value.plain:
+        tag: str = dumper.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
+        return dumper.represent_scalar(tag, str(value))
+    return _text(dumper, value)
+
+
+def _text(dumper: _Dumper, value: str, tag: str = "tag:yaml.org,2002:str") -> yaml.Node:
+    return dumper.represent_scalar(tag, str(value), style="|" if "\n" in value else None)
+
+
+def _mapping(dumper: _Dumper, value: dict[str, Any]) -> yaml.Node:
+    name = next(iter(value), None)
+    tag = _SHORT.get(name or "")
+    inner = value.get(name or "")
+    if tag is None or not is_function(value) or name == "Condition" or isinstance(inner, dict):
+        return dumper.represent_dict(value.items())
+    if name == "Fn::GetAtt" and isinstance(inner, list):
+        if not all(isinstance(each, str) for each in inner):
+            return dumper.represent_dict(value.items())
+        inner = ".".join(inner)
+    if isinstance(inner, list):
+        return dumper.represent_sequence(tag, inner, flow_style=False)
+    return _text(dumper, str(inner), tag)
+
+
+_Dumper.add_representer(Written, _scalar)
+_Dumper.add_representer(str, _scalar)
+_Dumper.add_representer(dict, _mapping)

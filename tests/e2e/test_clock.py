@@ -1,0 +1,30 @@
+"""The rule that runs reconcile, switched off and on by the platform itself."""
+
+from __future__ import annotations
+
+from local.platform import Platform
+from tests.e2e.conftest import Person, until
+
+
+def test_a_platform_that_nobody_uses_runs_nothing_until_somebody_does() -> None:
+    with Platform() as platform:
+        events = platform.client("events")
+
+        def rule() -> str:
+            return str(events.describe_rule(Name="slipway-reconcile")["State"])
+
+        def reconcile() -> None:
+            name = platform.outputs["ReconcileFunctionName"]
+            answer = platform.client("lambda").invoke(FunctionName=name, Payload="{}")
+            assert "FunctionError" not in answer, answer["Payload"].read()
+
+        made = rule()
+        reconcile()
+        unused = rule()
+        someone = Person(platform.url).sign_in()
+        environment = someone.environment(someone.project())["id"]
+        until(lambda: rule() == "ENABLED")
+        someone.wait_for(environment, "running")
+        reconcile()
+
+        assert (made, unused, rule()) == ("ENABLED", "DISABLED", "ENABLED")
