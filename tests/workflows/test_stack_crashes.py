@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
-from unittest import mock
 
 import pytest
 
@@ -29,9 +28,7 @@ def one_update_never_ends(world: World) -> None:
     where = environment(world)
     deploy(world, where, "v1")
     world.run(60)
-    with mock.patch.object(drivers, "LONGEST", timedelta(seconds=5)):
-        deploy(world, where, "endless")
-        world.run(300)
+    deploy(world, where, "endless")
 
 
 def nobody_answers_any_more(world: World) -> None:
@@ -80,6 +77,8 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
     with World() as world, pytest.MonkeyPatch.context() as patch:
         stacks = Stacks(world.emulator)
         patch.setitem(drivers.DRIVERS, "simulated", OfOneTemplate)
+        if story is one_update_never_ends:
+            patch.setattr(drivers, "LONGEST", timedelta(seconds=5))
         patch.setattr(aws, "call", stacks.call)
         patch.setattr(
             world.infrastructure,
