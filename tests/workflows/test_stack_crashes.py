@@ -122,7 +122,7 @@ def test_a_crash_at_any_call_leaves_no_stack_behind(
 ) -> None:
     calls, unharmed = lived(story, None, "")
 
-    cases = list(chosen(story, calls))
+    cases = list(chosen(lived, SCENARIOS, story))
     harm = {
         f"call {n}, {calls[n]}, {crash}": found
         for n, crash in cases
