@@ -226,6 +226,7 @@ BODIES = {
     "/api/v1/deployments/environments/<environment_id>": '{"version":"v1"}',
     "/api/v1/environments/<environment_id>/extend": '{"ttl_hours":1}',
     "/api/v1/environments/<environment_id>/pin": '{"reason":"demo"}',
+    "/api/v1/environments/<environment_id>/update": '{"inputs":{}}',
 }
 
 

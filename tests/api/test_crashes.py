@@ -74,6 +74,12 @@ def running(world: World) -> Things:
     return {"project_id": world.project, "environment_id": environment}
 
 
+def of_a_template(world: World) -> Things:
+    things = running(world)
+    workflows.is_of_a_template(things["environment_id"])
+    return things
+
+
 def pinned(world: World) -> Things:
     things = running(world)
     world.pin(things["environment_id"])
@@ -187,6 +193,10 @@ REQUESTS = {
     "touch": Request(f"POST {ONE}/touch", idle),
     "pin": Request(f"POST {ONE}/pin", running, {"reason": "demo"}),
     "unpin": Request(f"POST {ONE}/unpin", pinned),
+    "update": Request(
+        f"POST {ONE}/update", of_a_template, {"template": "web", "inputs": {"Size": "large"}}
+    ),
+    "change inputs": Request(f"POST {ONE}/update", of_a_template, {"inputs": {"Size": None}}),
     "ship": Request(DEPLOY, running, {"version": "v1"}),
     "ship or not": Request(DEPLOY, running, {"version": "v1", "on_conflict": "reject"}),
     "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),

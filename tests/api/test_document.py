@@ -39,6 +39,11 @@ def test_every_route_is_described_once() -> None:
         ),
         ("post", "/api/v1/deployments/{deployment_id}/cancel", {"202", "404", "409"}),
         ("post", "/api/v1/environments/{environment_id}/teardown/retry", {"202", "404", "409"}),
+        (
+            "post",
+            "/api/v1/environments/{environment_id}/update",
+            {"200", "201", "404", "409", "422", "429", "503"},
+        ),
         ("get", "/api/v1/environments/{environment_id}/queue", {"200", "404"}),
         ("get", "/api/v1/environments/{environment_id}/events", {"200", "404"}),
         ("get", "/api/v1/deployments/{deployment_id}/timeline", {"200", "404"}),

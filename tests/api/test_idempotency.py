@@ -85,6 +85,10 @@ def pinned(stage: Stage) -> None:
     leases.pin(stage.environment, "a demonstration", stage.ann.user_id)
 
 
+def of_a_template(stage: Stage) -> None:
+    world.is_of_a_template(stage.environment)
+
+
 def shipping(stage: Stage) -> None:
     queue.holder_or_next(stage.environment)
     world.begins(stage.deployment)
@@ -151,6 +155,8 @@ REQUESTS = {
     "pin again": Keyed(f"{ONE}/pin", {"reason": "demo"}, pinned),
     "unpin": Keyed(f"{ONE}/unpin", None, pinned),
     "retry a teardown": Keyed(f"{ONE}/teardown/retry", None, not_torn_down),
+    "update": Keyed(f"{ONE}/update", {"template": "web"}, of_a_template, trips=(2, 1)),
+    "change inputs": Keyed(f"{ONE}/update", {"inputs": {}}, of_a_template, trips=(3, 1)),
     "ship": Keyed(SHIP, {"version": "v2"}),
     "ship or not": Keyed(SHIP, {"version": "v2", "on_conflict": "reject"}, alone, trips=(3, 2)),
     "ship in order": Keyed(SHIP, {"version": "v2", "sequence": 7}),

@@ -89,6 +89,27 @@ TEMPLATE: dict[str, Any] = {
     },
 }
 
+# Another version of it: no address any more, and it cannot be made with a size of 5.
+OTHER_KEY = "templates/small/2.0/digest"
+OTHER: dict[str, Any] = {
+    "Parameters": {
+        "Version": {"Type": "String", "Default": "none"},
+        "Size": {"Type": "Number"},
+        "Password": TEMPLATE["Parameters"]["Password"],
+    },
+    "Conditions": {"IsBroken": {"Fn::Equals": [{"Ref": "Size"}, "5"]}},
+    "Resources": {
+        "Alarm": TEMPLATE["Resources"]["Alarm"],
+        "Secret": TEMPLATE["Resources"]["Secret"],
+        "Queue": {"Type": "AWS::SQS::Queue"},
+        "Bad": TEMPLATE["Resources"]["Bad"],
+    },
+    "Outputs": {
+        "Live": {"Value": {"Fn::Sub": "${Version} in ${Size}"}},
+        "Password": TEMPLATE["Outputs"]["Password"],
+    },
+}
+
 
 @dataclass
 class Subject:
@@ -141,6 +162,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         s3 = running.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps(TEMPLATE).encode())
+        s3.put_object(Bucket=BUCKET, Key=OTHER_KEY, Body=json.dumps(OTHER).encode())
         yield running
 
 

@@ -12,7 +12,7 @@ from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack
 from slipway.model import moments
 from slipway.settings import settings
-from tests.drivers.conftest import Subject, signal, until
+from tests.drivers.conftest import OTHER, OTHER_KEY, Subject, signal, until
 
 
 def described(stacks: Any, of: Subject) -> dict[str, Any]:
@@ -253,10 +253,56 @@ def test_secrets_are_read_where_they_are_kept(stack: Subject, emulator: Platform
     store = emulator.client("ssm")
     name = secret_inputs.path(stack.id, "Password")
     store.put_parameter(Name=name, Value="hunter2", Type="SecureString")
-    stack.fields["secret_inputs"] = ("Password",)
+    stack.fields["secrets"] = {"Password": stack.id}
 
     made = stack.go("provision")
     assert made.outputs and made.outputs["Password"] == "hunter2"
+
+
+def test_an_update_brings_another_template_inputs_and_secrets_and_goes_back(
+    stack: Subject, stacks: Any, emulator: Platform
+) -> None:
+    place = f"{stack.id}/01m83nbr9xns5e3kj72k"
+    for where, value in ((stack.id, "hunter2"), (place, "hunter3")):
+        name = secret_inputs.path(where, "Password")
+        emulator.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
+    stack.fields["secrets"] = {"Password": stack.id}
+    before = dict(stack.fields)
+    stack.go("provision")
+    stack.go("ship", version="v1")
+
+    stack.fields |= {
+        "template_key": OTHER_KEY,
+        "parameters": tuple(OTHER["Parameters"]),
+        "inputs": {"Size": 4},
+        "secrets": {"Password": place},
+        "expires_at": moments.now(),
+    }
+    updated = stack.go("ship", version="v1", anew=True)
+    tags = {tag["Key"]: tag["Value"] for tag in described(stacks, stack)["Tags"]}
+    shipped = stack.go("ship", version="v2")
+    stack.fields = before
+    restored = stack.go("restore", version="v1", anew=True)
+
+    assert updated.outputs == {"Live": "v1 in 4", "Password": "hunter3"}
+    assert updated.base_url is None
+    assert tags["slipway:expires_at"] != "never"
+    assert shipped.outputs == {"Live": "v2 in 4", "Password": "hunter3"}
+    assert restored.outputs and restored.outputs["About"] == "payments/3/a+b"
+    assert (restored.outputs["Live"], restored.outputs["Password"]) == ("v1 ", "hunter2")
+
+
+def test_an_update_that_fails_leaves_the_template_that_was(stack: Subject) -> None:
+    stack.go("provision")
+    before = dict(stack.fields)
+
+    stack.fields |= {"template_key": OTHER_KEY, "parameters": tuple(OTHER["Parameters"])}
+    stack.fields["inputs"] = {"Size": 5}
+    with pytest.raises(RolledBack, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
+        stack.go("ship", anew=True)
+
+    stack.fields = before
+    assert live(stack, stack.go("ship", version="v1")) == "v1 "
 
 
 @pytest.mark.parametrize("verb", ["provision", "ship", "restore", "retire"])

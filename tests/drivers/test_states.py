@@ -47,8 +47,8 @@ BROKEN += ["REVIEW_IN_PROGRESS"]
 class Recorded:
     """The driver's client, and what it is to be answered, call by call."""
 
-    def __init__(self, stubber: Stubber, subject: Subject) -> None:
-        self.stubber, self.subject = stubber, subject
+    def __init__(self, stubber: Stubber, parameters: Stubber, subject: Subject) -> None:
+        self.stubber, self.parameters, self.subject = stubber, parameters, subject
         self.name = stack_name(subject.id)
         self.arn = f"arn:aws:cloudformation:eu-central-1:123456789012:stack/{self.name}/1"
 
@@ -101,9 +101,10 @@ class Recorded:
 def recorded(on_lambda: pytest.MonkeyPatch) -> Iterator[Recorded]:
     fields = {"parameters": ("Version", "Size"), "template_key": "templates/a/1.0/b"}
     subject = Subject(CloudFormation(), fields)
-    with Stubber(aws.client("cloudformation")) as stubber:
-        yield Recorded(stubber, subject)
+    with Stubber(aws.client("cloudformation")) as stubber, Stubber(aws.client("ssm")) as store:
+        yield Recorded(stubber, store, subject)
         stubber.assert_no_pending_responses()
+        store.assert_no_pending_responses()
 
 
 def test_no_state_is_forgotten(recorded: Recorded) -> None:
@@ -204,6 +205,45 @@ def test_one_that_runs_takes_a_version(recorded: Recorded, verb: str, status: st
     )
 
     assert not recorded.ask(verb).done
+
+
+@pytest.mark.parametrize("verb", ["ship", "restore"])
+def test_one_that_is_made_anew_gets_its_template_and_all_that_it_takes(
+    recorded: Recorded, verb: str
+) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.subject.fields["parameters"] = ("Version", "Size", "Left", "PermissionsBoundary")
+    recorded.subject.fields["inputs"] = {"Size": "2", "Gone": "x"}
+    recorded.does(
+        "update_stack",
+        TemplateURL="https://s3.eu-central-1.amazonaws.com/slipway-templates/templates/a/1.0/b",
+        Parameters=[
+            {"ParameterKey": "Version", "ParameterValue": "v1"},
+            {"ParameterKey": "Size", "ParameterValue": "2"},
+            {
+                "ParameterKey": "PermissionsBoundary",
+                "ParameterValue": "arn:aws:iam::000000000000:policy/environments",
+            },
+        ],
+        RoleARN="arn:aws:iam::000000000000:role/environments",
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Tags=ANY,
+    )
+
+    assert not recorded.ask(verb, anew=True).done
+
+
+def test_a_secret_that_is_gone_is_told(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.subject.fields["secrets"] = {"Password": recorded.subject.id}
+    name = f"/slipway/environments/{recorded.subject.id}/Password"
+    answer = {"Parameters": [], "InvalidParameters": [name]}
+    recorded.parameters.add_response("get_parameters", answer)
+
+    with pytest.raises(DriverRefused, match="The secret inputs are gone: Password"):
+        recorded.ask("ship", anew=True)
 
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])

@@ -19,6 +19,7 @@ from slipway.store import environments, table
 from tests.conftest import as_on_lambda
 from tests.drivers.conftest import BUCKET, TEMPLATE, signal, until
 from tests.e2e.conftest import DIRECT, Person
+from tests.e2e.test_templates import send
 
 HELLO = Path(__file__).parents[2] / "examples/hello-web/template.yaml"
 # If it is broken, its last resource waits in vain for a word, when all others are changed.
@@ -362,3 +363,164 @@ def test_a_stack_that_somebody_deleted_counts_as_destroyed(
 
     assert "is gone" in failed["failure"]["reason"]
     assert someone.wait_for(made["id"], "destroyed")["status"] == "destroyed"
+
+
+# --- updates of the environment itself --------------------------------------------------------
+
+QUEUES = """
+Parameters:
+  Version: {Type: String, Default: none}
+  Seconds: {Type: Number, Default: 30}
+  Bucket: {Type: String, Default: ""}
+  Password: {Type: String, NoEcho: true, MinLength: 8}
+Conditions:
+  HasBucket: !Not [!Equals [!Ref Bucket, ""]]
+Resources:
+  Jobs: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}
+  Wanted: {Type: AWS::S3::Bucket, Condition: HasBucket, Properties: {BucketName: !Ref Bucket}}
+  Kept: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Password}}
+Outputs:
+  Live: {Value: !Ref Version}
+  Jobs: {Value: !Ref Jobs}
+"""
+DEAD = "  Dead: {Type: AWS::SQS::Queue}\n"
+
+
+@dataclass
+class Updater:
+    """Who has an environment of version 1.0 of a template that has a 1.1 as well."""
+
+    platform: Platform
+    someone: Person
+    template: str
+    environment: str
+
+    def asks(self, query: str = "", **wanted: Any) -> Any:
+        path = f"/api/v1/environments/{self.environment}/update{query}"
+        answer = self.someone.ask("POST", path, wanted)
+        assert answer.status == (200 if query else 201), answer.raw
+        return answer.body
+
+    def updates(self, ends: str, **wanted: Any) -> dict[str, Any]:
+        return self.someone.wait_for(self.asks(**wanted)["id"], ends)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that are kept for the environment."""
+        found = self.platform.client("ssm").get_parameters_by_path(
+            Path=f"/slipway/environments/{self.environment}", Recursive=True, WithDecryption=True
+        )
+        return sorted(each["Value"] for each in found["Parameters"])
+
+    @property
+    def resources(self) -> set[str]:
+        path = f"/api/v1/environments/{self.environment}/resources"
+        return {each["logical_id"] for each in self.someone.ask("GET", path).body}
+
+    def usage(self) -> dict[str, Any]:
+        found = self.someone.ask("GET", f"/api/v1/templates/{self.template}/usage").body
+        return {name: count for name, count in found.items() if count}
+
+
+@pytest.fixture
+def updater(platform: Platform, someone: Person) -> Updater:
+    name = f"queues-{ids.new_part()}"
+    assert someone.ask("POST", "/api/v1/templates", {"name": name}).status == 201
+    versions = f"/api/v1/templates/{name}/versions"
+    for number, body in (("1.0", QUEUES), ("1.1", QUEUES.replace("Outputs:", DEAD + "Outputs:"))):
+        assert send(someone, f"{versions}?version={number}", body).status == 201
+        assert someone.ask("POST", f"{versions}/{number}/publish").status == 200
+    made = someone.environment(
+        someone.project(), template=f"{name}@1.0", inputs={"Password": "hunter22"}
+    )
+    someone.wait_for(made["id"], "running")
+    return Updater(platform, someone, name, made["id"])
+
+
+def test_an_environment_moves_to_another_version_and_other_inputs(
+    updater: Updater, someone: Person, platform: Platform
+) -> None:
+    shipped = someone.deploy(updater.environment, "v1").body["id"]
+    someone.wait_for(shipped, "succeeded")
+    wanted = {"template": f"{updater.template}@1.1", "inputs": {"Seconds": 60}}
+
+    plan = updater.asks("?dry_run=true", **wanted)
+    unchanged = someone.see(updater.environment)
+    done = updater.updates("succeeded", **wanted)
+
+    changes = {each["logical_id"]: each["action"] for each in plan["change_set"]["changes"]}
+    assert changes["Dead"] == "add"
+    assert changes["Jobs"] == "modify"
+    assert plan["inputs"] == {"Seconds": {"before": None, "after": "60"}}
+    assert unchanged["template"].endswith("@1.0")
+    assert (done["version"], done["template"]) == ("v1", f"{updater.template}@1.1")
+    seen = someone.see(updater.environment)
+    assert seen["template"] == f"{updater.template}@1.1"
+    assert seen["inputs"] == {"Seconds": "60", "Password": "****"}
+    assert (seen["live_version"], seen["outputs"]["Live"]) == ("v1", "v1")
+    assert updater.resources == {"Jobs", "Kept", "Dead"}
+    queue = platform.client("sqs").get_queue_attributes(
+        QueueUrl=seen["outputs"]["Jobs"], AttributeNames=["VisibilityTimeout"]
+    )
+    assert queue["Attributes"]["VisibilityTimeout"] == "60"
+    until(lambda: updater.usage() == {"newest": "1.1", "up_to_date": 1})
+    said = lines(someone, done)
+    assert any("Dead (AWS::SQS::Queue)" in line for line in said)
+    assert said[-1] == f"{updater.template}@1.1 is live"
+    assert someone.ask("GET", f"/api/v1/deployments/{done['id']}/timeline").body
+    again = someone.deploy(updater.environment, "v2").body["id"]
+    someone.wait_for(again, "succeeded")
+    assert someone.see(updater.environment)["outputs"]["Live"] == "v2"
+    assert updater.resources == {"Jobs", "Kept", "Dead"}
+
+
+def test_an_update_that_cannot_be_made_leaves_everything_as_it_was(
+    updater: Updater, someone: Person, platform: Platform
+) -> None:
+    taken = f"taken-{ids.new_part()}"
+    platform.client("s3").create_bucket(Bucket=taken)
+    before = someone.see(updater.environment)
+
+    failed = updater.updates(
+        "rolled_back",
+        template=f"{updater.template}@1.1",
+        inputs={"Bucket": taken, "Password": "hunter33"},
+    )
+
+    assert failed["failure"]["error"] == "RolledBack"
+    assert failed["failure"]["reason"].startswith("Wanted (AWS::S3::Bucket): ")
+    after = someone.see(updater.environment)
+    assert {k: after[k] for k in ("template", "inputs", "outputs")} == {
+        k: before[k] for k in ("template", "inputs", "outputs")
+    }
+    assert updater.resources == {"Jobs", "Kept"}
+    until(lambda: updater.secrets == ["hunter22"])
+    assert updater.usage() == {"newest": "1.1", "behind_minor": 1}
+
+
+def test_updates_that_wait_add_up_and_old_secrets_are_forgotten(
+    updater: Updater, someone: Person, platform: Platform
+) -> None:
+    made = [
+        updater.asks(inputs={"Seconds": 40, "Password": "hunter33"}),
+        updater.asks(template=updater.template),
+        updater.asks(inputs={"Password": "hunter44"}),
+        updater.asks(inputs={"Password": "hunter55"}),
+    ]
+    someone.ask("POST", f"/api/v1/deployments/{made[3]['id']}/cancel")
+
+    for each in made[:3]:
+        someone.wait_for(each["id"], "succeeded")
+
+    seen = someone.see(updater.environment)
+    assert seen["template"] == f"{updater.template}@1.1"
+    assert seen["inputs"] == {"Seconds": "40", "Password": "****"}
+    until(lambda: updater.secrets == ["hunter44"])
+    kept = platform.client("cloudformation").describe_stack_resource(
+        StackName=f"slipway-env-{updater.environment.rpartition('_')[2]}", LogicalResourceId="Kept"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    topic = platform.client("sns").get_topic_attributes(TopicArn=kept)
+    assert topic["Attributes"]["DisplayName"] == "hunter44"
+    someone.ask("DELETE", f"/api/v1/environments/{updater.environment}")
+    someone.wait_for(updater.environment, "destroyed")
+    assert updater.secrets == []

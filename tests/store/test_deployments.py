@@ -284,7 +284,8 @@ def test_its_workflow_is_given_ids_keys_and_the_token(ann: str, running: Environ
     given = queue.carried(item)
 
     assert json.loads(json.dumps(given)) == given
-    assert (given["deployment_id"], given["version"]) == (str(made), "v1")
+    assert given["deployment_id"] == str(made)
+    assert (given["version"], given["brings"]) == ({"S": "v1"}, "v1")
     assert given["token"] == 1
     for wire in given["keys"].values():
         [found] = table.get(table.Key(wire["pk"]["S"], wire["sk"]["S"]))

@@ -608,31 +608,31 @@ def test_a_cascade_that_nobody_carried_on_is_brought_to_dispatch_again(
 def test_secrets_that_are_nobodys_are_removed_when_they_are_due(
     project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    removed: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(secret_inputs, "remove", lambda of, names: removed.append((of, names)))
+    removed: list[str] = []
+    monkeypatch.setattr(secret_inputs, "remove_all", removed.append)
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(leftovers.note(never, ["Password"]))
+    table.write(leftovers.note(never))
     assert reconcile() == counts()
 
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
     assert reconcile() == counts(looked_at=1, repaired=1)
 
-    assert removed == [(str(never), ["Password"])]
+    assert removed == [str(never)]
     assert reconcile() == counts()
 
 
 def test_secrets_that_cannot_be_removed_now_are_so_another_time(
     project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuses(of: str, names: list[str]) -> None:
+    def refuses(of: str) -> None:
         raise DriverFault("not now")
 
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(leftovers.note(never, ["Password"]))
+    table.write(leftovers.note(never))
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
     with monkeypatch.context() as patch:
-        patch.setattr(secret_inputs, "remove", refuses)
+        patch.setattr(secret_inputs, "remove_all", refuses)
         assert reconcile() == counts(looked_at=1, failed=1)
-    monkeypatch.setattr(secret_inputs, "remove", lambda of, names: None)
+    monkeypatch.setattr(secret_inputs, "remove_all", lambda of: None)
 
     assert reconcile() == counts(looked_at=1, repaired=1)

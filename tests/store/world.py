@@ -15,8 +15,9 @@ from slipway.model.deployment import NewDeployment
 from slipway.model.environment import NewEnvironment, Status
 from slipway.model.paging import Paging
 from slipway.model.project import NewProject, ProjectChange
-from slipway.store import deployments, environments, projects, queue, table, users
-from slipway.store.table import Delete, Update
+from slipway.model.template import Version
+from slipway.store import deployments, environments, projects, queue, table, templates, users
+from slipway.store.table import Delete, Put, Update
 from tests.conftest import ACCOUNT, REGION
 
 
@@ -59,6 +60,36 @@ def becomes(this: EnvironmentId, status: Status, **fields: Any) -> None:
 
 def comes_up(this: EnvironmentId) -> None:
     becomes(this, "running", base_url="https://preview.example.com")
+
+
+def is_of_a_template(this: EnvironmentId) -> None:
+    """As if it had been made from version 1.0 of `web`, which is published and takes a size."""
+    at = moments.written(moments.now())
+    record = {
+        "template": "web",
+        "version": "1.0",
+        "state": "published",
+        "sha256": "0" * 64,
+        "bytes": 100,
+        "parameters": [{"name": "Size", "type": "String", "default": "small"}],
+        "outputs": [],
+        "resources": {"AWS::SQS::Queue": 1},
+        "transforms": False,
+        "created_by": "usr_1",
+        "created_at": at,
+        "updated_at": at,
+    }
+    made_of = {
+        "driver": "cloudformation",
+        "template": "web@1.0",
+        "template_key": "templates/web/1.0/0",
+        "parameters": ["Size"],
+        "inputs": "{}",
+        "secret_inputs": [],
+    }
+    change, values = table.setting(made_of)
+    table.write(Put(templates.version_key("web", Version(1, 0)), record))
+    table.write(Update(environments.key(this), change, values))
 
 
 def is_destroyed(this: EnvironmentId) -> None:

@@ -232,6 +232,13 @@ def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> No
             ("cloudformation:DetectStackDrift", "the environments"),
             ("cloudformation:DetectStackResourceDrift", "the environments"),
             ("cloudformation:DescribeStackResourceDrifts", "the environments"),
+            # To show what an update would do; never to do it.
+            ("cloudformation:TagResource", "the environments"),
+            ("cloudformation:CreateChangeSet", "the environments"),
+            ("cloudformation:DescribeChangeSet", "the environments"),
+            ("cloudformation:ListChangeSets", "the environments"),
+            ("cloudformation:DeleteChangeSet", "the environments"),
+            ("s3:GetObject", "TemplatesBucket"),
         },
     }
 

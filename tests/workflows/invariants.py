@@ -135,18 +135,20 @@ def _live(world: World, environment: Record, mine: list[Record]) -> Iterator[str
             continue
         cut_off = failure["error"] == "ExecutionLost"
         doubted = item["id"] if cut_off or "could not be put back" in failure["reason"] else None
-        live = item["version"] if status == "succeeded" else live
-        if status == "rolled_back" and (doubted or not live):
+        live = item.get("version") if status == "succeeded" else live
+        # An update is taken back to what the environment was made of, whatever was live.
+        there = live or "inputs" in item
+        if status == "rolled_back" and (doubted or not there):
             yield f"{item['id']} is rolled_back to {live}, and says {failure}"
-        if status == "failed" and live and not doubted:
+        if status == "failed" and there and not doubted:
             yield f"{item['id']} is failed, and {live} was live"
     if environment["status"] != "running":
         return
-    e, there = environment["id"], world.infrastructure.version_in(environment["id"])
+    e, found = environment["id"], world.infrastructure.version_in(environment["id"])
     if environment.get("live_in_doubt") != doubted:
         yield f"{environment.get('live_in_doubt')} is said to have left {e} in doubt, not {doubted}"
-    if not doubted and there != live:
-        yield f"{live} is said to be live in {e}, and {there} is"
+    if not doubted and found != live:
+        yield f"{live} is said to be live in {e}, and {found} is"
 
 
 def _history(items: list[Record], environment: Record, mine: list[Record]) -> Iterator[str]:

@@ -21,18 +21,25 @@ ENDS = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DEL
 
 @dataclass
 class Stack:
+    """`made_of`: its parameters, and its template as `TemplateURL`."""
+
     name: str
-    status: str
-    version: str
-    ends_at: float
-    token: str
-    before: str = ""
+    made_of: dict[str, str]
+    status: str = ""
+    ends_at: float = 0
+    token: str = ""
+    before: dict[str, str] = field(default_factory=dict)
     retain: tuple[str, ...] = ()
     events: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def version(self) -> str:
+        return self.made_of["Version"]
+
 
 class Stacks:
-    """Every stack that there is; `begun` has each operation, by its token.
+    """Every stack that there is; `begun` has each operation, by its token; `secrets`
+    what the parameter store has.
 
     One with the version STUCK in it has a bucket, Data, that cannot be deleted: `kept` has the
     names of those stacks that went without.
@@ -43,20 +50,21 @@ class Stacks:
         self.stacks: dict[str, Stack] = {}
         self.begun: list[str] = []
         self.kept: set[str] = set()
+        self.secrets: dict[str, str] = {}
 
     def call(self, service: str, method: str, **request: Any) -> Any:
         """In the place of the driver's seam to the client library."""
         perform: Callable[[], Any] = lambda: getattr(self, method)(**request)  # noqa: E731
         return self.emulator.call(
-            f"cloudformation {method}", perform, lambda trouble: DriverFault(trouble)
+            f"{service} {method}", perform, lambda trouble: DriverFault(trouble)
         )
 
     def find(self, name: str) -> Stack | None:
         """As it is by now."""
         stack = self.stacks.get(name)
         if stack and stack.status.endswith("IN_PROGRESS") and self._now >= stack.ends_at:
-            if stack.status == "UPDATE_ROLLBACK_IN_PROGRESS" or stack.version == "broken":
-                stack.version = stack.before
+            if stack.status == "UPDATE_ROLLBACK_IN_PROGRESS" or "broken" in stack.made_of.values():
+                stack.made_of = stack.before
                 self._turns(stack, "UPDATE_ROLLBACK_COMPLETE")
             elif (stack.status, stack.version, stack.retain) == ("DELETE_IN_PROGRESS", STUCK, ()):
                 self._turns(stack, "DELETE_FAILED")
@@ -107,10 +115,12 @@ class Stacks:
     def describe_stack_events(self, StackName: str) -> Any:
         return {"StackEvents": self._known(StackName).events[::-1]}
 
-    def create_stack(self, StackName: str, ClientRequestToken: str, **request: Any) -> None:
+    def create_stack(
+        self, StackName: str, ClientRequestToken: str, Parameters: Any, **request: Any
+    ) -> None:
         if self.find(StackName):
             raise DriverRefused("AlreadyExistsException: it exists")
-        stack = self.stacks[StackName] = Stack(StackName, "", "none", 0, "")
+        stack = self.stacks[StackName] = Stack(StackName, _made_of(request, Parameters, {}))
         self._begins(stack, "CREATE_IN_PROGRESS", ClientRequestToken)
 
     def update_stack(
@@ -121,12 +131,12 @@ class Stacks:
             raise DriverRefused(f"ValidationError: it is {stack.status}")
         if ClientRequestToken in self.begun:
             raise DriverRefused("TokenAlreadyExistsException: it was begun")
-        [version] = [each["ParameterValue"] for each in Parameters]
-        if version == stack.version:
+        made_of = _made_of(request, Parameters, stack.made_of)
+        if made_of == stack.made_of:
             raise DriverRefused("ValidationError: No updates are to be performed.")
-        stack.before, stack.version = stack.version, version
+        stack.before, stack.made_of = stack.made_of, made_of
         self._begins(stack, "UPDATE_IN_PROGRESS", ClientRequestToken)
-        if version == "endless":
+        if stack.version == "endless":
             stack.ends_at += 10 * HOUR
 
     def cancel_update_stack(self, StackName: str, ClientRequestToken: str) -> None:
@@ -151,6 +161,31 @@ class Stacks:
         if stack:
             stack.retain = tuple(RetainResources)
             self._begins(stack, "DELETE_IN_PROGRESS", ClientRequestToken)
+
+    # ── The parameter store ─────────────────────────────────────────────────────────────────
+
+    def put_parameter(self, Name: str, Value: str, **request: Any) -> None:
+        self.secrets[Name] = Value
+
+    def get_parameters(self, Names: list[str], WithDecryption: bool) -> Any:
+        found = [{"Name": n, "Value": self.secrets[n]} for n in Names if n in self.secrets]
+        missing = [name for name in Names if name not in self.secrets]
+        return {"Parameters": found, "InvalidParameters": missing}
+
+    def get_parameters_by_path(self, Path: str, Recursive: bool) -> Any:
+        below = [name for name in self.secrets if name.startswith(Path)]
+        return {"Parameters": [{"Name": name} for name in below]}
+
+    def delete_parameters(self, Names: list[str]) -> None:
+        for name in Names:
+            self.secrets.pop(name, None)
+
+
+def _made_of(request: Any, parameters: Any, before: dict[str, str]) -> dict[str, str]:
+    template = request.get("TemplateURL") or before["TemplateURL"]
+    values = {each["ParameterKey"]: each.get("ParameterValue") for each in parameters}
+    kept = {name: before[name] for name, value in values.items() if value is None}
+    return {"TemplateURL": template, **values, **kept}
 
 
 class OfOneTemplate(CloudFormation):

@@ -63,7 +63,11 @@ def deploy(
 ) -> DeploymentId | None:
     """Ship a version, and find it; None if the environment failed because of the crash."""
     ask(lambda: world.deploy(where, version, on_conflict=on_conflict))
-    found = [item["id"]["S"] for item in world.items("DEP#") if item["version"]["S"] == version]
+    found = [
+        item["id"]["S"]
+        for item in world.items("DEP#")
+        if item.get("version", {}).get("S") == version and "inputs" not in item
+    ]
     return parse_deployment(max(found)) if found else None
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from slipway import aws, drivers
+from slipway import aws, bodies, drivers, secret_inputs, updates
 from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
+from slipway.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
+from slipway.model.environment import NewEnvironment
+from slipway.model.template import NewTemplate, Version
+from slipway.model.update import EnvironmentUpdate
+from slipway.store import environments, templates
 from tests.workflows import faults, test_crashes
 from tests.workflows.invariants import broken
 from tests.workflows.stacks import STUCK, OfOneTemplate, Stacks
-from tests.workflows.test_crashes import ROUNDS, ask, chosen, deploy, environment
-from tests.workflows.world import World
+from tests.workflows.test_crashes import ROUNDS, ask, cancel, chosen, deploy, environment
+from tests.workflows.world import USER, World
 
 
 def one_update_fails(world: World) -> None:
@@ -53,6 +60,60 @@ def one_resource_is_retained(world: World) -> None:
             return
 
 
+def of_a_template(world: World, ttl_hours: float | None = None) -> EnvironmentId:
+    """An environment of the first version, with a secret."""
+    kind: Any = "persistent" if ttl_hours is None else "ephemeral"
+    wanted = NewEnvironment(
+        name="preview",
+        type=kind,
+        ttl_hours=ttl_hours,
+        template="web@1.0",
+        inputs={"Size": "small", "Password": "of 1.0"},
+    )
+    ask(lambda: environments.add(world.project, wanted, USER))
+    [name] = world.items("NAME#preview")
+    return parse_environment(name["environment_id"]["S"])
+
+
+def update(world: World, where: EnvironmentId, **wanted: Any) -> DeploymentId | None:
+    """Ask for an update, and find it; None if the environment failed because of the crash."""
+    ask(lambda: updates.ask(where, EnvironmentUpdate.model_validate(wanted), USER))
+    found = [item["id"]["S"] for item in world.items("DEP#") if "inputs" in item]
+    return parse_deployment(max(found)) if found else None
+
+
+MOVE = {"template": "web@1.1", "inputs": {"Password": "of 1.1"}}
+
+
+def updated(world: World) -> None:
+    where = of_a_template(world)
+    deploy(world, where, "v1")
+    update(world, where, **MOVE)
+    update(world, where, inputs={"Size": "large"})
+    update(world, where, inputs={"Size": "broken", "Password": "of none"})
+    deploy(world, where, "v2")
+
+
+def an_update_is_canceled(world: World) -> None:
+    where = of_a_template(world)
+    deploy(world, where, "v1")
+    world.run(20)
+    running = update(world, where, **MOVE)
+    waiting = update(world, where, inputs={"Password": "of none"})
+    world.run(0.5)
+    cancel(world, waiting)
+    cancel(world, running)
+    deploy(world, where, "v2")
+
+
+def deleted_while_it_is_updated(world: World) -> None:
+    where = of_a_template(world, ttl_hours=1)
+    update(world, where, **MOVE)
+    update(world, where, inputs={"Password": "of none"})
+    world.run(2.5)
+    ask(lambda: world.delete(where))
+
+
 SCENARIOS = [
     test_crashes.canceled,
     test_crashes.deleted_while_it_comes_up,
@@ -61,6 +122,9 @@ SCENARIOS = [
     one_update_never_ends,
     nobody_answers_any_more,
     one_resource_is_retained,
+    updated,
+    an_update_is_canceled,
+    deleted_while_it_is_updated,
 ]
 
 
@@ -87,6 +151,7 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
         )
         patch.setattr(world.infrastructure, "version_in", stacks.version_in)
         assert world.project
+        publish(patch)
         world.calls.made.clear()
         if n is not None:
             times = None if crash == "dies" else 1
@@ -98,7 +163,38 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
             world.recover()
             if not any("due" in item for item in world.items("")):
                 break
-        return calls, broken(world) + list(wrong(world, stacks))
+        of_a_user = n is not None and world.calls.made[n].name.startswith("test > ")
+        found = list(secrets(world, stacks)) if not of_a_user else []
+        return calls, broken(world) + list(wrong(world, stacks)) + found
+
+
+def publish(patch: pytest.MonkeyPatch) -> None:
+    """Two versions of a template, whose bodies nobody reads here."""
+    patch.setattr(bodies, "put", lambda *_: None)
+    patch.setattr(bodies, "validate", lambda *_: None)
+    templates.add(NewTemplate(name="web"), USER)
+    for minor in (0, 1):
+        declared: dict[str, Any] = {name: {"Type": "String"} for name in ("Version", "Size")}
+        declared["Password"] = {"Type": "String", "NoEcho": True}
+        resources = {f"Jobs{minor}": {"Type": "AWS::SQS::Queue"}}
+        body = json.dumps({"Parameters": declared, "Resources": resources}).encode()
+        templates.add_version("web", Version(1, minor), body, "application/json", USER)
+        templates.publish("web", Version(1, minor), USER)
+
+
+def secrets(world: World, stacks: Stacks) -> Iterator[str]:
+    """Those in use are there, and no others; only who dies as he asks leaves some behind."""
+    living = [world.look(each) for each in world.environments()]
+    in_use = {
+        secret_inputs.path(place, name)
+        for item in living
+        if item["status"] == "running"
+        for name, place in secret_inputs.places(item).items()
+    }
+    # What failed has not been taken away yet, if nobody could.
+    at_rest = all(item["status"] in ("running", "destroyed") for item in living)
+    if at_rest and set(stacks.secrets) != in_use:
+        yield f"In use are {in_use}, and there are {set(stacks.secrets)}"
 
 
 def wrong(world: World, stacks: Stacks) -> Iterator[str]:
@@ -114,6 +210,20 @@ def wrong(world: World, stacks: Stacks) -> Iterator[str]:
             yield f"{each} is {item['status']}, and its stack is {stack.status}"
         if item.get("retain") and not stack and stack_name(str(each)) not in stacks.kept:
             yield f"{each} does not have what was to be retained"
+        if item["status"] == "running" and "live_in_doubt" not in item:
+            assert stack
+            said = {
+                **json.loads(item.get("inputs", "{}")),
+                **{
+                    name: stacks.secrets.get(secret_inputs.path(place, name))
+                    for name, place in secret_inputs.places(item).items()
+                },
+            }
+            template = stack.made_of["TemplateURL"]
+            if not template.endswith(item.get("template_key", "")) or said.items() - (
+                stack.made_of.items()
+            ):
+                yield f"It is said to be {item['template']} with {said}, and is {stack.made_of}"
 
 
 @pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)

@@ -7,15 +7,18 @@ from slipway.errors import (
     Busy,
     DriverFault,
     EnvironmentGoing,
+    EnvironmentNotReady,
     ExternalIdTaken,
     NameTaken,
     NoLease,
     NoStack,
+    NoTemplate,
     NotFound,
     NothingToRetain,
     NothingToRetry,
     PreconditionFailed,
     ProjectGoing,
+    QueueBusy,
     StackNotReady,
     TtlExceedsPolicy,
 )
@@ -34,6 +37,7 @@ from slipway.model.environment import (
 )
 from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
+from slipway.model.update import EnvironmentUpdate, UpdateMode, UpdatePlan
 from slipway.store import environments, events, leases, logs, queue, teardowns
 
 api = Api()
@@ -120,6 +124,25 @@ def see_drift(caller: Caller, environment_id: str) -> Drift:
 def logs_(caller: Caller, environment_id: str, paging: Paging) -> Page[LogLine]:
     """Read what was said as it was made and taken away, oldest first; follow the `Link`."""
     return logs.of_environment(ids.parse_environment(environment_id), caller.user_id, paging)
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/update",
+    status=201,
+    found=200,
+    refuses=(NotFound, NoTemplate, EnvironmentNotReady, QueueBusy, Busy, DriverFault),
+)
+def update(
+    caller: Caller, environment_id: str, wanted: EnvironmentUpdate, how: UpdateMode
+) -> tuple[Deployment | UpdatePlan, bool]:
+    """Move to another version of the template or other inputs; it waits as deployments do."""
+    # Imported here: nobody else in this function changes what an environment is made of.
+    from slipway import updates
+
+    environment = ids.parse_environment(environment_id)
+    if how.dry_run:
+        return updates.plan(environment, wanted, caller.user_id), False
+    return updates.ask(environment, wanted, caller.user_id), True
 
 
 @api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))

@@ -23,6 +23,7 @@ from slipway.store import (
     leases,
     projects,
     queue,
+    table,
     teardowns,
 )
 
@@ -59,6 +60,8 @@ def _changed(record: Any) -> None:
         _environment_changed(ids.parse_environment(after["id"]["S"]))
     elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
         _deployment_changed(ids.parse_deployment(after["id"]["S"]))
+    if kind == "ENV" and _differs(before, after, "secret_inputs", "secret_places"):
+        _forget_what_was_replaced(table.decode(before), table.decode(after))
 
 
 def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool:
@@ -103,6 +106,17 @@ def _environment_changed(environment: EnvironmentId) -> None:
         templates.note_use(item)
 
 
+def _forget_what_was_replaced(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Secrets that an update has put others in the place of; no record ever names them again."""
+    # Imported here and below: few environments have secrets, and fewer change them.
+    from slipway import secret_inputs
+
+    in_use = secret_inputs.places(after)
+    for name, place in secret_inputs.places(before).items() if before else ():
+        if in_use.get(name) != place:
+            secret_inputs.remove(place, [name])
+
+
 def _deployment_changed(deployment: DeploymentId) -> None:
     item = deployments.find(deployment)
     if item and item["status"] == "running":
@@ -115,6 +129,19 @@ def _deployment_changed(deployment: DeploymentId) -> None:
     if item and item["status"] == "succeeded":
         leases.used(deployment.environment, item["finished_at"])
     _give_the_lock(deployment.environment)
+    if item and "finished_at" in item and "secret_place" in item:
+        _forget_what_is_not_used(item)
+
+
+def _forget_what_is_not_used(update: dict[str, Any]) -> None:
+    """The secrets of an update that has ended, but for those that the environment has now."""
+    from slipway import secret_inputs
+
+    place = update["secret_place"]
+    environment = environments.find(ids.parse_environment(update["environment_id"]))
+    in_use = secret_inputs.places(environment) if environment else {}
+    unused = [name for name in update["secret_inputs"] if in_use.get(name) != place]
+    secret_inputs.remove(place, unused)
 
 
 def _give_the_lock(environment: EnvironmentId) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from slipway import ids, saga
 from slipway.errors import Overtaken
-from slipway.store import environments, projects
+from slipway.store import environments
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -16,11 +16,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environments.find(identity)
     if environment is None or environment["status"] != "provisioning":
         raise Overtaken("The environment is not wanted any more")
-    if "ProjectName" in environment.get("parameters", ()):
-        environment["project_name"] = projects.name(identity.project)
+    environment = environments.with_project_name(environment)
     with saga.heard(environment, event):
         progress = saga.provision(environment, event)
-    if progress.outputs:
+    if progress.outputs is not None:
         environments.came_up(identity, progress.outputs)
     # One without an address is up as well.
     return {**progress.model_dump(exclude={"outputs"}), "base_url": progress.base_url or ""}

@@ -8,22 +8,30 @@ from slipway.store import deployments, environments, logs
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{deployment_id, token, execution, started_at, entered_at, reason}` -> Progress and `live`,
-    the version that was live before; None if there was none.
+    the version that was live before; None if there was none. Of an update that is the template's
+    version, if there was none.
 
     Raises Overtaken if the deployment is not this execution's any more; DriverRefused,
     DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
-    _, environment = deployments.held_by(deployment, event["token"])
+    shipping, environment = deployments.held_by(deployment, event["token"])
     logs.keep(deployment, drivers.lines(environment, event))
     before, artifact = environment.get("live_version"), environment.get("live_artifact")
-    progress = drivers.ask("restore", environment, event, version=before, artifact=artifact)
-    if progress.outputs:
+    update = deployments.is_update(shipping)
+    anew = update or "live_in_doubt" in environment
+    if anew:
+        environment = environments.with_project_name(environment)
+    progress = drivers.ask(
+        "restore", environment, event, version=before, artifact=artifact, anew=anew
+    )
+    if progress.outputs is not None:
         environments.came_up(deployment.environment, progress.outputs)
     if progress.done and "live_in_doubt" in environment:
         environments.is_as_it_was(deployment)
     # An execution that began before the last release of Slipway gives no reason.
     why = event.get("reason", "Canceled")
-    line = f"{why}; going back to {before}" if before else f"{why}; taking it away again"
+    live = before or (environment["template"] if update else None)
+    line = f"{why}; going back to {live}" if live else f"{why}; taking it away again"
     logs.write(deployment, "restore", event["entered_at"], line)
-    return {**progress.model_dump(exclude={"outputs"}), "live": before}
+    return {**progress.model_dump(exclude={"outputs"}), "live": live}

@@ -1,4 +1,4 @@
-"""Ship: bring a version into an environment."""
+"""Ship: bring a version, or an update of the environment itself, into it."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from slipway.store import deployments, environments, logs
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress.
+    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `becomes`,
+    what the environment's record is to say when it is done.
 
     Raises Canceled if somebody asked it to stop; Overtaken if the deployment is not this
     execution's any more; DriverRefused (RolledBack if what was live is so again), DriverFault.
@@ -18,15 +19,36 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "cancel_requested_at" in shipping:
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
     logs.keep(deployment, drivers.lines(environment, event))
-    version, name = shipping["version"], environment["name"]
-    artifact = shipping.get("artifact")
-    progress = drivers.ask("ship", environment, event, version=version, artifact=artifact)
-    if progress.outputs:
+    becomes, name = _becomes(shipping, environment), environment["name"]
+    # Whatever a rollout has left that could not be taken back.
+    anew = bool(becomes) or "live_in_doubt" in environment
+    if anew:
+        environment = environments.with_project_name({**environment, **becomes})
+    progress = drivers.ask(
+        "ship",
+        environment,
+        event,
+        version=shipping.get("version"),
+        artifact=shipping.get("artifact"),
+        anew=anew,
+    )
+    if progress.outputs is not None:
         environments.came_up(deployment.environment, progress.outputs)
+    brings = deployments.brings(shipping)
     line = (
-        f"{version} is in {name}"
+        f"{brings} is in {name}"
         if progress.done
-        else f"Shipping {version} into {name}; next look in {progress.wait_seconds} s"
+        else f"Shipping {brings} into {name}; next look in {progress.wait_seconds} s"
     )
     logs.write(deployment, "ship", event["entered_at"], line)
-    return progress.model_dump(exclude={"outputs"})
+    along = environments.written_along(becomes if progress.done else {})
+    return {**progress.model_dump(exclude={"outputs"}), "becomes": along}
+
+
+def _becomes(shipping: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:
+    if not deployments.is_update(shipping):
+        return {}
+    # Imported here: most rollouts bring a version.
+    from slipway import updates
+
+    return updates.becomes(shipping, environment)

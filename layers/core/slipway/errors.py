@@ -20,7 +20,7 @@ SlipwayError
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · NothingToRetain
-│                               · VersionTaken · VersionFixed
+│                               · VersionTaken · VersionFixed · NoTemplate
 │                               · NoStack · StackNotReady
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
@@ -379,6 +379,11 @@ class StackNotReady(Conflict):
     @property
     def extra(self) -> Mapping[str, Any]:
         return {"stack_status": self._status}
+
+
+class NoTemplate(Conflict):
+    code = "no_template"
+    title = "The environment is simulated, there is nothing to update in it"
 
 
 class Overtaken(SlipwayError):

@@ -69,7 +69,8 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
     if refused:
         raise DriverRefused("; ".join(refused))
     # Also of an environment of which nothing was made yet.
-    secret_inputs.remove(environment["id"], environment.get("secret_inputs", ()))
+    if "template" in environment:
+        secret_inputs.remove_all(environment["id"])
     return Progress(done=True)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from slipway import secret_inputs
 from slipway.drivers.base import Driver, Operation, Progress
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.simulated import Simulated
@@ -34,13 +35,14 @@ def ask(
     resource: str | None = None,
     version: str | None = None,
     artifact: str | None = None,
+    anew: bool = False,
 ) -> Progress:
     """Ask the environment's driver how far `verb` is; the first call starts it.
 
     `event` is what the workflow sends: `execution`, its name, and `started_at`.
     Raises DriverRefused, also when it has taken an hour; DriverFault. Both name the resource.
     """
-    operation = _operation(environment, event, resource, version, artifact)
+    operation = _operation(environment, event, resource, version, artifact, anew)
     try:
         progress: Progress = getattr(of(environment), verb)(operation)
         if not progress.done and operation.now - operation.started_at > LONGEST:
@@ -54,6 +56,19 @@ def ask(
             raise
         raise DriverFault(f"{resource}: {error}") from error
     return progress
+
+
+def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """What an update to this record would change, with what is live in it; `secrets` are new.
+
+    As model.update.ChangeSet has it. Raises DriverFault.
+    """
+    from slipway.drivers import previews
+
+    event = {"execution": environment["id"], "started_at": moments.written(moments.now())}
+    version, artifact = environment.get("live_version"), environment.get("live_artifact")
+    operation = _operation(environment, event, version=version, artifact=artifact, anew=True)
+    return previews.look(operation, secrets)
 
 
 def lines(environment: Mapping[str, Any], event: Mapping[str, Any]) -> list[LogLine]:
@@ -70,6 +85,7 @@ def _operation(
     resource: str | None = None,
     version: str | None = None,
     artifact: str | None = None,
+    anew: bool = False,
 ) -> Operation:
     return Operation(
         execution=event["execution"],
@@ -87,6 +103,7 @@ def _operation(
         template_key=environment.get("template_key", ""),
         parameters=environment.get("parameters", ()),
         inputs=json.loads(environment.get("inputs", "{}")),
-        secret_inputs=environment.get("secret_inputs", ()),
+        secrets=secret_inputs.places(environment),
+        anew=anew,
         retain=tuple(sorted(each.partition(" (")[0] for each in environment.get("retain", ()))),
     )

@@ -36,7 +36,8 @@ class Operation(BaseModel):
     and `artifact`: what is to be live. `config`: the environment's own.
 
     Of an environment that is made from a template: where the template is, the names of the
-    parameters it declares, and what the caller put in; what is secret is named only. `retain`:
+    parameters it declares, what the caller put in, and where the values are of what is secret.
+    `anew`: the environment is to be made of just these, not only to have the version. `retain`:
     the logical ids of what is left in place when it goes, though it could not be deleted.
     """
 
@@ -57,7 +58,8 @@ class Operation(BaseModel):
     template_key: str = ""
     parameters: tuple[str, ...] = ()
     inputs: dict[str, Any] = {}
-    secret_inputs: tuple[str, ...] = ()
+    secrets: dict[str, str] = {}
+    anew: bool = False
     retain: tuple[str, ...] = ()
 
 

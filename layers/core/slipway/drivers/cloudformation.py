@@ -22,6 +22,7 @@ Slipway's functions may do.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -48,7 +49,7 @@ _RUNS = {
 _LONGEST_WAIT_SECONDS = 30
 # CloudFormation gives up before the workflow does, and rolls back.
 _CREATE_MINUTES = 55
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 class CloudFormation:
@@ -107,7 +108,7 @@ class CloudFormation:
 # ── What is asked for ─────────────────────────────────────────────────────────────────────────
 
 
-def _tags(operation: Operation) -> list[dict[str, str]]:
+def tags(operation: Operation) -> list[dict[str, str]]:
     """As they are now: an extended lease shows when something is next deployed."""
     tags = {
         "slipway:project": str(parse_environment(operation.environment_id).project),
@@ -120,18 +121,26 @@ def _tags(operation: Operation) -> list[dict[str, str]]:
 
 def _created(operation: Operation) -> dict[str, Any]:
     return {
-        "TemplateURL": bodies.url(operation.template_key),
-        "Parameters": [_parameter(name, value) for name, value in _values(operation).items()],
-        "Tags": _tags(operation),
-        "RoleARN": settings().environment_role,
-        "Capabilities": _CAPABILITIES,
+        **_made_of(operation),
         "OnFailure": "ROLLBACK",
         "TimeoutInMinutes": _CREATE_MINUTES,
     }
 
 
+def _made_of(operation: Operation) -> dict[str, Any]:
+    return {
+        "TemplateURL": bodies.url(operation.template_key),
+        "Parameters": parameters(operation, secret_inputs.read(operation.secrets)),
+        "Tags": tags(operation),
+        "RoleARN": settings().environment_role,
+        "Capabilities": CAPABILITIES,
+    }
+
+
 def _changed(operation: Operation) -> dict[str, Any]:
-    """The stack as it is, with another version in it."""
+    """The stack as it is, with another version in it; or anew."""
+    if operation.anew:
+        return _made_of(operation)
     shipped = _shipped(operation)
     return {
         "UsePreviousTemplate": True,
@@ -141,9 +150,9 @@ def _changed(operation: Operation) -> dict[str, Any]:
             else {"ParameterKey": name, "UsePreviousValue": True}
             for name in operation.parameters
         ],
-        "Tags": _tags(operation),
+        "Tags": tags(operation),
         "RoleARN": settings().environment_role,
-        "Capabilities": _CAPABILITIES,
+        "Capabilities": CAPABILITIES,
     }
 
 
@@ -160,18 +169,25 @@ def _retained(operation: Operation, stack: Stack) -> dict[str, Any]:
     return {"RetainResources": named} if named else {}
 
 
-def _values(operation: Operation) -> dict[str, Any]:
-    """What is not in here is as the template's default says."""
+def parameters(operation: Operation, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Of the stack. Secrets whose value is not given here stay; what has none is as the
+    template's default says."""
     given = {
         **operation.inputs,
-        **(secret_inputs.read(operation.environment_id) if operation.secret_inputs else {}),
+        **secrets,
         **_shipped(operation),
         "EnvironmentName": operation.environment_name,
         "ProjectName": operation.project_name,
         "EnvironmentId": operation.environment_id,
         "PermissionsBoundary": settings().environment_boundary,
     }
-    return {name: given[name] for name in operation.parameters if name in given}
+    return [
+        _parameter(name, given[name])
+        if name in given
+        else {"ParameterKey": name, "UsePreviousValue": True}
+        for name in operation.parameters
+        if name in given or name in operation.secrets
+    ]
 
 
 def _written(expires_at: datetime | None) -> str:

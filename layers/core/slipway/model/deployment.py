@@ -1,4 +1,4 @@
-"""Deployments: a version on its way into an environment.
+"""Deployments: a version, or an update of the environment itself, on its way into it.
 
     pending ─► running ─► succeeded
        │          ├─► rolled_back   it failed, and what was live before is live again
@@ -12,6 +12,9 @@ What to do if another deployment runs or waits (`on_conflict`):
     supersede        take the place of those that wait; one that runs ends first
     cancel_running   the same, and ask the one that runs to stop
     reject           do not accept this one
+
+An update waits or is not accepted. It is never superseded, nor asked to stop for another: no
+version that comes later has in it what the update was to change.
 """
 
 from __future__ import annotations
@@ -131,8 +134,22 @@ class Deployment(Shown):
     id: str = Field(examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
-    version: str = Field(examples=["sha-1234567"])
+    version: str | None = Field(
+        None,
+        description="Of an update: the one that was live when it began.",
+        examples=["sha-1234567"],
+    )
     artifact: str | None = Field(None, examples=["s3://payments-builds/sha-1234567.zip"])
+    template: str | None = Field(
+        None,
+        description="Of an update: the version of the template that it brings.",
+        examples=["web-service@1.3"],
+    )
+    inputs: dict[str, Any] | None = Field(
+        None,
+        description="Of an update: the inputs that it changes; secrets as `****`.",
+        examples=[{"Size": "large"}],
+    )
     status: Status
     on_conflict: OnConflict = "queue"
     sequence: int | None = Field(None, examples=[1042])

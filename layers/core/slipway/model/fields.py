@@ -20,6 +20,11 @@ class Wanted(BaseModel):
 class Asked(Wanted):
     """What a caller may ask in the query, whatever the method."""
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether each such request is answered anew, also one that was sent before."""
+        return False
+
 
 class Shown(BaseModel):
     """What a caller is shown: made from our own records, which may hold more than is shown."""

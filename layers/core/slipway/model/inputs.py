@@ -6,11 +6,12 @@ people are told at once, and of everything.
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from types import FrameType
@@ -32,26 +33,75 @@ CONVENTIONS = frozenset(
     }
 )
 
+# Of all of them together: they go through a workflow's state, which holds 256 KB.
+MAX_BYTES_TOGETHER = 65_536
 _MAX_BYTES = 4096
 _MAX_TOLD = 20
+_NO_PARAMETER = "is not a parameter of the template"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _PATTERN_SECONDS = 0.5
 
 
-def checked(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, str]:
-    """The values as CloudFormation takes them. Raises Invalid, with a pointer to each at fault."""
+def checked(
+    parameters: Sequence[Parameter],
+    given: Mapping[str, Any],
+    there: Collection[str] = (),
+    also: Sequence[FieldError] = (),
+) -> dict[str, str]:
+    """The values as CloudFormation takes them; those `there` have one already.
+
+    Raises Invalid, with a pointer to each at fault and what is `also` wrong.
+    """
     known = {each.name: each for each in parameters}
-    faults: list[FieldError] = []
+    faults = list(also)
     values: dict[str, str] = {}
     for name, value in given.items():
         for detail in _put(known.get(name), name, value, values):
             faults.append(_fault(name, detail))
     for name, parameter in known.items():
-        if name not in given and name not in CONVENTIONS and parameter.default is None:
+        needs_none = name in given or name in there or name in CONVENTIONS
+        if not needs_none and parameter.default is None:
             faults.append(_fault(name, "is required"))
     if faults:
         raise Invalid(faults[:_MAX_TOLD])
     return values
+
+
+def merged(
+    parameters: Sequence[Parameter],
+    values: Mapping[str, str],
+    secret: Collection[str],
+    change: Mapping[str, Any],
+) -> tuple[dict[str, str], frozenset[str]]:
+    """What there is, values and names of secrets, with a change of it (RFC 7396, null takes away).
+
+    Returns the values, new secrets among them, and which secrets stay. What there is and no
+    parameter knows any more is left out. Raises Invalid, as `checked`.
+    """
+    known = {each.name for each in parameters} - CONVENTIONS
+    hidden = secrets(parameters)
+    faults = [
+        _fault(name, "was a secret and would be shown: send it again, or null")
+        for name in sorted(set(secret) & known - hidden - set(change))
+    ]
+    faults += [
+        _fault(name, "is filled in by Slipway" if name in CONVENTIONS else _NO_PARAMETER)
+        for name, value in change.items()
+        if value is None and name not in known.union(values, secret)
+    ]
+    there = frozenset(secret) & hidden - set(change)
+    stays = {n: value for n, value in values.items() if n in known and n not in change}
+    given = {n: value for n, value in change.items() if value is not None}
+    return checked(parameters, {**stays, **given}, set(secret) - set(change), faults), there
+
+
+def written(values: Mapping[str, str]) -> str:
+    """As a record keeps them. Raises Invalid if they are too much."""
+    text = json.dumps(values)
+    if len(text) > MAX_BYTES_TOGETHER:
+        detail = f"must be at most {MAX_BYTES_TOGETHER} bytes together"
+        raise Invalid([FieldError("#/inputs", detail)])
+    return text
 
 
 def secrets(parameters: Sequence[Parameter]) -> frozenset[str]:
@@ -89,7 +139,7 @@ def _fault(name: str, detail: str) -> FieldError:
 
 def _put(parameter: Parameter | None, name: str, value: Any, into: dict[str, str]) -> Iterator[str]:
     if parameter is None:
-        yield "is not a parameter of the template"
+        yield _NO_PARAMETER
         return
     if name in CONVENTIONS:
         yield "is filled in by Slipway"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from slipway import workflows
 from slipway.errors import NotFound, Overtaken
 from slipway.ids import DeploymentId, EnvironmentId
 from slipway.model.deployment import Deployment
+from slipway.model.environment import MASK
 from slipway.model.paging import Page, Paging
 from slipway.store import environments, projects, table
 from slipway.store.table import Item, Key
@@ -17,6 +20,18 @@ def key(deployment: DeploymentId) -> Key:
     return Key(f"ENV#{deployment.e}", PREFIX + deployment.d)
 
 
+def is_update(item: Item) -> bool:
+    """Whether it is about the environment itself, and brings no version."""
+    return "inputs" in item
+
+
+def brings(item: Item) -> str:
+    """What it brings into the environment, in words."""
+    if is_update(item):
+        return str(item.get("template", "a change of inputs"))
+    return str(item["version"])
+
+
 def read(item: Item) -> Deployment:
     arn = workflows.execution_arn("roll_out_deployment", item["id"])
     order = item.get("order")
@@ -24,11 +39,16 @@ def read(item: Item) -> Deployment:
         **item,
         "sequence": order if isinstance(order, int) else None,
         "committed_at": order if isinstance(order, str) else None,
+        "inputs": _inputs(item) if is_update(item) else None,
         "logs_url": f"/api/v1/deployments/{item['id']}/logs",
         "execution_arn": arn,
         "execution_url": workflows.execution_url(arn),
     }
     return Deployment.model_validate(shown)
+
+
+def _inputs(item: Item) -> dict[str, str | None]:
+    return {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
 
 
 def get(deployment: DeploymentId, user_id: str) -> Deployment:

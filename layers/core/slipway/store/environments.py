@@ -182,7 +182,7 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
     from slipway.store import leftovers
 
     environment = ids.parse_environment(draft.item["id"])
-    table.write(leftovers.note(environment, draft.secrets))
+    table.write(leftovers.note(environment))
     secret_inputs.write(draft.item["id"], draft.secrets)
     try:
         return _record(before.project, wanted, draft, user_id, leftovers.claimed(environment))
@@ -270,7 +270,7 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
         template=version.reference,
         template_key=templates.stored_at(version),
         parameters=[parameter.name for parameter in version.parameters],
-        inputs=json.dumps({name: each for name, each in values.items() if name not in hidden}),
+        inputs=inputs.written({n: each for n, each in values.items() if n not in hidden}),
         secret_inputs=sorted(hidden & set(values)),
     )
     also: list[table.Action] = [
@@ -430,14 +430,27 @@ def what_remains(environment: EnvironmentId, remains: set[str]) -> None:
     table.write(Update(key(environment), change, {"remains": remains} if remains else {}))
 
 
+def with_project_name(item: Item) -> Item:
+    """The record as a driver needs it to make the environment; one round trip if it wants that."""
+    if "ProjectName" not in item.get("parameters", ()):
+        return item
+    environment = ids.parse_environment(item["id"])
+    return {**item, "project_name": projects.name(environment.project)}
+
+
+def written_along(fields: Item) -> dict[str, Any]:
+    """What the end of a rollout sets in the record besides, as its state machine writes it."""
+    return {
+        "change": "".join(f", #{name} = :{name}" for name in fields),
+        "names": {f"#{name}": name for name in fields},
+        "values": {f":{name}": table.wire(value) for name, value in fields.items()},
+    }
+
+
 def came_up(environment: EnvironmentId, outputs: Mapping[str, str]) -> None:
     """What there is to know of it now that it is as it should be; repeating changes nothing."""
-    change = Update(
-        key(environment),
-        "SET outputs = :outputs" + (", base_url = :base_url" if "Url" in outputs else ""),
-        {"outputs": outputs} | ({"base_url": outputs["Url"]} if "Url" in outputs else {}),
-    )
-    table.write(change)
+    change, values = table.setting({"outputs": outputs, "base_url": outputs.get("Url")})
+    table.write(Update(key(environment), change, values))
 
 
 def is_in_doubt(deployment: DeploymentId) -> Update:

@@ -68,6 +68,8 @@ def _event(old: Item, new: Item) -> Item | None:
     if old.get("warn_at") != new.get("warn_at"):
         return {**event, "action": "expiry_warning", "reason": f"expires at {new['expires_at']}"}
     if old.get("live_deployment_id") != new.get("live_deployment_id"):
+        if old.get("last_update_id") != new.get("last_update_id"):
+            return {**event, "action": "updated", "reason": f"{new['template']} is in place"}
         return {**event, "action": "deployed", "reason": f"{new['live_version']} is live"}
     if "live_in_doubt" in new and old.get("live_in_doubt") != new["live_in_doubt"]:
         reason = f"{new['live_in_doubt']} could not be taken back"
@@ -95,7 +97,7 @@ def _deployment_event(old: Item, new: Item) -> Item | None:
         "from": old.get("status"),
         "to": new["status"],
         "action": f"deployment_{new['status']}",
-        "reason": new.get("failure", {}).get("reason") or new["version"],
+        "reason": new.get("failure", {}).get("reason") or deployments.brings(new),
     }
 
 

@@ -6,7 +6,6 @@ is written again in the one that forgets an environment, whose teardown did not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from slipway import secret_inputs
@@ -20,10 +19,10 @@ SECRETS = "SECRETS"
 _GRACE = timedelta(hours=1)
 
 
-def note(environment: EnvironmentId, names: Iterable[str], at: datetime | None = None) -> Put:
+def note(environment: EnvironmentId, at: datetime | None = None) -> Put:
     """To be looked after at that moment, in an hour if None."""
     at = at or moments.now() + _GRACE
-    item = {"id": str(environment), "names": sorted(names), **due.by(str(environment), at)}
+    item = {"id": str(environment), **due.by(str(environment), at)}
     return Put(_key(environment), item, condition=None)
 
 
@@ -35,7 +34,7 @@ def look_after(note: Item, its_record: Item | None) -> bool:
     """Remove what is nobody's; whether it was. Repeating it changes nothing. Raises DriverFault."""
     is_nobodys = its_record is None or its_record["status"] == "destroyed"
     if is_nobodys:
-        secret_inputs.remove(note["id"], note["names"])
+        secret_inputs.remove_all(note["id"])
     table.write(Delete(Key(note["pk"], note["sk"])))
     return is_nobodys
 

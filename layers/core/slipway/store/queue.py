@@ -23,7 +23,7 @@ from slipway.errors import (
 from slipway.ids import DeploymentId, EnvironmentId
 from slipway.model import moments
 from slipway.model.deployment import Deployment, NewDeployment, is_outdated
-from slipway.model.environment import TAKES_DEPLOYMENTS
+from slipway.model.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.store import deployments, due, environments, logs, marks, projects, table
 from slipway.store.table import Check, Delete, Found, Item, Key, Lost, Put, Query, Update
 
@@ -32,6 +32,7 @@ MAKES_WAY = ("supersede", "cancel_running")
 
 _PREFIX = "QUEUE#"
 _ORDER_TRIES = 20
+_OF_WHAT_IS_LIVE = ("version", "artifact", "order")
 _SHOWN = 100
 _LIKELY = 20
 # More than a request may take and clocks may differ.
@@ -104,45 +105,70 @@ def _waiting(environment: EnvironmentId) -> Iterator[Item]:
 
 
 def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Deployment:
-    """Accept a deployment at the end of the queue.
+    """Accept a version at the end of the queue. As accept."""
+    brings = {
+        "version": wanted.version,
+        "artifact": wanted.artifact,
+        "order": wanted.order,
+        "allow_outdated": wanted.allow_outdated,
+    }
+    return accept(environment, brings, wanted.on_conflict, user_id)
 
-    Raises NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy. Two round trips;
-    more if it matters who is ahead and that was not certain at once. The environment remembers the
-    last id that it accepted and takes only later ones, so ids, queue and list have one order; who
-    is overtaken by another caller looks again and asks with a later id.
+
+def accept(
+    environment: EnvironmentId,
+    brings: Item,
+    on_conflict: OnConflict | None,
+    user_id: str,
+    also: Sequence[table.Action] = (),
+    seen: Item | None = None,
+) -> Deployment:
+    """Accept what is to be brought into the environment at the end of the queue.
+
+    `seen` is the environment's record, if whoever asks has read it. Raises NotFound,
+    EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy; Lost if `also` is, which are the
+    reasons from the fifth on. Two round trips; more if it matters who is ahead and that was not
+    certain at once.
+
+    The environment remembers the last id that it accepted and takes only later ones, so ids,
+    queue and list have one order; who is overtaken by another caller looks again and asks with a
+    later id.
     """
-    item, ahead = _seen_at_once(environment, wanted, user_id)
-    looked = wanted.on_conflict == "reject" or _may_be_outdated(wanted)
+    item, ahead = (seen, None) if seen else _seen_at_once(environment, brings, on_conflict, user_id)
+    looked = on_conflict == "reject" or _may_be_outdated(brings)
     for _ in range(_ORDER_TRIES):
         if environments.read(item).as_seen_at(moments.now()).status not in TAKES_DEPLOYMENTS:
             break
-        on_conflict = wanted.on_conflict or item["on_conflict"]
-        seen = item.get("last_accepted")
+        meets = on_conflict or item["on_conflict"]
+        last = item.get("last_accepted")
         nobody: list[Check] = []
         if looked:
             ahead = _ahead(environment) if ahead is None else ahead
-            if ahead and on_conflict == "reject":
+            if ahead and meets == "reject":
                 raise QueueBusy()
             nobody = [_nobody_came_between(environment, ahead)]
-        elif on_conflict == "reject" and seen:
-            nobody = [_nobody_is_left(DeploymentId(environment.p, environment.e, seen))]
-        _check_order(item, ahead or [], wanted)
-        deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=seen))
-        new = _new(deployment, wanted, on_conflict, user_id)
+        elif meets == "reject" and last:
+            nobody = [_nobody_is_left(DeploymentId(environment.p, environment.e, last))]
+        _check_order(item, ahead or [], brings)
+        deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=last))
+        new = _new(deployment, brings, meets, user_id)
         shown = deployments.read({k: v for k, v in new.items() if v is not None})
-        place = {"deployment_id": str(deployment), "order": wanted.order}
+        place = {"deployment_id": str(deployment), "order": brings.get("order")}
+        if deployments.is_update(new):
+            place["update"] = True
         try:
             marks.transact(
                 shown,
                 projects.is_member(environment.project, user_id),
-                _accept(environment, deployment, seen),
+                _accept(environment, deployment, last),
                 Put(deployments.key(deployment), new),
                 Put(_place(deployment), place),
+                *also,
                 *nobody,
             )
         except Lost as lost:
-            member, accepting, _, _, *somebody = lost.reasons
-            overlooked = any(reason is not None for reason in somebody)
+            member, accepting, _, _, *others = lost.reasons
+            overlooked = any(reason is not None for reason in others[len(also) :])
             if member is None and accepting is None and not overlooked:
                 raise
             if member is not None or accepting == {}:
@@ -156,14 +182,14 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
 
 
 def _seen_at_once(
-    environment: EnvironmentId, wanted: NewDeployment, user_id: str
+    environment: EnvironmentId, brings: Item, on_conflict: OnConflict | None, user_id: str
 ) -> tuple[Item, list[Item] | None]:
     """The environment's record, and what is ahead if that counts; None if that is not certain.
 
     Raises NotFound.
     """
     access = environments.access(environment, user_id)
-    if not (wanted.on_conflict == "reject" or _may_be_outdated(wanted)):
+    if not (on_conflict == "reject" or _may_be_outdated(brings)):
         return environments.allowed(*table.get(*access)), None
     (*found, held), [places] = table.read((*access, lock(environment)), _places(environment))
     item = environments.allowed(*found)
@@ -196,28 +222,25 @@ def _nobody_came_between(environment: EnvironmentId, ahead: Sequence[Item]) -> C
     )
 
 
-def _may_be_outdated(wanted: NewDeployment) -> bool:
-    return wanted.order is not None and not wanted.allow_outdated
+def _may_be_outdated(brings: Item) -> bool:
+    return brings.get("order") is not None and not brings["allow_outdated"]
 
 
-def _check_order(item: Item, ahead: list[Item], wanted: NewDeployment) -> None:
+def _check_order(item: Item, ahead: list[Item], brings: Item) -> None:
     live = {"deployment_id": item.get("live_deployment_id"), "order": item.get("live_order")}
-    for other in [live, *ahead] if _may_be_outdated(wanted) else ():
-        if is_outdated(wanted.order, other.get("order")):
+    for other in [live, *ahead] if _may_be_outdated(brings) else ():
+        if is_outdated(brings["order"], other.get("order")):
             raise OutdatedDeployment(other["deployment_id"])
 
 
-def _new(deployment: DeploymentId, wanted: NewDeployment, on_conflict: str, user_id: str) -> Item:
+def _new(deployment: DeploymentId, brings: Item, on_conflict: str, user_id: str) -> Item:
     return {
         "id": str(deployment),
         "project_id": str(deployment.environment.project),
         "environment_id": str(deployment.environment),
-        "version": wanted.version,
-        "artifact": wanted.artifact,
+        **brings,
         "status": "pending",
         "on_conflict": on_conflict,
-        "order": wanted.order,
-        "allow_outdated": wanted.allow_outdated,
         "created_at": moments.written(moments.now()),
         "created_by": user_id,
         **due.by(str(deployment)),
@@ -244,16 +267,18 @@ def make_way(deployment: DeploymentId) -> None:
         return
     for place in _waiting(deployment.environment):
         other = ids.parse_deployment(place["deployment_id"])
-        if other.d < deployment.d:
+        if other.d < deployment.d and "update" not in place:
             reason = f"{new['version']} takes its place"
             failure = {"error": "Superseded", "reason": reason}
             _leave(other, _end("superseded", failure, superseded_by=new["id"]))
     if new["on_conflict"] == "cancel_running":
         [held] = table.get(lock(deployment.environment))
-        if held and "holder" in held and ids.parse_deployment(held["holder"]).d < deployment.d:
+        holder = held and held.get("holder")
+        running = deployments.find(ids.parse_deployment(holder)) if holder else None
+        if running and running["id"] < new["id"] and not deployments.is_update(running):
             asked = _asked_to_stop(new["created_by"])
             with suppress(Lost):
-                table.write(_stop(ids.parse_deployment(held["holder"]), asked))
+                table.write(_stop(ids.parse_deployment(running["id"]), asked))
 
 
 def holder_or_next(environment: EnvironmentId) -> Item | None:
@@ -279,7 +304,7 @@ def holder_or_next(environment: EnvironmentId) -> Item | None:
             newer = record["live_deployment_id"]
             _leave(deployment, _end("superseded", failure, superseded_by=newer))
             continue
-        return _give_to(item, place, held["token"] if held else 0)
+        return _give_to(item, place, record, held["token"] if held else 0)
     return None
 
 
@@ -288,18 +313,20 @@ def _is_outdated(item: Item, environment: Item) -> bool:
     return newer and not item["allow_outdated"]
 
 
-def _give_to(item: Item, place: Item, last_token: int) -> Item | None:
+def _give_to(item: Item, place: Item, environment: Item, last_token: int) -> Item | None:
+    """None if somebody else gave it just now, or changed what is live."""
     deployment, token = ids.parse_deployment(item["id"]), last_token + 1
     hold, values = table.setting(
         {"holder": str(deployment), "token": token, "order": place.get("order")}
     )
+    fields: Item = {"token": token}
+    if deployments.is_update(item):
+        # It is about the environment: what is live in it stays so.
+        fields |= {name: environment.get(f"live_{name}") for name in _OF_WHAT_IS_LIVE}
+    takes, taken = table.setting(fields)
     try:
         table.transact(
-            Check(
-                environments.key(deployment.environment),
-                "#status = :running",
-                {"running": "running"},
-            ),
+            _as_seen(environment),
             Update(
                 lock(deployment.environment),
                 hold,
@@ -310,14 +337,23 @@ def _give_to(item: Item, place: Item, last_token: int) -> Item | None:
             Delete(_place(deployment), "attribute_exists(pk)"),
             Update(
                 deployments.key(deployment),
-                "SET #token = :token",
-                {"token": token, "pending": "pending"},
+                takes,
+                {**taken, "pending": "pending"},
                 condition="#status = :pending",
             ),
         )
     except Lost:
         return None
-    return {**item, "token": token}
+    return {**item, **fields}
+
+
+def _as_seen(environment: Item) -> Check:
+    """It runs, and no other rollout has ended since it was looked at."""
+    live = environment.get("live_deployment_id")
+    unchanged = "live_deployment_id = :live" if live else "attribute_not_exists(live_deployment_id)"
+    values = {"running": "running"} | ({"live": live} if live else {})
+    where = environments.key(ids.parse_environment(environment["id"]))
+    return Check(where, f"#status = :running AND {unchanged}", values)
 
 
 def carried(item: Item) -> dict[str, Any]:
@@ -331,7 +367,8 @@ def carried(item: Item) -> dict[str, Any]:
     }
     return {
         "deployment_id": item["id"],
-        "version": item["version"],
+        "version": table.wire(item.get("version")),
+        "brings": deployments.brings(item),
         "token": item["token"],
         "order": table.wire(item.get("order")),
         "artifact": table.wire(item.get("artifact")),

@@ -199,9 +199,8 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
 
 def _secrets(environment: EnvironmentId, item: Item) -> list[Put]:
     """For reconcile to remove: a teardown would have, in the end."""
-    names = item.get("secret_inputs")
-    if not names:
+    if "template" not in item:
         return []
     from slipway.store import leftovers
 
-    return [leftovers.note(environment, names, moments.now())]
+    return [leftovers.note(environment, moments.now())]

@@ -1,0 +1,141 @@
+"""Change sets: what CloudFormation would do with a stack. They are looked at, never executed.
+
+One is named after what it is about, so that asking again finds it. An environment has one at the
+most: those before it are deleted when it is made, and it goes with its stack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from slipway import aws, bodies
+from slipway.drivers import cloudformation, stacks
+from slipway.drivers.base import Operation
+from slipway.errors import DriverFault, DriverRefused
+
+_PREFIX = "slipway-preview-"
+_NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+_REPLACED = {"True": "always", "False": "never", "Conditional": "conditional"}
+_ACTIONS = {"Add", "Modify", "Remove", "Import"}
+
+
+def look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """How far the change set is that makes the stack anew, and what is in it; the first call
+    makes it. Raises DriverFault.
+    """
+    try:
+        return _look(operation, secrets)
+    except DriverRefused as error:
+        return _failed(str(error))
+
+
+def _look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
+    stack = stacks.find(operation.environment_id)
+    if stack is None:
+        return _failed("There is no stack to change")
+    if stacks.is_busy(stack):
+        return _pending(f"The stack is {stack['StackStatus']}")
+    where = {"StackName": stacks.stack_name(operation.environment_id)}
+    where["ChangeSetName"] = _PREFIX + _digest(operation, secrets, stack)
+    found = _find(where)
+    if found is None:
+        _delete_others(where)
+        _make(where, operation, secrets)
+        found = _find(where)
+    return _shown(where, found)
+
+
+def _digest(operation: Operation, secrets: Mapping[str, str], stack: stacks.Stack) -> str:
+    """Of what would be made, and of the stack as it is; of secrets only which are new."""
+    about = [
+        operation.template_key,
+        operation.inputs,
+        sorted(operation.secrets),
+        sorted(secrets),
+        operation.version,
+        operation.artifact,
+        cloudformation.tags(operation),
+        str(stack.get("LastUpdatedTime")),
+    ]
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def _make(where: Mapping[str, str], operation: Operation, secrets: Mapping[str, str]) -> None:
+    try:
+        # It says nothing of a role: the stack has one, and this function may not hand one over.
+        aws.call(
+            "cloudformation",
+            "create_change_set",
+            **where,
+            ChangeSetType="UPDATE",
+            Description="A preview of an update; not to be executed",
+            TemplateURL=bodies.url(operation.template_key),
+            Parameters=cloudformation.parameters(operation, secrets),
+            Tags=cloudformation.tags(operation),
+            Capabilities=cloudformation.CAPABILITIES,
+        )
+    except DriverRefused as error:
+        # Somebody else asked in the same moment.
+        if "AlreadyExistsException" not in str(error):
+            raise
+
+
+def _find(where: Mapping[str, str]) -> dict[str, Any] | None:
+    """It with all of its changes; None if there is none of this name."""
+    found: dict[str, Any] = {}
+    try:
+        for page in aws.pages("cloudformation", "describe_change_set", **where):
+            found = {**page, "Changes": found.get("Changes", []) + page.get("Changes", [])}
+    except DriverRefused as error:
+        if "ChangeSetNotFound" in str(error):
+            return None
+        raise DriverFault(f"CloudFormation did not answer: {error}") from error
+    return found
+
+
+def _delete_others(where: Mapping[str, str]) -> None:
+    name = {"StackName": where["StackName"]}
+    for page in aws.pages("cloudformation", "list_change_sets", **name):
+        for each in page["Summaries"]:
+            other = each["ChangeSetName"]
+            if other.startswith(_PREFIX) and other != where["ChangeSetName"]:
+                aws.call("cloudformation", "delete_change_set", **name, ChangeSetName=other)
+
+
+def _shown(where: Mapping[str, str], found: dict[str, Any] | None) -> dict[str, Any]:
+    status, why = (found or {}).get("Status"), (found or {}).get("StatusReason", "")
+    if found and status == "CREATE_COMPLETE":
+        changes = [each["ResourceChange"] for each in found["Changes"] if "ResourceChange" in each]
+        return {"status": "ready", "changes": [_change(each) for each in changes]}
+    if status != "FAILED":
+        return _pending(None)
+    if any(words in why for words in _NO_CHANGES):
+        return {"status": "ready", "changes": []}
+    # Whoever asks again has perhaps mended what it failed for.
+    aws.call("cloudformation", "delete_change_set", **where)
+    return _failed(why)
+
+
+def _pending(reason: str | None) -> dict[str, Any]:
+    return {"status": "pending", "reason": reason}
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    return {"status": "failed", "reason": reason}
+
+
+def _change(change: dict[str, Any]) -> dict[str, Any]:
+    targets = [each.get("Target", {}) for each in change.get("Details", [])]
+    action = change["Action"]
+    return {
+        "action": action.lower() if action in _ACTIONS else "dynamic",
+        "logical_id": change["LogicalResourceId"],
+        "type": change["ResourceType"],
+        "physical_id": change.get("PhysicalResourceId") or None,
+        "replacement": _REPLACED.get(change.get("Replacement", "")),
+        "scope": change.get("Scope", []),
+        "properties": sorted({each["Name"] for each in targets if each.get("Name")}),
+    }

@@ -1,0 +1,207 @@
+"""Updates of an environment: asked for, looked at beforehand, carried out when their turn comes.
+
+An update waits in the environment's queue and holds its lock as any deployment does. What it
+changes is merged twice into what the environment has: when it is asked for, so that whoever asks
+is told at once what does not fit; and when it is carried out, for what was ahead of it may have
+been an update, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway import ids
+from slipway.errors import (
+    DriverRefused,
+    EnvironmentNotReady,
+    FieldError,
+    Invalid,
+    NoTemplate,
+    NotFound,
+    Refused,
+)
+from slipway.ids import EnvironmentId
+from slipway.model import inputs, moments
+from slipway.model.deployment import Deployment
+from slipway.model.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
+from slipway.model.template import Reference, TemplateVersion, Version
+from slipway.model.update import EnvironmentUpdate, InputChange, UpdatePlan
+from slipway.store import environments, marks, queue, table, templates
+from slipway.store.table import Found, Item, Lost
+
+# Of the actions of queue.accept, which its own come before.
+_STILL_PUBLISHED = 4
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What an environment would be made of: `values` that are shown, `secrets` that are new, and
+    the names of those that stay; and the change as the deployment's record has it."""
+
+    version: TemplateVersion
+    values: Mapping[str, str]
+    secrets: Mapping[str, str]
+    stays: frozenset[str]
+    change: str
+
+
+def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> Deployment:
+    """Accept an update at the end of the queue.
+
+    Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
+    round trips, one more if it leaves the template as it is, and one for each secret.
+    """
+    item, draft = _draft(environment, wanted, user_id)
+    brings: Item = {
+        "template": draft.version.reference if wanted.template else None,
+        "inputs": draft.change,
+        "secret_inputs": sorted(draft.secrets),
+    }
+    # The environment's own, if that only waits or rejects.
+    own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
+    also = [templates.still_published(draft.version)] if wanted.template else []
+
+    def accept() -> Deployment:
+        return queue.accept(
+            environment, brings, wanted.on_conflict or own, user_id, also=also, seen=item
+        )
+
+    try:
+        if not draft.secrets:
+            return accept()
+        # Imported here: most updates have none.
+        from slipway import secret_inputs
+
+        place = brings["secret_place"] = f"{environment}/{ids.new_part()}"
+        secret_inputs.write(place, draft.secrets)
+        try:
+            return accept()
+        except (Refused, Lost, marks.Done):
+            secret_inputs.remove(place, draft.secrets)
+            raise
+    except Lost as lost:
+        if also and lost.reasons[_STILL_PUBLISHED] is not None:
+            detail = f"{draft.version.reference} is not published any more"
+            raise Invalid([FieldError("#/template", detail)]) from None
+        raise
+
+
+def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> UpdatePlan:
+    """What the update would change, and its refusals; nothing is. As ask."""
+    # Imported here: nobody else who asks for something looks at stacks.
+    from slipway import drivers
+
+    item, draft = _draft(environment, wanted, user_id)
+    before = {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
+    after = {**draft.values, **dict.fromkeys([*draft.secrets, *draft.stays], MASK)}
+    would_be = {
+        **environments.with_project_name(item),
+        **_made_of(draft.version),
+        "inputs": inputs.written(draft.values),
+        "secret_inputs": sorted(draft.stays),
+    }
+    return UpdatePlan.model_validate(
+        {
+            "environment_id": str(environment),
+            "from_template": item["template"],
+            "to_template": draft.version.reference,
+            "inputs": {
+                name: InputChange(before=before.get(name), after=after.get(name))
+                for name in sorted({*before, *after})
+                if before.get(name) != after.get(name) or name in draft.secrets
+            },
+            "change_set": drivers.preview(would_be, draft.secrets),
+        }
+    )
+
+
+def _draft(
+    environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str
+) -> tuple[Item, _Draft]:
+    """The environment's record, and what would be made of it. Raises as ask."""
+    sought = [templates.sought(wanted.template)] if wanted.template else []
+    keys = (*environments.access(environment, user_id), *marks.keys())
+    (membership, record, *mark), pages = table.read(keys, *sought)
+    item = environments.allowed(membership, record)
+    marks.look(*mark)
+    status = environments.read(item).as_seen_at(moments.now()).status
+    if "template" not in item:
+        raise NoTemplate()
+    if status not in TAKES_DEPLOYMENTS:
+        raise EnvironmentNotReady(status)
+    version = _version(item, wanted, pages)
+    held, hidden = json.loads(item["inputs"]), inputs.secrets(version.parameters)
+    # What this version of the template makes a secret is kept as one.
+    now_secret = {name: value for name, value in held.items() if name in hidden}
+    change = {**now_secret, **(wanted.inputs or {})}
+    values, stays = inputs.merged(version.parameters, held, item["secret_inputs"], change)
+    shown = {name: value for name, value in values.items() if name not in hidden}
+    inputs.written(shown)
+    told = {name: shown.get(name) for name in change if name in shown or change[name] is None}
+    secrets = {name: value for name, value in values.items() if name in hidden}
+    return item, _Draft(version, shown, secrets, stays, json.dumps(told))
+
+
+def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> TemplateVersion:
+    name = item["template"].partition("@")[0]
+    if wanted.template is None:
+        return _of(item["template"])
+    if Reference.parse(wanted.template).name != name:
+        raise Invalid([FieldError("#/template", f"must be a version of {name}")])
+    return templates.resolved(wanted.template, pages[0])
+
+
+def _of(reference: str) -> TemplateVersion:
+    name, _, number = reference.partition("@")
+    return templates.version(name, Version.parse(number))
+
+
+def _made_of(version: TemplateVersion) -> Item:
+    return {
+        "template": version.reference,
+        "template_key": templates.stored_at(version),
+        "parameters": [parameter.name for parameter in version.parameters],
+    }
+
+
+# ── When its turn has come ────────────────────────────────────────────────────────────────────
+
+
+def becomes(update: Item, environment: Item) -> Item:
+    """What the environment's record is to say when the update is in place. One round trip.
+
+    Raises DriverRefused if it does not fit the environment as it has become.
+    """
+    reference = update.get("template") or environment["template"]
+    try:
+        version = _of(reference)
+        values, secret = _inputs(version, update, environment)
+        shown = inputs.written(values)
+    except (Invalid, NotFound) as error:
+        raise DriverRefused(f"It does not fit {reference}: {error.detail}") from error
+    brought = dict.fromkeys(update["secret_inputs"], update.get("secret_place"))
+    places = {**environment.get("secret_places", {}), **brought}
+    return {
+        **_made_of(version),
+        "inputs": shown,
+        "secret_inputs": sorted(secret),
+        "secret_places": {name: place for name, place in places.items() if name in secret},
+        "last_update_id": update["id"],
+    }
+
+
+def _inputs(
+    version: TemplateVersion, update: Item, environment: Item
+) -> tuple[Mapping[str, str], frozenset[str]]:
+    brought = set(update["secret_inputs"])
+    held: dict[str, Any] = json.loads(environment["inputs"])
+    held = {name: value for name, value in held.items() if name not in brought}
+    secret = brought.union(environment["secret_inputs"])
+    change = json.loads(update["inputs"])
+    values, stays = inputs.merged(version.parameters, held, secret, change)
+    for name in sorted(inputs.secrets(version.parameters) & set(values)):
+        raise Invalid([FieldError(f"#/inputs/{name}", "has become a secret: send it again")])
+    return values, stays

@@ -1,0 +1,177 @@
+"""Updates of environments over HTTP: what is answered, and every refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway import aws, bodies
+from slipway.errors import DriverFault
+from slipway.ids import EnvironmentId, ProjectId
+from tests.api.checks import assert_refused, nothing_changes
+from tests.api.client import Answer, Client
+from tests.store import world
+from tests.store.cloudformation import CloudFormation
+
+VERSIONS = "/api/v1/templates/web/versions"
+BODY = """
+Parameters:
+  Size: {Type: String, AllowedValues: [small, large], Default: small}
+  Password: {Type: String, NoEcho: true, Default: none}
+Resources:
+  Jobs: {Type: AWS::SQS::Queue}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _versions(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    ann.post("/api/v1/templates", {"name": "web"})
+    for version in ("1.0", "1.1", "1.2"):
+        body = BODY + f"# {version}"
+        ann.send("POST", VERSIONS, body, media="application/yaml", query=f"version={version}")
+        if version != "1.2":
+            assert ann.post(f"{VERSIONS}/{version}/publish").status == 200
+
+
+@pytest.fixture
+def web(ann: Client, project: ProjectId) -> EnvironmentId:
+    inputs = {"Password": "hunter22"}
+    made = world.environment(project, ann.user_id, "web", template="web@1.0", inputs=inputs)
+    world.comes_up(made)
+    return made
+
+
+def update(caller: Client, environment: EnvironmentId, query: str = "", **wanted: Any) -> Answer:
+    return caller.post(f"/api/v1/environments/{environment}/update", wanted, query=query)
+
+
+def test_an_update_is_a_deployment(ann: Client, web: EnvironmentId) -> None:
+    made = update(ann, web, template="web@1", inputs={"Size": "large", "Password": "hunter33"})
+
+    assert made.status == 201
+    assert made.headers["location"] == f"/api/v1/deployments/{made.json['id']}"
+    assert (made.json["version"], made.json["template"]) == (None, "web@1.1")
+    assert made.json["inputs"] == {"Size": "large", "Password": "****"}
+    assert ann.get(made.headers["location"]).json == made.json
+    assert ann.get(f"/api/v1/environments/{web}/queue").json == [made.json]
+    canceled = ann.post(f"{made.headers['location']}/cancel")
+    assert (canceled.status, canceled.json["status"]) == (202, "canceled")
+
+
+@pytest.mark.parametrize(
+    "wanted,pointer",
+    [
+        ({}, "#"),
+        ({"template": None, "inputs": None}, "#"),
+        ({"template": 1}, "#/template"),
+        ({"template": ""}, "#/template"),
+        ({"template": "other@1.0"}, "#/template"),
+        ({"template": "web@1.2"}, "#/template"),
+        ({"template": "web@2"}, "#/template"),
+        ({"inputs": []}, "#/inputs"),
+        ({"inputs": {"Size": "huge"}}, "#/inputs/Size"),
+        ({"inputs": {"Size": 1}}, "#/inputs/Size"),
+        ({"inputs": {"Nope": "x"}}, "#/inputs/Nope"),
+        ({"inputs": {"a/b~c": None}}, "#/inputs/a~1b~0c"),
+        ({"inputs": {"Version": "v1"}}, "#/inputs/Version"),
+        ({"inputs": {"Size": "{{resolve:ssm:/x}}"}}, "#/inputs/Size"),
+        ({"inputs": {}, "on_conflict": "supersede"}, "#/on_conflict"),
+        ({"inputs": {}, "version": "v1"}, "#/version"),
+    ],
+)
+@pytest.mark.parametrize("query", ["", "dry_run=true"])
+def test_what_is_wrong_is_told_and_changes_nothing(
+    ann: Client, web: EnvironmentId, wanted: dict[str, Any], pointer: str, query: str
+) -> None:
+    with nothing_changes():
+        answer = update(ann, web, query, **wanted)
+
+    assert_refused(answer, 422, "invalid_request", pointer)
+
+
+@pytest.mark.parametrize("query", ["dry_run=maybe", "dry=true"])
+def test_a_wrong_query_is_told(ann: Client, web: EnvironmentId, query: str) -> None:
+    assert_refused(
+        update(ann, web, query, inputs={}),
+        422,
+        "invalid_request",
+        f"?{query.partition('=')[0]}",
+    )
+
+
+@pytest.mark.parametrize("query", ["", "dry_run=true"])
+def test_where_there_is_nothing_to_update_it_is_refused(
+    ann: Client, bob: Client, web: EnvironmentId, environment: EnvironmentId, query: str
+) -> None:
+    with nothing_changes():
+        assert_refused(update(bob, web, query, inputs={}), 404, "not_found")
+        assert_refused(update(ann, environment, query, inputs={}), 409, "no_template")
+    world.becomes(web, "tearing_down")
+    refused = update(ann, web, query, inputs={})
+    assert_refused(refused, 409, "environment_not_ready")
+    assert refused.json["environment_status"] == "tearing_down"
+
+
+def test_one_that_may_not_wait_is_refused(ann: Client, web: EnvironmentId) -> None:
+    world.deployment(web, ann.user_id)
+
+    with nothing_changes():
+        answer = update(ann, web, inputs={"Size": "large"}, on_conflict="reject")
+
+    assert_refused(answer, 409, "queue_busy")
+
+
+def test_when_secrets_cannot_be_kept_it_is_asked_to_come_again(
+    ann: Client, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise DriverFault("throttled")
+
+    monkeypatch.setattr(aws, "call", fails)
+
+    with nothing_changes():
+        assert_refused(update(ann, web, inputs={"Password": "hunter33"}), 503, "driver_fault")
+        assert_refused(update(ann, web, "dry_run=true", inputs={}), 503, "driver_fault")
+
+
+def test_the_same_request_is_carried_out_once(ann: Client, web: EnvironmentId) -> None:
+    named = ann.with_headers(idempotency_key="k-1")
+
+    first = update(named, web, inputs={"Size": "large"})
+    again = update(named, web, inputs={"Size": "large"})
+    other = update(named, web, inputs={"Size": "small"})
+
+    assert (first.status, again.status) == (201, 201)
+    assert again.json == first.json
+    assert_refused(other, 422, "idempotency_key_reused", "Idempotency-Key")
+    assert len(ann.get(f"/api/v1/environments/{web}/queue").json) == 1
+
+
+def test_a_plan_is_answered_and_asked_for_again(
+    ann: Client, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[dict[str, Any]] = [
+        {"status": "pending", "reason": None},
+        {"status": "ready", "changes": []},
+    ]
+    monkeypatch.setattr("slipway.drivers.preview", lambda record, secrets: states.pop(0))
+
+    named = ann.with_headers(idempotency_key="k-1")
+    with nothing_changes():
+        plans = [
+            update(named, web, "dry_run=true", template="web@1.1", inputs={"Size": "large"})
+            for _ in range(2)
+        ]
+
+    assert [plan.status for plan in plans] == [200, 200]
+    assert "location" not in plans[0].headers
+    assert plans[0].json == {
+        "environment_id": str(web),
+        "from_template": "web@1.0",
+        "to_template": "web@1.1",
+        "inputs": {"Size": {"before": None, "after": "large"}},
+        "change_set": {"status": "pending", "reason": None, "changes": None},
+    }
+    assert plans[1].json["change_set"] == {"status": "ready", "reason": None, "changes": []}

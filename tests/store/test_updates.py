@@ -1,0 +1,452 @@
+"""Updates of environments: what is accepted, what it adds up to in its turn, its secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from slipway import aws, bodies, secret_inputs, updates
+from slipway.errors import (
+    DriverFault,
+    DriverRefused,
+    EnvironmentNotReady,
+    Invalid,
+    NoTemplate,
+    NotFound,
+    QueueBusy,
+    StoreUnavailable,
+)
+from slipway.ids import DeploymentId, EnvironmentId, ProjectId, parse_deployment
+from slipway.model.deployment import Deployment, NewDeployment
+from slipway.model.inputs import MAX_BYTES_TOGETHER
+from slipway.model.template import NewTemplate, Version
+from slipway.model.update import EnvironmentUpdate
+from slipway.store import deployments, environments, marks, queue, table, templates
+from slipway.store.table import Item
+from tests.store import between, world
+from tests.store.cloudformation import CloudFormation
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+PARAMETERS: dict[str, Any] = {
+    "Version": {"Type": "String", "Default": "none"},
+    "Size": {"Type": "String", "AllowedValues": ["small", "large"], "Default": "small"},
+    "Zones": {"Type": "CommaDelimitedList", "Default": "a"},
+    "Key": {"Type": "String", "Default": ""},
+    "Password": {"Type": "String", "NoEcho": True, "MinLength": 8},
+}
+# What each version has beside, or instead.
+VERSIONS: dict[str, dict[str, Any]] = {
+    "1.0": {},
+    "1.1": {"Region": {"Type": "String"}, "Zones": None},
+    "1.2": {"Size": {"Type": "String", "AllowedValues": ["large", "huge"], "Default": "huge"}},
+    "1.3": {"Key": {"Type": "String", "NoEcho": True, "Default": "none"}},
+    "1.4": {"Password": {"Type": "String", "Default": "none"}},
+}
+INPUTS = {"Size": "small", "Zones": ["a", "b"], "Key": "k1", "Password": "hunter22"}
+
+
+@pytest.fixture(autouse=True)
+def versions(ann: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All published, of a template of ann's."""
+    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    templates.add(NewTemplate(name="web"), ann)
+    for number, more in VERSIONS.items():
+        declared = {name: each for name, each in {**PARAMETERS, **more}.items() if each}
+        resources = {"Jobs": {"Type": "AWS::SQS::Queue"}}
+        body = json.dumps({"Parameters": declared, "Resources": resources}).encode()
+        templates.add_version("web", Version.parse(number), body, "application/json", ann)
+        templates.publish("web", Version.parse(number), ann)
+
+
+@pytest.fixture
+def web(ann: str, project: ProjectId) -> EnvironmentId:
+    """An environment that runs, of version 1.0."""
+    made = world.environment(project, ann, "web", template="web@1.0", inputs=INPUTS)
+    world.comes_up(made)
+    return made
+
+
+Ask = Callable[..., Deployment]
+
+
+@pytest.fixture
+def ask(ann: str, web: EnvironmentId) -> Ask:
+    return lambda **wanted: updates.ask(web, EnvironmentUpdate.model_validate(wanted), ann)
+
+
+def found(environment: EnvironmentId) -> Item:
+    item = environments.find(environment)
+    assert item
+    return item
+
+
+def turn_of(update: Deployment) -> tuple[DeploymentId, Item]:
+    """It is given the lock; what it then makes of the environment."""
+    deployment = parse_deployment(update.id)
+    given = queue.holder_or_next(deployment.environment)
+    assert given and given["id"] == update.id
+    return deployment, updates.becomes(given, found(deployment.environment))
+
+
+def carried_out(update: Deployment) -> Item:
+    """It is in place, and the lock is free; the environment's record."""
+    deployment, fields = turn_of(update)
+    world.begins(deployment)
+    live, values = table.setting({**fields, "live_deployment_id": update.id})
+    table.write(table.Update(environments.key(deployment.environment), live, values))
+    world.succeeds(deployment)
+    return found(deployment.environment)
+
+
+def secrets() -> dict[str, str]:
+    """By what follows the environment's id, an update's own part of it as `*`."""
+    client = boto3.client("ssm")
+    every = client.get_parameters_by_path(Path="/slipway", Recursive=True, WithDecryption=True)
+    names = {each["Name"].split("/", 4)[4]: each["Value"] for each in every["Parameters"]}
+    return {f"*/{n.partition('/')[2]}" if "/" in n else n: value for n, value in names.items()}
+
+
+def refused(ask: Ask, **wanted: Any) -> dict[str, str]:
+    """What is wrong with each; nothing was changed."""
+    before = (world.everything(), secrets())
+    with pytest.raises(Invalid) as error:
+        ask(**wanted)
+    assert (world.everything(), secrets()) == before
+    return {each.pointer: each.detail for each in error.value.fields}
+
+
+def test_an_update_waits_in_the_queue_and_brings_what_it_says(
+    ann: str, web: EnvironmentId, ask: Ask
+) -> None:
+    made = ask(template="web@1.1", inputs={"Region": "eu", "Size": None})
+
+    assert (made.status, made.version, made.template) == ("pending", None, "web@1.1")
+    assert made.inputs == {"Region": "eu", "Size": None}
+    assert queue.of(web, ann) == [made] == [deployments.get(parse_deployment(made.id), ann)]
+    assert found(web)["template"] == "web@1.0"
+    record = carried_out(made)
+    shown = environments.read(record)
+    assert (shown.template, record["last_update_id"]) == ("web@1.1", made.id)
+    assert shown.inputs == {"Region": "eu", "Key": "k1", "Password": "****"}
+    assert record["template_key"].startswith("templates/web/1.1/")
+    assert record["parameters"] == ["Version", "Size", "Key", "Password", "Region"]
+
+
+@pytest.mark.parametrize(
+    "text,version", [("web", "1.4"), ("web@1", "1.4"), ("web@1.2", "1.2"), ("web@1.0", "1.0")]
+)
+def test_the_version_is_said_when_it_is_accepted(
+    ann: str, ask: Ask, text: str, version: str
+) -> None:
+    inputs = {"Size": "large", "Password": "hunter33"}
+
+    assert ask(template=text, inputs=inputs).template == f"web@{version}"
+
+
+def test_an_older_version_is_one_like_any_other(ask: Ask) -> None:
+    carried_out(ask(template="web@1.3"))
+
+    back = ask(template="web@1.0", inputs={"Key": "k2"})
+
+    assert json.loads(carried_out(back)["inputs"])["Key"] == "k2"
+
+
+def test_those_that_wait_add_up(web: EnvironmentId, ask: Ask) -> None:
+    first = ask(template="web@1.1", inputs={"Region": "eu"})
+    second = ask(inputs={"Size": "large"})
+    third = ask(inputs={"Key": None})
+
+    for each in (first, second):
+        carried_out(each)
+    record = carried_out(third)
+
+    assert record["template"] == "web@1.1"
+    assert json.loads(record["inputs"]) == {"Region": "eu", "Size": "large"}
+
+
+@pytest.mark.parametrize(
+    "first,second,reason",
+    [
+        ({"template": "web@1.1", "inputs": {"Region": "eu"}}, {"Zones": ["c"]}, "#/inputs/Zones"),
+        ({"template": "web@1.2", "inputs": {"Size": None}}, {"Size": "small"}, "#/inputs/Size"),
+        ({"template": "web@1.3"}, {"Key": "k2"}, "#/inputs/Key: has become a secret"),
+        (
+            {"template": "web@1.4", "inputs": {"Password": "hunter33"}},
+            {"Password": "hunter44"},
+            "#/inputs/Password: was a secret",
+        ),
+    ],
+)
+def test_what_does_not_fit_any_more_when_its_turn_comes_is_refused_then(
+    ask: Ask, first: dict[str, Any], second: dict[str, Any], reason: str
+) -> None:
+    made = [ask(**first), ask(inputs=second)]
+    before = carried_out(made[0])
+
+    with pytest.raises(DriverRefused, match=f"^It does not fit {before['template']}: {reason}"):
+        turn_of(made[1])
+
+
+def test_it_keeps_what_is_live(ann: str, web: EnvironmentId, ask: Ask) -> None:
+    live = {"live_version": "v7", "live_artifact": "s3://builds/v7.zip", "live_order": 7}
+    world.becomes(web, "running", live_deployment_id="dep_1", **live)
+
+    made = ask(inputs={"Size": "large"})
+    deployment, _ = turn_of(made)
+
+    item = deployments.find(deployment)
+    assert item
+    carried = queue.carried(item)
+    assert carried["version"] == {"S": "v7"}
+    assert (carried["artifact"], carried["order"]) == ({"S": "s3://builds/v7.zip"}, {"N": "7"})
+    assert carried["brings"] == "a change of inputs"
+    shown = deployments.get(deployment, ann)
+    assert (shown.version, shown.sequence) == ("v7", 7)
+
+
+def test_what_becomes_live_in_that_moment_is_seen(
+    ann: str, web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ask(inputs={})
+    live = {"live_version": "v2", "live_deployment_id": "dep_2"}
+    between.first(monkeypatch, "TransactWriteItems", lambda: world.becomes(web, "running", **live))
+
+    given = [queue.holder_or_next(web), queue.holder_or_next(web)]
+
+    assert given[0] is None
+    assert given[1] and (given[1]["id"], given[1]["version"]) == (made.id, "v2")
+
+
+def test_who_takes_others_places_leaves_updates_theirs(
+    ann: str, web: EnvironmentId, ask: Ask
+) -> None:
+    runs = ask(inputs={"Size": "large"})
+    turn_of(runs)
+    world.begins(parse_deployment(runs.id))
+    world.deployment(web, ann, "v1")
+    waits = ask(inputs={"Size": None})
+    newer = queue.join(web, NewDeployment(version="v2", on_conflict="cancel_running"), ann)
+
+    queue.make_way(parse_deployment(newer.id))
+
+    assert [each.id for each in queue.of(web, ann)] == [runs.id, waits.id, newer.id]
+    assert queue.of(web, ann)[0].cancel_requested_at is None
+
+
+@pytest.mark.parametrize("of_the_environment", [True, False])
+def test_who_does_not_want_to_wait_is_not_accepted(
+    ann: str, project: ProjectId, of_the_environment: bool
+) -> None:
+    mode = "reject" if of_the_environment else "supersede"
+    where = world.environment(
+        project, ann, "r", template="web@1.0", inputs=INPUTS, on_conflict=mode
+    )
+    own = {} if of_the_environment else {"on_conflict": "reject"}
+    wanted = EnvironmentUpdate.model_validate({"inputs": {"Password": "hunter33"}, **own})
+    assert updates.ask(where, wanted, ann).on_conflict == "reject"
+    before = (world.everything(), secrets())
+
+    with pytest.raises(QueueBusy):
+        updates.ask(where, wanted, ann)
+
+    assert (world.everything(), secrets()) == before
+
+
+def test_an_environment_that_supersedes_lets_updates_wait(ann: str, project: ProjectId) -> None:
+    where = world.environment(
+        project, ann, "s", template="web@1.0", inputs=INPUTS, on_conflict="supersede"
+    )
+
+    assert updates.ask(where, EnvironmentUpdate(inputs={}), ann).on_conflict == "queue"
+
+
+def test_only_its_members_update_it_and_only_while_it_lives(
+    ann: str, bob: str, web: EnvironmentId, running: EnvironmentId
+) -> None:
+    wanted = EnvironmentUpdate(inputs={})
+
+    with pytest.raises(NotFound):
+        updates.ask(web, wanted, bob)
+    with pytest.raises(NoTemplate):
+        updates.ask(running, wanted, ann)
+    world.becomes(web, "tearing_down")
+    with pytest.raises(EnvironmentNotReady):
+        updates.ask(web, wanted, ann)
+
+
+@pytest.mark.parametrize("text", ["other", "other@1.0", "web@1.9", "web@2", "WEB", "web@"])
+def test_another_template_or_none_is_refused(ask: Ask, text: str) -> None:
+    assert list(refused(ask, template=text)) == ["#/template"]
+
+
+def test_wrong_inputs_are_all_told(ask: Ask) -> None:
+    wrong = {"Size": "huge", "Nope": None, "Version": None, "Password": "short", "Zones": 1}
+
+    told = refused(ask, inputs=wrong)
+
+    assert set(told) == {f"#/inputs/{name}" for name in wrong}
+    assert told["#/inputs/Version"] == "is filled in by Slipway"
+    assert refused(ask, inputs={"Password": None}) == {"#/inputs/Password": "is required"}
+
+
+@pytest.mark.parametrize(
+    "version,told",
+    [
+        ("1.1", {"Region": "is required"}),
+        ("1.2", {"Size": "must be one of large, huge"}),
+        ("1.4", {"Password": "was a secret and would be shown: send it again, or null"}),
+    ],
+)
+def test_what_it_has_must_fit_the_other_version(
+    ask: Ask, version: str, told: dict[str, str]
+) -> None:
+    expected = {f"#/inputs/{name}": detail for name, detail in told.items()}
+
+    assert refused(ask, template=f"web@{version}") == expected
+
+
+def test_inputs_may_not_be_too_much_together(ann: str, ask: Ask) -> None:
+    declared = {f"P{n}": {"Type": "String", "Default": ""} for n in range(20)}
+    body = json.dumps({"Parameters": declared, "Resources": {"A": {"Type": "AWS::SQS::Queue"}}})
+    templates.add_version("web", Version(2, 0), body.encode(), "application/json", ann)
+    templates.publish("web", Version(2, 0), ann)
+
+    carried_out(ask(template="web@2.0", inputs={f"P{n}": "x" * 4000 for n in range(15)}))
+
+    told = refused(ask, inputs={f"P{n}": "x" * 4000 for n in range(15, 17)})
+    assert told == {"#/inputs": f"must be at most {MAX_BYTES_TOGETHER} bytes together"}
+
+
+def test_a_version_that_is_deprecated_in_this_moment_is_refused(
+    ann: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = secret_inputs.write
+
+    def meanwhile(place: str, values: dict[str, str]) -> None:
+        write(place, values)
+        templates.deprecate("web", Version(1, 3), ann)
+
+    monkeypatch.setattr(secret_inputs, "write", meanwhile)
+
+    with pytest.raises(Invalid, match=r"web@1\.3 is not published any more"):
+        ask(template="web@1.3")
+
+    assert secrets() == {"Password": "hunter22"}
+
+
+def test_one_of_a_deprecated_version_changes_its_inputs_all_the_same(
+    ann: str, web: EnvironmentId, ask: Ask
+) -> None:
+    templates.deprecate("web", Version(1, 0), ann)
+
+    assert carried_out(ask(inputs={"Size": "large"}))["template"] == "web@1.0"
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+def test_a_new_secret_is_beside_the_old_one_until_the_update_is_in_place(
+    web: EnvironmentId, ask: Ask
+) -> None:
+    made = ask(inputs={"Password": "hunter33", "Size": "large"})
+
+    assert made.inputs == {"Size": "large", "Password": "****"}
+    assert secrets() == {"Password": "hunter22", "*/Password": "hunter33"}
+    assert "hunter33" not in json.dumps(world.everything(), default=str)
+    assert secret_inputs.read(secret_inputs.places(found(web))) == {"Password": "hunter22"}
+    record = carried_out(made)
+    assert secret_inputs.read(secret_inputs.places(record)) == {"Password": "hunter33"}
+    kept = carried_out(ask(template="web@1.2", inputs={"Size": None}))
+    assert secret_inputs.places(kept) == secret_inputs.places(record)
+
+
+def test_what_becomes_a_secret_is_kept_as_one(web: EnvironmentId, ask: Ask) -> None:
+    record = carried_out(ask(template="web@1.3"))
+
+    assert record["secret_inputs"] == ["Key", "Password"]
+    assert "Key" not in json.loads(record["inputs"])
+    values = secret_inputs.read(secret_inputs.places(record))
+    assert values == {"Key": "k1", "Password": "hunter22"}
+    without = carried_out(ask(inputs={"Key": None}))
+    assert (without["secret_inputs"], without["secret_places"]) == (["Password"], {})
+
+
+def test_a_secret_that_cannot_be_stored_is_no_update(
+    web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.everything()
+    monkeypatch.setattr(aws, "call", _fails)
+
+    with pytest.raises(DriverFault):
+        ask(inputs={"Password": "hunter33"})
+
+    assert world.everything() == before
+
+
+def _fails(*_: object, **__: object) -> None:
+    raise DriverFault("throttled")
+
+
+def test_whether_it_was_accepted_is_not_known_and_its_secret_stays(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between.no_sleep(monkeypatch)
+    lost = between.error("InternalServerError", 500)
+    between.fails(monkeypatch, "TransactWriteItems", lost, lost, lost)
+
+    with pytest.raises(StoreUnavailable):
+        ask(inputs={"Password": "hunter33"})
+
+    assert secrets() == {"Password": "hunter22", "*/Password": "hunter33"}
+
+
+def test_who_asks_again_for_the_answer_was_lost_is_told_and_nothing_is_done(
+    ann: str, web: EnvironmentId, ask: Ask
+) -> None:
+    def once() -> tuple[dict[str, Any], bool]:
+        carry_out = lambda: ask(inputs={"Password": "hunter33"})  # noqa: E731
+        return marks.once(ann, "key", "the request", carry_out, lambda made: {"id": made.id})
+
+    first, before = once(), (world.everything(), secrets())
+
+    assert once() == (first[0], True)
+    assert (world.everything(), secrets()) == before
+
+
+# --- what is shown beforehand -----------------------------------------------------------------
+
+
+def test_a_plan_says_what_would_change_and_changes_nothing(
+    ann: str, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Item, dict[str, str]]] = []
+
+    def preview(would_be: Item, secrets: dict[str, str]) -> dict[str, Any]:
+        asked.append((would_be, secrets))
+        return {"status": "pending"}
+
+    monkeypatch.setattr("slipway.drivers.preview", preview)
+    before = (world.everything(), secrets())
+    change = {"Region": "eu", "Size": "small", "Key": None, "Password": "hunter33"}
+    wanted = EnvironmentUpdate.model_validate({"template": "web@1.1", "inputs": change})
+
+    plan = updates.plan(web, wanted, ann)
+
+    assert (world.everything(), secrets()) == before
+    assert (plan.from_template, plan.to_template) == ("web@1.0", "web@1.1")
+    assert {n: (each.before, each.after) for n, each in plan.inputs.items()} == {
+        "Region": (None, "eu"),
+        "Key": ("k1", None),
+        "Zones": ("a,b", None),
+        "Password": ("****", "****"),
+    }
+    assert plan.change_set.status == "pending"
+    [(would_be, new)] = asked
+    assert (would_be["secret_inputs"], new) == ([], {"Password": "hunter33"})
+    assert json.loads(would_be["inputs"]) == {"Region": "eu", "Size": "small"}
+    assert "hunter33" not in plan.model_dump_json()
