@@ -25,7 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from slipway import auth
 from slipway.settings import credentials, settings
-from slipway.store import clock, dynamodb
+from slipway.store import clock, dynamodb, templates
 from tests import permissions
 from tests.api.client import asking
 from tests.template.repository import template
@@ -142,6 +142,7 @@ def forget() -> None:
     settings.cache_clear()
     auth.forget_keys()
     clock.forget()
+    templates.made_from.cache_clear()
 
 
 def create_table() -> None:

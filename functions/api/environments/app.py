@@ -103,6 +103,8 @@ def see_resources(caller: Caller, environment_id: str) -> Page[Resource]:
 @api.post(
     "/api/v1/environments/<environment_id>/drift",
     status=202,
+    # What was true when it was first asked is not what the next one asks for.
+    replays=False,
     refuses=(NotFound, NoStack, StackNotReady, DriverFault),
 )
 def detect_drift(caller: Caller, environment_id: str) -> Drift:

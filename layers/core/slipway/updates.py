@@ -27,7 +27,7 @@ from slipway.ids import EnvironmentId
 from slipway.model import inputs, moments
 from slipway.model.deployment import Deployment
 from slipway.model.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
-from slipway.model.template import Reference, TemplateVersion, Version
+from slipway.model.template import Reference, TemplateVersion
 from slipway.model.update import EnvironmentUpdate, InputChange, UpdatePlan
 from slipway.store import environments, marks, queue, table, templates
 from slipway.store.table import Found, Item, Lost
@@ -52,7 +52,7 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> 
     """Accept an update at the end of the queue.
 
     Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
-    round trips, one more if it leaves the template as it is, and one for each secret.
+    round trips, one for each secret, and one to read a version of a template for the first time.
     """
     item, draft = _draft(environment, wanted, user_id)
     brings: Item = {
@@ -148,15 +148,10 @@ def _draft(
 def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> TemplateVersion:
     name = item["template"].partition("@")[0]
     if wanted.template is None:
-        return _of(item["template"])
+        return templates.made_from(item["template"])
     if Reference.parse(wanted.template).name != name:
         raise Invalid([FieldError("#/template", f"must be a version of {name}")])
     return templates.resolved(wanted.template, pages[0])
-
-
-def _of(reference: str) -> TemplateVersion:
-    name, _, number = reference.partition("@")
-    return templates.version(name, Version.parse(number))
 
 
 def _made_of(version: TemplateVersion) -> Item:
@@ -171,13 +166,13 @@ def _made_of(version: TemplateVersion) -> Item:
 
 
 def becomes(update: Item, environment: Item) -> Item:
-    """What the environment's record is to say when the update is in place. One round trip.
+    """What the environment's record is to say when the update is in place.
 
     Raises DriverRefused if it does not fit the environment as it has become.
     """
     reference = update.get("template") or environment["template"]
     try:
-        version = _of(reference)
+        version = templates.made_from(reference)
         values, secret = _inputs(version, update, environment)
         shown = inputs.written(values)
     except (Invalid, NotFound) as error:

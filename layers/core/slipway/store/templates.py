@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 
 from slipway import bodies
 from slipway.errors import (
@@ -96,6 +97,16 @@ def versions(name: str, paging: Paging) -> Page[TemplateVersion]:
 def version(name: str, wanted: Version) -> TemplateVersion:
     """Raises NotFound."""
     return _read(_version(name, wanted))
+
+
+@lru_cache(maxsize=64)
+def made_from(reference: str) -> TemplateVersion:
+    """The version that an environment is made from; `state` aside, it never changes.
+
+    Raises NotFound. Read once by each process.
+    """
+    name, _, number = reference.partition("@")
+    return version(name, Version.parse(number))
 
 
 def body(name: str, wanted: Version) -> tuple[bytes, str, str]:

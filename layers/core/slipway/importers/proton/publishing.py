@@ -85,7 +85,7 @@ class Platform:
                     problem = _problem(refused.read(_MAX_ANSWER))
                 if accept and problem.get("code") == accept:
                     return None
-                again = refused.code in _AGAIN or problem.get("code") == "request_in_progress"
+                again = refused.code in _AGAIN
                 if not again or pause is None:
                     raise NotPublished(_told(method, path, refused.code, problem)) from None
             except (OSError, http.client.HTTPException) as error:
