@@ -45,7 +45,7 @@ gate: .venv/ready ## no function's start takes more instructions than it did (AR
 	PYTHONPATH=layers/core .venv/bin/python -m benchmarks.gate $(ARGS)
 
 crashes: .venv/ready ## every crash at every call, six thousand cases (four minutes)
-	CRASHES=all .venv/bin/pytest -n 2 tests/workflows/test_crashes.py
+	CRASHES=all .venv/bin/pytest -n 2 tests/workflows/test_crashes.py tests/workflows/test_stack_crashes.py
 
 soak: .venv/ready ## 300 environments at once, each to its end (five minutes; ARGS="--environments 50")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)

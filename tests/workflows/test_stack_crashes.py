@@ -1,8 +1,9 @@
-"""A crash at every call of environments that are stacks: CloudFormation's calls among them."""
+"""A crash at every call to AWS of environments that are stacks."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
@@ -226,13 +227,23 @@ def wrong(world: World, stacks: Stacks) -> Iterator[str]:
                 yield f"It is said to be {item['template']} with {said}, and is {stack.made_of}"
 
 
+def is_of_stacks(calls: list[str], n: int) -> bool:
+    """Whether AWS is called beside the table, or was in the call before; the others are crashed
+    in the stories without stacks, too. With CRASHES=all every call is."""
+    return os.environ.get("CRASHES") == "all" or any(
+        service in name
+        for name in calls[max(0, n - 1) : n + 1]
+        for service in (" > cloudformation ", " > ssm ", " > s3 ")
+    )
+
+
 @pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)
 def test_a_crash_at_any_call_leaves_no_stack_behind(
     story: Callable[[World], None], record_property: Callable[[str, object], None]
 ) -> None:
     calls, unharmed = lived(story, None, "")
 
-    cases = list(chosen(lived, SCENARIOS, story))
+    cases = [each for each in chosen(lived, SCENARIOS, story) if is_of_stacks(calls, each[0])]
     harm = {
         f"call {n}, {calls[n]}, {crash}": found
         for n, crash in cases
@@ -243,4 +254,4 @@ def test_a_crash_at_any_call_leaves_no_stack_behind(
     assert any("cloudformation" in name for name in calls)
     assert unharmed == []
     assert harm == {}
-    assert len(cases) >= 20
+    assert len(cases) >= 10
