@@ -1,6 +1,7 @@
 """`python -m local` from outside: its messages, its processes, its files, its updates."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -142,7 +143,7 @@ def test_after_a_sigkill_everything_ends_and_the_next_start_works(run: Run) -> N
     url = local.printed("  API").split()[-1]
 
     def be_cut_off() -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, http.client.HTTPException):
             calling(url)("/things/slow?seconds=4")
 
     slow = threading.Thread(target=be_cut_off)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slipway import secret_inputs
 from slipway.store import environments, templates
 from slipway.store.table import Key
 from tests.workflows import faults
@@ -171,7 +172,10 @@ def test_a_record_of_something_that_is_gone_is_no_poison(world: World) -> None:
     assert list(world.executions()) == []
 
 
-def test_the_use_of_a_template_follows_the_environment(world: World) -> None:
+def test_the_use_of_a_template_follows_the_environment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_inputs, "remove_all", lambda environment: None)
     environment = world.running()
     world.change(environments.key(environment), "SET template = :template", template="web@1.0")
     world.settle()
