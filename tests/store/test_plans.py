@@ -262,8 +262,11 @@ def test_without_a_note_nothing_is_made(
 
 def test_two_at_once_make_one(ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
     review.says = {"Status": "CREATE_IN_PROGRESS"}
-    review.after["describe_change_set"] = lambda: None
-    review.before["create_change_set"] = lambda: ask() and None
+
+    def another_asks() -> None:
+        ask()
+
+    review.before["create_change_set"] = another_asks
 
     assert change_set(ask()) == PENDING
 
@@ -314,7 +317,7 @@ def test_it_asks_as_cloudformation_takes_it(ask: Ask) -> None:
         }
         stubber.add_response("create_change_set", {"StackId": stack_id}, {**one, **asked})
         for status in ("CREATE_PENDING", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"):
-            found = {"Status": status, "StackId": stack_id, "Changes": []}
+            found: dict[str, Any] = {"Status": status, "StackId": stack_id, "Changes": []}
             stubber.add_response("describe_change_set", found, one)
         stubber.add_response("delete_stack", {}, {"StackName": stack_id})
 
