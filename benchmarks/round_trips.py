@@ -219,6 +219,7 @@ ANSWERS = {
     "detect_stack_drift": {"StackDriftDetectionId": "0f1e2d3c-0000-4000-8000-123456789abc"},
     "describe_stacks": {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]},
     "describe_stack_resource_drifts": {"StackResourceDrifts": []},
+    "create_change_set": {},
 }
 PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
 PERSON = {"email": "bob@example.com", "password": "secret123"}
@@ -307,6 +308,15 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.post(
             f"/api/v1/environments/projects/{s.project}", {**PREVIEW, "template": "web@1.0"}
+        ),
+    ),
+    "plan one from a version": (
+        "POST /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.send(
+            "POST",
+            f"/api/v1/environments/projects/{s.project}",
+            json.dumps({**PREVIEW, "template": "web@1.0"}),
+            query="dry_run=true",
         ),
     ),
     "create an environment": (
@@ -470,6 +480,7 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "publish a version": Stage.has_template,
     "deprecate a version": Stage.has_published,
     "create an environment from a version": Stage.has_published,
+    "plan one from a version": Stage.has_published,
     "move to a version": Stage.is_made_from_one,
     "change inputs": Stage.was_changed,
 }
@@ -478,6 +489,14 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
 # The round trips that a GET and that a write may take.
 MOST = {"GET": 1}
 MOST_OF_A_WRITE = 2
+
+
+def _answered(service: str, method: str, **request: Any) -> Any:
+    from slipway.errors import DriverRefused
+
+    if method == "describe_change_set":
+        raise DriverRefused("ChangeSetNotFound: there is none yet")
+    return ANSWERS[method]
 
 
 @contextmanager
@@ -490,7 +509,7 @@ def handlers(dynamodb: Watched) -> Iterator[None]:
     bodies.put = lambda key, body, media: stored.update({key: body})
     bodies.get = lambda key: stored[key]
     bodies.validate = lambda key: None
-    aws.call = lambda service, method, **request: ANSWERS[method]
+    aws.call = _answered
     dynamodb.create_table()
     before = dict(os.environ)
     os.environ.update(environ(dynamodb.endpoint), ALLOWED_RESOURCE_TYPES="*")

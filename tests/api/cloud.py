@@ -12,17 +12,19 @@ import pytest
 
 from slipway import aws
 from slipway.errors import DriverFault, DriverRefused
+from tests.store.review import Review
 from tests.workflows.world import World
 
 
 class Cloud:
-    """`secrets` are those of the parameter store, by name."""
+    """`secrets` are those of the parameter store, by name; `review` has the stacks of plans."""
 
     def __init__(self, world: World, patch: pytest.MonkeyPatch) -> None:
         self.world = world
         self.bodies: dict[str, tuple[bytes, str]] = {}
         self.secrets: dict[str, str] = {}
         self.looks = 0
+        self.review = Review()
         patch.setattr(aws, "call", self.call)
         patch.setattr(aws, "client", lambda service: self)
         self.meta = SimpleNamespace(endpoint_url="https://s3.example.com")
@@ -68,6 +70,15 @@ class Cloud:
             )
         self.looks += 1
         return {"StackDriftDetectionId": "look-1"}
+
+    def _describe_change_set(self, **request: Any) -> Any:
+        return self.review.describe_change_set(**request)
+
+    def _create_change_set(self, **request: Any) -> Any:
+        return self.review.create_change_set(**request)
+
+    def _delete_stack(self, StackName: str) -> None:
+        self.review.delete_stack(StackName)
 
     def _describe_stacks(self, StackName: str) -> Any:
         return {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]}

@@ -147,7 +147,6 @@ REQUESTS = {
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
     "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),
     "create one from a template": Keyed(MAKE, MADE_FROM, with_version, trips=(2, 1)),
-    "plan one": Keyed(MAKE, PREVIEW, query="dry_run=true"),
     "extend": Keyed(f"{ONE}/extend", {"ttl_hours": 48}),
     "extend for no longer": Keyed(f"{ONE}/extend", {"ttl_hours": 1}),
     "touch": Keyed(f"{ONE}/touch", None, idle),
@@ -291,7 +290,7 @@ def test_a_twin_in_that_very_moment_is_not_told_a_conflict(
     assert second.headers["idempotent-replayed"] == "true"
 
 
-CHANGES_NOTHING = {"plan one", "extend for no longer", "pin again", "cancel again", "publish again"}
+CHANGES_NOTHING = {"extend for no longer", "pin again", "cancel again", "publish again"}
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES_NOTHING))

@@ -10,12 +10,14 @@ import pytest
 from botocore.stub import Stubber
 
 from slipway import aws, bodies
+from slipway.errors import DriverFault
 from slipway.ids import EnvironmentId, ProjectId
 from slipway.model.template import MAX_BYTES
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
 from tests.store import between
 from tests.store.cloudformation import CloudFormation
+from tests.store.review import Review
 
 TEMPLATES = "/api/v1/templates"
 WEB = f"{TEMPLATES}/web"
@@ -200,7 +202,14 @@ def test_an_environment_shows_what_it_is_made_from(web: Client, project: Project
     assert (line["environment_id"], line["standing"]) == (made.json["id"], "up_to_date")
 
 
-def test_a_plan_is_shown_and_nothing_is_made(web: Client, project: ProjectId) -> None:
+@pytest.fixture
+def review(monkeypatch: pytest.MonkeyPatch) -> Review:
+    return Review().instead(monkeypatch)
+
+
+def test_a_plan_is_shown_and_nothing_is_made(
+    web: Client, project: ProjectId, review: Review
+) -> None:
     published(web, "1.0")
     path = f"/api/v1/environments/projects/{project}"
 
@@ -214,6 +223,9 @@ def test_a_plan_is_shown_and_nothing_is_made(web: Client, project: ProjectId) ->
     assert "location" not in plan.headers
     assert plan.json["inputs"] == {"Size": "small", "Password": "****"}
     assert plan.json["resources"] == {"AWS::SQS::Queue": 1}
+    [jobs] = plan.json["change_set"]["changes"]
+    assert (jobs["action"], jobs["logical_id"], jobs["type"]) == ("add", "Jobs", "AWS::SQS::Queue")
+    assert review.made == {}
     assert_refused(refused, 422, "invalid_request", "#/inputs/Size")
     assert_refused(refused, 422, "invalid_request", "#/inputs/Password")
 
@@ -227,15 +239,40 @@ def test_inputs_are_only_for_templates(ann: Client, project: ProjectId) -> None:
     assert_refused(answer, 422, "invalid_request", "#/inputs")
 
 
-def test_a_plan_and_the_real_thing_are_not_one_request(web: Client, project: ProjectId) -> None:
+def test_a_plan_is_asked_for_again_under_its_key_and_does_not_use_it_up(
+    web: Client, project: ProjectId, review: Review
+) -> None:
     published(web, "1.0")
     path, once = f"/api/v1/environments/projects/{project}", web.with_headers(idempotency_key="k")
+    review.says = {"Status": "CREATE_IN_PROGRESS"}
 
-    plan = once.send("POST", path, json.dumps(wanted()), query="dry_run=true")
-    made = once.post(path, wanted())
+    first = once.post(path, wanted(), query="dry_run=true")
+    [stack] = review.made.values()
+    stack |= Review().says
+    second = once.post(path, wanted(), query="dry_run=true")
+    made = once.post(path, {**wanted(), "inputs": None, "template": None})
 
-    assert plan.status == 200
-    assert_refused(made, 422, "idempotency_key_reused", "Idempotency-Key")
+    pending = {"status": "pending", "reason": None, "changes": None}
+    assert (first.status, first.json["change_set"]) == (200, pending)
+    assert (second.status, second.json["change_set"]["status"]) == (200, "ready")
+    assert made.status == 201
+
+
+def test_a_plan_that_cloudformation_does_not_answer_is_a_fault(
+    web: Client, project: ProjectId, review: Review
+) -> None:
+    def throttled() -> None:
+        raise DriverFault("Throttling: Rate exceeded")
+
+    published(web, "1.0")
+    review.before["describe_change_set"] = throttled
+
+    with nothing_changes():
+        path = f"/api/v1/environments/projects/{project}"
+        answer = web.post(path, wanted(), query="dry_run=true")
+
+    assert_refused(answer, 503, "driver_fault")
+    assert int(answer.headers["retry-after"]) > 0
 
 
 def test_a_request_that_names_itself_adds_once(web: Client) -> None:

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.platform import Platform
 from slipway.importers.proton.__main__ import main
@@ -21,6 +22,7 @@ Parameters:
 Resources:
   Jobs: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${AWS::StackName}-jobs"}}
 """
+SMALL = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 
 
 def send(owner: Person, path: str, body: str) -> Answer:
@@ -60,6 +62,8 @@ def test_a_version_is_published_planned_with_and_read_back(
     assert plan.body["template"] == f"{published.body['template']}@1.0"
     assert plan.body["inputs"] == {"Size": "small", "Password": "****"}
     assert plan.body["resources"] == {"AWS::SQS::Queue": 1}
+    [jobs] = plan.body["change_set"]["changes"]
+    assert (jobs["action"], jobs["logical_id"], jobs["type"]) == ("add", "Jobs", "AWS::SQS::Queue")
     assert {each["pointer"] for each in wrong.body["errors"]} == {
         "#/inputs/Size",
         "#/inputs/Password",
@@ -67,6 +71,32 @@ def test_a_version_is_published_planned_with_and_read_back(
     stacks = platform.client("cloudformation").describe_stacks()["Stacks"]
     tags = [tag for stack in stacks for tag in stack["Tags"]]
     assert {"Key": "slipway:project", "Value": project} not in tags
+    assert not [each["StackName"] for each in stacks if "-plan-" in each["StackName"]]
+    held = platform.client("dynamodb").scan(TableName=platform.outputs["TableName"])["Items"]
+    assert not [item["pk"]["S"] for item in held if item["sk"]["S"].startswith("PLAN#")]
+
+
+def test_a_plan_that_nobody_was_told_of_is_swept(
+    platform: Platform, someone: Person, versions: str
+) -> None:
+    cloudformation = platform.client("cloudformation")
+    name = f"slipway-plan-{secrets.token_hex(20)}"
+    cloudformation.create_change_set(
+        StackName=name, ChangeSetName="plan", ChangeSetType="CREATE", TemplateBody=SMALL
+    )
+    digest = name.rpartition("-")[2]
+    note = {"pk": f"PLAN#{digest}", "sk": "PLAN#1", "stack": name, "due": "DUE#0"}
+    item = {field: {"S": value} for field, value in {**note, "due_at": "2026"}.items()}
+    table = platform.outputs["TableName"]
+    platform.client("dynamodb").put_item(TableName=table, Item=item)
+
+    name_of_reconcile = platform.outputs["ReconcileFunctionName"]
+    platform.client("lambda").invoke(FunctionName=name_of_reconcile)
+
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName=name)
+    key = {field: item[field] for field in ("pk", "sk")}
+    assert "Item" not in platform.client("dynamodb").get_item(TableName=table, Key=key)
 
 
 def test_what_cloudformation_or_the_platform_refuses_is_no_version(

@@ -32,6 +32,7 @@ from slipway.store import environments, leftovers, projects, table, teardowns, t
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import TIMES_OUT, CloudFormation
+from tests.store.review import Review
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -539,14 +540,16 @@ def test_wrong_inputs_are_all_told(ann: str, project: ProjectId, add: Add) -> No
 
 
 def test_a_plan_says_what_would_be_made_and_makes_nothing(
-    ann: str, project: ProjectId, add: Add
+    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
+    Review().instead(monkeypatch)
     wanted = world.wanted(template="web", inputs={"Password": INPUTS["Password"]}, ttl_hours=2)
     before = world.everything()
 
     plan = environments.plan(project, wanted, ann)
 
+    monkeypatch.undo()
     assert (world.everything(), secrets()) == (before, {})
     assert (plan.template, plan.driver) == ("web@1.0", "cloudformation")
     assert plan.inputs == {"Size": "small", "Password": "****"}

@@ -64,6 +64,8 @@ OF_ENVIRONMENTS = (
     r"|\$\{AWS::Region\}:aws:transform/Serverless-2016-10-31"
     r"|:apigateway:\$\{AWS::Region\}::/(apis|tags)/\*"
 )
+# Those that plans are looked at in are not environments'.
+OF_PLANS = r":stack/\$\{AWS::StackName\}-plan-\*"
 
 
 def statements(role: str) -> Iterator[dict[str, Any]]:
@@ -90,6 +92,8 @@ def resource_name(resource: Any) -> str:
         return "EnvironmentRole"
     if re.search(OF_ENVIRONMENTS, str(resource)):
         return "the environments"
+    if re.search(OF_PLANS, str(resource)):
+        return "the plans"
     if execution := re.search(r":execution:\$\{AWS::StackName\}-(\w+):\*'", str(resource)):
         return camel(execution[1])
     if re.search(r":rule/\$\{AWS::StackName\}-reconcile'", str(resource)):
@@ -125,7 +129,10 @@ def transformed_names() -> set[str]:
         "AWS::SQS::Queue",
         "AWS::StepFunctions::StateMachine",
     )
-    return {name for kind in kinds for name in transformed(kind)} | {"the environments"}
+    return {name for kind in kinds for name in transformed(kind)} | {
+        "the environments",
+        "the plans",
+    }
 
 
 @every_role
@@ -238,6 +245,11 @@ def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> No
             ("cloudformation:DescribeChangeSet", "the environments"),
             ("cloudformation:ListChangeSets", "the environments"),
             ("cloudformation:DeleteChangeSet", "the environments"),
+            # To show what one would be made of, and to take that away again.
+            ("cloudformation:CreateChangeSet", "the plans"),
+            ("cloudformation:DescribeChangeSet", "the plans"),
+            ("cloudformation:DescribeStacks", "the plans"),
+            ("cloudformation:DeleteStack", "the plans"),
             ("s3:GetObject", "TemplatesBucket"),
         },
     }
@@ -289,6 +301,18 @@ def test_dispatch_switches_reconciles_clock_on_and_only_reconcile_switches_it_of
         ("ReconcileFunctionRole", "events:EnableRule"),
         ("ReconcileFunctionRole", "events:DisableRule"),
     }
+
+
+def test_only_who_makes_plans_and_reconcile_delete_them_and_nobody_executes_one() -> None:
+    deleting = {
+        role
+        for role in ROLES
+        for action, on in allowed(role)
+        if (action, on) == ("cloudformation:DeleteStack", "the plans")
+    }
+
+    assert deleting == {"EnvironmentsFunctionRole", "ReconcileFunctionRole"}
+    assert not [role for role in ROLES if "ExecuteChangeSet" in str(allowed(role))]
 
 
 def test_no_function_may_read_the_whole_table() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from slipway import schedule
+from slipway.drivers import stacks
 from slipway.ids import EnvironmentId
-from slipway.store import clock, due, projects
+from slipway.store import clock, due, leftovers, projects, table
 from tests.workflows import faults
 from tests.workflows.emulator import dynamodb
 from tests.workflows.faults import Fault
@@ -65,6 +66,23 @@ def test_it_runs_as_long_as_a_lease_does(world: World) -> None:
 
     assert awake
     assert comes_to_rest(world) == []
+
+
+def test_a_plan_that_is_asked_for_wakes_it_and_what_nobody_deletes_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep(world)
+    deleted: list[str] = []
+    monkeypatch.setattr(stacks, "delete_plan", deleted.append)
+
+    table.write(leftovers.note_of_plan("slipway-plan-1", "1"))
+    world.settle()
+    assert world.is_awake()
+    world.recover(11)
+    assert deleted == []
+
+    assert comes_to_rest(world) == []
+    assert deleted == ["slipway-plan-1"]
 
 
 ACTS: list[Act] = [

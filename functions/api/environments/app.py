@@ -31,12 +31,12 @@ from slipway.model.environment import (
     Extension,
     NewEnvironment,
     Pinning,
-    Plan,
     Resource,
     TeardownRetry,
 )
 from slipway.model.events import Event
 from slipway.model.paging import Page, Paging
+from slipway.model.plan import Plan
 from slipway.model.update import EnvironmentUpdate, UpdateMode, UpdatePlan
 from slipway.store import environments, events, leases, logs, queue, teardowns
 

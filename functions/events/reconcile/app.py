@@ -54,6 +54,9 @@ def _look_after(key: Key) -> str | None:
     if key.sk == leftovers.SECRETS:
         its_record = environments.find(ids.parse_environment(item["id"]))
         return "secrets_of_nobody" if leftovers.look_after(item, its_record) else None
+    if key.sk.startswith(leftovers.PLAN):
+        leftovers.delete_plan(item)
+        return "plan_of_nobody"
     if key.sk == "PROJECT":
         # It goes, and takes its environments along: dispatch sees to both.
         due.nudge(key, item["id"])

@@ -65,10 +65,14 @@ def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
     """
     from slipway.drivers import previews
 
+    return previews.look(made_anew(environment), secrets)
+
+
+def made_anew(environment: Mapping[str, Any]) -> Operation:
+    """What a driver would be asked to make the environment as this record has it."""
     event = {"execution": environment["id"], "started_at": moments.written(moments.now())}
     version, artifact = environment.get("live_version"), environment.get("live_artifact")
-    operation = _operation(environment, event, version=version, artifact=artifact, anew=True)
-    return previews.look(operation, secrets)
+    return _operation(environment, event, version=version, artifact=artifact, anew=True)
 
 
 def lines(environment: Mapping[str, Any], event: Mapping[str, Any]) -> list[LogLine]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from slipway import aws, bodies
 from slipway.drivers import cloudformation, stacks
@@ -29,23 +29,28 @@ def look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
     try:
         return _look(operation, secrets)
     except DriverRefused as error:
-        return _failed(str(error))
+        return failed(str(error))
 
 
 def _look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
     stack = stacks.find(operation.environment_id)
     if stack is None:
-        return _failed("There is no stack to change")
+        return failed("There is no stack to change")
     if stacks.is_busy(stack):
-        return _pending(f"The stack is {stack['StackStatus']}")
+        return pending(f"The stack is {stack['StackStatus']}")
     where = {"StackName": stacks.stack_name(operation.environment_id)}
     where["ChangeSetName"] = _PREFIX + _digest(operation, secrets, stack)
-    found = _find(where)
+    found = find(where)
     if found is None:
         _delete_others(where)
-        _make(where, operation, secrets)
-        found = _find(where)
-    return _shown(where, found)
+        about = "A preview of an update; not to be executed"
+        make(where, operation, secrets, "UPDATE", about, Tags=cloudformation.tags(operation))
+        found = find(where)
+    told = shown(found)
+    if told["status"] == "failed":
+        # Whoever asks again has perhaps mended what it failed for.
+        aws.call("cloudformation", "delete_change_set", **where)
+    return told
 
 
 def _digest(operation: Operation, secrets: Mapping[str, str], stack: stacks.Stack) -> str:
@@ -63,19 +68,28 @@ def _digest(operation: Operation, secrets: Mapping[str, str], stack: stacks.Stac
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
 
 
-def _make(where: Mapping[str, str], operation: Operation, secrets: Mapping[str, str]) -> None:
+def make(
+    where: Mapping[str, str],
+    operation: Operation,
+    secrets: Mapping[str, str],
+    kind: Literal["CREATE", "UPDATE"],
+    about: str,
+    **more: Any,
+) -> None:
+    """Repeating it changes nothing. Raises DriverRefused, DriverFault."""
     try:
-        # It says nothing of a role: the stack has one, and this function may not hand one over.
+        # It says nothing of a role: an environment's stack has one, a plan's needs none, and this
+        # function may not hand one over.
         aws.call(
             "cloudformation",
             "create_change_set",
             **where,
-            ChangeSetType="UPDATE",
-            Description="A preview of an update; not to be executed",
+            ChangeSetType=kind,
+            Description=about,
             TemplateURL=bodies.url(operation.template_key),
             Parameters=cloudformation.parameters(operation, secrets),
-            Tags=cloudformation.tags(operation),
             Capabilities=cloudformation.CAPABILITIES,
+            **more,
         )
     except DriverRefused as error:
         # Somebody else asked in the same moment.
@@ -83,14 +97,14 @@ def _make(where: Mapping[str, str], operation: Operation, secrets: Mapping[str, 
             raise
 
 
-def _find(where: Mapping[str, str]) -> dict[str, Any] | None:
-    """It with all of its changes; None if there is none of this name."""
+def find(where: Mapping[str, str]) -> dict[str, Any] | None:
+    """It with all of its changes; None if there is none of this name. Raises DriverFault."""
     found: dict[str, Any] = {}
     try:
         for page in aws.pages("cloudformation", "describe_change_set", **where):
             found = {**page, "Changes": found.get("Changes", []) + page.get("Changes", [])}
     except DriverRefused as error:
-        if "ChangeSetNotFound" in str(error):
+        if "ChangeSetNotFound" in str(error) or stacks.is_missing(error):
             return None
         raise DriverFault(f"CloudFormation did not answer: {error}") from error
     return found
@@ -105,25 +119,24 @@ def _delete_others(where: Mapping[str, str]) -> None:
                 aws.call("cloudformation", "delete_change_set", **name, ChangeSetName=other)
 
 
-def _shown(where: Mapping[str, str], found: dict[str, Any] | None) -> dict[str, Any]:
+def shown(found: dict[str, Any] | None) -> dict[str, Any]:
+    """As model.update.ChangeSet has it."""
     status, why = (found or {}).get("Status"), (found or {}).get("StatusReason", "")
     if found and status == "CREATE_COMPLETE":
         changes = [each["ResourceChange"] for each in found["Changes"] if "ResourceChange" in each]
         return {"status": "ready", "changes": [_change(each) for each in changes]}
     if status != "FAILED":
-        return _pending(None)
+        return pending(None)
     if any(words in why for words in _NO_CHANGES):
         return {"status": "ready", "changes": []}
-    # Whoever asks again has perhaps mended what it failed for.
-    aws.call("cloudformation", "delete_change_set", **where)
-    return _failed(why)
+    return failed(why)
 
 
-def _pending(reason: str | None) -> dict[str, Any]:
+def pending(reason: str | None) -> dict[str, Any]:
     return {"status": "pending", "reason": reason}
 
 
-def _failed(reason: str) -> dict[str, Any]:
+def failed(reason: str) -> dict[str, Any]:
     return {"status": "failed", "reason": reason}
 
 

@@ -30,10 +30,20 @@ def stack_name(environment_id: str) -> str:
     return f"{settings().stack}-env-{parse_environment(environment_id).e}"
 
 
+def plan_name(digest: str) -> str:
+    """Of a stack that is only looked at; no environment's is named like it."""
+    return f"{settings().stack}-plan-{digest}"
+
+
 def find(environment_id: str) -> Stack | None:
     """None if there is none, or none any more."""
+    return named(stack_name(environment_id))
+
+
+def named(name: str) -> Stack | None:
+    """The same."""
     try:
-        answer = aws.call("cloudformation", "describe_stacks", StackName=stack_name(environment_id))
+        answer = aws.call("cloudformation", "describe_stacks", StackName=name)
     except DriverRefused as error:
         if is_missing(error):
             return None
@@ -51,6 +61,11 @@ def is_busy(stack: Stack) -> bool:
     """Not of one under review: it is a change set that nobody may ever execute."""
     status = str(stack["StackStatus"])
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
+
+
+def delete_plan(stack: str) -> None:
+    """By its name or its id. Repeating it changes nothing. Raises DriverFault, DriverRefused."""
+    aws.call("cloudformation", "delete_stack", StackName=stack)
 
 
 @contextmanager

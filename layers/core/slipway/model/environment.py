@@ -156,6 +156,10 @@ class Creation(Asked):
         False, strict=False, description="Answer with the plan and make nothing: 200."
     )
 
+    @property
+    def only_looks(self) -> bool:
+        return self.dry_run
+
 
 class Extension(Wanted):
     ttl_hours: Hours = Field(description="From now on.", examples=[4])
@@ -240,35 +244,6 @@ class Environment(Shown):
         if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
             return self.model_copy(update={"status": "expiring", "next_warning_at": None})
         return self
-
-
-class Plan(Shown):
-    """What would be made; nothing was."""
-
-    name: str = Field(examples=["preview-pr-123"])
-    type: Literal["ephemeral", "persistent"]
-    driver: str = Field(examples=["cloudformation"])
-    ttl_hours: int | float | None = Field(None, examples=[24])
-    expires_at: Moment | None = Field(None, description="If it were made now.")
-    max_expires_at: Moment | None = None
-    max_ttl_hours: int | float = Field(
-        description="The longest that the project's policy lets one live.", examples=[720]
-    )
-    expiry_mode: Literal["absolute", "idle"] | None = None
-    template: str | None = Field(
-        None, description="The version that would be used.", examples=["web-service@1.2"]
-    )
-    inputs: dict[str, str] | None = Field(
-        None, description="With the template's defaults; secrets as `****`."
-    )
-    resources: dict[str, int] | None = Field(
-        None,
-        description="How many of each type the template declares.",
-        examples=[{"AWS::SQS::Queue": 1}],
-    )
-    transforms: bool | None = Field(
-        None, description="Whether the SAM transform makes more resources of these."
-    )
 
 
 class Resource(Shown):

@@ -76,7 +76,7 @@ class ResourceChange(Shown):
 
 
 class ChangeSet(Shown):
-    """What CloudFormation makes of an update. `pending`: send the same request again."""
+    """What CloudFormation makes of it. `pending`: send the same request again."""
 
     status: Literal["pending", "ready", "failed"]
     reason: str | None = Field(None, description="Why it is pending, or failed.")

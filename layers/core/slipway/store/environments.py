@@ -28,7 +28,6 @@ from slipway.model.environment import (
     MASK,
     Environment,
     NewEnvironment,
-    Plan,
     Status,
     comes_from,
     warnings,
@@ -40,6 +39,7 @@ from slipway.store import due, marks, projects, table
 from slipway.store.table import Found, Item, Key, Lost, Put, Update
 
 if TYPE_CHECKING:
+    from slipway.model.plan import Plan
     from slipway.model.template import TemplateVersion
 
 _PREFIX = "ENV#"
@@ -193,7 +193,10 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Plan:
-    """What `add` would make, and its refusals; nothing is written. One round trip."""
+    """What `add` would make, and its refusals; as add.
+
+    One round trip; from a template one more when its change set is made, and one when that ended.
+    """
     names = [projects.environment_name(project, wanted.name)]
     if wanted.external_id:
         names.append(projects.external_id(project, wanted.external_id))
@@ -203,15 +206,22 @@ def plan(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Plan:
         raise _name_taken(wanted)
     if any(external):
         raise ExternalIdTaken()
+    # Imported here: most environments are made without.
+    from slipway.model.plan import Plan
+
     shown: dict[str, Any] = {**draft.item, "inputs": None, "max_ttl_hours": draft.most_hours}
     if draft.version:
+        from slipway import plans
         from slipway.model import inputs
 
+        would_be = {name: value for name, value in draft.item.items() if value is not None}
+        would_be["project_name"] = before.its_record["name"]
         values = json.loads(draft.item["inputs"])
         shown.update(
             inputs=inputs.with_defaults(draft.version.parameters, values),
             resources=draft.version.resources,
             transforms=draft.version.transforms,
+            change_set=plans.look(would_be, draft.secrets),
         )
     return Plan.model_validate(shown)
 

@@ -14,6 +14,7 @@
 | callers' names for them, unique likewise        | PROJECT#<p>   | EXTERNAL#<external id>    |
 | an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
 | secret inputs that may be nobody's              | ENV#<e>       | SECRETS                   |
+| a plan's stack that may be nobody's            | PLAN#<digest> | PLAN#<note>               |
 | the last look for drift in it                  | ENV#<e>       | DRIFT                     |
 | who may roll out in it: holder, fencing token  | ENV#<e>       | LOCK                      |
 | the deployments that wait, in order            | ENV#<e>       | QUEUE#<d>                 |
