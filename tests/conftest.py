@@ -159,6 +159,20 @@ def create_table() -> None:
     )
 
 
+# They go the ways of other tests a hundred times: to watch them as well doubles their time.
+UNWATCHED = (
+    *("test_crashes.py", "test_stack_crashes.py", "test_races.py", "test_model.py"),
+    *("test_clock.py", "test_same_stacks.py", "test_idempotency.py", "test_anything.py"),
+    *("test_bad_bodies.py", "test_bad_queries.py", "test_bad_requests.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in UNWATCHED:
+            item.add_marker(pytest.mark.no_cover)
+
+
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """On several cores the tests of one file stay together, and those of the workflows, for the
     last of them looks at the ways that the others took. The long searches go where there is

@@ -30,7 +30,6 @@ from tests.workflows.emulator import acting
 from tests.workflows.faults import Died
 from tests.workflows.world import USER, World
 
-pytestmark = pytest.mark.no_cover
 
 RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
@@ -328,6 +327,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             client = client.with_headers(idempotency_key="build-77")
         # As a new process would be.
         auth.forget_keys()
+        templates.made_from.cache_clear()
         world.calls.made.clear()
         if n is not None:
             fault, times = HAPPENS[what]

@@ -21,7 +21,6 @@ def world(environ: None) -> Iterator[World]:
 
 
 # Each of these looks for what breaks, in many worlds of its own.
-SEARCHES = ("test_crashes.py", "test_stack_crashes.py", "test_races.py", "test_model.py")
 
 
 @pytest.fixture
@@ -33,7 +32,3 @@ def lived() -> list[Execution]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What looks back on all tests of this folder comes after them."""
     items.sort(key=lambda item: item.path.name == "test_every_way.py")
-    for item in items:
-        if item.path.name in SEARCHES:
-            # They go the ways of the others a thousand times: to watch them doubles the time.
-            item.add_marker(pytest.mark.no_cover)
