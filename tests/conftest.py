@@ -3,7 +3,7 @@
 Fixtures that a test does not name cost it nothing: the model's tests start no AWS.
 """
 
-from __future__ import annotations
+from __future__ import gc
 
 import copy
 from collections.abc import Iterator
@@ -171,6 +171,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in UNWATCHED:
             item.add_marker(pytest.mark.no_cover)
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: nobody has to look whether it is garbage, world after world."""
+    gc.freeze()
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]

@@ -30,7 +30,6 @@ from tests.workflows.emulator import acting
 from tests.workflows.faults import Died
 from tests.workflows.world import USER, World
 
-
 RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
 # How often a client asks; it waits longer each time.

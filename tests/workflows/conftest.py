@@ -20,9 +20,6 @@ def world(environ: None) -> Iterator[World]:
         assert here.calls.unused() == []
 
 
-# Each of these looks for what breaks, in many worlds of its own.
-
-
 @pytest.fixture
 def lived() -> list[Execution]:
     """Every execution of the tests before this one."""
