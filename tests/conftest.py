@@ -6,6 +6,7 @@ Fixtures that a test does not name cost it nothing: the model's tests start no A
 from __future__ import gc
 
 import copy
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
