@@ -3,7 +3,7 @@
 Fixtures that a test does not name cost it nothing: the model's tests start no AWS.
 """
 
-from __future__ import gc
+from __future__ import annotations
 
 import copy
 import gc
