@@ -241,7 +241,12 @@ def test_every_action_and_replacement_there_is_has_a_word(recorded: Recorded) ->
             known = {"Action": action, "LogicalResourceId": "A", "ResourceType": "B"}
             change = {"ResourceChange": {**known, "Replacement": replacement}}
             recorded.finds("CREATE_COMPLETE", Changes=[change])
-            look(recorded.subject)
+
+            [found] = look(recorded.subject)["changes"]
+
+            told = {"Add": "add", "Modify": "modify", "Remove": "remove", "Import": "import"}
+            assert found["action"] == told.get(action, "dynamic")
+            assert found["replacement"] in ("always", "never", "conditional")
 
 
 @pytest.mark.parametrize(
