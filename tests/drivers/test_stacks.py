@@ -109,6 +109,19 @@ def test_the_stacks_own_events_are_the_lines(stack: Subject) -> None:
     assert [line.ts for line in lines] == sorted(line.ts for line in lines)
 
 
+def test_what_it_says_at_its_very_end_is_read_by_its_id(stack: Subject, stacks: Any) -> None:
+    stack.fields["stack_id"] = stack.go("provision").stack_id
+    assert stack.fields["stack_id"] == described(stacks, stack)["StackId"]
+    since = moments.now()
+    stack.go("retire", since)
+
+    lines = stack.driver.lines(stack.operation("retire", since))
+
+    messages = [line.message for line in lines]
+    assert "Topic (AWS::SNS::Topic) DELETE_COMPLETE" in messages
+    assert messages[-1] == f"{stack_name(stack.id)} (AWS::CloudFormation::Stack) DELETE_COMPLETE"
+
+
 def test_a_creation_that_fails_says_why_and_leaves_nothing_behind(
     stack: Subject, stacks: Any
 ) -> None:

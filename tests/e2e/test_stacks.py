@@ -312,8 +312,12 @@ def test_one_that_expires_takes_its_stack_along(
 
     someone.wait_for(made["id"], "running")
     assert stacks(platform, made["id"]) == ["CREATE_COMPLETE"]
-    someone.wait_for(made["id"], "destroyed")
+    gone = someone.wait_for(made["id"], "destroyed")
     assert stacks(platform, made["id"]) == []
+    last = said(someone, f"/api/v1/environments/{made['id']}/logs")[-1]
+    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    assert last == f"{name} (AWS::CloudFormation::Stack) DELETE_COMPLETE"
+    assert f":stack/{name}/" in gone["stack_id"]
 
 
 def test_what_was_changed_by_hand_is_found_on_request(

@@ -16,6 +16,7 @@ from tests.workflows.emulator import Emulator
 SECONDS = 0.7
 HOUR = 3600
 STUCK = "stuck"
+UNROLLABLE = "unrollable"
 ENDS = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}
 
 
@@ -25,6 +26,7 @@ class Stack:
 
     name: str
     made_of: dict[str, str]
+    id: str
     status: str = ""
     ends_at: float = 0
     token: str = ""
@@ -41,13 +43,15 @@ class Stacks:
     """Every stack that there is; `begun` has each operation, by its token; `secrets`
     what the parameter store has.
 
-    One with the version STUCK in it has a bucket, Data, that cannot be deleted: `kept` has the
+    An update to the version UNROLLABLE fails, and so does its rollback, the first time. One with
+    the version STUCK in it has a bucket, Data, that cannot be deleted: `kept` has the
     names of those stacks that went without.
     """
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.stacks: dict[str, Stack] = {}
+        self.deleted: dict[str, Stack] = {}
         self.begun: list[str] = []
         self.kept: set[str] = set()
         self.secrets: dict[str, str] = {}
@@ -63,7 +67,11 @@ class Stacks:
         """As it is by now."""
         stack = self.stacks.get(name)
         if stack and stack.status.endswith("IN_PROGRESS") and self._now >= stack.ends_at:
-            if stack.status == "UPDATE_ROLLBACK_IN_PROGRESS" or "broken" in stack.made_of.values():
+            if (stack.status, stack.version) == ("UPDATE_IN_PROGRESS", UNROLLABLE):
+                self._turns(stack, "UPDATE_ROLLBACK_FAILED")
+            elif (
+                stack.status == "UPDATE_ROLLBACK_IN_PROGRESS" or "broken" in stack.made_of.values()
+            ):
                 stack.made_of = stack.before
                 self._turns(stack, "UPDATE_ROLLBACK_COMPLETE")
             elif (stack.status, stack.version, stack.retain) == ("DELETE_IN_PROGRESS", STUCK, ()):
@@ -72,7 +80,7 @@ class Stacks:
                 self._turns(stack, ENDS[stack.status.partition("_")[0]])
             if stack.status == "DELETE_COMPLETE":
                 self.kept |= {name} if stack.retain else set()
-                del self.stacks[name]
+                self.deleted[stack.id] = self.stacks.pop(name)
                 return None
         return stack
 
@@ -88,8 +96,8 @@ class Stacks:
         stack.status = status
         stack.events.append(
             {
-                "StackId": stack.name,
-                "PhysicalResourceId": stack.name,
+                "StackId": stack.id,
+                "PhysicalResourceId": stack.id,
                 "LogicalResourceId": stack.name,
                 "ResourceType": "AWS::CloudFormation::Stack",
                 "ResourceStatus": status,
@@ -110,17 +118,25 @@ class Stacks:
         return stack
 
     def describe_stacks(self, StackName: str) -> Any:
-        return {"Stacks": [{"StackStatus": self._known(StackName).status, "Outputs": []}]}
+        stack = self._known(StackName)
+        return {"Stacks": [{"StackId": stack.id, "StackStatus": stack.status, "Outputs": []}]}
 
     def describe_stack_events(self, StackName: str) -> Any:
-        return {"StackEvents": self._known(StackName).events[::-1]}
+        """By its id also of one that was deleted."""
+        name, _, number = StackName.partition("/")
+        stack = self.find(name)
+        if number and (stack is None or stack.id != StackName):
+            stack = self.deleted[StackName]
+        return {"StackEvents": (stack or self._known(name)).events[::-1]}
 
     def create_stack(
         self, StackName: str, ClientRequestToken: str, Parameters: Any, **request: Any
     ) -> None:
         if self.find(StackName):
             raise DriverRefused("AlreadyExistsException: it exists")
-        stack = self.stacks[StackName] = Stack(StackName, _made_of(request, Parameters, {}))
+        made_of = _made_of(request, Parameters, {})
+        stack = Stack(StackName, made_of, f"{StackName}/{len(self.begun)}")
+        self.stacks[StackName] = stack
         self._begins(stack, "CREATE_IN_PROGRESS", ClientRequestToken)
 
     def update_stack(
@@ -132,6 +148,8 @@ class Stacks:
         if ClientRequestToken in self.begun:
             raise DriverRefused("TokenAlreadyExistsException: it was begun")
         made_of = _made_of(request, Parameters, stack.made_of)
+        if stack.status == "UPDATE_ROLLBACK_FAILED":
+            raise DriverRefused(f"ValidationError: it is {stack.status} and can not be updated")
         if made_of == stack.made_of:
             raise DriverRefused("ValidationError: No updates are to be performed.")
         stack.before, stack.made_of = stack.made_of, made_of
@@ -143,6 +161,16 @@ class Stacks:
         stack = self._known(StackName)
         if stack.status != "UPDATE_IN_PROGRESS":
             raise DriverRefused("ValidationError: there is no update to cancel")
+        self._begins(stack, "UPDATE_ROLLBACK_IN_PROGRESS", ClientRequestToken)
+
+    def continue_update_rollback(
+        self, StackName: str, ClientRequestToken: str, RoleARN: str
+    ) -> None:
+        stack = self._known(StackName)
+        if ClientRequestToken in self.begun:
+            raise DriverRefused("TokenAlreadyExistsException: it was begun")
+        if stack.status != "UPDATE_ROLLBACK_FAILED":
+            raise DriverRefused(f"ValidationError: it is {stack.status}")
         self._begins(stack, "UPDATE_ROLLBACK_IN_PROGRESS", ClientRequestToken)
 
     def list_stack_resources(self, StackName: str) -> Any:

@@ -298,12 +298,13 @@ def chosen(lived: Lived, stories: Sequence[Story], story: Story) -> Iterator[tup
     for n, name in enumerate(calls):
         if story is written_by_users and not name.startswith("test > "):
             continue
-        turns[name] += 1
         if os.environ.get("CRASHES") == "all":
             yield from ((n, crash) for crash in crashes)
-        elif n < shared or (name.endswith(READS) and calls[n + 1 : n + 2] == [name]):
             continue
-        elif turns[name] % 4 == 1:
+        if n < shared or (name.endswith(READS) and calls[n + 1 : n + 2] == [name]):
+            continue
+        turns[name] += 1
+        if turns[name] % 4 == 1:
             yield n, crashes[(turns[name] // 4 + n) % len(crashes)]
 
 

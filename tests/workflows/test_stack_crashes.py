@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from slipway.model.update import EnvironmentUpdate
 from slipway.store import environments, templates
 from tests.workflows import faults, test_crashes
 from tests.workflows.invariants import broken
-from tests.workflows.stacks import STUCK, OfOneTemplate, Stacks
+from tests.workflows.stacks import STUCK, UNROLLABLE, OfOneTemplate, Stacks
 from tests.workflows.test_crashes import ROUNDS, ask, cancel, chosen, deploy, environment
 from tests.workflows.world import USER, World
 
@@ -29,6 +30,12 @@ from tests.workflows.world import USER, World
 def one_update_fails(world: World) -> None:
     where = environment(world, ttl_hours=1)
     for version in ("broken", "v1", "broken"):
+        deploy(world, where, version)
+
+
+def one_rollback_fails(world: World) -> None:
+    where = environment(world)
+    for version in ("v1", UNROLLABLE, "v2"):
         deploy(world, where, version)
 
 
@@ -44,7 +51,7 @@ def nobody_answers_any_more(world: World) -> None:
     where = environment(world)
     deploy(world, where, "v1")
     world.run(60)
-    world.when("Ship > cloudformation describe_stacks", faults.fails, times=12, skip=2)
+    world.when("Ship > cloudformation describe_stacks", faults.fails, times=12, skip=1)
     deploy(world, where, "v2")
 
 
@@ -120,6 +127,7 @@ SCENARIOS = [
     test_crashes.deleted_while_it_comes_up,
     test_crashes.deleted_while_it_ships,
     one_update_fails,
+    one_rollback_fails,
     one_update_never_ends,
     nobody_answers_any_more,
     one_resource_is_retained,
@@ -137,13 +145,13 @@ def _driver(environ: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "client", lambda service: bucket)
 
 
-def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[list[str], list[str]]:
-    """As for the other crashes."""
+@contextmanager
+def of_stacks(longest: timedelta = drivers.LONGEST) -> Iterator[tuple[World, Stacks]]:
+    """A world whose environments are stacks, with a template."""
     with World() as world, pytest.MonkeyPatch.context() as patch:
         stacks = Stacks(world.emulator)
         patch.setitem(drivers.DRIVERS, "simulated", OfOneTemplate)
-        if story is one_update_never_ends:
-            patch.setattr(drivers, "LONGEST", timedelta(seconds=5))
+        patch.setattr(drivers, "LONGEST", longest)
         patch.setattr(aws, "call", stacks.call)
         patch.setattr(
             world.infrastructure,
@@ -153,6 +161,13 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
         patch.setattr(world.infrastructure, "version_in", stacks.version_in)
         assert world.project
         publish(patch)
+        yield world, stacks
+
+
+def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[list[str], list[str]]:
+    """As for the other crashes."""
+    longest = timedelta(seconds=5) if story is one_update_never_ends else drivers.LONGEST
+    with of_stacks(longest) as (world, stacks):
         world.calls.made.clear()
         if n is not None:
             times = None if crash == "dies" else 1
@@ -235,6 +250,22 @@ def is_of_stacks(calls: list[str], n: int) -> bool:
         for name in calls[max(0, n - 1) : n + 1]
         for service in (" > cloudformation ", " > ssm ", " > s3 ")
     )
+
+
+def test_what_could_not_be_rolled_back_is_when_it_is_tried_again() -> None:
+    with of_stacks() as (world, stacks):
+        where = environment(world)
+        v1, failed = (deploy(world, where, version) for version in ("v1", UNROLLABLE))
+        world.run(60)
+
+        assert v1 and failed
+        assert (world.look(v1)["status"], world.look(failed)["status"]) == (
+            "succeeded",
+            "rolled_back",
+        )
+        assert "live_in_doubt" not in world.look(where)
+        assert (world.look(where)["live_version"], stacks.version_in(str(where))) == ("v1", "v1")
+        assert [token for token in stacks.begun if "-continue-" in token]
 
 
 @pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)

@@ -41,6 +41,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         else f"Shipping {brings} into {name}; next look in {progress.wait_seconds} s"
     )
     logs.write(deployment, "ship", event["entered_at"], line)
+    if progress.done:
+        # Nobody looks again at what it has said since.
+        logs.keep(deployment, drivers.lines(environment, event))
     along = environments.written_along(becomes if progress.done else {})
     return {**progress.model_dump(exclude={"outputs"}), "becomes": along}
 

@@ -29,6 +29,7 @@ def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progr
         if resource not in environment.get("resources", ()):
             environments.register(ids.parse_environment(environment["id"]), resource)
         progress = drivers.ask("provision", environment, event, resource=resource)
+        _note(environment, progress)
         if not progress.done:
             return progress
         made = Progress(
@@ -59,6 +60,7 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
         except DriverFault as error:
             faults.append(str(error))
         else:
+            _note(environment, progress)
             if not progress.done:
                 return progress
             environments.strike_out(ids.parse_environment(environment["id"]), resource)
@@ -72,6 +74,12 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
     if "template" in environment:
         secret_inputs.remove_all(environment["id"])
     return Progress(done=True)
+
+
+def _note(environment: Mapping[str, Any], progress: Progress) -> None:
+    """Write down which stack it is: by its name nobody finds it any more when it is gone."""
+    if progress.stack_id and progress.stack_id != environment.get("stack_id"):
+        environments.has_stack(ids.parse_environment(environment["id"]), progress.stack_id)
 
 
 @contextmanager

@@ -109,5 +109,6 @@ def _operation(
         inputs=json.loads(environment.get("inputs", "{}")),
         secrets=secret_inputs.places(environment),
         anew=anew,
+        stack_id=environment.get("stack_id"),
         retain=tuple(sorted(each.partition(" (")[0] for each in environment.get("retain", ()))),
     )

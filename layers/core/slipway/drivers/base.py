@@ -16,7 +16,8 @@ class Progress(BaseModel):
 
     Not `done`: ask again after `wait_seconds` (a whole number of seconds, as a Wait state
     takes them). Once it is done, where there are such: `base_url`, where the environment answers,
-    and `outputs`, what else there is to know of it.
+    and `outputs`, what else there is to know of it. `stack_id`: what tells its stack apart from any
+    other of that name, also when it is gone.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -25,6 +26,7 @@ class Progress(BaseModel):
     wait_seconds: Annotated[int, Field(ge=0)] = 0
     base_url: str | None = None
     outputs: dict[str, str] | None = None
+    stack_id: str | None = None
 
 
 class Operation(BaseModel):
@@ -39,6 +41,7 @@ class Operation(BaseModel):
     parameters it declares, what the caller put in, and where the values are of what is secret.
     `anew`: the environment is to be made of just these, not only to have the version. `retain`:
     the logical ids of what is left in place when it goes, though it could not be deleted.
+    `stack_id`: as the driver told, if it did.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +64,7 @@ class Operation(BaseModel):
     secrets: dict[str, str] = {}
     anew: bool = False
     retain: tuple[str, ...] = ()
+    stack_id: str | None = None
 
 
 class Driver(Protocol):

@@ -9,6 +9,7 @@ state means:
 | …_IN_PROGRESS, by whomever    | wait      | wait                       | wait                    |
 | CREATE_ or UPDATE_COMPLETE    | done      | update it; then done       | delete it               |
 | UPDATE_ROLLBACK_COMPLETE      | done      | update it; then RolledBack | delete it               |
+| UPDATE_ROLLBACK_FAILED        | refused   | go on rolling back, once   | delete it               |
 | …_FAILED, ROLLBACK_COMPLETE   | refused   | refused                    | delete it               |
 | DELETE_FAILED                 | refused   | refused                    | delete it; then refused |
 
@@ -61,22 +62,22 @@ class CloudFormation:
             _start("create_stack", operation, _token(operation, "provision"), **_created(operation))
             return _wait(operation)
         if stacks.is_busy(stack):
-            return _wait(operation)
+            return _wait(operation, stack)
         if stack["StackStatus"] in _RUNS:
             return _done(stack)
-        events = _events(operation, _token(operation, "provision"))
-        raise DriverRefused(_reason(operation, stack, events))
+        events = _events(operation, stack, _token(operation, "provision"))
+        raise DriverRefused(stacks.reason(stack, events, operation.started_at))
 
     def ship(self, operation: Operation) -> Progress:
         return _updated_to(operation, "ship", stacks.find(operation.environment_id))
 
     def restore(self, operation: Operation) -> Progress:
         stack = stacks.find(operation.environment_id)
-        if stack and stack["StackStatus"] == "UPDATE_IN_PROGRESS" and _is_ours(operation):
+        if stack and stack["StackStatus"] == "UPDATE_IN_PROGRESS" and _is_ours(operation, stack):
             # Refused if it ends in this moment: the next look sees how.
             with suppress(DriverRefused):
                 _start("cancel_update_stack", operation, _token(operation, "cancel"))
-            return _wait(operation)
+            return _wait(operation, stack)
         return _updated_to(operation, "restore", stack)
 
     def retire(self, operation: Operation) -> Progress:
@@ -84,24 +85,27 @@ class CloudFormation:
         if stack is None:
             return Progress(done=True)
         if stacks.is_busy(stack):
-            return _wait(operation)
+            return _wait(operation, stack)
         token = _token(operation, "retire")
-        events = _events(operation, token) if stack["StackStatus"] == "DELETE_FAILED" else []
+        failed = stack["StackStatus"] == "DELETE_FAILED"
+        events = _events(operation, stack, token) if failed else []
         if events and events[-1]["ResourceStatus"] == "DELETE_FAILED":
             remains = stacks.remains(operation.environment_id)
-            raise DriverRefused(_reason(operation, stack, events), remains)
+            raise DriverRefused(stacks.reason(stack, events, operation.started_at), remains)
         retain = _retained(operation, stack)
         _start("delete_stack", operation, token, RoleARN=settings().environment_role, **retain)
-        return _wait(operation)
+        return _wait(operation, stack)
 
     def lines(self, operation: Operation) -> list[LogLine]:
-        if stacks.find(operation.environment_id) is None:
-            return []
-        events = _events(operation, _token_of(operation.execution))
+        stack_id, since = operation.stack_id, operation.started_at
+        if stack_id is None:
+            stack = stacks.find(operation.environment_id)
+            if stack is None:
+                return []
+            stack_id = stack["StackId"]
+        events = stacks.events(stack_id, _token_of(operation.execution), since)
         told = [_line(event) for event in events]
-        told += map(
-            _objection, stacks.invalid(operation.environment_id, events, operation.started_at)
-        )
+        told += map(_objection, stacks.invalid(stack_id, events, since))
         return sorted(told, key=lambda line: line.ts)
 
 
@@ -242,11 +246,11 @@ def _start(method: str, operation: Operation, token: str, **request: Any) -> boo
 # ── How far it is ─────────────────────────────────────────────────────────────────────────────
 
 
-def _is_ours(operation: Operation) -> bool:
+def _is_ours(operation: Operation, stack: Stack) -> bool:
     """Whether the update that is in progress is this rollout's."""
     began = [
         event.get("ClientRequestToken", "")
-        for event in stacks.all_events(operation.environment_id)
+        for event in stacks.all_events(stack["StackId"])
         if stacks.is_of_the_stack(event) and event["ResourceStatus"] == "UPDATE_IN_PROGRESS"
     ]
     return bool(began) and str(began[0]).startswith(f"{_token_of(operation.execution)}ship-")
@@ -257,17 +261,29 @@ def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progres
     if stack is None:
         raise DriverRefused("The stack is gone; it was not Slipway that deleted it")
     if stacks.is_busy(stack):
-        return _wait(operation)
+        return _wait(operation, stack)
     token = _token(operation, verb)
-    events = _events(operation, token)
+    events = _events(operation, stack, token)
     if events:
         return _how_it_ended(operation, stack, events)
+    if stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
+        return _rolled_back_further(operation, stack)
     if stack["StackStatus"] not in _RUNS:
         reason = stack.get("StackStatusReason") or "it takes no updates"
         raise DriverRefused(f"The stack is {stack['StackStatus']}: {reason}")
     if _start("update_stack", operation, token, **_changed(operation)):
-        return _wait(operation)
+        return _wait(operation, stack)
     return _done(stack)
+
+
+def _rolled_back_further(operation: Operation, stack: Stack) -> Progress:
+    """CloudFormation could not put back what was there: perhaps what stood in the way is gone."""
+    token = _token(operation, "continue")
+    if events := _events(operation, stack, token):
+        return _how_it_ended(operation, stack, events)
+    role = settings().environment_role
+    _start("continue_update_rollback", operation, token, RoleARN=role)
+    return _wait(operation, stack)
 
 
 def _how_it_ended(operation: Operation, stack: Stack, events: list[Event]) -> Progress:
@@ -275,31 +291,33 @@ def _how_it_ended(operation: Operation, stack: Stack, events: list[Event]) -> Pr
     status = [event["ResourceStatus"] for event in events if stacks.is_of_the_stack(event)][-1]
     if status.endswith("_IN_PROGRESS"):
         # The stack is through; its last events are on their way.
-        return _wait(operation)
+        return _wait(operation, stack)
     if status == "UPDATE_COMPLETE":
         return _done(stack)
     if status == "UPDATE_ROLLBACK_COMPLETE":
-        raise RolledBack(_reason(operation, stack, events))
-    raise DriverRefused(f"{_reason(operation, stack, events)}; the stack is {status}")
+        raise RolledBack(stacks.reason(stack, events, operation.started_at))
+    reason = stacks.reason(stack, events, operation.started_at)
+    raise DriverRefused(f"{reason}; the stack is {status}")
 
 
 def _done(stack: Stack) -> Progress:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-    return Progress(done=True, base_url=outputs.get("Url"), outputs=outputs)
+    return Progress(
+        done=True, base_url=outputs.get("Url"), outputs=outputs, stack_id=stack["StackId"]
+    )
 
 
-def _wait(operation: Operation) -> Progress:
+def _wait(operation: Operation, stack: Stack | None = None) -> Progress:
     """A quarter of the time that it has taken so far."""
     passed = (operation.now - operation.started_at).total_seconds()
-    return Progress(done=False, wait_seconds=max(1, min(_LONGEST_WAIT_SECONDS, int(passed / 4))))
+    wait_seconds = max(1, min(_LONGEST_WAIT_SECONDS, int(passed / 4)))
+    return Progress(
+        done=False, wait_seconds=wait_seconds, stack_id=stack["StackId"] if stack else None
+    )
 
 
-def _events(operation: Operation, token: str) -> list[Event]:
-    return stacks.events(operation.environment_id, token, operation.started_at)
-
-
-def _reason(operation: Operation, stack: Stack, events: list[Event]) -> str:
-    return stacks.reason(operation.environment_id, stack, events, operation.started_at)
+def _events(operation: Operation, stack: Stack, token: str) -> list[Event]:
+    return stacks.events(stack["StackId"], token, operation.started_at)
 
 
 def _line(event: Event) -> LogLine:

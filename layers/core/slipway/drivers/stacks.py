@@ -130,17 +130,19 @@ def _resources(environment_id: str) -> Iterator[dict[str, Any]]:
         yield from page["StackResourceSummaries"]
 
 
-def all_events(environment_id: str) -> Iterator[Event]:
-    """Of whatever was done with the stack, the last one first; read as far as is asked for."""
-    name = stack_name(environment_id)
-    for page in aws.pages("cloudformation", "describe_stack_events", StackName=name):
+def all_events(stack_id: str) -> Iterator[Event]:
+    """Of whatever was done with the stack, the last one first; read as far as is asked for.
+
+    By its id they are there for 90 days after it was deleted, by its name they are not.
+    """
+    for page in aws.pages("cloudformation", "describe_stack_events", StackName=stack_id):
         yield from page["StackEvents"]
 
 
-def events(environment_id: str, token: str, since: datetime) -> list[Event]:
+def events(stack_id: str, token: str, since: datetime) -> list[Event]:
     """Those of the operation that began then, by what its token begins with; oldest first."""
     found: list[Event] = []
-    for event in all_events(environment_id):
+    for event in all_events(stack_id):
         if event["Timestamp"] < since - _SKEW:
             break
         if str(event.get("ClientRequestToken", "")).startswith(token):
@@ -152,14 +154,14 @@ def is_of_the_stack(event: Event) -> bool:
     return bool(event["PhysicalResourceId"] == event["StackId"])
 
 
-def reason(environment_id: str, stack: Stack, events: list[Event], since: datetime) -> str:
+def reason(stack: Stack, events: list[Event], since: datetime) -> str:
     """Why the first resource failed, in CloudFormation's words; others only follow."""
     for event in events:
         why = event.get("ResourceStatusReason", "")
         failed = str(event["ResourceStatus"]).endswith("_FAILED")
         if failed and not is_of_the_stack(event) and "cancelled" not in why:
             return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
-    for event in invalid(environment_id, events, since):
+    for event in invalid(stack["StackId"], events, since):
         return objection(event)
     whys = [event.get("ResourceStatusReason") for event in events if _has_gone_wrong(event)]
     why = next(filter(None, [*whys, stack.get("StackStatusReason")]), "no reason was given")
@@ -176,13 +178,12 @@ def objection(event: Event) -> str:
     return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
 
 
-def invalid(environment_id: str, events: list[Event], since: datetime) -> Iterator[Event]:
+def invalid(stack_id: str, events: list[Event], since: datetime) -> Iterator[Event]:
     """What CloudFormation found wrong before it began: it tells that apart from the rest."""
     if not any(event.get("DetailedStatus") == "VALIDATION_FAILED" for event in events):
         return
-    name = stack_name(environment_id)
     pages = aws.pages(
-        "cloudformation", "describe_events", StackName=name, Filters={"FailedEvents": True}
+        "cloudformation", "describe_events", StackName=stack_id, Filters={"FailedEvents": True}
     )
     for page in pages:
         for event in page["OperationEvents"]:

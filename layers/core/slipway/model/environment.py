@@ -215,6 +215,9 @@ class Environment(Shown):
         None, description="What was put into the template; secrets as `****`."
     )
     outputs: dict[str, str] | None = Field(None, description="What came out of it.")
+    stack_id: str | None = Field(
+        None, description="The CloudFormation stack that it is, also when that is deleted."
+    )
     live_version: str | None = Field(None, description="The version that last succeeded here.")
     live_artifact: str | None = Field(None, description="What that version is made of.")
     live_deployment_id: str | None = None

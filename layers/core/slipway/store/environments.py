@@ -463,6 +463,11 @@ def came_up(environment: EnvironmentId, outputs: Mapping[str, str]) -> None:
     table.write(Update(key(environment), change, values))
 
 
+def has_stack(environment: EnvironmentId, stack_id: str) -> None:
+    """Which CloudFormation stack it is; repeating changes nothing."""
+    table.write(Update(key(environment), "SET stack_id = :stack_id", {"stack_id": stack_id}))
+
+
 def is_in_doubt(deployment: DeploymentId) -> Update:
     """Nobody knows what this deployment has left in its environment."""
     return Update(
