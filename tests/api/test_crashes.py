@@ -347,9 +347,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             # The id of a look for drift is lost with who began it: what it finds is shown all the
             # same. Reconcile removes the secrets of an environment that was never made, and the
             # stack of a plan that nobody was told of.
-            if item["pk"] != "KEYS"
-            and item["sk"] not in ("DRIFT", "SECRETS")
-            and not item["sk"].startswith("PLAN#")
+            if item["pk"] != "KEYS" and not item["sk"].startswith(("DRIFT", "SECRETS", "PLAN#"))
         ]
         noted = {item["stack"] for item in items if item["sk"].startswith("PLAN#")}
         assert cloud.review.made.keys() <= noted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -56,7 +57,9 @@ def test_it_says_what_would_change_and_changes_nothing(stack: Subject, stacks: A
     assert "hunter33" not in str(found)
 
 
-def test_there_is_one_at_the_most(stack: Subject, stacks: Any) -> None:
+def test_the_same_finds_it_and_old_ones_go(
+    stack: Subject, stacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack.go("provision")
     stacks.create_change_set(
         StackName=stack_name(stack.id),
@@ -68,14 +71,17 @@ def test_there_is_one_at_the_most(stack: Subject, stacks: Any) -> None:
     )
 
     seen = []
-    for size in (4, 4, 5):
+    for size, stays in ((4, 10), (4, 10), (5, 10), (6, 0)):
+        monkeypatch.setattr(previews, "_STAYS", timedelta(minutes=stays))
         stack.fields["inputs"] = {"Size": size}
         look(stack)
         seen.append(sorted(names(stacks, stack)))
 
-    assert seen[0] == seen[1] != seen[2]
-    assert [len(each) for each in seen] == [2, 2, 2]
-    assert all(each[1] == "somebody-elses" for each in seen)
+    assert seen[0] == seen[1]
+    assert [len(each) for each in seen] == [2, 2, 3, 2]
+    assert set(seen[1]) < set(seen[2])
+    assert not set(seen[2]) & set(seen[3]) - {"somebody-elses"}
+    assert all(each[-1] == "somebody-elses" for each in seen)
 
 
 def test_a_stack_that_has_changed_is_looked_at_anew(stack: Subject, stacks: Any) -> None:
@@ -275,6 +281,20 @@ def test_one_that_cannot_be_made_says_why(recorded: Recorded) -> None:
 
     assert found["status"] == "failed"
     assert "UPDATE_ROLLBACK_FAILED" in found["reason"]
+
+
+def test_an_old_one_that_cannot_be_deleted_now_hinders_nobody(recorded: Recorded) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.fails("describe_change_set", "ChangeSetNotFound")
+    created = moments.now() - timedelta(hours=1)
+    old = {"ChangeSetName": "slipway-preview-1", "CreationTime": created}
+    recorded.stubber.add_response("list_change_sets", {"Summaries": [old]}, recorded.name)
+    why = "Cannot delete ChangeSet in status CREATE_IN_PROGRESS"
+    recorded.fails("delete_change_set", "InvalidChangeSetStatus", why)
+    recorded.stubber.add_response("create_change_set", {})
+    recorded.finds("CREATE_PENDING")
+
+    assert look(recorded.subject) == PENDING
 
 
 @pytest.mark.parametrize("method", ["describe_stacks", "describe_change_set"])

@@ -405,7 +405,7 @@ def test_secrets_of_an_environment_that_was_made_are_kept(
     made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
     assert notes() == []
     identity = parse_environment(made.id)
-    table.write(leftovers.note(identity))
+    table.write(leftovers.note(str(identity)))
 
     assert not look_after(notes()[0])
     assert len(secrets()) == 1

@@ -25,7 +25,8 @@ from slipway.model.deployment import Deployment, NewDeployment
 from slipway.model.inputs import MAX_BYTES_TOGETHER
 from slipway.model.template import NewTemplate, Version
 from slipway.model.update import EnvironmentUpdate
-from slipway.store import deployments, environments, marks, queue, table, templates
+from slipway.settings import settings
+from slipway.store import deployments, environments, leftovers, marks, queue, table, templates
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import CloudFormation
@@ -103,11 +104,15 @@ def carried_out(update: Deployment) -> Item:
     return found(deployment.environment)
 
 
-def secrets() -> dict[str, str]:
-    """By what follows the environment's id, an update's own part of it as `*`."""
+def stored() -> dict[str, str]:
     client = boto3.client("ssm")
     every = client.get_parameters_by_path(Path="/slipway", Recursive=True, WithDecryption=True)
-    names = {each["Name"].split("/", 4)[4]: each["Value"] for each in every["Parameters"]}
+    return {each["Name"]: each["Value"] for each in every["Parameters"]}
+
+
+def secrets() -> dict[str, str]:
+    """By what follows the environment's id, an update's own part of it as `*`."""
+    names = {name.split("/", 4)[4]: value for name, value in stored().items()}
     return {f"*/{n.partition('/')[2]}" if "/" in n else n: value for n, value in names.items()}
 
 
@@ -385,7 +390,9 @@ def test_a_secret_that_cannot_be_stored_is_no_update(
     with pytest.raises(DriverFault):
         ask(inputs={"Password": "hunter33"})
 
-    assert world.everything() == before
+    left = [item for item in world.everything() if item not in before]
+    assert [item["sk"]["S"].partition("#")[0] for item in left] == ["SECRETS"]
+    assert len(world.everything()) == len(before) + 1
 
 
 def _fails(*_: object, **__: object) -> None:
@@ -403,6 +410,85 @@ def test_whether_it_was_accepted_is_not_known_and_its_secret_stays(
         ask(inputs={"Password": "hunter33"})
 
     assert secrets() == {"Password": "hunter22", "*/Password": "hunter33"}
+
+
+def test_secrets_of_an_update_that_never_was_are_swept(
+    web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*actions: table.Action) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(table, "transact", dies)
+        ask(inputs={"Password": "hunter33"})
+    ask(inputs={"Password": "hunter44"})
+    found_there = sorted(stored().values())
+    [note] = [i for i in map(table.decode, world.everything()) if i["sk"].startswith("SECRETS")]
+
+    assert found_there == ["hunter22", "hunter33", "hunter44"]
+    for _ in range(2):
+        assert leftovers.look_after(note, environments.find(web))
+        assert sorted(stored().values()) == ["hunter22", "hunter44"]
+    assert not [i for i in world.everything() if i["sk"]["S"].startswith("SECRETS")]
+
+
+@pytest.mark.parametrize(
+    "ahead,becomes",
+    [
+        ({"Key": "k2"}, "refused"),
+        ({"Key": None}, "none of its own"),
+        ({"Size": "large"}, "refused"),
+    ],
+)
+def test_what_was_kept_as_a_secret_does_not_undo_what_was_ahead(
+    web: EnvironmentId, ask: Ask, ahead: dict[str, Any], becomes: str
+) -> None:
+    first, second = ask(inputs=ahead), ask(template="web@1.3")
+    carried_out(first)
+
+    if becomes == "refused":
+        with pytest.raises(DriverRefused, match="#/inputs/Key: has become a secret: send it again"):
+            turn_of(second)
+    else:
+        assert carried_out(second)["secret_inputs"] == ["Password"]
+
+
+def test_a_secret_that_was_sent_is_what_was_sent_whatever_was_ahead(
+    web: EnvironmentId, ask: Ask
+) -> None:
+    first = ask(inputs={"Key": "k2"})
+    second = ask(template="web@1.3", inputs={"Key": "k3"})
+    carried_out(first)
+
+    record = carried_out(second)
+
+    assert secret_inputs.read(secret_inputs.places(record))["Key"] == "k3"
+
+
+def test_a_secret_of_the_update_ahead_is_not_undone_by_one_that_was_kept(
+    web: EnvironmentId, ask: Ask
+) -> None:
+    first = ask(template="web@1.3", inputs={"Key": "k2"})
+    second = ask(template="web@1.3")
+    carried_out(first)
+
+    record = carried_out(second)
+
+    assert secret_inputs.read(secret_inputs.places(record))["Key"] == "k2"
+
+
+def test_what_is_not_allowed_any_more_is_not_moved_to(
+    web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALLOWED_RESOURCE_TYPES", "AWS::SNS::*")
+    settings.cache_clear()
+
+    pointers = refused(ask, template="web@1.2")
+
+    assert pointers == {
+        "#/template": "has resources that are not allowed any more: AWS::SQS::Queue"
+    }
+    assert ask(inputs={"Size": "large"}).status == "pending"
 
 
 def test_who_asks_again_for_the_answer_was_lost_is_told_and_nothing_is_done(

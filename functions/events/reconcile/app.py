@@ -51,7 +51,7 @@ def _look_after(key: Key) -> str | None:
     [item] = table.get(key)
     if item is None:
         return None
-    if key.sk == leftovers.SECRETS:
+    if key.sk.startswith(leftovers.SECRETS):
         its_record = environments.find(ids.parse_environment(item["id"]))
         return "secrets_of_nobody" if leftovers.look_after(item, its_record) else None
     if key.sk.startswith(leftovers.PLAN):

@@ -12,6 +12,8 @@ from typing import Any
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
+# The parameter store takes a few writes a second, and one request may have a score of them.
+_TRIES = {"ssm": 4}
 _PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
 
 
@@ -50,7 +52,6 @@ def client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
-    config = Config(
-        connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 2}
-    )
+    tries = {"mode": "standard", "total_max_attempts": _TRIES.get(service, 2)}
+    config = Config(connect_timeout=2, read_timeout=6, retries=tries)
     return boto3.client(service, region_name=settings().region, config=config)

@@ -14,6 +14,8 @@ from slipway import aws
 from slipway.errors import DriverFault, FieldError, Invalid
 from slipway.settings import settings
 
+_PUT_TRIES = 3
+
 
 def key(template: str, version: str, sha256: str) -> str:
     return f"templates/{template}/{version}/{sha256}"
@@ -27,21 +29,27 @@ def put(key: str, body: bytes, media: str) -> None:
     """Store the body, unless it is there: under this key there can be no other."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
-    try:
-        _s3().put_object(
-            Bucket=settings().templates_bucket,
-            Key=key,
-            Body=body,
-            ContentType=media,
-            ChecksumSHA256=checksum,
-            IfNoneMatch="*",
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "PreconditionFailed":
+    wanted = {
+        "Bucket": settings().templates_bucket,
+        "Key": key,
+        "Body": body,
+        "ContentType": media,
+        "ChecksumSHA256": base64.b64encode(hashlib.sha256(body).digest()).decode(),
+        "IfNoneMatch": "*",
+    }
+    for tries_left in reversed(range(_PUT_TRIES)):
+        try:
+            _s3().put_object(**wanted)
+            return
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "PreconditionFailed":
+                return
+            # A twin stores the same in this moment, and may fail yet.
+            if code != "ConditionalRequestConflict" or not tries_left:
+                raise DriverFault(f"The body could not be stored: {error}") from error
+        except BotoCoreError as error:
             raise DriverFault(f"The body could not be stored: {error}") from error
-    except BotoCoreError as error:
-        raise DriverFault(f"The body could not be stored: {error}") from error
 
 
 def get(key: str) -> bytes:

@@ -4,8 +4,8 @@ Those that an environment is made with are below its id, those that an update br
 environment's id and a part of the update's own. So what was put in before is there until the
 update has succeeded, and the record then says which is in use. `place` is either.
 
-They are written before the record that names them. If an environment's is never written, reconcile
-removes them (slipway.store.leftovers); those of an update that never was go with its environment.
+They are written before the record that names them. If that is never written, reconcile removes
+them (slipway.store.leftovers).
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def remove(place: str, names: Iterable[str]) -> None:
     _remove(path(place, name) for name in names)
 
 
-def remove_all(environment_id: str) -> None:
-    """Those in use and whatever updates have left. As remove."""
-    pages = aws.pages("ssm", "get_parameters_by_path", Path=_below(environment_id), Recursive=True)
+def remove_all(place: str) -> None:
+    """All that is below it: for an environment, also what updates have brought. As remove."""
+    pages = aws.pages("ssm", "get_parameters_by_path", Path=_below(place), Recursive=True)
     _remove([each["Name"] for page in pages for each in page["Parameters"]])
 
 

@@ -39,12 +39,14 @@ _STILL_PUBLISHED = 4
 @dataclass(frozen=True)
 class _Draft:
     """What an environment would be made of: `values` that are shown, `secrets` that are new, and
-    the names of those that stay; and the change as the deployment's record has it."""
+    the names of those that stay; and the change as the deployment's record has it. `kept`: the
+    names of new secrets that are values which were shown until now, and nobody sent again."""
 
     version: TemplateVersion
     values: Mapping[str, str]
     secrets: Mapping[str, str]
     stays: frozenset[str]
+    kept: frozenset[str]
     change: str
 
 
@@ -52,21 +54,29 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> 
     """Accept an update at the end of the queue.
 
     Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
-    round trips, one for each secret, and one to read a version of a template for the first time.
+    round trips, and one to read a version of a template for the first time; with secrets one for
+    the note of them, and one for each.
     """
     item, draft = _draft(environment, wanted, user_id)
     brings: Item = {
         "template": draft.version.reference if wanted.template else None,
         "inputs": draft.change,
         "secret_inputs": sorted(draft.secrets),
+        "kept_inputs": sorted(draft.kept) or None,
+        "kept_of_update": item.get("last_update_id") if draft.kept else None,
     }
     # The environment's own, if that only waits or rejects.
     own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
     also = [templates.still_published(draft.version)] if wanted.template else []
 
-    def accept() -> Deployment:
+    def accept(*more: table.Action) -> Deployment:
         return queue.accept(
-            environment, brings, wanted.on_conflict or own, user_id, also=also, seen=item
+            environment,
+            brings,
+            wanted.on_conflict or own,
+            user_id,
+            also=(*also, *more),
+            seen=item,
         )
 
     try:
@@ -74,13 +84,16 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> 
             return accept()
         # Imported here: most updates have none.
         from slipway import secret_inputs
+        from slipway.store import leftovers
 
         place = brings["secret_place"] = f"{environment}/{ids.new_part()}"
+        table.write(leftovers.note(place))
         secret_inputs.write(place, draft.secrets)
         try:
-            return accept()
+            return accept(leftovers.claimed(place))
         except (Refused, Lost, marks.Done):
             secret_inputs.remove(place, draft.secrets)
+            table.write(leftovers.claimed(place))
             raise
     except Lost as lost:
         if also and lost.reasons[_STILL_PUBLISHED] is not None:
@@ -142,7 +155,8 @@ def _draft(
     inputs.written(shown)
     told = {name: shown.get(name) for name in change if name in shown or change[name] is None}
     secrets = {name: value for name, value in values.items() if name in hidden}
-    return item, _Draft(version, shown, secrets, stays, json.dumps(told))
+    kept = frozenset(now_secret).difference(wanted.inputs or {})
+    return item, _Draft(version, shown, secrets, stays, kept, json.dumps(told))
 
 
 def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> TemplateVersion:
@@ -151,7 +165,7 @@ def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> Templ
         return templates.made_from(item["template"])
     if Reference.parse(wanted.template).name != name:
         raise Invalid([FieldError("#/template", f"must be a version of {name}")])
-    return templates.resolved(wanted.template, pages[0])
+    return templates.allowed(templates.resolved(wanted.template, pages[0]))
 
 
 def _made_of(version: TemplateVersion) -> Item:
@@ -177,7 +191,7 @@ def becomes(update: Item, environment: Item) -> Item:
         shown = inputs.written(values)
     except (Invalid, NotFound) as error:
         raise DriverRefused(f"It does not fit {reference}: {error.detail}") from error
-    brought = dict.fromkeys(update["secret_inputs"], update.get("secret_place"))
+    brought = dict.fromkeys(_brought(update, environment), update.get("secret_place"))
     places = {**environment.get("secret_places", {}), **brought}
     return {
         **_made_of(version),
@@ -191,7 +205,7 @@ def becomes(update: Item, environment: Item) -> Item:
 def _inputs(
     version: TemplateVersion, update: Item, environment: Item
 ) -> tuple[Mapping[str, str], frozenset[str]]:
-    brought = set(update["secret_inputs"])
+    brought = _brought(update, environment)
     held: dict[str, Any] = json.loads(environment["inputs"])
     held = {name: value for name, value in held.items() if name not in brought}
     secret = brought.union(environment["secret_inputs"])
@@ -200,3 +214,12 @@ def _inputs(
     for name in sorted(inputs.secrets(version.parameters) & set(values)):
         raise Invalid([FieldError(f"#/inputs/{name}", "has become a secret: send it again")])
     return values, stays
+
+
+def _brought(update: Item, environment: Item) -> set[str]:
+    """The names of the secrets that it brings; not of those that were only kept as they were when
+    it was asked for, if an update that was ahead of it may have changed them."""
+    brought = set(update["secret_inputs"])
+    if update.get("kept_of_update") != environment.get("last_update_id"):
+        brought -= set(update.get("kept_inputs", ()))
+    return brought

@@ -1,7 +1,7 @@
 """Change sets: what CloudFormation would do with a stack. They are looked at, never executed.
 
-One is named after what it is about, so that asking again finds it. An environment has one at the
-most: those before it are deleted when it is made, and it goes with its stack.
+One is named after what it is about, so that asking again finds it. Those of an environment that are
+older than a few minutes are deleted when another is made, and all go with its stack.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from slipway import aws, bodies
@@ -17,6 +19,7 @@ from slipway.drivers.base import Operation
 from slipway.errors import DriverFault, DriverRefused
 
 _PREFIX = "slipway-preview-"
+_STAYS = timedelta(minutes=10)
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _REPLACED = {"True": "always", "False": "never", "Conditional": "conditional"}
 _ACTIONS = {"Add", "Modify", "Remove", "Import"}
@@ -42,7 +45,7 @@ def _look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
     where["ChangeSetName"] = _PREFIX + _digest(operation, secrets, stack)
     found = find(where)
     if found is None:
-        _delete_others(where)
+        _delete_old(where, operation.now)
         about = "A preview of an update; not to be executed"
         make(where, operation, secrets, "UPDATE", about, Tags=cloudformation.tags(operation))
         found = find(where)
@@ -110,13 +113,17 @@ def find(where: Mapping[str, str]) -> dict[str, Any] | None:
     return found
 
 
-def _delete_others(where: Mapping[str, str]) -> None:
+def _delete_old(where: Mapping[str, str], now: datetime) -> None:
+    """Not those that somebody else may be about to look at."""
     name = {"StackName": where["StackName"]}
     for page in aws.pages("cloudformation", "list_change_sets", **name):
         for each in page["Summaries"]:
-            other = each["ChangeSetName"]
-            if other.startswith(_PREFIX) and other != where["ChangeSetName"]:
-                aws.call("cloudformation", "delete_change_set", **name, ChangeSetName=other)
+            is_old = each["CreationTime"] < now - _STAYS
+            if each["ChangeSetName"].startswith(_PREFIX) and is_old:
+                other = {**name, "ChangeSetName": each["ChangeSetName"]}
+                # It cannot be deleted while it is being made or deleted: then later.
+                with suppress(DriverRefused):
+                    aws.call("cloudformation", "delete_change_set", **other)
 
 
 def shown(found: dict[str, Any] | None) -> dict[str, Any]:

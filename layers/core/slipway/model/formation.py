@@ -29,6 +29,8 @@ SAM = "AWS::Serverless-2016-10-31"
 _MAX_DEPTH = 50
 _MAX_EVENTS = 200_000
 _MAX_PARAMETERS = 200
+# Each is a value of its own in the parameter store, which takes a score of them at once.
+MAX_SECRETS = 20
 # An item of the table has at most 400 kB, and an answer is kept for those who ask again.
 _MAX_DESCRIBED = 150_000
 _MAX_TOLD = 20
@@ -112,6 +114,8 @@ def _formation(tree: Any) -> Formation:
         for name, each in declared.items()
         if (parameter := _parameter(name, each, faults)) is not None
     ]
+    if sum(1 for parameter in parameters if parameter.no_echo) > MAX_SECRETS:
+        faults.append(FieldError("#/Parameters", f"must be at most {MAX_SECRETS} with NoEcho"))
     outputs = list(_section(tree, "Outputs", faults))
     sam = _transform(tree, faults)
     faults += _macros(tree, "#")

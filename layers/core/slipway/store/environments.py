@@ -181,14 +181,14 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
     from slipway import secret_inputs
     from slipway.store import leftovers
 
-    environment = ids.parse_environment(draft.item["id"])
-    table.write(leftovers.note(environment))
-    secret_inputs.write(draft.item["id"], draft.secrets)
+    place = draft.item["id"]
+    table.write(leftovers.note(place))
+    secret_inputs.write(place, draft.secrets)
     try:
-        return _record(before.project, wanted, draft, user_id, leftovers.claimed(environment))
+        return _record(before.project, wanted, draft, user_id, leftovers.claimed(place))
     except (Refused, Lost, marks.Done):
-        secret_inputs.remove(draft.item["id"], draft.secrets)
-        table.write(leftovers.claimed(environment))
+        secret_inputs.remove(place, draft.secrets)
+        table.write(leftovers.claimed(place))
         raise
 
 
@@ -265,15 +265,9 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
         return _Draft(item, [], ends, most, None, {})
     # Imported here: most environments are made without.
     from slipway.model import inputs
-    from slipway.model.template import not_allowed
     from slipway.store import templates
 
-    version = templates.resolved(wanted.template, before.versions[0])
-    # The list may have become shorter since the version was added.
-    disallowed = not_allowed(version.resources, settings().allowed_resource_types)
-    if disallowed:
-        detail = f"has resources that are not allowed any more: {', '.join(disallowed)}"
-        raise Invalid([FieldError("#/template", detail)])
+    version = templates.allowed(templates.resolved(wanted.template, before.versions[0]))
     values = inputs.checked(version.parameters, wanted.inputs or {})
     hidden = inputs.secrets(version.parameters)
     item.update(

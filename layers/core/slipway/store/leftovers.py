@@ -1,16 +1,16 @@
 """What may come to be nobody's: a note of it, which reconcile looks after.
 
 That of secret inputs is written before them, and goes in the transaction that makes their
-environment. It is written again in the one that forgets an environment, whose teardown did not get
-to them. That of a plan's stack is written before it, too, and goes after it (slipway.plans).
+environment or accepts their update. It is written again in the one that forgets an environment,
+whose teardown did not get to them. That of a plan's stack is written before it, too, and goes
+after it (slipway.plans).
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from slipway import secret_inputs
-from slipway.ids import EnvironmentId
+from slipway import ids, secret_inputs
 from slipway.model import moments
 from slipway.store import due, table
 from slipway.store.table import Delete, Item, Key, Put
@@ -21,22 +21,28 @@ PLAN = "PLAN#"
 _GRACE = timedelta(hours=1)
 
 
-def note(environment: EnvironmentId, at: datetime | None = None) -> Put:
-    """To be looked after at that moment, in an hour if None."""
+def note(place: str, at: datetime | None = None) -> Put:
+    """Of secret inputs, to be looked after at that moment, in an hour if None."""
     at = at or moments.now() + _GRACE
-    item = {"id": str(environment), **due.by(str(environment), at)}
-    return Put(_key(environment), item, condition=None)
+    environment_id = place.partition("/")[0]
+    item = {"id": environment_id, "place": place, **due.by(environment_id, at)}
+    return Put(_key(place), item, condition=None)
 
 
-def claimed(environment: EnvironmentId) -> Delete:
-    return Delete(_key(environment))
+def claimed(place: str) -> Delete:
+    """They are somebody's."""
+    return Delete(_key(place))
 
 
 def look_after(note: Item, its_record: Item | None) -> bool:
-    """Remove what is nobody's; whether it was. Repeating it changes nothing. Raises DriverFault."""
-    is_nobodys = its_record is None or its_record["status"] == "destroyed"
+    """Remove what is nobody's; whether it was. Repeating it changes nothing. Raises DriverFault.
+
+    An update that was accepted has no note any more, so what it is of is nobody's.
+    """
+    is_of_update = note["place"] != note["id"]
+    is_nobodys = is_of_update or its_record is None or its_record["status"] == "destroyed"
     if is_nobodys:
-        secret_inputs.remove_all(note["id"])
+        secret_inputs.remove_all(note["place"])
     table.write(Delete(Key(note["pk"], note["sk"])))
     return is_nobodys
 
@@ -64,5 +70,7 @@ def _plan(stack: str, note: str) -> Key:
     return Key(PLAN + stack.rpartition("-")[2], PLAN + note)
 
 
-def _key(environment: EnvironmentId) -> Key:
-    return Key(f"ENV#{environment.e}", SECRETS)
+def _key(place: str) -> Key:
+    environment_id, _, part = place.partition("/")
+    of_update = f"#{part}" if part else ""
+    return Key(f"ENV#{ids.parse_environment(environment_id).e}", SECRETS + of_update)

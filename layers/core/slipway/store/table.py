@@ -13,7 +13,7 @@
 | environment names, unique while they live      | PROJECT#<p>   | NAME#<normalised>         |
 | callers' names for them, unique likewise        | PROJECT#<p>   | EXTERNAL#<external id>    |
 | an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
-| secret inputs that may be nobody's              | ENV#<e>       | SECRETS                   |
+| secret inputs that may be nobody's              | ENV#<e>       | SECRETS, SECRETS#<update> |
 | a plan's stack that may be nobody's            | PLAN#<digest> | PLAN#<note>               |
 | the last look for drift in it                  | ENV#<e>       | DRIFT                     |
 | who may roll out in it: holder, fencing token  | ENV#<e>       | LOCK                      |

@@ -203,4 +203,4 @@ def _secrets(environment: EnvironmentId, item: Item) -> list[Put]:
         return []
     from slipway.store import leftovers
 
-    return [leftovers.note(environment, moments.now())]
+    return [leftovers.note(str(environment), moments.now())]

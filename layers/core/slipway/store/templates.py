@@ -214,6 +214,15 @@ def resolved(text: str, found: Found) -> TemplateVersion:
     return resolved(text, table.read((), further)[1][0])
 
 
+def allowed(version: TemplateVersion) -> TemplateVersion:
+    """The same. Raises Invalid if the list of types has become shorter since it was added."""
+    disallowed = model.not_allowed(version.resources, settings().allowed_resource_types)
+    if disallowed:
+        detail = f"has resources that are not allowed any more: {', '.join(disallowed)}"
+        raise Invalid([FieldError("#/template", detail)])
+    return version
+
+
 def stored_at(version: TemplateVersion) -> str:
     """The key of its body."""
     return bodies.key(version.template, version.version, version.sha256)
