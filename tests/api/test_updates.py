@@ -91,6 +91,19 @@ def test_what_is_wrong_is_told_and_changes_nothing(
     assert_refused(answer, 422, "invalid_request", pointer)
 
 
+def test_a_preview_waits_until_there_is_something_to_change(
+    ann: Client, project: ProjectId
+) -> None:
+    inputs = {"Password": "hunter22"}
+    made = world.environment(project, ann.user_id, "web", template="web@1.0", inputs=inputs)
+
+    plan = update(ann, made, "dry_run=true", inputs={"Size": "large"})
+
+    assert plan.status == 200
+    assert plan.json["change_set"]["status"] == "pending"
+    assert plan.json["change_set"]["reason"] == "The environment is provisioning"
+
+
 @pytest.mark.parametrize("query", ["dry_run=maybe", "dry=true"])
 def test_a_wrong_query_is_told(ann: Client, web: EnvironmentId, query: str) -> None:
     assert_refused(

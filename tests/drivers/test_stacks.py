@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from local.platform import Platform
 from slipway import secret_inputs
 from slipway.drivers.stacks import stack_name
-from slipway.errors import DriverFault, DriverRefused, RolledBack
+from slipway.errors import DriverFault, DriverRefused, RolledBack, StackGone
 from slipway.model import moments
 from slipway.settings import settings
-from tests.drivers.conftest import OTHER, OTHER_KEY, Subject, signal, until
+from tests.drivers.conftest import BUCKET, OTHER, OTHER_KEY, Subject, signal, until
 
 
 def described(stacks: Any, of: Subject) -> dict[str, Any]:
@@ -63,6 +64,25 @@ def test_a_version_and_its_artifact_reach_the_stack_and_nothing_else_changes(
     assert live(stack, shipped) == "v1 s3://builds/v1.zip"
     assert shipped.outputs and shipped.outputs["About"] == "payments/3/a+b"
     assert live(stack, stack.go("restore")) == "none "
+
+
+def test_before_the_first_version_the_templates_own_default_is_there(
+    stack: Subject, emulator: Platform
+) -> None:
+    parameters = {"Version": {"Type": "String", "AllowedPattern": "v[0-9]+", "Default": "v0"}}
+    template = {
+        "Parameters": parameters,
+        "Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {"Live": {"Value": {"Ref": "Version"}}},
+    }
+    key = "templates/strict/1.0/digest"
+    emulator.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(template).encode())
+    stack.fields = {"template_key": key, "parameters": ("Version",), "defaults": ("Version",)}
+
+    asked = (("provision", None), ("ship", "v1"), ("restore", None))
+    lived = [stack.go(verb, version=version).outputs for verb, version in asked]
+
+    assert lived == [{"Live": "v0"}, {"Live": "v1"}, {"Live": "v0"}]
 
 
 def test_a_deployment_tells_the_tags_as_they_are_by_then(stack: Subject, stacks: Any) -> None:
@@ -206,7 +226,7 @@ def test_one_that_was_deleted_by_hand_is_gone_and_takes_no_version(
     until(lambda: stacks.describe_stacks()["Stacks"] and stack.ask("retire").done)
 
     for verb in ("ship", "restore"):
-        with pytest.raises(DriverRefused, match="is gone"):
+        with pytest.raises(StackGone, match="is gone"):
             stack.ask(verb, version="v1")
     assert stack.ask("retire").done
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.parsers import ResponseParserError
 from botocore.stub import ANY, Stubber
 
 from slipway import aws, drivers
@@ -206,6 +208,21 @@ def test_one_that_runs_takes_a_version(recorded: Recorded, verb: str, status: st
     )
 
     assert not recorded.ask(verb).done
+
+
+def test_what_no_deployment_has_brought_is_as_the_template_says(recorded: Recorded) -> None:
+    recorded.subject.fields |= {"parameters": ("Version", "Size"), "defaults": ("Version",)}
+    made = dict.fromkeys(["TemplateURL", "Tags", "RoleARN", "Capabilities"], ANY)
+    recorded.is_not_there()
+    creation = {"OnFailure": "ROLLBACK", "TimeoutInMinutes": 55}
+    recorded.does("create_stack", **made, **creation, Parameters=[])
+    assert not recorded.subject.ask("provision", SINCE).done
+
+    size = {"ParameterKey": "Size", "UsePreviousValue": True}
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.does("update_stack", **{**dict.fromkeys(UPDATE, ANY), "Parameters": [size]})
+    assert not recorded.subject.ask("restore", SINCE).done
 
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])
@@ -487,6 +504,19 @@ def test_a_throttled_call_may_work_another_time(
     recorded.fails("describe_stacks", code, "Rate exceeded", status)
 
     with pytest.raises(DriverFault, match="Rate exceeded"):
+        recorded.ask(verb)
+
+
+@every_verb
+def test_an_answer_that_nobody_can_read_may_be_better_another_time(
+    recorded: Recorded, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def garbled(**request: Any) -> None:
+        raise ResponseParserError("Unable to parse response, invalid XML: <secret/>")
+
+    monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(describe_stacks=garbled))
+
+    with pytest.raises(DriverFault, match=r"^the answer cannot be read$"):
         recorded.ask(verb)
 
 

@@ -50,6 +50,40 @@ Outputs:
 V1 = Version(1, 0)
 
 
+class Twins:
+    """S3, in which somebody else stores the same so many times in the same moment."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def put_object(self, **_: object) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            code = {"Code": "ConditionalRequestConflict", "Message": "It meets another"}
+            raise ClientError({"Error": code}, "PutObject")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_body_that_a_twin_stores_in_the_same_moment_is_stored(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins = Twins(times)
+    monkeypatch.setattr(bodies, "_s3", lambda: twins)
+
+    bodies.put("key", b"body", YAML)
+
+    assert twins.times == -1
+
+
+def test_when_it_never_ends_whoever_asks_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = Twins(100)
+    monkeypatch.setattr(bodies, "_s3", lambda: twins)
+
+    with pytest.raises(DriverFault, match="It meets another"):
+        bodies.put("key", b"body", YAML)
+    assert twins.times == 97
+
+
 @pytest.fixture(autouse=True)
 def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
     word = CloudFormation()

@@ -130,7 +130,8 @@ def _live(world: World, environment: Record, mine: list[Record]) -> Iterator[str
     ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
     for item in ran:
         status, failure = item["status"], item.get("failure", {"error": "", "reason": ""})
-        if failure.get("step") == "Begin" or failure["error"] == "EnvironmentGone":
+        gone = failure["error"] in ("EnvironmentGone", "StackGone")
+        if failure.get("step") == "Begin" or gone:
             # It has changed nothing, or nothing is there any more.
             continue
         cut_off = failure["error"] == "ExecutionLost"

@@ -17,7 +17,12 @@ SECONDS = 0.7
 HOUR = 3600
 STUCK = "stuck"
 UNROLLABLE = "unrollable"
-ENDS = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}
+ENDS = {
+    "CREATE": "CREATE_COMPLETE",
+    "UPDATE": "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK": "UPDATE_ROLLBACK_COMPLETE",
+    "DELETE": "DELETE_COMPLETE",
+}
 
 
 @dataclass
@@ -67,17 +72,9 @@ class Stacks:
         """As it is by now."""
         stack = self.stacks.get(name)
         if stack and stack.status.endswith("IN_PROGRESS") and self._now >= stack.ends_at:
-            if (stack.status, stack.version) == ("UPDATE_IN_PROGRESS", UNROLLABLE):
-                self._turns(stack, "UPDATE_ROLLBACK_FAILED")
-            elif (
-                stack.status == "UPDATE_ROLLBACK_IN_PROGRESS" or "broken" in stack.made_of.values()
-            ):
+            self._turns(stack, _ends(stack))
+            if stack.status == "UPDATE_ROLLBACK_COMPLETE":
                 stack.made_of = stack.before
-                self._turns(stack, "UPDATE_ROLLBACK_COMPLETE")
-            elif (stack.status, stack.version, stack.retain) == ("DELETE_IN_PROGRESS", STUCK, ()):
-                self._turns(stack, "DELETE_FAILED")
-            else:
-                self._turns(stack, ENDS[stack.status.partition("_")[0]])
             if stack.status == "DELETE_COMPLETE":
                 self.kept |= {name} if stack.retain else set()
                 self.deleted[stack.id] = self.stacks.pop(name)
@@ -173,6 +170,12 @@ class Stacks:
             raise DriverRefused(f"ValidationError: it is {stack.status}")
         self._begins(stack, "UPDATE_ROLLBACK_IN_PROGRESS", ClientRequestToken)
 
+    def delete_by_hand(self, StackName: str) -> None:
+        stack = self.find(StackName)
+        if stack and not stack.status.endswith("IN_PROGRESS"):
+            self._turns(stack, "DELETE_COMPLETE")
+            self.deleted[stack.id] = self.stacks.pop(StackName)
+
     def list_stack_resources(self, StackName: str) -> Any:
         data = {"LogicalResourceId": "Data", "ResourceType": "AWS::S3::Bucket"}
         left = {**data, "PhysicalResourceId": "data-1", "ResourceStatus": "DELETE_FAILED"}
@@ -207,6 +210,20 @@ class Stacks:
     def delete_parameters(self, Names: list[str]) -> None:
         for name in Names:
             self.secrets.pop(name, None)
+
+
+def _ends(stack: Stack) -> str:
+    """The state that what is in progress ends in."""
+    broken = "broken" in stack.made_of.values()
+    if (stack.status, stack.version) == ("UPDATE_IN_PROGRESS", UNROLLABLE):
+        return "UPDATE_ROLLBACK_FAILED"
+    if (stack.status, stack.version, stack.retain) == ("DELETE_IN_PROGRESS", STUCK, ()):
+        return "DELETE_FAILED"
+    if stack.status == "CREATE_IN_PROGRESS" and broken:
+        return "ROLLBACK_COMPLETE"
+    if stack.status == "UPDATE_IN_PROGRESS" and broken:
+        return "UPDATE_ROLLBACK_COMPLETE"
+    return ENDS[stack.status.removesuffix("_IN_PROGRESS")]
 
 
 def _made_of(request: Any, parameters: Any, before: dict[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway import schedule
+from slipway import schedule, secret_inputs
 from slipway.drivers import stacks
 from slipway.ids import EnvironmentId
 from slipway.store import clock, due, leftovers, projects, table
@@ -83,6 +83,25 @@ def test_a_plan_that_is_asked_for_wakes_it_and_what_nobody_deletes_it_does(
 
     assert comes_to_rest(world) == []
     assert deleted == ["slipway-plan-1"]
+
+
+def test_secrets_that_are_being_stored_wake_it_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = asleep(world)
+    removed: list[str] = []
+    monkeypatch.setattr(secret_inputs, "remove_all", removed.append)
+    update = f"{environment}/01m83t4cm0j6vmh6bcfn"
+
+    for place in (str(environment), update):
+        table.write(leftovers.note(place))
+    world.settle()
+    assert world.is_awake()
+    world.recover(11)
+    assert removed == []
+
+    assert comes_to_rest(world) == []
+    assert removed == [update]
 
 
 ACTS: list[Act] = [

@@ -39,6 +39,23 @@ def one_rollback_fails(world: World) -> None:
         deploy(world, where, version)
 
 
+def one_cannot_be_made(world: World) -> None:
+    where = of_a_template(world, size="broken")
+    deploy(world, where, "v1")
+    world.run(60)
+    ask(lambda: world.delete(where))
+
+
+def one_is_deleted_by_hand(world: World) -> None:
+    where = environment(world)
+    deploy(world, where, "v1")
+    world.run(60)
+    name = stack_name(str(where))
+    ask(lambda: aws.call("cloudformation", "delete_by_hand", StackName=name))
+    for version in ("v2", "v3"):
+        deploy(world, where, version)
+
+
 def one_update_never_ends(world: World) -> None:
     where = environment(world)
     deploy(world, where, "v1")
@@ -68,7 +85,9 @@ def one_resource_is_retained(world: World) -> None:
             return
 
 
-def of_a_template(world: World, ttl_hours: float | None = None) -> EnvironmentId:
+def of_a_template(
+    world: World, ttl_hours: float | None = None, size: str = "small"
+) -> EnvironmentId:
     """An environment of the first version, with a secret."""
     kind: Any = "persistent" if ttl_hours is None else "ephemeral"
     wanted = NewEnvironment(
@@ -76,7 +95,7 @@ def of_a_template(world: World, ttl_hours: float | None = None) -> EnvironmentId
         type=kind,
         ttl_hours=ttl_hours,
         template="web@1.0",
-        inputs={"Size": "small", "Password": "of 1.0"},
+        inputs={"Size": size, "Password": "of 1.0"},
     )
     ask(lambda: environments.add(world.project, wanted, USER))
     [name] = world.items("NAME#preview")
@@ -128,6 +147,8 @@ SCENARIOS = [
     test_crashes.deleted_while_it_ships,
     one_update_fails,
     one_rollback_fails,
+    one_cannot_be_made,
+    one_is_deleted_by_hand,
     one_update_never_ends,
     nobody_answers_any_more,
     one_resource_is_retained,
@@ -266,6 +287,39 @@ def test_what_could_not_be_rolled_back_is_when_it_is_tried_again() -> None:
         assert "live_in_doubt" not in world.look(where)
         assert (world.look(where)["live_version"], stacks.version_in(str(where))) == ("v1", "v1")
         assert [token for token in stacks.begun if "-continue-" in token]
+
+
+def test_one_that_goes_while_it_is_listened_to_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with of_stacks() as (world, stacks):
+        where = environment(world)
+        world.run(60)
+        says = stacks.describe_stack_events
+
+        def goes_and_says(StackName: str) -> Any:
+            for stack in stacks.stacks.values():
+                stack.ends_at = 0
+            return says(StackName)
+
+        monkeypatch.setattr(stacks, "describe_stack_events", goes_and_says)
+        world.delete(where)
+        world.run(60)
+
+        gone = world.look(where)
+        assert (gone["status"], gone.get("teardown_attempts", 1)) == ("destroyed", 1)
+
+
+def test_one_that_somebody_deleted_counts_as_destroyed() -> None:
+    with of_stacks() as (world, _):
+        one_is_deleted_by_hand(world)
+        world.run(60)
+
+        [where] = world.environments()
+        assert world.look(where)["status"] == "destroyed"
+        assert "live_in_doubt" not in world.look(where)
+        ended = [(item["status"]["S"], item["failure"]) for item in world.items("DEP#")[1:]]
+        assert [status for status, _ in ended] == ["failed", "canceled"]
+        assert ended[0][1]["M"]["error"] == {"S": "StackGone"}
+        assert ended[0][1]["M"]["reason"]["S"].startswith("The stack is gone; it was not")
 
 
 @pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)

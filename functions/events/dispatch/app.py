@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from slipway import ids, workflows
+from slipway.errors import StackGone
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.store import (
@@ -128,6 +129,9 @@ def _deployment_changed(deployment: DeploymentId) -> None:
         events.keep_timeline(item, workflows.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
         leases.used(deployment.environment, item["finished_at"])
+    if item and item.get("failure", {}).get("error") == StackGone.__name__:
+        # Somebody has deleted what the environment was made of, so it counts as destroyed.
+        teardowns.give_back(deployment.environment, item["id"])
     _give_the_lock(deployment.environment)
     if item and "finished_at" in item and "secret_place" in item:
         _forget_what_is_not_used(item)

@@ -19,14 +19,29 @@ _PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTi
 
 def call(service: str, method: str, **request: Any) -> Any:
     """Raises DriverFault for what another try may mend, else DriverRefused."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
     try:
         return getattr(client(service), method)(**request)
     except ClientError as error:
         raise _translated(error) from error
-    except BotoCoreError as error:
-        raise DriverFault(str(error)) from error
+    except unanswered() as error:
+        raise DriverFault(without_answer(error)) from error
+
+
+def unanswered() -> tuple[type[Exception], ...]:
+    """What the library raises if there is no answer, or none that it can read."""
+    from botocore.exceptions import BotoCoreError
+    from botocore.parsers import ResponseParserError
+
+    return BotoCoreError, ResponseParserError
+
+
+def without_answer(error: Exception) -> str:
+    """The same in words; what cannot be read may be long, and is nobody's business."""
+    from botocore.exceptions import BotoCoreError
+
+    return str(error) if isinstance(error, BotoCoreError) else "the answer cannot be read"
 
 
 def pages(service: str, method: str, **request: Any) -> Iterator[Any]:

@@ -27,7 +27,7 @@ def digest(body: bytes) -> str:
 
 def put(key: str, body: bytes, media: str) -> None:
     """Store the body, unless it is there: under this key there can be no other."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
     wanted = {
         "Bucket": settings().templates_bucket,
@@ -48,18 +48,22 @@ def put(key: str, body: bytes, media: str) -> None:
             # A twin stores the same in this moment, and may fail yet.
             if code != "ConditionalRequestConflict" or not tries_left:
                 raise DriverFault(f"The body could not be stored: {error}") from error
-        except BotoCoreError as error:
-            raise DriverFault(f"The body could not be stored: {error}") from error
+        except aws.unanswered() as error:
+            told = aws.without_answer(error)
+            raise DriverFault(f"The body could not be stored: {told}") from error
 
 
 def get(key: str) -> bytes:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
     try:
         found = _s3().get_object(Bucket=settings().templates_bucket, Key=key)
         return bytes(found["Body"].read())
-    except (BotoCoreError, ClientError) as error:
+    except ClientError as error:
         raise DriverFault(f"The body could not be read: {error}") from error
+    except aws.unanswered() as error:
+        told = aws.without_answer(error)
+        raise DriverFault(f"The body could not be read: {told}") from error
 
 
 def url(key: str) -> str:
@@ -69,7 +73,7 @@ def url(key: str) -> str:
 
 def validate(key: str) -> None:
     """CloudFormation's own word on a stored body. Raises Invalid."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
     try:
         _cloudformation().validate_template(TemplateURL=url(key))
@@ -77,8 +81,9 @@ def validate(key: str) -> None:
         if error.response["Error"]["Code"] != "ValidationError":
             raise DriverFault(f"CloudFormation did not look at it: {error}") from error
         raise Invalid([FieldError("#", error.response["Error"]["Message"])]) from None
-    except BotoCoreError as error:
-        raise DriverFault(f"CloudFormation did not look at it: {error}") from error
+    except aws.unanswered() as error:
+        told = aws.without_answer(error)
+        raise DriverFault(f"CloudFormation did not look at it: {told}") from error
 
 
 def _s3() -> Any:

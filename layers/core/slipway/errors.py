@@ -25,7 +25,8 @@ SlipwayError
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
 ├── DriverRefused               the infrastructure says no and would say it again
-│   └── RolledBack              and has put back what was there before
+│   ├── RolledBack              and has put back what was there before
+│   └── StackGone               for somebody else has taken it away
 └── Fault                       would perhaps work on another try
     ├── DriverFault
     ├── StoreUnavailable
@@ -410,6 +411,11 @@ class DriverRefused(SlipwayError):
 class RolledBack(DriverRefused):
     code = "rolled_back"
     title = "The infrastructure refused, and is as it was before"
+
+
+class StackGone(DriverRefused):
+    code = "stack_gone"
+    title = "What the environment was made of is gone"
 
 
 class Fault(SlipwayError):

@@ -112,7 +112,7 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) ->
     after = {**draft.values, **dict.fromkeys([*draft.secrets, *draft.stays], MASK)}
     would_be = {
         **environments.with_project_name(item),
-        **_made_of(draft.version),
+        **templates.made_of(draft.version),
         "inputs": inputs.written(draft.values),
         "secret_inputs": sorted(draft.stays),
     }
@@ -168,14 +168,6 @@ def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> Templ
     return templates.allowed(templates.resolved(wanted.template, pages[0]))
 
 
-def _made_of(version: TemplateVersion) -> Item:
-    return {
-        "template": version.reference,
-        "template_key": templates.stored_at(version),
-        "parameters": [parameter.name for parameter in version.parameters],
-    }
-
-
 # ── When its turn has come ────────────────────────────────────────────────────────────────────
 
 
@@ -194,7 +186,7 @@ def becomes(update: Item, environment: Item) -> Item:
     brought = dict.fromkeys(_brought(update, environment), update.get("secret_place"))
     places = {**environment.get("secret_places", {}), **brought}
     return {
-        **_made_of(version),
+        **templates.made_of(version),
         "inputs": shown,
         "secret_inputs": sorted(secret),
         "secret_places": {name: place for name, place in places.items() if name in secret},

@@ -65,6 +65,8 @@ def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
     """
     from slipway.drivers import previews
 
+    if environment["status"] == "provisioning":
+        return previews.pending("The environment is provisioning")
     return previews.look(made_anew(environment), secrets)
 
 
@@ -106,6 +108,7 @@ def _operation(
         config=json.loads(environment.get("config", "{}")),
         template_key=environment.get("template_key", ""),
         parameters=environment.get("parameters", ()),
+        defaults=environment.get("defaults", ()),
         inputs=json.loads(environment.get("inputs", "{}")),
         secrets=secret_inputs.places(environment),
         anew=anew,

@@ -38,7 +38,8 @@ class Operation(BaseModel):
     and `artifact`: what is to be live. `config`: the environment's own.
 
     Of an environment that is made from a template: where the template is, the names of the
-    parameters it declares, what the caller put in, and where the values are of what is secret.
+    parameters it declares, which of those that a deployment brings have `defaults` in it, what the
+    caller put in, and where the values are of what is secret.
     `anew`: the environment is to be made of just these, not only to have the version. `retain`:
     the logical ids of what is left in place when it goes, though it could not be deleted.
     `stack_id`: as the driver told, if it did.
@@ -60,6 +61,7 @@ class Operation(BaseModel):
     config: dict[str, Any] = {}
     template_key: str = ""
     parameters: tuple[str, ...] = ()
+    defaults: tuple[str, ...] = ()
     inputs: dict[str, Any] = {}
     secrets: dict[str, str] = {}
     anew: bool = False

@@ -5,7 +5,7 @@ state means:
 
 | the stack is                  | provision | ship, restore              | retire                  |
 | ----------------------------- | --------- | -------------------------- | ----------------------- |
-| not there, or deleted by hand | create it | refused                    | done                    |
+| not there, or deleted by hand | create it | StackGone                  | done                    |
 | …_IN_PROGRESS, by whomever    | wait      | wait                       | wait                    |
 | CREATE_ or UPDATE_COMPLETE    | done      | update it; then done       | delete it               |
 | UPDATE_ROLLBACK_COMPLETE      | done      | update it; then RolledBack | delete it               |
@@ -32,10 +32,10 @@ from slipway import aws, bodies, secret_inputs
 from slipway.drivers import stacks
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.stacks import Event, Stack, stack_name
-from slipway.errors import DriverRefused, RolledBack
+from slipway.errors import DriverRefused, RolledBack, StackGone
 from slipway.ids import parse_environment
 from slipway.model import moments
-from slipway.model.deployment import LogLine
+from slipway.model.deployment import BROUGHT, LogLine
 from slipway.settings import settings
 
 NOTHING_LIVE = "none"
@@ -146,6 +146,7 @@ def _changed(operation: Operation) -> dict[str, Any]:
     if operation.anew:
         return _made_of(operation)
     shipped = _shipped(operation)
+    stays = set(operation.parameters).difference(BROUGHT)
     return {
         "UsePreviousTemplate": True,
         "Parameters": [
@@ -153,6 +154,7 @@ def _changed(operation: Operation) -> dict[str, Any]:
             if name in shipped
             else {"ParameterKey": name, "UsePreviousValue": True}
             for name in operation.parameters
+            if name in shipped or name in stays
         ],
         "Tags": tags(operation),
         "RoleARN": settings().environment_role,
@@ -199,7 +201,14 @@ def _written(expires_at: datetime | None) -> str:
 
 
 def _shipped(operation: Operation) -> dict[str, str]:
-    return {"Version": operation.version or NOTHING_LIVE, "Artifact": operation.artifact or ""}
+    """What a deployment brings; if it brings none, what the template says itself goes first."""
+    brought = {"Version": operation.version, "Artifact": operation.artifact}
+    nothing = {"Version": NOTHING_LIVE, "Artifact": ""}
+    return {
+        name: value or nothing[name]
+        for name, value in brought.items()
+        if value or name not in operation.defaults
+    }
 
 
 def _parameter(name: str, value: Any) -> dict[str, str]:
@@ -259,7 +268,7 @@ def _is_ours(operation: Operation, stack: Stack) -> bool:
 def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progress:
     """The stack with the version in it."""
     if stack is None:
-        raise DriverRefused("The stack is gone; it was not Slipway that deleted it")
+        raise StackGone("The stack is gone; it was not Slipway that deleted it")
     if stacks.is_busy(stack):
         return _wait(operation, stack)
     token = _token(operation, verb)

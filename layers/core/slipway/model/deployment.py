@@ -34,6 +34,9 @@ Status = Literal[
     "pending", "running", "succeeded", "rolled_back", "failed", "canceled", "superseded"
 ]
 
+# The parameters of a template whose values each deployment brings.
+BROUGHT = frozenset({"Version", "Artifact"})
+
 CAN_BECOME: dict[Status, frozenset[Status]] = {
     "pending": frozenset({"running", "failed", "canceled", "superseded"}),
     "running": frozenset({"succeeded", "rolled_back", "failed", "canceled"}),

@@ -271,9 +271,7 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
     values = inputs.checked(version.parameters, wanted.inputs or {})
     hidden = inputs.secrets(version.parameters)
     item.update(
-        template=version.reference,
-        template_key=templates.stored_at(version),
-        parameters=[parameter.name for parameter in version.parameters],
+        **templates.made_of(version),
         inputs=inputs.written({n: each for n, each in values.items() if n not in hidden}),
         secret_inputs=sorted(hidden & set(values)),
     )

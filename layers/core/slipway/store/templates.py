@@ -19,6 +19,7 @@ from slipway.errors import (
 )
 from slipway.model import formation, moments
 from slipway.model import template as model
+from slipway.model.deployment import BROUGHT
 from slipway.model.paging import Page, Paging
 from slipway.model.template import (
     NewTemplate,
@@ -226,6 +227,16 @@ def allowed(version: TemplateVersion) -> TemplateVersion:
 def stored_at(version: TemplateVersion) -> str:
     """The key of its body."""
     return bodies.key(version.template, version.version, version.sha256)
+
+
+def made_of(version: TemplateVersion) -> Item:
+    """What the record of an environment that is made from it says of it."""
+    return {
+        "template": version.reference,
+        "template_key": stored_at(version),
+        "parameters": [parameter.name for parameter in version.parameters],
+        "defaults": sorted(BROUGHT & {n.name for n in version.parameters if n.default is not None}),
+    }
 
 
 def still_published(version: TemplateVersion) -> Check:
