@@ -353,6 +353,13 @@ def main() -> None:
             for name, run in runs.items()
         ],
     )
+    bars(
+        "transitions",
+        "State transitions, by workflow (dashed: the budget of a whole life)",
+        {name: run.transitions for name, run in runs.items() if run.total},
+        "",
+        TRANSITIONS["life"],
+    )
     line = log_line()
     calls = a_million_calls(saved("round_trips"), line)
     idle, awake, server = idle_month(), awake_month(), always_on()

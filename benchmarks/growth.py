@@ -2,6 +2,9 @@
 
 Of ten of them, five are projects of others, four their environments, and one is a deployment in the
 one environment that is asked about. What a request costs must not depend on how many there are.
+
+One does by its nature: how the environments of a template stand. They are counted when somebody
+asks.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from benchmarks.round_trips import HOLD_SECONDS, Paid, Stage, handlers
 from benchmarks.support import bars, save, show
 
 SIZES = (10, 1_000, 100_000)
+MADE_FROM_ONE = (10, 1_000, 10_000)
 
 Ask = Callable[[Stage], Any]
 ASKED: dict[str, Ask] = {
@@ -92,6 +96,24 @@ def pages(dynamodb: Watched, stage: Stage) -> tuple[int, list[Paid]]:
     return len(seen), paid
 
 
+def used(dynamodb: Watched, count: int) -> Paid:
+    """What it costs to see how so many environments of one template stand."""
+    from slipway import ids
+
+    stage = Stage().is_made_from_one()
+    project, environment = stage.project.p, str(stage.environment)
+    key = {"pk": {"S": "TEMPLATE#web"}, "sk": {"S": f"USED#{environment}"}}
+    line: Item = dynamodb.ask("GetItem", {"TableName": "slipway", "Key": key})["Item"]
+    more = (f"env_{project}_{ids.new_part()}" for _ in range(count - 1))
+    dynamodb.put(
+        [line | {"sk": {"S": f"USED#{each}"}, "environment_id": {"S": each}} for each in more]
+    )
+    with dynamodb.watching(HOLD_SECONDS) as calls:
+        answer = stage.ann.get("/api/v1/templates/web/usage")
+    assert answer.json["up_to_date"] == count
+    return Paid(calls)
+
+
 def main() -> None:
     found: dict[str, list[Paid]] = {name: [] for name in ASKED}
     followed = []
@@ -111,6 +133,11 @@ def main() -> None:
             calls_a_page = max(len(page.calls) for page in paid)
             items_a_page = max(page.items for page in paid)
             followed.append((size, count, len(paid), calls_a_page, items_a_page))
+        counted = []
+        for count in MADE_FROM_ONE:
+            dynamodb.create_table()
+            cost = used(dynamodb, count)
+            counted.append((count, cost.depth, cost.items, int(cost.units[0])))
     rows = [
         (
             name,
@@ -127,6 +154,11 @@ def main() -> None:
         "Cursors to the last page of one environment's deployments",
         ("items", "deployments", "pages", "calls a page", "items a page"),
         followed,
+    )
+    show(
+        "How the environments of a template stand",
+        ("environments", "round trips", "items", "read units"),
+        counted,
     )
     bars(
         "growth",
@@ -146,6 +178,7 @@ def main() -> None:
             "items": {name: [paid.items for paid in turns] for name, turns in found.items()},
             "units": {name: [paid.units for paid in turns] for name, turns in found.items()},
             "cursors": followed,
+            "usage": counted,
         },
     )
 

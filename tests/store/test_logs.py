@@ -10,7 +10,8 @@ from slipway.errors import NotFound
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.model import moments
 from slipway.model.deployment import LogLine
-from slipway.store import logs, queue
+from slipway.model.paging import Page
+from slipway.store import deployments, logs, queue, table
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -103,6 +104,25 @@ def test_a_log_is_one_round_trip(
 
     assert made_while_running[0] == "Query + BatchGetItem"
     assert made_long_after == ["Query + BatchGetItem"]
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_one_that_has_just_ended_is_one_round_trip_if_its_last_line_is_there(
+    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    world.succeeds(made)
+    ended = deployments.find(made)
+    assert ended
+    logs.write(made, "succeed", ended["finished_at"], "v1 is live")
+    [line], _ = table.query(logs.pk(made), logs.PREFIX, limit=9)
+    after = {"cursor": Page([], line["sk"]).cursor} if seen else {}
+
+    calls = between.counted(monkeypatch)
+    lines = logs.of_deployment(made, ann, world.page(**after))
+
+    assert calls == ["Query + BatchGetItem"]
+    assert [each.message for each in lines] == ([] if seen else ["v1 is live"])
+    assert lines.cursor is None
 
 
 def test_a_log_without_lines_is_empty(ann: str, made: DeploymentId) -> None:

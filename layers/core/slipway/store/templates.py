@@ -42,7 +42,8 @@ _USED = "USED#"
 _TRIES = 5
 # As many as most templates have had since one was published.
 _LIKELY = 10
-_AT_ONCE = 1000
+# More than DynamoDB puts into a page, which it ends at a megabyte.
+_AT_ONCE = 10_000
 
 
 def key(name: str) -> Key:
