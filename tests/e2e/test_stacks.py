@@ -363,10 +363,11 @@ def test_a_stack_that_somebody_deleted_counts_as_destroyed(
     until(lambda: not stacks(platform, made["id"]))
 
     failed = maker.ships(made["id"], "v1", "failed")
-    someone.ask("DELETE", f"/api/v1/environments/{made['id']}")
 
+    assert failed["failure"]["error"] == "StackGone"
     assert "is gone" in failed["failure"]["reason"]
-    assert someone.wait_for(made["id"], "destroyed")["status"] == "destroyed"
+    gone = someone.wait_for(made["id"], "destroyed")
+    assert (gone["live_in_doubt"], gone["teardown_attempts"]) == (None, 1)
 
 
 # --- updates of the environment itself --------------------------------------------------------
