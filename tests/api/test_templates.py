@@ -141,6 +141,12 @@ def test_nobody_sees_anything_without_a_token(nobody: Client) -> None:
         ("Resources: {}", 422, "invalid_request", "#/Resources"),
         ("Resources: {A: {Type: AWS::EC2::VPC}}", 422, "invalid_request", "#/Resources/A/Type"),
         (f"{BODY}Transform: Mine", 422, "invalid_request", "#/Transform"),
+        (
+            f"{BODY}Outputs: {{Url: {{Value: !Ref No}}}}",
+            422,
+            "invalid_request",
+            "#/Outputs/Url/Value/Ref",
+        ),
         ("a: &a [x]\nb: *a", 422, "invalid_request", "#/a"),
         ("[" * 500_000, 422, "invalid_request", None),
         ("#" * (MAX_BYTES + 1), 413, "body_too_large", None),

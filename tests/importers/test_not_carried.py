@@ -198,8 +198,19 @@ def test_a_template_with_a_hole_makes_no_environment_until_it_is_mended(
 
     assert lost(found) == [said]
     assert len(found.report.holes) == 1
-    assert "NotCarriedOver" in required(found)
+    assert "\n  NotCarriedOver:\n" in found.body
     assert found.body.startswith(f"# Not carried over from AWS Proton:\n#   {FILE}:{said}\n")
+
+
+def test_what_is_missed_by_others_is_said() -> None:
+    found = imported(
+        "Resources:\n  A{{ environment.name }}: {Type: AWS::X}\n"
+        "  Two: {Type: AWS::X, Properties: {P: !GetAtt Another.Arn}}\n"
+    )
+
+    assert lost(found) == ["2: a name takes no inputs: A<EnvironmentName> is left out"]
+    said = "#/Resources/Two/Properties/P/Fn::GetAtt Another is not a resource"
+    assert f"{FILE}: until it is mended it is refused: {said}" in map(str, found.report.notes)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,13 +25,15 @@ Parameters:
   Count: {Type: Number, MinValue: 1, MaxValue: 5, Default: 1.50}
   Password: {Type: String, NoEcho: true, MinLength: 8, MaxLength: 64}
   Names: {Type: CommaDelimitedList, AllowedPattern: "[a-z]+", ConstraintDescription: lower case}
+Conditions:
+  IsBig: !Equals [!Ref Size, large]
 Resources:
   Jobs:
     Type: AWS::SQS::Queue
     Properties:
       QueueName: !Sub "${AWS::StackName}-${Size}"
       Delay: !If [IsBig, !Ref Count, !Ref AWS::NoValue]
-  Web: {Type: AWS::Serverless::Function, Properties: {Role: !GetAtt Role.Arn}}
+  Web: {Type: AWS::Serverless::Function, Properties: {Role: !GetAtt More.Arn}}
   More: {Type: AWS::SQS::Queue}
 Outputs:
   Url: {Value: !Join ["", [a, !Ref Jobs]]}
@@ -259,6 +263,223 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             formation.read(text.encode(errors="surrogatepass"), is_json=is_json)
         except (Invalid, Malformed) as error:
             assert len(str(error)) < 2000
+
+
+# --- what refers to what ----------------------------------------------------------------------
+
+NAMES = """
+Parameters: {Size: {Type: String, Default: small}}
+Mappings: {Sizes: {small: {Cpu: 1}}}
+Conditions:
+  IsBig: !Equals [!Ref Size, large]
+Resources:
+  Jobs: {Type: AWS::SQS::Queue}
+"""
+SAM_TOO = f"Transform: {formation.SAM}{NAMES}"
+
+
+def with_properties(properties: str) -> str:
+    return f"{NAMES}  More: {{Type: AWS::SQS::Queue, Properties: {properties}}}\n"
+
+
+@pytest.mark.parametrize(
+    "properties,at,detail",
+    [
+        ("{P: !Ref No}", "P/Ref", "No is neither a parameter nor a resource"),
+        ("{P: [1, {Ref: No}]}", "P/1/Ref", "No is neither a parameter nor a resource"),
+        ("{P: !Ref AWS::No}", "P/Ref", "AWS::No is neither a parameter nor a resource"),
+        ("{P: !GetAtt No.Arn}", "P/Fn::GetAtt", "No is not a resource"),
+        ("{P: {Fn::GetAtt: No.Arn}}", "P/Fn::GetAtt", "No is not a resource"),
+        ("{P: {Fn::GetAtt: [No, Arn]}}", "P/Fn::GetAtt", "No is not a resource"),
+        ("{P: !GetAtt Size.Arn}", "P/Fn::GetAtt", "Size is not a resource"),
+        ('{P: !Sub "a ${Size} ${No}"}', "P/Fn::Sub", "No is neither a parameter nor a resource"),
+        ('{P: !Sub "${ No }"}', "P/Fn::Sub", "No is neither a parameter nor a resource"),
+        ('{P: !Sub "${No.Arn}"}', "P/Fn::Sub", "No is not a resource"),
+        (
+            '{P: !Sub ["${X}${No}", {X: 1}]}',
+            "P/Fn::Sub",
+            "No is neither a parameter nor a resource",
+        ),
+        ('{P: !Sub ["${X}", {X: !Ref No}]}', "P/Fn::Sub/1/X/Ref", "No is neither a"),
+        ("{P: !If [No, 1, 2]}", "P/Fn::If/0", "No is not a condition"),
+        ("{P: !If [IsBig, 1, !Ref No]}", "P/Fn::If/2/Ref", "No is neither a parameter"),
+        ("{P: !FindInMap [No, a, b]}", "P/Fn::FindInMap/0", "No is not a mapping"),
+        ("{P: !FindInMap [Sizes, !Ref No, Cpu]}", "P/Fn::FindInMap/1/Ref", "No is neither"),
+    ],
+)
+def test_what_is_referred_to_has_to_be_there(properties: str, at: str, detail: str) -> None:
+    [(pointer, said)] = refused(with_properties(properties)).items()
+
+    assert pointer == f"#/Resources/More/Properties/{at}"
+    assert said.startswith(detail)
+
+
+@pytest.mark.parametrize(
+    "text,pointer",
+    [
+        (f"{NAMES}  A: {{Type: T, DependsOn: No}}", "#/Resources/A/DependsOn"),
+        (f"{NAMES}  A: {{Type: T, DependsOn: [Jobs, No]}}", "#/Resources/A/DependsOn/1"),
+        (f"{NAMES}  A: {{Type: T, DependsOn: Size}}", "#/Resources/A/DependsOn"),
+        (f"{NAMES}  A: {{Type: T, Condition: No}}", "#/Resources/A/Condition"),
+        (
+            f"{NAMES}  A: {{Type: T, UpdatePolicy: {{P: !Ref No}}}}",
+            "#/Resources/A/UpdatePolicy/P/Ref",
+        ),
+        (f"{NAMES}Outputs: {{A: {{Value: !Ref No}}}}", "#/Outputs/A/Value/Ref"),
+        (f"{NAMES}Outputs: {{A: {{Value: 1, Condition: No}}}}", "#/Outputs/A/Condition"),
+        (f"{NAMES}Outputs: {{A: {{Value: 1}}, B: {{Value: !Ref A}}}}", "#/Outputs/B/Value/Ref"),
+        (
+            f"{NAMES}Outputs: {{A: {{Value: 1, Export: {{Name: !Sub '${{No}}'}}}}}}",
+            "#/Outputs/A/Export/Name/Fn::Sub",
+        ),
+        (
+            f"Conditions: {{A: !Not [!Condition No]}}\n{QUEUE}",
+            "#/Conditions/A/Fn::Not/0/Condition",
+        ),
+        (f"Conditions: {{A: !Equals [!Ref No, 1]}}\n{QUEUE}", "#/Conditions/A/Fn::Equals/0/Ref"),
+        # CloudFormation knows conditions before it makes anything.
+        (f"Conditions: {{A: !Equals [!Ref Jobs, 1]}}\n{QUEUE}", "#/Conditions/A/Fn::Equals/0/Ref"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: !Ref No}}}}", "#/Outputs/A/Value/Ref"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt No.Arn}}}}", "#/Outputs/A/Value/Fn::GetAtt"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: 1, Condition: Jobs}}}}", "#/Outputs/A/Condition"),
+    ],
+)
+def test_so_it_is_in_every_section(text: str, pointer: str) -> None:
+    assert list(refused(text)) == [pointer]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        "{P: !Ref Size, Q: !Ref Jobs, R: !GetAtt Jobs.Arn, S: {Fn::GetAtt: Jobs.Arn}}",
+        '{P: !Sub "${Size} ${Jobs} ${Jobs.Arn} ${AWS::Region} ${!No} $${Size} ${} ${a b}"}',
+        '{P: !Sub ["${X} ${Y.Z}", {X: 1, Y.Z: 2}], Q: {Fn::Sub: ["${No}"]}}',
+        "{P: !If [IsBig, !Ref AWS::NoValue, !Ref AWS::NotificationARNs]}",
+        "{P: !FindInMap [Sizes, !Ref Size, Cpu], Q: !FindInMap [!Ref Size, a, b]}",
+        # The condition of a policy's statement is none of CloudFormation's.
+        "{PolicyDocument: {Statement: [{Condition: {StringEquals: {a: b}}}, {Condition: No}]}}",
+        "{P: ['${No}', {Ref: No, And: more}, {Ref: [No]}, {Fn::GetAtt: []}, {Fn::If: No}]}",
+    ],
+)
+def test_what_is_there_may_be_referred_to(properties: str) -> None:
+    assert read(with_properties(properties)).types["More"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{NAMES}  A: {{Type: T, DependsOn: Jobs, Condition: IsBig, Metadata: {{M: !Ref No}}}}",
+        f"{NAMES}  A: {{Type: T, DependsOn: [Jobs], DeletionPolicy: Retain}}",
+        f"{NAMES}Outputs: {{A: {{Condition: IsBig, Value: !Ref Jobs}}}}",
+        f"Conditions: {{A: !Equals [1, 1], B_&: !Or [{{Condition: A}}, !Condition A]}}\n{QUEUE}",
+        f"Rules: {{R: {{Assertions: [{{Assert: !Ref No}}]}}}}\n{QUEUE}",
+        f"Hooks: {{}}\nMetadata: {{}}\nDescription: x\n{QUEUE}",
+        f"{SAM_TOO}Globals: {{Function: {{Role: !Ref No}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !Ref JobsRole}}, B: {{Value: !Ref Jobs.Version}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt Jobs.Alias.Arn}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !Sub '${{ServerlessHttpApi}} ${{JobsUrl.Url}}'}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt [Jobs.Version, Version]}}}}",
+        f"{SAM_TOO}  A: {{Type: T, DependsOn: [ServerlessRestApi, CodeDeployServiceRole]}}",
+        f"{SAM_TOO}  A: {{Type: T, P: {{DeadLetterConfig: {{QueueLogicalId: Dead}}}}}}\n"
+        "Outputs: {A: {Value: !GetAtt Dead.Arn}}",
+        # A module's resources are called after it, too.
+        "Resources: {Mine: {Type: My::Own::Queue::MODULE}}\nOutputs: {A: {Value: !Ref MineJobs}}",
+    ],
+)
+def test_what_cloudformation_takes_is_taken(text: str) -> None:
+    assert read(text).types
+
+
+def test_where_a_section_is_none_nothing_is_said_of_what_refers_to_it() -> None:
+    text = f"Parameters: x\n{QUEUE}\nOutputs: {{A: {{Value: !Ref Size}}}}"
+
+    assert refused(text) == {"#/Parameters": "must be a mapping"}
+
+
+@pytest.mark.parametrize("section", ["Foo", "resources", "Globals", "a/b", "Output"])
+def test_what_is_no_section_is_refused(section: str) -> None:
+    pointer = f"#/{section.replace('/', '~1')}"
+
+    assert refused(f"{section}: {{}}\n{QUEUE}") == {pointer: "is not a section of a template"}
+
+
+@pytest.mark.parametrize("written", ["2010-09-10", "'2010'", "", "[a]"])
+def test_there_is_one_format(written: str) -> None:
+    text = f"AWSTemplateFormatVersion: {written}\n{QUEUE}"
+
+    assert refused(text) == {"#/AWSTemplateFormatVersion": "must be 2010-09-09"}
+
+
+@pytest.mark.parametrize(
+    "resources,at,way",
+    [
+        ("{A: {Type: T, DependsOn: A}}", "A", "A → A"),
+        ("{A: {Type: T, Properties: {P: !Ref A}}}", "A", "A → A"),
+        (
+            "{Z: {Type: T, DependsOn: A}, A: {Type: T, Properties: {P: !GetAtt B.Arn}},"
+            " B: {Type: T, Properties: {P: [!Sub '${C}']}}, C: {Type: T, DependsOn: [D, A]},"
+            " D: {Type: T}}",
+            "A",
+            "A → B → C → A",
+        ),
+    ],
+)
+def test_no_resource_waits_for_itself(resources: str, at: str, way: str) -> None:
+    assert refused(f"Resources: {resources}") == {f"#/Resources/{at}": f"waits for itself: {way}"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Resources: {A: {Type: T, DependsOn: [B, C]}, B: {Type: T, DependsOn: C}, C: {Type: T}}",
+        f"{NAMES}  A: {{Type: T, P: 1, Properties: {{P: !If [IsBig, !Ref B, 1]}}}}\n"
+        "  B: {Type: T, Properties: {P: !If [IsBig, 1, !Ref A]}}",
+        f"{NAMES}  A: {{Type: T, Condition: IsBig, DependsOn: B}}\n  B: {{Type: T, DependsOn: A}}",
+        f"{SAM_TOO.replace('Jobs: {', 'Jobs: {DependsOn: Jobs, ')}",
+    ],
+)
+def test_what_may_be_no_circle_is_none(text: str) -> None:
+    assert read(text).types
+
+
+def test_a_long_circle_is_told_in_short() -> None:
+    names = [f"R{n}" for n in range(5000)]
+    waits = zip(names, names[1:] + names[:1], strict=True)
+    text = json.dumps({"Resources": {a: {"Type": "T", "DependsOn": b} for a, b in waits}})
+
+    [said] = refused(text, is_json=True).values()
+
+    assert said == "waits for itself: R0 → R1 → R2 → R3 → R4 → R5 → R6 → R7 → R8 → R9 → … → R0"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"Ref": f"No{n}"} for n in range(60_000)],
+        ["${A" * 300_000],
+        {"Fn::Sub": "${A" * 300_000},
+        {"Fn::Sub": "${" * 450_000},
+        {"Fn::Sub": "${" + " " * 900_000},
+        {"Ref": "A" * 900_000},
+        [{"Ref": f"{n}" * 50} for n in range(15_000)],
+    ],
+    ids=["refs", "text", "variables", "beginnings", "blanks", "a long name", "long names"],
+)
+def test_what_refers_to_what_is_soon_known(value: Any) -> None:
+    resources = {f"R{n}": {"Type": "T"} for n in range(3)} | {
+        "A": {"Type": "T", "Properties": {"P": value}}
+    }
+    sam = {"Transform": formation.SAM, "Resources": resources}
+    began = time.process_time()
+
+    for tree in ({"Resources": resources}, sam):
+        try:
+            read(json.dumps(tree), is_json=True)
+        except Invalid as error:
+            assert len(error.fields) <= 20
+            assert all(len(each.detail) < 400 for each in error.fields)
+
+    assert time.process_time() - began < 10
 
 
 # --- what a template may make -----------------------------------------------------------------

@@ -13,12 +13,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from slipway.errors import FieldError, Invalid, Malformed
-from slipway.model import inputs
+from slipway.model import inputs, references
+from slipway.model.references import MAX_NAME, below
 from slipway.model.template import Parameter, not_allowed
 
 if TYPE_CHECKING:
@@ -34,7 +36,6 @@ MAX_SECRETS = 20
 # An item of the table has at most 400 kB, and an answer is kept for those who ask again.
 _MAX_DESCRIBED = 150_000
 _MAX_TOLD = 20
-_MAX_NAME = 255
 
 # `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}.
 _FUNCTIONS = (
@@ -89,7 +90,7 @@ def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
     """Raises Invalid for resources of types that none of the patterns allows."""
     others = set(not_allowed(formation.types.values(), allowed))
     _raise(
-        FieldError(_below("#/Resources", name, "Type"), f"{kind[:_MAX_NAME]} is not allowed here")
+        FieldError(below("#/Resources", name, "Type"), f"{kind[:MAX_NAME]} is not allowed here")
         for name, kind in formation.types.items()
         if kind in others
     )
@@ -102,11 +103,12 @@ def _formation(tree: Any) -> Formation:
     if not isinstance(tree, dict):
         raise Invalid([FieldError("#", "is not a template: it must be a mapping")])
     faults: list[FieldError] = []
-    resources = _section(tree, "Resources", faults)
-    if not resources and not faults:
+    sections = {name: _section(tree, name, faults) for name in references.SECTIONS}
+    whole = not faults
+    resources, declared = sections["Resources"], sections["Parameters"]
+    if not resources and whole:
         faults.append(FieldError("#/Resources", "must have at least one resource"))
     types = {name: _type(name, each, faults) for name, each in resources.items()}
-    declared = _section(tree, "Parameters", faults)
     if len(declared) > _MAX_PARAMETERS:
         faults.append(FieldError("#/Parameters", f"must be at most {_MAX_PARAMETERS}"))
     parameters = [
@@ -116,9 +118,15 @@ def _formation(tree: Any) -> Formation:
     ]
     if sum(1 for parameter in parameters if parameter.no_echo) > MAX_SECRETS:
         faults.append(FieldError("#/Parameters", f"must be at most {MAX_SECRETS} with NoEcho"))
-    outputs = list(_section(tree, "Outputs", faults))
+    outputs = list(sections["Outputs"])
     sam = _transform(tree, faults)
+    faults += references.unknown(tree, sam=sam)
     faults += _macros(tree, "#")
+    grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
+    if whole:
+        faults += islice(references.missing(sections, grows=grows), _MAX_TOLD)
+    if whole and not grows:
+        faults += islice(references.circles(sections), _MAX_TOLD)
     _raise(faults)
     found = Formation(parameters, outputs, types, sam)
     described = [[each.model_dump() for each in parameters], outputs, found.resources]
@@ -133,9 +141,10 @@ def _section(tree: Mapping[str, Any], name: str, faults: list[FieldError]) -> di
     if not isinstance(section, dict):
         faults.append(FieldError(f"#/{name}", "must be a mapping"))
         return {}
-    for key in section:
+    # How conditions are called is CloudFormation's to say.
+    for key in section if name != "Conditions" else ():
         if not re.fullmatch(r"[A-Za-z0-9]{1,255}", key):
-            faults.append(FieldError(_below(f"#/{name}", key), "must be letters and digits"))
+            faults.append(FieldError(below(f"#/{name}", key), "must be letters and digits"))
     return section
 
 
@@ -143,7 +152,7 @@ def _type(name: str, resource: Any, faults: list[FieldError]) -> str:
     kind = resource.get("Type") if isinstance(resource, dict) else None
     if isinstance(kind, str) and kind:
         return kind
-    faults.append(FieldError(_below("#/Resources", name, "Type"), "is required"))
+    faults.append(FieldError(below("#/Resources", name, "Type"), "is required"))
     return ""
 
 
@@ -161,11 +170,11 @@ def _macros(value: Any, at: str) -> Iterator[FieldError]:
     if isinstance(value, dict):
         for name, each in value.items():
             if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
-                yield FieldError(_below(at, name), "needs a transform that is not allowed here")
-            yield from _macros(each, _below(at, name))
+                yield FieldError(below(at, name), "needs a transform that is not allowed here")
+            yield from _macros(each, below(at, name))
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _macros(each, _below(at, index))
+            yield from _macros(each, below(at, index))
 
 
 _FIELDS = {
@@ -184,7 +193,7 @@ _FIELDS = {
 
 
 def _parameter(name: str, declared: Any, faults: list[FieldError]) -> Parameter | None:
-    at = _below("#/Parameters", name)
+    at = below("#/Parameters", name)
     if not isinstance(declared, dict):
         faults.append(FieldError(at, "must be a mapping"))
         return None
@@ -193,7 +202,7 @@ def _parameter(name: str, declared: Any, faults: list[FieldError]) -> Parameter 
     for key, value in declared.items():
         detail = _wrong(key, value)
         if detail:
-            faults.append(FieldError(_below(at, key), detail))
+            faults.append(FieldError(below(at, key), detail))
         else:
             values[_FIELDS[key]] = value.lower() == "true" if key == "NoEcho" else value
     if "Type" not in declared:
@@ -257,13 +266,13 @@ def _tree(value: Any, at: str = "#", depth: int = 0) -> Any:
     if isinstance(value, _Pairs):
         mapping: dict[str, Any] = {}
         for name, each in value:
-            below = _below(at, name)
+            here = below(at, name)
             if name in mapping:
-                raise Invalid([FieldError(below, "is given more than once")])
-            mapping[_tree(name, below)] = _tree(each, below, depth + 1)
+                raise Invalid([FieldError(here, "is given more than once")])
+            mapping[_tree(name, here)] = _tree(each, here, depth + 1)
         return mapping
     if isinstance(value, list):
-        return [_tree(each, _below(at, n), depth + 1) for n, each in enumerate(value)]
+        return [_tree(each, below(at, n), depth + 1) for n, each in enumerate(value)]
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -329,7 +338,7 @@ class _Builder:
         parts = [
             each.key if isinstance(each.items, _Pairs) else len(each.items) for each in self.stack
         ]
-        return Invalid([FieldError(_below("#", *(p for p in parts if p is not None)), detail)])
+        return Invalid([FieldError(below("#", *(p for p in parts if p is not None)), detail)])
 
     def document(self) -> None:
         self.documents += 1
@@ -367,19 +376,13 @@ class _Builder:
             return value
         name = SHORT_FORMS.get(tag or "")
         if name is None:
-            raise self.refused(f"has the tag {str(tag)[:_MAX_NAME]}, which CloudFormation lacks")
+            raise self.refused(f"has the tag {str(tag)[:MAX_NAME]}, which CloudFormation lacks")
         if name == "Fn::GetAtt" and isinstance(value, str):
             value = value.split(".", 1)
         return _Pairs([(name, value)])
 
 
-def _below(at: str, *parts: int | str) -> str:
-    """The JSON pointer (RFC 6901) of a part."""
-    escaped = (str(part)[:_MAX_NAME].replace("~", "~0").replace("/", "~1") for part in parts)
-    return "/".join([at, *escaped])
-
-
-def _raise(faults: Iterator[FieldError] | Sequence[FieldError]) -> None:
-    found = list(faults)[:_MAX_TOLD]
+def _raise(faults: Iterable[FieldError]) -> None:
+    found = list(islice(faults, _MAX_TOLD))
     if found:
         raise Invalid(found)

@@ -1,0 +1,230 @@
+"""What the parts of a template say of each other: what is referred to has to be there.
+
+CloudFormation finds the same, but tells of one fault, and not where. Nothing is refused here that
+it would take: what SAM may make, what is chosen by a condition, `Metadata` and `Rules` are left to
+it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from slipway.errors import FieldError
+
+MAX_NAME = 255
+
+# Those that name what is in them.
+SECTIONS = ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")
+
+_OTHERS = (
+    "AWSTemplateFormatVersion", "Description", "Metadata", "Rules", "Transform", "Hooks",
+)  # fmt: skip
+_FORMAT = "2010-09-09"
+_PSEUDO = {
+    "AWS::AccountId",
+    "AWS::NoValue",
+    "AWS::NotificationARNs",
+    "AWS::Partition",
+    "AWS::Region",
+    "AWS::StackId",
+    "AWS::StackName",
+    "AWS::URLSuffix",
+}
+# What SAM calls that which it makes of no one resource; all else is named after what it is of.
+_SAMS_OWN = (
+    "ApiGatewayDomainName",
+    "CodeDeployServiceRole",
+    "DomainNameAccessAssociation",
+    "RecordSetGroup",
+    "Serverless",
+)
+# How an event says what SAM is to call its queue.
+_SAMS_NAMES = frozenset({"QueueLogicalId", "QueuePolicyLogicalId"})
+# A text full of `${` is read once: no variable has either in its name.
+_VARIABLE = re.compile(r"\$\{([^${}]+)\}")
+_LONGEST_CIRCLE = 10
+
+_MISSING = {
+    "value": "is neither a parameter nor a resource",
+    "parameter": "is not a parameter",
+    "resource": "is not a resource",
+    "condition": "is not a condition",
+    "mapping": "is not a mapping",
+}
+
+
+_Sections = Mapping[str, Mapping[str, Any]]
+
+
+class _Use(NamedTuple):
+    """A name, what it has to be, where it stands, and whether a condition chooses it.
+
+    `operand`: `{"Condition": name}`, which refers to one among Conditions and nowhere else.
+    `called`: what SAM is to call something.
+    """
+
+    kind: str
+    name: str
+    at: tuple[int | str, ...]
+    chosen: bool = False
+
+
+def below(at: str, *parts: int | str) -> str:
+    """The JSON pointer (RFC 6901) of a part."""
+    escaped = (str(part)[:MAX_NAME].replace("~", "~0").replace("/", "~1") for part in parts)
+    return "/".join([at, *escaped])
+
+
+def unknown(tree: Mapping[str, Any], *, sam: bool) -> Iterator[FieldError]:
+    """What is no section of a template, and the format if it is not the only one that there is."""
+    for name in tree:
+        if name not in (*SECTIONS, *_OTHERS) and not (sam and name == "Globals"):
+            yield FieldError(below("#", name), "is not a section of a template")
+    if tree.get("AWSTemplateFormatVersion", _FORMAT) != _FORMAT:
+        yield FieldError("#/AWSTemplateFormatVersion", f"must be {_FORMAT}")
+
+
+def missing(sections: _Sections, *, grows: bool) -> Iterator[FieldError]:
+    """What is referred to and not there. `grows`: SAM or a module makes more resources of these."""
+    names = {section: set(found) for section, found in sections.items()}
+    resources = names["Resources"]
+    known = {
+        "value": names["Parameters"] | resources | _PSEUDO,
+        "parameter": names["Parameters"] | _PSEUDO,
+        "resource": resources,
+        "condition": names["Conditions"],
+        "mapping": names["Mappings"],
+    }
+    uses = [*_in_conditions(sections), *_in_resources(sections), *_in_outputs(sections)]
+    called = {use.name for use in uses if use.kind == "called"}
+    for use in uses:
+        if use.kind not in known or use.name in known[use.kind]:
+            continue
+        grown = grows and use.kind in ("value", "resource")
+        if not (grown and (use.name in called or _is_made(use.name, resources))):
+            yield FieldError(below("#", *use.at), f"{use.name[:MAX_NAME]} {_MISSING[use.kind]}")
+
+
+def circles(sections: _Sections) -> Iterator[FieldError]:
+    """Resources that wait for each other. Not if a condition has a say: it may part them."""
+    resources = sections["Resources"]
+    needs: dict[str, list[str]] = {name: [] for name in resources}
+    for use in _in_resources(sections):
+        name, part = str(use.at[1]), use.at[2]
+        always = not use.chosen and "Condition" not in resources[name]
+        if always and part in ("DependsOn", "Properties") and use.name in resources:
+            needs[name].append(use.name)
+    for circle in _circles(needs):
+        more = ["…"] if len(circle) > _LONGEST_CIRCLE else []
+        way = " → ".join([*circle[:_LONGEST_CIRCLE], *more, circle[0]])
+        yield FieldError(below("#/Resources", circle[0]), f"waits for itself: {way}")
+
+
+def _is_made(name: str, resources: Collection[str]) -> bool:
+    beginnings = (name[:end] for end in range(1, min(len(name), MAX_NAME) + 1))
+    return name.startswith(_SAMS_OWN) or any(each in resources for each in beginnings)
+
+
+def _circles(needs: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    done: set[str] = set()
+    for start in needs:
+        # From the start to here, and what each has still to be asked for.
+        way, on, left = [start], {start}, [iter(needs[start])]
+        while way:
+            onward = next((each for each in left[-1] if each not in done), None)
+            if onward is None:
+                left.pop()
+                here = way.pop()
+                on.remove(here)
+                done.add(here)
+            elif onward in on:
+                yield way[way.index(onward) :]
+            else:
+                way.append(onward)
+                on.add(onward)
+                left.append(iter(needs[onward]))
+
+
+# --- who names what ---------------------------------------------------------------------------
+
+
+def _in_conditions(sections: _Sections) -> Iterator[_Use]:
+    kinds = {"value": "parameter", "operand": "condition"}
+    for use in _uses(sections["Conditions"], ["Conditions"]):
+        yield use._replace(kind=kinds.get(use.kind, use.kind))
+
+
+def _in_resources(sections: _Sections) -> Iterator[_Use]:
+    for name, resource in sections["Resources"].items():
+        for key, value in resource.items() if isinstance(resource, dict) else ():
+            at = ("Resources", name, key)
+            if key == "DependsOn":
+                several = enumerate(value) if isinstance(value, list) else ()
+                one = [((), value), *(((n,), each) for n, each in several)]
+                yield from (_Use("resource", w, at + n) for n, w in one if isinstance(w, str))
+            elif key == "Condition" and isinstance(value, str):
+                yield _Use("condition", value, at)
+            elif key != "Metadata":
+                yield from _uses(value, [*at])
+
+
+def _in_outputs(sections: _Sections) -> Iterator[_Use]:
+    for name, output in sections["Outputs"].items():
+        condition = output.get("Condition") if isinstance(output, dict) else None
+        if isinstance(condition, str):
+            yield _Use("condition", condition, ("Outputs", name, "Condition"))
+        yield from _uses(output, ["Outputs", name])
+
+
+def _uses(value: Any, path: list[int | str], chosen: bool = False) -> Iterator[_Use]:
+    """`path` is where the value stands; it is changed on the way, and back."""
+    if isinstance(value, dict):
+        if len(value) == 1:
+            for function, argument in value.items():
+                for kind, name, part in _named(function, argument):
+                    if isinstance(name, str):
+                        yield _Use(kind, name, (*path, function, *part), chosen)
+        for key, each in value.items():
+            if key in _SAMS_NAMES and isinstance(each, str):
+                yield _Use("called", each, (*path, key))
+            path.append(key)
+            yield from _uses(each, path, chosen or key == "Fn::If")
+            path.pop()
+    elif isinstance(value, list):
+        for n, each in enumerate(value):
+            path.append(n)
+            yield from _uses(each, path, chosen)
+            path.pop()
+
+
+def _named(function: str, argument: Any) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    """What a function names: as what, what, and where in its argument."""
+    first = argument[0] if isinstance(argument, list) and argument else None
+    if function == "Ref":
+        yield "value", argument, ()
+    elif function == "Condition":
+        yield "operand", argument, ()
+    elif function == "Fn::If":
+        yield "condition", first, (0,)
+    elif function == "Fn::FindInMap":
+        yield "mapping", first, (0,)
+    elif function == "Fn::GetAtt":
+        attribute = argument if isinstance(argument, str) else first
+        if isinstance(attribute, str):
+            yield "resource", attribute.partition(".")[0], ()
+    elif function == "Fn::Sub":
+        text, own = (
+            argument if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+        )
+        yield from _variables(text, own)
+
+
+def _variables(text: Any, own: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    for found in _VARIABLE.findall(text) if isinstance(text, str) else ():
+        name, dot, _ = found.strip().partition(".")
+        its_own = isinstance(own, dict) and found.strip() in own
+        # `${!Literal}` is none; and what cannot be a name is CloudFormation's to refuse.
+        if not its_own and name.replace(":", "").isalnum():
+            yield ("resource" if dot else "value"), name, ()
