@@ -482,6 +482,55 @@ def test_what_refers_to_what_is_soon_known(value: Any) -> None:
     assert time.process_time() - began < 10
 
 
+SECRET = f"Parameters: {{Password: {{Type: String, NoEcho: true}}}}\n{QUEUE}"
+
+
+@pytest.mark.parametrize(
+    "output,part",
+    [
+        ("{Value: !Ref Password}", "Value"),
+        ("{Value: !Sub 'a ${Password}'}", "Value"),
+        ("{Value: !Sub '${ Password }'}", "Value"),
+        ("{Value: !Sub ['${X}', {X: !Ref Password}]}", "Value"),
+        ("{Value: !Join ['', [a, !If [IsBig, b, !Ref Password]]]}", "Value"),
+        ("{Value: {Fn::Base64: !Select [0, [!Ref Password, !Ref Password]]}}", "Value"),
+        ("{Value: 1, Export: {Name: !Ref Password}}", "Export"),
+    ],
+)
+def test_no_output_shows_a_secret(output: str, part: str) -> None:
+    text = f"{SECRET}\nConditions: {{IsBig: !Equals [1, 1]}}\nOutputs: {{Url: {output}}}"
+
+    assert refused(text) == {f"#/Outputs/Url/{part}": "would show the secret Password"}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "{Value: !GetAtt Jobs.Arn, Description: the Password}",
+        "{Value: !Sub ['${Password}', {Password: x}]}",
+        "{Value: !Sub '${!Password}'}",
+    ],
+)
+def test_other_outputs_are_shown(output: str) -> None:
+    assert read(f"{SECRET}\nOutputs: {{Url: {output}}}").outputs == ["Url"]
+
+
+def test_a_secret_may_be_used_in_resources() -> None:
+    text = SECRET.replace("Queue}", "Queue, Properties: {P: !Ref Password}}")
+
+    assert read(text).parameters[0].no_echo
+
+
+def test_a_template_has_as_many_secrets_as_the_parameter_store_takes_at_once() -> None:
+    def with_secrets(count: int) -> str:
+        return f"{QUEUE}\nParameters:" + "".join(
+            f"\n  P{n}: {{Type: String, NoEcho: true}}" for n in range(count)
+        )
+
+    assert len(read(with_secrets(20)).parameters) == 20
+    assert refused(with_secrets(21)) == {"#/Parameters": "must be at most 20 with NoEcho"}
+
+
 # --- what a template may make -----------------------------------------------------------------
 
 

@@ -116,7 +116,8 @@ def _formation(tree: Any) -> Formation:
         for name, each in declared.items()
         if (parameter := _parameter(name, each, faults)) is not None
     ]
-    if sum(1 for parameter in parameters if parameter.no_echo) > MAX_SECRETS:
+    secrets = inputs.secrets(parameters)
+    if len(secrets) > MAX_SECRETS:
         faults.append(FieldError("#/Parameters", f"must be at most {MAX_SECRETS} with NoEcho"))
     outputs = list(sections["Outputs"])
     sam = _transform(tree, faults)
@@ -125,6 +126,7 @@ def _formation(tree: Any) -> Formation:
     grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
     if whole:
         faults += islice(references.missing(sections, grows=grows), _MAX_TOLD)
+        faults += islice(references.shown(sections, secrets), _MAX_TOLD)
     if whole and not grows:
         faults += islice(references.circles(sections), _MAX_TOLD)
     _raise(faults)

@@ -122,6 +122,17 @@ def circles(sections: _Sections) -> Iterator[FieldError]:
         yield FieldError(below("#/Resources", circle[0]), f"waits for itself: {way}")
 
 
+def shown(sections: _Sections, secrets: Collection[str]) -> Iterator[FieldError]:
+    """Outputs that would show a secret: everybody who sees the environment sees them."""
+    found = {
+        (use.at[1], use.at[2], use.name): None
+        for use in _in_outputs(sections)
+        if use.kind == "value" and use.name in secrets
+    }
+    for output, part, name in found:
+        yield FieldError(below("#/Outputs", output, part), f"would show the secret {name}")
+
+
 def _is_made(name: str, resources: Collection[str]) -> bool:
     beginnings = (name[:end] for end in range(1, min(len(name), MAX_NAME) + 1))
     return name.startswith(_SAMS_OWN) or any(each in resources for each in beginnings)
