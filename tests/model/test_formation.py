@@ -178,6 +178,26 @@ def test_what_is_no_template_is_refused_where_it_is_none(text: str, pointer: str
     assert pointer in refused(text)
 
 
+@pytest.mark.parametrize("of", ["String", "List<String>", "AWS::EC2::Image::Id"])
+def test_what_cloudformation_would_look_up_for_anybody_is_refused(of: str) -> None:
+    declared = f"{{A: {{Type: AWS::SSM::Parameter::Value<{of}>, Default: /x}}}}"
+
+    [(pointer, detail)] = refused(f"{QUEUE}\nParameters: {declared}").items()
+
+    assert pointer == "#/Parameters/A/Type"
+    assert detail.startswith("is not allowed here")
+
+
+def test_what_the_author_has_looked_up_is_taken() -> None:
+    text = f"""{QUEUE}
+Parameters:
+  Name: {{Type: AWS::SSM::Parameter::Name, Default: /x}}
+  Image: {{Type: String, Default: "{{{{resolve:ssm:/image}}}}"}}
+"""
+
+    assert [each.default for each in read(text).parameters] == ["/x", "{{resolve:ssm:/image}}"]
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     text = "Resources: {A: {}, B: {}}\nParameters: {C: {Type: Text}}\nTransform: Mine"
 

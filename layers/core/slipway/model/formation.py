@@ -54,8 +54,9 @@ _NULLS = {"", "~", "null", "Null", "NULL"}
 
 _TYPE = re.compile(
     r"String|Number|CommaDelimitedList|List<Number>|AWS::[A-Za-z0-9:]+|List<AWS::[A-Za-z0-9:]+>"
-    r"|AWS::SSM::Parameter::Value<[A-Za-z0-9:<>]+>"
 )
+# CloudFormation would look up what the input names, with permissions that are not the caller's.
+_LOOKED_UP = "AWS::SSM::Parameter::Value<"
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,8 @@ def _wrong(key: str, value: Any) -> str | None:
         return None if fits else "must be a list of values"
     if not isinstance(value, str):
         return "must be a single value"
+    if key == "Type" and value.startswith(_LOOKED_UP):
+        return "is not allowed here: anybody could have any parameter of the account looked up"
     if key == "Type" and not _TYPE.fullmatch(value):
         return "is not a type of parameters"
     if key == "NoEcho" and value.lower() not in ("true", "false"):
