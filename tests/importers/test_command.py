@@ -191,7 +191,7 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
 
 @pytest.fixture
 def ann(aws: None, monkeypatch: pytest.MonkeyPatch) -> Client:
-    types = "AWS::SQS::*,AWS::SNS::*,AWS::Serverless::*"
+    types = "AWS::SQS::*,AWS::SNS::*,AWS::Serverless::*,AWS::Lambda::EventSourceMapping"
     monkeypatch.setenv("ALLOWED_RESOURCE_TYPES", types)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(publishing, "_PAUSES", (0.0, 0.0))

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samtranslator.model.sam_resources import SamFunction, SamStateMachine
 
 from slipway.errors import Invalid, Malformed
 from slipway.model import formation
 from slipway.model.formation import Formation
+from tests.template.repository import ROOT, template
 
 QUEUE = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 WHOLE = """
@@ -581,3 +583,117 @@ def test_what_is_not_on_the_list_is_refused(allowed: list[str], refuses: list[st
     pointers = [each.pointer for each in error.value.fields]
     assert set(refuses) <= set(pointers)
     assert re.search(r"is not allowed here", error.value.fields[0].detail)
+
+
+DEFAULT = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
+
+
+def with_events(events: str, kind: str = "Function") -> Formation:
+    return read(
+        f"""
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Mine: {{Type: AWS::Serverless::{kind}, Properties: {{Events: {events}}}}}
+  Api: {{Type: AWS::ApiGatewayV2::Api}}
+"""
+    )
+
+
+def others(found: Formation, allowed: list[str]) -> dict[str, str]:
+    """Pointer -> what is not allowed there."""
+    try:
+        formation.refuse_others(found, allowed)
+    except Invalid as error:
+        return {each.pointer: each.detail for each in error.fields}
+    return {}
+
+
+def test_the_demo_is_allowed_by_default() -> None:
+    found = read((ROOT / "examples/hello-web/template.yaml").read_bytes())
+
+    assert others(found, DEFAULT) == {}
+
+
+@pytest.mark.parametrize(
+    "events,allowed",
+    [
+        ("{E: {Type: SQS, Properties: {Queue: x}}}", DEFAULT),
+        ("{E: {Type: HttpApi}}", DEFAULT),
+        ("{E: {Type: SNS}, F: {Type: S3}, G: {Type: AlexaSkill}, H: {Type: Cognito}}", DEFAULT),
+        (
+            "{E: {Type: Schedule}}",
+            ["AWS::Serverless::*", "AWS::Events::Rule", "AWS::ApiGatewayV2::*"],
+        ),
+        ("{E: {Type: HttpApi}}", ["AWS::Serverless::Function", "AWS::ApiGatewayV2::*"]),
+        ("{E: {Type: Api}}", ["AWS::Serverless::Function", "AWS::ApiGateway*"]),
+        ("{E: {Type: Api}}", ["AWS::Serverless::*", "AWS::ApiGatewayV2::Api"]),
+        # An API of the template is allowed or refused as what it is.
+        (
+            "{E: {Type: HttpApi, Properties: {ApiId: !Ref Api}}}",
+            ["AWS::Serverless::Function", "AWS::ApiGatewayV2::Api"],
+        ),
+        ("{}", DEFAULT),
+        ("", DEFAULT),
+    ],
+)
+def test_events_may_make_what_is_on_the_list(events: str, allowed: list[str]) -> None:
+    assert others(with_events(events), allowed) == {}
+
+
+@pytest.mark.parametrize(
+    "event,makes",
+    [
+        ("{Type: Schedule}", "AWS::Events::Rule"),
+        ("{Type: ScheduleV2}", "AWS::Scheduler::Schedule"),
+        ("{Type: EventBridgeRule}", "AWS::Events::Rule"),
+        ("{Type: CloudWatchLogs}", "AWS::Logs::SubscriptionFilter"),
+        ("{Type: IoTRule}", "AWS::IoT::TopicRule"),
+        ("{Type: Api}", "AWS::Serverless::Api"),
+        ("{Type: Api, Properties: {RestApiId: !Ref ServerlessRestApi}}", "AWS::Serverless::Api"),
+        ("{Type: Api, Properties: {RestApiId: elsewhere}}", "AWS::Serverless::Api"),
+    ],
+)
+def test_events_make_nothing_that_is_not_on_the_list(event: str, makes: str) -> None:
+    for kind in ("Function", "StateMachine"):
+        found = with_events(f"{{E: {event}}}", kind)
+
+        [said] = others(found, [*DEFAULT, "AWS::Serverless::StateMachine"]).items()
+
+        assert said[0] == "#/Resources/Mine/Properties/Events/E/Type"
+        assert said[1].endswith(f" makes {makes}, which is not allowed here")
+
+
+@pytest.mark.parametrize("kind", formation.EVENTS)
+def test_each_event_that_sam_has_is_known(kind: str) -> None:
+    assert others(with_events(f"{{E: {{Type: {kind}}}}}"), ["*"]) == {}
+
+
+@pytest.mark.parametrize(
+    "events,pointer,detail",
+    [
+        ("{E: {Type: Pigeon}}", "/E/Type", "Pigeon is not an event that SAM has"),
+        ("{E: {Type: !Ref Size}}", "/E/Type", "is required"),
+        ("{E: {Properties: {}}}", "/E/Type", "is required"),
+        ("{E: x}", "/E/Type", "is required"),
+        ("[a]", "", "must be a mapping"),
+    ],
+)
+def test_an_event_that_is_none_is_refused(events: str, pointer: str, detail: str) -> None:
+    with pytest.raises(Invalid) as error:
+        with_events(events)
+
+    told = {each.pointer: each.detail for each in error.value.fields}
+    assert told[f"#/Resources/Mine/Properties/Events{pointer}"] == detail
+
+
+def test_the_table_of_events_is_sams() -> None:
+    of = (SamFunction.event_resolver, SamStateMachine.event_resolver)
+
+    # One of its classes is only what others are made of.
+    assert {k for each in of for k in each.resource_types if k} == set(formation.EVENTS)
+
+
+def test_events_are_only_sams() -> None:
+    text = "Resources: {A: {Type: AWS::Serverless::Function, Properties: {Events: {E: x}}}}"
+
+    assert read(text).events == {}

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any
 
 from slipway.errors import FieldError, Invalid, Malformed
@@ -52,6 +52,40 @@ _PLAIN_TAGS = {None, "!"} | {
 }
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
+# What SAM makes of an event of a function or a state machine, by its type; the permissions and the
+# role that it takes are the function's.
+EVENTS: Mapping[str, Sequence[str]] = {
+    "AlexaSkill": (),
+    "Api": ("AWS::Serverless::Api",),
+    "CloudWatchEvent": ("AWS::Events::Rule",),
+    "CloudWatchLogs": ("AWS::Logs::SubscriptionFilter",),
+    "Cognito": (),
+    "DocumentDB": ("AWS::Lambda::EventSourceMapping",),
+    "DynamoDB": ("AWS::Lambda::EventSourceMapping",),
+    "EventBridgeRule": ("AWS::Events::Rule",),
+    "HttpApi": ("AWS::Serverless::HttpApi",),
+    "IoTRule": ("AWS::IoT::TopicRule",),
+    "Kinesis": ("AWS::Lambda::EventSourceMapping",),
+    "MQ": ("AWS::Lambda::EventSourceMapping",),
+    "MSK": ("AWS::Lambda::EventSourceMapping",),
+    "S3": (),
+    "SNS": ("AWS::SNS::Subscription",),
+    "SQS": ("AWS::Lambda::EventSourceMapping",),
+    "Schedule": ("AWS::Events::Rule",),
+    "ScheduleV2": ("AWS::Scheduler::Schedule",),
+    "SelfManagedKafka": ("AWS::Lambda::EventSourceMapping",),
+}
+# The API is one for all the events that name none; it may be allowed as what SAM makes of it, too.
+_APIS: Mapping[str, Sequence[str]] = {
+    "AWS::Serverless::Api": (
+        "AWS::ApiGateway::Deployment",
+        "AWS::ApiGateway::RestApi",
+        "AWS::ApiGateway::Stage",
+    ),
+    "AWS::Serverless::HttpApi": ("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"),
+}
+_NAMES_API = {"Api": "RestApiId", "HttpApi": "ApiId"}
+
 _TYPE = re.compile(
     r"String|Number|CommaDelimitedList|List<Number>|AWS::[A-Za-z0-9:]+|List<AWS::[A-Za-z0-9:]+>"
 )
@@ -61,12 +95,14 @@ _LOOKED_UP = "AWS::SSM::Parameter::Value<"
 
 @dataclass(frozen=True)
 class Formation:
-    """`types`: of each resource, by its logical id. `sam`: whether SAM transforms it."""
+    """`types`: of each resource, by its logical id. `sam`: whether SAM transforms it. `events`: the
+    types of those that SAM makes something of, by where they stand."""
 
     parameters: Sequence[Parameter]
     outputs: Sequence[str]
     types: Mapping[str, str]
     sam: bool
+    events: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def resources(self) -> dict[str, int]:
@@ -88,13 +124,26 @@ def tree(text: str, scalar: Callable[[ScalarEvent], str | None]) -> Any:
 
 
 def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
-    """Raises Invalid for resources of types that none of the patterns allows."""
+    """Raises Invalid for resources of types that none of the patterns allows, and for events of
+    which SAM would make such."""
     others = set(not_allowed(formation.types.values(), allowed))
-    _raise(
-        FieldError(below("#/Resources", name, "Type"), f"{kind[:MAX_NAME]} is not allowed here")
+    made = {kind: _not_allowed(EVENTS[kind], allowed) for kind in set(formation.events.values())}
+    faults = {
+        below("#/Resources", name, "Type"): f"{kind[:MAX_NAME]} is not allowed here"
         for name, kind in formation.types.items()
         if kind in others
-    )
+    }
+    faults |= {
+        at: f"{kind} makes {', '.join(made[kind])}, which is not allowed here"
+        for at, kind in formation.events.items()
+        if made[kind]
+    }
+    _raise(starmap(FieldError, faults.items()))
+
+
+def _not_allowed(types: Sequence[str], allowed: Sequence[str]) -> list[str]:
+    others = not_allowed(types, allowed)
+    return [each for each in others if not_allowed(_APIS.get(each, [each]), allowed)]
 
 
 # --- what the sections say --------------------------------------------------------------------
@@ -122,6 +171,7 @@ def _formation(tree: Any) -> Formation:
         faults.append(FieldError("#/Parameters", f"must be at most {MAX_SECRETS} with NoEcho"))
     outputs = list(sections["Outputs"])
     sam = _transform(tree, faults)
+    events = dict(_events(resources, faults)) if sam else {}
     faults += references.unknown(tree, sam=sam)
     faults += _macros(tree, "#")
     grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
@@ -131,7 +181,7 @@ def _formation(tree: Any) -> Formation:
     if whole and not grows:
         faults += islice(references.circles(sections), _MAX_TOLD)
     _raise(faults)
-    found = Formation(parameters, outputs, types, sam)
+    found = Formation(parameters, outputs, types, sam, events)
     described = [[each.model_dump() for each in parameters], outputs, found.resources]
     if len(json.dumps(described).encode()) > _MAX_DESCRIBED:
         detail = f"and Outputs must be at most {_MAX_DESCRIBED} bytes together"
@@ -166,6 +216,33 @@ def _transform(tree: Mapping[str, Any], faults: list[FieldError]) -> bool:
     if transform not in (None, []):
         faults.append(FieldError("#/Transform", f"must be {SAM} or left out"))
     return False
+
+
+def _events(resources: Mapping[str, Any], faults: list[FieldError]) -> Iterator[tuple[str, str]]:
+    """The types of events of which SAM makes something, and where they stand."""
+    for name, resource in resources.items():
+        kind = resource.get("Type") if isinstance(resource, dict) else None
+        if not str(kind).startswith("AWS::Serverless::"):
+            continue
+        at = below("#/Resources", name, "Properties", "Events")
+        events = _of(_of(resource, "Properties"), "Events")
+        if not isinstance(events, dict | None):
+            faults.append(FieldError(at, "must be a mapping"))
+            continue
+        for event, said in (events or {}).items():
+            here, kind = below(at, event, "Type"), _of(said, "Type")
+            if not isinstance(kind, str):
+                faults.append(FieldError(here, "is required"))
+            elif kind not in EVENTS:
+                faults.append(FieldError(here, f"{kind[:MAX_NAME]} is not an event that SAM has"))
+            else:
+                api = _of(_of(_of(said, "Properties"), _NAMES_API.get(kind, "")), "Ref")
+                if not (isinstance(api, str) and api in resources):
+                    yield here, kind
+
+
+def _of(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
 
 
 def _macros(value: Any, at: str) -> Iterator[FieldError]:
