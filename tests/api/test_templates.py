@@ -147,6 +147,7 @@ def test_nobody_sees_anything_without_a_token(nobody: Client) -> None:
             "invalid_request",
             "#/Outputs/Url/Value/Ref",
         ),
+        ('Description: "a\\x01"', 422, "invalid_request", "#/Description"),
         ("a: &a [x]\nb: *a", 422, "invalid_request", "#/a"),
         ("[" * 500_000, 422, "invalid_request", None),
         ("#" * (MAX_BYTES + 1), 413, "body_too_large", None),
@@ -234,6 +235,20 @@ def test_a_plan_is_shown_and_nothing_is_made(
     assert review.made == {}
     assert_refused(refused, 422, "invalid_request", "#/inputs/Size")
     assert_refused(refused, 422, "invalid_request", "#/inputs/Password")
+
+
+def test_an_input_that_cloudformation_cannot_be_told_is_refused(
+    web: Client, project: ProjectId
+) -> None:
+    published(web, "1.0")
+    path = f"/api/v1/environments/projects/{project}"
+
+    with nothing_changes():
+        answer = web.post(path, wanted(inputs={"Password": "hunter\x01"}))
+        named = web.post(path, wanted(name="a\uffff"))
+
+    assert_refused(answer, 422, "invalid_request", "#/inputs/Password")
+    assert_refused(named, 422, "invalid_request", "#/name")
 
 
 def test_inputs_are_only_for_templates(ann: Client, project: ProjectId) -> None:

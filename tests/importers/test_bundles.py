@@ -267,7 +267,7 @@ def test_nothing_of_the_bundle_is_run(tmp_path: Path) -> None:
 
 
 def test_the_report_is_safe_to_print(tmp_path: Path) -> None:
-    schema = 'a: {type: string, "x\\e[2J\\nResources": 1}'
+    schema = 'a: {type: string, "x\\x9b[2J\\nResources": 1}'
     text = (
         "Resources:\n  One: {Type: AWS::SQS::Queue, Properties: {P: '{{ environment.inputs.a }}'}}"
     )

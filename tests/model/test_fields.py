@@ -36,6 +36,8 @@ BAD_NAMES = {
     "a delete": "a\x7fb",
     "a control of Latin 1": "a\x85b",
     "a lone surrogate": "a\ud800b",
+    "half a byte order mark": "a\ufffeb",
+    "no character at all": "a\uffffb",
     "longer in the form that is compared than a key may be": "\ufdfa" * 63,
 }
 

@@ -274,8 +274,15 @@ def test_there_are_not_more_parameters_than_cloudformation_takes() -> None:
     assert refused(f"{QUEUE}\nParameters:{many}") == {"#/Parameters": "must be at most 200"}
 
 
-def test_half_a_character_is_refused() -> None:
-    assert "#" in refused('{"Resources": {"A": {"Type": "\\ud800"}}}', is_json=True)
+@pytest.mark.parametrize("letter", ["\\u0000", "\\u0001", "\\u001b", "\\ud800", "\\uffff"])
+def test_what_xml_cannot_hold_is_refused_in_a_template(letter: str) -> None:
+    said = "must not contain control characters"
+    value = f'{{"Resources": {{"A": {{"Type": "T", "P": ["a{letter}"]}}}}}}'
+    name = f'{{"Resources": {{"A": {{"Type": "T", "a{letter}": 1}}}}}}'
+
+    for is_json in (True, False) if letter != "\\ud800" else (True,):
+        assert refused(value, is_json=is_json) == {"#/Resources/A/P/0": said}
+        assert refused(name, is_json=is_json) == {"#/Resources/A": said}
 
 
 @given(st.text(max_size=200) | st.text("[]{}:,-?!&*|>'\"#%@ \n\tab", max_size=80))

@@ -70,10 +70,26 @@ def test_a_value_is_written_as_cloudformation_takes_it(type: str, value: Any, te
         ("String", "x" * 4097),
         ("String", "ü" * 2049),
         ("String", "{{resolve:secretsmanager:somebody-elses}}"),
+        ("CommaDelimitedList", ["a", "b\x01"]),
     ],
 )
 def test_a_value_of_another_type_is_refused(type: str, value: Any) -> None:
     assert list(refused([parameter(type=type)], {"X": value})) == ["#/inputs/X"]
+
+
+@pytest.mark.parametrize("letter", "\0\x01\x08\x0b\x0c\x0e\x1f\ud800\udfff\ufffe\uffff")
+def test_what_xml_cannot_hold_is_refused(letter: str) -> None:
+    found = refused([parameter(), parameter("Y", no_echo=True)], dict.fromkeys("XY", f"a{letter}"))
+
+    said = "must not contain control characters"
+    assert found == {"#/inputs/X": said, "#/inputs/Y": said}
+
+
+@pytest.mark.parametrize(
+    "text", ["a\tb\r\nc", "\x7f\x85", "\ud7ff\ue000\ufffd", "\U0001fffe", "👩‍🚀"]
+)
+def test_what_xml_holds_is_taken(text: str) -> None:
+    assert inputs.checked([parameter()], {"X": text}) == {"X": text}
 
 
 @pytest.mark.parametrize(

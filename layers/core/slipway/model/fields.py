@@ -38,9 +38,17 @@ class Shown(BaseModel):
         return self
 
 
+CONTROL = "must not contain control characters"
+
+
+def is_writable(text: str) -> bool:
+    """Whether XML 1.0, in which AWS is told of it and tells of it, has all of its characters."""
+    return not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text)
+
+
 def _printable(text: str) -> str:
-    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
-        raise ValueError("must not contain control characters")
+    if not is_writable(text) or any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise ValueError(CONTROL)
     return text
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.errors import FieldError, Invalid, Malformed
 from slipway.model import inputs, references
+from slipway.model.fields import CONTROL, is_writable
 from slipway.model.references import MAX_NAME, below
 from slipway.model.template import Parameter, not_allowed
 
@@ -348,20 +349,18 @@ def _tree(value: Any, at: str = "#", depth: int = 0) -> Any:
     if isinstance(value, _Pairs):
         mapping: dict[str, Any] = {}
         for name, each in value:
+            _tree(name, at)
             here = below(at, name)
             if name in mapping:
                 raise Invalid([FieldError(here, "is given more than once")])
-            mapping[_tree(name, here)] = _tree(each, here, depth + 1)
+            mapping[name] = _tree(each, here, depth + 1)
         return mapping
     if isinstance(value, list):
         return [_tree(each, below(at, n), depth + 1) for n, each in enumerate(value)]
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Invalid([FieldError("#", "has half a character (a lone surrogate)")]) from None
+    if isinstance(value, str) and not is_writable(value):
+        raise Invalid([FieldError(at, CONTROL)])
     return value
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from slipway.errors import FieldError, Invalid
 from slipway.model.environment import MASK
+from slipway.model.fields import CONTROL, is_writable
 from slipway.model.template import Parameter
 
 # Filled in by Slipway, wherever a template declares them.
@@ -147,6 +148,8 @@ def _put(parameter: Parameter | None, name: str, value: Any, into: dict[str, str
     text = _written(parameter.type, value)
     if text is None:
         yield f"must be {_kind(parameter.type)}"
+    elif not is_writable(text):
+        yield CONTROL
     elif len(text.encode()) > _MAX_BYTES:
         yield f"must be at most {_MAX_BYTES} bytes"
     elif "{{" in text:
