@@ -260,6 +260,28 @@ def test_inputs_are_only_for_templates(ann: Client, project: ProjectId) -> None:
     assert_refused(answer, 422, "invalid_request", "#/inputs")
 
 
+@pytest.mark.parametrize("template", [5, "", "x" * 201, ["web"]])
+def test_inputs_for_a_template_that_is_none_are_not_at_fault(
+    ann: Client, project: ProjectId, template: Any
+) -> None:
+    with nothing_changes():
+        answer = ann.post(
+            f"/api/v1/environments/projects/{project}", wanted(template=template, inputs={"A": 1})
+        )
+
+    assert_refused(answer, 422, "invalid_request", "#/template")
+    assert len(answer.json["errors"]) == 1
+
+
+def test_hours_of_what_is_of_no_type_are_not_at_fault(ann: Client, project: ProjectId) -> None:
+    answer = ann.post(
+        f"/api/v1/environments/projects/{project}", {"name": "x", "type": 5, "ttl_hours": 1}
+    )
+
+    assert_refused(answer, 422, "invalid_request", "#/type")
+    assert len(answer.json["errors"]) == 1
+
+
 def test_a_plan_is_asked_for_again_under_its_key_and_does_not_use_it_up(
     web: Client, project: ProjectId, review: Review
 ) -> None:

@@ -104,7 +104,8 @@ class NewEnvironment(Wanted):
     def _only_templates_take_inputs(
         cls, inputs: dict[str, Any] | None, info: ValidationInfo
     ) -> dict[str, Any] | None:
-        if inputs is not None and info.data.get("template") is None:
+        # A template that was refused is not in there.
+        if inputs is not None and info.data.get("template", "") is None:
             raise ValueError("is only for environments that are made from a template")
         return inputs
 
