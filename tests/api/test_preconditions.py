@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from slipway import bodies
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId
 from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Client
+from tests.api.client import Answer, Client
 from tests.store import world
+from tests.store.cloudformation import CloudFormation
 
 OTHERS = {
     "an older version": '"1"',
@@ -74,6 +78,59 @@ def test_who_has_seen_the_latest_may_remove_it(
     world.is_destroyed(environment)
 
     assert ann.with_headers(if_match='"2"').delete(seen_twice).status == 204
+
+
+DRAFT = "/api/v1/templates/web/versions/1.0"
+BODY = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
+
+
+@pytest.fixture
+def draft(ann: Client, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The tag of a draft of a template."""
+    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    assert ann.post("/api/v1/templates", {"name": "web"}).status == 201
+    assert ann.send("POST", DRAFT.rpartition("/")[0], BODY, media="application/yaml").status == 201
+    return ann.get(DRAFT).headers["etag"]
+
+
+def changes(who: Client) -> Iterator[Answer]:
+    yield who.send("PUT", DRAFT, f"{BODY}# mine", media="application/yaml")
+    yield who.post(f"{DRAFT}/publish")
+    yield who.post(f"{DRAFT}/deprecate")
+    yield who.delete(DRAFT)
+
+
+@every_other
+def test_a_draft_is_changed_only_by_who_has_seen_it(ann: Client, draft: str, tag: str) -> None:
+    with nothing_changes():
+        answers = [*changes(ann.with_headers(if_match=tag))]
+
+    for answer in answers:
+        assert_refused(answer, 412, "precondition_failed")
+
+
+def test_who_has_seen_the_draft_may_change_it(ann: Client, draft: str) -> None:
+    replaced = ann.with_headers(if_match=draft).send("PUT", DRAFT, BODY, media="application/yaml")
+    late = ann.with_headers(if_match=draft)
+    for answer in changes(late):
+        assert_refused(answer, 412, "precondition_failed")
+    seen = ann.with_headers(if_match=f" {replaced.headers['etag']} ")
+
+    published = seen.post(f"{DRAFT}/publish")
+
+    assert (replaced.status, published.status) == (200, 200)
+    assert_refused(seen.post(f"{DRAFT}/deprecate"), 412, "precondition_failed")
+    seen = ann.with_headers(if_match=published.headers["etag"])
+    assert_refused(seen.delete(DRAFT), 409, "version_fixed")
+    assert seen.post(f"{DRAFT}/deprecate").status == 200
+
+
+@pytest.mark.parametrize("tag", ["seen", "*"])
+def test_who_has_seen_the_draft_may_delete_it(ann: Client, draft: str, tag: str) -> None:
+    seen = ann.with_headers(if_match=draft if tag == "seen" else tag)
+
+    assert seen.delete(DRAFT).status == 204
+    assert_refused(seen.delete(DRAFT), 404, "not_found")
 
 
 def test_every_object_has_a_tag_that_changes_with_it(ann: Client, deployment: DeploymentId) -> None:

@@ -21,6 +21,7 @@ from slipway.errors import (
     Malformed,
     NameTaken,
     NotFound,
+    PreconditionFailed,
     VersionFixed,
     VersionTaken,
 )
@@ -259,6 +260,69 @@ def test_what_is_published_is_the_draft_as_it_is_by_then(
 
     assert (published.state, published.sha256) == ("published", bodies.digest(other))
     assert templates.version("web", V1) == published
+
+
+Change = Callable[[str, templates.Seen | None], object]
+CHANGES: dict[str, Change] = {
+    "replace": lambda ann, seen: templates.replace("web", V1, BODY + b"# mine", YAML, ann, seen),
+    "discard": lambda ann, seen: templates.discard("web", V1, ann, seen),
+    "publish": lambda ann, seen: templates.publish("web", V1, ann, seen),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_draft_is_changed_by_who_has_seen_it(ann: str, add: Add, change: Change) -> None:
+    before = add(publish=False)
+
+    with pytest.raises(PreconditionFailed):
+        change(ann, lambda version: version.sha256 == "another")
+    assert templates.version("web", V1) == before
+    change(ann, before.__eq__)
+
+    after = templates.versions("web", world.page())
+    assert after != [before]
+
+
+@pytest.mark.parametrize("call", ["UpdateItem", "DeleteItem"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_draft_that_changes_in_that_moment_is_not_the_one_that_was_seen(
+    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch, change: Change, call: str
+) -> None:
+    before = add(publish=False)
+    other = BODY + b"# another\n"
+    done = []
+
+    def meanwhile() -> None:
+        done.append(templates.replace("web", V1, other, YAML, ann))
+
+    between.first(monkeypatch, call, meanwhile)
+    try:
+        change(ann, before.__eq__)
+    except PreconditionFailed:
+        assert [templates.version("web", V1)] == done
+    else:
+        assert done == []
+
+
+def test_a_draft_that_was_published_in_that_moment_is_not_as_it_was_seen(
+    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = add(publish=False)
+    between.first(monkeypatch, "UpdateItem", lambda: templates.publish("web", V1, ann))
+
+    with pytest.raises(PreconditionFailed):
+        templates.replace("web", V1, BODY + b"#", YAML, ann, before.__eq__)
+
+    assert templates.version("web", V1).state == "published"
+
+
+def test_what_is_gone_is_not_found_whatever_was_seen(ann: str, add: Add) -> None:
+    before = add(publish=False)
+    templates.discard("web", V1, ann)
+
+    for change in CHANGES.values():
+        with pytest.raises(NotFound):
+            change(ann, before.__eq__)
 
 
 def test_a_draft_that_is_deleted_in_that_moment_is_not_published(

@@ -1,6 +1,6 @@
 """/templates: what environments can be made from, and which are."""
 
-from slipway.api import Api, Document, Sent
+from slipway.api import Api, Document, IfSeen, Sent
 from slipway.auth import Caller
 from slipway.errors import (
     Busy,
@@ -8,6 +8,7 @@ from slipway.errors import (
     Forbidden,
     NameTaken,
     NotFound,
+    PreconditionFailed,
     VersionFixed,
     VersionTaken,
 )
@@ -99,36 +100,38 @@ def body(caller: Caller, template: str, version: str) -> Document:
     "/api/v1/templates/<template>/versions/<version>",
     media=MEDIA,
     limit=MAX_BYTES,
-    refuses=(NotFound, Forbidden, VersionFixed, DriverFault),
+    refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, DriverFault),
 )
-def replace(caller: Caller, template: str, version: str, sent: Sent) -> TemplateVersion:
+def replace(
+    caller: Caller, template: str, version: str, sent: Sent, seen: IfSeen | None
+) -> TemplateVersion:
     """Replace a draft."""
     wanted = Version.parse(version)
-    return templates.replace(template, wanted, sent.body, sent.media, caller.user_id)
+    return templates.replace(template, wanted, sent.body, sent.media, caller.user_id, seen)
 
 
 @api.delete(
     "/api/v1/templates/<template>/versions/<version>",
-    refuses=(NotFound, Forbidden, VersionFixed),
+    refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed),
 )
-def discard(caller: Caller, template: str, version: str) -> None:
+def discard(caller: Caller, template: str, version: str, seen: IfSeen | None) -> None:
     """Delete a draft."""
-    templates.discard(template, Version.parse(version), caller.user_id)
+    templates.discard(template, Version.parse(version), caller.user_id, seen)
 
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/publish",
-    refuses=(NotFound, Forbidden, VersionFixed, Busy),
+    refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
 )
-def publish(caller: Caller, template: str, version: str) -> TemplateVersion:
+def publish(caller: Caller, template: str, version: str, seen: IfSeen | None) -> TemplateVersion:
     """Publish a draft: from now on it does not change, and environments can be made from it."""
-    return templates.publish(template, Version.parse(version), caller.user_id)
+    return templates.publish(template, Version.parse(version), caller.user_id, seen)
 
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/deprecate",
-    refuses=(NotFound, Forbidden, VersionFixed, Busy),
+    refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
 )
-def deprecate(caller: Caller, template: str, version: str) -> TemplateVersion:
+def deprecate(caller: Caller, template: str, version: str, seen: IfSeen | None) -> TemplateVersion:
     """Deprecate a version: those who use it keep it, and nobody new gets it."""
-    return templates.deprecate(template, Version.parse(version), caller.user_id)
+    return templates.deprecate(template, Version.parse(version), caller.user_id, seen)

@@ -6,9 +6,10 @@
     def create(caller: Caller, wanted: NewProject) -> Project:
 
 A route's parameters say what it takes: a name from the path, `Caller` (then it needs a token),
-`IfMatch`, `Source`, a `Wanted` model (the body, which may be left out if it is `Wanted | None`;
-with GET and DELETE the query), an `Asked` model (always the query), `Sent` (a body as it came).
-What it returns is shown as JSON with an ETag; a Page is a bare array with the next page in `Link`.
+`IfMatch` or `IfSeen`, `Source`, a `Wanted` model (the body, which may be left out if it is
+`Wanted | None`; with GET and DELETE the query), an `Asked` model (always the query), `Sent` (a body
+as it came). What it returns is shown as JSON with an ETag; a Page is a bare array with the next
+page in `Link`.
 The OpenAPI document is made from the same table of routes (slipway.openapi).
 
 Routing is Powertools'. Its request validation is not used: it costs each cold start 100 ms
@@ -59,6 +60,9 @@ STATUS: dict[type[errors.SlipwayError], int] = {
 
 IfMatch = NewType("IfMatch", int)
 """The version in `If-Match`; None if the header is absent or `*`."""
+
+IfSeen = Callable[[Shown], bool]
+"""Of what has no version: whether it has the ETag in `If-Match`; None as above."""
 
 Source = NewType("Source", str)
 """The address the request came from."""
@@ -238,6 +242,8 @@ class Api:
                 arguments[name] = auth.caller(headers.get("authorization"))
             elif kind is IfMatch or kind == IfMatch | None:
                 arguments[name] = _if_match(headers.get("if-match"))
+            elif kind == IfSeen | None:
+                arguments[name] = _if_seen(headers.get("if-match"))
             elif kind is Source:
                 arguments[name] = event["requestContext"]["http"]["sourceIp"]
             elif kind is Sent:
@@ -417,6 +423,13 @@ def _if_match(header: str | None) -> int | None:
     found = re.fullmatch(r'\s*"([0-9]{1,18})"\s*', header)
     # An ETag that we never gave can match nothing.
     return int(found[1]) if found else -1
+
+
+def _if_seen(header: str | None) -> IfSeen | None:
+    if header is None or header.strip() == "*":
+        return None
+    tag = header.strip()
+    return lambda shown: etag(shown, _shown(shown)) == tag
 
 
 def _sent(route: Route, event: Mapping[str, Any], headers: Mapping[str, str]) -> Sent:

@@ -26,6 +26,7 @@ from slipway.api import (
     Api,
     Document,
     IfMatch,
+    IfSeen,
     Raw,
     Route,
     Sent,
@@ -176,7 +177,7 @@ def _parameters(route: Route) -> Iterable[Schema]:
             "answer (with `Idempotent-Replayed: true`) and is not carried out twice.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         }
-    if route.takes(IfMatch | None):
+    if route.takes(IfMatch | None) or route.takes(IfSeen | None):
         yield {
             "name": "If-Match",
             "in": "header",

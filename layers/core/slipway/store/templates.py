@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from slipway.errors import (
     Invalid,
     NameTaken,
     NotFound,
+    PreconditionFailed,
     VersionFixed,
     VersionTaken,
 )
@@ -44,6 +45,11 @@ _TRIES = 5
 _LIKELY = 10
 # More than DynamoDB puts into a page, which it ends at a megabyte.
 _AT_ONCE = 10_000
+# Nothing else of a version changes without these.
+_SAME = "sha256 = :digest AND updated_at = :since"
+
+Seen = Callable[[TemplateVersion], bool]
+"""Whether a version is still as somebody has seen it."""
 
 
 def key(name: str) -> Key:
@@ -146,10 +152,16 @@ def add_version(
     raise Busy(1)
 
 
-def replace(name: str, version: Version, body: bytes, media: str, user_id: str) -> TemplateVersion:
-    """Another body for a draft. Raises NotFound, Forbidden, Malformed, Invalid, VersionFixed."""
+def replace(
+    name: str, version: Version, body: bytes, media: str, user_id: str, seen: Seen | None = None
+) -> TemplateVersion:
+    """Another body for a draft.
+
+    Raises NotFound, Forbidden, PreconditionFailed, Malformed, Invalid, VersionFixed.
+    """
     template, before = table.get(key(name), version_key(name, version))
     _owned(template, user_id)
+    condition, same = _still_a_draft(before, seen)
     if before is None or before["state"] != "draft":
         raise _refused(before)
     read = _admissible(body, media)
@@ -157,32 +169,38 @@ def replace(name: str, version: Version, body: bytes, media: str, user_id: str) 
     item["created_at"] = before["created_at"]
     expression, values = table.setting(item)
     try:
-        table.write(
-            Update(version_key(name, version), expression, values, condition="#state = :state")
-        )
+        table.write(Update(version_key(name, version), expression, {**values, **same}, condition))
     except Lost as lost:
+        _expect(lost.reasons[0], seen)
         raise _refused(lost.reasons[0]) from None
     return _read(item)
 
 
-def discard(name: str, version: Version, user_id: str) -> None:
-    """Delete a draft. Raises NotFound, Forbidden, VersionFixed. Two round trips."""
-    [template] = table.get(key(name))
+def discard(name: str, version: Version, user_id: str, seen: Seen | None = None) -> None:
+    """Delete a draft. Raises NotFound, Forbidden, PreconditionFailed, VersionFixed. Two round
+    trips."""
+    here = version_key(name, version)
+    template, *found = table.get(key(name), *([here] if seen else []))
     _owned(template, user_id)
+    condition, same = _still_a_draft(found[0] if found else None, seen)
     try:
-        table.write(Delete(version_key(name, version), "#state = :draft", {"draft": "draft"}))
+        table.write(Delete(here, condition, same))
     except Lost as lost:
+        _expect(lost.reasons[0], seen)
         raise _refused(lost.reasons[0]) from None
 
 
-def publish(name: str, version: Version, user_id: str) -> TemplateVersion:
-    """Raises NotFound, Forbidden, VersionFixed, Busy. Repeating it changes nothing."""
-    return _turn(name, version, "draft", "published", user_id)
+def publish(name: str, version: Version, user_id: str, seen: Seen | None = None) -> TemplateVersion:
+    """Raises NotFound, Forbidden, PreconditionFailed, VersionFixed, Busy. Repeating it changes
+    nothing."""
+    return _turn(name, version, "draft", "published", user_id, seen)
 
 
-def deprecate(name: str, version: Version, user_id: str) -> TemplateVersion:
-    """Raises NotFound, Forbidden, VersionFixed, Busy. Repeating it changes nothing."""
-    return _turn(name, version, "published", "deprecated", user_id)
+def deprecate(
+    name: str, version: Version, user_id: str, seen: Seen | None = None
+) -> TemplateVersion:
+    """As publish."""
+    return _turn(name, version, "published", "deprecated", user_id, seen)
 
 
 # --- what environments are made from ----------------------------------------------------------
@@ -402,11 +420,12 @@ def _after(newest: list[Item]) -> Version:
 
 
 def _turn(
-    name: str, version: Version, before: State, after: State, user_id: str
+    name: str, version: Version, before: State, after: State, user_id: str, seen: Seen | None
 ) -> TemplateVersion:
     template, item = table.get(key(name), version_key(name, version))
     _owned(template, user_id)
     for _ in range(_TRIES):
+        _expect(item, seen)
         if item and item["state"] == after:
             return _read(item)
         if not item or item["state"] != before:
@@ -416,13 +435,9 @@ def _turn(
         shown = _read({**item, **fields})
         change, values = table.setting(fields)
         # Not if the draft was replaced in this moment: it is looked at again.
-        same = {"before": before, "sha256": item["sha256"], "since": item["updated_at"]}
-        turn = Update(
-            version_key(name, version),
-            change,
-            {**values, **same},
-            condition="#state = :before AND sha256 = :sha256 AND updated_at = :since",
-        )
+        same = {"before": before, **_same(item)}
+        condition = f"#state = :before AND {_SAME}"
+        turn = Update(version_key(name, version), change, {**values, **same}, condition)
         try:
             marks.write(shown, turn)
         except Lost as lost:
@@ -430,6 +445,28 @@ def _turn(
         else:
             return shown
     raise Busy(1)
+
+
+def _expect(item: Item | None, seen: Seen | None) -> None:
+    """Raises PreconditionFailed."""
+    if item and seen and not seen(_read(item)):
+        raise PreconditionFailed()
+
+
+def _still_a_draft(item: Item | None, seen: Seen | None) -> tuple[str, Item]:
+    """The condition for that, and its values; for the one that somebody has seen, if so.
+
+    Raises PreconditionFailed.
+    """
+    _expect(item, seen)
+    if item is None or seen is None:
+        return "#state = :state", {"state": "draft"}
+    return f"#state = :state AND {_SAME}", {"state": "draft", **_same(item)}
+
+
+def _same(item: Item) -> Item:
+    """The values for _SAME."""
+    return {"digest": item["sha256"], "since": item["updated_at"]}
 
 
 def _refused(item: Item | None) -> NotFound | VersionFixed:
