@@ -103,6 +103,60 @@ def test_what_is_no_json_is_refused_everywhere(send: Send, body: str | bytes) ->
         assert_refused(answer, 400, "malformed_body")
 
 
+@pytest.mark.parametrize(
+    "case,said",
+    {
+        "what is not UTF-8": "The body is not valid UTF-8",
+        "Latin 1": "The body is not valid UTF-8",
+        "UTF-16": "The body is not valid UTF-8",
+        "a surrogate in UTF-8": "The body is not valid UTF-8",
+        "NaN": "The body is not JSON: NaN is not a JSON number",
+        "a number of too many digits": "A number in the body has too many digits",
+        "nested as deep as a body may": "The body is nested too deeply",
+        "an open brace": "The body is not JSON: Expecting property name enclosed in double quotes: "
+        "line 1 column 2 (char 1)",
+    }.items(),
+)
+def test_what_is_wrong_with_it_is_said_without_pythons_words(
+    send: Send, case: str, said: str
+) -> None:
+    assert send("project", NO_JSON[case]).json["detail"] == said
+
+
+@pytest.mark.parametrize(
+    "body,pointers",
+    [
+        ('{"name": "a", "name": "b"}', ["#/name"]),
+        ('{"name": "a", "name": "a", "name": "a"}', ["#/name", "#/name"]),
+        ('{"name": "a", "x": [1, {"a/b": 1, "c": 2, "a/b": 1}]}', ["#/x/1/a~1b"]),
+        ('{"x": {"y": {"z": 1, "z": 2}}, "x": 1}', ["#/x/y/z", "#/x"]),
+        ("[" * 900 + '{"a": 1, "a": 2}' + "]" * 900, None),
+        ('{"n": 1, "n": 2, "k": [' + ",".join(['{"a":1,"a":2}'] * 3000) + "]}", None),
+    ],
+    ids=["once", "twice", "in a list", "inside and outside", "deep", "many"],
+)
+def test_what_is_given_more_than_once_is_refused_everywhere(
+    send: Send, body: str, pointers: list[str] | None
+) -> None:
+    with nothing_changes():
+        answers = [send(name, body) for name in GOOD]
+
+    for answer in answers:
+        assert answer.status in ((422,) if pointers else (400, 422))
+        errors = answer.json["errors"]
+        assert len(errors) <= 20
+        assert pointers is None or [each["pointer"] for each in errors] == pointers
+        assert all(each["detail"] == "is given more than once" for each in errors)
+
+
+def test_the_same_name_in_two_objects_is_given_once_in_each(stage: Stage) -> None:
+    body = '{"name": "x", "policy": {"name": 1}, "description": {"name": 2}}'
+
+    answer = stage.ann.send("POST", "/api/v1/projects", body)
+
+    assert "more than once" not in answer.text
+
+
 @pytest.mark.parametrize("body", ["[]", '"text"', "7", "null", "true", '[{"name": "x"}]'])
 def test_what_is_no_object_is_refused_everywhere(send: Send, body: str) -> None:
     with nothing_changes():

@@ -87,6 +87,9 @@ def test_a_version_goes_through_its_states(web: Client, bob: Client) -> None:
     body = bob.get(f"{here}/body")
     assert (body.text, body.headers["content-type"]) == (BODY, YAML)
     assert body.headers["etag"] == f'"{made.json["sha256"]}"'
+    early = web.post(f"{here}/deprecate")
+    assert_refused(early, 409, "not_published")
+    assert early.json["detail"] == "Version 1.0 is a draft"
     replaced = web.send("PUT", here, BODY + "#", media="text/yaml")
     assert (replaced.status, replaced.json["bytes"]) == (200, len(BODY) + 1)
     assert web.post(f"{here}/publish").json["state"] == "published"
@@ -235,6 +238,21 @@ def test_a_plan_is_shown_and_nothing_is_made(
     assert review.made == {}
     assert_refused(refused, 422, "invalid_request", "#/inputs/Size")
     assert_refused(refused, 422, "invalid_request", "#/inputs/Password")
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 60, "1" + "0" * 4000])
+def test_a_number_that_nothing_holds_is_called_too_large(
+    web: Client, project: ProjectId, number: str
+) -> None:
+    body = BODY.replace("Password: {Type: String, NoEcho: true}", "Count: {Type: Number}")
+    assert add(web, body).status == 201
+    assert web.post(f"{VERSIONS}/1.0/publish").status == 200
+    sent = '{"name": "x", "type": "ephemeral", "template": "web", "inputs": {"Count": %s}}'
+
+    answer = web.send("POST", f"/api/v1/environments/projects/{project}", sent % number)
+
+    assert_refused(answer, 422, "invalid_request", "#/inputs/Count")
+    assert answer.json["errors"][0]["detail"] == "is too large"
 
 
 def test_an_input_that_cloudformation_cannot_be_told_is_refused(

@@ -78,6 +78,17 @@ def test_a_broken_bundle_is_said_without_a_trace(capsys: Captured, tmp_path: Pat
     assert said.err.startswith(f"{tmp_path}: infrastructure/cloudformation.yaml: The body is not")
 
 
+def test_what_is_not_there_is_said_once(capsys: Captured, tmp_path: Path) -> None:
+    missing, words = tmp_path / "missing", tmp_path / "words.tar.gz"
+    words.write_text("no archive")
+
+    assert main([str(missing)]) == main([str(words)]) == 2
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{missing}: No such file or directory"
+    assert second.startswith(f"{words}: Not a gzipped file")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -21,6 +21,7 @@ from slipway.errors import (
     Malformed,
     NameTaken,
     NotFound,
+    NotPublished,
     PreconditionFailed,
     VersionFixed,
     VersionTaken,
@@ -365,7 +366,7 @@ def test_a_draft_that_never_stands_still_is_busy(
 def test_a_draft_is_not_deprecated(ann: str, add: Add) -> None:
     add(publish=False)
 
-    with pytest.raises(VersionFixed):
+    with pytest.raises(NotPublished):
         templates.deprecate("web", V1, ann)
 
 

@@ -8,6 +8,7 @@ from slipway.errors import (
     Forbidden,
     NameTaken,
     NotFound,
+    NotPublished,
     PreconditionFailed,
     VersionFixed,
     VersionTaken,
@@ -130,7 +131,7 @@ def publish(caller: Caller, template: str, version: str, seen: IfSeen | None) ->
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/deprecate",
-    refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
+    refuses=(NotFound, Forbidden, NotPublished, PreconditionFailed, Busy),
 )
 def deprecate(caller: Caller, template: str, version: str, seen: IfSeen | None) -> TemplateVersion:
     """Deprecate a version: those who use it keep it, and nobody new gets it."""

@@ -24,8 +24,9 @@ import json
 import re
 import time
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NewType
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -38,6 +39,7 @@ from slipway.model.fields import Asked, Shown, Wanted
 from slipway.model.paging import Page
 
 MAX_BODY_BYTES = 65_536
+_MAX_TOLD = 20
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 FORM = "application/x-www-form-urlencoded"
@@ -449,17 +451,59 @@ def _sent(route: Route, event: Mapping[str, Any], headers: Mapping[str, str]) ->
 def _body(model: type[Wanted], sent: Sent) -> Wanted:
     if sent.media == FORM:
         return _checked(model, _form(sent.body), "#/")
-    try:
-        json.loads(sent.body, parse_constant=_no_such_number)
-    except RecursionError:
-        raise errors.Malformed("The body is nested too deeply") from None
-    except ValueError as error:
-        raise errors.Malformed(f"The body is not JSON: {error}") from None
+    _look_through(sent.body)
     return _checked(model, sent.body, "#/")
 
 
+def _look_through(body: bytes) -> None:
+    """Raises Malformed for what is no JSON, Invalid for what says one thing twice."""
+    repeats = False
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats
+        fields = dict(pairs)
+        repeats = repeats or len(fields) < len(pairs)
+        return fields
+
+    twice: list[Sequence[int | str]] = []
+    try:
+        text = body.decode()
+        json.loads(text, parse_constant=_no_such_number, object_pairs_hook=distinct)
+        if repeats:
+            twice += islice(_twice(json.loads(text, object_pairs_hook=_Pairs)), _MAX_TOLD)
+    except RecursionError:
+        raise errors.Malformed("The body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise errors.Malformed("The body is not valid UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise errors.Malformed(f"The body is not JSON: {error}") from None
+    except ValueError:
+        raise errors.Malformed("A number in the body has too many digits") from None
+    if twice:
+        detail = "is given more than once"
+        raise errors.Invalid([errors.FieldError(_pointer("#/", each), detail) for each in twice])
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it was written."""
+
+
+def _twice(value: Any, at: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
+    """Where a name is that its object had before."""
+    if isinstance(value, _Pairs):
+        names: set[str] = set()
+        for name, each in value:
+            if name in names:
+                yield (*at, name)
+            names.add(name)
+            yield from _twice(each, (*at, name))
+    elif isinstance(value, list):
+        for n, each in enumerate(value):
+            yield from _twice(each, (*at, n))
+
+
 def _no_such_number(word: str) -> float:
-    raise ValueError(f"{word} is not a JSON number")
+    raise errors.Malformed(f"The body is not JSON: {word} is not a JSON number")
 
 
 def _form(raw: bytes) -> dict[str, str]:
@@ -503,7 +547,7 @@ def _checked(model: type[Wanted], sent: bytes | dict[str, str], where: str) -> W
                     _pointer(where, each["loc"]),
                     _WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, "),
                 )
-                for each in details[:20]
+                for each in details[:_MAX_TOLD]
             ]
         ) from None
 

@@ -20,8 +20,8 @@ SlipwayError
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · NothingToRetain
-│                               · VersionTaken · VersionFixed · NoTemplate
-│                               · NoStack · StackNotReady
+│                               · VersionTaken · VersionFixed · NotPublished
+│                               · NoTemplate · NoStack · StackNotReady
 ├── Overtaken                   a conditional write lost: somebody else decided first
 ├── Canceled                    somebody asked the rollout to stop
 ├── DriverRefused               the infrastructure says no and would say it again
@@ -360,6 +360,11 @@ class VersionFixed(Conflict):
     @property
     def extra(self) -> Mapping[str, Any]:
         return {"version_state": self._state}
+
+
+class NotPublished(Conflict):
+    code = "not_published"
+    title = "Only what was published can be deprecated; a draft can be deleted"
 
 
 class NoStack(Conflict):

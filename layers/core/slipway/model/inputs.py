@@ -145,7 +145,11 @@ def _put(parameter: Parameter | None, name: str, value: Any, into: dict[str, str
     if name in CONVENTIONS:
         yield "is filled in by Slipway"
         return
-    text = _written(parameter.type, value)
+    try:
+        text = _written(parameter.type, value)
+    except OverflowError:
+        yield "is too large"
+        return
     if text is None:
         yield f"must be {_kind(parameter.type)}"
     elif not is_writable(text):
@@ -163,7 +167,10 @@ def _put(parameter: Parameter | None, name: str, value: Any, into: dict[str, str
 
 
 def _written(kind: str, value: Any) -> str | None:
-    """The value as CloudFormation's text; None if it is not of this type."""
+    """The value as CloudFormation's text; None if it is not of this type.
+
+    Raises OverflowError.
+    """
     if kind in ("Number", "List<Number>") and _is_number(value):
         return _digits(value)
     if isinstance(value, list) and kind.startswith(("List<", "CommaDelimitedList")):
@@ -179,8 +186,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _digits(value: float) -> str:
-    # Python refuses to write out an integer of thousands of digits.
-    return str(value) if abs(value) < 10**50 else "too large"
+    # 1e400 is infinite, and Python refuses to write out an integer of thousands of digits.
+    if not abs(value) < 10**50:
+        raise OverflowError
+    return str(value)
 
 
 def _kind(name: str) -> str:

@@ -14,6 +14,7 @@ from slipway.errors import (
     Invalid,
     NameTaken,
     NotFound,
+    NotPublished,
     PreconditionFailed,
     VersionFixed,
     VersionTaken,
@@ -199,7 +200,8 @@ def publish(name: str, version: Version, user_id: str, seen: Seen | None = None)
 def deprecate(
     name: str, version: Version, user_id: str, seen: Seen | None = None
 ) -> TemplateVersion:
-    """As publish."""
+    """Raises NotFound, Forbidden, PreconditionFailed, NotPublished, Busy. Repeating it changes
+    nothing."""
     return _turn(name, version, "published", "deprecated", user_id, seen)
 
 
@@ -469,11 +471,11 @@ def _same(item: Item) -> Item:
     return {"digest": item["sha256"], "since": item["updated_at"]}
 
 
-def _refused(item: Item | None) -> NotFound | VersionFixed:
-    return _fixed(item) if item else NotFound("No such version")
-
-
-def _fixed(item: Item) -> VersionFixed:
+def _refused(item: Item | None) -> NotFound | NotPublished | VersionFixed:
+    if not item:
+        return NotFound("No such version")
+    if item["state"] == "draft":
+        return NotPublished(f"Version {item['version']} is a draft")
     return VersionFixed(f"Version {item['version']} is {item['state']}", item["state"])
 
 

@@ -73,7 +73,7 @@ def read(path: Path) -> Bundle:
     try:
         files = dict(_folder(path) if path.is_dir() else _archive(path))
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise Broken(f"{path}: {error}") from None
+        raise Broken(getattr(error, "strerror", None) or str(error)) from None
     root = _root(files)
     here = {
         name.relative_to(root).as_posix(): content
@@ -121,7 +121,7 @@ def _folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
             file = Path(parent) / name
             count += 1
             if count > _MAX_FILES:
-                raise Broken(f"{path}: more than {_MAX_FILES} files are no bundle")
+                raise Broken(f"more than {_MAX_FILES} files are no bundle")
             if file.is_symlink() or not file.is_file() or not _wanted(name):
                 continue
             with file.open("rb") as opened:
@@ -133,14 +133,14 @@ def _archive(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     with gzip.open(path) as unpacked:
         content = unpacked.read(_MAX_UNPACKED + 1)
     if len(content) > _MAX_UNPACKED:
-        raise Broken(f"{path}: has more than {_MAX_UNPACKED} bytes unpacked")
+        raise Broken(f"it has more than {_MAX_UNPACKED} bytes unpacked")
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         for count, member in enumerate(archive):
             name = PurePosixPath(member.name)
             if count >= _MAX_FILES:
-                raise Broken(f"{path}: more than {_MAX_FILES} files are no bundle")
+                raise Broken(f"more than {_MAX_FILES} files are no bundle")
             if name.is_absolute() or ".." in name.parts:
-                raise Broken(f"{path}: {member.name[:200]!r} leads out of the archive")
+                raise Broken(f"{member.name[:200]!r} leads out of the archive")
             file = archive.extractfile(member) if member.isreg() and _wanted(name.name) else None
             if file is not None:
                 yield name, file.read(MAX_BYTES + 1)
