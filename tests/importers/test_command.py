@@ -285,7 +285,13 @@ def test_the_platforms_refusal_is_shown_with_its_fields(
     assert ended == 3
     assert "POST /api/v1/templates/worker/versions: 422 invalid_request: " in said
     assert "  #/Resources/VPC/Type AWS::EC2::VPC is not allowed here\n" in said
+    left = "The template worker was made, and stays there without a version.\n"
+    assert said.endswith(left)
     assert ann.get(VERSIONS).json == []
+    # It was there before; and a bundle that fits becomes its version.
+    publish(platform, str(BUNDLES / "network"))
+    assert left not in capsys.readouterr().err
+    assert publish(platform) == 0
 
 
 def test_somebody_elses_template_stays_theirs(platform: Served, capsys: Captured) -> None:

@@ -51,8 +51,18 @@ class Platform:
         """Where the draft is. Made once: the same body is found again. Raises NotPublished."""
         quoted = urllib.parse.quote(name, safe="")
         versions = f"/api/v1/templates/{quoted}/versions"
-        made = {"name": name, "description": "Imported from AWS Proton."}
-        self._send("POST", "/api/v1/templates", json.dumps(made), accept="name_taken")
+        wanted = {"name": name, "description": "Imported from AWS Proton."}
+        # The platform looks at a body only if there is a template that it may be a version of.
+        made = self._send("POST", "/api/v1/templates", json.dumps(wanted), accept="name_taken")
+        try:
+            return self._add(versions, body)
+        except NotPublished as refused:
+            if made is None:
+                raise
+            left = f"The template {name} was made, and stays there without a version."
+            raise NotPublished(f"{refused}\n{left}") from None
+
+    def _add(self, versions: str, body: str) -> str:
         sha256 = hashlib.sha256(body.encode()).hexdigest()
         for each in self._send("GET", f"{versions}?limit=100"):
             if each["sha256"] == sha256:
