@@ -22,6 +22,7 @@ from slipway.errors import (
 )
 from slipway.ids import DeploymentId, EnvironmentId, ProjectId, parse_deployment
 from slipway.model.deployment import Deployment, NewDeployment
+from slipway.model.formation import MAX_SECRETS
 from slipway.model.inputs import MAX_BYTES_TOGETHER
 from slipway.model.template import NewTemplate, Version
 from slipway.model.update import EnvironmentUpdate
@@ -48,6 +49,8 @@ VERSIONS: dict[str, dict[str, Any]] = {
     "1.3": {"Key": {"Type": "String", "NoEcho": True, "Default": "none"}},
     "1.4": {"Password": {"Type": "String", "Default": "none"}},
 }
+# What a state of Step Functions may hold.
+_STATE = 262_144
 INPUTS = {"Size": "small", "Zones": ["a", "b"], "Key": "k1", "Password": "hunter22"}
 
 
@@ -325,6 +328,37 @@ def test_inputs_may_not_be_too_much_together(ann: str, ask: Ask) -> None:
 
     told = refused(ask, inputs={f"P{n}": "x" * 4000 for n in range(15, 17)})
     assert told == {"#/inputs": f"must be at most {MAX_BYTES_TOGETHER} bytes together"}
+
+
+def test_the_largest_update_fits_a_workflows_state(ann: str, project: ProjectId) -> None:
+    # Quotes are escaped twice, in the record's text and in the state's.
+    names = [f"P{n:03d}".ljust(255, "x") for n in range(200)]
+    hidden, shown = names[:MAX_SECRETS], names[MAX_SECRETS:]
+    texts = {name: {"Type": "String", "Default": ""} for name in shown}
+    secret = {name: {"Type": "String", "NoEcho": True} for name in hidden}
+    template = {"Parameters": {**texts, **secret}, "Resources": {"A": {"Type": "AWS::SQS::Queue"}}}
+    templates.add(NewTemplate(name="wide"), ann)
+    templates.add_version("wide", None, json.dumps(template).encode(), "application/json", ann)
+    templates.publish("wide", Version(1, 0), ann)
+    given: dict[str, Any] = dict.fromkeys(hidden, "s")
+    wide = world.environment(project, ann, "wide", template="wide", inputs=given)
+    world.comes_up(wide)
+    left = MAX_BYTES_TOGETHER
+    for name in shown:
+        quotes = min(4096, (left - len(name) - 8) // 2)
+        if quotes < 1:
+            break
+        given[name] = '"' * quotes
+        left -= len(json.dumps({name: given[name]}))
+
+    asked = updates.ask(wide, EnvironmentUpdate(inputs=given), ann)
+    _, becomes = turn_of(asked)
+
+    assert MAX_BYTES_TOGETHER - 300 < len(becomes["inputs"]) <= MAX_BYTES_TOGETHER
+    assert len(becomes["secret_inputs"]) == len(becomes["secret_places"]) == MAX_SECRETS
+    # What Ship returns, its stack's longest output and what is around it besides.
+    along = {"becomes": environments.written_along(becomes), "base_url": "x" * 4096}
+    assert len(json.dumps(along)) < _STATE - 10_000
 
 
 def test_a_version_that_is_deprecated_in_this_moment_is_refused(
