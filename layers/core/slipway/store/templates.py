@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from slipway import bodies
 from slipway.errors import (
@@ -19,7 +20,7 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.model import formation, moments
+from slipway.model import moments
 from slipway.model import template as model
 from slipway.model.deployment import BROUGHT
 from slipway.model.paging import Page, Paging
@@ -36,6 +37,9 @@ from slipway.model.template import (
 from slipway.settings import settings
 from slipway.store import marks, projects, table
 from slipway.store.table import Check, Delete, Found, Item, Key, Lost, Put, Query, Update
+
+if TYPE_CHECKING:
+    from slipway.model.formation import Formation
 
 _ALL = "TEMPLATES"
 _TEMPLATE = "TEMPLATE#"
@@ -373,7 +377,10 @@ def _version(name: str, version: Version) -> Item:
     return item
 
 
-def _admissible(body: bytes, media: str) -> formation.Formation:
+def _admissible(body: bytes, media: str) -> Formation:
+    # Imported here: only who adds a version pays for it.
+    from slipway.model import formation
+
     read = formation.read(body, is_json=media == "application/json")
     formation.refuse_others(read, settings().allowed_resource_types)
     return read
@@ -382,7 +389,7 @@ def _admissible(body: bytes, media: str) -> formation.Formation:
 def _draft(
     name: str,
     version: Version,
-    read: formation.Formation,
+    read: Formation,
     body: bytes,
     media: str,
     user_id: str,
