@@ -402,6 +402,7 @@ def test_what_is_there_may_be_referred_to(properties: str) -> None:
         f"{NAMES}Outputs: {{A: {{Condition: IsBig, Value: !Ref Jobs}}}}",
         f"Conditions: {{A: !Equals [1, 1], B_&: !Or [{{Condition: A}}, !Condition A]}}\n{QUEUE}",
         f"Rules: {{R: {{Assertions: [{{Assert: !Ref No}}]}}}}\n{QUEUE}",
+        f"Rules: {{R: {{Assertions: [{{Assert: !Contains [[a], !Ref No]}}]}}}}\n{QUEUE}",
         f"Hooks: {{}}\nMetadata: {{}}\nDescription: x\n{QUEUE}",
         f"{SAM_TOO}Globals: {{Function: {{Role: !Ref No}}}}",
         f"{SAM_TOO}Outputs: {{A: {{Value: !Ref JobsRole}}, B: {{Value: !Ref Jobs.Version}}}}",

@@ -38,10 +38,10 @@ MAX_SECRETS = 20
 _MAX_DESCRIBED = 150_000
 _MAX_TOLD = 20
 
-# `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}.
+# `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}. From Contains on those that Rules are made of.
 _FUNCTIONS = (
     "And Base64 Cidr Equals FindInMap GetAZs GetAtt If ImportValue Join Length Not Or Select Split "
-    "Sub ToJsonString"
+    "Sub ToJsonString Contains EachMemberEquals EachMemberIn RefAll ValueOf ValueOfAll"
 )
 SHORT_FORMS = {
     "!Ref": "Ref",
