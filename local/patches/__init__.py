@@ -18,6 +18,7 @@ from local.patches import (
     execution_clock,
     execution_names,
     lambda_workers,
+    resource_reasons,
     retry_delays,
     stream_batches,
     succeed_output,
@@ -33,6 +34,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.core.lambda_runtime": [lambda_workers.patch_pool],
     "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
     "ministack.services.dynamodb": [table_ttl.patch],
+    "ministack.services.cloudformation.handlers": [resource_reasons.patch],
     "ministack.services.cloudformation.provisioners": [
         api_endpoint.patch,
         template_alarms.patch,

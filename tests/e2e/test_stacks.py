@@ -266,9 +266,12 @@ def test_one_that_cannot_be_deleted_lists_what_remains_and_goes_when_it_can(
 
     someone.ask("DELETE", f"/api/v1/environments/{made['id']}")
     failed = someone.wait_for(made["id"], "teardown_failed")
+    [left] = someone.ask("GET", f"/api/v1/environments/{made['id']}/resources").body
     watch.delete_alarms(AlarmNames=[f"on-{alarm}"])
     someone.ask("POST", f"/api/v1/environments/{made['id']}/teardown/retry")
 
+    assert (left["physical_id"], left["status"]) == (alarm, "DELETE_FAILED")
+    assert left["reason"].startswith(f"Cannot delete {alarm}")
     remains = failed["failure"]["remaining_resources"]
     assert remains == [f"stack: Alarm (AWS::CloudWatch::Alarm, {alarm})"]
     someone.wait_for(made["id"], "destroyed")
