@@ -15,6 +15,7 @@ from typing import Any
 
 from local.patches import (
     api_endpoint,
+    change_sets,
     execution_clock,
     execution_names,
     lambda_workers,
@@ -34,6 +35,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.core.lambda_runtime": [lambda_workers.patch_pool],
     "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
     "ministack.services.dynamodb": [table_ttl.patch],
+    "ministack.services.cloudformation.changesets": [change_sets.patch],
     "ministack.services.cloudformation.handlers": [resource_reasons.patch],
     "ministack.services.cloudformation.provisioners": [
         api_endpoint.patch,

@@ -1,4 +1,4 @@
-"""What CloudFormation says of its stacks (patches/resource_reasons.py)."""
+"""What CloudFormation says of its stacks (patches/change_sets.py, resource_reasons.py)."""
 
 import json
 import uuid
@@ -9,9 +9,30 @@ import pytest
 from local.platform import Platform
 from tests.local.support import eventually
 
+CONDITIONAL: dict[str, Any] = {
+    "Parameters": {
+        "Wanted": {"Type": "String", "Default": "no"},
+        "Title": {"Type": "String", "Default": "one"},
+    },
+    "Conditions": {
+        "IsWanted": {"Fn::Equals": [{"Ref": "Wanted"}, "yes"]},
+        "IsNot": {"Fn::Not": [{"Condition": "IsWanted"}]},
+    },
+    "Resources": {
+        "Always": {"Type": "AWS::SQS::Queue"},
+        "Sometimes": {
+            "Type": "AWS::SNS::Topic",
+            "Condition": "IsWanted",
+            # A topic of another name is another topic.
+            "Properties": {"TopicName": {"Fn::Sub": "${AWS::StackName}-${Title}"}},
+        },
+        "Otherwise": {"Type": "AWS::SQS::Queue", "Condition": "IsNot"},
+    },
+}
+
 
 class Stack:
-    """A stack of its own."""
+    """A stack of the template above, and what would change in it."""
 
     def __init__(self, platform: Platform) -> None:
         self.client = platform.client("cloudformation")
@@ -31,6 +52,26 @@ class Stack:
 
         return eventually(status)
 
+    def plan(self, kind: str, **parameters: str) -> dict[str, Any]:
+        self.client.create_change_set(
+            StackName=self.name,
+            ChangeSetName="plan",
+            ChangeSetType=kind,
+            TemplateBody=json.dumps(CONDITIONAL),
+            Parameters=_listed(parameters),
+        )
+        found: dict[str, Any] = self.client.describe_change_set(
+            StackName=self.name, ChangeSetName="plan"
+        )
+        return found
+
+    def changes(self, kind: str, **parameters: str) -> dict[str, tuple[str, str | None]]:
+        """By the resource's name what would be done, and whether it would be replaced."""
+        found = [each["ResourceChange"] for each in self.plan(kind, **parameters)["Changes"]]
+        return {
+            each["LogicalResourceId"]: (each["Action"], each.get("Replacement")) for each in found
+        }
+
 
 def _listed(parameters: dict[str, str]) -> list[dict[str, str]]:
     return [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
@@ -39,6 +80,54 @@ def _listed(parameters: dict[str, str]) -> list[dict[str, str]]:
 @pytest.fixture
 def stack(platform: Platform) -> Stack:
     return Stack(platform)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "made"), [("no", {"Always", "Otherwise"}), ("yes", {"Always", "Sometimes"})]
+)
+def test_a_creation_adds_what_its_conditions_ask_for(
+    stack: Stack, wanted: str, made: set[str]
+) -> None:
+    changes = stack.changes("CREATE", Wanted=wanted)
+
+    assert changes == {name: ("Add", None) for name in made}
+    stack.client.execute_change_set(StackName=stack.name, ChangeSetName="plan")
+    assert stack.ended() == "CREATE_COMPLETE"
+    found = stack.client.list_stack_resources(StackName=stack.name)["StackResourceSummaries"]
+    assert {each["LogicalResourceId"] for each in found} == made
+
+
+def test_what_a_condition_asks_for_from_now_on_is_added(stack: Stack) -> None:
+    stack.make(CONDITIONAL)
+
+    changes = stack.changes("UPDATE", Wanted="yes")
+
+    assert changes == {"Sometimes": ("Add", None), "Otherwise": ("Remove", None)}
+
+
+def test_what_a_condition_asks_for_no_more_is_removed(stack: Stack) -> None:
+    stack.make(CONDITIONAL, Wanted="yes")
+
+    changes = stack.changes("UPDATE", Wanted="no")
+
+    assert changes == {"Sometimes": ("Remove", None), "Otherwise": ("Add", None)}
+
+
+def test_what_was_not_made_is_not_changed(stack: Stack) -> None:
+    stack.make(CONDITIONAL)
+
+    plan = stack.plan("UPDATE", Title="two")
+
+    assert (plan["Status"], plan["Changes"]) == ("FAILED", [])
+    assert "didn't contain changes" in plan["StatusReason"]
+
+
+def test_what_a_condition_asks_for_as_before_is_changed_as_without_one(stack: Stack) -> None:
+    stack.make(CONDITIONAL, Wanted="yes")
+
+    changes = stack.changes("UPDATE", Wanted="yes", Title="two")
+
+    assert changes == {"Sometimes": ("Modify", "True")}
 
 
 def test_the_list_of_resources_says_why_one_could_not_be_deleted(
