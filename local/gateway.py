@@ -14,7 +14,7 @@ import os
 import time
 import urllib.parse
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,7 @@ class Gateway:
             other, _, below = path.removeprefix(PREFIX).partition("/")
             if other in apigateway._apis:
                 api_id, path = other, f"/{below}"
+        stage, path = _stage(path, apigateway._stages.get(api_id, {}))
         headers = _headers(scope)
         cors = apigateway._apis[api_id].get("corsConfiguration") or {}
         origin = headers.get("origin", "")
@@ -101,7 +102,7 @@ class Gateway:
             return message(500, "Internal Server Error")
         _, _, pattern = route["routeKey"].partition(" ")
         found = apigateway._extract_path_params(pattern, path) if pattern else None
-        event = self._event(scope, api_id, route["routeKey"], path, found, headers, body)
+        event = self._event(scope, api_id, stage, route["routeKey"], path, found, headers, body)
         record = lambda_svc._execution_record_for_config(function, config)
         run = lambda_svc._execute_function_with_config_scope
         answer = _answer(await run_reentrant(run, record, event))
@@ -112,6 +113,7 @@ class Gateway:
         self,
         scope: Message,
         api_id: str,
+        stage: str,
         route_key: str,
         path: str,
         parameters: dict[str, str] | None,
@@ -121,6 +123,7 @@ class Gateway:
         """Payload format 2.0. What is empty is left out, as on AWS."""
         from ministack.core.responses import get_account_id
 
+        path = path if stage == STAGE else f"/{stage}{path}"
         query = scope["query_string"].decode("latin-1")
         cookies = headers.pop("cookie", "")
         event: dict[str, Any] = {
@@ -143,7 +146,7 @@ class Gateway:
                 },
                 "requestId": str(uuid.uuid4()),
                 "routeKey": route_key,
-                "stage": STAGE,
+                "stage": stage,
                 "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
                 "timeEpoch": int(time.time() * 1000),
             },
@@ -158,6 +161,12 @@ class Gateway:
         if body:
             event["body"], event["isBase64Encoded"] = _text(body, headers.get("content-type", ""))
         return event
+
+
+def _stage(path: str, stages: Collection[str]) -> tuple[str, str]:
+    """The stage that is asked for, and the path below it. The default one has none of its own."""
+    first, _, below = path[1:].partition("/")
+    return (first, f"/{below}") if first != STAGE and first in stages else (STAGE, path)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -43,6 +43,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         template_routes.patch,
         template_ttl.patch,
     ],
+    "ministack.services.cloudformation.stacks": [api_endpoint.patch_outputs],
     "ministack.services.stepfunctions": [
         execution_clock.patch,
         execution_names.patch,

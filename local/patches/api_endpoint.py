@@ -1,13 +1,20 @@
 """An HTTP API of a stack answers at an address that can be asked from here.
 
 Defect: the stock `ApiEndpoint` is a host name, `<id>.execute-api.<host>`, which no resolver knows.
-Here it is a path on the port of our own data plane, see local/gateway.py.
+Here it is a path on the port of our own data plane, see local/gateway.py. A template may as well
+put the name on AWS together itself, as SAM's documentation does: it is replaced in stacks' outputs.
 """
 
 import os
+import re
 from typing import Any
 
 PREFIX = "/_aws/execute-api/"
+ON_AWS = re.compile(r"https://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?![\w.-])")
+
+
+def endpoint(api_id: str) -> str:
+    return f"http://127.0.0.1:{os.environ['SLIPWAY_PORT']}{PREFIX}{api_id}"
 
 
 def patch(module: Any) -> None:
@@ -16,9 +23,27 @@ def patch(module: Any) -> None:
 
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
         api_id, attributes = stock_create(logical_id, properties, stack)
-        endpoint = f"http://127.0.0.1:{os.environ['SLIPWAY_PORT']}{PREFIX}{api_id}"
         # An update answers with what is kept here.
-        module._apigw_v2._apis[api_id]["apiEndpoint"] = endpoint
-        return api_id, {**attributes, "ApiEndpoint": endpoint}
+        module._apigw_v2._apis[api_id]["apiEndpoint"] = endpoint(api_id)
+        return api_id, {**attributes, "ApiEndpoint": endpoint(api_id)}
 
     api["create"] = create
+
+
+def patch_outputs(module: Any) -> None:
+    stock = module._resolve_stack_outputs
+
+    def here(found: re.Match[str]) -> str:
+        from ministack.services import apigateway
+
+        return endpoint(found[1]) if found[1] in apigateway._apis else found[0]
+
+    def resolve(*args: Any) -> Any:
+        outputs, exports = stock(*args)
+        for output in outputs:
+            output["OutputValue"] = ON_AWS.sub(here, output["OutputValue"])
+        for export in exports.values():
+            export["Value"] = ON_AWS.sub(here, export["Value"])
+        return outputs, exports
+
+    module._resolve_stack_outputs = resolve

@@ -150,6 +150,35 @@ def test_what_is_deployed_answers_at_the_environments_address(
     assert not [each for each in functions if "-env-" in each["FunctionName"]]
 
 
+# As SAM's documentation has it: the address is put together in the template.
+SAM = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: index.handler
+      InlineCode: |
+        def handler(event, context):
+            return event["requestContext"]["stage"] + " " + event["rawPath"]
+      Events: {Any: {Type: HttpApi, Properties: {Method: GET, Path: "/{any+}"}}}
+  Staged: {Type: AWS::Serverless::HttpApi, Properties: {StageName: live}}
+Outputs:
+  Url: {Value: !Sub "https://${ServerlessHttpApi}.execute-api.${AWS::Region}.amazonaws.com/"}
+"""
+
+
+def test_an_address_that_a_template_puts_together_answers(maker: Maker) -> None:
+    staged = SAM.replace("Path: ", "ApiId: !Ref Staged, Path: ")
+    staged = staged.replace("ServerlessHttpApi", "Staged").replace(".com/", ".com/live/")
+
+    made = [maker.make(SAM), maker.make(staged)]
+
+    urls = [maker.someone.wait_for(each["id"], "running")["base_url"] for each in made]
+    assert [get(url + "hello") for url in urls] == ["$default /hello", "live /live/hello"]
+
+
 def test_a_stack_that_cannot_be_made_is_rolled_back_and_taken_away(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:

@@ -158,6 +158,23 @@ def test_every_api_answers_below_its_own_address(call: Call, platform: Platform)
     assert events[0]["queryStringParameters"] == {"a": "b"}
 
 
+def test_a_stage_answers_below_its_name(call: Call, platform: Platform) -> None:
+    stages = platform.client("apigatewayv2")
+    stages.create_stage(ApiId=platform.outputs["ApiId"], StageName="live")
+
+    event = call(f"/_aws/execute-api/{platform.outputs['ApiId']}/live/things/7").json["event"]
+    root = call("/live").json["event"]
+    stages.delete_stage(ApiId=platform.outputs["ApiId"], StageName="live")
+    without = call("/live/things/7").json["event"]
+
+    assert (event["routeKey"], event["rawPath"]) == ("ANY /things/{proxy+}", "/live/things/7")
+    assert event["pathParameters"] == {"proxy": "7"}
+    context = event["requestContext"]
+    assert (context["stage"], context["http"]["path"]) == ("live", "/live/things/7")
+    assert (root["routeKey"], root["rawPath"]) == ("$default", "/live/")
+    assert (without["routeKey"], without["requestContext"]["stage"]) == ("$default", "$default")
+
+
 def test_an_api_of_a_stack_says_where_it_answers(platform: Platform) -> None:
     client = platform.client("cloudformation")
     template = {
@@ -180,14 +197,50 @@ def test_an_api_of_a_stack_says_where_it_answers(platform: Platform) -> None:
             TemplateBody=json.dumps(template),
             Parameters=[{"ParameterKey": "Name", "ParameterValue": name}],
         )
-        said.append(eventually(lambda: _outputs(client)))
+        said.append(eventually(lambda: _outputs(client, "an-api")))
 
     assert said[0] == said[1]
     assert said[0]["Url"] == f"{platform.url}/_aws/execute-api/{said[0]['Id']}"
 
 
-def _outputs(client: Any) -> dict[str, str] | None:
-    [stack] = client.describe_stacks(StackName="an-api")["Stacks"]
+def test_an_address_that_a_stack_puts_together_itself_is_one_that_answers(
+    platform: Platform,
+) -> None:
+    client = platform.client("cloudformation")
+    name = "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+    values = {
+        "Plain": f"https://{name}",
+        "Staged": f"https://{name}/live/things",
+        "Two": f"https://{name}/ or https://{name}",
+        "Longer": f"https://{name}.example.com",
+        "Others": "https://abcdef0123.execute-api.us-east-1.amazonaws.com/",
+    }
+    outputs = {each: {"Value": {"Fn::Sub": value}} for each, value in values.items()}
+    outputs["Plain"]["Export"] = {"Name": "its-address"}
+    api = {
+        "Type": "AWS::ApiGatewayV2::Api",
+        "Properties": {"Name": "mine", "ProtocolType": "HTTP"},
+    }
+    template = {"Resources": {"Api": api}, "Outputs": {"Id": {"Value": {"Ref": "Api"}}, **outputs}}
+
+    client.create_stack(StackName="an-address", TemplateBody=json.dumps(template))
+    said = eventually(lambda: _outputs(client, "an-address"))
+
+    address = f"{platform.url}/_aws/execute-api/{said['Id']}"
+    assert said == {
+        "Id": said["Id"],
+        "Plain": address,
+        "Staged": f"{address}/live/things",
+        "Two": f"{address}/ or {address}",
+        "Longer": f"https://{said['Id']}.execute-api.us-east-1.amazonaws.com.example.com",
+        "Others": values["Others"],
+    }
+    exports = {each["Name"]: each["Value"] for each in client.list_exports()["Exports"]}
+    assert exports["its-address"] == address
+
+
+def _outputs(client: Any, name: str) -> dict[str, str] | None:
+    [stack] = client.describe_stacks(StackName=name)["Stacks"]
     if stack["StackStatus"].endswith("_IN_PROGRESS"):
         return None
     return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
