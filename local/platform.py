@@ -10,6 +10,7 @@ start removes it.
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -240,11 +241,20 @@ class Platform:
 
 def client(endpoint: str, service: str) -> Any:
     """A boto3 client of the emulator at the endpoint; nothing of the user's own is used."""
-    import boto3
     from botocore.config import Config
+
+    # proxies={}: loopback is never asked for through the user's proxy.
+    config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
+    return _session().client(service, endpoint_url=endpoint, config=config)
+
+
+@functools.cache
+def _session() -> Any:
+    """One for all clients: it keeps what it has read of AWS's models, which takes longest."""
+    import boto3
     from botocore.session import Session
 
-    session = boto3.Session(
+    return boto3.Session(
         aws_access_key_id="local",
         aws_secret_access_key="local",
         region_name=REGION,
@@ -256,9 +266,6 @@ def client(endpoint: str, service: str) -> Any:
             }
         ),
     )
-    # proxies={}: loopback is never asked for through the user's proxy.
-    config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
-    return session.client(service, endpoint_url=endpoint, config=config)
 
 
 @contextlib.contextmanager
