@@ -7,7 +7,7 @@ from tests.e2e.conftest import Person, until
 
 
 def test_a_platform_that_nobody_uses_runs_nothing_until_somebody_does() -> None:
-    with Platform() as platform:
+    with Platform(parameters={"SimulatedSeconds": "0"}) as platform:
         events = platform.client("events")
 
         def rule() -> str:
