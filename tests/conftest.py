@@ -180,15 +180,22 @@ def pytest_collection_finish() -> None:
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """On several cores the tests of one file stay together, and those of the workflows, for the
-    last of them looks at the ways that the others took. The long searches go where there is
-    room: each test of theirs by itself."""
+    """On several cores the tests of one file stay together; those of the workflows, for the last of
+    them looks at the ways that the others took; and the end-to-end tests, which need but one
+    platform then, and wait while the other cores work: they begin. The long searches go where
+    there is room: each test of theirs by itself."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         if file.endswith(("_crashes.py", "test_races.py", "test_model.py")):
             return nodeid
-        return "tests/workflows" if file.startswith("tests/workflows/") else file
+        together = ("tests/e2e/", "tests/workflows/")
+        return next((folder for folder in together if file.startswith(folder)), file)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if "tests/e2e/" in self.workqueue:
+            self.workqueue.move_to_end("tests/e2e/", last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)
