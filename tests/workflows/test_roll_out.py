@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.drivers.base import Progress
-from slipway.errors import DriverFault, DriverRefused
+from slipway.errors import DriverFault, DriverRefused, StackGone
 from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.store import deployments, queue
@@ -206,6 +206,29 @@ def test_a_rollout_that_fails_says_why_and_is_taken_back(
     ]
     error = "RolledBack" if live else "RolloutFailed"
     assert (execution.status, execution.error) == ("FAILED", error)
+
+
+@pytest.mark.parametrize("step", ["Ship", "Restore"])
+def test_when_somebody_took_away_what_there_was_the_environment_ends(
+    world: World, step: str
+) -> None:
+    environment = with_v1(world)
+    gone = faults.raises(StackGone("The stack is gone"))
+    if step == "Restore":
+        world.when(SHIP, REFUSED)
+    world.when(SHIP if step == "Ship" else RESTORE, gone)
+
+    first, second = world.deploy(environment, "v2"), world.deploy(environment, "v3")
+    world.settle()
+
+    record = world.look(first)
+    assert record["status"] == "failed"
+    assert record["failure"] == {"error": "StackGone", "reason": "The stack is gone", "step": step}
+    ended = world.look(environment)
+    assert (ended["status"], "live_in_doubt" in ended) == ("destroyed", False)
+    assert world.look(second)["failure"] == GONE
+    execution = world.execution("roll_out_deployment", first)
+    assert execution.states[-3:] == ["Say how it ended", "How did it end?", "It failed"]
 
 
 def test_a_rollout_that_cannot_even_begin_fails_and_gives_the_lock_on(world: World) -> None:
