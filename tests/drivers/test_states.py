@@ -307,6 +307,33 @@ def test_a_rollback_that_fails_again_says_why(recorded: Recorded) -> None:
         recorded.ask("restore")
 
 
+@pytest.mark.parametrize("verb", ["ship", "restore"])
+def test_a_rollback_that_is_through_and_not_yet_seen_to_be_is_waited_for(
+    recorded: Recorded, verb: str
+) -> None:
+    recorded.is_("UPDATE_ROLLBACK_FAILED")
+    recorded.has_events()
+    recorded.has_events(("", "UPDATE_ROLLBACK_COMPLETE", ""), token=recorded.token("continue"))
+
+    assert not recorded.ask(verb).done
+
+
+def test_a_stack_that_cloudformation_has_forgotten_says_nothing(recorded: Recorded) -> None:
+    forgotten = f"Stack [{recorded.arn}] does not exist"
+    recorded.fails("describe_stack_events", "ValidationError", forgotten)
+    recorded.subject.fields["stack_id"] = recorded.arn
+
+    assert recorded.subject.driver.lines(recorded.subject.operation("retire")) == []
+
+
+def test_who_may_not_listen_is_told(recorded: Recorded) -> None:
+    recorded.fails("describe_stack_events", "AccessDenied", "is not authorized", 403)
+    recorded.subject.fields["stack_id"] = recorded.arn
+
+    with pytest.raises(DriverRefused, match="not authorized"):
+        recorded.subject.driver.lines(recorded.subject.operation("retire"))
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [

@@ -404,7 +404,7 @@ def test_what_is_there_may_be_referred_to(properties: str) -> None:
         f"Rules: {{R: {{Assertions: [{{Assert: !Ref No}}]}}}}\n{QUEUE}",
         f"Rules: {{R: {{Assertions: [{{Assert: !Contains [[a], !Ref No]}}]}}}}\n{QUEUE}",
         f"Hooks: {{}}\nMetadata: {{}}\nDescription: x\n{QUEUE}",
-        f"{SAM_TOO}Globals: {{Function: {{Role: !Ref No}}}}",
+        f"{SAM_TOO}Globals: {{Function: {{Role: !Ref JobsRole}}}}",
         f"{SAM_TOO}Outputs: {{A: {{Value: !Ref JobsRole}}, B: {{Value: !Ref Jobs.Version}}}}",
         f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt Jobs.Alias.Arn}}}}",
         f"{SAM_TOO}Outputs: {{A: {{Value: !Sub '${{ServerlessHttpApi}} ${{JobsUrl.Url}}'}}}}",
@@ -465,11 +465,29 @@ def test_no_resource_waits_for_itself(resources: str, at: str, way: str) -> None
         f"{NAMES}  A: {{Type: T, P: 1, Properties: {{P: !If [IsBig, !Ref B, 1]}}}}\n"
         "  B: {Type: T, Properties: {P: !If [IsBig, 1, !Ref A]}}",
         f"{NAMES}  A: {{Type: T, Condition: IsBig, DependsOn: B}}\n  B: {{Type: T, DependsOn: A}}",
-        f"{SAM_TOO.replace('Jobs: {', 'Jobs: {DependsOn: Jobs, ')}",
+        "Transform: AWS::Serverless-2016-10-31\nResources: {F: {Type: AWS::Serverless::Function,"
+        " Properties: {P: !Ref G}}, G: {Type: T, Properties: {P: !GetAtt F.Arn}}}",
     ],
 )
 def test_what_may_be_no_circle_is_none(text: str) -> None:
     assert read(text).types
+
+
+def test_with_sam_too_what_it_does_not_make_more_of_waits_for_nothing_of_its_own() -> None:
+    text = (
+        "Transform: AWS::Serverless-2016-10-31\n"
+        "Resources: {A: {Type: T, DependsOn: B}, B: {Type: T, Properties: {P: !Ref A}}}"
+    )
+
+    assert refused(text) == {"#/Resources/A": "waits for itself: A → B → A"}
+
+
+def test_what_all_functions_have_has_to_be_there() -> None:
+    globals_ = "Globals: {Function: {Environment: {Variables: {A: !Ref Nope, B: !Ref Jobs}}}}"
+    text = f"Transform: AWS::Serverless-2016-10-31\n{globals_}\n{QUEUE}"
+
+    pointer = "#/Globals/Function/Environment/Variables/A/Ref"
+    assert refused(text) == {pointer: "Nope is neither a parameter nor a resource"}
 
 
 def test_a_long_circle_is_told_in_short() -> None:
@@ -659,6 +677,7 @@ def test_events_may_make_what_is_on_the_list(events: str, allowed: list[str]) ->
         ("{Type: Api}", "AWS::Serverless::Api"),
         ("{Type: Api, Properties: {RestApiId: !Ref ServerlessRestApi}}", "AWS::Serverless::Api"),
         ("{Type: Api, Properties: {RestApiId: elsewhere}}", "AWS::Serverless::Api"),
+        ("{Type: Schedule, Properties: {DeadLetterConfig: {Type: SQS}}}", "AWS::Events::Rule"),
     ],
 )
 def test_events_make_nothing_that_is_not_on_the_list(event: str, makes: str) -> None:
@@ -669,6 +688,35 @@ def test_events_make_nothing_that_is_not_on_the_list(event: str, makes: str) -> 
 
         assert said[0] == "#/Resources/Mine/Properties/Events/E/Type"
         assert said[1].endswith(f" makes {makes}, which is not allowed here")
+
+
+@pytest.mark.parametrize(
+    "event,makes",
+    [
+        (
+            "{Type: SNS, Properties: {SqsSubscription: true}}",
+            "AWS::Lambda::EventSourceMapping, AWS::SQS::QueuePolicy, AWS::SQS::Queue",
+        ),
+        (
+            "{Type: SNS, Properties: {SqsSubscription: {QueueArn: q, QueueUrl: u}}}",
+            "AWS::Lambda::EventSourceMapping, AWS::SQS::QueuePolicy",
+        ),
+        ("{Type: SNS, Properties: {SqsSubscription: false}}", None),
+        (
+            "{Type: EventBridgeRule, Properties: {DeadLetterConfig: {Type: SQS}}}",
+            "AWS::SQS::Queue",
+        ),
+        ("{Type: EventBridgeRule, Properties: {DeadLetterConfig: {Arn: q}}}", None),
+    ],
+)
+def test_queues_of_events_are_held_against_the_list_too(event: str, makes: str | None) -> None:
+    allowed = ["AWS::Serverless::Function", "AWS::ApiGatewayV2::Api", "AWS::SNS::Subscription"]
+    allowed += ["AWS::Events::Rule"]
+
+    said = list(others(with_events(f"{{E: {event}}}"), allowed).values())
+
+    kind = event[7:].split(",")[0]
+    assert said == ([f"{kind} makes {makes}, which is not allowed here"] if makes else [])
 
 
 @pytest.mark.parametrize("kind", formation.EVENTS)

@@ -89,6 +89,26 @@ def test_the_lines_of_an_end_in_that_moment_are_not_missed(
     assert lines.cursor is None
 
 
+def test_a_line_that_is_later_than_the_end_is_not_the_end(
+    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation's clock may be ahead of ours."""
+    ahead = moments.now() + timedelta(seconds=30)
+    line = {"ts": ahead, "step": "stack", "level": "info", "message": "Queue is made"}
+    logs.keep(made, [LogLine.model_validate(line)])
+
+    def ends() -> None:
+        world.succeeds(made)
+        ended = deployments.find(made)
+        assert ended
+        logs.write(made, "succeed", ended["finished_at"], "v1 is live")
+
+    between.first(monkeypatch, "BatchGetItem", ends)
+    lines = logs.of_deployment(made, ann, world.page())
+
+    assert [each.message for each in lines] == ["v1 is live", "Queue is made"]
+
+
 def test_a_log_is_one_round_trip(
     ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -497,6 +497,19 @@ def test_secrets_of_an_environment_that_was_never_made_are_swept(
     assert look_after(note)
 
 
+def test_a_note_of_an_earlier_release_is_of_an_environment(
+    ann: str, project: ProjectId, add: Add
+) -> None:
+    add()
+    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    table.write(leftovers.note(made.id))
+    [note] = notes()
+    del note["place"]
+
+    assert not look_after(note)
+    assert (len(secrets()), notes()) == (1, [])
+
+
 def test_secrets_of_an_environment_that_was_made_are_kept(
     ann: str, project: ProjectId, add: Add
 ) -> None:

@@ -72,7 +72,7 @@ class Stacks:
         """As it is by now."""
         stack = self.stacks.get(name)
         if stack and stack.status.endswith("IN_PROGRESS") and self._now >= stack.ends_at:
-            self._turns(stack, _ends(stack))
+            self._turns(stack, _ends(stack), stack.ends_at)
             if stack.status == "UPDATE_ROLLBACK_COMPLETE":
                 stack.made_of = stack.before
             if stack.status == "DELETE_COMPLETE":
@@ -89,7 +89,7 @@ class Stacks:
     def _now(self) -> float:
         return self.emulator.schedule.now
 
-    def _turns(self, stack: Stack, status: str) -> None:
+    def _turns(self, stack: Stack, status: str, at: float | None = None) -> None:
         stack.status = status
         stack.events.append(
             {
@@ -98,7 +98,7 @@ class Stacks:
                 "LogicalResourceId": stack.name,
                 "ResourceType": "AWS::CloudFormation::Stack",
                 "ResourceStatus": status,
-                "Timestamp": datetime.fromtimestamp(self._now, UTC),
+                "Timestamp": datetime.fromtimestamp(self._now if at is None else at, UTC),
                 "ClientRequestToken": stack.token,
             }
         )

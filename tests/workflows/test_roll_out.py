@@ -223,7 +223,10 @@ def test_when_somebody_took_away_what_there_was_the_environment_ends(
 
     record = world.look(first)
     assert record["status"] == "failed"
-    assert record["failure"] == {"error": "StackGone", "reason": "The stack is gone", "step": step}
+    reason = "The stack is gone"
+    if step == "Restore":
+        reason = f"No such image; and there was nothing to go back to: {reason}"
+    assert record["failure"] == {"error": "StackGone", "reason": reason, "step": step}
     ended = world.look(environment)
     assert (ended["status"], "live_in_doubt" in ended) == ("destroyed", False)
     assert world.look(second)["failure"] == GONE

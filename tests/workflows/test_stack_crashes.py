@@ -297,7 +297,7 @@ def test_one_that_goes_while_it_is_listened_to_is_gone(monkeypatch: pytest.Monke
 
         def goes_and_says(StackName: str) -> Any:
             for stack in stacks.stacks.values():
-                stack.ends_at = 0
+                stack.ends_at = min(stack.ends_at, world.emulator.schedule.now)
             return says(StackName)
 
         monkeypatch.setattr(stacks, "describe_stack_events", goes_and_says)
@@ -306,6 +306,36 @@ def test_one_that_goes_while_it_is_listened_to_is_gone(monkeypatch: pytest.Monke
 
         gone = world.look(where)
         assert (gone["status"], gone.get("teardown_attempts", 1)) == ("destroyed", 1)
+
+
+@pytest.mark.parametrize("version,last", [("v2", "UPDATE"), (UNROLLABLE, "UPDATE_ROLLBACK")])
+def test_what_a_stack_says_late_is_in_the_log(
+    version: str, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with of_stacks() as (world, stacks):
+        where = environment(world)
+        deploy(world, where, "v1")
+        world.run(60)
+        says, said_before = stacks.describe_stack_events, set[int]()
+
+        def says_late(StackName: str) -> Any:
+            """An event is not yet there when it could be seen for the first time."""
+            answer = says(StackName)["StackEvents"]
+            new = {id(event) for event in answer} - said_before
+            said_before.update(new)
+            return {"StackEvents": [event for event in answer if id(event) not in new]}
+
+        monkeypatch.setattr(stacks, "describe_stack_events", says_late)
+        shipped = deploy(world, where, version)
+        world.run(120)
+
+        assert shipped
+        assert world.look(shipped)["status"] in ("succeeded", "rolled_back")
+        lines = [
+            item["message"]["S"] for item in world.items("LOG#") if shipped.d in item["pk"]["S"]
+        ]
+        name = stack_name(str(where))
+        assert f"{name} (AWS::CloudFormation::Stack) {last}_COMPLETE" in lines
 
 
 def test_one_that_somebody_deleted_counts_as_destroyed() -> None:

@@ -11,8 +11,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     the version that was live before; None if there was none. Of an update that is the template's
     version, if there was none.
 
-    Raises Overtaken if the deployment is not this execution's any more; DriverRefused,
-    DriverFault.
+    Raises Overtaken if the deployment is not this execution's any more; DriverRefused (StackGone
+    if nothing is there any more), DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployments.held_by(deployment, event["token"])
@@ -29,6 +29,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         environments.came_up(deployment.environment, progress.outputs)
     if progress.done and "live_in_doubt" in environment:
         environments.is_as_it_was(deployment)
+    if progress.done:
+        # As in Ship.
+        logs.keep(deployment, drivers.lines(environment, event))
     # An execution that began before the last release of Slipway gives no reason.
     why = event.get("reason", "Canceled")
     live = before or (environment["template"] if update else None)

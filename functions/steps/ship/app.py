@@ -12,7 +12,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     what the environment's record is to say when it is done.
 
     Raises Canceled if somebody asked it to stop; Overtaken if the deployment is not this
-    execution's any more; DriverRefused (RolledBack if what was live is so again), DriverFault.
+    execution's any more; DriverRefused (RolledBack if what was live is so again, StackGone if
+    nothing is there any more), DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployments.held_by(deployment, event["token"])
@@ -40,10 +41,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if progress.done
         else f"Shipping {brings} into {name}; next look in {progress.wait_seconds} s"
     )
-    logs.write(deployment, "ship", event["entered_at"], line)
     if progress.done:
         # Nobody looks again at what it has said since.
         logs.keep(deployment, drivers.lines(environment, event))
+    logs.write(deployment, "ship", event["entered_at"], line)
     along = environments.written_along(becomes if progress.done else {})
     return {**progress.model_dump(exclude={"outputs"}), "becomes": along}
 

@@ -49,8 +49,7 @@ def put(key: str, body: bytes, media: str) -> None:
             if code != "ConditionalRequestConflict" or not tries_left:
                 raise DriverFault(f"The body could not be stored: {error}") from error
         except aws.unanswered() as error:
-            told = aws.without_answer(error)
-            raise DriverFault(f"The body could not be stored: {told}") from error
+            raise _fault("The body could not be stored", error) from error
 
 
 def get(key: str) -> bytes:
@@ -62,8 +61,7 @@ def get(key: str) -> bytes:
     except ClientError as error:
         raise DriverFault(f"The body could not be read: {error}") from error
     except aws.unanswered() as error:
-        told = aws.without_answer(error)
-        raise DriverFault(f"The body could not be read: {told}") from error
+        raise _fault("The body could not be read", error) from error
 
 
 def url(key: str) -> str:
@@ -82,8 +80,11 @@ def validate(key: str) -> None:
             raise DriverFault(f"CloudFormation did not look at it: {error}") from error
         raise Invalid([FieldError("#", error.response["Error"]["Message"])]) from None
     except aws.unanswered() as error:
-        told = aws.without_answer(error)
-        raise DriverFault(f"CloudFormation did not look at it: {told}") from error
+        raise _fault("CloudFormation did not look at it", error) from error
+
+
+def _fault(what: str, error: Exception) -> DriverFault:
+    return DriverFault(f"{what}: {aws.without_answer(error)}")
 
 
 def _s3() -> Any:

@@ -74,7 +74,8 @@ class Driver(Protocol):
 
     A driver never waits: the workflow does. It may be called any number of times, by two at
     once, and again after it was done. It raises only DriverRefused (it will never work) and
-    DriverFault (perhaps another time).
+    DriverFault (perhaps another time). StackGone, of ship and restore, says that somebody else has
+    taken away what there was: the environment is then brought to its end.
 
     `resources` are what an environment is made of, in the order in which they are provisioned;
     each is retired by itself, also one that was never begun or is gone (slipway.saga).

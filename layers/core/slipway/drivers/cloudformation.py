@@ -103,9 +103,15 @@ class CloudFormation:
             if stack is None:
                 return []
             stack_id = stack["StackId"]
-        events = stacks.events(stack_id, _token_of(operation.execution), since)
-        told = [_line(event) for event in events]
-        told += map(_objection, stacks.invalid(stack_id, events, since))
+        try:
+            events = stacks.events(stack_id, _token_of(operation.execution), since)
+            told = [_line(event) for event in events]
+            told += map(_objection, stacks.invalid(stack_id, events, since))
+        except DriverRefused as error:
+            if stacks.is_missing(error):
+                # Deleted so long ago that CloudFormation has forgotten it.
+                return []
+            raise
         return sorted(told, key=lambda line: line.ts)
 
 
@@ -288,16 +294,19 @@ def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progres
 def _rolled_back_further(operation: Operation, stack: Stack) -> Progress:
     """CloudFormation could not put back what was there: perhaps what stood in the way is gone."""
     token = _token(operation, "continue")
-    if events := _events(operation, stack, token):
-        return _how_it_ended(operation, stack, events)
-    role = settings().environment_role
-    _start("continue_update_rollback", operation, token, RoleARN=role)
+    events = _events(operation, stack, token)
+    if not events:
+        role = settings().environment_role
+        _start("continue_update_rollback", operation, token, RoleARN=role)
+    elif _last_of_the_stack(events) == "UPDATE_ROLLBACK_FAILED":
+        reason = stacks.reason(stack, events, operation.started_at)
+        raise DriverRefused(f"{reason}; the stack is UPDATE_ROLLBACK_FAILED")
     return _wait(operation, stack)
 
 
 def _how_it_ended(operation: Operation, stack: Stack, events: list[Event]) -> Progress:
     """How the update ended that all of the events are of."""
-    status = [event["ResourceStatus"] for event in events if stacks.is_of_the_stack(event)][-1]
+    status = _last_of_the_stack(events)
     if status.endswith("_IN_PROGRESS"):
         # The stack is through; its last events are on their way.
         return _wait(operation, stack)
@@ -307,6 +316,10 @@ def _how_it_ended(operation: Operation, stack: Stack, events: list[Event]) -> Pr
         raise RolledBack(stacks.reason(stack, events, operation.started_at))
     reason = stacks.reason(stack, events, operation.started_at)
     raise DriverRefused(f"{reason}; the stack is {status}")
+
+
+def _last_of_the_stack(events: list[Event]) -> str:
+    return str([each["ResourceStatus"] for each in events if stacks.is_of_the_stack(each)][-1])
 
 
 def _done(stack: Stack) -> Progress:

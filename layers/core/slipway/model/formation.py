@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slipway.errors import FieldError, Invalid, Malformed
 from slipway.model import inputs, references
@@ -94,16 +94,23 @@ _TYPE = re.compile(
 _LOOKED_UP = "AWS::SSM::Parameter::Value<"
 
 
+class Event(NamedTuple):
+    """Its type, and the types of what SAM makes of it."""
+
+    kind: str
+    makes: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Formation:
-    """`types`: of each resource, by its logical id. `sam`: whether SAM transforms it. `events`: the
-    types of those that SAM makes something of, by where they stand."""
+    """`types`: of each resource, by its logical id. `sam`: whether SAM transforms it. `events`:
+    those that SAM makes something of, by where they stand."""
 
     parameters: Sequence[Parameter]
     outputs: Sequence[str]
     types: Mapping[str, str]
     sam: bool
-    events: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, Event] = field(default_factory=dict)
 
     @property
     def resources(self) -> dict[str, int]:
@@ -128,16 +135,16 @@ def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
     """Raises Invalid for resources of types that none of the patterns allows, and for events of
     which SAM would make such."""
     others = set(not_allowed(formation.types.values(), allowed))
-    made = {kind: _not_allowed(EVENTS[kind], allowed) for kind in set(formation.events.values())}
+    made = {event: _not_allowed(event.makes, allowed) for event in set(formation.events.values())}
     faults = {
         below("#/Resources", name, "Type"): f"{kind[:MAX_NAME]} is not allowed here"
         for name, kind in formation.types.items()
         if kind in others
     }
     faults |= {
-        at: f"{kind} makes {', '.join(made[kind])}, which is not allowed here"
-        for at, kind in formation.events.items()
-        if made[kind]
+        at: f"{event.kind} makes {', '.join(made[event])}, which is not allowed here"
+        for at, event in formation.events.items()
+        if made[event]
     }
     _raise(starmap(FieldError, faults.items()))
 
@@ -154,7 +161,7 @@ def _formation(tree: Any) -> Formation:
     if not isinstance(tree, dict):
         raise Invalid([FieldError("#", "is not a template: it must be a mapping")])
     faults: list[FieldError] = []
-    sections = {name: _section(tree, name, faults) for name in references.SECTIONS}
+    sections = {name: _section(tree, name, faults) for name in (*references.SECTIONS, "Globals")}
     whole = not faults
     resources, declared = sections["Resources"], sections["Parameters"]
     if not resources and whole:
@@ -179,7 +186,6 @@ def _formation(tree: Any) -> Formation:
     if whole:
         faults += islice(references.missing(sections, grows=grows), _MAX_TOLD)
         faults += islice(references.shown(sections, secrets), _MAX_TOLD)
-    if whole and not grows:
         faults += islice(references.circles(sections), _MAX_TOLD)
     _raise(faults)
     found = Formation(parameters, outputs, types, sam, events)
@@ -219,8 +225,8 @@ def _transform(tree: Mapping[str, Any], faults: list[FieldError]) -> bool:
     return False
 
 
-def _events(resources: Mapping[str, Any], faults: list[FieldError]) -> Iterator[tuple[str, str]]:
-    """The types of events of which SAM makes something, and where they stand."""
+def _events(resources: Mapping[str, Any], faults: list[FieldError]) -> Iterator[tuple[str, Event]]:
+    """The events of which SAM makes something, and where their types stand."""
     for name, resource in resources.items():
         kind = resource.get("Type") if isinstance(resource, dict) else None
         if not str(kind).startswith("AWS::Serverless::"):
@@ -239,7 +245,16 @@ def _events(resources: Mapping[str, Any], faults: list[FieldError]) -> Iterator[
             else:
                 api = _of(_of(_of(said, "Properties"), _NAMES_API.get(kind, "")), "Ref")
                 if not (isinstance(api, str) and api in resources):
-                    yield here, kind
+                    yield here, Event(kind, (*EVENTS[kind], *_queue(_of(said, "Properties"))))
+
+
+def _queue(properties: Any) -> Iterator[str]:
+    """What SAM makes besides if an event has a queue before it, or one for what nobody took."""
+    subscribed = _of(properties, "SqsSubscription")
+    if subscribed not in (None, "false"):
+        yield from ("AWS::Lambda::EventSourceMapping", "AWS::SQS::QueuePolicy")
+    if subscribed == "true" or _of(_of(properties, "DeadLetterConfig"), "Type") == "SQS":
+        yield "AWS::SQS::Queue"
 
 
 def _of(value: Any, key: str) -> Any:

@@ -1,8 +1,8 @@
 """What the parts of a template say of each other: what is referred to has to be there.
 
-CloudFormation finds the same, but tells of one fault, and not where. Nothing is refused here that
-it would take: what SAM may make, what is chosen by a condition, `Metadata` and `Rules` are left to
-it.
+CloudFormation finds the same, but tells of one fault, and not where. No reference is refused here
+that it would take: what SAM may make, what is chosen by a condition, `Metadata` and `Rules` are
+left to it. Beside that, no output may refer to a secret.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def missing(sections: _Sections, *, grows: bool) -> Iterator[FieldError]:
         "mapping": names["Mappings"],
     }
     uses = [*_in_conditions(sections), *_in_resources(sections), *_in_outputs(sections)]
+    uses += _uses(sections["Globals"], ["Globals"])
     called = {use.name for use in uses if use.kind == "called"}
     for use in uses:
         if use.kind not in known or use.name in known[use.kind]:
@@ -108,13 +109,16 @@ def missing(sections: _Sections, *, grows: bool) -> Iterator[FieldError]:
 
 
 def circles(sections: _Sections) -> Iterator[FieldError]:
-    """Resources that wait for each other. Not if a condition has a say: it may part them."""
+    """Resources that wait for each other. Not if a condition has a say, or SAM or a module makes
+    others of one: that may part them."""
     resources = sections["Resources"]
     needs: dict[str, list[str]] = {name: [] for name in resources}
     for use in _in_resources(sections):
         name, part = str(use.at[1]), use.at[2]
+        if part not in ("DependsOn", "Properties") or use.name not in resources:
+            continue
         always = not use.chosen and "Condition" not in resources[name]
-        if always and part in ("DependsOn", "Properties") and use.name in resources:
+        if always and not (_grows(resources[name]) or _grows(resources[use.name])):
             needs[name].append(use.name)
     for circle in _circles(needs):
         more = ["…"] if len(circle) > _LONGEST_CIRCLE else []
@@ -131,6 +135,11 @@ def shown(sections: _Sections, secrets: Collection[str]) -> Iterator[FieldError]
     }
     for output, part, name in found:
         yield FieldError(below("#/Outputs", output, part), f"would show the secret {name}")
+
+
+def _grows(resource: Any) -> bool:
+    kind = str(resource.get("Type")) if isinstance(resource, dict) else ""
+    return kind.startswith("AWS::Serverless::") or kind.endswith("::MODULE")
 
 
 def _is_made(name: str, resources: Collection[str]) -> bool:

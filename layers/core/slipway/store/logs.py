@@ -60,7 +60,7 @@ def keep(of: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> None:
 
 def of_deployment(deployment: DeploymentId, user_id: str, paging: Paging) -> Page[LogLine]:
     """The rollout's lines, oldest first. Raises NotFound. One round trip; one more within a minute
-    of an end that its workflow did not write.
+    of its end if the page has not the line that is written together with that.
 
     While the deployment has not ended the last page has a cursor too: more may come after it.
     """
@@ -76,9 +76,9 @@ def of_deployment(deployment: DeploymentId, user_id: str, paging: Paging) -> Pag
 
 
 def _has_the_end(items: Sequence[Item], paging: Paging, ended: str) -> bool:
-    """Whether the line was read that is written together with the end: none comes after it."""
-    newest = items[-1]["sk"] if items else paging.after or ""
-    return bool(newest >= PREFIX + ended)
+    """Whether the line was read that is written together with the end: no other is to come."""
+    read = [*(item["sk"] for item in items), paging.after or ""]
+    return any(sk.startswith(f"{PREFIX}{ended}#") for sk in read)
 
 
 def of_environment(environment: EnvironmentId, user_id: str, paging: Paging) -> Page[LogLine]:

@@ -50,7 +50,8 @@ def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> E
 
 
 def give_back(environment: EnvironmentId, actor: str) -> None:
-    """Tear it down whoever asks: its project goes. Repeating it changes nothing."""
+    """Tear it down whoever asks: its project goes, or what it is made of is gone. Repeating it
+    changes nothing."""
     with suppress(Overtaken):
         environments.move(environment, "tearing_down", actor)
 

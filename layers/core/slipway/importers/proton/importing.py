@@ -37,8 +37,9 @@ def read(path: Path) -> Imported:
         formation.read(body.encode(), is_json=False)
     except Refused as refused:
         said = "; ".join(f"{each.pointer} {each.detail}" for each in refused.fields)
+        said = said or refused.detail
         if not report.holes:
-            raise Broken(f"the template would be refused: {said or refused.detail}") from None
+            raise Broken(f"the template would be refused: {said}") from None
         # What is left out may be missed by what is not.
         report.note(found.template_file, 0, f"until it is mended it is refused: {said}")
     return Imported(found.kind, body, report)
