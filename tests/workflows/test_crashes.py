@@ -284,7 +284,7 @@ def calls_of(lived: Lived, story: Story) -> list[str]:
 
 
 def chosen(lived: Lived, stories: Sequence[Story], story: Story) -> Iterator[tuple[int, str]]:
-    """Every fourth call of each name, the first one too, with one crash by turns; with CRASHES=all
+    """Every second call of each name, the first one too, with one crash by turns; with CRASHES=all
     (`make crashes`) every call with each.
 
     Reads in a row are one moment: nothing differs between them. Nor does it before the first call
@@ -304,8 +304,8 @@ def chosen(lived: Lived, stories: Sequence[Story], story: Story) -> Iterator[tup
         if n < shared or (name.endswith(READS) and calls[n + 1 : n + 2] == [name]):
             continue
         turns[name] += 1
-        if turns[name] % 4 == 1:
-            yield n, crashes[(turns[name] // 4 + n) % len(crashes)]
+        if turns[name] % 2 == 1:
+            yield n, crashes[(turns[name] // 2 + n) % len(crashes)]
 
 
 def _alike(calls: list[str], others: list[str]) -> int:
