@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -245,7 +246,12 @@ def client(endpoint: str, service: str) -> Any:
 
     # proxies={}: loopback is never asked for through the user's proxy.
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
-    return _session().client(service, endpoint_url=endpoint, config=config)
+    with _making_a_client:
+        return _session().client(service, endpoint_url=endpoint, config=config)
+
+
+# Clients may be shared by threads, sessions may not.
+_making_a_client = threading.Lock()
 
 
 @functools.cache
