@@ -46,7 +46,7 @@ round-trips: .venv/ready ## write docs/round-trips.md: what each route asks of D
 gate: .venv/ready ## no function's start takes more instructions than it did (ARGS=--write for new figures)
 	PYTHONPATH=layers/core .venv/bin/python -m benchmarks.gate $(ARGS)
 
-crashes: .venv/ready ## every crash at every call, six thousand cases (four minutes)
+crashes: .venv/ready ## every crash at every call, nineteen thousand of them (a quarter of an hour)
 	CRASHES=all .venv/bin/pytest -n 2 tests/workflows/test_crashes.py tests/workflows/test_stack_crashes.py
 
 soak: .venv/ready ## 300 environments at once, each to its end (five minutes; ARGS="--environments 50")
