@@ -21,7 +21,7 @@ from slipway.drivers.base import Driver, Operation, Progress
 from slipway.model import moments
 from slipway.settings import settings
 from tests.conftest import as_on_lambda
-from tests.local.support import copy_of_app
+from tests.local.support import ALARM, copy_of_app
 
 BUCKET = "slipway-templates"
 KEY = "templates/small/1.0/digest"
@@ -56,18 +56,7 @@ TEMPLATE: dict[str, Any] = {
             "Type": "AWS::SSM::Parameter",
             "Properties": {"Type": "String", "Value": {"Ref": "Password"}},
         },
-        "Alarm": {
-            "Type": "AWS::CloudWatch::Alarm",
-            "Properties": {
-                "Namespace": "Test",
-                "MetricName": "Errors",
-                "Statistic": "Sum",
-                "Period": 60,
-                "EvaluationPeriods": 1,
-                "Threshold": 1,
-                "ComparisonOperator": "GreaterThanThreshold",
-            },
-        },
+        "Alarm": ALARM,
         "Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
         "Signal": {
             "Type": "AWS::CloudFormation::WaitCondition",

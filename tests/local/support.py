@@ -15,6 +15,19 @@ from typing import Any, TypeVar
 from local.platform import Platform
 
 APP = Path(__file__).parent / "app"
+# One that another alarm can be about: then it cannot be deleted.
+ALARM: dict[str, Any] = {
+    "Type": "AWS::CloudWatch::Alarm",
+    "Properties": {
+        "Namespace": "Test",
+        "MetricName": "Errors",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+    },
+}
 
 
 @dataclass

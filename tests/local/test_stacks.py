@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from tests.local.support import eventually
+from tests.local.support import ALARM, eventually
 
 CONDITIONAL: dict[str, Any] = {
     "Parameters": {
@@ -133,16 +133,7 @@ def test_what_a_condition_asks_for_as_before_is_changed_as_without_one(stack: St
 def test_the_list_of_resources_says_why_one_could_not_be_deleted(
     stack: Stack, platform: Platform
 ) -> None:
-    alarm = {
-        "Namespace": "Test",
-        "MetricName": "Errors",
-        "Statistic": "Sum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 1,
-        "ComparisonOperator": "GreaterThanThreshold",
-    }
-    stack.make({"Resources": {"Bell": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm}}})
+    stack.make({"Resources": {"Bell": ALARM}})
     [healthy] = stack.client.list_stack_resources(StackName=stack.name)["StackResourceSummaries"]
     name = healthy["PhysicalResourceId"]
     watch = platform.client("cloudwatch")
