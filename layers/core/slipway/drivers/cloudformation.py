@@ -152,7 +152,6 @@ def _changed(operation: Operation) -> dict[str, Any]:
     if operation.anew:
         return _made_of(operation)
     shipped = _shipped(operation)
-    stays = set(operation.parameters).difference(BROUGHT)
     return {
         "UsePreviousTemplate": True,
         "Parameters": [
@@ -160,7 +159,7 @@ def _changed(operation: Operation) -> dict[str, Any]:
             if name in shipped
             else {"ParameterKey": name, "UsePreviousValue": True}
             for name in operation.parameters
-            if name in shipped or name in stays
+            if name in shipped or name not in BROUGHT
         ],
         "Tags": tags(operation),
         "RoleARN": settings().environment_role,
