@@ -173,12 +173,13 @@ def without(run: Run, other: Run) -> Run:
 
 
 def memory(function: str) -> int:
-    """The megabytes that template.yaml gives it."""
-    from tests.template.repository import camel, template
+    """The megabytes that template.yaml gives each function that runs this code."""
+    from tests.template.repository import resources, running, template
 
-    written = template()
-    properties = written["Resources"][f"{camel(function)}Function"]["Properties"]
-    return int(properties.get("MemorySize", written["Globals"]["Function"]["MemorySize"]))
+    common = template()["Globals"]["Function"]["MemorySize"]
+    functions = resources("AWS::Serverless::Function")
+    [size] = {functions[name]["Properties"].get("MemorySize", common) for name in running(function)}
+    return int(size)
 
 
 def a_million_calls(found: Mapping[str, Any], line: int) -> Bill:

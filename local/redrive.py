@@ -1,8 +1,9 @@
 """`make redrive`: bring the changes that dispatch had to put aside to it again.
 
 A dead letter names a part of the table's stream, which keeps its records for 24 hours. They are
-read there and given to dispatch as the stream would; the letter goes when dispatch has taken all
-of them. What is older than that is mended by reconcile, and its letter is only an account.
+read there and given to the function that failed as the stream would; the letter goes when it has
+taken all of them. What is older than that is mended by reconcile, and its letter is only an
+account.
 
     python -m local.redrive [STACK]      a stack in AWS, or else the platforms that run here
 """
@@ -55,8 +56,9 @@ def redrive(clients: Clients, outputs: dict[str, str]) -> tuple[int, int]:
         if not letters:
             return replayed, kept
         for letter in letters:
-            records = list(_records(streams, json.loads(letter["Body"])["DDBStreamBatchInfo"]))
-            if records and _taken(functions, outputs["DispatchFunctionName"], records):
+            body = json.loads(letter["Body"])
+            records = list(_records(streams, body["DDBStreamBatchInfo"]))
+            if records and _taken(functions, body["requestContext"]["functionArn"], records):
                 queue.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
                 replayed += 1
             else:
@@ -86,11 +88,11 @@ def _records(streams: Any, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         iterator = answer.get("NextShardIterator")
 
 
-def _taken(functions: Any, name: str, records: list[dict[str, Any]]) -> bool:
-    """Whether dispatch took every record."""
+def _taken(functions: Any, function: str, records: list[dict[str, Any]]) -> bool:
+    """Whether the function of this name or ARN took every record."""
     for record in records:
         record["dynamodb"].pop("ApproximateCreationDateTime", None)
-    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"Records": records}))
+    answer = functions.invoke(FunctionName=function, Payload=json.dumps({"Records": records}))
     result = json.loads(answer["Payload"].read())
     return "FunctionError" not in answer and not result.get("batchItemFailures")
 

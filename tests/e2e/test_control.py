@@ -152,7 +152,7 @@ def test_a_change_that_dispatch_could_not_take_is_put_aside_and_replayed(
     someone: Person, platform: Platform
 ) -> None:
     functions = platform.client("lambda")
-    name = platform.outputs["DispatchFunctionName"]
+    name = platform.outputs["DispatchEnvironmentsFunctionName"]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]
     broken = {"Variables": {**variables["Variables"], "TABLE": "no-such-table"}}
     with _impatient(platform, name):

@@ -143,7 +143,8 @@ def test_whatever_is_killed_nothing_is_lost_or_stuck_or_done_twice(
         assert someone.ask("GET", f"/api/v1/environments/{environment}/queue").body == []
         assert _holder(platform, environment) is None
         _assert_that_all_is_told_once(someone, shown, deployments)
-    assert {"Dispatch", "Provision", "Ship", "Retire", "Deployments"} <= set(killer.killed)
+    dispatch = {"DispatchEnvironments", "DispatchDeployments"}
+    assert {*dispatch, "Provision", "Ship", "Retire", "Deployments"} <= set(killer.killed)
 
 
 def _holder(platform: Platform, environment: str) -> Any:

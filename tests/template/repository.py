@@ -33,7 +33,8 @@ def files() -> Iterator[Path]:
             name for name in names if name not in _NOT_OURS and not name.startswith((".venv", "."))
         ] + ([".ci"] if Path(folder) == ROOT else [])
         for name in sorted(here):
-            if not name.startswith(".coverage"):
+            # In a worktree, .git is a file.
+            if not name.startswith((".coverage", ".git")) or name == ".gitignore":
                 yield Path(folder) / name
 
 
@@ -88,6 +89,15 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
         for name, resource in template()["Resources"].items()
         if resource["Type"] == kind
     }
+
+
+def running(folder: str) -> list[str]:
+    """The template's functions that run the code in the folder of this name, such as dispatch."""
+    return [
+        name
+        for name, function in resources("AWS::Serverless::Function").items()
+        if function["Properties"]["CodeUri"].rpartition("/")[2] == folder
+    ]
 
 
 @functools.cache

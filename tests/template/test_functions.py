@@ -11,10 +11,14 @@ from tests.template.repository import (
     camel,
     load_function,
     resources,
+    running,
     short,
     template,
     transformed,
 )
+
+# Code that more than one function runs.
+READERS = {"dispatch": ["Environments", "Deployments"]}
 
 every_function = pytest.mark.parametrize(
     "folder", FUNCTIONS, ids=lambda folder: f"{folder.parent.name}/{folder.name}"
@@ -30,14 +34,23 @@ def test_the_folder_has_one_python_file_with_a_handler(folder: Path) -> None:
 
 @every_function
 def test_the_template_has_the_function_under_the_folders_name(folder: Path) -> None:
-    function = resources("AWS::Serverless::Function")[f"{camel(folder.name)}Function"]
+    functions = resources("AWS::Serverless::Function")
+    names = running(folder.name)
 
-    assert function["Properties"]["CodeUri"].rstrip("/") == short(folder)
-    assert function["Metadata"] == {"SkipBuild": True}
+    # Dispatch runs once for each reader of the stream, and each has rights of its own.
+    expected = [
+        f"{camel(folder.name)}{reader}Function" for reader in READERS.get(folder.name, [""])
+    ]
+    assert names == expected
+    for name in names:
+        assert functions[name]["Properties"]["CodeUri"].rstrip("/") == short(folder)
+        assert functions[name]["Metadata"] == {"SkipBuild": True}
 
 
 def test_the_template_has_no_other_function() -> None:
-    assert len(resources("AWS::Serverless::Function")) == len(FUNCTIONS) > 0
+    run = [name for folder in FUNCTIONS for name in running(folder.name)]
+
+    assert sorted(resources("AWS::Serverless::Function")) == sorted(run) != []
 
 
 def test_every_function_has_the_layer_the_runtime_and_the_architecture_of_the_parameters() -> None:
@@ -64,5 +77,5 @@ def test_every_function_is_traced_and_writes_to_a_log_that_forgets() -> None:
         assert function["Properties"]["TracingConfig"] == {"Mode": "Active"}, name
         assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in kept, name
         # An HTTP API gives up after 30 s.
-        events = ("DispatchFunction", "ReconcileFunction")
+        events = [*running("dispatch"), *running("reconcile")]
         assert function["Properties"]["Timeout"] < 30 or name in events, name

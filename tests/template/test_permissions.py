@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, transformed
+from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 
 # What SAM attaches by itself: on every resource there is, but for the boundary.
 MANAGED = {
@@ -20,7 +20,7 @@ MANAGED = {
     # Trace segments belong to no resource.
     "AWSXrayWriteOnlyAccess": r".*",
     # To read the stream whose event source mapping it has.
-    "AWSLambdaDynamoDBExecutionRole": r"DispatchFunction",
+    "AWSLambdaDynamoDBExecutionRole": r"Dispatch(Environments|Deployments)Function",
 }
 # What a task of a state machine needs, by the integration it calls.
 NEEDS = {
@@ -242,7 +242,7 @@ def test_every_function_and_every_state_machine_has_a_role_of_its_own() -> None:
     ]
 
     assert sorted(users) == sorted(ROLES)
-    assert len(users) == len(FUNCTIONS) + len(MACHINES)
+    assert len(users) == sum(len(running(each.name)) for each in FUNCTIONS) + len(MACHINES)
 
 
 def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> None:
@@ -293,7 +293,7 @@ def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> No
     assert [role for role in ROLES if allowed(role) & secret] == ["AuthFunctionRole"]
 
 
-def test_only_dispatch_may_start_an_execution_and_it_may_start_each() -> None:
+def test_only_dispatch_may_start_an_execution_and_each_reader_what_its_changes_need() -> None:
     starters = {
         (role, on)
         for role in ROLES
@@ -301,8 +301,9 @@ def test_only_dispatch_may_start_an_execution_and_it_may_start_each() -> None:
         if action == "states:StartExecution"
     }
 
-    assert starters == {
-        ("DispatchFunctionRole", camel(path.name.split(".")[0])) for path in MACHINES
+    # The end of provisioning gives the lock to a deployment, so environments start rollouts too.
+    assert starters == {("DispatchDeploymentsFunctionRole", "RollOutDeployment")} | {
+        ("DispatchEnvironmentsFunctionRole", camel(path.name.split(".")[0])) for path in MACHINES
     }
 
 
@@ -318,7 +319,8 @@ def test_dispatch_switches_reconciles_clock_on_and_only_reconcile_switches_it_of
 
     assert rule["Name"] == {"Fn::Sub": "${AWS::StackName}-reconcile"}
     assert switching == {
-        ("DispatchFunctionRole", "events:EnableRule"),
+        ("DispatchEnvironmentsFunctionRole", "events:EnableRule"),
+        ("DispatchDeploymentsFunctionRole", "events:EnableRule"),
         ("ReconcileFunctionRole", "events:EnableRule"),
         ("ReconcileFunctionRole", "events:DisableRule"),
     }

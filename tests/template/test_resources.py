@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import tomllib
 from typing import Any
 
-from tests.template.repository import MACHINES, ROOT, resources, template, transformed
+from tests.template.repository import (
+    MACHINES,
+    ROOT,
+    resources,
+    running,
+    template,
+    transformed,
+)
 
 
 def test_every_parameter_has_a_default() -> None:
@@ -56,7 +64,7 @@ def test_dispatch_tries_again_by_record_and_puts_poison_aside() -> None:
     assert mappings
     for mapping in mappings:
         properties = mapping["Properties"]
-        assert properties["FunctionName"] == {"Ref": "DispatchFunction"}
+        assert properties["FunctionName"]["Ref"] in running("dispatch")
         assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert properties["BisectBatchOnFunctionError"] is True
         assert 0 < properties["MaximumRetryAttempts"] <= 100
@@ -65,15 +73,41 @@ def test_dispatch_tries_again_by_record_and_puts_poison_aside() -> None:
         }
 
 
-def test_environments_do_not_wait_behind_deployments_and_no_stream_has_too_many_readers() -> None:
+def test_environments_do_not_wait_behind_deployments() -> None:
     wanted = {
         name: {pattern["Pattern"] for pattern in mapping["Properties"]["FilterCriteria"]["Filters"]}
         for name, mapping in transformed("AWS::Lambda::EventSourceMapping").items()
     }
 
-    assert set(wanted) == {"DispatchFunctionEnvironments", "DispatchFunctionDeployments"}
-    assert not any("DEP#" in pattern for pattern in wanted["DispatchFunctionEnvironments"])
-    assert all("DEP#" in pattern for pattern in wanted["DispatchFunctionDeployments"])
+    environments = wanted.pop("DispatchEnvironmentsFunctionStream")
+    deployments = wanted.pop("DispatchDeploymentsFunctionStream")
+    assert environments and not any("DEP#" in pattern for pattern in environments)
+    assert deployments and all("DEP#" in pattern for pattern in deployments)
+    assert wanted == {}
+
+
+def test_no_two_mappings_share_a_stream_and_a_function() -> None:
+    # Lambda refuses the second: ResourceConflictException, whatever the filters (recorded in
+    # LocalStack's test_lambda_integration_dynamodbstreams, test_duplicate_event_source_mappings).
+    feeds = [
+        (json.dumps(mapping["EventSourceArn"]), json.dumps(mapping["FunctionName"]))
+        for each in transformed("AWS::Lambda::EventSourceMapping").values()
+        for mapping in [each["Properties"]]
+    ]
+
+    assert feeds
+    assert len(feeds) == len(set(feeds))
+
+
+def test_no_stream_has_more_than_two_readers() -> None:
+    # More than two at one shard are throttled (DynamoDB's documentation of streams).
+    readers = collections.Counter(
+        json.dumps(each["Properties"]["EventSourceArn"])
+        for each in transformed("AWS::Lambda::EventSourceMapping").values()
+    )
+
+    assert readers
+    assert max(readers.values()) <= 2
 
 
 def test_reconcile_runs_every_few_minutes_unless_it_rests_and_once_a_day_all_the_same() -> None:

@@ -625,7 +625,11 @@ def create_machine(name: str, definition: str) -> None:
 @cache
 def _mapping() -> Record:
     """How the template feeds the stream to dispatch; here one reader has what all of them want."""
-    function = resources("AWS::Serverless::Function")["DispatchFunction"]
-    readers = [event["Properties"] for event in function["Properties"]["Events"].values()]
+    readers = [
+        event["Properties"]
+        for function in resources("AWS::Serverless::Function").values()
+        for event in function["Properties"].get("Events", {}).values()
+        if event["Type"] == "DynamoDB"
+    ]
     wanted = [pattern for reader in readers for pattern in reader["FilterCriteria"]["Filters"]]
     return {**readers[0], "FilterCriteria": {"Filters": wanted}}
