@@ -19,7 +19,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT= for another port)
+local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT=, PARAMETERS="Key=Value …")
 	@exec .venv/bin/python -m local
 
 demo: ## publish a template, make an environment, deploy two versions (API= for one in AWS)

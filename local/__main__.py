@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from local import watch
+from local import parameters, watch
 from local.package import Broken
 from local.platform import EmulatorDied, Platform, PortInUse
 from local.stack import StackFailed
@@ -89,10 +89,14 @@ def main() -> int:
         port = port_from(os.environ.get("PORT", "8000"))
     except ValueError:
         return fail(f"PORT must be a number from 1 to 65535, not {os.environ['PORT']!r}")
+    try:
+        given = parameters.parse(os.environ.get("PARAMETERS", ""))
+    except parameters.Malformed as error:
+        return fail(f"PARAMETERS: {error}")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     logs = os.environ.get("LOGS") == "1"
-    platform = Platform(Path.cwd(), port, say=say, quiet=False, logs=logs)
+    platform = Platform(Path.cwd(), port, given, say=say, quiet=False, logs=logs)
     try:
         platform.start()
         say("ready")

@@ -46,7 +46,8 @@ class EmulatorDied(Exception):
 class Platform:
     """The platform for the application in `root`.
 
-    `port` 0 takes any free one. `parameters` are the template's. `say` gets a line for each step.
+    `port` 0 takes any free one. `parameters` are the template's; CloudFormation refuses those that
+    it does not declare. `say` gets a line for each step.
     `quiet` keeps the functions' errors out of the terminal; `logs` shows all they write.
     """
 
@@ -62,8 +63,8 @@ class Platform:
     ) -> None:
         self.root, self.port, self.say, self.quiet, self.logs = root, port, say, quiet, logs
         runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        own = {"PythonRuntime": runtime, "SimulateFaults": "true"}
-        self.parameters = own | (parameters or {})
+        self.defaults = {"PythonRuntime": runtime, "SimulateFaults": "true"}
+        self.parameters = parameters or {}
         self.cache = root / ".slipway"
         self.run_dir = self.cache / f"run-{os.getpid()}"
         self.outputs: dict[str, str] = {}
@@ -212,9 +213,12 @@ class Platform:
 
     def _deploy(self, built: package.Package) -> None:
         assert self._stack and self.emulator and self.emulator.stdin
-        # The interpreter here may be one that the template does not list.
-        built.template.get("Parameters", {}).get("PythonRuntime", {}).pop("AllowedValues", None)
-        self.outputs = self._stack.deploy(built, self.parameters)
+        declared = built.template.get("Parameters") or {}
+        if "PythonRuntime" not in self.parameters:
+            # The interpreter here may be one that the template does not list.
+            declared.get("PythonRuntime", {}).pop("AllowedValues", None)
+        own = {name: value for name, value in self.defaults.items() if name in declared}
+        self.outputs = self._stack.deploy(built, own | self.parameters)
         print(json.dumps({"api": self.outputs["ApiId"]}), file=self.emulator.stdin, flush=True)
         about = {
             "endpoint": self.endpoint,

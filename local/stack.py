@@ -32,9 +32,7 @@ class Stack:
             "StackName": NAME,
             "TemplateURL": f"{self.endpoint}/{BUCKET}/{TEMPLATE}",
             "Parameters": [
-                {"ParameterKey": key, "ParameterValue": value}
-                for key, value in parameters.items()
-                if key in (package.template.get("Parameters") or {})
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         }

@@ -25,6 +25,7 @@ from local.patches import (
     succeed_output,
     table_ttl,
     template_alarms,
+    template_parameters,
     template_routes,
     template_ttl,
 )
@@ -36,6 +37,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
     "ministack.services.dynamodb": [table_ttl.patch],
     "ministack.services.cloudformation.changesets": [change_sets.patch],
+    "ministack.services.cloudformation.engine": [template_parameters.patch],
     "ministack.services.cloudformation.handlers": [resource_reasons.patch],
     "ministack.services.cloudformation.provisioners": [
         api_endpoint.patch,

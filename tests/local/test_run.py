@@ -25,9 +25,10 @@ Run = Callable[..., "Local"]
 class Local:
     """A `python -m local` for the application in `root`, and the lines it printed."""
 
-    def __init__(self, root: Path, port: str) -> None:
+    def __init__(self, root: Path, port: str, parameters: str) -> None:
         self.root = root
-        user = {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "PORT": port}
+        user = {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+        user |= {"PORT": port, "PARAMETERS": parameters}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "local"],
             cwd=root,
@@ -69,9 +70,10 @@ class Local:
 def run(tmp_path: Path) -> Iterator[Run]:
     started: list[Local] = []
 
-    def run(port: str | None = None) -> Local:
+    def run(port: str | None = None, parameters: str = "") -> Local:
         root = tmp_path / "app"
-        started.append(Local(root if root.exists() else copy_of_app(tmp_path), port or free_port()))
+        root = root if root.exists() else copy_of_app(tmp_path)
+        started.append(Local(root, port or free_port(), parameters))
         return started[-1]
 
     yield run
@@ -114,6 +116,33 @@ def test_a_port_that_is_none_is_one_clear_line(run: Run, port: str) -> None:
     assert local.process.wait(10) == 1
     local.reader.join()
     assert [line.startswith("PORT must be a number") for line in local.lines] == [True]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ("Greeting", "PARAMETERS: 'Greeting' is not Key=Value"),
+        ("Color=red", "Parameters: [Color] do not exist in the template"),
+        ("PythonRuntime=java21", "Parameter 'PythonRuntime' must be one of AllowedValues"),
+    ],
+)
+def test_parameters_that_the_stack_refuses_are_one_clear_line(
+    run: Run, parameters: str, said: str
+) -> None:
+    local = run(parameters=parameters)
+
+    assert local.process.wait(20) == 1
+    local.reader.join()
+    assert local.lines[-1].startswith(said)
+    assert nothing_is_left(local.root)
+
+
+def test_a_parameter_may_hold_spaces_and_commas(run: Run) -> None:
+    local = run(parameters="""Greeting="good day, it's one" """)
+
+    call = calling(local.printed("  API").split()[-1])
+
+    assert call("/things/implicit").json["greeting"] == "good day, it's one"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

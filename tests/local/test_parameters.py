@@ -1,0 +1,131 @@
+"""`make local PARAMETERS=`, and how CloudFormation refuses parameters (template_parameters.py)."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.parameters import Malformed, parse
+from local.platform import Platform
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", {}),
+        ("Stage=prod", {"Stage": "prod"}),
+        ("Stage=prod  MaxTtlHours=48\n", {"Stage": "prod", "MaxTtlHours": "48"}),
+        ("A='two words' B=\"it's\"", {"A": "two words", "B": "it's"}),
+        (r"A=two\ words", {"A": "two words"}),
+        ("Types=AWS::S3::*,AWS::SQS::*", {"Types": "AWS::S3::*,AWS::SQS::*"}),
+        (
+            "Rate='rate(5 minutes)' Sum=1=1 Empty=",
+            {"Rate": "rate(5 minutes)", "Sum": "1=1", "Empty": ""},
+        ),
+    ],
+)
+def test_parameters_are_pairs_of_names_and_values(text: str, found: dict[str, str]) -> None:
+    assert parse(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Stage", "'Stage' is not Key=Value"),
+        ("A=two words", "'words' is not Key=Value"),
+        ("=prod", "'=prod' is not Key=Value"),
+        ("A='open", "No closing quotation"),
+        ("A=1 A=2", "A is given twice"),
+    ],
+)
+def test_text_that_is_no_list_of_parameters_is_refused(text: str, said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        parse(text)
+
+
+TEMPLATE: dict[str, Any] = {
+    "Parameters": {
+        "Size": {"Type": "String", "Default": "small", "AllowedValues": ["small", "large"]},
+        "Color": {
+            "Type": "String",
+            "Default": "red",
+            "AllowedValues": ["red"],
+            "ConstraintDescription": "must be red.",
+        },
+        "Title": {"Type": "String", "Default": "abc", "AllowedPattern": "[a-c]+"},
+        "Name": {"Type": "String", "Default": "abc", "MinLength": 2, "MaxLength": "4"},
+        "Count": {"Type": "Number", "Default": 3, "MinValue": 1, "MaxValue": 9},
+        "Counts": {"Type": "List<Number>", "Default": "1,2"},
+        "Code": {
+            "Type": "String",
+            "Default": "1234",
+            "AllowedPattern": "[0-9]{4}",
+            "ConstraintDescription": "must be four digits",
+            "NoEcho": True,
+        },
+    },
+    "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+}
+
+
+def refused(platform: Platform, template: dict[str, Any], *parameters: dict[str, Any]) -> str:
+    """What CreateStack and CreateChangeSet say, which has to be the same."""
+    client = platform.client("cloudformation")
+    request = {
+        "StackName": f"test-{uuid.uuid4().hex}",
+        "TemplateBody": json.dumps(template),
+        "Parameters": list(parameters),
+    }
+    with pytest.raises(ClientError) as created:
+        client.create_stack(**request)
+    with pytest.raises(ClientError) as planned:
+        client.create_change_set(**request, ChangeSetName="plan", ChangeSetType="CREATE")
+    for error in (created.value, planned.value):
+        assert error.response["Error"]["Code"] == "ValidationError"
+    assert created.value.response["Error"]["Message"] == planned.value.response["Error"]["Message"]
+    return str(created.value.response["Error"]["Message"])
+
+
+def value(name: str, given: str) -> dict[str, str]:
+    return {"ParameterKey": name, "ParameterValue": given}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("Size", "huge", "Parameter 'Size' must be one of AllowedValues"),
+        ("Color", "blue", "Parameter Color failed to satisfy constraint: must be red."),
+        ("Title", "abcd", "Parameter 'Title' must match pattern [a-c]+"),
+        ("Name", "a", "Parameter 'Name' must contain at least 2 characters"),
+        ("Name", "abcde", "Parameter 'Name' must contain at most 4 characters"),
+        ("Count", "0", "Parameter 'Count' must be a number not less than 1"),
+        ("Count", "10", "Parameter 'Count' must be a number not greater than 9"),
+        ("Count", "few", "Parameter 'Count' must be a number."),
+        ("Counts", "1,few", "Parameter 'Counts' must be a number."),
+        ("Code", "12a", "Parameter Code failed to satisfy constraint: must be four digits"),
+    ],
+)
+def test_a_value_outside_its_constraints_is_refused(
+    platform: Platform, name: str, given: str, said: str
+) -> None:
+    # "must be a number." is in LocalStack's recording cloudformation/test_change_set_parameters,
+    # test_invalid_parameter_type.
+    assert refused(platform, TEMPLATE, value(name, given)) == said
+
+
+def test_parameters_that_are_not_declared_are_refused(platform: Platform) -> None:
+    said = refused(platform, TEMPLATE, value("Shape", "round"), value("Weight", "1"))
+
+    assert said == "Parameters: [Shape, Weight] do not exist in the template"
+
+
+def test_parameters_without_a_value_are_refused(platform: Platform) -> None:
+    # LocalStack's recording cloudformation/api/test_stacks, test_no_parameters_given.
+    template = TEMPLATE | {"Parameters": {"A": {"Type": "String"}, "B": {"Type": "String"}}}
+
+    assert refused(platform, template) == "Parameters: [A, B] must have values"
+    previous = {"ParameterKey": "B", "UsePreviousValue": True}
+    said = refused(platform, template, value("A", "1"), previous)
+    assert said == "Parameters: [B] must have values"
