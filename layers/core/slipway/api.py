@@ -209,6 +209,10 @@ class Api:
         """The Lambda handler: one request in (payload 2.0), one answer out, one line logged."""
         began = time.perf_counter()
         http = event["requestContext"]["http"]
+        # API Gateway sends header names in lower case; SAM CLI sends `Content-Type`. This is the
+        # only place that sees both, so every lookup below may use lower case.
+        headers = event.get("headers") or {}
+        event["headers"] = {name.lower(): value for name, value in headers.items()}
         # `/projects` and `/projects/` are one thing to people and two to API Gateway.
         event["rawPath"] = event["rawPath"].rstrip("/") or "/"
         asked = http["method"]
@@ -231,12 +235,12 @@ class Api:
 
     def accepts(self, encoding: str) -> bool:
         """Whether the present caller can read this content encoding."""
-        headers = self._resolver.current_event.raw_event.get("headers") or {}
+        headers = self._resolver.current_event.raw_event["headers"]
         return encoding in headers.get("accept-encoding", "")
 
     def _arguments(self, route: Route, path_names: Mapping[str, str]) -> dict[str, Any]:
         event = self._resolver.current_event.raw_event
-        headers = event.get("headers") or {}
+        headers = event["headers"]
         arguments: dict[str, Any] = {}
         # The token first: who may not come in is not told what is wrong with the rest.
         for name, kind in sorted(route.kinds.items(), key=lambda item: item[1] is not Caller):
@@ -265,7 +269,7 @@ class Api:
     ) -> Response[Any]:
         """The answer; the one given before, if the request names itself and was sent before."""
         event = self._resolver.current_event.raw_event
-        key = (event.get("headers") or {}).get("idempotency-key")
+        key = event["headers"].get("idempotency-key")
         only_looks = any(isinstance(v, Asked) and v.only_looks for v in arguments.values())
         if key is None or not route.replays or only_looks:
             return self._answer(route, carry_out())
@@ -373,7 +377,7 @@ def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[st
 
 
 def _base(event: Mapping[str, Any]) -> str:
-    headers = event.get("headers") or {}
+    headers = event["headers"]
     host = headers.get("host") or event["requestContext"].get("domainName", "")
     return f"{headers.get('x-forwarded-proto', 'http')}://{host}"
 
