@@ -46,10 +46,10 @@ def _api(method: str, path: str, body: str | None = None, form: bool = False) ->
 def _changed(stage: Stage) -> Event:
     """What the stream says when an environment is asked for."""
     from slipway.store import environments
-    from slipway.store.table import wire
+    from slipway.store.wire import encode_value
 
     made = stage.world.environment(stage.project, stage.ann.user_id, "another")
-    item = {name: wire(value) for name, value in (environments.find(made) or {}).items()}
+    item = {name: encode_value(value) for name, value in (environments.find(made) or {}).items()}
     keys = {name: item[name] for name in ("pk", "sk")}
     change = {"Keys": keys, "NewImage": item, "SequenceNumber": "1"}
     record = {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}

@@ -20,7 +20,7 @@ from slipway import auth, ids
 from slipway.model.environment import NewEnvironment
 from slipway.model.template import NewTemplate, Version
 from slipway.settings import settings
-from slipway.store import environments, queue, table, templates, users
+from slipway.store import environments, queue, templates, users, wire
 from tests.api.client import Answer, Client, app
 from tests.api.cloud import Cloud
 from tests.api.conftest import PASSWORD, password_hash
@@ -319,7 +319,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         method, _, path = request.route.partition(" ")
         for word, thing in things.items():
             path = path.replace(f"<{word}>", str(thing))
-        before = json.dumps([table.decode(item) for item in world.items("")])
+        before = json.dumps([wire.decode(item) for item in world.items("")])
         user_id = things.get("user_id", USER)
         client = Client(auth.mint(user_id).access_token, user_id)
         if method == "POST":
@@ -340,7 +340,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         assert world.calls.unused() == []
         calls = [call.name for call in world.calls.made]
         known = set(re.findall(ID, before))
-        items = [table.decode(item) for item in world.items("")]
+        items = [wire.decode(item) for item in world.items("")]
         held = [
             plain({k: v for k, v in item.items() if k not in ("ttl", "due")}, known)
             for item in items

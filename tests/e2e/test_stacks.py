@@ -58,15 +58,19 @@ class Maker:
             "parameters": [each["ParameterKey"] for each in summary["Parameters"]],
             "inputs": json.dumps(wanted.pop("inputs", {})),
         }
-        transact = table.transact
+        commit = table.Transaction.commit
 
-        def with_template(*actions: table.Action) -> None:
-            transact(*(_of_template(action, fields) for action in actions))
+        def with_template(transaction: table.Transaction) -> None:
+            record = transaction.parts["record"]
+            assert isinstance(record, table.Put)
+            item = {**record.item, **fields}
+            transaction.parts["record"] = record._replace(item=item)
+            commit(transaction)
 
         me = self.someone.ask("GET", "/api/v1/auth/me").body["id"]
         project = ids.parse_project(self.someone.project(ids.new_part()))
         with self.patch.context() as patch:
-            patch.setattr(table, "transact", with_template)
+            patch.setattr(table.Transaction, "commit", with_template)
             new = NewEnvironment.model_validate({"name": name, "type": "persistent", **wanted})
             made = environments.add(project, new, me)
         return made.model_dump()
@@ -80,12 +84,6 @@ class Maker:
         made = self.someone.ask("POST", path, {"version": version, **more})
         assert made.status == 201, made.raw
         return self.someone.wait_for(made.body["id"], ends)
-
-
-def _of_template(action: table.Action, fields: dict[str, Any]) -> table.Action:
-    if isinstance(action, table.Put) and action.key.sk.startswith("ENV#"):
-        return action._replace(item={**action.item, **fields})
-    return action
 
 
 @pytest.fixture

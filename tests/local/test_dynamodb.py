@@ -14,7 +14,16 @@ from local.platform import Platform
 from slipway.settings import settings
 from slipway.store import dynamodb, table
 from slipway.store.dynamodb import DynamoDBError
-from slipway.store.table import Check, Delete, Key, Lost, Put, Query, Update
+from slipway.store.table import (
+    ConditionFailed,
+    Delete,
+    Key,
+    Put,
+    Query,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
 from tests.conftest import as_on_lambda
 from tests.template.repository import template
 
@@ -91,7 +100,7 @@ def test_an_update_returns_the_item_as_it_is_then(here: Key) -> None:
 def test_a_delete_and_a_transaction_are_carried_out(here: Key, there: Key) -> None:
     table.write(Put(here, {"n": 1}))
 
-    table.transact(Check(here, "n = :n", {"n": 1}), Put(there, {"n": 2}))
+    Transaction().check("here", here, "n = :n", {"n": 1}).put("there", there, {"n": 2}).commit()
     table.write(Delete(here, "n = :n", {"n": 1}))
 
     [gone, made] = table.get(here, there)
@@ -156,12 +165,12 @@ def test_a_condition_that_fails_tells_the_item_as_it_is(here: Key, there: Key) -
     ]
 
     for action in refused:
-        with pytest.raises(Lost) as lost:
+        with pytest.raises(ConditionFailed) as failed:
             table.write(action)
-        assert lost.value.reasons == [{"pk": here.pk, "sk": here.sk, "n": 1}]
-    with pytest.raises(Lost) as lost:
+        assert failed.value.found == {"pk": here.pk, "sk": here.sk, "n": 1}
+    with pytest.raises(ConditionFailed) as failed:
         table.write(Update(there, "SET n = :n", {"n": 1}))
-    assert lost.value.reasons == [{}]
+    assert failed.value.found == {}
 
 
 def test_a_canceled_transaction_tells_the_reasons_in_order_with_the_items(
@@ -169,15 +178,21 @@ def test_a_canceled_transaction_tells_the_reasons_in_order_with_the_items(
 ) -> None:
     table.write(Put(here, {"n": 1}))
 
-    with pytest.raises(Lost) as lost:
-        table.transact(
-            Put(there, {"n": 2}),
-            Check(here, "n = :n", {"n": 7}),
-            Check(Key("no", "where")),
-            Update(Key(here.pk, "OTHER"), "SET n = :n", {"n": 1}, condition=""),
-        )
+    transaction = (
+        Transaction()
+        .put("written", there, {"n": 2})
+        .check("differs", here, "n = :n", {"n": 7})
+        .check("missing", Key("no", "where"))
+        .update("other", Key(here.pk, "OTHER"), "SET n = :n", {"n": 1}, condition="")
+    )
 
-    assert lost.value.reasons == [None, {"pk": here.pk, "sk": here.sk, "n": 1}, {}, None]
+    with pytest.raises(TransactionFailed) as failed:
+        transaction.commit()
+
+    assert failed.value.parts == {
+        "differs": {"pk": here.pk, "sk": here.sk, "n": 1},
+        "missing": {},
+    }
     assert table.get(there) == [None]
 
 

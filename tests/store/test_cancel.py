@@ -122,10 +122,10 @@ def test_one_that_never_stands_still_is_busy(
 ) -> None:
     made = world.deployment(running, ann)
 
-    def lost(*actions: table.Action) -> None:
-        raise table.Lost([{}] * len(actions))
+    def fail(transaction: table.Transaction) -> None:
+        raise table.TransactionFailed({part: {} for part in transaction.parts})
 
-    monkeypatch.setattr(table, "transact", lost)
+    monkeypatch.setattr(table.Transaction, "commit", fail)
 
     with pytest.raises(Busy):
         queue.cancel(made, ann)

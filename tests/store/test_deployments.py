@@ -117,18 +117,16 @@ def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted: list[str] = []
-    transact = table.transact
+    commit = table.Transaction.commit
 
-    def noted(*actions: table.Action) -> None:
-        transact(*actions)
-        accepted.extend(
-            str(action.item["deployment_id"])
-            for action in actions
-            if isinstance(action, table.Put) and action.key.sk.startswith("QUEUE#")
-        )
+    def noted(transaction: table.Transaction) -> None:
+        commit(transaction)
+        place = transaction.parts["place"]
+        assert isinstance(place, table.Put)
+        accepted.append(str(place.item["deployment_id"]))
 
     monkeypatch.setattr("slipway.ids.time.time", lambda: 1_790_000_000.0)
-    monkeypatch.setattr(table, "transact", noted)
+    monkeypatch.setattr(table.Transaction, "commit", noted)
 
     results = between.at_once(
         monkeypatch,
@@ -176,11 +174,11 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_later(
     item = environments.find(running)
     assert item
 
-    def overtaken(*actions: table.Action) -> None:
-        raise table.Lost([None, {**item, "last_accepted": "0" * 20}, None, None])
+    def overtaken(transaction: table.Transaction) -> None:
+        raise table.TransactionFailed({"environment": {**item, "last_accepted": "0" * 20}})
 
     before = world.everything()
-    monkeypatch.setattr(table, "transact", overtaken)
+    monkeypatch.setattr(table.Transaction, "commit", overtaken)
 
     with pytest.raises(Busy):
         world.deployment(running, ann)

@@ -219,11 +219,11 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_later(
     item = environments.find(running)
     assert item
 
-    def overtaken(*actions: table.Action) -> None:
-        raise table.Lost([{**item, "version": item["version"] + 1}, None])
+    def overtaken(transaction: table.Transaction) -> None:
+        raise table.TransactionFailed({"record": {**item, "version": item["version"] + 1}})
 
     before = world.everything()
-    monkeypatch.setattr(table, "transact", overtaken)
+    monkeypatch.setattr(table.Transaction, "commit", overtaken)
 
     with pytest.raises(Busy):
         leases.extend(running, 48, ann)

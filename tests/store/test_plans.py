@@ -15,7 +15,7 @@ from slipway.ids import ProjectId
 from slipway.model import moments
 from slipway.model.plan import Plan
 from slipway.model.template import NewTemplate, Version
-from slipway.store import clock, environments, leftovers, table, templates
+from slipway.store import clock, environments, leftovers, table, templates, wire
 from slipway.store.table import Item, Key, Update
 from tests.store import world
 from tests.store.cloudformation import CloudFormation
@@ -72,7 +72,7 @@ def change_set(plan: Plan) -> dict[str, Any]:
 
 
 def notes() -> list[Item]:
-    found = map(table.decode, world.everything())
+    found = map(wire.decode, world.everything())
     return [item for item in found if item["sk"].startswith(leftovers.PLAN)]
 
 

@@ -343,14 +343,14 @@ def test_where_the_environment_rejects_one_of_many_at_once_is_accepted(
 def test_who_is_overtaken_again_and_again_is_told_to_come_back(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = table.transact
+    commit = table.Transaction.commit
 
-    def overtaken(*actions: table.Action) -> None:
+    def overtaken(transaction: table.Transaction) -> None:
         change = Update(environments.key(running), "SET last_accepted = :x", {"x": ids.new_part()})
         table.write(change)
-        real(*actions)
+        commit(transaction)
 
-    monkeypatch.setattr(table, "transact", overtaken)
+    monkeypatch.setattr(table.Transaction, "commit", overtaken)
 
     with pytest.raises(Busy):
         joins(running, ann)

@@ -10,7 +10,16 @@ from slipway.errors import Busy, Invalid, StoreUnavailable
 from slipway.model.paging import Page
 from slipway.store import dynamodb, table
 from slipway.store.dynamodb import DynamoDBError
-from slipway.store.table import Check, Delete, Key, Lost, Put, Query, Update
+from slipway.store.table import (
+    ConditionFailed,
+    Delete,
+    Key,
+    Put,
+    Query,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -181,10 +190,10 @@ def test_what_the_table_does_not_hold_is_not_written_as_something_else(value: An
 def test_a_put_never_replaces_what_is_there() -> None:
     table.write(Put(HERE, {"n": 1}))
 
-    with pytest.raises(Lost) as lost:
+    with pytest.raises(ConditionFailed) as failed:
         table.write(Put(HERE, {"n": 2}))
 
-    assert [reason and reason["n"] for reason in lost.value.reasons] == [1]
+    assert failed.value.found["n"] == 1
     assert table.get(HERE)[0] == {"pk": "HERE", "sk": "ITEM#1", "n": 1}
 
 
@@ -198,10 +207,10 @@ def test_a_put_without_a_condition_replaces() -> None:
 
 
 def test_an_update_needs_something_to_change() -> None:
-    with pytest.raises(Lost) as lost:
+    with pytest.raises(ConditionFailed) as failed:
         table.write(Update(HERE, "SET n = :n", {"n": 1}))
 
-    assert lost.value.reasons == [{}]
+    assert failed.value.found == {}
     assert table.get(HERE) == [None]
 
 
@@ -216,7 +225,7 @@ def test_an_update_returns_the_item_as_it_is_then() -> None:
 def test_a_delete_may_have_a_condition() -> None:
     table.write(Put(HERE, {"n": 1}))
 
-    with pytest.raises(Lost):
+    with pytest.raises(ConditionFailed):
         table.write(Delete(HERE, "n = :n", {"n": 2}))
     assert table.get(HERE) != [None]
     table.write(Delete(HERE, "n = :n", {"n": 1}))
@@ -227,18 +236,27 @@ def test_a_transaction_is_all_or_nothing() -> None:
     table.write(Put(HERE, {"n": 1}))
     before = world.everything()
 
-    with pytest.raises(Lost) as lost:
-        table.transact(
-            Put(THERE, {"n": 2}),
-            Check(HERE, "n = :n", {"n": 7}),
-            Check(Key("NO", "WHERE")),
-        )
+    transaction = (
+        Transaction()
+        .put("written", THERE, {"n": 2})
+        .check("differs", HERE, "n = :n", {"n": 7})
+        .check("missing", Key("NO", "WHERE"))
+    )
 
-    held, differs, missing = lost.value.reasons
-    assert held is None
-    assert differs and differs["n"] == 1
-    assert missing == {}
+    with pytest.raises(TransactionFailed) as failed:
+        transaction.commit()
+
+    assert failed.value.get("written") is None
+    assert failed.value["differs"]["n"] == 1
+    assert failed.value["missing"] == {}
     assert world.everything() == before
+
+
+def test_each_part_of_a_transaction_has_a_name_of_its_own() -> None:
+    transaction = Transaction().put("record", HERE, {})
+
+    with pytest.raises(ValueError, match="already has a part named record"):
+        transaction.put("record", THERE, {})
 
 
 # --- how DynamoDB refuses -------------------------------------------------------------------
@@ -271,7 +289,7 @@ def test_a_table_that_does_not_answer_is_unavailable(
     with pytest.raises(StoreUnavailable):
         table.write(Put(HERE, {}))
     with pytest.raises(StoreUnavailable):
-        table.transact(Put(HERE, {}))
+        Transaction().put("record", HERE, {}).commit()
 
 
 BUGS = {
@@ -288,7 +306,7 @@ def test_a_bug_is_seen_as_one(monkeypatch: pytest.MonkeyPatch, raised: Exception
     between.fails(monkeypatch, "TransactWriteItems", raised)
 
     with pytest.raises(DynamoDBError):
-        table.transact(Put(HERE, {}))
+        Transaction().put("record", HERE, {}).commit()
 
 
 CONFLICTS = {
@@ -302,7 +320,7 @@ def test_a_conflict_is_tried_again(monkeypatch: pytest.MonkeyPatch, raised: Exce
     pauses = between.no_sleep(monkeypatch)
     requests = between.fails(monkeypatch, "TransactWriteItems", raised, raised)
 
-    table.transact(Put(HERE, {"n": 1}))
+    Transaction().put("record", HERE, {"n": 1}).commit()
 
     assert table.get(HERE) == [{"pk": "HERE", "sk": "ITEM#1", "n": 1}]
     assert len(requests) == 3
@@ -317,7 +335,7 @@ def test_a_conflict_that_does_not_end_is_busy(
     between.fails(monkeypatch, "TransactWriteItems", *[raised] * 50)
 
     with pytest.raises(Busy) as busy:
-        table.transact(Put(HERE, {"n": 1}))
+        Transaction().put("record", HERE, {"n": 1}).commit()
 
     assert busy.value.seconds >= 1
     assert max(pauses) <= 0.4
@@ -334,8 +352,9 @@ def test_a_condition_that_failed_beside_a_conflict_is_looked_at_again(
     raised = between.canceled("TransactionConflict", "ConditionalCheckFailed")
     between.fails(monkeypatch, "TransactWriteItems", raised)
 
-    with pytest.raises(Lost) as lost:
-        table.transact(Put(HERE, {}), Put(THERE, {}))
+    with pytest.raises(TransactionFailed) as failed:
+        Transaction().put("here", HERE, {}).put("there", THERE, {}).commit()
 
-    assert [reason and reason["n"] for reason in lost.value.reasons] == [None, 2]
+    assert failed.value.get("here") is None
+    assert failed.value["there"]["n"] == 2
     assert len(pauses) == 1

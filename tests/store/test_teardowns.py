@@ -166,10 +166,10 @@ def test_what_never_stands_still_is_busy(
 ) -> None:
     item = record(failed)
 
-    def lost(action: table.Update) -> None:
-        raise table.Lost([item])
+    def fail(action: table.Update) -> None:
+        raise table.ConditionFailed(item)
 
-    monkeypatch.setattr(table, "write", lost)
+    monkeypatch.setattr(table, "write", fail)
 
     with pytest.raises(Busy):
         teardowns.ask_to_retry(failed, ann)

@@ -30,7 +30,7 @@ from slipway.ids import ProjectId, parse_environment
 from slipway.model import moments
 from slipway.model.template import NewTemplate, TemplateVersion, Version
 from slipway.settings import settings
-from slipway.store import environments, leftovers, projects, table, teardowns, templates
+from slipway.store import environments, leftovers, projects, table, teardowns, templates, wire
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import TIMES_OUT, CloudFormation
@@ -352,11 +352,12 @@ def test_a_draft_that_never_stands_still_is_busy(
 ) -> None:
     add(publish=False)
     [item] = table.get(templates.version_key("web", V1))
+    assert item
 
-    def lost(action: table.Update) -> None:
-        raise table.Lost([item])
+    def fail(action: table.Update) -> None:
+        raise table.ConditionFailed(item)
 
-    monkeypatch.setattr(table, "write", lost)
+    monkeypatch.setattr(table, "write", fail)
 
     with pytest.raises(Busy):
         templates.publish("web", V1, ann)
@@ -469,7 +470,7 @@ def test_a_secret_is_in_the_parameter_store_and_nowhere_else(
 
 
 def notes() -> list[Item]:
-    return [item for item in map(table.decode, world.everything()) if item["sk"] == "SECRETS"]
+    return [item for item in map(wire.decode, world.everything()) if item["sk"] == "SECRETS"]
 
 
 def look_after(note: Item) -> bool:
@@ -481,11 +482,11 @@ def test_secrets_of_an_environment_that_was_never_made_are_swept(
 ) -> None:
     add()
 
-    def dies(*actions: table.Action) -> None:
+    def dies(transaction: table.Transaction) -> None:
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(table, "transact", dies)
+        patch.setattr(table.Transaction, "commit", dies)
         environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
     [note] = notes()
     in_an_hour = moments.now() + timedelta(hours=1)

@@ -27,7 +27,7 @@ from slipway.model.inputs import MAX_BYTES_TOGETHER
 from slipway.model.template import NewTemplate, Version
 from slipway.model.update import EnvironmentUpdate
 from slipway.settings import settings
-from slipway.store import deployments, environments, leftovers, marks, queue, table, templates
+from slipway.store import deployments, environments, leftovers, marks, queue, table, templates, wire
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import CloudFormation
@@ -449,15 +449,15 @@ def test_whether_it_was_accepted_is_not_known_and_its_secret_stays(
 def test_secrets_of_an_update_that_never_was_are_swept(
     web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(*actions: table.Action) -> None:
+    def dies(transaction: table.Transaction) -> None:
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(table, "transact", dies)
+        patch.setattr(table.Transaction, "commit", dies)
         ask(inputs={"Password": "hunter33"})
     ask(inputs={"Password": "hunter44"})
     found_there = sorted(stored().values())
-    [note] = [i for i in map(table.decode, world.everything()) if i["sk"].startswith("SECRETS")]
+    [note] = [i for i in map(wire.decode, world.everything()) if i["sk"].startswith("SECRETS")]
 
     assert found_there == ["hunter22", "hunter33", "hunter44"]
     for _ in range(2):

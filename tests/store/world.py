@@ -17,7 +17,7 @@ from slipway.model.paging import Paging
 from slipway.model.project import NewProject, ProjectChange
 from slipway.model.template import Version
 from slipway.store import deployments, environments, projects, queue, table, templates, users
-from slipway.store.table import Delete, Put, Update
+from slipway.store.table import Put, Transaction, Update
 from tests.conftest import ACCOUNT, REGION
 
 
@@ -97,11 +97,14 @@ def is_destroyed(this: EnvironmentId) -> None:
     item = environments.find(this)
     assert item
     becomes(this, "destroyed", destroyed_at=moments.written(moments.now()))
-    table.transact(
-        Delete(projects.environment_name(this.project, item["name"])),
-        Delete(projects.external_id(this.project, item.get("external_id") or item["id"])),
-        Delete(environments.lease(this)),
-        Update(projects.key(this.project), "ADD environments :less", {"less": -1}),
+    external_id = item.get("external_id") or item["id"]
+    (
+        Transaction()
+        .delete("name", projects.environment_name(this.project, item["name"]))
+        .delete("external_id", projects.external_id(this.project, external_id))
+        .delete("lease", environments.lease(this))
+        .update("project", projects.key(this.project), "ADD environments :less", {"less": -1})
+        .commit()
     )
 
 
@@ -115,13 +118,12 @@ def begins(this: DeploymentId) -> None:
 def succeeds(this: DeploymentId) -> None:
     """The last state of roll_out_deployment: told, and the lock let go, in one."""
     at = moments.written(moments.now())
-    table.transact(
-        Update(
-            deployments.key(this),
-            "SET #status = :done, finished_at = :at",
-            {"done": "succeeded", "at": at},
-        ),
-        Update(queue.lock(this.environment), "REMOVE holder", {}),
+    change = "SET #status = :done, finished_at = :at"
+    (
+        Transaction()
+        .update("record", deployments.key(this), change, {"done": "succeeded", "at": at})
+        .update("lock", queue.lock(this.environment), "REMOVE holder", {})
+        .commit()
     )
 
 

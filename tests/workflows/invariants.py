@@ -10,7 +10,7 @@ from typing import Any
 from slipway import ids
 from slipway.drivers.simulated import Simulated
 from slipway.model import moments
-from slipway.store import projects, table
+from slipway.store import projects, wire
 from tests.workflows.world import Record, World
 
 ENDED = {"succeeded", "rolled_back", "failed", "canceled", "superseded"}
@@ -19,7 +19,7 @@ AT_REST = {"running", "failed", "destroyed", "teardown_failed"}
 
 def broken(world: World) -> list[str]:
     """Each invariant that does not hold, as a sentence; none of a world that is well."""
-    items = [table.decode(item) for item in world.items("")]
+    items = [wire.decode(item) for item in world.items("")]
     environments = [item for item in items if item["sk"].startswith("ENV#")]
     deployments = [item for item in items if item["sk"].startswith("DEP#")]
     found = [f"A record was given up: {letter}" for letter in world.dead_letters]

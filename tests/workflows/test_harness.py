@@ -15,7 +15,7 @@ from local.patches import EMULATOR
 from slipway.errors import StoreUnavailable
 from slipway.model import moments
 from slipway.store import table
-from slipway.store.table import Key, Lost, Put
+from slipway.store.table import ConditionFailed, Key, Put, Transaction
 from tests.conftest import MACHINES
 from tests.workflows import emulator, faults
 from tests.workflows.emulator import dynamodb, stepfunctions, task_error
@@ -195,7 +195,7 @@ def test_a_call_whose_every_attempt_fails_is_the_stores_own_error(world: World) 
 def test_a_lost_answer_makes_the_second_attempt_find_the_first(world: World) -> None:
     world.when("test > dynamodb PutItem", faults.lost)
 
-    with pytest.raises(Lost):
+    with pytest.raises(ConditionFailed):
         table.write(Put(Key("a", "b"), {}))
 
     assert world.item(Key("a", "b"))
@@ -204,7 +204,7 @@ def test_a_lost_answer_makes_the_second_attempt_find_the_first(world: World) -> 
 def test_a_transaction_is_known_again_by_its_token(world: World) -> None:
     world.when("test > dynamodb TransactWriteItems", faults.lost)
 
-    table.transact(Put(Key("a", "b"), {}))
+    Transaction().put("record", Key("a", "b"), {}).commit()
 
     assert world.item(Key("a", "b"))
 

@@ -43,6 +43,7 @@ from slipway.store import (
     queue,
     table,
     teardowns,
+    wire,
 )
 from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
 from tests.template.repository import ROOT, camel, load_function, resources
@@ -400,7 +401,7 @@ class World:
 
     def events(self, environment: EnvironmentId) -> list[Record]:
         """What happened to it and in it, oldest first."""
-        found = (table.decode(item) for item in self.items("EVENT#"))
+        found = (wire.decode(item) for item in self.items("EVENT#"))
         mine = [event for event in found if event["pk"] == f"ENV#{environment.e}"]
         return sorted(mine, key=lambda event: str(event["sk"]))
 
@@ -423,7 +424,7 @@ class World:
     def item(self, key: table.Key) -> Record | None:
         _, _, body = dynamodb._get_item({"TableName": "slipway", "Key": key.wire()})
         raw = json.loads(body).get("Item")
-        return table.decode(raw) if raw else None
+        return wire.decode(raw) if raw else None
 
     def items(self, prefix: str) -> list[Record]:
         """Every item whose sort key begins so, as DynamoDB's JSON."""

@@ -24,9 +24,9 @@ from slipway.store import (
     leases,
     projects,
     queue,
-    table,
     teardowns,
 )
+from slipway.store.wire import decode
 
 _CARRIED_ON = ("status", "operation", "lease", "template", "nudged_at")
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
@@ -62,7 +62,7 @@ def _changed(record: Any) -> None:
     elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
         _deployment_changed(ids.parse_deployment(after["id"]["S"]))
     if kind == "ENV" and _differs(before, after, "secret_inputs", "secret_places"):
-        _forget_what_was_replaced(table.decode(before), table.decode(after))
+        _forget_what_was_replaced(decode(before), decode(after))
 
 
 def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool:

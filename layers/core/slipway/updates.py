@@ -30,10 +30,7 @@ from slipway.model.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
 from slipway.model.template import Reference, TemplateVersion
 from slipway.model.update import EnvironmentUpdate, InputChange, UpdatePlan
 from slipway.store import environments, marks, queue, table, templates
-from slipway.store.table import Found, Item, Lost
-
-# Of the actions of queue.accept, which its own come before.
-_STILL_PUBLISHED = 4
+from slipway.store.table import ConditionFailed, Found, Item, TransactionFailed
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,13 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> 
     }
     # The environment's own, if that only waits or rejects.
     own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
-    also = [templates.still_published(draft.version)] if wanted.template else []
+    parts: dict[str, table.Action] = {}
+    if wanted.template:
+        parts["template"] = templates.still_published(draft.version)
 
-    def accept(*more: table.Action) -> Deployment:
-        return queue.accept(
-            environment,
-            brings,
-            wanted.on_conflict or own,
-            user_id,
-            also=(*also, *more),
-            seen=item,
-        )
+    def accept() -> Deployment:
+        on_conflict = wanted.on_conflict or own
+        return queue.accept(environment, brings, on_conflict, user_id, also=parts, seen=item)
 
     try:
         if not draft.secrets:
@@ -90,13 +83,14 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> 
         table.write(leftovers.note(place))
         secret_inputs.write(place, draft.secrets)
         try:
-            return accept(leftovers.claimed(place))
-        except (Refused, Lost, marks.Done):
+            parts["secrets"] = leftovers.claimed(place)
+            return accept()
+        except (Refused, ConditionFailed, marks.Done):
             secret_inputs.remove(place, draft.secrets)
             table.write(leftovers.claimed(place))
             raise
-    except Lost as lost:
-        if also and lost.reasons[_STILL_PUBLISHED] is not None:
+    except TransactionFailed as failed:
+        if failed.get("template") is not None:
             detail = f"{draft.version.reference} is not published any more"
             raise Invalid([FieldError("#/template", detail)]) from None
         raise

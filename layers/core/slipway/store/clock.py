@@ -36,7 +36,7 @@ from datetime import datetime, timedelta
 from slipway import schedule
 from slipway.model import moments
 from slipway.store import due, table
-from slipway.store.table import Item, Key, Lost, Update
+from slipway.store.table import ConditionFailed, Item, Key, Update
 
 KEY = Key("CLOCK", "CLOCK")
 _REMEMBERED = timedelta(minutes=5)
@@ -88,5 +88,5 @@ def _see_that_it_is_on(clock: Item) -> None:
         return
     schedule.on()
     if datetime.fromisoformat(off_at) + _GRACE < moments.now():
-        with suppress(Lost):
+        with suppress(ConditionFailed):
             table.write(Update(KEY, "REMOVE off_at", {"seen": off_at}, "off_at = :seen"))

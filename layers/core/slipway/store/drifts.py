@@ -8,7 +8,7 @@ from datetime import datetime
 from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.store import environments, table
-from slipway.store.table import Item, Key, Lost, Update
+from slipway.store.table import ConditionFailed, Item, Key, Update
 
 
 def authorised(environment: EnvironmentId, user_id: str) -> tuple[Item, str | None]:
@@ -25,7 +25,7 @@ def began(environment: EnvironmentId, detection: str, at: datetime) -> None:
     fields = {"detection": detection, "at": moments.written(at)}
     expression, values = table.setting(fields)
     condition = "attribute_not_exists(pk) OR #at < :at"
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(Update(_key(environment), expression, values, condition))
 
 

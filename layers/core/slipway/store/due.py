@@ -14,7 +14,7 @@ from typing import Any
 
 from slipway.model import moments
 from slipway.store import table
-from slipway.store.table import Key, Lost, Update
+from slipway.store.table import ConditionFailed, Key, Update
 
 INDEX = "due"
 _SHARDS = 4
@@ -42,7 +42,7 @@ def is_any() -> bool:
 def look_again(key: Key, identity: str, at: datetime | None = None) -> None:
     """All is well: set the next deadline, in five minutes if `at` is None."""
     fields = by(identity, at)
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(
             Update(key, "SET due = :due, due_at = :due_at", fields, "attribute_exists(due)")
         )
@@ -50,12 +50,12 @@ def look_again(key: Key, identity: str, at: datetime | None = None) -> None:
 
 def done(key: Key) -> None:
     """Nothing can happen to it any more."""
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(Update(key, "REMOVE due, due_at", {}, "attribute_exists(due)"))
 
 
 def nudge(key: Key, identity: str) -> None:
     """Change the record, so that the stream brings it to dispatch again."""
     fields = {**by(identity), "now": moments.written(moments.now())}
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(Update(key, "SET due = :due, due_at = :due_at, nudged_at = :now", fields))

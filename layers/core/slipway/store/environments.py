@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,17 @@ from slipway.model.environment import (
 from slipway.model.paging import Page, Paging
 from slipway.settings import settings
 from slipway.store import due, marks, projects, table
-from slipway.store.table import Found, Item, Key, Lost, Put, Update
+from slipway.store.table import (
+    ConditionFailed,
+    Found,
+    Item,
+    Key,
+    Put,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
+from slipway.store.wire import encode_value
 
 if TYPE_CHECKING:
     from slipway.model.plan import Plan
@@ -137,7 +147,7 @@ class _Draft:
     """An environment that could be made: its record, and what else its transaction writes."""
 
     item: Item
-    actions: Sequence[table.Action]
+    parts: Mapping[str, table.Action]
     ends: datetime | None
     most_hours: float
     version: TemplateVersion | None
@@ -185,8 +195,8 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
     table.write(leftovers.note(place))
     secret_inputs.write(place, draft.secrets)
     try:
-        return _record(before.project, wanted, draft, user_id, leftovers.claimed(place))
-    except (Refused, Lost, marks.Done):
+        return _record(before.project, wanted, draft, user_id, secrets=leftovers.claimed(place))
+    except (Refused, ConditionFailed, marks.Done):
         secret_inputs.remove(place, draft.secrets)
         table.write(leftovers.claimed(place))
         raise
@@ -262,7 +272,7 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
             lease=1,
         )
     if wanted.template is None:
-        return _Draft(item, [], ends, most, None, {})
+        return _Draft(item, {}, ends, most, None, {})
     # Imported here: most environments are made without.
     from slipway.model import inputs
     from slipway.store import templates
@@ -275,49 +285,51 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
         inputs=inputs.written({n: each for n, each in values.items() if n not in hidden}),
         secret_inputs=sorted(hidden & set(values)),
     )
-    also: list[table.Action] = [
-        templates.still_published(version),
-        templates.begins_use(version, item),
-    ]
+    parts: dict[str, table.Action] = {
+        "template": templates.still_published(version),
+        "template_use": templates.begins_use(version, item),
+    }
     secrets = {name: each for name, each in values.items() if name in hidden}
-    return _Draft(item, also, ends, most, version, secrets)
+    return _Draft(item, parts, ends, most, version, secrets)
 
 
 def _record(
-    project: ProjectId, wanted: NewEnvironment, draft: _Draft, user_id: str, *more: table.Action
+    project: ProjectId,
+    wanted: NewEnvironment,
+    draft: _Draft,
+    user_id: str,
+    **more: table.Action,
 ) -> Environment:
     item = draft.item
     environment = ids.parse_environment(item["id"])
-    actions: list[table.Action] = [
-        projects.is_member(project, user_id),
-        projects.takes_environments(project),
-        Put(
-            projects.environment_name(project, wanted.name),
-            {"environment_id": str(environment), "name": wanted.name},
-        ),
-        Put(key(environment), item),
-    ]
+    name = {"environment_id": str(environment), "name": wanted.name}
+    transaction = (
+        Transaction()
+        .check("member", projects.member(project, user_id))
+        .add("project", projects.takes_environments(project))
+        .put("name", projects.environment_name(project, wanted.name), name)
+        .put("record", key(environment), item)
+    )
     if wanted.external_id:
-        external = projects.external_id(project, wanted.external_id)
-        actions.append(Put(external, {"environment_id": str(environment)}))
+        external_id = projects.external_id(project, wanted.external_id)
+        transaction.put("external_id", external_id, {"environment_id": str(environment)})
     if draft.ends is not None:
-        actions.append(put_lease(environment, draft.ends))
-    first_of_template = len(actions)
-    actions += draft.actions
+        transaction.add("lease", put_lease(environment, draft.ends))
+    for part, action in {**draft.parts, **more}.items():
+        transaction.add(part, action)
     shown = read(item)
     try:
-        marks.transact(shown, *actions, *more)
-    except Lost as lost:
-        member, active, name, *_ = lost.reasons
-        if member is not None or active == {}:
+        marks.commit(transaction, shown)
+    except TransactionFailed as failed:
+        if failed.get("member") is not None or failed.get("project") == {}:
             raise NotFound("No such project") from None
-        if active is not None:
+        if failed.get("project") is not None:
             raise ProjectGoing() from None
-        if wanted.external_id and lost.reasons[4] is not None:
+        if failed.get("external_id") is not None:
             raise ExternalIdTaken() from None
-        if name is not None:
+        if failed.get("name") is not None:
             raise _name_taken(wanted) from None
-        if draft.version and lost.reasons[first_of_template] is not None:
+        if draft.version and failed.get("template") is not None:
             detail = f"{draft.version.reference} is not published any more"
             raise Invalid([FieldError("#/template", detail)]) from None
         raise
@@ -399,7 +411,7 @@ def move(
     )
     try:
         return table.write(change)
-    except Lost:
+    except ConditionFailed:
         raise Overtaken() from None
 
 
@@ -417,7 +429,7 @@ def register(environment: EnvironmentId, resource: str) -> None:
     )
     try:
         table.write(change)
-    except Lost:
+    except ConditionFailed:
         raise Overtaken("The environment is not wanted any more") from None
 
 
@@ -445,7 +457,7 @@ def written_along(fields: Item) -> dict[str, Any]:
     return {
         "change": "".join(f", #{name} = :{name}" for name in fields),
         "names": {f"#{name}": name for name in fields},
-        "values": {f":{name}": table.wire(value) for name, value in fields.items()},
+        "values": {f":{name}": encode_value(value) for name, value in fields.items()},
     }
 
 
@@ -484,7 +496,7 @@ def is_as_it_was(deployment: DeploymentId) -> None:
         {"actor": str(deployment), "at": moments.written(moments.now()), "one": 1},
         condition="attribute_exists(live_in_doubt)",
     )
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(change)
 
 
@@ -509,7 +521,7 @@ def ended_unrecorded(item: Item, outcome: str) -> bool:
     still = {**values, "was": item["version"]}
     try:
         table.write(Update(key(environment), expression, still, condition="version = :was"))
-    except Lost:
+    except ConditionFailed:
         return False
     return True
 

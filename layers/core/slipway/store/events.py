@@ -16,14 +16,15 @@ from slipway.ids import DeploymentId, EnvironmentId, parse_deployment
 from slipway.model.events import Event, Step
 from slipway.model.paging import Page, Paging
 from slipway.store import deployments, environments, table
-from slipway.store.table import Item, Key, Lost, Put
+from slipway.store.table import ConditionFailed, Item, Key, Put
+from slipway.store.wire import decode
 
 _PREFIX = "EVENT#"
 
 
 def note(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Keep what changed between two images (in DynamoDB's JSON), if that is an event."""
-    old, new = table.decode(before), table.decode(after)
+    old, new = decode(before), decode(after)
     changed = _deployment_event(old, new) if new["id"].startswith("dep_") else _event(old, new)
     if changed is None:
         return
@@ -33,7 +34,7 @@ def note(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         **{name: value for name, value in changed.items() if value is not None},
     }
     e = new["id"].split("_")[2]
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(Put(Key(f"ENV#{e}", f"{_PREFIX}{event['at']}#{event['id']}"), event))
 
 
@@ -118,7 +119,7 @@ def keep_timeline(deployment: Item, steps: Sequence[Mapping[str, Any]]) -> None:
     ]
     if closed:
         kept = {"steps": json.dumps(closed, separators=(",", ":"))}
-        with suppress(Lost):
+        with suppress(ConditionFailed):
             table.write(Put(_timeline(parse_deployment(deployment["id"])), kept))
 
 

@@ -16,7 +16,14 @@ from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.model.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.store import due, environments, marks, table
-from slipway.store.table import Delete, Item, Lost, Update
+from slipway.store.table import (
+    ConditionFailed,
+    Delete,
+    Item,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
 
 _TRIES = 5
 
@@ -111,7 +118,7 @@ def warn(item: Item, actor: str) -> bool:
     )
     try:
         table.write(change)
-    except Lost:
+    except ConditionFailed:
         return False
     return True
 
@@ -181,9 +188,10 @@ def _change(
         )
         shown = environments.read({**item, **written})
         try:
-            marks.transact(shown, update, lease_change)
-        except Lost as lost:
-            fresh = lost.reasons[0] or item
+            transaction = Transaction().add("record", update).add("lease", lease_change)
+            marks.commit(transaction, shown)
+        except TransactionFailed as failed:
+            fresh = failed.get("record") or item
             if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
                 break
             item = fresh

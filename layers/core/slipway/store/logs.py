@@ -16,7 +16,7 @@ from slipway.model import moments
 from slipway.model.deployment import LogLine
 from slipway.model.paging import Page, Paging
 from slipway.store import deployments, environments, table
-from slipway.store.table import Item, Key, Lost, Put
+from slipway.store.table import ConditionFailed, Item, Key, Put
 
 PREFIX = "LOG#"
 _ENDING = timedelta(minutes=1)
@@ -36,7 +36,7 @@ def write(of: DeploymentId, step: str, entered_at: str, *messages: str) -> None:
     """
     for n, message in enumerate(messages):
         line = {"ts": entered_at, "step": step, "level": "info", "message": message}
-        with suppress(Lost):
+        with suppress(ConditionFailed):
             table.write(Put(Key(pk(of), f"{PREFIX}{entered_at}#{step}#{n}"), line))
 
 
@@ -54,7 +54,7 @@ def keep(of: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> None:
         sk = f"{PREFIX}{ts}#{line.step}#{in_this_moment[ts]:05}"
         in_this_moment[ts] += 1
         if not last or sk > last[0]["sk"]:
-            with suppress(Lost):
+            with suppress(ConditionFailed):
                 table.write(Put(Key(pk(of), sk), line.model_dump()))
 
 

@@ -18,7 +18,14 @@ from slipway.errors import IdempotencyKeyReused, Refused
 from slipway.model import moments
 from slipway.model.fields import Shown
 from slipway.store import table
-from slipway.store.table import Action, Item, Key, Lost, Update
+from slipway.store.table import (
+    ConditionFailed,
+    Item,
+    Key,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
 
 KEPT_SECONDS = 24 * 60 * 60
 
@@ -52,8 +59,8 @@ class _Request:
         """Raises Done."""
         try:
             table.write(self.mark(result))
-        except Lost as lost:
-            raise Done(lost.reasons[0] or {}) from None
+        except ConditionFailed as failed:
+            raise Done(failed.found) from None
 
 
 _present: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -81,7 +88,7 @@ def once(
         return answer(result), False
     except Done as done:
         mark = done.mark
-    except (Refused, Lost):
+    except (Refused, ConditionFailed):
         # Perhaps only because it was carried out before.
         [found] = table.get(request.key)
         if not _lasts(found):
@@ -94,32 +101,35 @@ def once(
     return mark["answer"], True
 
 
-def transact(result: Shown, *actions: Action) -> None:
-    """As table.transact; if the request names itself, with its mark. `result` is what it will be
-    told: so it has to be known before.
+def commit(transaction: Transaction, result: Shown) -> None:
+    """Commit the transaction, with the request's mark if the request names itself.
 
-    Raises Done, whatever else the transaction lost on.
+    `result` is the answer, which the mark keeps, so it must be known before. Raises
+    TransactionFailed, Busy; Done if the request was carried out before, whatever else failed.
     """
     request = _present.get()
     if request is None:
-        table.transact(*actions)
+        transaction.commit()
         return
     try:
-        table.transact(*actions, request.mark(result))
-    except Lost as lost:
-        *reasons, mark = lost.reasons
+        transaction.add("mark", request.mark(result)).commit()
+    except TransactionFailed as failed:
+        mark = failed.get("mark")
         if mark is not None:
             raise Done(mark) from None
-        raise Lost(reasons) from None
+        raise
     request.marked = True
 
 
 def write(result: Shown, change: Update) -> None:
-    """As table.write, and a transaction only if the request names itself. Raises Done."""
+    """Write one change, with the request's mark if the request names itself.
+
+    `result` is as for `commit`. Raises ConditionFailed, Done.
+    """
     if _present.get() is None:
         table.write(change)
     else:
-        transact(result, change)
+        commit(Transaction().add("record", change), result)
 
 
 def keys() -> list[Key]:

@@ -23,7 +23,7 @@ from slipway.model.paging import Page, Paging
 from slipway.model.project import NewProject, Policy, Project, ProjectChange
 from slipway.settings import settings
 from slipway.store import due, marks, table
-from slipway.store.table import Check, Delete, Item, Key, Lost, Put, Query, Update
+from slipway.store.table import Item, Key, Query, Transaction, TransactionFailed, Update
 
 _LISTED = "PROJECT#"
 _NAME = "NAME#"
@@ -52,11 +52,6 @@ def _listed(project: ProjectId, user_id: str) -> Key:
 
 def _name(user_id: str, name: str) -> Key:
     return Key(f"USER#{user_id}", _NAME + normalised(name))
-
-
-def is_member(project: ProjectId, user_id: str) -> Check:
-    """The authorisation of a write, as a part of its transaction."""
-    return Check(member(project, user_id))
 
 
 def takes_environments(project: ProjectId) -> Update:
@@ -130,15 +125,16 @@ def add(wanted: NewProject, user_id: str) -> Project:
         "version": 1,
     }
     shown = Project.model_validate(item)
+    transaction = (
+        Transaction()
+        .put("name", _name(user_id, wanted.name), {"project_id": str(project)})
+        .put("record", key(project), {**item, "owner": user_id, "environments": 0})
+        .put("member", member(project, user_id), {"role": "owner"})
+        .put("listing", _listed(project, user_id), {**item, "role": "owner"})
+    )
     try:
-        marks.transact(
-            shown,
-            Put(_name(user_id, wanted.name), {"project_id": str(project)}),
-            Put(key(project), {**item, "owner": user_id, "environments": 0}),
-            Put(member(project, user_id), {"role": "owner"}),
-            Put(_listed(project, user_id), {**item, "role": "owner"}),
-        )
-    except Lost:
+        marks.commit(transaction, shown)
+    except TransactionFailed:
         raise NameTaken(f"You have a project named {wanted.name} already") from None
     return shown
 
@@ -167,19 +163,18 @@ def change(
     unchanged = "version = :was AND #status = :active"
     fields = {name: after[name] for name in (*changes, "updated_at", "version")}
     expression, values = table.setting(fields)
-    actions: list[table.Action] = [
-        Update(key(project), expression, {**values, **same}, condition=unchanged),
-        Update(_listed(project, item["owner"]), expression, values),
-    ]
+    transaction = (
+        Transaction()
+        .update("record", key(project), expression, {**values, **same}, condition=unchanged)
+        .update("listing", _listed(project, item["owner"]), expression, values)
+    )
     if normalised(shown.name) != normalised(item["name"]):
-        actions += [
-            Put(_name(item["owner"], shown.name), {"project_id": str(project)}),
-            Delete(_name(item["owner"], item["name"])),
-        ]
+        transaction.put("name", _name(item["owner"], shown.name), {"project_id": str(project)})
+        transaction.delete("old_name", _name(item["owner"], item["name"]))
     try:
-        table.transact(*actions)
-    except Lost as lost:
-        if lost.reasons[0] is None:
+        transaction.commit()
+    except TransactionFailed as failed:
+        if failed.get("record") is None:
             raise NameTaken(f"You have a project named {shown.name} already") from None
         # Somebody else changed it since it was read, a moment ago.
         raise PreconditionFailed() from None
@@ -252,14 +247,16 @@ def _erase(project: ProjectId, item: Item, if_version: int | None = None) -> Non
     still, was = _still(if_version)
     condition = "environments = :none AND #name = :name" + still
     values = {"none": 0, "name": item["name"], **was}
+    transaction = (
+        Transaction()
+        .delete("record", key(project), condition, values)
+        .delete("member", member(project, item["owner"]))
+        .delete("listing", _listed(project, item["owner"]))
+        .delete("name", _name(item["owner"], item["name"]))
+    )
     try:
-        table.transact(
-            Delete(key(project), condition, values),
-            Delete(member(project, item["owner"])),
-            Delete(_listed(project, item["owner"])),
-            Delete(_name(item["owner"], item["name"])),
-        )
-    except Lost:
+        transaction.commit()
+    except TransactionFailed:
         raise Overtaken() from None
 
 
@@ -279,17 +276,20 @@ def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: s
         listed, shown = table.setting(fields)
         same = {"was": item["version"], "active": "active"}
         unchanged = "version = :was AND #status = :active"
+        transaction = (
+            Transaction()
+            .update("record", key(project), marked, {**values, **same}, condition=unchanged)
+            .update("listing", _listed(project, item["owner"]), listed, shown)
+        )
         try:
-            table.transact(
-                Update(key(project), marked, {**values, **same}, condition=unchanged),
-                Update(_listed(project, item["owner"]), listed, shown),
-            )
-        except Lost as lost:
-            if not lost.reasons[0]:
+            transaction.commit()
+        except TransactionFailed as failed:
+            record = failed.get("record")
+            if not record:
                 raise NotFound("No such project") from None
             if if_version is not None:
                 raise PreconditionFailed() from None
-            item = lost.reasons[0]
+            item = record
         else:
             return {**item, **more}
     raise Busy(1)

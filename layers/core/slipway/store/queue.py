@@ -7,7 +7,7 @@ release of the lock, is one transaction, in roll_out_deployment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,18 @@ from slipway.model import moments
 from slipway.model.deployment import Deployment, NewDeployment, is_outdated
 from slipway.model.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.store import deployments, due, environments, logs, marks, projects, table
-from slipway.store.table import Check, Delete, Found, Item, Key, Lost, Put, Query, Update
+from slipway.store.table import (
+    Check,
+    ConditionFailed,
+    Found,
+    Item,
+    Key,
+    Query,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
+from slipway.store.wire import encode_value
 
 # What a deployment's `on_conflict` says if it does not only wait.
 MAKES_WAY = ("supersede", "cancel_running")
@@ -120,15 +131,15 @@ def accept(
     brings: Item,
     on_conflict: OnConflict | None,
     user_id: str,
-    also: Sequence[table.Action] = (),
+    also: Mapping[str, table.Action] | None = None,
     seen: Item | None = None,
 ) -> Deployment:
     """Accept what is to be brought into the environment at the end of the queue.
 
     `seen` is the environment's record, if whoever asks has read it. Raises NotFound,
-    EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy; Lost if `also` is, which are the
-    reasons from the fifth on. Two round trips; more if it matters who is ahead and that was not
-    certain at once.
+    EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy; TransactionFailed if one of `also`
+    did, which are further parts of the transaction. Two round trips; more if it matters who is
+    ahead and that was not certain at once.
 
     The environment remembers the last id that it accepted and takes only later ones, so ids,
     queue and list have one order; who is overtaken by another caller looks again and asks with a
@@ -141,14 +152,14 @@ def accept(
             break
         meets = on_conflict or item["on_conflict"]
         last = item.get("last_accepted")
-        nobody: list[Check] = []
+        nobody: Check | None = None
         if looked:
             ahead = _ahead(environment) if ahead is None else ahead
             if ahead and meets == "reject":
                 raise QueueBusy()
-            nobody = [_nobody_came_between(environment, ahead)]
+            nobody = _nobody_came_between(environment, ahead)
         elif meets == "reject" and last:
-            nobody = [_nobody_is_left(DeploymentId(environment.p, environment.e, last))]
+            nobody = _nobody_is_left(DeploymentId(environment.p, environment.e, last))
         _check_order(item, ahead or [], brings)
         deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=last))
         new = _new(deployment, brings, meets, user_id)
@@ -156,24 +167,27 @@ def accept(
         place = {"deployment_id": str(deployment), "order": brings.get("order")}
         if deployments.is_update(new):
             place["update"] = True
+        transaction = (
+            Transaction()
+            .check("member", projects.member(environment.project, user_id))
+            .add("environment", _accept(environment, deployment, last))
+            .put("record", deployments.key(deployment), new)
+            .put("place", _place(deployment), place)
+        )
+        for part, action in (also or {}).items():
+            transaction.add(part, action)
+        if nobody:
+            transaction.add("nobody_ahead", nobody)
         try:
-            marks.transact(
-                shown,
-                projects.is_member(environment.project, user_id),
-                _accept(environment, deployment, last),
-                Put(deployments.key(deployment), new),
-                Put(_place(deployment), place),
-                *also,
-                *nobody,
-            )
-        except Lost as lost:
-            member, accepting, _, _, *others = lost.reasons
-            overlooked = any(reason is not None for reason in others[len(also) :])
-            if member is None and accepting is None and not overlooked:
-                raise
-            if member is not None or accepting == {}:
+            marks.commit(transaction, shown)
+        except TransactionFailed as failed:
+            changed = failed.get("environment")
+            overlooked = failed.get("nobody_ahead") is not None
+            if failed.get("member") is not None or changed == {}:
                 raise NotFound("No such environment") from None
-            item, ahead, looked = accepting or item, None, looked or overlooked
+            if changed is None and not overlooked:
+                raise
+            item, ahead, looked = changed or item, None, looked or overlooked
         else:
             return shown
     else:
@@ -277,7 +291,7 @@ def make_way(deployment: DeploymentId) -> None:
         running = deployments.find(ids.parse_deployment(holder)) if holder else None
         if running and running["id"] < new["id"] and not deployments.is_update(running):
             asked = _asked_to_stop(new["created_by"])
-            with suppress(Lost):
+            with suppress(ConditionFailed):
                 table.write(_stop(ids.parse_deployment(running["id"]), asked))
 
 
@@ -324,25 +338,29 @@ def _give_to(item: Item, place: Item, environment: Item, last_token: int) -> Ite
         # It is about the environment: what is live in it stays so.
         fields |= {name: environment.get(f"live_{name}") for name in _OF_WHAT_IS_LIVE}
     takes, taken = table.setting(fields)
-    try:
-        table.transact(
-            _as_seen(environment),
-            Update(
-                lock(deployment.environment),
-                hold,
-                {**values, "before": last_token},
-                condition="attribute_not_exists(holder)"
-                " AND (attribute_not_exists(#token) OR #token = :before)",
-            ),
-            Delete(_place(deployment), "attribute_exists(pk)"),
-            Update(
-                deployments.key(deployment),
-                takes,
-                {**taken, "pending": "pending"},
-                condition="#status = :pending",
-            ),
+    transaction = (
+        Transaction()
+        .add("environment", _as_seen(environment))
+        .update(
+            "lock",
+            lock(deployment.environment),
+            hold,
+            {**values, "before": last_token},
+            condition="attribute_not_exists(holder)"
+            " AND (attribute_not_exists(#token) OR #token = :before)",
         )
-    except Lost:
+        .delete("place", _place(deployment), "attribute_exists(pk)")
+        .update(
+            "record",
+            deployments.key(deployment),
+            takes,
+            {**taken, "pending": "pending"},
+            condition="#status = :pending",
+        )
+    )
+    try:
+        transaction.commit()
+    except TransactionFailed:
         return None
     return {**item, **fields}
 
@@ -367,11 +385,11 @@ def carried(item: Item) -> dict[str, Any]:
     }
     return {
         "deployment_id": item["id"],
-        "version": table.wire(item.get("version")),
+        "version": encode_value(item.get("version")),
         "brings": deployments.brings(item),
         "token": item["token"],
-        "order": table.wire(item.get("order")),
-        "artifact": table.wire(item.get("artifact")),
+        "order": encode_value(item.get("order")),
+        "artifact": encode_value(item.get("artifact")),
         "keys": {name: each.wire() for name, each in keys.items()},
         "log": {"pk": f"DEP#{deployment.d}", "sk": logs.PREFIX},
     }
@@ -390,7 +408,7 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
             raise DeploymentFinished(item["status"])
         if "cancel_requested_at" in item:
             return deployments.read(item)
-        with suppress(Lost):
+        with suppress(ConditionFailed):
             if "token" in item:
                 asked = _asked_to_stop(user_id)
                 shown = deployments.read({**item, **asked})
@@ -399,7 +417,7 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
                 failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
                 end = _end("canceled", failure, cancel_requested_by=user_id)
                 shown = deployments.read({**item, **end})
-                marks.transact(shown, *_leaving(deployment, end))
+                marks.commit(_leaving(deployment, end), shown)
             return shown
     raise Busy(1)
 
@@ -426,13 +444,16 @@ def ended_unrecorded(item: Item, outcome: str) -> bool:
     that was still to be done. What it has left behind is in doubt."""
     deployment = ids.parse_deployment(item["id"])
     failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
+    end = _end("failed", failure)
+    transaction = (
+        Transaction()
+        .add("lock", _release(deployment, item["token"]))
+        .add("record", _ended(deployment, end, "attribute_exists(#token)"))
+        .add("environment", environments.is_in_doubt(deployment))
+    )
     try:
-        table.transact(
-            _release(deployment, item["token"]),
-            _ended(deployment, _end("failed", failure), "attribute_exists(#token)"),
-            environments.is_in_doubt(deployment),
-        )
-    except Lost:
+        transaction.commit()
+    except TransactionFailed:
         return False
     return True
 
@@ -442,7 +463,7 @@ def release_of_the_ended(item: Item) -> bool:
     deployment = ids.parse_deployment(item["id"])
     try:
         table.write(_release(deployment, item["token"]))
-    except Lost:
+    except ConditionFailed:
         return False
     return True
 
@@ -462,11 +483,14 @@ def cancel_all(environment: EnvironmentId, reason: str) -> None:
     [held] = table.get(lock(environment))
     if held and "holder" in held:
         deployment = ids.parse_deployment(held["holder"])
-        with suppress(Lost):
-            table.transact(
-                _release(deployment, held["token"]),
-                _ended(deployment, _end("canceled", failure), "attribute_exists(#token)"),
-            )
+        end = _end("canceled", failure)
+        transaction = (
+            Transaction()
+            .add("lock", _release(deployment, held["token"]))
+            .add("record", _ended(deployment, end, "attribute_exists(#token)"))
+        )
+        with suppress(TransactionFailed):
+            transaction.commit()
     for place in _waiting(environment):
         _leave(ids.parse_deployment(place["deployment_id"]), _end("canceled", failure))
 
@@ -474,16 +498,17 @@ def cancel_all(environment: EnvironmentId, reason: str) -> None:
 def _leave(deployment: DeploymentId, end: Item) -> bool:
     """Take a deployment that waits out of the queue; whether it waited still."""
     try:
-        table.transact(*_leaving(deployment, end))
-    except Lost:
+        _leaving(deployment, end).commit()
+    except TransactionFailed:
         return False
     return True
 
 
-def _leaving(deployment: DeploymentId, end: Item) -> tuple[Delete, Update]:
+def _leaving(deployment: DeploymentId, end: Item) -> Transaction:
     return (
-        Delete(_place(deployment), "attribute_exists(pk)"),
-        _ended(deployment, end, "attribute_not_exists(#token)"),
+        Transaction()
+        .delete("place", _place(deployment), "attribute_exists(pk)")
+        .add("record", _ended(deployment, end, "attribute_not_exists(#token)"))
     )
 
 

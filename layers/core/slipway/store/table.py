@@ -35,10 +35,9 @@ The index `due` (due / due_at, keys only) holds what has a deadline, see store/d
 Every change is conditional on what it expects to find. How DynamoDB refuses is translated here
 and nowhere else:
 
-    ConditionalCheckFailed          Lost, with the item as it was
-    TransactionCanceled             Lost, with one reason an action; Busy after retries
-                                    if there was a conflict with another transaction, which may
-                                    be what the conditions are about
+    ConditionalCheckFailed          ConditionFailed, with the item as it was
+    TransactionCanceled             TransactionFailed, with the parts whose conditions failed;
+                                    Busy if another transaction kept touching the same items
     throttling, time-outs, 5xx      StoreUnavailable
     a request that is wrong         DynamoDBError, as the bug that it is
 """
@@ -48,13 +47,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
 from slipway.model.paging import Paging, bad_cursor
 from slipway.settings import settings
 from slipway.store import dynamodb
 from slipway.store.dynamodb import DynamoDBError
+from slipway.store.wire import decode, encode
 
 Item = dict[str, Any]
 
@@ -114,19 +114,102 @@ def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return expression + (f" REMOVE {', '.join(absent)}" if absent else ""), present
 
 
-class Lost(SlipwayError):
-    """A condition did not hold.
+class ConditionFailed(SlipwayError):
+    """A write's condition was false, so nothing was written.
 
-    `reasons` has one entry an action, in the order given: None where the action's condition
-    held, else the item as it was (empty if there was none).
+    `found` is the item as it was, empty if there was none.
     """
 
-    code = "lost"
-    title = "A condition did not hold"
+    code = "condition_failed"
+    title = "A condition was false"
 
-    def __init__(self, reasons: Sequence[Item | None]) -> None:
+    def __init__(self, found: Item) -> None:
         super().__init__()
-        self.reasons = reasons
+        self.found = found
+
+
+class TransactionFailed(ConditionFailed):
+    """The conditions of some parts of a transaction were false, so nothing was written.
+
+    `failed["record"]` is the item that the part "record" found, empty if there was none;
+    KeyError if that part's condition was true. `failed.get("record")` is then None.
+    """
+
+    def __init__(self, parts: Mapping[str, Item]) -> None:
+        super().__init__(next(iter(parts.values()), {}))
+        self.parts = parts
+
+    def __getitem__(self, part: str) -> Item:
+        return self.parts[part]
+
+    def get(self, part: str) -> Item | None:
+        return self.parts.get(part)
+
+
+class Transaction:
+    """Conditional writes that happen together or not at all. Each part has a name.
+
+    transaction = Transaction()
+    transaction.check("member", projects.member(project, user_id))
+    transaction.put("record", key, item)
+    transaction.commit()
+    """
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Action] = {}
+
+    def add(self, part: str, action: Action) -> Self:
+        """Add an action under a name that the transaction does not have yet."""
+        if part in self.parts:
+            raise ValueError(f"The transaction already has a part named {part}")
+        self.parts[part] = action
+        return self
+
+    def put(
+        self, part: str, key: Key, item: Item, condition: str | None = "attribute_not_exists(pk)"
+    ) -> Self:
+        return self.add(part, Put(key, item, condition))
+
+    def update(
+        self,
+        part: str,
+        key: Key,
+        change: str,
+        values: Mapping[str, Any],
+        condition: str = "attribute_exists(pk)",
+    ) -> Self:
+        return self.add(part, Update(key, change, values, condition))
+
+    def delete(
+        self,
+        part: str,
+        key: Key,
+        condition: str | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> Self:
+        return self.add(part, Delete(key, condition, values))
+
+    def check(
+        self,
+        part: str,
+        key: Key,
+        condition: str = "attribute_exists(pk)",
+        values: Mapping[str, Any] | None = None,
+    ) -> Self:
+        return self.add(part, Check(key, condition, values))
+
+    def commit(self) -> None:
+        """Write all parts, in one round trip; more only while others write the same items.
+
+        Raises TransactionFailed, and Busy if the others do not let go.
+        """
+        request = [{_VERBS[type(action)]: _request(action)} for action in self.parts.values()]
+        try:
+            _write("TransactWriteItems", {"TransactItems": request})
+        except _Canceled as canceled:
+            named = zip(self.parts, canceled.found, strict=True)
+            failed = {part: found for part, found in named if found is not None}
+            raise TransactionFailed(failed) from None
 
 
 class Query(NamedTuple):
@@ -256,7 +339,7 @@ def query_index(index: str, value: str, until: str, limit: int | None = None) ->
 def write(action: Put | Update | Delete) -> Item:
     """One conditional write; the item as it is afterwards (for an Update), one round trip.
 
-    Raises Lost with one reason.
+    Raises ConditionFailed.
     """
     request = _request(action)
     if isinstance(action, Put):
@@ -268,15 +351,6 @@ def write(action: Put | Update | Delete) -> Item:
     return decode(_write("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})["Attributes"])
 
 
-def transact(*actions: Action) -> None:
-    """All of the actions or none, one round trip; more only while others write the same items.
-
-    Raises Lost with a reason an action, Busy if the others do not let go.
-    """
-    request = [{_VERBS[type(action)]: _request(action)} for action in actions]
-    _write("TransactWriteItems", {"TransactItems": request})
-
-
 def _request(action: Action) -> dict[str, Any]:
     request: dict[str, Any] = {
         "TableName": settings().table,
@@ -286,7 +360,7 @@ def _request(action: Action) -> dict[str, Any]:
     values: Mapping[str, Any] = {}
     if isinstance(action, Put):
         keys = {"pk": action.key.pk, "sk": action.key.sk}
-        request["Item"] = _encode({**action.item, **keys})
+        request["Item"] = encode({**action.item, **keys})
         words = action.condition or ""
     else:
         request["Key"] = action.key.wire()
@@ -301,7 +375,7 @@ def _request(action: Action) -> dict[str, Any]:
     if names:
         request["ExpressionAttributeNames"] = names
     if values:
-        request["ExpressionAttributeValues"] = _encode({f":{k}": v for k, v in values.items()})
+        request["ExpressionAttributeValues"] = encode({f":{k}": v for k, v in values.items()})
     return request
 
 
@@ -336,9 +410,17 @@ _OURS = {
 }
 
 
+class _Canceled(Exception):
+    """What each action of a canceled transaction found; None where its condition was true."""
+
+    def __init__(self, found: Sequence[Item | None]) -> None:
+        super().__init__()
+        self.found = found
+
+
 def _translated(error: DynamoDBError) -> Exception:
     if error.code == "ConditionalCheckFailedException":
-        return Lost([decode(error.answer.get("Item") or {})])
+        return ConditionFailed(decode(error.answer.get("Item") or {}))
     if error.code == "TransactionConflictException":
         return Busy(1)
     if error.code == "TransactionCanceledException":
@@ -347,7 +429,7 @@ def _translated(error: DynamoDBError) -> Exception:
         if "TransactionConflict" in codes:
             return Busy(1)
         if "ConditionalCheckFailed" in codes:
-            return Lost(
+            return _Canceled(
                 [
                     decode(reason.get("Item") or {})
                     if reason.get("Code") == "ConditionalCheckFailed"
@@ -358,48 +440,3 @@ def _translated(error: DynamoDBError) -> Exception:
         if "ValidationError" in codes:
             return error
     return error if error.code in _OURS else StoreUnavailable(str(error))
-
-
-def wire(value: Any) -> dict[str, Any]:
-    """One value as DynamoDB's JSON has it; what is None in a map is left out."""
-    if value is None:
-        return {"NULL": True}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, (int, float)):
-        return {"N": repr(value)}
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, Mapping):
-        return {"M": _encode(value)}
-    if isinstance(value, (list, tuple)):
-        return {"L": [wire(each) for each in value]}
-    if isinstance(value, (set, frozenset)) and all(isinstance(each, str) for each in value):
-        return {"SS": sorted(value)}
-    raise TypeError(f"The table holds no {type(value).__name__}")
-
-
-def _encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: wire(value) for name, value in item.items() if value is not None}
-
-
-def decode(raw: Mapping[str, Any]) -> Item:
-    """An item out of DynamoDB's JSON, as the stream has it too."""
-    return {name: _value(each) for name, each in raw.items()}
-
-
-def _value(raw: Mapping[str, Any]) -> Any:
-    [(kind, value)] = raw.items()
-    if kind in ("S", "BOOL"):
-        return value
-    if kind == "N":
-        return int(value) if value.lstrip("-").isdigit() else float(value)
-    if kind == "M":
-        return decode(value)
-    if kind == "L":
-        return [_value(each) for each in value]
-    if kind == "SS":
-        return set(value)
-    if kind == "NULL":
-        return None
-    raise TypeError(f"The store writes no {kind}")

@@ -20,7 +20,7 @@ from slipway.ids import EnvironmentId
 from slipway.model import moments
 from slipway.model.environment import Environment, TeardownRetry
 from slipway.store import due, environments, marks, projects, table
-from slipway.store.table import Delete, Item, Lost, Put, Update
+from slipway.store.table import ConditionFailed, Item, Transaction, TransactionFailed, Update
 
 _RETRIES = 4
 _TRIES = 5
@@ -82,8 +82,8 @@ def retry(
         values["was"] = item["version"]
         try:
             marks.write(shown, Update(key, change, values, "version = :was"))
-        except Lost as lost:
-            item = lost.reasons[0] or item
+        except ConditionFailed as failed:
+            item = failed.found or item
         else:
             return shown
     raise Busy(1)
@@ -142,7 +142,7 @@ def plan_retry(item: Item) -> bool:
         },
         condition="#status = :failed AND version = :was",
     )
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(change)
     return True
 
@@ -175,33 +175,29 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
         "next_retry_at": None,
     }
     expression, values = table.setting(fields)
-    try:
-        table.transact(
-            Update(
-                environments.key(environment),
-                expression,
-                {**values, "was": item["version"]},
-                condition="version = :was",
-            ),
-            Delete(projects.environment_name(environment.project, item["name"])),
-            Delete(
-                projects.external_id(
-                    environment.project, str(item.get("external_id") or item["id"])
-                )
-            ),
-            Delete(environments.lease(environment)),
-            Update(projects.key(environment.project), "ADD environments :less", {"less": -1}),
-            *_secrets(environment, item),
+    project = environment.project
+    external_id = str(item.get("external_id") or item["id"])
+    transaction = (
+        Transaction()
+        .update(
+            "record",
+            environments.key(environment),
+            expression,
+            {**values, "was": item["version"]},
+            condition="version = :was",
         )
-    except Lost:
+        .delete("name", projects.environment_name(project, item["name"]))
+        .delete("external_id", projects.external_id(project, external_id))
+        .delete("lease", environments.lease(environment))
+        .update("project", projects.key(project), "ADD environments :less", {"less": -1})
+    )
+    if "template" in item:
+        # Reconcile removes its secrets, as a teardown would have done in the end.
+        from slipway.store import leftovers
+
+        transaction.add("secrets", leftovers.note(str(environment), moments.now()))
+    try:
+        transaction.commit()
+    except TransactionFailed:
         raise NothingToRetry("The environment has changed in this moment") from None
     return environments.read({k: v for k, v in {**item, **fields}.items() if v is not None})
-
-
-def _secrets(environment: EnvironmentId, item: Item) -> list[Put]:
-    """For reconcile to remove: a teardown would have, in the end."""
-    if "template" not in item:
-        return []
-    from slipway.store import leftovers
-
-    return [leftovers.note(str(environment), moments.now())]

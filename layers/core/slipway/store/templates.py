@@ -36,7 +36,19 @@ from slipway.model.template import (
 )
 from slipway.settings import settings
 from slipway.store import marks, projects, table
-from slipway.store.table import Check, Delete, Found, Item, Key, Lost, Put, Query, Update
+from slipway.store.table import (
+    Check,
+    ConditionFailed,
+    Delete,
+    Found,
+    Item,
+    Key,
+    Put,
+    Query,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
 
 if TYPE_CHECKING:
     from slipway.model.formation import Formation
@@ -82,8 +94,8 @@ def add(wanted: NewTemplate, user_id: str) -> Template:
     }
     shown = Template.model_validate(item)
     try:
-        marks.transact(shown, Put(key(wanted.name), item))
-    except Lost:
+        marks.commit(Transaction().put("record", key(wanted.name), item), shown)
+    except TransactionFailed:
         raise NameTaken(f"There is a template named {wanted.name} already") from None
     return shown
 
@@ -148,8 +160,8 @@ def add_version(
         item = _draft(name, version, read, body, media, user_id)
         shown = _read(item)
         try:
-            marks.transact(shown, Put(version_key(name, version), item))
-        except Lost:
+            marks.commit(Transaction().put("record", version_key(name, version), item), shown)
+        except TransactionFailed:
             if wanted:
                 raise VersionTaken(f"There is a version {version} already") from None
         else:
@@ -175,9 +187,9 @@ def replace(
     expression, values = table.setting(item)
     try:
         table.write(Update(version_key(name, version), expression, {**values, **same}, condition))
-    except Lost as lost:
-        _expect(lost.reasons[0], seen)
-        raise _refused(lost.reasons[0]) from None
+    except ConditionFailed as failed:
+        _expect(failed.found, seen)
+        raise _refused(failed.found) from None
     return _read(item)
 
 
@@ -190,9 +202,9 @@ def discard(name: str, version: Version, user_id: str, seen: Seen | None = None)
     condition, same = _still_a_draft(found[0] if found else None, seen)
     try:
         table.write(Delete(here, condition, same))
-    except Lost as lost:
-        _expect(lost.reasons[0], seen)
-        raise _refused(lost.reasons[0]) from None
+    except ConditionFailed as failed:
+        _expect(failed.found, seen)
+        raise _refused(failed.found) from None
 
 
 def publish(name: str, version: Version, user_id: str, seen: Seen | None = None) -> TemplateVersion:
@@ -286,7 +298,7 @@ def note_use(environment: Item) -> None:
     if environment["status"] == "destroyed":
         fields["ttl"] = moments.epoch(moments.hours_after(moments.now(), 24))
     expression, values = table.setting(fields)
-    with suppress(Lost):
+    with suppress(ConditionFailed):
         table.write(
             Update(
                 used_key(name, environment["id"]),
@@ -449,8 +461,8 @@ def _turn(
         turn = Update(version_key(name, version), change, {**values, **same}, condition)
         try:
             marks.write(shown, turn)
-        except Lost as lost:
-            item = lost.reasons[0]
+        except ConditionFailed as failed:
+            item = failed.found
         else:
             return shown
     raise Busy(1)

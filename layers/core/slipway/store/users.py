@@ -9,7 +9,7 @@ from slipway.errors import EmailTaken, TooManyAttempts, Unauthenticated
 from slipway.model import moments
 from slipway.model.user import User
 from slipway.store import marks, table
-from slipway.store.table import Key, Lost, Put, Update
+from slipway.store.table import Key, Transaction, TransactionFailed, Update
 
 _WINDOW_SECONDS = 900
 _MOST_FAILURES = {"account": 10, "address": 100}
@@ -70,12 +70,13 @@ def add(email: str, password_hash: str) -> User:
     """Raises EmailTaken."""
     user = {"id": ids.new_user_id(), "email": email, "created_at": moments.written(moments.now())}
     shown = User.model_validate(user)
+    transaction = (
+        Transaction()
+        .put("email", _email(email), {"user_id": user["id"], "password_hash": password_hash})
+        .put("user", _user(user["id"]), user)
+    )
     try:
-        marks.transact(
-            shown,
-            Put(_email(email), {"user_id": user["id"], "password_hash": password_hash}),
-            Put(_user(user["id"]), user),
-        )
-    except Lost:
+        marks.commit(transaction, shown)
+    except TransactionFailed:
         raise EmailTaken() from None
     return shown

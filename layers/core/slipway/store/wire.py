@@ -1,0 +1,55 @@
+"""DynamoDB's JSON: `{"S": "text"}` for "text". The stream and the state machines use it too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def encode_value(value: Any) -> dict[str, Any]:
+    """One value in DynamoDB's JSON. A map's None values are left out.
+
+    Raises TypeError for a type that the table does not hold.
+    """
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, (int, float)):
+        return {"N": repr(value)}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, Mapping):
+        return {"M": encode(value)}
+    if isinstance(value, (list, tuple)):
+        return {"L": [encode_value(each) for each in value]}
+    if isinstance(value, (set, frozenset)) and all(isinstance(each, str) for each in value):
+        return {"SS": sorted(value)}
+    raise TypeError(f"The table holds no {type(value).__name__}")
+
+
+def encode(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item in DynamoDB's JSON; None values are left out."""
+    return {name: encode_value(value) for name, value in item.items() if value is not None}
+
+
+def decode(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """An item from DynamoDB's JSON; the inverse of `encode`."""
+    return {name: _decode_value(each) for name, each in raw.items()}
+
+
+def _decode_value(raw: Mapping[str, Any]) -> Any:
+    [(kind, value)] = raw.items()
+    if kind in ("S", "BOOL"):
+        return value
+    if kind == "N":
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    if kind == "M":
+        return decode(value)
+    if kind == "L":
+        return [_decode_value(each) for each in value]
+    if kind == "SS":
+        return set(value)
+    if kind == "NULL":
+        return None
+    raise TypeError(f"The store writes no {kind}")
