@@ -19,12 +19,14 @@ from local.patches import (
     execution_clock,
     execution_names,
     lambda_workers,
+    physical_names,
     resource_reasons,
     retry_delays,
     stream_batches,
     succeed_output,
     table_ttl,
     template_alarms,
+    template_log_groups,
     template_parameters,
     template_routes,
     template_ttl,
@@ -40,12 +42,17 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.cloudformation.engine": [template_parameters.patch],
     "ministack.services.cloudformation.handlers": [resource_reasons.patch],
     "ministack.services.cloudformation.provisioners": [
+        physical_names.patch,  # first: it replaces the stock functions, which the others wrap
         api_endpoint.patch,
         template_alarms.patch,
+        template_log_groups.patch,
         template_routes.patch,
         template_ttl.patch,
     ],
-    "ministack.services.cloudformation.stacks": [api_endpoint.patch_outputs],
+    "ministack.services.cloudformation.stacks": [
+        api_endpoint.patch_outputs,
+        physical_names.patch_generated,
+    ],
     "ministack.services.stepfunctions": [
         execution_clock.patch,
         execution_names.patch,

@@ -108,3 +108,55 @@ def start(platform: Platform, states: dict[str, Any], given: Any = None, **field
         stateMachineArn=machine["stateMachineArn"], input=json.dumps(given or {})
     )["executionArn"]
     return arn
+
+
+class Made:
+    """A stack that was asked for, once it is through with that."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client, self.name = client, name
+        self.id, self.status = name, ""
+        self._wait()
+
+    def update(self, template: dict[str, Any], **more: Any) -> None:
+        self.client.update_stack(StackName=self.name, TemplateBody=json.dumps(template), **more)
+        self._wait()
+
+    def delete(self) -> None:
+        self.client.delete_stack(StackName=self.id)
+        self._wait()
+
+    def failures(self) -> dict[str, str]:
+        """Why resources could not be made, changed or deleted."""
+        events = self.client.describe_stack_events(StackName=self.id)["StackEvents"]
+        return {
+            event["LogicalResourceId"]: event.get("ResourceStatusReason", "")
+            for event in events
+            if event["ResourceStatus"].endswith("_FAILED")
+            and event["ResourceType"] != "AWS::CloudFormation::Stack"
+        }
+
+    def physical_ids(self) -> dict[str, str]:
+        found = self.client.describe_stack_resources(StackName=self.name)["StackResources"]
+        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
+
+    def _wait(self) -> None:
+        def ended() -> dict[str, Any] | None:
+            [stack] = self.client.describe_stacks(StackName=self.id)["Stacks"]
+            return None if stack["StackStatus"].endswith("_IN_PROGRESS") else dict(stack)
+
+        stack = eventually(ended)
+        self.id, self.status = stack["StackId"], stack["StackStatus"]
+
+
+class Stacks:
+    """Makes stacks of templates, and waits for them."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.client = platform.client("cloudformation")
+
+    def create(self, template: dict[str, Any], *, name: str | None = None, **more: Any) -> Made:
+        name = name or f"test-{uuid.uuid4().hex}"
+        request = {"Capabilities": ["CAPABILITY_NAMED_IAM"], **more}
+        self.client.create_stack(StackName=name, TemplateBody=json.dumps(template), **request)
+        return Made(self.client, name)
