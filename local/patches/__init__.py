@@ -18,6 +18,7 @@ from local.patches import (
     change_sets,
     execution_clock,
     execution_names,
+    greedy_paths,
     lambda_workers,
     physical_names,
     resource_reasons,
@@ -36,6 +37,7 @@ EMULATOR = "1.5.33"
 
 PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.core.lambda_runtime": [lambda_workers.patch_pool],
+    "ministack.services.apigateway": [greedy_paths.patch],
     "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
     "ministack.services.dynamodb": [table_ttl.patch],
     "ministack.services.cloudformation.changesets": [change_sets.patch],

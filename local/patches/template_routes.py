@@ -2,7 +2,9 @@
 
 Defect: the stock `AWS::ApiGatewayV2::Api` drops Body, which is where SAM puts the HttpApi events of
 all functions, so the API answers 404 to everything. Only what Slipway uses is read: routes to
-functions, and CORS. Authorizers in the document are refused rather than forgotten.
+functions, and CORS. Authorizers in the document are refused rather than forgotten. A path that ends
+in a slash gets no route, and nobody is told, as on AWS (aws/serverless-application-model, issue
+1949); a greedy variable below the path catches it there.
 """
 
 from typing import Any
@@ -21,7 +23,7 @@ def routes_of(body: dict[str, Any]) -> tuple[Records, Records]:
     integrations: Records = {}
     for path, methods in body.get("paths", {}).items():
         for method, operation in methods.items():
-            if INTEGRATION not in operation:
+            if INTEGRATION not in operation or (path.endswith("/") and path != "/"):
                 continue
             if operation.get("security"):
                 raise ValueError(f"{method} {path}: authorizers are not supported locally")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 
 from tests.e2e.conftest import DIRECT, Person
@@ -16,6 +17,22 @@ def test_paths_work_with_and_without_the_trailing_slash(someone: Person) -> None
 
     assert with_slash.body == without.body
     assert one.body["id"] == project
+
+
+def test_every_path_of_the_document_leads_to_the_same_route_with_a_slash_behind_it(
+    stranger: Person,
+) -> None:
+    paths = stranger.ask("GET", "/openapi.json").body["paths"]
+
+    for path, operations in paths.items():
+        for method in operations:
+            plain = re.sub(r"\{\w+\}", "x_1", path)
+            there, behind = (stranger.ask(method.upper(), plain + end) for end in ("", "/"))
+
+            assert there.status == behind.status != 405, (method, path)
+            # Its own function refuses a stranger, or what is sent; the docs' would not find it.
+            assert there.status != 404 and there.headers.get("Allow") is None, (method, path)
+    assert len(paths) > 30
 
 
 def test_a_list_is_whole_right_after_a_create_and_pages_to_its_end(someone: Person) -> None:

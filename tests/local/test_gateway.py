@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.patches.template_routes import routes_of
+from local.patches.template_routes import INTEGRATION, routes_of
 from local.platform import Platform
 from tests.local.support import Call, eventually
 
@@ -19,6 +19,22 @@ def test_routes_come_from_the_templates_events(call: Call) -> None:
         "/things/a/b": "ANY /things/{proxy+}",
         "/x": "$default",
     }
+
+
+def test_a_greedy_variable_may_be_empty_and_a_route_with_a_trailing_slash_is_never_made(
+    call: Call,
+) -> None:
+    # Both seen on AWS: aws/aws-lambda-go, issue 297; aws/serverless-application-model, issue 1949.
+    event = call("/things/").json["event"]
+    integration = {"type": "aws_proxy", "uri": "u"}
+    body = {
+        "paths": {
+            path: {"get": {INTEGRATION: integration}} for path in ("/", "/things/", "/things")
+        }
+    }
+
+    assert (event["routeKey"], event["rawPath"]) == ("ANY /things/{proxy+}", "/things/")
+    assert set(routes_of(body)[0]) == {"GET /", "GET /things"}
 
 
 def test_the_event_is_that_of_an_http_api(call: Call, platform: Platform) -> None:

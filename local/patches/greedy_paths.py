@@ -1,0 +1,28 @@
+"""A greedy path variable of an HTTP API matches what is below its path, and that may be nothing.
+
+Defect: the stock `{proxy+}` wants a character at least, so `/things/` does not match
+`/things/{proxy+}`. On AWS it does, and `/things` does not (seen in aws/aws-lambda-go, issue 297).
+"""
+
+import re
+from typing import Any
+
+_VARIABLE = re.compile(r"(\{[^}]+\})")
+
+
+def parameters(route: str, path: str) -> dict[str, str] | None:
+    """What the route's variables are in this path; None if the route does not match it."""
+    names, pattern = [], ""
+    for part in _VARIABLE.split(route):
+        if not _VARIABLE.fullmatch(part):
+            pattern += re.escape(part)
+            continue
+        name = part[1:-1]
+        names.append(name.rstrip("+"))
+        pattern += "(.*)" if name.endswith("+") else "([^/]+)"
+    found = re.fullmatch(pattern, path, re.DOTALL)
+    return dict(zip(names, found.groups(), strict=True)) if found else None
+
+
+def patch(module: Any) -> None:
+    module._extract_path_params = parameters
