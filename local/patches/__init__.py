@@ -18,6 +18,7 @@ from local.patches import (
     change_sets,
     execution_clock,
     execution_names,
+    full_buckets,
     greedy_paths,
     lambda_workers,
     physical_names,
@@ -40,12 +41,14 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.apigateway": [greedy_paths.patch],
     "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
     "ministack.services.dynamodb": [table_ttl.patch],
+    "ministack.services.s3": [full_buckets.patch_s3],
     "ministack.services.cloudformation.changesets": [change_sets.patch],
     "ministack.services.cloudformation.engine": [template_parameters.patch],
     "ministack.services.cloudformation.handlers": [resource_reasons.patch],
     "ministack.services.cloudformation.provisioners": [
         physical_names.patch,  # first: it replaces the stock functions, which the others wrap
         api_endpoint.patch,
+        full_buckets.patch,
         template_alarms.patch,
         template_log_groups.patch,
         template_routes.patch,

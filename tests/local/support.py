@@ -116,15 +116,15 @@ class Made:
     def __init__(self, client: Any, name: str) -> None:
         self.client, self.name = client, name
         self.id, self.status = name, ""
-        self._wait()
+        self.wait()
 
     def update(self, template: dict[str, Any], **more: Any) -> None:
         self.client.update_stack(StackName=self.name, TemplateBody=json.dumps(template), **more)
-        self._wait()
+        self.wait()
 
     def delete(self) -> None:
         self.client.delete_stack(StackName=self.id)
-        self._wait()
+        self.wait()
 
     def failures(self) -> dict[str, str]:
         """Why resources could not be made, changed or deleted."""
@@ -140,7 +140,7 @@ class Made:
         found = self.client.describe_stack_resources(StackName=self.name)["StackResources"]
         return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         def ended() -> dict[str, Any] | None:
             [stack] = self.client.describe_stacks(StackName=self.id)["Stacks"]
             return None if stack["StackStatus"].endswith("_IN_PROGRESS") else dict(stack)
