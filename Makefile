@@ -31,7 +31,7 @@ reconcile: .venv/ready ## look after what was left behind, now (of a running `ma
 redrive: .venv/ready ## replay what dispatch had to put aside (STACK= for one in AWS)
 	@.venv/bin/python -m local.redrive $(STACK)
 
-test: .venv/ready ## run every test (ARGS= for pytest's own arguments, e.g. ARGS=tests/model)
+test: .venv/ready ## run every test (ARGS= for pytest's own arguments, e.g. ARGS=tests/domain)
 	.venv/bin/pytest $(or $(ARGS),-n 3)
 
 coverage: .venv/ready ## the same, and hold it to the coverage that pyproject.toml asks for
@@ -76,7 +76,7 @@ deploy: build ## send the build to your AWS account (STAGE=dev or prod; see samc
 	$(SAM) deploy --config-env $(STAGE)
 
 openapi: .venv/ready ## write functions/api/docs/openapi.json from the routes
-	PYTHONPATH=layers/core .venv/bin/python -m slipway.openapi
+	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi
 
 lock: .venv-lock/ready ## pin what pyproject.toml asks for (ARGS=--upgrade for newer versions)
 	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock

@@ -45,8 +45,8 @@ def _deployments(stage: Stage) -> str:
 
 def others(stage: Stage, item: Callable[[Any], Item], count: int) -> Iterator[Item]:
     """So many items like those that are there; `item` reads one by its key."""
-    from slipway import ids
-    from slipway.ids import DeploymentId
+    from slipway.domain import ids
+    from slipway.domain.ids import DeploymentId
     from slipway.store import deployments, environments, projects
 
     project, environment, deployment = map(
@@ -98,7 +98,7 @@ def pages(dynamodb: Watched, stage: Stage) -> tuple[int, list[Paid]]:
 
 def used(dynamodb: Watched, count: int) -> Paid:
     """What it costs to see how so many environments of one template stand."""
-    from slipway import ids
+    from slipway.domain import ids
 
     stage = Stage().is_made_from_one()
     project, environment = stage.project.p, str(stage.environment)

@@ -140,7 +140,7 @@ class Stage:
     """Somebody with a project, an environment that runs and a deployment that waits in it."""
 
     def __init__(self) -> None:
-        from slipway import auth
+        from slipway.access import auth
         from slipway.store import users
         from tests.api.client import Client
         from tests.store import world
@@ -536,13 +536,14 @@ def _answered(service: str, method: str, **request: Any) -> Any:
 @contextmanager
 def handlers(dynamodb: Watched) -> Iterator[None]:
     """The functions in this process, with their table there."""
-    from slipway import aws, bodies
+    from slipway import aws
+    from slipway.aws import template_bodies
     from tests.conftest import forget
 
     stored: dict[str, bytes] = {}
-    bodies.put = lambda key, body, media: stored.update({key: body})
-    bodies.get = lambda key: stored[key]
-    bodies.validate = lambda key: None
+    template_bodies.put = lambda key, body, media: stored.update({key: body})
+    template_bodies.get = lambda key: stored[key]
+    template_bodies.validate = lambda key: None
     aws.call = _answered
     dynamodb.create_table()
     before = dict(os.environ)

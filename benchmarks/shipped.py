@@ -58,10 +58,10 @@ def _changed(stage: Stage) -> Event:
 
 def _step(verb: str) -> Callable[[Stage], Event]:
     def made(stage: Stage) -> Event:
-        from slipway.model import moments
+        from slipway.domain import timestamps
         from slipway.store import queue
 
-        now = moments.written(moments.now())
+        now = timestamps.written(timestamps.now())
         common = {"execution": "an-execution", "started_at": now, "entered_at": now}
         if verb == "provision":
             new = stage.world.environment(stage.project, stage.ann.user_id, "another")
@@ -120,7 +120,7 @@ def recorded(asked: Mapping[str, tuple[str, Callable[[Stage], Event]]]) -> dict[
             dynamodb.create_table()
             stage = Stage()
             event = make(stage)
-            from slipway import auth
+            from slipway.access import auth
 
             # As a new function would, it asks for the public keys too.
             auth.forget_keys()

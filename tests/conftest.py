@@ -24,9 +24,11 @@ from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from xdist.scheduler import LoadScopeScheduling
 
-from slipway import auth
+from slipway.access import auth
+from slipway.aws import dynamodb
+from slipway.services import reconcile_schedule
 from slipway.settings import credentials, settings
-from slipway.store import clock, dynamodb, templates
+from slipway.store import templates
 from tests import permissions
 from tests.api.client import asking
 from tests.template.repository import template
@@ -142,7 +144,7 @@ def forget() -> None:
     """What a function keeps between requests is kept between tests too, unless it is dropped."""
     settings.cache_clear()
     auth.forget_keys()
-    clock.forget()
+    reconcile_schedule.forget()
     templates.made_from.cache_clear()
 
 

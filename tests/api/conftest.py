@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from slipway import auth
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.access import auth
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import users
 from tests.api.client import Client
 from tests.conftest import as_on_lambda, empty, moto

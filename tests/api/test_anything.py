@@ -60,7 +60,7 @@ def assert_well_formed(answer: Answer) -> None:
 def _quick_passwords() -> Iterator[None]:
     password_hash()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("slipway.auth.hash_password", lambda password: "a hash")
+        patch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
         yield
 
 

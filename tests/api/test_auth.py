@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway import auth
+from slipway.access import auth
 from slipway.store import users
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, Client

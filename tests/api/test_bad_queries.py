@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.model.paging import Page
+from slipway.domain.paging import Page
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Client
 from tests.api.conftest import Stage

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway.api import MAX_BODY_BYTES
-from slipway.model.project import Policy
+from slipway.domain.project import Policy
+from slipway.http.api import MAX_BODY_BYTES
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import FORM, Client, app
 from tests.api.conftest import Stage

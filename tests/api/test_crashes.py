@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
-from slipway import auth, ids
-from slipway.model.environment import NewEnvironment
-from slipway.model.template import NewTemplate, Version
+from slipway.access import auth
+from slipway.domain import ids
+from slipway.domain.environment import NewEnvironment
+from slipway.domain.template import NewTemplate, Version
+from slipway.services import creation
 from slipway.settings import settings
-from slipway.store import environments, queue, templates, users, wire
+from slipway.store import queue, templates, users, wire
 from tests.api.client import Answer, Client, app
 from tests.api.cloud import Cloud
 from tests.api.conftest import PASSWORD, password_hash
@@ -131,7 +133,7 @@ def a_secret(world: World) -> Things:
 def a_stack(world: World) -> Things:
     things = a_version(world)
     new = NewEnvironment.model_validate({**PREVIEW, "template": "web"})
-    made = environments.add(things["project_id"], new, USER)
+    made = creation.create(things["project_id"], new, USER)
     workflows.comes_up(ids.parse_environment(made.id))
     return {**things, "environment_id": made.id}
 

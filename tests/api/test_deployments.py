@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import logs
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, Client

@@ -8,10 +8,10 @@ import re
 import pytest
 
 from slipway import errors
-from slipway.api import status_of
+from slipway.http.api import status_of
 from tests.api.checks import assert_refused
 from tests.api.client import Client
-from tests.model.test_errors import EVERY
+from tests.domain.test_errors import EVERY
 from tests.template.repository import ROOT
 
 ASSETS = ROOT / "functions/api/docs/assets"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.openapi import document
+from slipway.http.openapi import document
 from tests.api.client import app
 from tests.api.test_bad_requests import PATHS
 

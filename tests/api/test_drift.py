@@ -11,8 +11,8 @@ import pytest
 from botocore.stub import Stubber
 
 from slipway import aws
-from slipway.ids import EnvironmentId
-from slipway.store import drifts, table
+from slipway.domain.ids import EnvironmentId
+from slipway.store import drift_records, table
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Client
 from tests.store import world
@@ -177,7 +177,7 @@ def test_looking_while_somebody_looks_is_no_fault(
 
     assert (first.status, second.status) == (202, 202)
     assert second.json["status"] == "checking"
-    assert table.get(drifts._key(environment))[0]["detection"] == LOOK  # type: ignore[index]
+    assert table.get(drift_records._key(environment))[0]["detection"] == LOOK  # type: ignore[index]
 
 
 def test_a_look_whose_id_was_lost_is_shown_when_it_has_ended(
@@ -236,10 +236,10 @@ def test_what_came_later_than_our_look_counts(
 def test_an_older_look_is_not_remembered_over_a_newer_one(
     stack: Recorded, environment: EnvironmentId
 ) -> None:
-    drifts.began(environment, "second", minutes(2))
-    drifts.began(environment, "first", minutes(1))
+    drift_records.began(environment, "second", minutes(2))
+    drift_records.began(environment, "first", minutes(1))
 
-    assert table.get(drifts._key(environment))[0]["detection"] == "second"  # type: ignore[index]
+    assert table.get(drift_records._key(environment))[0]["detection"] == "second"  # type: ignore[index]
 
 
 @pytest.mark.parametrize("status", [*BUSY, *BROKEN])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slipway.api import IfMatch, IfSeen, Route
-from slipway.ids import ProjectId
+from slipway.domain.ids import ProjectId
+from slipway.http.api import IfMatch, IfSeen, Route
 from tests.api.client import FORM, JSON, Answer, Client, app, call, event
 from tests.api.conftest import PASSWORD, Stage
 from tests.support.event_forms import Event, as_sam_sends, recased

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from slipway import ids
-from slipway.ids import EnvironmentId, ProjectId
-from slipway.store import environments, projects
+from slipway.domain import ids
+from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.services import creation
+from slipway.store import projects
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
 from tests.store import between, world
@@ -117,7 +118,7 @@ def test_of_many_at_once_exactly_one_makes_it(
 ) -> None:
     new = world.wanted("pr-123", external_id=X)
     results = between.at_once(
-        monkeypatch, *[lambda: environments.ensure(project, X, new, ann.user_id)] * 6
+        monkeypatch, *[lambda: creation.ensure(project, X, new, ann.user_id)] * 6
     )
 
     assert [isinstance(each, tuple) for each in results] == [True] * 6

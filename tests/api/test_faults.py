@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from slipway import auth, observe
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import dynamodb
+from slipway import observe
+from slipway.access import auth
+from slipway.aws import dynamodb
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from tests.api.checks import assert_refused
 from tests.api.client import Client, call, event
 from tests.api.conftest import Stage

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.aws import dynamodb
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.settings import settings
-from slipway.store import dynamodb
 from tests.api.client import Client, event
 from tests.template.repository import ROOT
 from tests.template.test_imports import AWS_SDK, NEVER, SIGNING_IN, TOKENS

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from slipway import bodies
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import dynamodb, environments, leases, projects, queue, table
+from slipway.aws import dynamodb, template_bodies
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.services import leases
+from slipway.store import environments, projects, queue, table
 from tests.api import client as lambdas
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
@@ -66,8 +67,8 @@ def stage(
     deployment: DeploymentId,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Stage:
-    monkeypatch.setattr("slipway.auth.hash_password", lambda password: "a hash")
-    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
+    monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
     return Stage(ann, project, environment, deployment)
 
 
@@ -393,7 +394,7 @@ def test_a_refusal_is_not_remembered(ann: Client) -> None:
 def test_who_is_not_signed_in_is_known_by_the_address(
     nobody: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipway.auth.hash_password", lambda password: "a hash")
+    monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
     new = {"email": "new@example.com", "password": "secret123"}
 
     first = once(nobody).post("/api/v1/auth/register", new)
@@ -418,7 +419,7 @@ def test_a_token_is_never_kept_to_be_given_again(
 def test_no_password_is_kept_with_an_answer(
     nobody: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipway.auth.hash_password", lambda password: "a hash")
+    monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
     once(nobody).post(
         "/api/v1/auth/register", {"email": "a@example.com", "password": "hunter2-secret"}
     )

@@ -9,7 +9,7 @@ import boto3
 import jwt
 import pytest
 
-from slipway import auth
+from slipway.access import auth
 from slipway.store import keys, table
 from tests.api.checks import assert_refused
 from tests.api.client import Client
@@ -34,7 +34,7 @@ REAL = time.time
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     present = Clock()
-    monkeypatch.setattr("slipway.auth.time.time", present)
+    monkeypatch.setattr("slipway.access.auth.time.time", present)
     return present
 
 
@@ -161,9 +161,9 @@ def test_a_token_whose_key_is_withdrawn_ends_within_minutes(
     table.write(table.Delete(table.Key("KEYS", f"KEY#{KID}")))
     now = time.time()
 
-    monkeypatch.setattr("slipway.auth.time.time", lambda: now + 299)
+    monkeypatch.setattr("slipway.access.auth.time.time", lambda: now + 299)
     assert ann.get(ME).status == 200
-    monkeypatch.setattr("slipway.auth.time.time", lambda: now + 301)
+    monkeypatch.setattr("slipway.access.auth.time.time", lambda: now + 301)
     assert_refused(ann.get(ME), 401, "token_invalid")
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from slipway.ids import EnvironmentId
+from slipway.domain.ids import EnvironmentId
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Client
 from tests.store import world

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import logs
 from tests.api.client import HOST, Answer, Client
 from tests.store import world

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway import bodies
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.aws import template_bodies
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
 from tests.store import world
@@ -87,7 +87,7 @@ BODY = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 @pytest.fixture
 def draft(ann: Client, monkeypatch: pytest.MonkeyPatch) -> str:
     """The tag of a draft of a template."""
-    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
     assert ann.post("/api/v1/templates", {"name": "web"}).status == 201
     assert ann.send("POST", DRAFT.rpartition("/")[0], BODY, media="application/yaml").status == 201
     return ann.get(DRAFT).headers["etag"]

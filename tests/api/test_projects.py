@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.ids import EnvironmentId, ProjectId
+from slipway.domain.ids import EnvironmentId, ProjectId
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Client
 from tests.store import world

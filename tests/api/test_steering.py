@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from slipway import ids
-from slipway.ids import DeploymentId, EnvironmentId
+from slipway.domain import ids
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.store import deployments, environments, events, queue
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, JSON, Answer, Client

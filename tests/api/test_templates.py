@@ -9,10 +9,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from slipway import aws, bodies
+from slipway import aws
+from slipway.aws import template_bodies
+from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.domain.template import MAX_BYTES
 from slipway.errors import DriverFault
-from slipway.ids import EnvironmentId, ProjectId
-from slipway.model.template import MAX_BYTES
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
 from tests.store import between
@@ -35,7 +36,7 @@ Resources:
 @pytest.fixture(autouse=True)
 def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
     word = CloudFormation()
-    monkeypatch.setattr(bodies, "_cloudformation", lambda: word)
+    monkeypatch.setattr(template_bodies, "_cloudformation", lambda: word)
     return word
 
 

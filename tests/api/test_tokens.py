@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from slipway import auth
+from slipway.access import auth
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Client
 from tests.api.conftest import Stage

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from slipway import aws, bodies
+from slipway import aws
+from slipway.aws import template_bodies
+from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import DriverFault
-from slipway.ids import EnvironmentId, ProjectId
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
 from tests.store import world
@@ -26,7 +27,7 @@ Resources:
 
 @pytest.fixture(autouse=True)
 def _versions(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
     ann.post("/api/v1/templates", {"name": "web"})
     for version in ("1.0", "1.1", "1.2"):
         body = BODY + f"# {version}"

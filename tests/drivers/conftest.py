@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from slipway import aws, ids
+from slipway import aws
+from slipway.domain import ids, timestamps
 from slipway.drivers import cloudformation
 from slipway.drivers.base import Driver, Operation, Progress
-from slipway.model import moments
 from slipway.settings import settings
 from tests.conftest import as_on_lambda
 from tests.local.support import ALARM, copy_of_app
@@ -116,8 +116,8 @@ class Subject:
             environment_name="preview",
             project_name="payments",
             owner="usr_1",
-            started_at=since or moments.now(),
-            now=moments.now(),
+            started_at=since or timestamps.now(),
+            now=timestamps.now(),
             resource=self.driver.resources[-1] if verb in ("provision", "retire") else None,
             **self.fields,
             **more,
@@ -129,7 +129,7 @@ class Subject:
 
     def go(self, verb: str, since: datetime | None = None, **more: Any) -> Progress:
         """Ask until it is done; it takes no notice of how long it should wait."""
-        began, progress = since or moments.now(), Progress(done=False)
+        began, progress = since or timestamps.now(), Progress(done=False)
         while not progress.done:
             progress = self.ask(verb, began, **more)
             time.sleep(0.02)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from slipway import drivers
-from slipway.model import moments
+from slipway.domain import timestamps
 from tests.drivers.conftest import Subject
 
 VERBS = ("provision", "ship", "restore", "retire")
@@ -29,14 +29,14 @@ def test_an_environment_comes_up_takes_versions_and_goes(subject: Subject) -> No
 
 def test_what_was_done_stays_done_however_often_it_is_asked(subject: Subject) -> None:
     for verb in VERBS:
-        since = moments.now()
+        since = timestamps.now()
         done = subject.go(verb, since, version="v1")
         assert [subject.ask(verb, since, version="v1") for _ in range(3)] == [done] * 3
 
 
 def test_several_at_once_do_no_more_than_one(subject: Subject) -> None:
     for verb in VERBS:
-        since = moments.now()
+        since = timestamps.now()
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: subject.ask(verb, since, version="v1"), range(4)))  # noqa: B023
         assert subject.go(verb, since, version="v1").done
@@ -44,7 +44,7 @@ def test_several_at_once_do_no_more_than_one(subject: Subject) -> None:
 
 def test_it_never_waits(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     for verb in VERBS:
-        since = moments.now()
+        since = timestamps.now()
         with monkeypatch.context() as patch:
             patch.setattr(time, "sleep", _nobody_sleeps)
             started = time.monotonic()

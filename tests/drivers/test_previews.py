@@ -10,12 +10,12 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from slipway import aws
+from slipway.domain import timestamps
+from slipway.domain.update import ChangeSet
 from slipway.drivers import previews
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault
-from slipway.model import moments
-from slipway.model.update import ChangeSet
 from tests.drivers.conftest import OTHER, OTHER_KEY, Subject
 
 PENDING = {"status": "pending", "reason": None}
@@ -118,7 +118,7 @@ class Recorded:
         self.one = {**self.name, "ChangeSetName": ANY}
 
     def is_(self, status: str) -> None:
-        stack = {**self.name, "CreationTime": moments.now(), "StackStatus": status}
+        stack = {**self.name, "CreationTime": timestamps.now(), "StackStatus": status}
         self.stubber.add_response("describe_stacks", {"Stacks": [stack]}, self.name)
 
     def fails(self, method: str, code: str, message: str = "") -> None:
@@ -286,7 +286,7 @@ def test_one_that_cannot_be_made_says_why(recorded: Recorded) -> None:
 def test_an_old_one_that_cannot_be_deleted_now_hinders_nobody(recorded: Recorded) -> None:
     recorded.is_("UPDATE_COMPLETE")
     recorded.fails("describe_change_set", "ChangeSetNotFound")
-    created = moments.now() - timedelta(hours=1)
+    created = timestamps.now() - timedelta(hours=1)
     old = {"ChangeSetName": "slipway-preview-1", "CreationTime": created}
     recorded.stubber.add_response("list_change_sets", {"Summaries": [old]}, recorded.name)
     why = "Cannot delete ChangeSet in status CREATE_IN_PROGRESS"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from slipway import secret_inputs
+from slipway.aws import secret_inputs
+from slipway.domain import timestamps
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack, StackGone
-from slipway.model import moments
 from slipway.settings import settings
 from tests.drivers.conftest import BUCKET, OTHER, OTHER_KEY, Subject, signal, until
 
@@ -98,7 +98,7 @@ def test_a_deployment_tells_the_tags_as_they_are_by_then(stack: Subject, stacks:
 
 def test_several_at_once_begin_one_operation(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
-    since = moments.now()
+    since = timestamps.now()
     for _ in range(3):
         stack.go("ship", since, version="v1")
 
@@ -117,7 +117,7 @@ def test_what_is_live_already_is_live(stack: Subject, stacks: Any) -> None:
 def test_the_stacks_own_events_are_the_lines(stack: Subject) -> None:
     stack.go("provision")
     stack.execution = "dep_1"
-    since = moments.now()
+    since = timestamps.now()
     stack.go("ship", since, version="v1")
 
     lines = stack.driver.lines(stack.operation("ship", since))
@@ -132,7 +132,7 @@ def test_the_stacks_own_events_are_the_lines(stack: Subject) -> None:
 def test_what_it_says_at_its_very_end_is_read_by_its_id(stack: Subject, stacks: Any) -> None:
     stack.fields["stack_id"] = stack.go("provision").stack_id
     assert stack.fields["stack_id"] == described(stacks, stack)["StackId"]
-    since = moments.now()
+    since = timestamps.now()
     stack.go("retire", since)
 
     lines = stack.driver.lines(stack.operation("retire", since))
@@ -147,7 +147,7 @@ def test_a_creation_that_fails_says_why_and_leaves_nothing_behind(
 ) -> None:
     stack.fields["inputs"] = {"Broken": "true"}
 
-    since = moments.now()
+    since = timestamps.now()
     with pytest.raises(DriverRefused, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
         stack.go("provision", since)
     with pytest.raises(DriverRefused, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
@@ -163,7 +163,7 @@ def test_an_update_that_fails_leaves_what_was_live(stack: Subject) -> None:
     stack.go("provision")
     stack.go("ship", version="v1")
 
-    since = moments.now()
+    since = timestamps.now()
     for _ in range(2):
         with pytest.raises(RolledBack, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
             stack.go("ship", since, version="broken")
@@ -181,7 +181,7 @@ def test_a_rollout_that_is_canceled_is_taken_back(stack: Subject, stacks: Any) -
     stack.ask("ship", version="slow")
     until(lambda: _resource(stacks, stack, "Signal"))
 
-    canceled = moments.now()
+    canceled = timestamps.now()
     assert not stack.ask("restore", canceled, version="v1").done
     signal(stacks, stack_name(stack.id))
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_deleted_is_told_and_tried_again_by_the_next_attempt(
     watch = emulator.client("cloudwatch")
     watch.put_composite_alarm(AlarmName=f"on-{physical}", AlarmRule=f'ALARM("{physical}")')
 
-    since = moments.now()
+    since = timestamps.now()
     for _ in range(2):
         with pytest.raises(DriverRefused, match=r"^Alarm \(AWS::CloudWatch::Alarm\): ") as refused:
             stack.go("retire", since)
@@ -309,7 +309,7 @@ def test_an_update_brings_another_template_inputs_and_secrets_and_goes_back(
         "parameters": tuple(OTHER["Parameters"]),
         "inputs": {"Size": 4},
         "secrets": {"Password": place},
-        "expires_at": moments.now(),
+        "expires_at": timestamps.now(),
     }
     updated = stack.go("ship", version="v1", anew=True)
     tags = {tag["Key"]: tag["Value"] for tag in described(stacks, stack)["Tags"]}

@@ -16,14 +16,14 @@ from botocore.parsers import ResponseParserError
 from botocore.stub import ANY, Stubber
 
 from slipway import aws, drivers
+from slipway.domain import timestamps
 from slipway.drivers import cloudformation
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack
-from slipway.model import moments
 from tests.drivers.conftest import Subject
 
-SINCE = moments.now()
+SINCE = timestamps.now()
 FAILED = "The following resource(s) failed"
 UPDATE = ("UsePreviousTemplate", "Parameters", "Tags", "RoleARN", "Capabilities")
 VERBS = ("provision", "ship", "restore", "retire")
@@ -557,7 +557,7 @@ def test_what_is_not_allowed_never_works(recorded: Recorded, verb: str) -> None:
 
 def test_one_that_never_ends_is_given_up_after_an_hour(recorded: Recorded) -> None:
     environment = {"id": recorded.subject.id, "name": "preview", "driver": "cloudformation"}
-    event = {"execution": "x", "started_at": moments.written(SINCE - timedelta(minutes=61))}
+    event = {"execution": "x", "started_at": timestamps.written(SINCE - timedelta(minutes=61))}
     recorded.is_("UPDATE_IN_PROGRESS")
 
     with pytest.raises(DriverRefused, match=r"^It has taken longer than"):
@@ -568,5 +568,5 @@ def test_one_that_never_ends_is_given_up_after_an_hour(recorded: Recorded) -> No
 def test_it_looks_less_and_less_often(recorded: Recorded, passed: int, wait: int) -> None:
     recorded.is_("CREATE_IN_PROGRESS")
 
-    since = moments.now() - timedelta(seconds=passed + 0.5)
+    since = timestamps.now() - timedelta(seconds=passed + 0.5)
     assert recorded.subject.ask("provision", since).wait_seconds == wait

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from local.platform import REGION, Platform
-from slipway import ids
-from slipway.model.environment import NewEnvironment
+from slipway.aws import dynamodb
+from slipway.domain import ids
+from slipway.domain.environment import NewEnvironment
+from slipway.services import creation
 from slipway.settings import settings
-from slipway.store import dynamodb, environments, table
+from slipway.store import table
 from tests.conftest import as_on_lambda
 from tests.drivers.conftest import BUCKET, TEMPLATE, signal, until
 from tests.e2e.conftest import DIRECT, Person
@@ -72,7 +74,7 @@ class Maker:
         with self.patch.context() as patch:
             patch.setattr(table.Transaction, "commit", with_template)
             new = NewEnvironment.model_validate({"name": name, "type": "persistent", **wanted})
-            made = environments.add(project, new, me)
+            made = creation.create(project, new, me)
         return made.model_dump()
 
     def running(self, body: str, **wanted: Any) -> dict[str, Any]:

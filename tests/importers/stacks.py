@@ -14,7 +14,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from local.package import load_yaml
-from slipway.model import formation
+from slipway.domain import template_parser
 
 GONE = object()
 PSEUDO = {
@@ -26,7 +26,7 @@ PSEUDO = {
 
 
 def read(text: str) -> dict[str, Any]:
-    tree: dict[str, Any] = formation.tree(text, lambda event: str(event.value))
+    tree: dict[str, Any] = template_parser.tree(text, lambda event: str(event.value))
     return tree
 
 

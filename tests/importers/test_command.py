@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from slipway import bodies
+from slipway.aws import template_bodies
 from slipway.importers.proton import publishing
 from slipway.importers.proton.__main__ import main
 from tests.api.client import Answer, Client, call, event
@@ -196,7 +196,7 @@ def served() -> Iterator[Served]:
 @pytest.fixture
 def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
     word = CloudFormation()
-    monkeypatch.setattr(bodies, "_cloudformation", lambda: word)
+    monkeypatch.setattr(template_bodies, "_cloudformation", lambda: word)
     return word
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.domain import template_parser
+from slipway.domain.template_parser import Formation
 from slipway.importers.proton import importing
 from slipway.importers.proton.importing import Imported
 from slipway.importers.proton.report import Broken
-from slipway.model import formation
-from slipway.model.formation import Formation
 from tests.importers.making import bundle
 
 SCHEMA = """
@@ -30,7 +30,7 @@ def imported(template: str, kind: str = "environment") -> Imported:
 
 
 def read(found: Imported) -> Formation:
-    return formation.read(found.body.encode(), is_json=False)
+    return template_parser.read(found.body.encode(), is_json=False)
 
 
 def lost(found: Imported) -> list[str]:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipway.domain import template_parser
 from slipway.importers.proton import importing
-from slipway.model import formation
 from tests.importers.making import BUNDLES, bundle
 from tests.importers.stacks import Stack, proton, read, rendered, stack, transformed
 from tests.template.repository import ROOT
@@ -38,7 +38,7 @@ def combinations(choices: dict[str, list[Any]]) -> list[dict[str, Any]]:
 def test_what_is_imported_is_a_template_of_slipway(name: str) -> None:
     found = importing.read(BUNDLES / name)
 
-    assert formation.read(found.body.encode(), is_json=False).types
+    assert template_parser.read(found.body.encode(), is_json=False).types
 
 
 def test_cfn_lint_finds_nothing_wrong(tmp_path: Path) -> None:

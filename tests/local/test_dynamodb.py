@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
+from slipway.aws import dynamodb
+from slipway.aws.dynamodb import DynamoDBError
 from slipway.settings import settings
-from slipway.store import dynamodb, table
-from slipway.store.dynamodb import DynamoDBError
+from slipway.store import table
 from slipway.store.table import (
     ConditionFailed,
     Delete,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from slipway.store import dynamodb
-from slipway.store.dynamodb import DynamoDBError
+from slipway.aws import dynamodb
+from slipway.aws.dynamodb import DynamoDBError
 
 OPERATIONS = [
     "BatchGetItem",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.ids import EnvironmentId, ProjectId
+from slipway.domain.ids import EnvironmentId, ProjectId
 from tests.store import world
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.domain.ids import EnvironmentId
 from slipway.errors import Busy, DeploymentFinished, NotFound
-from slipway.ids import EnvironmentId
 from slipway.store import deployments, queue, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in

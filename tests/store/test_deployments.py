@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from slipway import ids
+from slipway.domain import ids
+from slipway.domain.deployment import Deployment, NewDeployment
+from slipway.domain.environment import TAKES_DEPLOYMENTS, Status
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model.deployment import Deployment, NewDeployment
-from slipway.model.environment import TAKES_DEPLOYMENTS, Status
-from slipway.store import deployments, environments, logs, queue, table, teardowns
+from slipway.services import teardowns
+from slipway.store import deployments, environments, logs, queue, table
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_environments import STATES, overdue
@@ -125,7 +126,7 @@ def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
         assert isinstance(place, table.Put)
         accepted.append(str(place.item["deployment_id"]))
 
-    monkeypatch.setattr("slipway.ids.time.time", lambda: 1_790_000_000.0)
+    monkeypatch.setattr("slipway.domain.ids.time.time", lambda: 1_790_000_000.0)
     monkeypatch.setattr(table.Transaction, "commit", noted)
 
     results = between.at_once(
@@ -143,14 +144,14 @@ def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
 def test_who_is_overtaken_takes_a_later_place(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipway.ids.time.time", lambda: 1_790_000_000.0)
+    monkeypatch.setattr("slipway.domain.ids.time.time", lambda: 1_790_000_000.0)
     faster: list[DeploymentId] = []
     between.first(
         monkeypatch,
         "TransactWriteItems",
         lambda: faster.append(world.deployment(running, ann, "fast")),
     )
-    monkeypatch.setattr("slipway.ids.secrets.randbits", lambda bits: 0)
+    monkeypatch.setattr("slipway.domain.ids.secrets.randbits", lambda bits: 0)
 
     slower = world.deployment(running, ann, "slow")
 
@@ -162,7 +163,7 @@ def test_a_clock_that_is_behind_changes_no_order(
 ) -> None:
     made = []
     for second in (1_790_000_000.0, 1_789_999_000.0, 1_000.0):
-        monkeypatch.setattr("slipway.ids.time.time", lambda second=second: second)
+        monkeypatch.setattr("slipway.domain.ids.time.time", lambda second=second: second)
         made.append(world.deployment(running, ann))
 
     assert made == sorted(made)

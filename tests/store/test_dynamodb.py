@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from slipway.aws import dynamodb
+from slipway.aws.dynamodb import NO_ANSWER, DynamoDBError, together
 from slipway.settings import Credentials, settings
-from slipway.store import dynamodb
-from slipway.store.dynamodb import NO_ANSWER, DynamoDBError, together
 from tests.template.repository import template
 
 Reply = Callable[[socket.socket], bool]

@@ -8,6 +8,9 @@ from typing import Any, get_args
 
 import pytest
 
+from slipway.domain import timestamps
+from slipway.domain.environment import CAN_BECOME, Environment, Status
+from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import (
     Invalid,
     NameTaken,
@@ -16,10 +19,8 @@ from slipway.errors import (
     PreconditionFailed,
     ProjectGoing,
 )
-from slipway.ids import EnvironmentId, ProjectId
-from slipway.model import moments
-from slipway.model.environment import CAN_BECOME, Environment, Status
-from slipway.store import environments, leases, projects, table, teardowns
+from slipway.services import creation, leases, teardowns
+from slipway.store import environments, projects, table
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -34,7 +35,7 @@ def lease(environment: EnvironmentId) -> dict[str, Any] | None:
 
 def overdue(environment: EnvironmentId) -> None:
     """Its time was over a second ago."""
-    past = moments.written(moments.now() - timedelta(seconds=1))
+    past = timestamps.written(timestamps.now() - timedelta(seconds=1))
     change = table.Update(environments.key(environment), "SET expires_at = :past", {"past": past})
     table.write(change)
 
@@ -56,7 +57,7 @@ def test_an_environment_is_shown_as_it_was_asked_for(ann: str, project: ProjectI
 
 
 def test_what_is_returned_is_what_is_read_then(ann: str, project: ProjectId) -> None:
-    made = environments.add(project, world.wanted(ttl_hours=0.002, config={"x": None}), ann)
+    made = creation.create(project, world.wanted(ttl_hours=0.002, config={"x": None}), ann)
 
     environment = EnvironmentId(project.p, made.id[-20:])
     assert environments.get(environment, ann) == made

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from slipway import ids
+from slipway.domain import ids
+from slipway.domain.environment import TeardownRetry
+from slipway.domain.events import Event, Step
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Invalid, NotFound
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model.environment import TeardownRetry
-from slipway.model.events import Event, Step
-from slipway.store import deployments, environments, events, leases, queue, table, teardowns
+from slipway.services import leases, teardowns
+from slipway.store import deployments, environments, events, queue, table
 from slipway.store.table import Key, Update
 from tests.store import between, world
 

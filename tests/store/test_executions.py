@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from slipway import workflows
+from slipway.aws import executions
 from slipway.settings import settings
 from tests.conftest import ACCOUNT, REGION
 
@@ -32,9 +32,9 @@ def step_functions(aws: None) -> Any:
 
 
 def test_an_execution_is_known_before_it_starts(step_functions: Any) -> None:
-    arn = workflows.execution_arn("retire_environment", "env_1")
+    arn = executions.execution_arn("retire_environment", "env_1")
 
-    workflows.start("retire_environment", "env_1", {"a": 1})
+    executions.start("retire_environment", "env_1", {"a": 1})
 
     found = step_functions.describe_execution(executionArn=arn)
     assert arn == found["executionArn"] == ARN
@@ -43,8 +43,8 @@ def test_an_execution_is_known_before_it_starts(step_functions: Any) -> None:
 
 def test_starting_again_changes_nothing(step_functions: Any) -> None:
     for _ in range(3):
-        workflows.start("retire_environment", "env_1", {"a": 1})
-    workflows.start("expire_environment", "env_1", {"a": 1})
+        executions.start("retire_environment", "env_1", {"a": 1})
+    executions.start("expire_environment", "env_1", {"a": 1})
 
     machine = settings().machines + "retire_environment"
     found = step_functions.list_executions(stateMachineArn=machine)["executions"]
@@ -52,24 +52,24 @@ def test_starting_again_changes_nothing(step_functions: Any) -> None:
 
 
 def test_an_execution_that_has_ended_is_not_started_again(step_functions: Any) -> None:
-    workflows.start("retire_environment", "env_1", {"a": 1})
+    executions.start("retire_environment", "env_1", {"a": 1})
 
     # Step Functions takes a repeat of what runs, but refuses a name that was used before.
-    workflows.start("retire_environment", "env_1", {"a": 2})
+    executions.start("retire_environment", "env_1", {"a": 2})
 
     found = step_functions.describe_execution(executionArn=ARN)
     assert json.loads(found["input"]) == {"a": 1}
 
 
 def test_another_error_of_step_functions_is_not_hidden(aws: None) -> None:
-    client = workflows._client()
+    client = executions._client()
 
     with pytest.raises(client.exceptions.StateMachineDoesNotExist):
-        workflows.start("retire_environment", "env_1", {})
+        executions.start("retire_environment", "env_1", {})
 
 
 def test_an_execution_can_be_looked_at_in_the_console() -> None:
-    url = workflows.execution_url(ARN)
+    url = executions.execution_url(ARN)
 
     assert url == (
         f"https://{REGION}.console.aws.amazon.com/states/home?region={REGION}"
@@ -81,24 +81,24 @@ def test_the_embedded_platform_has_no_console(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     settings.cache_clear()
 
-    assert workflows.execution_url(ARN) is None
-    assert workflows.execution_arn("retire_environment", "env_1") == ARN
+    assert executions.execution_url(ARN) is None
+    assert executions.execution_arn("retire_environment", "env_1") == ARN
 
 
 # --- what became of them --------------------------------------------------------------------
 
 
 def test_an_execution_says_how_it_stands(step_functions: Any) -> None:
-    workflows.start("retire_environment", "env_1", {})
+    executions.start("retire_environment", "env_1", {})
 
-    assert workflows.outcome("retire_environment", "env_1") == "RUNNING"
+    assert executions.outcome("retire_environment", "env_1") == "RUNNING"
     step_functions.stop_execution(executionArn=ARN)
-    assert workflows.outcome("retire_environment", "env_1") == "ABORTED"
+    assert executions.outcome("retire_environment", "env_1") == "ABORTED"
 
 
 def test_one_that_was_never_started_has_no_outcome(step_functions: Any) -> None:
-    assert workflows.outcome("retire_environment", "env_1") is None
-    assert workflows.steps_of("retire_environment", "env_1") == []
+    assert executions.outcome("retire_environment", "env_1") is None
+    assert executions.steps_of("retire_environment", "env_1") == []
 
 
 def at(second: float) -> datetime:
@@ -133,10 +133,10 @@ def test_its_history_is_told_state_by_state(aws: None, monkeypatch: pytest.Monke
         return [{"events": page} for page in pages]
 
     monkeypatch.setattr(
-        workflows._client(), "get_paginator", lambda name: SimpleNamespace(paginate=paginate)
+        executions._client(), "get_paginator", lambda name: SimpleNamespace(paginate=paginate)
     )
 
-    assert workflows.steps_of("retire_environment", "env_1") == [
+    assert executions.steps_of("retire_environment", "env_1") == [
         {
             "step": "Ship",
             "entered_at": "2026-11-23T01:02:03.000Z",

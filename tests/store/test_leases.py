@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from slipway.domain import timestamps
+from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
+from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import (
     Busy,
     EnvironmentGoing,
@@ -16,10 +19,8 @@ from slipway.errors import (
     ProjectGoing,
     TtlExceedsPolicy,
 )
-from slipway.ids import EnvironmentId, ProjectId
-from slipway.model import moments
-from slipway.model.environment import TAKES_DEPLOYMENTS, Environment, comes_from
-from slipway.store import environments, leases, projects, table, teardowns
+from slipway.services import leases, teardowns
+from slipway.store import environments, projects, table
 from tests.store import between, world
 from tests.store.test_environments import STATES, lease, overdue
 
@@ -41,8 +42,8 @@ def idle(ann: str) -> EnvironmentId:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
     """How far the present is ahead."""
     ahead = [timedelta()]
-    real = moments.now
-    monkeypatch.setattr(moments, "now", lambda: real() + ahead[0])
+    real = timestamps.now
+    monkeypatch.setattr(timestamps, "now", lambda: real() + ahead[0])
     return ahead
 
 
@@ -125,7 +126,7 @@ def test_it_lives_as_many_hours_from_now_as_it_is_extended(
     assert shown == environments.get(running, ann)
     assert shown.version == 3
     found = lease(running)
-    assert found and found["expires_at"] == moments.written(shown.expires_at or moments.now())
+    assert found and found["expires_at"] == timestamps.written(shown.expires_at or timestamps.now())
 
 
 def test_an_extension_never_makes_it_shorter(ann: str, running: EnvironmentId) -> None:
@@ -146,7 +147,7 @@ def test_it_never_lives_past_its_policy(ann: str, running: EnvironmentId, hours:
 
     most = environments.get(running, ann).max_expires_at
     assert most
-    assert refused.value.extra == {"max_expires_at": moments.written(most)}
+    assert refused.value.extra == {"max_expires_at": timestamps.written(most)}
     assert world.everything() == before
 
 
@@ -178,7 +179,7 @@ def test_what_expires_in_that_moment_is_not_extended(
 def test_what_is_extended_in_that_moment_does_not_expire(
     ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    soon = moments.written(moments.now() + timedelta(seconds=60))
+    soon = timestamps.written(timestamps.now() + timedelta(seconds=60))
     table.write(table.Update(environments.key(running), "SET expires_at = :soon", {"soon": soon}))
     between.first(monkeypatch, "UpdateItem", lambda: leases.extend(running, 48, ann))
 
@@ -256,7 +257,7 @@ def test_a_deployment_that_succeeds_is_a_use(
     ann: str, idle: EnvironmentId, running: EnvironmentId
 ) -> None:
     used = environments.get(idle, ann).created_at + 2 * HOUR
-    at = moments.written(used)
+    at = timestamps.written(used)
 
     leases.used(idle, at)
     before = world.everything()
@@ -271,7 +272,7 @@ def test_a_use_of_what_goes_changes_nothing(ann: str, idle: EnvironmentId) -> No
     teardowns.begin(idle, ann, None)
     before = world.everything()
 
-    leases.used(idle, moments.written(moments.now() + HOUR))
+    leases.used(idle, timestamps.written(timestamps.now() + HOUR))
 
     assert world.everything() == before
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from slipway.domain.ids import EnvironmentId
 from slipway.errors import NotFound
-from slipway.ids import EnvironmentId
 from slipway.store import deployments, environments, events, logs, projects, queue, table
 from slipway.store.table import Delete
 from tests.store import between, world

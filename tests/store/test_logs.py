@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from slipway.domain import timestamps
+from slipway.domain.deployment import LogLine
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.paging import Page
 from slipway.errors import NotFound
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model import moments
-from slipway.model.deployment import LogLine
-from slipway.model.paging import Page
 from slipway.store import deployments, logs, queue, table
 from tests.store import between, world
 
@@ -93,7 +93,7 @@ def test_a_line_that_is_later_than_the_end_is_not_the_end(
     ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CloudFormation's clock may be ahead of ours."""
-    ahead = moments.now() + timedelta(seconds=30)
+    ahead = timestamps.now() + timedelta(seconds=30)
     line = {"ts": ahead, "step": "stack", "level": "info", "message": "Queue is made"}
     logs.keep(made, [LogLine.model_validate(line)])
 
@@ -117,8 +117,8 @@ def test_a_log_is_one_round_trip(
     logs.of_deployment(made, ann, world.page())
 
     world.succeeds(made)
-    later = moments.now() + timedelta(minutes=2)
-    monkeypatch.setattr(moments, "now", lambda: later)
+    later = timestamps.now() + timedelta(minutes=2)
+    monkeypatch.setattr(timestamps, "now", lambda: later)
     made_long_after = between.counted(monkeypatch)
     logs.of_deployment(made, ann, world.page())
 
@@ -165,9 +165,9 @@ def test_an_environments_lines_can_be_followed_while_something_is_done_to_it(
     logs.keep(environment, lines[:2])
     world.becomes(environment, "running")
     second = logs.of_environment(environment, ann, world.page(cursor=first.cursor))
-    later = moments.now() + timedelta(minutes=2)
+    later = timestamps.now() + timedelta(minutes=2)
     with monkeypatch.context() as patch:
-        patch.setattr(moments, "now", lambda: later)
+        patch.setattr(timestamps, "now", lambda: later)
         none_to_come = logs.of_environment(environment, ann, world.page(cursor=second.cursor))
     world.becomes(environment, "tearing_down")
     logs.keep(environment, lines[2:])

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from slipway import aws, bodies
+from slipway import aws
+from slipway.aws import template_bodies
+from slipway.domain import timestamps
+from slipway.domain.ids import ProjectId
+from slipway.domain.plan import Plan
+from slipway.domain.template import NewTemplate, Version
 from slipway.errors import DriverFault, DriverRefused, Invalid, NameTaken, StoreUnavailable
-from slipway.ids import ProjectId
-from slipway.model import moments
-from slipway.model.plan import Plan
-from slipway.model.template import NewTemplate, Version
-from slipway.store import clock, environments, leftovers, table, templates, wire
+from slipway.services import cleanup, creation, reconcile_schedule
+from slipway.store import table, templates, wire
 from slipway.store.table import Item, Key, Update
 from tests.store import world
 from tests.store.cloudformation import CloudFormation
@@ -54,14 +56,14 @@ def review(aws: None, monkeypatch: pytest.MonkeyPatch) -> Review:
 
 @pytest.fixture
 def ask(ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
     templates.add(NewTemplate(name="web"), ann)
     templates.add_version("web", None, BODY, "application/yaml", ann)
     templates.publish("web", Version(1, 0), ann)
 
     def asked(name: str = "preview", **inputs: str) -> Plan:
         given = {"Password": "hunter22", **inputs}
-        return environments.plan(project, world.wanted(name, template="web", inputs=given), ann)
+        return creation.plan(project, world.wanted(name, template="web", inputs=given), ann)
 
     return asked
 
@@ -73,7 +75,7 @@ def change_set(plan: Plan) -> dict[str, Any]:
 
 def notes() -> list[Item]:
     found = map(wire.decode, world.everything())
-    return [item for item in found if item["sk"].startswith(leftovers.PLAN)]
+    return [item for item in found if item["sk"].startswith(cleanup.PLAN)]
 
 
 def reconcile(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
@@ -82,7 +84,7 @@ def reconcile(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     for note in notes():
         change = Update(Key(note["pk"], note["sk"]), "SET due_at = :past", {"past": "2026"})
         table.write(change)
-    clock.keep_awake()
+    reconcile_schedule.keep_awake()
     function = load_function(ROOT / "functions" / "events" / "reconcile")
     found: dict[str, int] = function.handler({}, None)
     return {name: found[name] for name in ("repaired", "failed")}
@@ -98,7 +100,7 @@ def test_it_is_asked_for_again_until_it_has_ended_and_then_nothing_is_left(
     assert [change_set(ask()), change_set(ask())] == [PENDING, PENDING]
     [name] = review.made
     [note] = notes()
-    in_an_hour = moments.now() + timedelta(hours=1)
+    in_an_hour = timestamps.now() + timedelta(hours=1)
     assert abs(datetime.fromisoformat(note["due_at"]) - in_an_hour) < timedelta(minutes=1)
     assert (review.calls.count("create_change_set"), note["stack"]) == (1, name)
     assert name.startswith("slipway-plan-")
@@ -176,13 +178,13 @@ def test_what_is_refused_makes_no_stack(
     with pytest.raises(Invalid):
         ask(Size="huge")
     with pytest.raises(Invalid):
-        environments.plan(project, world.wanted(ttl_hours=9999), ann)
+        creation.plan(project, world.wanted(ttl_hours=9999), ann)
 
     assert (review.calls, world.everything()) == ([], before)
 
 
 def test_what_is_simulated_has_no_change_set(ann: str, project: ProjectId, review: Review) -> None:
-    assert environments.plan(project, world.wanted(), ann).change_set is None
+    assert creation.plan(project, world.wanted(), ann).change_set is None
     assert review.calls == []
 
 

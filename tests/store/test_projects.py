@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from slipway import ids
+from slipway.domain import ids
+from slipway.domain.ids import ProjectId
+from slipway.domain.project import Project
 from slipway.errors import (
     Busy,
     Invalid,
@@ -14,8 +16,6 @@ from slipway.errors import (
     ProjectGoing,
     ProjectNotEmpty,
 )
-from slipway.ids import ProjectId
-from slipway.model.project import Project
 from slipway.store import environments, projects
 from tests.store import between, world
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Overtaken
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import deployments, queue, table, teardowns
+from slipway.services import teardowns
+from slipway.store import deployments, queue, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
 

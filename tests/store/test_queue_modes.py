@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from slipway import ids
+from slipway.aws import dynamodb
+from slipway.domain import ids
+from slipway.domain.deployment import Deployment, NewDeployment
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, NotFound, OutdatedDeployment, QueueBusy
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model.deployment import Deployment, NewDeployment
-from slipway.store import deployments, dynamodb, environments, projects, queue, table
+from slipway.store import deployments, environments, projects, queue, table
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in

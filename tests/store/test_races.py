@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from slipway import ids
+from slipway.domain import ids
+from slipway.domain.ids import EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
-from slipway.ids import EnvironmentId
 from slipway.store import queue, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in

@@ -7,22 +7,12 @@ from typing import Any
 
 import pytest
 
-from slipway import ids, secret_inputs, workflows
+from slipway.aws import secret_inputs
+from slipway.domain import ids, timestamps
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import DriverFault
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model import moments
-from slipway.store import (
-    clock,
-    deployments,
-    due,
-    environments,
-    leases,
-    leftovers,
-    projects,
-    queue,
-    table,
-    teardowns,
-)
+from slipway.services import cleanup, leases, reconcile_schedule, teardowns
+from slipway.store import deadlines, deployments, environments, projects, queue, table
 from slipway.store.table import Item, Key, Update
 from tests.store import between, world
 from tests.template.repository import ROOT, load_function
@@ -48,7 +38,7 @@ class Executions:
 @pytest.fixture
 def executions(monkeypatch: pytest.MonkeyPatch) -> Executions:
     made = Executions()
-    monkeypatch.setattr(workflows, "outcome", made.outcome)
+    monkeypatch.setattr("slipway.aws.executions.outcome", made.outcome)
     return made
 
 
@@ -57,7 +47,7 @@ def _all_of_them(aws: None, executions: Executions, monkeypatch: pytest.MonkeyPa
     """Step Functions is never asked, metrics have a name, and something has begun just now, in
     every test here."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Slipway")
-    clock.keep_awake()
+    reconcile_schedule.keep_awake()
 
 
 def reconcile(**event: Any) -> dict[str, int]:
@@ -78,7 +68,7 @@ def overdue(key: Key) -> None:
 def settled(*keys: Key) -> None:
     """All well with these: they are not looked at in this test."""
     for key in keys:
-        due.done(key)
+        deadlines.done(key)
 
 
 def record(this: EnvironmentId) -> Item:
@@ -95,7 +85,7 @@ def deployment_record(this: DeploymentId) -> Item:
 
 def is_in_minutes(item: Item, minutes: float) -> bool:
     at = datetime.fromisoformat(item["due_at"])
-    return abs(at - moments.now() - timedelta(minutes=minutes)) < timedelta(minutes=0.5)
+    return abs(at - timestamps.now() - timedelta(minutes=minutes)) < timedelta(minutes=0.5)
 
 
 @pytest.fixture
@@ -249,7 +239,7 @@ def test_one_that_is_to_go_is_let_go_of(
 def test_a_teardown_that_ended_unrecorded_has_failed(
     up: EnvironmentId, executions: Executions, status: Any
 ) -> None:
-    world.becomes(up, status, **due.by(str(up)))
+    world.becomes(up, status, **deadlines.by(str(up)))
     overdue(environments.key(up))
     executions.outcomes[str(up)] = "FAILED"
 
@@ -369,7 +359,9 @@ def test_one_that_has_ended_in_order_is_done_with(holder: DeploymentId) -> None:
 def test_one_that_ended_without_the_lock_is_done_with(ann: str, up: EnvironmentId) -> None:
     made = world.deployment(up, ann)
     queue.cancel(made, ann)
-    change = Update(deployments.key(made), "SET due = :due, due_at = :due_at", due.by(str(made)))
+    change = Update(
+        deployments.key(made), "SET due = :due, due_at = :due_at", deadlines.by(str(made))
+    )
     table.write(change)
     overdue(deployments.key(made))
 
@@ -381,7 +373,7 @@ def test_one_that_ended_without_the_lock_is_done_with(ann: str, up: EnvironmentI
 
 
 def test_an_overdue_lease_is_ended(running: EnvironmentId) -> None:
-    past = moments.written(moments.now() - HOUR)
+    past = timestamps.written(timestamps.now() - HOUR)
     world.becomes(running, "running", expires_at=past)
     overdue(environments.key(running))
 
@@ -436,7 +428,7 @@ def test_a_lease_is_looked_at_when_its_end_is_to_be_warned_of(warned: Environmen
 
 
 def test_a_warning_that_nobody_gave_is_given(warned: EnvironmentId) -> None:
-    past = moments.written(moments.now() - HOUR)
+    past = timestamps.written(timestamps.now() - HOUR)
     later = record(warned)["warn_at"][1]
     world.becomes(warned, "running", warn_at=[past, later])
     overdue(environments.key(warned))
@@ -452,7 +444,7 @@ def test_a_warning_that_nobody_gave_is_given(warned: EnvironmentId) -> None:
 
 
 def test_what_is_over_is_ended_and_not_warned_of(warned: EnvironmentId) -> None:
-    past = [moments.written(moments.now() - hours * HOUR) for hours in (3, 2)]
+    past = [timestamps.written(timestamps.now() - hours * HOUR) for hours in (3, 2)]
     world.becomes(warned, "running", warn_at=past, expires_at=past[1])
     overdue(environments.key(warned))
 
@@ -483,7 +475,7 @@ def test_a_pinned_one_is_looked_at_again_once_it_is_unpinned(
 
 
 def test_one_that_failed_expires_all_the_same(running: EnvironmentId) -> None:
-    past = moments.written(moments.now() - HOUR)
+    past = timestamps.written(timestamps.now() - HOUR)
     world.becomes(running, "failed", expires_at=past)
     overdue(environments.key(running))
 
@@ -505,7 +497,7 @@ def test_what_is_destroyed_is_done_with(running: EnvironmentId) -> None:
 @pytest.fixture
 def failed(running: EnvironmentId) -> EnvironmentId:
     """An environment whose teardown failed, and nobody planned another."""
-    world.becomes(running, "teardown_failed", updated_at=moments.written(moments.now()))
+    world.becomes(running, "teardown_failed", updated_at=timestamps.written(timestamps.now()))
     overdue(environments.key(running))
     return running
 
@@ -521,7 +513,7 @@ def test_a_retry_that_nobody_planned_is_planned(failed: EnvironmentId) -> None:
 
 def test_a_retry_that_is_due_is_made(failed: EnvironmentId) -> None:
     reconcile()
-    past = {"past": moments.written(moments.now() - HOUR)}
+    past = {"past": timestamps.written(timestamps.now() - HOUR)}
     table.write(Update(environments.key(failed), "SET next_retry_at = :past, due_at = :past", past))
 
     assert reconcile() == counts(looked_at=1, repaired=1)
@@ -611,7 +603,7 @@ def test_secrets_that_are_nobodys_are_removed_when_they_are_due(
     removed: list[str] = []
     monkeypatch.setattr(secret_inputs, "remove_all", removed.append)
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(leftovers.note(str(never)))
+    table.write(cleanup.note(str(never)))
     assert reconcile() == counts()
 
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
@@ -628,7 +620,7 @@ def test_secrets_that_cannot_be_removed_now_are_so_another_time(
         raise DriverFault("not now")
 
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(leftovers.note(str(never)))
+    table.write(cleanup.note(str(never)))
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
     with monkeypatch.context() as patch:
         patch.setattr(secret_inputs, "remove_all", refuses)

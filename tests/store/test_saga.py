@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from slipway import drivers, ids, saga
+from slipway import drivers
+from slipway.domain import ids, timestamps
+from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.drivers.base import Operation, Progress
 from slipway.errors import DriverFault, DriverRefused, Overtaken
-from slipway.ids import EnvironmentId, ProjectId
-from slipway.model import moments
+from slipway.services import provisioning
 from slipway.store import environments
 from tests.store import world
 
@@ -71,8 +72,8 @@ def item(environment: EnvironmentId) -> Mapping[str, Any]:
 
 
 def go(verb: str, environment: EnvironmentId) -> Progress:
-    event = {"execution": "x", "started_at": moments.written(moments.now())}
-    progress: Progress = getattr(saga, verb)(item(environment), event)
+    event = {"execution": "x", "started_at": timestamps.written(timestamps.now())}
+    progress: Progress = getattr(provisioning, verb)(item(environment), event)
     return progress
 
 
@@ -110,7 +111,7 @@ def test_nothing_is_made_of_what_is_not_wanted_any_more(
     environments.move(environment, "tearing_down", ann)
 
     with pytest.raises(Overtaken):
-        saga.provision(before, {"execution": "x", "started_at": before["created_at"]})
+        provisioning.provision(before, {"execution": "x", "started_at": before["created_at"]})
 
     assert (driver.asked, left(environment)) == ([], [])
 
@@ -173,8 +174,8 @@ def test_undoing_twice_is_undoing_once(environment: EnvironmentId, driver: Built
     before = item(environment)
     event = {"execution": "x", "started_at": before["created_at"]}
 
-    assert saga.retire(before, event).done
-    assert saga.retire(before, event).done
+    assert provisioning.retire(before, event).done
+    assert provisioning.retire(before, event).done
 
     assert left(environment) == []
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from slipway.aws import dynamodb
+from slipway.aws.dynamodb import DynamoDBError
+from slipway.domain.paging import Page
 from slipway.errors import Busy, Invalid, StoreUnavailable
-from slipway.model.paging import Page
-from slipway.store import dynamodb, table
-from slipway.store.dynamodb import DynamoDBError
+from slipway.store import table
 from slipway.store.table import (
     ConditionFailed,
     Delete,

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from slipway.domain.environment import Failure, TeardownRetry
+from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import (
     Busy,
     Invalid,
@@ -15,9 +17,8 @@ from slipway.errors import (
     Overtaken,
     PreconditionFailed,
 )
-from slipway.ids import EnvironmentId, ProjectId
-from slipway.model.environment import Failure, TeardownRetry
-from slipway.store import environments, projects, table, teardowns
+from slipway.services import teardowns
+from slipway.store import environments, projects, table
 from slipway.store.table import Item
 from tests.store import between, world
 

@@ -11,7 +11,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from slipway import bodies, saga, secret_inputs
+from slipway.aws import secret_inputs, template_bodies
+from slipway.domain import timestamps
+from slipway.domain.ids import ProjectId, parse_environment
+from slipway.domain.template import NewTemplate, TemplateVersion, Version
 from slipway.errors import (
     Busy,
     DriverFault,
@@ -26,11 +29,9 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.ids import ProjectId, parse_environment
-from slipway.model import moments
-from slipway.model.template import NewTemplate, TemplateVersion, Version
+from slipway.services import cleanup, creation, provisioning, teardowns
 from slipway.settings import settings
-from slipway.store import environments, leftovers, projects, table, teardowns, templates, wire
+from slipway.store import environments, projects, table, templates, wire
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import TIMES_OUT, CloudFormation
@@ -70,26 +71,26 @@ def test_a_body_that_a_twin_stores_in_the_same_moment_is_stored(
     times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twins = Twins(times)
-    monkeypatch.setattr(bodies, "_s3", lambda: twins)
+    monkeypatch.setattr(template_bodies, "_s3", lambda: twins)
 
-    bodies.put("key", b"body", YAML)
+    template_bodies.put("key", b"body", YAML)
 
     assert twins.times == -1
 
 
 def test_when_it_never_ends_whoever_asks_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     twins = Twins(100)
-    monkeypatch.setattr(bodies, "_s3", lambda: twins)
+    monkeypatch.setattr(template_bodies, "_s3", lambda: twins)
 
     with pytest.raises(DriverFault, match="It meets another"):
-        bodies.put("key", b"body", YAML)
+        template_bodies.put("key", b"body", YAML)
     assert twins.times == 97
 
 
 @pytest.fixture(autouse=True)
 def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
     word = CloudFormation()
-    monkeypatch.setattr(bodies, "_cloudformation", lambda: word)
+    monkeypatch.setattr(template_bodies, "_cloudformation", lambda: word)
     return word
 
 
@@ -144,7 +145,7 @@ def test_a_version_is_kept_under_its_digest_before_it_is_told(
     made = add(publish=False)
 
     assert (made.version, made.state, made.bytes) == ("1.0", "draft", len(BODY))
-    assert made.sha256 == bodies.digest(BODY)
+    assert made.sha256 == template_bodies.digest(BODY)
     assert stored() == {f"templates/web/1.0/{made.sha256}": BODY}
     assert cloudformation.looked_at == [BODY]
     assert templates.body("web", V1) == (BODY, YAML, made.sha256)
@@ -171,7 +172,7 @@ def test_there_is_an_end_to_the_numbers(add: Add) -> None:
 
 
 def test_two_who_add_at_once_get_two_versions(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
-    put, others = bodies.put, [BODY]
+    put, others = template_bodies.put, [BODY]
 
     def meanwhile(key: str, body: bytes, media: str) -> None:
         put(key, body, media)
@@ -179,7 +180,7 @@ def test_two_who_add_at_once_get_two_versions(add: Add, monkeypatch: pytest.Monk
             others.pop()
             add()
 
-    monkeypatch.setattr(bodies, "put", meanwhile)
+    monkeypatch.setattr(template_bodies, "put", meanwhile)
 
     assert add().version == "1.1"
     assert len(templates.versions("web", world.page())) == 2
@@ -224,7 +225,7 @@ def test_a_draft_is_replaced_or_deleted(ann: str, add: Add) -> None:
 
     second = templates.replace("web", V1, other, YAML, ann)
 
-    assert second.sha256 == bodies.digest(other) != first.sha256
+    assert second.sha256 == template_bodies.digest(other) != first.sha256
     assert second.created_at == first.created_at
     assert templates.version("web", V1) == second
     assert templates.body("web", V1)[0] == other
@@ -259,7 +260,7 @@ def test_what_is_published_is_the_draft_as_it_is_by_then(
 
     published = templates.publish("web", V1, ann)
 
-    assert (published.state, published.sha256) == ("published", bodies.digest(other))
+    assert (published.state, published.sha256) == ("published", template_bodies.digest(other))
     assert templates.version("web", V1) == published
 
 
@@ -414,12 +415,12 @@ class Broken:
 
 def test_no_record_is_without_its_body(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(bodies, "_s3", Broken)
+        patch.setattr(template_bodies, "_s3", Broken)
         with pytest.raises(DriverFault):
             add()
     assert templates.versions("web", world.page()) == []
     add()
-    monkeypatch.setattr(bodies, "_s3", Broken)
+    monkeypatch.setattr(template_bodies, "_s3", Broken)
     with pytest.raises(DriverFault):
         templates.body("web", V1)
 
@@ -440,7 +441,7 @@ INPUTS = {"Size": "large", "Password": "hunter22hunter22"}
 def test_an_environment_is_made_from_a_version(ann: str, project: ProjectId, add: Add) -> None:
     version = add()
 
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     item = environments.find(parse_environment(made.id))
     assert item
@@ -460,7 +461,7 @@ def test_a_secret_is_in_the_parameter_store_and_nowhere_else(
 ) -> None:
     add()
 
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert secrets() == {f"/slipway/environments/{made.id}/Password": INPUTS["Password"]}
     assert INPUTS["Password"] not in json.dumps(world.everything(), default=str)
@@ -474,7 +475,7 @@ def notes() -> list[Item]:
 
 
 def look_after(note: Item) -> bool:
-    return leftovers.look_after(note, environments.find(parse_environment(note["id"])))
+    return cleanup.look_after(note, environments.find(parse_environment(note["id"])))
 
 
 def test_secrets_of_an_environment_that_was_never_made_are_swept(
@@ -487,9 +488,9 @@ def test_secrets_of_an_environment_that_was_never_made_are_swept(
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(table.Transaction, "commit", dies)
-        environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+        creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     [note] = notes()
-    in_an_hour = moments.now() + timedelta(hours=1)
+    in_an_hour = timestamps.now() + timedelta(hours=1)
 
     assert abs(datetime.fromisoformat(note["due_at"]) - in_an_hour) < timedelta(minutes=1)
     assert len(secrets()) == 1
@@ -502,8 +503,8 @@ def test_a_note_of_an_earlier_release_is_of_an_environment(
     ann: str, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
-    table.write(leftovers.note(made.id))
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    table.write(cleanup.note(made.id))
     [note] = notes()
     del note["place"]
 
@@ -515,10 +516,10 @@ def test_secrets_of_an_environment_that_was_made_are_kept(
     ann: str, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     assert notes() == []
     identity = parse_environment(made.id)
-    table.write(leftovers.note(str(identity)))
+    table.write(cleanup.note(str(identity)))
 
     assert not look_after(notes()[0])
     assert len(secrets()) == 1
@@ -527,14 +528,14 @@ def test_secrets_of_an_environment_that_was_made_are_kept(
 
 def test_secrets_of_what_is_forgotten_are_swept(ann: str, project: ProjectId, add: Add) -> None:
     add()
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     identity = parse_environment(made.id)
     world.becomes(identity, "teardown_failed", failure={"error": "X", "reason": "x"})
 
     teardowns.forget(identity, ann, None)
 
     [note] = notes()
-    assert datetime.fromisoformat(note["due_at"]) <= moments.now()
+    assert datetime.fromisoformat(note["due_at"]) <= timestamps.now()
     assert look_after(note)
     assert (secrets(), notes()) == ({}, [])
 
@@ -543,12 +544,12 @@ def test_secrets_go_with_an_environment_of_which_nothing_was_made(
     ann: str, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     item = environments.find(parse_environment(made.id))
     assert item and "resources" not in item
 
-    event = {"execution": made.id, "started_at": moments.written(moments.now())}
-    assert saga.retire(item, event).done
+    event = {"execution": made.id, "started_at": timestamps.written(timestamps.now())}
+    assert provisioning.retire(item, event).done
     assert secrets() == {}
 
 
@@ -561,7 +562,7 @@ def test_what_is_not_allowed_any_more_is_not_made(
     before = world.everything()
 
     with pytest.raises(Invalid, match="not allowed any more: AWS::SQS::Queue") as error:
-        environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+        creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert [each.pointer for each in error.value.fields] == ["#/template"]
     assert (world.everything(), secrets()) == (before, {})
@@ -572,7 +573,7 @@ def test_a_refused_environment_leaves_no_secret(ann: str, project: ProjectId, ad
     world.environment(project, ann, "taken")
 
     with pytest.raises(NameTaken):
-        environments.add(project, world.wanted("taken", template="web", inputs=INPUTS), ann)
+        creation.create(project, world.wanted("taken", template="web", inputs=INPUTS), ann)
 
     assert (secrets(), notes()) == ({}, [])
 
@@ -586,7 +587,7 @@ def test_the_newest_published_is_meant(
     add("1.2", publish=False)
     templates.deprecate("web", Version.parse(add("2.1").version), ann)
 
-    made = environments.add(project, world.wanted(template=text, inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template=text, inputs=INPUTS), ann)
 
     assert made.template == f"web@{version}"
 
@@ -600,7 +601,7 @@ def test_a_version_is_found_behind_any_number_of_drafts(
     for _ in range(5):
         add(publish=False)
 
-    made = environments.add(project, world.wanted(template=text, inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template=text, inputs=INPUTS), ann)
 
     assert made.template == "web@1.0"
 
@@ -615,7 +616,7 @@ def test_what_is_not_published_is_refused(
     before = world.everything()
 
     with pytest.raises(Invalid) as error:
-        environments.add(project, world.wanted(template=text, inputs=INPUTS), ann)
+        creation.create(project, world.wanted(template=text, inputs=INPUTS), ann)
 
     assert [each.pointer for each in error.value.fields] == ["#/template"]
     assert (world.everything(), secrets()) == (before, {})
@@ -634,7 +635,7 @@ def test_a_version_that_is_deprecated_in_this_moment_is_refused(
     monkeypatch.setattr(secret_inputs, "write", meanwhile)
 
     with pytest.raises(Invalid, match="not published any more"):
-        environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+        creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert secrets() == {}
     assert environments.of(project, ann, world.page()) == []
@@ -644,7 +645,7 @@ def test_wrong_inputs_are_all_told(ann: str, project: ProjectId, add: Add) -> No
     add()
 
     with pytest.raises(Invalid) as error:
-        environments.add(
+        creation.create(
             project, world.wanted(template="web", inputs={"Size": "huge", "Version": "1"}), ann
         )
 
@@ -660,7 +661,7 @@ def test_a_plan_says_what_would_be_made_and_makes_nothing(
     wanted = world.wanted(template="web", inputs={"Password": INPUTS["Password"]}, ttl_hours=2)
     before = world.everything()
 
-    plan = environments.plan(project, wanted, ann)
+    plan = creation.plan(project, wanted, ann)
 
     monkeypatch.undo()
     assert (world.everything(), secrets()) == (before, {})
@@ -675,12 +676,12 @@ def test_a_plan_refuses_what_would_be_refused(ann: str, bob: str, project: Proje
     world.environment(project, ann, "taken", external_id="pr-1")
 
     with pytest.raises(NameTaken):
-        environments.plan(project, world.wanted("taken"), ann)
+        creation.plan(project, world.wanted("taken"), ann)
     with pytest.raises(ExternalIdTaken):
-        environments.plan(project, world.wanted("new", external_id="pr-1"), ann)
+        creation.plan(project, world.wanted("new", external_id="pr-1"), ann)
     with pytest.raises(NotFound):
-        environments.plan(project, world.wanted("new"), bob)
-    assert environments.plan(project, world.wanted("new"), ann).driver == "simulated"
+        creation.plan(project, world.wanted("new"), bob)
+    assert creation.plan(project, world.wanted("new"), ann).driver == "simulated"
 
 
 # --- who uses what ----------------------------------------------------------------------------
@@ -695,7 +696,7 @@ def test_use_is_known_from_the_first_moment_and_follows_the_record(
     ann: str, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     environment = parse_environment(made.id)
     assert counts() == {"up_to_date": 1}
     add("1.1")
@@ -727,7 +728,7 @@ def test_each_is_counted_for_everybody_and_listed_for_its_own(ann: str, bob: str
     add()
     for who, name in ((ann, "a"), (bob, "b"), (ann, "c")):
         project = world.project(who, name)
-        environments.add(project, world.wanted(name, template="web", inputs=INPUTS), who)
+        creation.create(project, world.wanted(name, template="web", inputs=INPUTS), who)
 
     assert counts() == {"up_to_date": 3}
     assert [each.name for each in templates.uses("web", world.page(), ann)] == ["a", "c"]
@@ -748,7 +749,7 @@ def test_use_is_counted_beyond_the_first_page(
     for name in "abcde":
         project = world.project(ann, name)
         wanted = world.wanted(name, template="web@1.2", inputs=INPUTS)
-        environments.add(project, wanted, ann)
+        creation.create(project, wanted, ann)
 
     assert (counts(), templates.usage("web").newest) == ({"behind_major": 5}, "2.1")
     assert [each.name for each in templates.uses("web", world.page(), ann)] == list("abcde")
@@ -756,7 +757,7 @@ def test_use_is_counted_beyond_the_first_page(
 
 def test_a_project_may_go_before_its_uses(ann: str, project: ProjectId, add: Add) -> None:
     add()
-    made = environments.add(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     world.is_destroyed(parse_environment(made.id))
 
     projects.remove(project, ann, None, cascade=False)

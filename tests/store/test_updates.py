@@ -9,7 +9,14 @@ from typing import Any
 import boto3
 import pytest
 
-from slipway import aws, bodies, secret_inputs, updates
+from slipway import aws
+from slipway.aws import secret_inputs, template_bodies
+from slipway.domain.deployment import Deployment, NewDeployment
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, parse_deployment
+from slipway.domain.inputs import MAX_BYTES_TOGETHER
+from slipway.domain.template import NewTemplate, Version
+from slipway.domain.template_parser import MAX_SECRETS
+from slipway.domain.update import EnvironmentUpdate
 from slipway.errors import (
     DriverFault,
     DriverRefused,
@@ -20,14 +27,9 @@ from slipway.errors import (
     QueueBusy,
     StoreUnavailable,
 )
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId, parse_deployment
-from slipway.model.deployment import Deployment, NewDeployment
-from slipway.model.formation import MAX_SECRETS
-from slipway.model.inputs import MAX_BYTES_TOGETHER
-from slipway.model.template import NewTemplate, Version
-from slipway.model.update import EnvironmentUpdate
+from slipway.services import cleanup, updates
 from slipway.settings import settings
-from slipway.store import deployments, environments, leftovers, marks, queue, table, templates, wire
+from slipway.store import deployments, environments, idempotency, queue, table, templates, wire
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import CloudFormation
@@ -57,7 +59,7 @@ INPUTS = {"Size": "small", "Zones": ["a", "b"], "Key": "k1", "Password": "hunter
 @pytest.fixture(autouse=True)
 def versions(ann: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All published, of a template of ann's."""
-    monkeypatch.setattr(bodies, "_cloudformation", CloudFormation)
+    monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
     templates.add(NewTemplate(name="web"), ann)
     for number, more in VERSIONS.items():
         declared = {name: each for name, each in {**PARAMETERS, **more}.items() if each}
@@ -461,7 +463,7 @@ def test_secrets_of_an_update_that_never_was_are_swept(
 
     assert found_there == ["hunter22", "hunter33", "hunter44"]
     for _ in range(2):
-        assert leftovers.look_after(note, environments.find(web))
+        assert cleanup.look_after(note, environments.find(web))
         assert sorted(stored().values()) == ["hunter22", "hunter44"]
     assert not [i for i in world.everything() if i["sk"]["S"].startswith("SECRETS")]
 
@@ -530,7 +532,7 @@ def test_who_asks_again_for_the_answer_was_lost_is_told_and_nothing_is_done(
 ) -> None:
     def once() -> tuple[dict[str, Any], bool]:
         carry_out = lambda: ask(inputs={"Password": "hunter33"})  # noqa: E731
-        return marks.once(ann, "key", "the request", carry_out, lambda made: {"id": made.id})
+        return idempotency.once(ann, "key", "the request", carry_out, lambda made: {"id": made.id})
 
     first, before = once(), (world.everything(), secrets())
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from slipway.domain.user import User
 from slipway.errors import EmailTaken, TooManyAttempts, Unauthenticated
-from slipway.model.user import User
 from slipway.store import users
 from tests.store import between, world
 

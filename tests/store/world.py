@@ -8,14 +8,14 @@ from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
 
-from slipway import ids
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model import moments
-from slipway.model.deployment import NewDeployment
-from slipway.model.environment import NewEnvironment, Status
-from slipway.model.paging import Paging
-from slipway.model.project import NewProject, ProjectChange
-from slipway.model.template import Version
+from slipway.domain import ids, timestamps
+from slipway.domain.deployment import NewDeployment
+from slipway.domain.environment import NewEnvironment, Status
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.paging import Paging
+from slipway.domain.project import NewProject, ProjectChange
+from slipway.domain.template import Version
+from slipway.services import creation
 from slipway.store import deployments, environments, projects, queue, table, templates, users
 from slipway.store.table import Put, Transaction, Update
 from tests.conftest import ACCOUNT, REGION
@@ -43,7 +43,7 @@ def project(user_id: str, name: str = "payments", **fields: Any) -> ProjectId:
 
 
 def environment(of: ProjectId, user_id: str, name: str = "preview", **fields: Any) -> EnvironmentId:
-    return ids.parse_environment(environments.add(of, wanted(name, **fields), user_id).id)
+    return ids.parse_environment(creation.create(of, wanted(name, **fields), user_id).id)
 
 
 def deployment(of: EnvironmentId, user_id: str, version: str = "v1") -> DeploymentId:
@@ -64,7 +64,7 @@ def comes_up(this: EnvironmentId) -> None:
 
 def is_of_a_template(this: EnvironmentId) -> None:
     """As if it had been made from version 1.0 of `web`, which is published and takes a size."""
-    at = moments.written(moments.now())
+    at = timestamps.written(timestamps.now())
     record = {
         "template": "web",
         "version": "1.0",
@@ -96,7 +96,7 @@ def is_destroyed(this: EnvironmentId) -> None:
     """The last state of retire_environment."""
     item = environments.find(this)
     assert item
-    becomes(this, "destroyed", destroyed_at=moments.written(moments.now()))
+    becomes(this, "destroyed", destroyed_at=timestamps.written(timestamps.now()))
     external_id = item.get("external_id") or item["id"]
     (
         Transaction()
@@ -110,14 +110,14 @@ def is_destroyed(this: EnvironmentId) -> None:
 
 def begins(this: DeploymentId) -> None:
     """The first state of roll_out_deployment."""
-    at = moments.written(moments.now())
+    at = timestamps.written(timestamps.now())
     change = "SET #status = :running, started_at = :at"
     table.write(Update(deployments.key(this), change, {"running": "running", "at": at}))
 
 
 def succeeds(this: DeploymentId) -> None:
     """The last state of roll_out_deployment: told, and the lock let go, in one."""
-    at = moments.written(moments.now())
+    at = timestamps.written(timestamps.now())
     change = "SET #status = :done, finished_at = :at"
     (
         Transaction()

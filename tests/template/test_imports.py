@@ -1,4 +1,4 @@
-"""Imports point one way: functions -> slipway's doors and stores -> its model -> its errors."""
+"""Imports point one way: functions -> http, access, services -> store, drivers, aws -> domain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ MODULES = modules()
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """`from slipway import ids` is slipway.ids; `from slipway.ids import new` is slipway.ids."""
+    """`from slipway.domain import ids` is slipway.domain.ids, and so is
+    `from slipway.domain.ids import new_part`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -38,16 +39,38 @@ def ours(name: str) -> set[str]:
     return {each for each in imported(MODULES[name]) if each in MODULES and each != name}
 
 
-def test_errors_import_nothing_of_slipway() -> None:
-    assert ours("slipway.errors") == set()
+# Each part of the package, and the parts that it may import besides itself.
+BASE = {"errors", "settings", "observe"}
+MAY_IMPORT = {
+    "errors": set(),
+    "settings": {"errors"},
+    "observe": {"errors", "settings"},
+    "domain": {"errors"},
+    "aws": {*BASE, "domain"},
+    "store": {*BASE, "domain", "aws"},
+    "drivers": {*BASE, "domain", "aws"},
+    "access": {*BASE, "domain", "aws", "store"},
+    "services": {*BASE, "domain", "aws", "store", "drivers", "access"},
+    "http": {*BASE, "domain", "store", "access"},
+    "importers": {"errors", "domain"},
+}
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("slipway.model")])
-def test_the_model_imports_no_aws_and_only_what_lies_under_it(name: str) -> None:
-    allowed = ("slipway.model", "slipway.errors", "slipway.ids")
+def part(name: str) -> str:
+    """`slipway.store.table` is a module of the part `store`."""
+    return name.split(".")[1]
 
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "slipway"])
+def test_a_module_imports_only_parts_below_its_own(name: str) -> None:
+    allowed = {part(name), *MAY_IMPORT[part(name)]}
+
+    assert [each for each in ours(name) if part(each) not in allowed] == []
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("slipway.domain")])
+def test_the_domain_knows_no_aws(name: str) -> None:
     assert roots(MODULES[name]) & AWS == set()
-    assert [each for each in ours(name) if not each.startswith(allowed)] == []
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -70,28 +93,25 @@ def test_no_module_imports_itself_by_a_detour() -> None:
     assert done == set(MODULES)
 
 
-def test_only_api_knows_http() -> None:
+def test_one_module_knows_powertools_routing() -> None:
     knowing = {
         name
         for name, tree in MODULES.items()
         if any(each.startswith("aws_lambda_powertools.event_handler") for each in imported(tree))
     }
 
-    assert knowing == {"slipway.api"}
+    assert knowing == {"slipway.http.api"}
 
 
 def test_one_module_is_the_seam_to_dynamodb() -> None:
-    for name, tree in MODULES.items():
-        if name.startswith("slipway.store") and name != "slipway.store.table":
-            assert roots(tree) & {"boto3", "botocore"} == set(), name
-    importing = {name for name in MODULES if "slipway.store.dynamodb" in ours(name)}
+    importing = {name for name in MODULES if "slipway.aws.dynamodb" in ours(name)}
     assert importing == {"slipway.store.table"}
 
 
 def test_one_module_knows_passwords_and_tokens() -> None:
     knowing = {name for name, tree in MODULES.items() if roots(tree) & {"passlib", "jwt", "argon2"}}
 
-    assert knowing == {"slipway.auth"}
+    assert knowing == {"slipway.access.auth"}
 
 
 def test_only_settings_reads_the_environment_of_the_process() -> None:
@@ -110,7 +130,7 @@ def test_only_settings_reads_the_environment_of_the_process() -> None:
 AWS_SDK = {"boto3", "botocore.session", "urllib3"}
 SIGNING_IN = {"argon2", "email_validator", "passlib"}
 TOKENS = {"cryptography", "jwt"}
-HTTP = {"aws_lambda_powertools.event_handler", "slipway.api"}
+HTTP = {"aws_lambda_powertools.event_handler", "slipway.http.api"}
 NEVER = {
     "aws_lambda_powertools.event_handler.openapi.params",
     "aws_lambda_powertools.utilities.idempotency",
@@ -120,11 +140,11 @@ NEVER = {
     "jinja2",
     "pycparser",
     "slipway.importers",
-    "slipway.openapi",
+    "slipway.http.openapi",
     "yaml",
 }
 # Most environments are made without one.
-TEMPLATES = {"slipway.model.inputs", "slipway.model.template", "slipway.store.templates"}
+TEMPLATES = {"slipway.domain.inputs", "slipway.domain.template", "slipway.store.templates"}
 WORKFLOWS = {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER, *TEMPLATES}
 DOES_NOT_IMPORT = {
     "auth": {

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.openapi import document, load, written
+from slipway.http.openapi import document, load, written
 from tests.template.repository import ROOT
 
 PATH = ROOT / "functions/api/docs/openapi.json"

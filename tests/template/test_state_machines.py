@@ -113,7 +113,7 @@ def test_the_file_is_a_sentence_and_its_resource_and_its_machine_have_the_same_n
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", sentence)
     resource = resources("AWS::Serverless::StateMachine")[camel(sentence)]
     assert resource["Properties"]["DefinitionUri"] == f"statemachines/{path.name}"
-    # slipway.workflows knows the ARN from the file's name.
+    # slipway.aws.executions knows the ARN from the file's name.
     assert str(resource["Properties"]["Name"]).rstrip("'}").endswith(f"-{sentence}")
 
 

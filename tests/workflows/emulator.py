@@ -31,9 +31,9 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.retries import quota
 
 from local.patches import execution_names, retry_delays
-from slipway import schedule, workflows
-from slipway.model import moments
-from slipway.store import dynamodb as transport
+from slipway.aws import dynamodb as transport
+from slipway.aws import event_rule, executions
+from slipway.domain import timestamps
 from slipway.store import table
 from tests import permissions
 from tests.conftest import ACCOUNT, REGION
@@ -133,7 +133,7 @@ class Emulator:
         return datetime.fromtimestamp(int(self.schedule.now * 1000) / 1000, UTC)
 
     def _keep_time(self) -> None:
-        from slipway import ids
+        from slipway.domain import ids
 
         chance = self.chance
         clock = SimpleNamespace(
@@ -143,9 +143,9 @@ class Emulator:
         )
         for module in (ids, table, transport, dynamodb, stepfunctions, botocore.endpoint):
             self._patch.setattr(module, "time", clock)
-        self._patch.setattr(moments, "now", self.now)
+        self._patch.setattr(timestamps, "now", self.now)
         for module in (dynamodb, stepfunctions):
-            self._patch.setattr(module, "now_iso", lambda: moments.written(self.now()))
+            self._patch.setattr(module, "now_iso", lambda: timestamps.written(self.now()))
         self._patch.setattr(ids, "secrets", SimpleNamespace(randbits=chance.getrandbits))
         for module in (table, transport, retry_delays):
             self._patch.setattr(module, "random", chance)
@@ -173,8 +173,8 @@ class Emulator:
         wire = _Wire(self)
         self._patch.setattr(transport, "_body", body)
         self._patch.setattr(transport, "wire", lambda: wire)
-        self._patch.setattr(workflows, "_client", _client)
-        self._patch.setattr(schedule, "_client", _events_client)
+        self._patch.setattr(executions, "_client", _client)
+        self._patch.setattr(event_rule, "_client", _events_client)
         # The library stops to try again after many failures in one process; each world is new.
         self._patch.setattr(quota.RetryQuota, "acquire", lambda *_: True)
 
@@ -438,5 +438,5 @@ def _asking_us(make: Callable[[], Any]) -> Callable[[], Any]:
     return made
 
 
-_client = _asking_us(workflows._client.__wrapped__)
-_events_client = _asking_us(schedule._client.__wrapped__)
+_client = _asking_us(executions._client.__wrapped__)
+_events_client = _asking_us(event_rule._client.__wrapped__)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from slipway import ids
+from slipway.domain import ids, timestamps
 from slipway.drivers.simulated import Simulated
-from slipway.model import moments
 from slipway.store import projects, wire
 from tests.workflows.world import Record, World
 
@@ -63,7 +62,7 @@ def _environment(world: World, items: list[Record], item: Record) -> Iterator[st
 
 
 def _now() -> str:
-    return moments.written(moments.now())
+    return timestamps.written(timestamps.now())
 
 
 def _names_and_counts(

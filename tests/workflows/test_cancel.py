@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.drivers.base import Progress
 from slipway.errors import DeploymentFinished, DriverFault, DriverRefused
-from slipway.ids import DeploymentId, EnvironmentId
 from tests.workflows import faults
 from tests.workflows.world import USER, World
 

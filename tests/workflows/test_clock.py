@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway import schedule, secret_inputs
+from slipway.aws import event_rule, secret_inputs
+from slipway.domain.ids import EnvironmentId
 from slipway.drivers import stacks
-from slipway.ids import EnvironmentId
-from slipway.store import clock, due, leftovers, projects, table
+from slipway.services import cleanup, reconcile_schedule
+from slipway.store import deadlines, projects, table
 from tests.workflows import faults
 from tests.workflows.emulator import dynamodb
 from tests.workflows.faults import Fault
@@ -75,7 +76,7 @@ def test_a_plan_that_is_asked_for_wakes_it_and_what_nobody_deletes_it_does(
     deleted: list[str] = []
     monkeypatch.setattr(stacks, "delete_plan", deleted.append)
 
-    table.write(leftovers.note_of_plan("slipway-plan-1", "1"))
+    table.write(cleanup.note_of_plan("slipway-plan-1", "1"))
     world.settle()
     assert world.is_awake()
     world.recover(11)
@@ -94,7 +95,7 @@ def test_secrets_that_are_being_stored_wake_it_too(
     update = f"{environment}/01m83t4cm0j6vmh6bcfn"
 
     for place in (str(environment), update):
-        table.write(leftovers.note(place))
+        table.write(cleanup.note(place))
     world.settle()
     assert world.is_awake()
     world.recover(11)
@@ -124,8 +125,8 @@ def test_whatever_begins_wakes_it(world: World, act: Act) -> None:
 
 
 def test_a_new_stack_rests_after_the_first_look(world: World) -> None:
-    dynamodb._delete_item({"TableName": "slipway", "Key": clock.KEY.wire()})
-    schedule.on()
+    dynamodb._delete_item({"TableName": "slipway", "Key": reconcile_schedule.KEY.wire()})
+    event_rule.on()
 
     world.recover()
     rests = not world.is_awake()
@@ -192,11 +193,11 @@ def test_it_costs_dispatch_one_write_in_five_minutes_and_one_call_to_wake_it(wor
 @pytest.fixture
 def lags(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
     """From now on the index does not know of what begins now, for as long as it may lag."""
-    is_any = due.is_any
+    is_any = deadlines.is_any
 
     def lags(world: World) -> None:
         until = world.schedule.now + LAG
-        monkeypatch.setattr(due, "is_any", lambda: world.schedule.now > until and is_any())
+        monkeypatch.setattr(deadlines, "is_any", lambda: world.schedule.now > until and is_any())
 
     return lags
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
+from slipway.domain.project import ProjectChange
 from slipway.errors import DriverRefused, Fault, Refused, RetryLater
-from slipway.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
-from slipway.model.project import ProjectChange
 from slipway.store import projects
 from tests.workflows import faults
 from tests.workflows.faults import Died

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway import secret_inputs
+from slipway.aws import secret_inputs
 from slipway.store import environments, templates
 from slipway.store.table import Key
 from tests.workflows import faults

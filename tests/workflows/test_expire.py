@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from slipway.ids import EnvironmentId
-from slipway.model import moments
+from slipway.domain import timestamps
+from slipway.domain.ids import EnvironmentId
 from slipway.store import environments
 from tests.workflows import faults
 from tests.workflows.graph import Execution
@@ -81,9 +81,9 @@ def test_a_persistent_environment_has_no_end(world: World) -> None:
 
 def test_an_end_that_was_put_off_is_waited_for_again(world: World) -> None:
     environment = world.running(ttl_hours=1)
-    later = moments.hours_after(moments.now(), 3)
+    later = timestamps.hours_after(timestamps.now(), 3)
     world.change(
-        environments.key(environment), "SET expires_at = :later", later=moments.written(later)
+        environments.key(environment), "SET expires_at = :later", later=timestamps.written(later)
     )
 
     world.run(2 * 3600)
@@ -155,7 +155,7 @@ def test_ttl_ends_nothing_that_was_put_off(world: World) -> None:
     world.change(
         environments.key(environment),
         "SET expires_at = :later",
-        later=moments.written(moments.hours_after(moments.now(), 3)),
+        later=timestamps.written(timestamps.hours_after(timestamps.now(), 3)),
     )
 
     world.run(3700)

@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from local.patches import EMULATOR
+from slipway.domain import timestamps
 from slipway.errors import StoreUnavailable
-from slipway.model import moments
 from slipway.store import table
 from slipway.store.table import ConditionFailed, Key, Put, Transaction
 from tests.conftest import MACHINES
@@ -61,7 +61,7 @@ def test_the_emulator_has_the_version_whose_seams_are_held() -> None:
 
 
 def test_every_seam_is_let_go_afterwards(environ: None) -> None:
-    modules = (stepfunctions, dynamodb, table, moments)
+    modules = (stepfunctions, dynamodb, table, timestamps)
     before = [dict(vars(module)) for module in modules]
 
     with World():

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused
-from slipway.ids import EnvironmentId
 from slipway.store import events
 from tests.workflows import faults
 from tests.workflows.world import USER, World

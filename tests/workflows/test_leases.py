@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from slipway.domain import timestamps
+from slipway.domain.ids import EnvironmentId
 from slipway.errors import EnvironmentGoing, NoLease, TtlExceedsPolicy
-from slipway.ids import EnvironmentId
-from slipway.model import moments
 from tests.workflows.world import World
 
 HOUR = 3600.0
@@ -33,14 +33,14 @@ def idle(world: World, ttl_hours: float = 1, most: float = 5) -> EnvironmentId:
 def test_an_extended_lease_ends_to_the_second_too(world: World) -> None:
     environment = world.running(ttl_hours=1)
 
-    before = moments.now()
+    before = timestamps.now()
     shown = world.extend(environment, 3)
     end = ends(world, environment)
     world.run(2 * HOUR)
     between = world.look(environment)["status"]
     world.run(2 * HOUR)
 
-    assert timedelta(0) <= end - moments.hours_after(before, 3) < timedelta(seconds=1)
+    assert timedelta(0) <= end - timestamps.hours_after(before, 3) < timedelta(seconds=1)
     assert (shown.expires_at, between) == (end, "running")
     assert timedelta(0) < late(world, environment, end) < timedelta(seconds=5)
 

@@ -14,6 +14,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from slipway.domain import timestamps
+from slipway.domain.environment import OnConflict
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.errors import (
     DeploymentFinished,
     EnvironmentGoing,
@@ -23,9 +26,6 @@ from slipway.errors import (
     QueueBusy,
     TtlExceedsPolicy,
 )
-from slipway.ids import DeploymentId, EnvironmentId
-from slipway.model import moments
-from slipway.model.environment import OnConflict
 from tests.workflows import faults
 from tests.workflows.invariants import broken
 from tests.workflows.world import World
@@ -54,7 +54,7 @@ class Model:
     busy: bool = False
 
     def over(self) -> bool:
-        return self.deleted or (self.ends is not None and self.ends <= moments.now())
+        return self.deleted or (self.ends is not None and self.ends <= timestamps.now())
 
 
 class Slipway(RuleBasedStateMachine):
@@ -131,7 +131,7 @@ class Slipway(RuleBasedStateMachine):
     def extend(self, data: st.DataObject, hours: float) -> None:
         model = self._one_of(data)
         over, leased = model.over(), model.ends is not None
-        before = moments.now()
+        before = timestamps.now()
         try:
             shown = self.world.extend(model.id, hours)
         except (NoLease, TtlExceedsPolicy, EnvironmentGoing) as told:
@@ -139,7 +139,7 @@ class Slipway(RuleBasedStateMachine):
             assert wanted[type(told)]
             return
         assert leased and not over and model.ends and shown.expires_at
-        late = shown.expires_at - max(model.ends, moments.hours_after(before, hours))
+        late = shown.expires_at - max(model.ends, timestamps.hours_after(before, hours))
         assert timedelta(0) <= late < timedelta(seconds=1)
         model.ends = shown.expires_at
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.domain.ids import DeploymentId
 from slipway.errors import DriverRefused, EnvironmentNotReady
-from slipway.ids import DeploymentId
 from tests.workflows import faults
 from tests.workflows.world import World
 

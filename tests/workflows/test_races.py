@@ -13,6 +13,8 @@ from random import Random
 
 import pytest
 
+from slipway.domain.environment import OnConflict
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -24,8 +26,6 @@ from slipway.errors import (
     QueueBusy,
     Refused,
 )
-from slipway.ids import DeploymentId, EnvironmentId
-from slipway.model.environment import OnConflict
 from tests.workflows import faults
 from tests.workflows.invariants import broken
 from tests.workflows.world import World

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.ids import DeploymentId, EnvironmentId
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.store import deployments, environments
 from tests.workflows.world import World
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.domain import timestamps
+from slipway.domain.ids import EnvironmentId
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused, StackGone
-from slipway.ids import EnvironmentId
-from slipway.model import moments
 from slipway.store import deployments, queue
 from tests.template.repository import ROOT, load_function
 from tests.workflows import faults
@@ -447,9 +447,9 @@ def test_a_restore_of_an_older_release_is_carried_on(world: World) -> None:
     event = {
         "deployment_id": str(deployment),
         "execution": str(deployment),
-        "started_at": moments.written(moments.now()),
+        "started_at": timestamps.written(timestamps.now()),
         "token": 2,
-        "entered_at": moments.written(moments.now()),
+        "entered_at": timestamps.written(timestamps.now()),
     }
 
     answer = load_function(ROOT / "functions/steps/restore").handler(event, None)

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from slipway import aws, bodies, drivers, secret_inputs, updates
+from slipway import aws, drivers
+from slipway.aws import secret_inputs, template_bodies
+from slipway.domain.environment import NewEnvironment
+from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
+from slipway.domain.template import NewTemplate, Version
+from slipway.domain.update import EnvironmentUpdate
 from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
-from slipway.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
-from slipway.model.environment import NewEnvironment
-from slipway.model.template import NewTemplate, Version
-from slipway.model.update import EnvironmentUpdate
-from slipway.store import environments, templates
+from slipway.services import creation, updates
+from slipway.store import templates
 from tests.workflows import faults, test_crashes
 from tests.workflows.invariants import broken
 from tests.workflows.stacks import STUCK, UNROLLABLE, OfOneTemplate, Stacks
@@ -97,7 +99,7 @@ def of_a_template(
         template="web@1.0",
         inputs={"Size": size, "Password": "of 1.0"},
     )
-    ask(lambda: environments.add(world.project, wanted, USER))
+    ask(lambda: creation.create(world.project, wanted, USER))
     [name] = world.items("NAME#preview")
     return parse_environment(name["environment_id"]["S"])
 
@@ -207,8 +209,8 @@ def lived(story: Callable[[World], None], n: int | None, crash: str) -> tuple[li
 
 def publish(patch: pytest.MonkeyPatch) -> None:
     """Two versions of a template, whose bodies nobody reads here."""
-    patch.setattr(bodies, "put", lambda *_: None)
-    patch.setattr(bodies, "validate", lambda *_: None)
+    patch.setattr(template_bodies, "put", lambda *_: None)
+    patch.setattr(template_bodies, "validate", lambda *_: None)
     templates.add(NewTemplate(name="web"), USER)
     for minor in (0, 1):
         declared: dict[str, Any] = {name: {"Type": "String"} for name in ("Version", "Size")}

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
-from slipway.ids import DeploymentId, EnvironmentId
 from slipway.store import deployments
 from tests.workflows.world import Record, World
 

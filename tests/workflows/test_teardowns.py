@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from slipway.domain import timestamps
+from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused, NothingToRetry
-from slipway.ids import EnvironmentId
-from slipway.model import moments
 from slipway.store import environments
 from tests.workflows import faults
 from tests.workflows.faults import Perform, Refusal
@@ -73,7 +73,7 @@ def test_it_is_tried_again_after_1_2_4_and_8_minutes_and_then_left_to_people(wor
         waits.append(
             datetime.fromisoformat(retry_at) - datetime.fromisoformat(record["updated_at"])
         )
-        left = datetime.fromisoformat(retry_at) - moments.now()
+        left = datetime.fromisoformat(retry_at) - timestamps.now()
         world.run(left.total_seconds() - 5)
         world.reconcile()
         assert world.look(environment)["version"] == record["version"]

@@ -23,28 +23,20 @@ from unittest import mock
 
 from local.patches.stream_batches import Batch, after_failure, first_failed
 from local.patches.table_ttl import IDENTITY
-from slipway import drivers, ids, schedule
+from slipway import drivers
+from slipway.aws import event_rule
+from slipway.domain import ids
+from slipway.domain.deployment import LogLine, NewDeployment
+from slipway.domain.environment import Environment, NewEnvironment, OnConflict, TeardownRetry
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.paging import Paging
+from slipway.domain.project import NewProject, Policy
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model.deployment import LogLine, NewDeployment
-from slipway.model.environment import Environment, NewEnvironment, OnConflict, TeardownRetry
-from slipway.model.paging import Paging
-from slipway.model.project import NewProject, Policy
+from slipway.services import creation, leases, reconcile_schedule, teardowns
 from slipway.settings import settings
-from slipway.store import (
-    clock,
-    deployments,
-    environments,
-    leases,
-    logs,
-    projects,
-    queue,
-    table,
-    teardowns,
-    wire,
-)
+from slipway.store import deployments, environments, logs, projects, queue, table, wire
 from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
 from tests.template.repository import ROOT, camel, load_function, resources
 from tests.workflows import graph
@@ -109,7 +101,7 @@ class World:
         for each in self._mocks:
             each.start()
         settings.cache_clear()
-        clock.forget()
+        reconcile_schedule.forget()
         self.emulator.__enter__()
         try:
             self._build()
@@ -129,10 +121,10 @@ class World:
             self.emulator.functions[arn] = (name, _handler(folder))
         for workflow, definition in _definitions().items():
             create_machine(f"slipway-{workflow}", definition)
-        rule = {"Name": schedule.rule(), "ScheduleExpression": "rate(5 minutes)"}
+        rule = {"Name": event_rule.rule(), "ScheduleExpression": "rate(5 minutes)"}
         eventbridge._ensure_default_bus()
         _done(eventbridge._put_rule({**rule, "State": "DISABLED"}))
-        asleep = {**clock.KEY.wire(), "off_at": {"S": "2026-11-22T09:00:00.000Z"}}
+        asleep = {**reconcile_schedule.KEY.wire(), "off_at": {"S": "2026-11-22T09:00:00.000Z"}}
         _done(dynamodb._put_item({"TableName": "slipway", "Item": asleep}))
         # Nobody is told of it.
         self._read = len(self.stream)
@@ -180,7 +172,7 @@ class World:
             on_conflict=on_conflict,
             config={"simulate": script} if script else None,
         )
-        added = environments.add(project or self.project, wanted, USER)
+        added = creation.create(project or self.project, wanted, USER)
         return ids.parse_environment(added.id)
 
     def running(
@@ -311,7 +303,7 @@ class World:
 
     def is_awake(self) -> bool:
         """Whether the rule that runs reconcile is on."""
-        rule = _done(eventbridge._describe_rule({"Name": schedule.rule()}))
+        rule = _done(eventbridge._describe_rule({"Name": event_rule.rule()}))
         return bool(rule["State"] == "ENABLED")
 
     # ── The stream ──────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,10 @@
 """/auth: register, sign in, and see who you are."""
 
-from slipway import auth
-from slipway.api import FORM, JSON, Api, Source
-from slipway.auth import Caller
+from slipway.access import auth
+from slipway.access.auth import Caller
+from slipway.domain.user import Keys, NewUser, SignIn, Token, User
 from slipway.errors import EmailTaken, TooManyAttempts, WrongCredentials
-from slipway.model.user import Keys, NewUser, SignIn, Token, User
+from slipway.http.api import FORM, JSON, Api, Source
 from slipway.store import users
 
 api = Api()

@@ -1,8 +1,10 @@
 """/deployments: ship a version into an environment and follow it there."""
 
-from slipway import ids
-from slipway.api import Api
-from slipway.auth import Caller
+from slipway.access.auth import Caller
+from slipway.domain import ids
+from slipway.domain.deployment import Deployment, LogLine, NewDeployment
+from slipway.domain.events import Step
+from slipway.domain.paging import Page, Paging
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -11,9 +13,7 @@ from slipway.errors import (
     OutdatedDeployment,
     QueueBusy,
 )
-from slipway.model.deployment import Deployment, LogLine, NewDeployment
-from slipway.model.events import Step
-from slipway.model.paging import Page, Paging
+from slipway.http.api import Api
 from slipway.store import deployments, events, logs, queue
 
 api = Api()

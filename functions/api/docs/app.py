@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from slipway import errors
-from slipway.api import Api, Raw, status_of
+from slipway.domain.fields import Shown
 from slipway.errors import NotFound
-from slipway.model.fields import Shown
+from slipway.http.api import Api, Raw, status_of
 
 _HERE = Path(__file__).parent
 _MEDIA = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}

@@ -1,8 +1,23 @@
 """/environments: ask for one, look at it, keep it longer, give it back."""
 
-from slipway import ids
-from slipway.api import Api, IfMatch
-from slipway.auth import Caller
+from slipway.access.auth import Caller
+from slipway.domain import ids
+from slipway.domain.deployment import Deployment, LogLine
+from slipway.domain.drift import Drift
+from slipway.domain.environment import (
+    Creation,
+    Environment,
+    EnvironmentDeletion,
+    Extension,
+    NewEnvironment,
+    Pinning,
+    Resource,
+    TeardownRetry,
+)
+from slipway.domain.events import Event
+from slipway.domain.paging import Page, Paging
+from slipway.domain.plan import Plan
+from slipway.domain.update import EnvironmentUpdate, UpdateMode, UpdatePlan
 from slipway.errors import (
     Busy,
     DriverFault,
@@ -22,23 +37,9 @@ from slipway.errors import (
     StackNotReady,
     TtlExceedsPolicy,
 )
-from slipway.model.deployment import Deployment, LogLine
-from slipway.model.drift import Drift
-from slipway.model.environment import (
-    Creation,
-    Environment,
-    EnvironmentDeletion,
-    Extension,
-    NewEnvironment,
-    Pinning,
-    Resource,
-    TeardownRetry,
-)
-from slipway.model.events import Event
-from slipway.model.paging import Page, Paging
-from slipway.model.plan import Plan
-from slipway.model.update import EnvironmentUpdate, UpdateMode, UpdatePlan
-from slipway.store import environments, events, leases, logs, queue, teardowns
+from slipway.http.api import Api, IfMatch
+from slipway.services import creation, leases, teardowns
+from slipway.store import environments, events, logs, queue
 
 api = Api()
 handler = api.handler
@@ -56,8 +57,8 @@ def create(
     """Ask for an environment; it is `provisioning` until it is `running`."""
     project = ids.parse_project(project_id)
     if how.dry_run:
-        return environments.plan(project, wanted, caller.user_id), False
-    return environments.add(project, wanted, caller.user_id), True
+        return creation.plan(project, wanted, caller.user_id), False
+    return creation.create(project, wanted, caller.user_id), True
 
 
 @api.put(
@@ -71,7 +72,7 @@ def ensure(
 ) -> tuple[Environment, bool]:
     """Have an environment by a name of your own: 200 if it was there, 201 if it is made now."""
     project = ids.parse_project(project_id)
-    return environments.ensure(project, external_id, wanted.known_as(external_id), caller.user_id)
+    return creation.ensure(project, external_id, wanted.known_as(external_id), caller.user_id)
 
 
 @api.get("/api/v1/environments/projects/<project_id>", refuses=(NotFound,))
@@ -109,7 +110,7 @@ def see_resources(caller: Caller, environment_id: str) -> Page[Resource]:
 )
 def detect_drift(caller: Caller, environment_id: str) -> Drift:
     """Look whether its stack was changed by hand; ask again to see how far that is."""
-    from slipway import drift
+    from slipway.services import drift
 
     return drift.detect(ids.parse_environment(environment_id), caller.user_id)
 
@@ -117,7 +118,7 @@ def detect_drift(caller: Caller, environment_id: str) -> Drift:
 @api.get("/api/v1/environments/<environment_id>/drift", refuses=(NotFound, NoStack, DriverFault))
 def see_drift(caller: Caller, environment_id: str) -> Drift:
     """See what was found when its stack was last looked at for changes by hand."""
-    from slipway import drift
+    from slipway.services import drift
 
     return drift.see(ids.parse_environment(environment_id), caller.user_id)
 
@@ -139,7 +140,7 @@ def update(
 ) -> tuple[Deployment | UpdatePlan, bool]:
     """Move to another version of the template or other inputs; it waits as deployments do."""
     # Imported here: nobody else in this function changes what an environment is made of.
-    from slipway import updates
+    from slipway.services import updates
 
     environment = ids.parse_environment(environment_id)
     if how.dry_run:

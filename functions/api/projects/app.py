@@ -1,11 +1,11 @@
 """/projects: what a team ships."""
 
-from slipway import ids
-from slipway.api import Api, IfMatch
-from slipway.auth import Caller
+from slipway.access.auth import Caller
+from slipway.domain import ids
+from slipway.domain.paging import Page, Paging
+from slipway.domain.project import NewProject, Project, ProjectChange, ProjectDeletion
 from slipway.errors import NameTaken, NotFound, PreconditionFailed, ProjectGoing, ProjectNotEmpty
-from slipway.model.paging import Page, Paging
-from slipway.model.project import NewProject, Project, ProjectChange, ProjectDeletion
+from slipway.http.api import Api, IfMatch
 from slipway.store import projects
 
 api = Api()

@@ -1,7 +1,18 @@
 """/templates: what environments can be made from, and which are."""
 
-from slipway.api import Api, Document, IfSeen, Sent
-from slipway.auth import Caller
+from slipway.access.auth import Caller
+from slipway.domain.paging import Page, Paging
+from slipway.domain.template import (
+    MAX_BYTES,
+    MEDIA,
+    NewTemplate,
+    NewVersion,
+    Template,
+    TemplateVersion,
+    Usage,
+    Use,
+    Version,
+)
 from slipway.errors import (
     Busy,
     DriverFault,
@@ -13,18 +24,7 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.model.paging import Page, Paging
-from slipway.model.template import (
-    MAX_BYTES,
-    MEDIA,
-    NewTemplate,
-    NewVersion,
-    Template,
-    TemplateVersion,
-    Usage,
-    Use,
-    Version,
-)
+from slipway.http.api import Api, Document, IfSeen, Sent
 from slipway.store import templates
 
 api = Api()

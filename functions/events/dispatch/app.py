@@ -12,20 +12,13 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 
-from slipway import ids, workflows
+from slipway.aws import executions
+from slipway.domain import ids
+from slipway.domain.environment import GOING, TAKES_DEPLOYMENTS
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import StackGone
-from slipway.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.model.environment import GOING, TAKES_DEPLOYMENTS
-from slipway.store import (
-    clock,
-    deployments,
-    environments,
-    events,
-    leases,
-    projects,
-    queue,
-    teardowns,
-)
+from slipway.services import leases, reconcile_schedule, teardowns
+from slipway.store import deployments, environments, events, projects, queue
 from slipway.store.wire import decode
 
 _CARRIED_ON = ("status", "operation", "lease", "template", "nudged_at")
@@ -41,7 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     )
     if any("due" in record["dynamodb"].get("NewImage", {}) for record in event["Records"]):
         # Above all for those that could not be handled: reconcile is there for them.
-        clock.keep_awake()
+        reconcile_schedule.keep_awake()
     return answer
 
 
@@ -87,16 +80,16 @@ def _environment_changed(environment: EnvironmentId) -> None:
     name, carried = item["id"], environments.carried(item)
     if "operation" in item:
         # Also for one that is to go already: nobody else says that provisioning let go of it.
-        workflows.start("provision_environment", name, carried)
+        executions.start("provision_environment", name, carried)
     if status == "running":
         _give_the_lock(environment)
     if status in TAKES_DEPLOYMENTS and "expires_at" in item:
-        workflows.start("expire_environment", environments.expiry(item), carried)
+        executions.start("expire_environment", environments.expiry(item), carried)
     if status not in TAKES_DEPLOYMENTS:
         queue.cancel_all(environment, f"The environment is {status}")
     # Provisioning has its hands on the infrastructure until it says that it let go.
     if status in GOING and "operation" not in item:
-        workflows.start("retire_environment", environments.teardown(item), carried)
+        executions.start("retire_environment", environments.teardown(item), carried)
     if status == "teardown_failed":
         teardowns.plan_retry(item)
     if status == "destroyed":
@@ -110,7 +103,7 @@ def _environment_changed(environment: EnvironmentId) -> None:
 def _forget_what_was_replaced(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Secrets that an update has put others in the place of; no record ever names them again."""
     # Imported here and below: few environments have secrets, and fewer change them.
-    from slipway import secret_inputs
+    from slipway.aws import secret_inputs
 
     in_use = secret_inputs.places(after)
     for name, place in secret_inputs.places(before).items() if before else ():
@@ -126,7 +119,7 @@ def _deployment_changed(deployment: DeploymentId) -> None:
     if item and item["status"] == "pending" and item["on_conflict"] in queue.MAKES_WAY:
         queue.make_way(deployment)
     if item and "finished_at" in item and "token" in item:
-        events.keep_timeline(item, workflows.steps_of("roll_out_deployment", item["id"]))
+        events.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
         leases.used(deployment.environment, item["finished_at"])
     if item and item.get("failure", {}).get("error") == StackGone.__name__:
@@ -139,7 +132,7 @@ def _deployment_changed(deployment: DeploymentId) -> None:
 
 def _forget_what_is_not_used(update: dict[str, Any]) -> None:
     """The secrets of an update that has ended, but for those that the environment has now."""
-    from slipway import secret_inputs
+    from slipway.aws import secret_inputs
 
     place = update["secret_place"]
     environment = environments.find(ids.parse_environment(update["environment_id"]))
@@ -151,4 +144,4 @@ def _forget_what_is_not_used(update: dict[str, Any]) -> None:
 def _give_the_lock(environment: EnvironmentId) -> None:
     item = queue.holder_or_next(environment)
     if item is not None and item["status"] == "pending":
-        workflows.start("roll_out_deployment", item["id"], queue.carried(item))
+        executions.start("roll_out_deployment", item["id"], queue.carried(item))

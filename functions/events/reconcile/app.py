@@ -10,11 +10,13 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-from slipway import ids, observe, workflows
+from slipway import observe
+from slipway.aws import executions
+from slipway.domain import ids, timestamps
+from slipway.domain.environment import GOING
 from slipway.errors import Overtaken
-from slipway.model import moments
-from slipway.model.environment import GOING
-from slipway.store import clock, due, environments, leases, leftovers, queue, table, teardowns
+from slipway.services import cleanup, leases, reconcile_schedule, teardowns
+from slipway.store import deadlines, environments, queue, table
 from slipway.store.table import Item, Key
 
 _metrics = Metrics()
@@ -28,9 +30,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     `ahead_minutes` looks at what is due by then too, for whoever does not want to wait. One
     that cannot be mended does not stop the others.
     """
-    until = moments.now() + timedelta(minutes=float(event.get("ahead_minutes", 0)))
+    until = timestamps.now() + timedelta(minutes=float(event.get("ahead_minutes", 0)))
     counts = {"looked_at": 0, "repaired": 0, "failed": 0}
-    for key in due.overdue(until):
+    for key in deadlines.overdue(until):
         counts["looked_at"] += 1
         try:
             repair = _look_after(key)
@@ -42,7 +44,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
             counts["repaired"] += 1
             observe.event("repair", repair=repair, pk=key.pk, sk=key.sk)
     _metrics.add_metric(name="Repairs", unit=MetricUnit.Count, value=counts["repaired"])
-    clock.rest()
+    reconcile_schedule.rest()
     return counts
 
 
@@ -51,15 +53,15 @@ def _look_after(key: Key) -> str | None:
     [item] = table.get(key)
     if item is None:
         return None
-    if key.sk.startswith(leftovers.SECRETS):
+    if key.sk.startswith(cleanup.SECRETS):
         its_record = environments.find(ids.parse_environment(item["id"]))
-        return "secrets_of_nobody" if leftovers.look_after(item, its_record) else None
-    if key.sk.startswith(leftovers.PLAN):
-        leftovers.delete_plan(item)
+        return "secrets_of_nobody" if cleanup.look_after(item, its_record) else None
+    if key.sk.startswith(cleanup.PLAN):
+        cleanup.delete_plan(item)
         return "plan_of_nobody"
     if key.sk == "PROJECT":
         # It goes, and takes its environments along: dispatch sees to both.
-        due.nudge(key, item["id"])
+        deadlines.nudge(key, item["id"])
         return None
     return _environment(key, item) if key.sk.startswith("ENV#") else _deployment(key, item)
 
@@ -74,16 +76,16 @@ def _environment(key: Key, item: Item) -> str | None:
     if status == "teardown_failed":
         return _failed_teardown(key, item)
     if "expires_at" in item and status != "destroyed":
-        if datetime.fromisoformat(item["expires_at"]) <= moments.now():
+        if datetime.fromisoformat(item["expires_at"]) <= timestamps.now():
             leases.expire(environment, "reconcile")
             return "lease_overdue"
         if leases.warn(item, "reconcile"):
             # It stays due: the next look sets the next deadline.
             return "expiry_warned"
         wakes_at = datetime.fromisoformat(environments.wakes_at(item))
-        due.look_again(key, item["id"], wakes_at + _LEASE_GRACE)
+        deadlines.look_again(key, item["id"], wakes_at + _LEASE_GRACE)
         return None
-    due.done(key)
+    deadlines.done(key)
     return None
 
 
@@ -93,9 +95,9 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
             # Dispatch should have said so, but it was never told or gave up.
             return "retry_planned"
         # It is a person's turn.
-        due.done(key)
+        deadlines.done(key)
         return None
-    if datetime.fromisoformat(item["next_retry_at"]) > moments.now():
+    if datetime.fromisoformat(item["next_retry_at"]) > timestamps.now():
         return None
     try:
         teardowns.retry(item, "reconcile")
@@ -108,22 +110,22 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
 def _deployment(key: Key, item: Item) -> str | None:
     if "finished_at" in item:
         held = "token" in item and queue.release_of_the_ended(item)
-        due.done(key)
+        deadlines.done(key)
         return "lock_of_the_ended" if held else None
     if "token" in item:
         return _execution(key, item, "roll_out_deployment", item["id"])
     # It waits, perhaps only because nobody told dispatch that the lock is free.
-    due.nudge(key, item["id"])
+    deadlines.nudge(key, item["id"])
     return None
 
 
 def _execution(key: Key, item: Item, workflow: str, name: str) -> str | None:
-    outcome = workflows.outcome(workflow, name)
+    outcome = executions.outcome(workflow, name)
     if outcome == "RUNNING":
-        due.look_again(key, item["id"])
+        deadlines.look_again(key, item["id"])
         return None
     if outcome is None:
-        due.nudge(key, item["id"])
+        deadlines.nudge(key, item["id"])
         return "never_started"
     store = queue if item["id"].startswith("dep_") else environments
     return "ended_unrecorded" if store.ended_unrecorded(item, outcome) else None

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from slipway import ids, saga
+from slipway.domain import ids
 from slipway.errors import Overtaken
+from slipway.services import provisioning
 from slipway.store import environments
 
 
@@ -17,8 +18,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if environment is None or environment["status"] != "provisioning":
         raise Overtaken("The environment is not wanted any more")
     environment = environments.with_project_name(environment)
-    with saga.heard(environment, event):
-        progress = saga.provision(environment, event)
+    with provisioning.heard(environment, event):
+        progress = provisioning.provision(environment, event)
     if progress.outputs is not None:
         environments.came_up(identity, progress.outputs)
     # One without an address is up as well.

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from slipway import drivers, ids
+from slipway import drivers
+from slipway.domain import ids
 from slipway.store import deployments, environments, logs
 
 

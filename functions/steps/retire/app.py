@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from slipway import ids, saga
+from slipway.domain import ids
 from slipway.errors import Overtaken
+from slipway.services import provisioning
 from slipway.store import environments
 
 
@@ -15,5 +16,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environments.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
         raise Overtaken("The environment's record is gone")
-    with saga.heard(environment, event):
-        return saga.retire(environment, event).model_dump(exclude={"outputs"})
+    with provisioning.heard(environment, event):
+        return provisioning.retire(environment, event).model_dump(exclude={"outputs"})

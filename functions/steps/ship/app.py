@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from slipway import drivers, ids
+from slipway import drivers
+from slipway.domain import ids
 from slipway.errors import Canceled
 from slipway.store import deployments, environments, logs
 
@@ -53,6 +54,6 @@ def _becomes(shipping: dict[str, Any], environment: dict[str, Any]) -> dict[str,
     if not deployments.is_update(shipping):
         return {}
     # Imported here: most rollouts bring a version.
-    from slipway import updates
+    from slipway.services import updates
 
     return updates.becomes(shipping, environment)

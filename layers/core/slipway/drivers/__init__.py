@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from slipway import secret_inputs
+from slipway.aws import secret_inputs
+from slipway.domain import timestamps
+from slipway.domain.deployment import LogLine
 from slipway.drivers.base import Driver, Operation, Progress
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault, DriverRefused
-from slipway.model import moments
-from slipway.model.deployment import LogLine
 
 DRIVERS: dict[str, type[Driver]] = {
     "simulated": Simulated,
@@ -72,7 +72,7 @@ def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
 
 def made_anew(environment: Mapping[str, Any]) -> Operation:
     """What a driver would be asked to make the environment as this record has it."""
-    event = {"execution": environment["id"], "started_at": moments.written(moments.now())}
+    event = {"execution": environment["id"], "started_at": timestamps.written(timestamps.now())}
     version, artifact = environment.get("live_version"), environment.get("live_artifact")
     return _operation(environment, event, version=version, artifact=artifact, anew=True)
 
@@ -101,7 +101,7 @@ def _operation(
         owner=environment.get("created_by", ""),
         expires_at=environment.get("expires_at"),
         started_at=datetime.fromisoformat(event["started_at"]),
-        now=moments.now(),
+        now=timestamps.now(),
         resource=resource,
         version=version,
         artifact=artifact,

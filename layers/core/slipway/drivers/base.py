@@ -7,8 +7,8 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from slipway.model.deployment import LogLine
-from slipway.model.moments import Moment
+from slipway.domain.deployment import LogLine
+from slipway.domain.timestamps import Moment
 
 
 class Progress(BaseModel):
@@ -78,7 +78,8 @@ class Driver(Protocol):
     taken away what there was: the environment is then brought to its end.
 
     `resources` are what an environment is made of, in the order in which they are provisioned;
-    each is retired by itself, also one that was never begun or is gone (slipway.saga).
+    each is retired by itself, also one that was never begun or is gone
+    (slipway.services.provisioning).
     """
 
     resources: tuple[str, ...]

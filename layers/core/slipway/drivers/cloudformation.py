@@ -28,14 +28,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from slipway import aws, bodies, secret_inputs
+from slipway import aws
+from slipway.aws import secret_inputs, template_bodies
+from slipway.domain import timestamps
+from slipway.domain.deployment import BROUGHT, LogLine
+from slipway.domain.ids import parse_environment
 from slipway.drivers import stacks
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.stacks import Event, Stack, stack_name
 from slipway.errors import DriverRefused, RolledBack, StackGone
-from slipway.ids import parse_environment
-from slipway.model import moments
-from slipway.model.deployment import BROUGHT, LogLine
 from slipway.settings import settings
 
 NOTHING_LIVE = "none"
@@ -139,7 +140,7 @@ def _created(operation: Operation) -> dict[str, Any]:
 
 def _made_of(operation: Operation) -> dict[str, Any]:
     return {
-        "TemplateURL": bodies.url(operation.template_key),
+        "TemplateURL": template_bodies.url(operation.template_key),
         "Parameters": parameters(operation, secret_inputs.read(operation.secrets)),
         "Tags": tags(operation),
         "RoleARN": settings().environment_role,
@@ -202,7 +203,7 @@ def parameters(operation: Operation, secrets: Mapping[str, str]) -> list[dict[st
 
 
 def _written(expires_at: datetime | None) -> str:
-    return moments.written(expires_at) if expires_at else "never"
+    return timestamps.written(expires_at) if expires_at else "never"
 
 
 def _shipped(operation: Operation) -> dict[str, str]:

@@ -13,7 +13,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from slipway import aws, bodies
+from slipway import aws
+from slipway.aws import template_bodies
 from slipway.drivers import cloudformation, stacks
 from slipway.drivers.base import Operation
 from slipway.errors import DriverFault, DriverRefused
@@ -89,7 +90,7 @@ def make(
             **where,
             ChangeSetType=kind,
             Description=about,
-            TemplateURL=bodies.url(operation.template_key),
+            TemplateURL=template_bodies.url(operation.template_key),
             Parameters=cloudformation.parameters(operation, secrets),
             Capabilities=cloudformation.CAPABILITIES,
             **more,

@@ -19,11 +19,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from slipway.domain.deployment import LogLine
+from slipway.domain.fields import slug
+from slipway.domain.ids import parse_environment
 from slipway.drivers.base import Operation, Progress
 from slipway.errors import DriverFault, DriverRefused
-from slipway.ids import parse_environment
-from slipway.model.deployment import LogLine
-from slipway.model.fields import slug
 from slipway.settings import settings
 
 # So that nobody who cancels waits for long.

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from slipway import aws
+from slipway.domain.ids import parse_environment
 from slipway.errors import DriverFault, DriverRefused
-from slipway.ids import parse_environment
 from slipway.settings import settings
 
 Stack = dict[str, Any]

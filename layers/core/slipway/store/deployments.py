@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from slipway import workflows
+from slipway.aws import executions
+from slipway.domain.deployment import Deployment
+from slipway.domain.environment import MASK
+from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.paging import Page, Paging
 from slipway.errors import NotFound, Overtaken
-from slipway.ids import DeploymentId, EnvironmentId
-from slipway.model.deployment import Deployment
-from slipway.model.environment import MASK
-from slipway.model.paging import Page, Paging
 from slipway.store import environments, projects, table
 from slipway.store.table import Item, Key
 
@@ -33,7 +33,7 @@ def brings(item: Item) -> str:
 
 
 def read(item: Item) -> Deployment:
-    arn = workflows.execution_arn("roll_out_deployment", item["id"])
+    arn = executions.execution_arn("roll_out_deployment", item["id"])
     order = item.get("order")
     shown = {
         **item,
@@ -42,7 +42,7 @@ def read(item: Item) -> Deployment:
         "inputs": _inputs(item) if is_update(item) else None,
         "logs_url": f"/api/v1/deployments/{item['id']}/logs",
         "execution_arn": arn,
-        "execution_url": workflows.execution_url(arn),
+        "execution_url": executions.execution_url(arn),
     }
     return Deployment.model_validate(shown)
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from slipway.ids import DeploymentId, EnvironmentId, parse_deployment
-from slipway.model.events import Event, Step
-from slipway.model.paging import Page, Paging
+from slipway.domain.events import Event, Step
+from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment
+from slipway.domain.paging import Page, Paging
 from slipway.store import deployments, environments, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
 from slipway.store.wire import decode

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from slipway.ids import DeploymentId, EnvironmentId
-from slipway.model import moments
-from slipway.model.deployment import LogLine
-from slipway.model.paging import Page, Paging
+from slipway.domain import timestamps
+from slipway.domain.deployment import LogLine
+from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.paging import Page, Paging
 from slipway.store import deployments, environments, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
 
@@ -50,7 +50,7 @@ def keep(of: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> None:
     [*last], _ = table.query(pk(of), PREFIX, limit=1, newest_first=True)
     in_this_moment: Counter[str] = Counter()
     for line in lines:
-        ts = moments.written(line.ts)
+        ts = timestamps.written(line.ts)
         sk = f"{PREFIX}{ts}#{line.step}#{in_this_moment[ts]:05}"
         in_this_moment[ts] += 1
         if not last or sk > last[0]["sk"]:
@@ -95,4 +95,4 @@ def of_environment(environment: EnvironmentId, user_id: str, paging: Paging) -> 
 
 
 def _is_recent(at: str) -> bool:
-    return at >= moments.written(moments.now() - _ENDING)
+    return at >= timestamps.written(timestamps.now() - _ENDING)

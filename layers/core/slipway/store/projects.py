@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from slipway import ids
+from slipway.domain import ids, timestamps
+from slipway.domain.fields import normalised
+from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.domain.paging import Page, Paging
+from slipway.domain.project import NewProject, Policy, Project, ProjectChange
 from slipway.errors import (
     Busy,
     NameTaken,
@@ -16,13 +20,8 @@ from slipway.errors import (
     ProjectGoing,
     ProjectNotEmpty,
 )
-from slipway.ids import EnvironmentId, ProjectId
-from slipway.model import moments
-from slipway.model.fields import normalised
-from slipway.model.paging import Page, Paging
-from slipway.model.project import NewProject, Policy, Project, ProjectChange
 from slipway.settings import settings
-from slipway.store import due, marks, table
+from slipway.store import deadlines, idempotency, table
 from slipway.store.table import Item, Key, Query, Transaction, TransactionFailed, Update
 
 _LISTED = "PROJECT#"
@@ -115,7 +114,7 @@ def add(wanted: NewProject, user_id: str) -> Project:
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
     project = ProjectId(ids.new_part())
-    at = moments.written(moments.now())
+    at = timestamps.written(timestamps.now())
     item = {
         "id": str(project),
         **wanted.model_dump(),
@@ -133,7 +132,7 @@ def add(wanted: NewProject, user_id: str) -> Project:
         .put("listing", _listed(project, user_id), {**item, "role": "owner"})
     )
     try:
-        marks.commit(transaction, shown)
+        idempotency.commit(transaction, shown)
     except TransactionFailed:
         raise NameTaken(f"You have a project named {wanted.name} already") from None
     return shown
@@ -157,7 +156,7 @@ def change(
     after = {**item, **changes}
     if Project(**after) == Project(**item):
         return Project(**item)
-    after.update(updated_at=moments.written(moments.now()), version=item["version"] + 1)
+    after.update(updated_at=timestamps.written(timestamps.now()), version=item["version"] + 1)
     shown = Project(**after)
     same = {"was": item["version"], "active": "active"}
     unchanged = "version = :was AND #status = :active"
@@ -267,11 +266,11 @@ def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: s
             return item
         fields = {
             "status": "deleting",
-            "updated_at": moments.written(moments.now()),
+            "updated_at": timestamps.written(timestamps.now()),
             "version": item["version"] + 1,
         }
         # Whom the events of its environments name.
-        more = {**fields, "deleted_by": by, **due.by(item["id"])}
+        more = {**fields, "deleted_by": by, **deadlines.by(item["id"])}
         marked, values = table.setting(more)
         listed, shown = table.setting(fields)
         same = {"was": item["version"], "active": "active"}

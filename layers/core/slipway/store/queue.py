@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from slipway import ids
+from slipway.domain import ids, timestamps
+from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
+from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -20,11 +23,7 @@ from slipway.errors import (
     OutdatedDeployment,
     QueueBusy,
 )
-from slipway.ids import DeploymentId, EnvironmentId
-from slipway.model import moments
-from slipway.model.deployment import Deployment, NewDeployment, is_outdated
-from slipway.model.environment import TAKES_DEPLOYMENTS, OnConflict
-from slipway.store import deployments, due, environments, logs, marks, projects, table
+from slipway.store import deadlines, deployments, environments, idempotency, logs, projects, table
 from slipway.store.table import (
     Check,
     ConditionFailed,
@@ -148,7 +147,7 @@ def accept(
     item, ahead = (seen, None) if seen else _seen_at_once(environment, brings, on_conflict, user_id)
     looked = on_conflict == "reject" or _may_be_outdated(brings)
     for _ in range(_ORDER_TRIES):
-        if environments.read(item).as_seen_at(moments.now()).status not in TAKES_DEPLOYMENTS:
+        if environments.read(item).as_seen_at(timestamps.now()).status not in TAKES_DEPLOYMENTS:
             break
         meets = on_conflict or item["on_conflict"]
         last = item.get("last_accepted")
@@ -179,7 +178,7 @@ def accept(
         if nobody:
             transaction.add("nobody_ahead", nobody)
         try:
-            marks.commit(transaction, shown)
+            idempotency.commit(transaction, shown)
         except TransactionFailed as failed:
             changed = failed.get("environment")
             overlooked = failed.get("nobody_ahead") is not None
@@ -192,7 +191,7 @@ def accept(
             return shown
     else:
         raise Busy(1)
-    raise EnvironmentNotReady(environments.read(item).as_seen_at(moments.now()).status)
+    raise EnvironmentNotReady(environments.read(item).as_seen_at(timestamps.now()).status)
 
 
 def _seen_at_once(
@@ -255,9 +254,9 @@ def _new(deployment: DeploymentId, brings: Item, on_conflict: str, user_id: str)
         **brings,
         "status": "pending",
         "on_conflict": on_conflict,
-        "created_at": moments.written(moments.now()),
+        "created_at": timestamps.written(timestamps.now()),
         "created_by": user_id,
-        **due.by(str(deployment)),
+        **deadlines.by(str(deployment)),
     }
 
 
@@ -268,7 +267,7 @@ def _accept(environment: EnvironmentId, deployment: DeploymentId, seen: str | No
     return Update(
         environments.key(environment),
         "SET last_accepted = :part",
-        {"part": deployment.d, "seen": seen, "now": moments.written(moments.now()), **states},
+        {"part": deployment.d, "seen": seen, "now": timestamps.written(timestamps.now()), **states},
         condition=f"#status IN ({', '.join(f':{word}' for word in states)})"
         f" AND (attribute_not_exists(expires_at) OR expires_at > :now) AND {unchanged}",
     )
@@ -412,18 +411,18 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
             if "token" in item:
                 asked = _asked_to_stop(user_id)
                 shown = deployments.read({**item, **asked})
-                marks.write(shown, _stop(deployment, asked, as_read=item))
+                idempotency.write(shown, _stop(deployment, asked, as_read=item))
             else:
                 failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
                 end = _end("canceled", failure, cancel_requested_by=user_id)
                 shown = deployments.read({**item, **end})
-                marks.commit(_leaving(deployment, end), shown)
+                idempotency.commit(_leaving(deployment, end), shown)
             return shown
     raise Busy(1)
 
 
 def _asked_to_stop(by: str) -> Item:
-    return {"cancel_requested_at": moments.written(moments.now()), "cancel_requested_by": by}
+    return {"cancel_requested_at": timestamps.written(timestamps.now()), "cancel_requested_by": by}
 
 
 def _stop(deployment: DeploymentId, asked: Item, as_read: Item | None = None) -> Update:
@@ -514,7 +513,7 @@ def _leaving(deployment: DeploymentId, end: Item) -> Transaction:
 
 def _end(status: str, failure: Item, **fields: str) -> Item:
     """What a deployment's record says of its end."""
-    at = moments.written(moments.now())
+    at = timestamps.written(timestamps.now())
     return {"status": status, "finished_at": at, "failure": failure, **fields}
 
 

@@ -49,11 +49,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+from slipway.aws import dynamodb
+from slipway.aws.dynamodb import DynamoDBError
+from slipway.domain.paging import Paging, bad_cursor
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
-from slipway.model.paging import Paging, bad_cursor
 from slipway.settings import settings
-from slipway.store import dynamodb
-from slipway.store.dynamodb import DynamoDBError
 from slipway.store.wire import decode, encode
 
 Item = dict[str, Any]

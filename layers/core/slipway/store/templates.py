@@ -7,7 +7,21 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from slipway import bodies
+from slipway.aws import template_bodies
+from slipway.domain import template as model
+from slipway.domain import timestamps
+from slipway.domain.deployment import BROUGHT
+from slipway.domain.paging import Page, Paging
+from slipway.domain.template import (
+    NewTemplate,
+    Reference,
+    State,
+    Template,
+    TemplateVersion,
+    Usage,
+    Use,
+    Version,
+)
 from slipway.errors import (
     Busy,
     FieldError,
@@ -20,22 +34,8 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.model import moments
-from slipway.model import template as model
-from slipway.model.deployment import BROUGHT
-from slipway.model.paging import Page, Paging
-from slipway.model.template import (
-    NewTemplate,
-    Reference,
-    State,
-    Template,
-    TemplateVersion,
-    Usage,
-    Use,
-    Version,
-)
 from slipway.settings import settings
-from slipway.store import marks, projects, table
+from slipway.store import idempotency, projects, table
 from slipway.store.table import (
     Check,
     ConditionFailed,
@@ -51,7 +51,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
-    from slipway.model.formation import Formation
+    from slipway.domain.template_parser import Formation
 
 _ALL = "TEMPLATES"
 _TEMPLATE = "TEMPLATE#"
@@ -84,7 +84,7 @@ def used_key(name: str, environment_id: str) -> Key:
 
 def add(wanted: NewTemplate, user_id: str) -> Template:
     """Raises NameTaken. One round trip."""
-    at = moments.written(moments.now())
+    at = timestamps.written(timestamps.now())
     item = {
         **wanted.model_dump(),
         "created_by": user_id,
@@ -94,7 +94,7 @@ def add(wanted: NewTemplate, user_id: str) -> Template:
     }
     shown = Template.model_validate(item)
     try:
-        marks.commit(Transaction().put("record", key(wanted.name), item), shown)
+        idempotency.commit(Transaction().put("record", key(wanted.name), item), shown)
     except TransactionFailed:
         raise NameTaken(f"There is a template named {wanted.name} already") from None
     return shown
@@ -137,7 +137,7 @@ def made_from(reference: str) -> TemplateVersion:
 def body(name: str, wanted: Version) -> tuple[bytes, str, str]:
     """The body as it was sent, its media type and its digest. Raises NotFound, DriverFault."""
     item = _version(name, wanted)
-    return bodies.get(item["key"]), item["media"], item["sha256"]
+    return template_bodies.get(item["key"]), item["media"], item["sha256"]
 
 
 def add_version(
@@ -151,16 +151,17 @@ def add_version(
     read = None
     for _ in range(_TRIES):
         [template, *mark], [(last, _)] = table.read(
-            [key(name), *marks.keys()], Query(_TEMPLATE + name, _VERSION, 1, newest_first=True)
+            [key(name), *idempotency.keys()],
+            Query(_TEMPLATE + name, _VERSION, 1, newest_first=True),
         )
-        marks.look(*mark)
+        idempotency.look(*mark)
         _owned(template, user_id)
         version = wanted or _after(last)
         read = read or _admissible(body, media)
         item = _draft(name, version, read, body, media, user_id)
         shown = _read(item)
         try:
-            marks.commit(Transaction().put("record", version_key(name, version), item), shown)
+            idempotency.commit(Transaction().put("record", version_key(name, version), item), shown)
         except TransactionFailed:
             if wanted:
                 raise VersionTaken(f"There is a version {version} already") from None
@@ -263,7 +264,7 @@ def allowed(version: TemplateVersion) -> TemplateVersion:
 
 def stored_at(version: TemplateVersion) -> str:
     """The key of its body."""
-    return bodies.key(version.template, version.version, version.sha256)
+    return template_bodies.key(version.template, version.version, version.sha256)
 
 
 def made_of(version: TemplateVersion) -> Item:
@@ -296,7 +297,7 @@ def note_use(environment: Item) -> None:
     name = environment["template"].partition("@")[0]
     fields = _use(environment)
     if environment["status"] == "destroyed":
-        fields["ttl"] = moments.epoch(moments.hours_after(moments.now(), 24))
+        fields["ttl"] = timestamps.epoch(timestamps.hours_after(timestamps.now(), 24))
     expression, values = table.setting(fields)
     with suppress(ConditionFailed):
         table.write(
@@ -391,10 +392,10 @@ def _version(name: str, version: Version) -> Item:
 
 def _admissible(body: bytes, media: str) -> Formation:
     # Imported here: only who adds a version pays for it.
-    from slipway.model import formation
+    from slipway.domain import template_parser
 
-    read = formation.read(body, is_json=media == "application/json")
-    formation.refuse_others(read, settings().allowed_resource_types)
+    read = template_parser.read(body, is_json=media == "application/json")
+    template_parser.refuse_others(read, settings().allowed_resource_types)
     return read
 
 
@@ -407,11 +408,11 @@ def _draft(
     user_id: str,
 ) -> Item:
     """The record of a draft, whose body is stored and stands before CloudFormation."""
-    sha256 = bodies.digest(body)
-    where = bodies.key(name, str(version), sha256)
-    bodies.put(where, body, media)
-    bodies.validate(where)
-    at = moments.written(moments.now())
+    sha256 = template_bodies.digest(body)
+    where = template_bodies.key(name, str(version), sha256)
+    template_bodies.put(where, body, media)
+    template_bodies.validate(where)
+    at = timestamps.written(timestamps.now())
     return {
         "template": name,
         "version": str(version),
@@ -451,7 +452,7 @@ def _turn(
             return _read(item)
         if not item or item["state"] != before:
             raise _refused(item)
-        at = moments.written(moments.now())
+        at = timestamps.written(timestamps.now())
         fields = {"state": after, "updated_at": at, f"{after}_at": at}
         shown = _read({**item, **fields})
         change, values = table.setting(fields)
@@ -460,7 +461,7 @@ def _turn(
         condition = f"#state = :before AND {_SAME}"
         turn = Update(version_key(name, version), change, {**values, **same}, condition)
         try:
-            marks.write(shown, turn)
+            idempotency.write(shown, turn)
         except ConditionFailed as failed:
             item = failed.found
         else:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-from slipway import ids
+from slipway.domain import ids, timestamps
+from slipway.domain.user import User
 from slipway.errors import EmailTaken, TooManyAttempts, Unauthenticated
-from slipway.model import moments
-from slipway.model.user import User
-from slipway.store import marks, table
+from slipway.store import idempotency, table
 from slipway.store.table import Key, Transaction, TransactionFailed, Update
 
 _WINDOW_SECONDS = 900
@@ -68,7 +67,11 @@ def count_failure(email: str, address: str) -> None:
 
 def add(email: str, password_hash: str) -> User:
     """Raises EmailTaken."""
-    user = {"id": ids.new_user_id(), "email": email, "created_at": moments.written(moments.now())}
+    user = {
+        "id": ids.new_user_id(),
+        "email": email,
+        "created_at": timestamps.written(timestamps.now()),
+    }
     shown = User.model_validate(user)
     transaction = (
         Transaction()
@@ -76,7 +79,7 @@ def add(email: str, password_hash: str) -> User:
         .put("user", _user(user["id"]), user)
     )
     try:
-        marks.commit(transaction, shown)
+        idempotency.commit(transaction, shown)
     except TransactionFailed:
         raise EmailTaken() from None
     return shown

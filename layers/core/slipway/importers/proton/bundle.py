@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
+from slipway.domain import template_parser
+from slipway.domain.template import MAX_BYTES
 from slipway.errors import Refused
 from slipway.importers.proton.report import Broken
-from slipway.model import formation
-from slipway.model.template import MAX_BYTES
 
 if TYPE_CHECKING:
     from yaml import ScalarEvent
@@ -105,7 +105,7 @@ def tree(text: str, file: str, lines: Sequence[int] | None = None) -> Any:
         return Written.of(event.value, plain=plain, line=source(line))
 
     try:
-        return formation.tree(text, scalar)
+        return template_parser.tree(text, scalar)
     except Refused as refused:
         said = "; ".join(f"{each.pointer} {each.detail}" for each in refused.fields)
         told = re.sub(r"line (\d+)", lambda found: f"line {source(int(found[1]))}", refused.detail)

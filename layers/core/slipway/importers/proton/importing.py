@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.domain import template_parser
+from slipway.domain.template import MAX_BYTES
 from slipway.errors import Refused
 from slipway.importers.proton import bundle, schema
 from slipway.importers.proton.intrinsics import Intrinsics
@@ -12,8 +14,6 @@ from slipway.importers.proton.rendering import Source
 from slipway.importers.proton.report import Broken, Report
 from slipway.importers.proton.ways import Ways
 from slipway.importers.proton.writing import dump
-from slipway.model import formation
-from slipway.model.template import MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def read(path: Path) -> Imported:
     if len(body.encode()) > MAX_BYTES:
         raise Broken(f"the template would have more than {MAX_BYTES} bytes")
     try:
-        formation.read(body.encode(), is_json=False)
+        template_parser.read(body.encode(), is_json=False)
     except Refused as refused:
         said = "; ".join(f"{each.pointer} {each.detail}" for each in refused.fields)
         said = said or refused.detail

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.domain.inputs import CONVENTIONS
 from slipway.importers.proton import schema
 from slipway.importers.proton.bundle import Written
 from slipway.importers.proton.rendering import Source
@@ -36,7 +37,6 @@ from slipway.importers.proton.ways import (
     When,
     is_function,
 )
-from slipway.model.inputs import CONVENTIONS
 
 _HOLE = "NotCarriedOver"
 _ORDER = (

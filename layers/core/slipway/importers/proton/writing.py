@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
+from slipway.domain.template_parser import SHORT_FORMS
 from slipway.importers.proton.bundle import Written
 from slipway.importers.proton.ways import is_function
-from slipway.model.formation import SHORT_FORMS
 
 _SHORT = {name: tag for tag, name in SHORT_FORMS.items()}
 

@@ -1,0 +1,87 @@
+"""The state machines: how their executions are named, shown and started."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from slipway.domain import timestamps
+from slipway.settings import settings
+
+
+def execution_arn(workflow: str, name: str) -> str:
+    """An execution bears the id of what it carries, so its ARN is known before it starts."""
+    return f"{settings().machines.replace(':stateMachine:', ':execution:')}{workflow}:{name}"
+
+
+def execution_url(arn: str) -> str | None:
+    """The execution in the AWS console; None in the embedded platform, which has none."""
+    now = settings()
+    if not now.on_aws:
+        return None
+    console = f"https://{now.region}.console.aws.amazon.com/states/home?region={now.region}"
+    return f"{console}#/v2/executions/details/{arn}"
+
+
+def start(workflow: str, name: str, carrying: dict[str, Any]) -> None:
+    """Start the execution, unless it was started before: repeating this changes nothing.
+
+    `carrying` is the same whenever the name is, or Step Functions would call it another one.
+    """
+    client = _client()
+    try:
+        client.start_execution(
+            stateMachineArn=settings().machines + workflow, name=name, input=json.dumps(carrying)
+        )
+    except client.exceptions.ExecutionAlreadyExists:
+        return
+
+
+def outcome(workflow: str, name: str) -> str | None:
+    """RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED; None if it was never started."""
+    client = _client()
+    try:
+        arn = execution_arn(workflow, name)
+        return str(client.describe_execution(executionArn=arn)["status"])
+    except client.exceptions.ExecutionDoesNotExist:
+        return None
+
+
+def steps_of(workflow: str, name: str) -> list[dict[str, Any]]:
+    """`{step, entered_at, left_at?, attempts, error?}` of each state that an execution entered.
+
+    Empty if there was no such execution. Step Functions keeps the history for 90 days.
+    """
+    client = _client()
+    steps: list[dict[str, Any]] = []
+    try:
+        for page in client.get_paginator("get_execution_history").paginate(
+            executionArn=execution_arn(workflow, name), includeExecutionData=False
+        ):
+            for event in page["events"]:
+                _tell(steps, event)
+    except client.exceptions.ExecutionDoesNotExist:
+        return []
+    return steps
+
+
+def _tell(steps: list[dict[str, Any]], event: dict[str, Any]) -> None:
+    at = timestamps.written(event["timestamp"])
+    entered = event.get("stateEnteredEventDetails")
+    if entered:
+        steps.append({"step": entered["name"], "entered_at": at, "attempts": 0})
+    elif steps and "stateExitedEventDetails" in event:
+        steps[-1]["left_at"] = at
+    elif steps and event["type"] == "TaskScheduled":
+        steps[-1]["attempts"] += 1
+    elif steps and (failed := event.get("taskFailedEventDetails")):
+        steps[-1]["error"] = failed.get("error")
+
+
+@cache
+def _client() -> Any:
+    # Imported here: the API shows executions but only dispatch starts them.
+    import boto3
+
+    return boto3.client("stepfunctions", region_name=settings().region)

@@ -1,0 +1,84 @@
+"""The values of NoEcho inputs: SecureStrings of SSM, one each, never in the table.
+
+Those that an environment is made with are below its id, those that an update brings below the
+environment's id and a part of the update's own. So what was put in before is there until the
+update has succeeded, and the record then says which is in use. `place` is either.
+
+They are written before the record that names them. If that is never written, reconcile removes
+them (slipway.services.cleanup).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from slipway import aws
+from slipway.errors import DriverFault, DriverRefused
+from slipway.settings import settings
+
+_AT_ONCE = 10
+
+
+def path(place: str, name: str) -> str:
+    return f"{_below(place)}/{name}"
+
+
+def _below(place: str) -> str:
+    return f"/{settings().stack}/environments/{place}"
+
+
+def places(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The place of each secret input that is in use, as the environment's record has it."""
+    own, brought = environment["id"], environment.get("secret_places", {})
+    return {name: brought.get(name, own) for name in environment.get("secret_inputs", ())}
+
+
+def write(place: str, values: Mapping[str, str]) -> None:
+    """Raises DriverFault; what was written by then is taken back."""
+    try:
+        for name, value in values.items():
+            where = path(place, name)
+            aws.call(
+                "ssm", "put_parameter", Name=where, Value=value, Type="SecureString", Overwrite=True
+            )
+    except (DriverFault, DriverRefused) as error:
+        remove(place, values)
+        raise DriverFault(f"The secret inputs could not be stored: {error}") from error
+
+
+def read(places: Mapping[str, str]) -> dict[str, str]:
+    """The values by name. Raises DriverFault; DriverRefused if one is gone."""
+    names = {path(place, name): name for name, place in places.items()}
+    found: dict[str, str] = {}
+    for some in _some_at_once(names):
+        answer = aws.call("ssm", "get_parameters", Names=some, WithDecryption=True)
+        if answer["InvalidParameters"]:
+            missing = ", ".join(names[each] for each in answer["InvalidParameters"])
+            raise DriverRefused(f"The secret inputs are gone: {missing}")
+        found |= {names[each["Name"]]: each["Value"] for each in answer["Parameters"]}
+    return found
+
+
+def remove(place: str, names: Iterable[str]) -> None:
+    """Repeating it changes nothing. Raises DriverFault."""
+    _remove(path(place, name) for name in names)
+
+
+def remove_all(place: str) -> None:
+    """All that is below it: for an environment, also what updates have brought. As remove."""
+    pages = aws.pages("ssm", "get_parameters_by_path", Path=_below(place), Recursive=True)
+    _remove([each["Name"] for page in pages for each in page["Parameters"]])
+
+
+def _remove(paths: Iterable[str]) -> None:
+    try:
+        for some in _some_at_once(paths):
+            aws.call("ssm", "delete_parameters", Names=some)
+    except DriverRefused as error:
+        raise DriverFault(f"The secret inputs could not be deleted: {error}") from error
+
+
+def _some_at_once(paths: Iterable[str]) -> list[list[str]]:
+    every = sorted(paths)
+    return [every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE)]

@@ -1,0 +1,286 @@
+"""Environments: where a version runs, for a while or for good.
+
+    provisioning ─► running ─► (expiring ─►) tearing_down ─► destroyed
+         │             ▲                          │
+         └─► failed    └── base_url appears       └─► teardown_failed
+
+Nothing comes back to life from `expiring` on. A teardown that failed is begun anew, or forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
+
+from slipway.domain import timestamps
+from slipway.domain.fields import Asked, ExternalId, Hours, Line, LogicalId, Name, Shown, Wanted
+from slipway.domain.timestamps import Moment
+from slipway.errors import FieldError, Invalid
+
+Status = Literal[
+    "provisioning",
+    "running",
+    "expiring",
+    "tearing_down",
+    "destroyed",
+    "failed",
+    "teardown_failed",
+]
+
+OnConflict = Literal["queue", "supersede", "cancel_running", "reject"]
+
+CAN_BECOME: dict[Status, frozenset[Status]] = {
+    "provisioning": frozenset({"running", "failed", "expiring", "tearing_down"}),
+    "running": frozenset({"expiring", "tearing_down"}),
+    "failed": frozenset({"expiring", "tearing_down"}),
+    "expiring": frozenset({"tearing_down", "teardown_failed"}),
+    "tearing_down": frozenset({"destroyed", "teardown_failed"}),
+    "teardown_failed": frozenset({"tearing_down", "destroyed"}),
+    "destroyed": frozenset(),
+}
+
+TAKES_DEPLOYMENTS: frozenset[Status] = frozenset({"provisioning", "running"})
+GOING: frozenset[Status] = frozenset({"expiring", "tearing_down"})
+
+DEFAULT_TTL_HOURS = 24
+MAX_CONFIG_BYTES = 16_384
+# What is shown in the place of a secret.
+MASK = "****"
+
+
+def comes_from(to: Status) -> frozenset[Status]:
+    """The states that can become `to`."""
+    return frozenset(state for state, targets in CAN_BECOME.items() if to in targets)
+
+
+def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> list[datetime]:
+    """When the end is warned of: the moments that are still to come, in order."""
+    found = {timestamps.hours_after(ends, -hours) for hours in hours_before}
+    return sorted(moment for moment in found if moment > now)
+
+
+class NewEnvironment(Wanted):
+    name: Name = Field(examples=["preview-pr-123"])
+    type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
+    ttl_hours: Hours | None = Field(
+        None,
+        description="Only for `ephemeral`; fractions count (0.5 is half an hour); "
+        f"{DEFAULT_TTL_HOURS} if left out.",
+        examples=[24],
+    )
+    external_id: ExternalId | None = Field(
+        None,
+        description="A name of the caller's own, unique in the project while it lives.",
+        examples=["github:acme:payments:123"],
+    )
+    on_conflict: OnConflict = Field(
+        "queue",
+        description="What its deployments do about each other, unless they say it themselves; "
+        "previews like `supersede`.",
+    )
+    config: dict[str, JsonValue] | None = Field(
+        None,
+        description=f"Anything the environment should know; at most {MAX_CONFIG_BYTES} bytes.",
+        examples=[{"region": "eu-central-1"}],
+    )
+    template: Line | None = Field(
+        None,
+        description="What to make it from: `name@1.2`, `name@1` for the newest minor, or `name` "
+        "for the newest version. Simulated if left out.",
+        examples=["web-service@1"],
+    )
+    inputs: dict[str, JsonValue] | None = Field(
+        None,
+        description="The template's parameters.",
+        examples=[{"Size": "small"}],
+    )
+
+    @field_validator("inputs")
+    @classmethod
+    def _only_templates_take_inputs(
+        cls, inputs: dict[str, Any] | None, info: ValidationInfo
+    ) -> dict[str, Any] | None:
+        # A template that was refused is not in there.
+        if inputs is not None and info.data.get("template", "") is None:
+            raise ValueError("is only for environments that are made from a template")
+        return inputs
+
+    @field_validator("ttl_hours")
+    @classmethod
+    def _only_the_ephemeral_expire(cls, hours: float | None, info: ValidationInfo) -> float | None:
+        if hours is not None and info.data.get("type") == "persistent":
+            raise ValueError("is only for ephemeral environments")
+        return hours
+
+    def known_as(self, external_id: str) -> Self:
+        """The same with an external id; raises Invalid for what cannot be one."""
+        try:
+            return type(self).model_validate({**self.model_dump(), "external_id": external_id})
+        except ValidationError:
+            detail = "must be 1 to 128 letters, digits and . _ : @ ~ -"
+            raise Invalid([FieldError("external_id", detail)]) from None
+
+    def lifetime_hours(self, at_most: float, default: float = DEFAULT_TTL_HOURS) -> float | None:
+        """Hours to live, `default` if it does not say; None for ever.
+
+        Raises Invalid for more than `at_most` hours.
+        """
+        if self.type == "persistent":
+            return None
+        hours = min(default, at_most) if self.ttl_hours is None else self.ttl_hours
+        if hours > at_most:
+            raise Invalid([FieldError("#/ttl_hours", f"must be at most {at_most:g}")])
+        return int(hours) if float(hours).is_integer() else hours
+
+    def config_json(self) -> str | None:
+        """Raises Invalid for a configuration that is too large."""
+        if self.config is None:
+            return None
+        try:
+            text = json.dumps(
+                self.config, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            )
+        except ValueError:
+            detail = "has a number that is too large"
+            raise Invalid([FieldError("#/config", detail)]) from None
+        if len(text.encode()) > MAX_CONFIG_BYTES:
+            raise Invalid([FieldError("#/config", f"must be at most {MAX_CONFIG_BYTES} bytes")])
+        return text
+
+
+class Creation(Asked):
+    dry_run: bool = Field(
+        False, strict=False, description="Answer with the plan and make nothing: 200."
+    )
+
+    @property
+    def only_looks(self) -> bool:
+        return self.dry_run
+
+
+class Extension(Wanted):
+    ttl_hours: Hours = Field(description="From now on.", examples=[4])
+
+
+class Pinning(Wanted):
+    reason: Line = Field(examples=["demo on Friday"])
+
+
+class Pin(Shown):
+    """Why, since when and by whom the lease is held open."""
+
+    reason: str = Field(examples=["demo on Friday"])
+    at: Moment
+    by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+
+
+class Failure(Shown):
+    """Why something ended badly: `error` is for programs, `reason` for people."""
+
+    error: str = Field(examples=["DriverRefused"])
+    reason: str
+    step: str | None = Field(None, description="The workflow's state that failed.")
+    remaining_resources: list[str] | None = Field(
+        None, description="What was made and could not be taken away.", examples=[["database"]]
+    )
+
+
+class Environment(Shown):
+    id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
+    project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
+    name: str = Field(examples=["preview-pr-123"])
+    type: Literal["ephemeral", "persistent"]
+    status: Status
+    ttl_hours: int | float | None = Field(None, examples=[24])
+    expires_at: Moment | None = Field(None, description="Only of an ephemeral environment.")
+    max_expires_at: Moment | None = Field(
+        None, description="As far as the lease can be extended; counted from creation."
+    )
+    expiry_mode: Literal["absolute", "idle"] | None = None
+    next_warning_at: Moment | None = Field(
+        None, description="When an event next warns of the end, as the project's policy wants it."
+    )
+    pinned: Pin | None = Field(None, description="While it is pinned it does not expire.")
+    base_url: str | None = Field(None, description="Where it answers, once it is running.")
+    external_id: str | None = Field(None, examples=["github:acme:payments:123"])
+    on_conflict: OnConflict = "queue"
+    config: dict[str, Any] | None = None
+    template: str | None = Field(
+        None, description="What it is made from.", examples=["web-service@1.2"]
+    )
+    inputs: dict[str, str] | None = Field(
+        None, description="What was put into the template; secrets as `****`."
+    )
+    outputs: dict[str, str] | None = Field(None, description="What came out of it.")
+    stack_id: str | None = Field(
+        None, description="The CloudFormation stack that it is, also when that is deleted."
+    )
+    live_version: str | None = Field(None, description="The version that last succeeded here.")
+    live_artifact: str | None = Field(None, description="What that version is made of.")
+    live_deployment_id: str | None = None
+    live_in_doubt: str | None = Field(
+        None,
+        description="A deployment that failed and could not be taken back: what is there may not "
+        "be the live version, until a deployment succeeds or is taken back.",
+    )
+    failure: Failure | None = None
+    teardown_attempts: int | None = Field(None, description="How often it was tried.")
+    next_retry_at: Moment | None = Field(None, description="When a failed teardown is retried.")
+    retained_resources: list[str] | None = Field(
+        None,
+        description="What is left in place when its stack is deleted, for somebody named it.",
+        examples=[["Data (AWS::S3::Bucket, data-1)"]],
+    )
+    forgotten: bool | None = Field(None, description="Called destroyed although parts remain.")
+    created_at: Moment
+    updated_at: Moment
+    destroyed_at: Moment | None = None
+    execution_arn: str = Field(description="The Step Functions execution that acts on it.")
+    execution_url: str | None = Field(None, description="The same in the AWS console.")
+    version: int = Field(description="Grows with every change; also the ETag.")
+
+    def as_seen_at(self, moment: datetime) -> Self:
+        """An overdue environment is never shown as living on."""
+        if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
+            return self.model_copy(update={"status": "expiring", "next_warning_at": None})
+        return self
+
+
+class Resource(Shown):
+    """One resource of the environment's stack, as CloudFormation has it."""
+
+    logical_id: str = Field(examples=["Jobs"])
+    type: str = Field(examples=["AWS::SQS::Queue"])
+    physical_id: str | None = Field(None, description="Once there is one.")
+    status: str = Field(examples=["CREATE_COMPLETE"])
+    reason: str | None = Field(None, description="Why it is in this state.")
+    updated_at: Moment
+
+
+def workflow_of(status: Status) -> str:
+    """The state machine that acts on an environment in this state, or acted last."""
+    going = {"tearing_down", "destroyed", "teardown_failed"}
+    return "retire_environment" if status in going else "provision_environment"
+
+
+class TeardownRetry(Wanted):
+    retain: list[LogicalId] = Field(
+        [],
+        max_length=200,
+        description="The logical ids of resources that could not be deleted: they are left in "
+        "place, and are nobody's from then on.",
+        examples=[["Data"]],
+    )
+
+
+class EnvironmentDeletion(Wanted):
+    force: bool = Field(
+        False,
+        strict=False,
+        description="Of an environment whose teardown failed: call it destroyed, and record what "
+        "remains.",
+    )

@@ -1,0 +1,39 @@
+"""What happened, as it is shown: events and the steps of a rollout."""
+
+from __future__ import annotations
+
+from pydantic import Field, computed_field
+
+from slipway.domain.fields import Shown
+from slipway.domain.timestamps import Moment
+
+
+class Event(Shown):
+    """`actor` is a user's id, a workflow, `ttl`, or the deployment that caused it."""
+
+    id: str = Field(examples=["evt_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_2"])
+    at: Moment
+    subject: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
+    actor: str = Field(examples=["provision_environment"])
+    action: str = Field(examples=["running"])
+    from_: str | None = Field(None, alias="from", examples=["provisioning"])
+    to: str | None = Field(None, examples=["running"])
+    reason: str | None = None
+
+
+class Step(Shown):
+    """A state of the rollout's execution, each time it was entered."""
+
+    step: str = Field(examples=["Ship"])
+    entered_at: Moment
+    left_at: Moment | None = None
+    attempts: int = Field(examples=[1])
+    error: str | None = None
+
+    @computed_field(examples=[2.031])  # type: ignore[prop-decorator]
+    @property
+    def seconds(self) -> float | None:
+        """How long it took."""
+        if self.left_at is None:
+            return None
+        return round((self.left_at - self.entered_at).total_seconds(), 3)

@@ -1,0 +1,49 @@
+"""Lists come in pages, newest first; logs oldest first, to follow them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, TypeVar
+
+from pydantic import Field, StringConstraints
+
+from slipway.domain.fields import Wanted
+from slipway.errors import FieldError, Invalid
+
+
+def bad_cursor() -> Invalid:
+    return Invalid([FieldError("?cursor", "is not a cursor of this list")])
+
+
+class Paging(Wanted):
+    limit: int = Field(
+        20, ge=1, le=100, strict=False, description="How many at the most.", examples=[20]
+    )
+    cursor: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="Where to go on: as given in the `Link` header."
+    )
+
+    @property
+    def after(self) -> str | None:
+        """The sort key that the last page ended with.
+
+        Raises Invalid for a cursor that is not one of ours.
+        """
+        if self.cursor is None:
+            return None
+        try:
+            return base64.b64decode(self.cursor + "==", altchars=b"-_").decode()
+        except (binascii.Error, ValueError):
+            raise bad_cursor() from None
+
+
+Item = TypeVar("Item")
+
+
+class Page(list[Item]):
+    """One page; `cursor` leads to the next, None at the end."""
+
+    def __init__(self, items: list[Item], last: str | None = None) -> None:
+        super().__init__(items)
+        self.cursor = last and base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")

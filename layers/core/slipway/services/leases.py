@@ -1,0 +1,211 @@
+"""Leases: how long an ephemeral environment lives, and how people change that.
+
+Three end it, and one of them wins: expire_environment to the second, the TTL of the lease's item,
+and reconcile. Each changes the state only if the lease is over and nobody else did it. Two warn of
+the end, the first and the last of them, each warning once.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from slipway.domain import ids, timestamps
+from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
+from slipway.domain.ids import EnvironmentId
+from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
+from slipway.store import deadlines, environments, idempotency, table
+from slipway.store.table import (
+    ConditionFailed,
+    Delete,
+    Item,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
+
+_TRIES = 5
+
+
+def extend(environment: EnvironmentId, hours: float, user_id: str) -> Environment:
+    """Let it live for `hours` from now, if that is longer than it has; never shorter.
+
+    Raises NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy. Two round trips.
+    """
+    item = _leased(environment, user_id)
+    now = timestamps.now()
+    most = datetime.fromisoformat(item["max_expires_at"])
+    if hours > 24 * 366 or timestamps.hours_after(now, hours) > most:
+        raise TtlExceedsPolicy(item["max_expires_at"])
+    return _prolong(environment, item, timestamps.hours_after(now, hours), user_id)
+
+
+def touch(environment: EnvironmentId, user_id: str) -> Environment:
+    """Begin the time of an idle lease anew, as far as the policy goes.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = _leased(environment, user_id)
+    if item["expiry_mode"] != "idle":
+        raise NoLease("The environment's expiry_mode is absolute: extend it instead")
+    return _prolong(environment, item, _anew(item, timestamps.now()), user_id)
+
+
+def used(environment: EnvironmentId, at: str) -> None:
+    """A deployment succeeded at `at`: an idle lease begins anew. Repeating it changes nothing."""
+    item = environments.find(environment)
+    if item and item.get("expiry_mode") == "idle" and "expires_at" in item:
+        with suppress(EnvironmentGoing):
+            _prolong(environment, item, _anew(item, datetime.fromisoformat(at)), "deployment")
+
+
+def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
+    """Hold the lease open until it is unpinned; pinning it again changes nothing.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if "pinned" in item:
+        return environments.read(item)
+    item = _with_lease(item)
+    pinned = {"reason": reason, "at": timestamps.written(timestamps.now()), "by": user_id}
+    return _change(environment, item, user_id, pinned=pinned)
+
+
+def unpin(environment: EnvironmentId, user_id: str) -> Environment:
+    """Let the time run again: its own from now on, as far as the policy goes.
+
+    Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if "pinned" not in item:
+        raise NoLease("The environment is not pinned")
+    return _change(environment, item, user_id, ends=_anew(item, timestamps.now()))
+
+
+def expire(environment: EnvironmentId, actor: str) -> None:
+    """Its lease is over: if that is still so, it begins to go. Repeating it changes nothing."""
+    with suppress(Overtaken):
+        environments.move(
+            environment,
+            "expiring",
+            actor,
+            condition=" AND expires_at <= :now",
+            values={"now": timestamps.written(timestamps.now())},
+        )
+
+
+def warn(item: Item, actor: str) -> bool:
+    """Its end comes near: say so, if the next warning is due and nobody said it yet; whether it
+    was said. The event is made from the change."""
+    now = timestamps.written(timestamps.now())
+    if not item.get("warn_at") or item["warn_at"][0] > now:
+        return False
+    alive = {f"s{i}": state for i, state in enumerate(sorted(comes_from("expiring")))}
+    change = Update(
+        environments.key(ids.parse_environment(item["id"])),
+        "SET actor = :actor, updated_at = :now, version = version + :one REMOVE warn_at[0]",
+        {
+            "this": item["warn_at"][0],
+            "actor": actor,
+            "now": now,
+            "one": 1,
+            **alive,
+        },
+        condition="warn_at[0] = :this AND expires_at > :now"
+        f" AND #status IN ({', '.join(f':{word}' for word in alive)})",
+    )
+    try:
+        table.write(change)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def _leased(environment: EnvironmentId, user_id: str) -> Item:
+    return _with_lease(environments.authorised(environment, user_id))
+
+
+def _with_lease(item: Item) -> Item:
+    if item["type"] == "persistent":
+        raise NoLease("A persistent environment never expires")
+    if "pinned" in item:
+        raise NoLease("The environment is pinned; unpin it first")
+    return item
+
+
+def _anew(item: Item, since: datetime) -> datetime:
+    ends = timestamps.hours_after(since, item["ttl_hours"])
+    return max(since, min(ends, datetime.fromisoformat(item["max_expires_at"])))
+
+
+def _prolong(environment: EnvironmentId, item: Item, ends: datetime, actor: str) -> Environment:
+    if timestamps.written(ends) <= item["expires_at"]:
+        return _lasting(item)
+    return _change(environment, item, actor, ends=ends)
+
+
+def _lasting(item: Item) -> Environment:
+    """Raises EnvironmentGoing for what is not to last."""
+    shown = environments.read(item).as_seen_at(timestamps.now())
+    if shown.status not in TAKES_DEPLOYMENTS:
+        raise EnvironmentGoing(shown.status)
+    return shown
+
+
+def _change(
+    environment: EnvironmentId,
+    item: Item,
+    actor: str,
+    *,
+    ends: datetime | None = None,
+    pinned: Item | None = None,
+) -> Environment:
+    """Let the lease end then, or hold it open, if it still lives.
+
+    What else changes in the record meanwhile does not matter; another change of the lease does.
+    """
+    lease = environments.lease(environment)
+    lease_change = environments.put_lease(environment, ends) if ends else Delete(lease)
+    for _ in range(_TRIES):
+        _lasting(item)
+        now = timestamps.written(timestamps.now())
+        written = {
+            **_running_until(ends, item),
+            **deadlines.by(item["id"]),
+            "pinned": pinned,
+            "version": item["version"] + 1,
+            "updated_at": now,
+            "actor": actor,
+        }
+        expression, values = table.setting(written)
+        update = Update(
+            environments.key(environment),
+            expression,
+            {**values, "was": item["version"], "now": now},
+            condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
+        )
+        shown = environments.read({**item, **written})
+        try:
+            transaction = Transaction().add("record", update).add("lease", lease_change)
+            idempotency.commit(transaction, shown)
+        except TransactionFailed as failed:
+            fresh = failed.get("record") or item
+            if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
+                break
+            item = fresh
+        else:
+            return shown
+    _lasting(fresh)
+    raise Busy(1)
+
+
+def _running_until(ends: datetime | None, item: Item) -> Item:
+    if ends is None:
+        return {"expires_at": None, "warn_at": None}
+    fields = environments.lasting_until(ends, item.get("warn_before_hours", ()))
+    waking = environments.wakes_at(item)
+    if not waking or environments.wakes_at(fields) < waking:
+        # The execution that waits, if one does, would wake too late: it takes another.
+        fields["lease"] = item["lease"] + 1
+    return fields

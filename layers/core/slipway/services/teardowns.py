@@ -1,0 +1,202 @@
+"""Teardowns: the end of an environment, tried again when it fails, forgotten when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from slipway.domain import ids, timestamps
+from slipway.domain.environment import Environment, TeardownRetry
+from slipway.domain.ids import EnvironmentId
+from slipway.errors import (
+    Busy,
+    FieldError,
+    Invalid,
+    NothingToRetain,
+    NothingToRetry,
+    Overtaken,
+    PreconditionFailed,
+)
+from slipway.store import deadlines, environments, idempotency, projects, table
+from slipway.store.table import ConditionFailed, Item, Transaction, TransactionFailed, Update
+
+_RETRIES = 4
+_TRIES = 5
+
+
+def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
+    """Begin to tear the environment down, once; repeating it shows how far that is.
+
+    Raises NotFound, PreconditionFailed. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if if_version is not None and if_version != item["version"]:
+        raise PreconditionFailed()
+    if item["status"] == "teardown_failed":
+        with suppress(Overtaken):
+            return retry(item, user_id, if_version)
+    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
+    try:
+        return environments.read(
+            environments.move(environment, "tearing_down", user_id, still, was)
+        )
+    except Overtaken:
+        shown = environments.get(environment, user_id)
+        if if_version is not None and if_version != shown.version:
+            raise PreconditionFailed() from None
+        return shown
+
+
+def give_back(environment: EnvironmentId, actor: str) -> None:
+    """Tear it down whoever asks: its project goes, or what it is made of is gone. Repeating it
+    changes nothing."""
+    with suppress(Overtaken):
+        environments.move(environment, "tearing_down", actor)
+
+
+def retry(
+    item: Item, actor: str, if_version: int | None = None, retain: Collection[str] = ()
+) -> Environment:
+    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken, Busy.
+
+    What is named to be retained is so by this attempt and all that follow.
+    """
+    key = environments.key(ids.parse_environment(item["id"]))
+    for _ in range(_TRIES):
+        if item["status"] != "teardown_failed" or if_version not in (None, item["version"]):
+            raise Overtaken()
+        fields = {
+            **deadlines.by(item["id"]),
+            "status": "tearing_down",
+            "retain": {*item.get("retain", ()), *retain} or None,
+            "teardown_attempts": item.get("teardown_attempts", 1) + 1,
+            "actor": actor,
+            "updated_at": timestamps.written(timestamps.now()),
+            "version": item["version"] + 1,
+            "next_retry_at": None,
+        }
+        shown = environments.read({**item, **fields})
+        change, values = table.setting(fields)
+        values["was"] = item["version"]
+        try:
+            idempotency.write(shown, Update(key, change, values, "version = :was"))
+        except ConditionFailed as failed:
+            item = failed.found or item
+        else:
+            return shown
+    raise Busy(1)
+
+
+def ask_to_retry(
+    environment: EnvironmentId, user_id: str, wanted: TeardownRetry | None = None
+) -> Environment:
+    """Raises NotFound, NothingToRetry, NothingToRetain, Invalid, Busy. Two round trips."""
+    item = environments.authorised(environment, user_id)
+    retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
+    # What they were looked up in is what remained then, and no other attempt's.
+    if_version = item["version"] if retain else None
+    try:
+        return retry(item, user_id, if_version, retain)
+    except Overtaken:
+        raise NothingToRetry(f"The environment is {item['status']}") from None
+
+
+def _retained(item: Item, names: Sequence[str]) -> list[str]:
+    """What remains by these logical ids, as the driver told. Raises NothingToRetain, Invalid."""
+    if item["status"] != "teardown_failed":
+        raise NothingToRetry(f"The environment is {item['status']}")
+    told = [each.partition(": ")[2] for each in item.get("remains", ())]
+    remains = {each.partition(" (")[0]: each for each in told}
+    if not remains:
+        raise NothingToRetain()
+    unknown = [
+        FieldError(f"#/retain/{n}", f"is not among what remains: {', '.join(sorted(remains))}")
+        for n, name in enumerate(names)
+        if name not in remains
+    ]
+    if unknown:
+        raise Invalid(unknown)
+    return [remains[name] for name in names]
+
+
+def plan_retry(item: Item) -> bool:
+    """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself.
+
+    Whether it is tried again at all. Repeating it changes nothing.
+    """
+    attempts = item.get("teardown_attempts", 1)
+    if attempts > _RETRIES or "next_retry_at" in item:
+        return "next_retry_at" in item
+    minutes = timedelta(minutes=2 ** (attempts - 1))
+    at = datetime.fromisoformat(item["updated_at"]) + minutes
+    change = Update(
+        environments.key(ids.parse_environment(item["id"])),
+        "SET next_retry_at = :at, due = :due, due_at = :due_at",
+        {
+            **deadlines.by(item["id"], at),
+            "at": timestamps.written(at),
+            "failed": "teardown_failed",
+            "was": item["version"],
+        },
+        condition="#status = :failed AND version = :was",
+    )
+    with suppress(ConditionFailed):
+        table.write(change)
+    return True
+
+
+def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
+    """Call an environment destroyed whose teardown failed, and record what remains; repeating it
+    changes nothing.
+
+    Raises NotFound, PreconditionFailed, NothingToRetry. Two round trips.
+    """
+    item = environments.authorised(environment, user_id)
+    if if_version is not None and if_version != item["version"]:
+        raise PreconditionFailed()
+    if "forgotten" in item:
+        return environments.read(item)
+    if item["status"] != "teardown_failed":
+        raise NothingToRetry(
+            f"The environment is {item['status']}: only what could not be torn"
+            " down can be forgotten"
+        )
+    now = timestamps.written(timestamps.now())
+    fields = {
+        "status": "destroyed",
+        "destroyed_at": now,
+        "forgotten": True,
+        "actor": user_id,
+        "updated_at": now,
+        "version": item["version"] + 1,
+        "due": None,
+        "next_retry_at": None,
+    }
+    expression, values = table.setting(fields)
+    project = environment.project
+    external_id = str(item.get("external_id") or item["id"])
+    transaction = (
+        Transaction()
+        .update(
+            "record",
+            environments.key(environment),
+            expression,
+            {**values, "was": item["version"]},
+            condition="version = :was",
+        )
+        .delete("name", projects.environment_name(project, item["name"]))
+        .delete("external_id", projects.external_id(project, external_id))
+        .delete("lease", environments.lease(environment))
+        .update("project", projects.key(project), "ADD environments :less", {"less": -1})
+    )
+    if "template" in item:
+        # Reconcile removes its secrets, as a teardown would have done in the end.
+        from slipway.services import cleanup
+
+        transaction.add("secrets", cleanup.note(str(environment), timestamps.now()))
+    try:
+        transaction.commit()
+    except TransactionFailed:
+        raise NothingToRetry("The environment has changed in this moment") from None
+    return environments.read({k: v for k, v in {**item, **fields}.items() if v is not None})

@@ -1,0 +1,210 @@
+"""Updates of an environment: asked for, looked at beforehand, carried out when their turn comes.
+
+An update waits in the environment's queue and holds its lock as any deployment does. What it
+changes is merged twice into what the environment has: when it is asked for, so that whoever asks
+is told at once what does not fit; and when it is carried out, for what was ahead of it may have
+been an update, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.domain import ids, inputs, timestamps
+from slipway.domain.deployment import Deployment
+from slipway.domain.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
+from slipway.domain.ids import EnvironmentId
+from slipway.domain.template import Reference, TemplateVersion
+from slipway.domain.update import EnvironmentUpdate, InputChange, UpdatePlan
+from slipway.errors import (
+    DriverRefused,
+    EnvironmentNotReady,
+    FieldError,
+    Invalid,
+    NoTemplate,
+    NotFound,
+    Refused,
+)
+from slipway.store import environments, idempotency, queue, table, templates
+from slipway.store.table import ConditionFailed, Found, Item, TransactionFailed
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What an environment would be made of: `values` that are shown, `secrets` that are new, and
+    the names of those that stay; and the change as the deployment's record has it. `kept`: the
+    names of new secrets that are values which were shown until now, and nobody sent again."""
+
+    version: TemplateVersion
+    values: Mapping[str, str]
+    secrets: Mapping[str, str]
+    stays: frozenset[str]
+    kept: frozenset[str]
+    change: str
+
+
+def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> Deployment:
+    """Accept an update at the end of the queue.
+
+    Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
+    round trips, and one to read a version of a template for the first time; with secrets one for
+    the note of them, and one for each.
+    """
+    item, draft = _draft(environment, wanted, user_id)
+    brings: Item = {
+        "template": draft.version.reference if wanted.template else None,
+        "inputs": draft.change,
+        "secret_inputs": sorted(draft.secrets),
+        "kept_inputs": sorted(draft.kept) or None,
+        "kept_of_update": item.get("last_update_id") if draft.kept else None,
+    }
+    # The environment's own, if that only waits or rejects.
+    own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
+    parts: dict[str, table.Action] = {}
+    if wanted.template:
+        parts["template"] = templates.still_published(draft.version)
+
+    def accept() -> Deployment:
+        on_conflict = wanted.on_conflict or own
+        return queue.accept(environment, brings, on_conflict, user_id, also=parts, seen=item)
+
+    try:
+        if not draft.secrets:
+            return accept()
+        # Imported here: most updates have none.
+        from slipway.aws import secret_inputs
+        from slipway.services import cleanup
+
+        place = brings["secret_place"] = f"{environment}/{ids.new_part()}"
+        table.write(cleanup.note(place))
+        secret_inputs.write(place, draft.secrets)
+        try:
+            parts["secrets"] = cleanup.claimed(place)
+            return accept()
+        except (Refused, ConditionFailed, idempotency.Done):
+            secret_inputs.remove(place, draft.secrets)
+            table.write(cleanup.claimed(place))
+            raise
+    except TransactionFailed as failed:
+        if failed.get("template") is not None:
+            detail = f"{draft.version.reference} is not published any more"
+            raise Invalid([FieldError("#/template", detail)]) from None
+        raise
+
+
+def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> UpdatePlan:
+    """What the update would change, and its refusals; nothing is. As ask."""
+    # Imported here: nobody else who asks for something looks at stacks.
+    from slipway import drivers
+
+    item, draft = _draft(environment, wanted, user_id)
+    before = {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
+    after = {**draft.values, **dict.fromkeys([*draft.secrets, *draft.stays], MASK)}
+    would_be = {
+        **environments.with_project_name(item),
+        **templates.made_of(draft.version),
+        "inputs": inputs.written(draft.values),
+        "secret_inputs": sorted(draft.stays),
+    }
+    return UpdatePlan.model_validate(
+        {
+            "environment_id": str(environment),
+            "from_template": item["template"],
+            "to_template": draft.version.reference,
+            "inputs": {
+                name: InputChange(before=before.get(name), after=after.get(name))
+                for name in sorted({*before, *after})
+                if before.get(name) != after.get(name) or name in draft.secrets
+            },
+            "change_set": drivers.preview(would_be, draft.secrets),
+        }
+    )
+
+
+def _draft(
+    environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str
+) -> tuple[Item, _Draft]:
+    """The environment's record, and what would be made of it. Raises as ask."""
+    sought = [templates.sought(wanted.template)] if wanted.template else []
+    keys = (*environments.access(environment, user_id), *idempotency.keys())
+    (membership, record, *mark), pages = table.read(keys, *sought)
+    item = environments.allowed(membership, record)
+    idempotency.look(*mark)
+    status = environments.read(item).as_seen_at(timestamps.now()).status
+    if "template" not in item:
+        raise NoTemplate()
+    if status not in TAKES_DEPLOYMENTS:
+        raise EnvironmentNotReady(status)
+    version = _version(item, wanted, pages)
+    held, hidden = json.loads(item["inputs"]), inputs.secrets(version.parameters)
+    # What this version of the template makes a secret is kept as one.
+    now_secret = {name: value for name, value in held.items() if name in hidden}
+    change = {**now_secret, **(wanted.inputs or {})}
+    values, stays = inputs.merged(version.parameters, held, item["secret_inputs"], change)
+    shown = {name: value for name, value in values.items() if name not in hidden}
+    inputs.written(shown)
+    told = {name: shown.get(name) for name in change if name in shown or change[name] is None}
+    secrets = {name: value for name, value in values.items() if name in hidden}
+    kept = frozenset(now_secret).difference(wanted.inputs or {})
+    return item, _Draft(version, shown, secrets, stays, kept, json.dumps(told))
+
+
+def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> TemplateVersion:
+    name = item["template"].partition("@")[0]
+    if wanted.template is None:
+        return templates.made_from(item["template"])
+    if Reference.parse(wanted.template).name != name:
+        raise Invalid([FieldError("#/template", f"must be a version of {name}")])
+    return templates.allowed(templates.resolved(wanted.template, pages[0]))
+
+
+# ── When its turn has come ────────────────────────────────────────────────────────────────────
+
+
+def becomes(update: Item, environment: Item) -> Item:
+    """What the environment's record is to say when the update is in place.
+
+    Raises DriverRefused if it does not fit the environment as it has become.
+    """
+    reference = update.get("template") or environment["template"]
+    try:
+        version = templates.made_from(reference)
+        values, secret = _inputs(version, update, environment)
+        shown = inputs.written(values)
+    except (Invalid, NotFound) as error:
+        raise DriverRefused(f"It does not fit {reference}: {error.detail}") from error
+    brought = dict.fromkeys(_brought(update, environment), update.get("secret_place"))
+    places = {**environment.get("secret_places", {}), **brought}
+    return {
+        **templates.made_of(version),
+        "inputs": shown,
+        "secret_inputs": sorted(secret),
+        "secret_places": {name: place for name, place in places.items() if name in secret},
+        "last_update_id": update["id"],
+    }
+
+
+def _inputs(
+    version: TemplateVersion, update: Item, environment: Item
+) -> tuple[Mapping[str, str], frozenset[str]]:
+    brought = _brought(update, environment)
+    held: dict[str, Any] = json.loads(environment["inputs"])
+    held = {name: value for name, value in held.items() if name not in brought}
+    secret = brought.union(environment["secret_inputs"])
+    change = json.loads(update["inputs"])
+    values, stays = inputs.merged(version.parameters, held, secret, change)
+    for name in sorted(inputs.secrets(version.parameters) & set(values)):
+        raise Invalid([FieldError(f"#/inputs/{name}", "has become a secret: send it again")])
+    return values, stays
+
+
+def _brought(update: Item, environment: Item) -> set[str]:
+    """The names of the secrets that it brings; not of those that were only kept as they were when
+    it was asked for, if an update that was ahead of it may have changed them."""
+    brought = set(update["secret_inputs"])
+    if update.get("kept_of_update") != environment.get("last_update_id"):
+        brought -= set(update.get("kept_inputs", ()))
+    return brought

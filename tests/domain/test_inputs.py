@@ -1,0 +1,203 @@
+"""What is put into a template, against its parameters."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.domain import inputs
+from slipway.domain.template import Parameter
+from slipway.errors import Invalid
+
+
+def parameter(name: str = "X", type: str = "String", **more: Any) -> Parameter:
+    return Parameter.model_validate({"name": name, "type": type, **more})
+
+
+def refused(declared: list[Parameter], given: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(Invalid) as error:
+        inputs.checked(declared, given)
+    return {each.pointer: each.detail for each in error.value.fields}
+
+
+@pytest.mark.parametrize(
+    "type,value,text",
+    [
+        ("String", "small", "small"),
+        ("String", "", ""),
+        ("Number", 3, "3"),
+        ("Number", 1.5, "1.5"),
+        ("Number", "1.50", "1.50"),
+        ("Number", -2, "-2"),
+        ("CommaDelimitedList", ["a", "b"], "a,b"),
+        ("CommaDelimitedList", "a, b", "a, b"),
+        ("CommaDelimitedList", [], ""),
+        ("List<Number>", [1, 2.5, "3"], "1,2.5,3"),
+        ("List<Number>", "1,2", "1,2"),
+        ("AWS::EC2::VPC::Id", "vpc-1", "vpc-1"),
+        ("List<AWS::EC2::Subnet::Id>", ["subnet-1", "subnet-2"], "subnet-1,subnet-2"),
+    ],
+)
+def test_a_value_is_written_as_cloudformation_takes_it(type: str, value: Any, text: str) -> None:
+    assert inputs.checked([parameter(type=type)], {"X": value}) == {"X": text}
+
+
+@pytest.mark.parametrize(
+    "type,value",
+    [
+        ("String", 1),
+        ("String", True),
+        ("String", None),
+        ("String", ["a"]),
+        ("String", {"a": 1}),
+        ("Number", "x"),
+        ("Number", ""),
+        ("Number", "1,2"),
+        ("Number", True),
+        ("Number", [1]),
+        ("Number", 10**4000),
+        ("Number", "1" * 200),
+        ("CommaDelimitedList", ["a,b"]),
+        ("CommaDelimitedList", [["a"]]),
+        ("CommaDelimitedList", [None]),
+        ("CommaDelimitedList", 1.5),
+        ("List<Number>", ["x"]),
+        ("List<Number>", [True]),
+        ("String", "x" * 4097),
+        ("String", "ü" * 2049),
+        ("String", "{{resolve:secretsmanager:somebody-elses}}"),
+        ("CommaDelimitedList", ["a", "b\x01"]),
+    ],
+)
+def test_a_value_of_another_type_is_refused(type: str, value: Any) -> None:
+    assert list(refused([parameter(type=type)], {"X": value})) == ["#/inputs/X"]
+
+
+@pytest.mark.parametrize("letter", "\0\x01\x08\x0b\x0c\x0e\x1f\ud800\udfff\ufffe\uffff")
+def test_what_xml_cannot_hold_is_refused(letter: str) -> None:
+    found = refused([parameter(), parameter("Y", no_echo=True)], dict.fromkeys("XY", f"a{letter}"))
+
+    said = "must not contain control characters"
+    assert found == {"#/inputs/X": said, "#/inputs/Y": said}
+
+
+@pytest.mark.parametrize(
+    "text", ["a\tb\r\nc", "\x7f\x85", "\ud7ff\ue000\ufffd", "\U0001fffe", "👩‍🚀"]
+)
+def test_what_xml_holds_is_taken(text: str) -> None:
+    assert inputs.checked([parameter()], {"X": text}) == {"X": text}
+
+
+@pytest.mark.parametrize(
+    "more,good,bad",
+    [
+        ({"allowed_values": ["a", "b"]}, "a", "c"),
+        ({"allowed_pattern": "[a-z]+"}, "abc", "abc1"),
+        ({"allowed_pattern": "^[a-z]+$"}, "abc", "abc\n"),
+        ({"min_length": 2}, "ab", "a"),
+        ({"max_length": 2}, "ab", "abc"),
+        ({"type": "Number", "min_value": "1.5"}, 1.5, 1.4),
+        ({"type": "Number", "max_value": "5"}, "5.0", 5.1),
+        ({"type": "Number", "allowed_values": ["1", "2"]}, "1.0", 3),
+        ({"type": "CommaDelimitedList", "allowed_values": ["a", "b"]}, "a, b", "a,c"),
+        ({"type": "CommaDelimitedList", "allowed_pattern": "[a-z]"}, ["a"], ["a", "1"]),
+        ({"type": "List<Number>", "max_value": "5"}, [1, 5], [1, 6]),
+    ],
+)
+def test_a_value_is_as_the_template_says(more: dict[str, Any], good: Any, bad: Any) -> None:
+    declared = [parameter(**more)]
+
+    inputs.checked(declared, {"X": good})
+    assert list(refused(declared, {"X": bad})) == ["#/inputs/X"]
+
+
+def test_the_template_may_say_what_is_wrong_in_its_own_words() -> None:
+    declared = [parameter(allowed_pattern="[a-z]+", constraint_description="only lower case")]
+
+    assert refused(declared, {"X": "A"}) == {"#/inputs/X": "only lower case"}
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    declared = [
+        parameter("A"),
+        parameter("B", default="b"),
+        parameter("C", "Number"),
+        parameter("Version"),
+    ]
+
+    found = refused(declared, {"C": "x", "D": 1, "Version": "v1", "a/b": 1})
+
+    assert found == {
+        "#/inputs/A": "is required",
+        "#/inputs/C": "must be a number",
+        "#/inputs/D": "is not a parameter of the template",
+        "#/inputs/Version": "is filled in by Slipway",
+        "#/inputs/a~1b": "is not a parameter of the template",
+    }
+
+
+def test_what_slipway_fills_in_is_not_required() -> None:
+    declared = [parameter(name) for name in sorted(inputs.CONVENTIONS)]
+
+    assert inputs.checked(declared, {}) == {}
+    assert inputs.with_defaults(declared, {}) == {}
+
+
+def test_a_secret_is_never_shown_and_never_empty() -> None:
+    declared = [
+        parameter("Password", no_echo=True, default="changeit"),
+        parameter("A", default="a"),
+    ]
+
+    assert inputs.secrets(declared) == {"Password"}
+    assert inputs.with_defaults(declared, {"Password": "hunter22"}) == {
+        "Password": "****",
+        "A": "a",
+    }
+    assert refused(declared, {"Password": ""}) == {"#/inputs/Password": "must not be empty"}
+
+
+def test_a_pattern_that_takes_for_ever_is_given_up() -> None:
+    began = time.monotonic()
+
+    [detail] = refused([parameter(allowed_pattern="(a+)+$")], {"X": "a" * 60 + "b"}).values()
+
+    assert "too long" in detail
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("pattern", [r"\p{Lower}+", "[[a-z]&&[^b]]+", "("])
+def test_a_pattern_that_only_java_reads_is_left_to_cloudformation(pattern: str) -> None:
+    declared = [parameter(allowed_pattern=pattern)]
+
+    assert inputs.checked(declared, {"X": "1"}) == {"X": "1"}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("ABC"),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text()
+        | st.lists(st.text() | st.integers()),
+    )
+)
+def test_any_value_is_text_or_refused(given: dict[str, Any]) -> None:
+    declared = [
+        parameter("A", default=""),
+        parameter("B", "List<Number>", default="1"),
+        parameter("C", "Number", min_value="0", allowed_values=["1", "x"], default="1"),
+    ]
+    try:
+        found = inputs.checked(declared, given)
+    except Invalid as error:
+        assert all(each.pointer[:-1] == "#/inputs/" for each in error.fields)
+    else:
+        assert set(found) == set(given)
+        assert all(isinstance(each, str) for each in found.values())

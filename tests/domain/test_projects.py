@@ -1,0 +1,37 @@
+"""What a project's policy may say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from slipway.domain.project import Policy
+
+
+def policy(**fields: Any) -> Policy:
+    return Policy.model_validate_json(json.dumps(fields))
+
+
+def test_a_policy_that_says_nothing_warns_of_nothing() -> None:
+    assert policy().warn_before_hours == []
+
+
+@pytest.mark.parametrize("hours", [[], [48], [48, 2, 0.5], [0.001], [8760], [5, 4, 3, 2, 1]])
+def test_a_policy_says_when_an_end_is_warned_of(hours: list[float]) -> None:
+    assert policy(warn_before_hours=hours).warn_before_hours == hours
+
+
+@pytest.mark.parametrize(
+    "hours", [[1, 1], [1, 1.0], [0], [-1], [1e-9], [8761], [1e308], ["1"], [True], [None], 1, None]
+)
+def test_a_warning_that_breaks_a_rule_is_refused(hours: Any) -> None:
+    with pytest.raises(ValidationError):
+        policy(warn_before_hours=hours)
+
+
+def test_there_are_five_warnings_at_most() -> None:
+    with pytest.raises(ValidationError):
+        policy(warn_before_hours=[1, 2, 3, 4, 5, 6])

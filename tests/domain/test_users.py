@@ -1,0 +1,80 @@
+"""E-mail addresses are compared in one form; passwords have bounds."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from slipway.domain.user import NewUser, SignIn
+from slipway.errors import WrongCredentials
+
+ONE_ADDRESS = {
+    "as it is": "ann@example.com",
+    "upper case": "ANN@EXAMPLE.COM",
+    "full-width letters in the domain": "ann@\uff45xample.com",
+    "upper case in the name": "Ann@example.com",
+}
+NO_ADDRESSES = {
+    "empty": "",
+    "a word": "ann",
+    "no name": "@example.com",
+    "no domain": "ann@",
+    "two at signs": "ann@b@example.com",
+    "a space": "ann @example.com",
+    "a line break": "ann@example.com\n",
+    "a header": "ann@example.com\r\nBcc: bob@example.com",
+    "a null": "ann\0@example.com",
+    "a lone surrogate": "ann\ud800@example.com",
+    "two dots": "ann..b@example.com",
+    "a display name": "Ann <ann@example.com>",
+    "no dot in the domain": "ann@localhost",
+    "too long": "a" * 250 + "@example.com",
+}
+
+
+@pytest.mark.parametrize("email", ONE_ADDRESS.values(), ids=ONE_ADDRESS.keys())
+def test_one_address_has_one_form(email: str) -> None:
+    assert NewUser(email=email, password="secret123").email == "ann@example.com"
+
+
+def test_addresses_of_an_internal_network_are_taken() -> None:
+    for email in ("ann@corp.local", "ann@slipway.test", "ann@bücher.example"):
+        assert NewUser(email=email, password="secret123").email == email
+
+
+@pytest.mark.parametrize("email", NO_ADDRESSES.values(), ids=NO_ADDRESSES.keys())
+def test_what_is_no_address_is_refused(email: str) -> None:
+    with pytest.raises(ValidationError):
+        NewUser(email=email, password="secret123")
+
+
+@pytest.mark.parametrize("length", [8, 128])
+def test_a_password_has_8_to_128_characters(length: int) -> None:
+    assert NewUser(email="ann@example.com", password="ü" * length)
+
+
+@pytest.mark.parametrize("length", [0, 7, 129])
+def test_a_password_out_of_bounds_is_refused(length: int) -> None:
+    with pytest.raises(ValidationError):
+        NewUser(email="ann@example.com", password="p" * length)
+
+
+def test_signing_in_finds_the_address_in_its_one_form() -> None:
+    form = {"username": "ANN@example.com", "password": "x", "grant_type": "password"}
+
+    assert SignIn.model_validate(form).email == "ann@example.com"
+    assert SignIn.model_validate({"email": "Ann@example.com", "password": "x"}).email == (
+        "ann@example.com"
+    )
+
+
+def test_signing_in_with_what_is_no_address_is_only_wrong() -> None:
+    with pytest.raises(WrongCredentials):
+        _ = SignIn.model_validate({"username": "nobody", "password": "x"}).email
+
+
+def test_another_kind_of_grant_is_refused() -> None:
+    form = {"username": "ann@example.com", "password": "x", "grant_type": "client_credentials"}
+
+    with pytest.raises(ValidationError):
+        SignIn.model_validate(form)
