@@ -111,9 +111,9 @@ def test_a_wrong_command_ends_with_2(
     assert "usage:" in capsys.readouterr().err
 
 
-def test_the_command_is_what_the_readme_says() -> None:
+def test_the_command_is_what_the_guide_says() -> None:
     command = "python -m slipway.importers.proton"
-    assert f"{command} BUNDLE" in (ROOT / "README.md").read_text()
+    assert f"{command} BUNDLE" in (ROOT / "docs/proton.md").read_text()
 
     told = subprocess.run(
         [sys.executable, *command.split()[1:], WORKER],
