@@ -16,6 +16,7 @@ from typing import Any
 from local.patches import (
     api_endpoint,
     change_sets,
+    event_sources,
     execution_clock,
     execution_names,
     full_buckets,
@@ -39,7 +40,11 @@ EMULATOR = "1.5.33"
 PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.core.lambda_runtime": [lambda_workers.patch_pool],
     "ministack.services.apigateway": [greedy_paths.patch],
-    "ministack.services.lambda_svc": [lambda_workers.patch_service, stream_batches.patch],
+    "ministack.services.lambda_svc": [
+        event_sources.patch,
+        lambda_workers.patch_service,
+        stream_batches.patch,
+    ],
     "ministack.services.dynamodb": [table_ttl.patch],
     "ministack.services.s3": [full_buckets.patch_s3],
     "ministack.services.cloudformation.changesets": [change_sets.patch],
@@ -48,6 +53,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.cloudformation.provisioners": [
         physical_names.patch,  # first: it replaces the stock functions, which the others wrap
         api_endpoint.patch,
+        event_sources.patch_template,
         full_buckets.patch,
         template_alarms.patch,
         template_log_groups.patch,
