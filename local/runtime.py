@@ -53,7 +53,7 @@ def load(handler: str) -> Handler:
     return found
 
 
-def failure(error: BaseException, kind: str = "") -> dict[str, Any]:
+def failure(error: BaseException, kind: str = "", request_id: str = "") -> dict[str, Any]:
     """The error document of AWS: `errorType` is the class's name, which ASL matches on.
 
     The first frame is ours, so the trace begins with the handler.
@@ -62,6 +62,7 @@ def failure(error: BaseException, kind: str = "") -> dict[str, Any]:
     document = {
         "errorMessage": str(error),
         "errorType": kind or type(error).__name__,
+        "requestId": request_id,
         "stackTrace": traceback.format_list(frames),
     }
     print(f"[ERROR] {document['errorType']}: {document['errorMessage']}", file=sys.stderr)
@@ -89,11 +90,12 @@ def invoke(handler: Handler, call: dict[str, Any]) -> bytes:
     try:
         result = handler(call["event"], Context(call))
     except Exception as error:
-        return json.dumps(failure(error)).encode()
+        return json.dumps(failure(error, request_id=call["request_id"])).encode()
     try:
         return json.dumps({"result": result}).encode()
     except (TypeError, ValueError) as error:
-        return json.dumps(failure(error, "Runtime.MarshalError")).encode()
+        refused = failure(error, "Runtime.MarshalError", call["request_id"])
+        return json.dumps(refused).encode()
 
 
 def main() -> None:

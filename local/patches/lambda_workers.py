@@ -15,17 +15,15 @@ layers, and of our site-packages only the AWS SDK, which is part of Lambda's own
 """
 
 import contextlib
-import functools
 import hashlib
-import importlib.util
 import io
 import json
 import os
 import queue
 import shutil
+import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -34,27 +32,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from local import console, runtime
+from local.patches import lambda_runtimes
 
-SDK = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 INIT_SECONDS = 30
 WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait their turn
 
 _unpacking = threading.Lock()
 _running: dict[str, list[Path]] = {}  # folders by the function that was started in them last
 _left: dict[Path, float] = {}  # since when nobody runs in them
-
-
-@functools.cache
-def sdk() -> Path:
-    """A folder with nothing but the AWS SDK, as links into our site-packages."""
-    folder = Path(tempfile.mkdtemp(prefix="sdk-"))
-    for name in SDK:
-        spec = importlib.util.find_spec(name)
-        if spec and spec.origin:
-            found = Path(spec.origin)
-            found = found.parent if found.name == "__init__.py" else found
-            (folder / found.name).symlink_to(found)
-    return folder
 
 
 def unpacked(archive: bytes) -> Path:
@@ -89,20 +74,20 @@ def environment(
     own = {"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), "LANG": "en_US.UTF-8"}
     own |= {"TMPDIR": tempfile.gettempdir(), "TZ": ":UTC"}
     own |= (config.get("Environment") or {}).get("Variables", {})
-    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     log_group = (config.get("LoggingConfig") or {}).get("LogGroup")
+    version = config.get("Version", "$LATEST")
+    log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{os.urandom(8).hex()}"
     return own | {
         "AWS_ACCESS_KEY_ID": account,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{minor}",
         "AWS_LAMBDA_FUNCTION_NAME": config["FunctionName"],
-        "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
         "AWS_LAMBDA_LOG_GROUP_NAME": log_group or f"/aws/lambda/{config['FunctionName']}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{os.urandom(8).hex()}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "LAMBDA_TASK_ROOT": str(task_root),
         "_HANDLER": config["Handler"],
@@ -155,17 +140,20 @@ def _spawn(worker: Any) -> dict[str, Any]:
     config = worker.config
     task_root = unpacked(worker.code_zip)
     layers = [unpacked(lambda_svc._resolve_layer_zip(it)) for it in config.get("Layers") or []]
-    keep(config["FunctionName"], [task_root, *layers])
-    site = f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-    path = [task_root, *(layer / each for layer in layers for each in (site, "python")), sdk()]
+    keep(f"{config['FunctionName']}:{config.get('Version')}", [task_root, *layers])
+    identifier = config["Runtime"]
+    path = lambda_runtimes.import_path(identifier, task_root, layers)
     account, region = lambda_svc._account_region_from_function_config(config)
     worker.channel, theirs = socket.socketpair()
     with theirs:
         worker._proc = subprocess.Popen(
-            [sys.executable, "-I", "-S", runtime.__file__, str(theirs.fileno())],
+            [*lambda_runtimes.program(identifier), str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             cwd=task_root,
-            env=environment(config, task_root, account, region),
+            env={
+                **environment(config, task_root, account, region),
+                **lambda_runtimes.variables(identifier, task_root, layers),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -193,8 +181,11 @@ def _close(worker: Any) -> None:
     worker.channel.close()
 
 
-def _invoke(worker: Any, event: Any, request_id: str, trace_id: str | None) -> dict[str, Any]:
-    """{"result": .., "log": ..} or {"error": {errorType, errorMessage, ..}, "log": ..}."""
+def _invoke(worker: Any, event: Any, request_id: str, **call: Any) -> dict[str, Any]:
+    """{"result": .., "log": ..} or {"error": {errorType, errorMessage, ..}, "log": ..}.
+
+    `call` has `arn`, the function as it was invoked, and `trace_id`.
+    """
     timeout = float(worker.config.get("Timeout", 3))
     reply: dict[str, Any] = {"ok": True}
     log = ""
@@ -207,9 +198,8 @@ def _invoke(worker: Any, event: Any, request_id: str, trace_id: str | None) -> d
         if "error" in reply:
             _end(worker)
             return reply | {"log": log}
-        arn = worker.config["FunctionArn"]
-        call = {"event": event, "request_id": request_id, "arn": arn, "timeout": timeout}
-        reply = _say(worker, call | {"trace_id": trace_id}, timeout)
+        call |= {"event": event, "request_id": request_id, "timeout": timeout}
+        reply = _say(worker, call, timeout)
     except TimeoutError:
         _end(worker)
         reply = _error(
@@ -218,7 +208,11 @@ def _invoke(worker: Any, event: Any, request_id: str, trace_id: str | None) -> d
     except EOFError:
         code = worker._proc.wait()
         _end(worker)
-        reply = _error(request_id, "Runtime.ExitError", f"Runtime exited with exit status {code}")
+        killed = f"with error: signal: {signal.strsignal(-code)}".lower() if code < 0 else ""
+        how = killed or "without providing a reason"
+        reply = _error(request_id, "Runtime.ExitError", f"Runtime exited {how}")
+    if reply.pop("ends", False):
+        _end(worker)
     return reply | {"log": "\n".join(filter(None, [log, _log(worker)]))}
 
 
@@ -267,7 +261,8 @@ def patch_service(module: Any) -> None:
             worker, _ = module.acquire_worker(name, config, func["code_zip"], qualifier=version)
             try:
                 trace_id = module._xray_trace_id_for_invocation(config)
-                reply = _invoke(worker, event, request_id, trace_id)
+                arn = config["FunctionArn"]
+                reply = _invoke(worker, event, request_id, arn=arn, trace_id=trace_id)
             except Exception as error:  # such as a layer that cannot be unpacked
                 reply = _error(request_id, "Runtime.Unknown", repr(error)) | {"log": ""}
             finally:

@@ -78,7 +78,7 @@ def test_a_worker_that_dies_before_it_is_told_anything_is_an_error_of_the_runtim
     )
     worker.lines.put(runtime.END)
 
-    reply = lambda_workers._invoke(worker, {}, "id", None)
+    reply = lambda_workers._invoke(worker, {}, "id", arn="arn", trace_id=None)
 
     assert reply["error"]["errorType"] == "Runtime.ExitError"
     assert worker._proc is None
