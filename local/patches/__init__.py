@@ -29,6 +29,7 @@ from local.patches import (
     physical_names,
     resource_reasons,
     retry_delays,
+    state_machines,
     stream_batches,
     succeed_output,
     table_ttl,
@@ -67,6 +68,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         full_buckets.patch,
         function_code.patch_template,
         lambda_runtimes.patch_template,
+        state_machines.patch_templates,
         template_alarms.patch,
         template_log_groups.patch,
         template_routes.patch,
@@ -80,6 +82,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         execution_clock.patch,
         execution_names.patch,
         retry_delays.patch,
+        state_machines.patch,
         succeed_output.patch,
     ],
 }

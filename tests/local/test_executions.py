@@ -172,9 +172,13 @@ def test_the_context_object_and_variables(platform: Platform) -> None:
 
 
 def test_a_task_ends_at_its_timeout(platform: Platform) -> None:
-    slow = task(platform, {"sleep": 0.9}, TimeoutSeconds=0.3)
+    slow = task(platform, {"rawPath": "/things/slow", "queryStringParameters": {"seconds": "2.5"}})
+    slow["Arguments"]["FunctionName"] = platform.outputs["EchoFunction"]
 
-    assert run(platform, {"Slow": slow})["error"] == "States.Timeout"
+    ended = run(platform, {"Slow": slow | {"TimeoutSeconds": 1}})
+
+    assert ended["error"] == "States.Timeout"
+    assert 0.9 < seconds(ended) < 2
 
 
 @pytest.mark.parametrize(
