@@ -96,14 +96,17 @@ def test_lambda_runs_the_versions_that_the_tests_ran() -> None:
 
 
 def test_the_layer_is_built_for_the_runtime_and_architecture_of_the_template() -> None:
-    makefile = (ROOT / "layers/core/Makefile").read_text()
     parameters = template()["Parameters"]
     layer = template()["Resources"]["CoreLayer"]
 
-    built_for = dict(re.findall(r"^LAYER_(\w+) +\?= (\S+)$", makefile, re.M))
-    assert f"python{built_for['PYTHON']}" == parameters["PythonRuntime"]["Default"]
-    assert built_for["ARCHITECTURE"] == parameters["Architecture"]["Default"]
-    assert layer["Metadata"]["BuildMethod"] == "makefile"
+    for path in (ROOT / "layers/core/Makefile", ROOT / "Makefile"):
+        built_for = dict(re.findall(r"^(\w+) +\?= (\S+)$", path.read_text(), re.M))
+        assert built_for["RUNTIME"] == parameters["PythonRuntime"]["Default"]
+        assert built_for["ARCHITECTURE"] == parameters["Architecture"]["Default"]
+    assert layer["Metadata"] == {
+        "BuildMethod": "makefile",
+        "BuildArchitecture": {"Ref": "Architecture"},
+    }
     assert layer["Properties"]["ContentUri"].rstrip("/") == "layers/core"
 
 

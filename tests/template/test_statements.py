@@ -24,10 +24,19 @@ STAR_ALL_THE_SAME = {
     # CloudFormation asks for it by name, but composite alarms are described to `*` alone.
     "cloudwatch:DescribeAlarms",
 }
-# Known to AWS, and not in the reference: a change set may run a macro of AWS's only by the right
-# to the macro's ARN (CloudFormation's user guide, "Control access with IAM").
+# Known to AWS, and not in the reference.
 MORE_FORMS = {
-    "cloudformation:createchangeset": ["arn:${Partition}:cloudformation:${Region}:aws:transform/.*"]
+    # A change set may run a macro of AWS's only by the right to the macro's ARN (CloudFormation's
+    # user guide, "Control access with IAM").
+    "cloudformation:createchangeset": [
+        "arn:${Partition}:cloudformation:${Region}:aws:transform/.*"
+    ],
+    # "not authorized to perform: apigateway:TagResource on resource: arn:aws:apigateway:<region>::
+    # /apis/<id>/stages" (aws-amplify/amplify-cli, issue 12316); the registry's schemas name them.
+    **{
+        f"apigateway:{action}": ["arn:${Partition}:apigateway:${Region}::/(apis|tags).*"]
+        for action in ("tagresource", "untagresource", "gettags")
+    },
 }
 # What a reference to a resource of the stack stands for.
 ARNS = {
@@ -99,24 +108,27 @@ def of_type(resource: str, form: str) -> bool:
 
 
 def types(action: str) -> set[str]:
-    """The types of resource that the action knows; KeyError for one that AWS does not have."""
+    """The types of resource that the action knows."""
     service, _, name = action.lower().partition(":")
-    return {kind.lower() for kind in services()[service]["Actions"][name].get("Resources", [])}
+    found = services()[service]["Actions"].get(name, {}).get("Resources", [])
+    more = {"more"} if action.lower() in MORE_FORMS else set()
+    return {kind.lower() for kind in found} | more
 
 
 def expanded(action: str) -> list[str]:
     service, _, pattern = action.lower().partition(":")
-    return [
-        f"{service}:{name}"
-        for name in services()[service]["Actions"]
-        if fnmatch.fnmatchcase(name, pattern)
-    ]
+    known = {*services()[service]["Actions"], *(each.partition(":")[2] for each in _more(service))}
+    return [f"{service}:{name}" for name in known if fnmatch.fnmatchcase(name, pattern)]
+
+
+def _more(service: str) -> list[str]:
+    return [each for each in MORE_FORMS if each.startswith(f"{service}:")]
 
 
 def fits(action: str, resource: str) -> bool:
     of_service = services()[action.lower().partition(":")[0]]["Resources"]
     known = {name.lower(): each["ARNFormats"] for name, each in of_service.items()}
-    forms = [form for kind in types(action) for form in known[kind]]
+    forms = [form for kind in types(action) for form in known.get(kind, ())]
     return any(of_type(resource, form) for form in forms + MORE_FORMS.get(action.lower(), []))
 
 
