@@ -6,6 +6,16 @@ STACK  ?=
 API    ?= http://127.0.0.1:$(or $(PORT),8000)
 ARGS   ?=
 
+# What the layer is built for and the functions run on; COMPILER writes the layer's bytecode.
+ARCHITECTURE ?= arm64
+RUNTIME      ?= python3.13
+COMPILER     ?= $(RUNTIME)
+export ARCHITECTURE RUNTIME COMPILER
+# Where AWS is, if it is not AWS.
+ifdef ENDPOINT
+export AWS_ENDPOINT_URL = $(ENDPOINT)
+endif
+
 export SAM_CLI_TELEMETRY = 0
 # SAM's layer build runs `python3 -m pip`; the machine's own python3 may have no pip.
 SAM = PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam
@@ -14,7 +24,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy openapi lock clean
+.PHONY: help local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy undeploy openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -31,10 +41,10 @@ reconcile: .venv/ready ## look after what was left behind, now (of a running `ma
 redrive: .venv/ready ## replay what dispatch had to put aside (STACK= for one in AWS)
 	@.venv/bin/python -m local.redrive $(STACK)
 
-test: .venv/ready ## run every test (ARGS= for pytest's own arguments, e.g. ARGS=tests/domain)
+test: .venv/ready .venv-sam/ready ## run every test (ARGS= for pytest's own arguments, e.g. ARGS=tests/domain)
 	.venv/bin/pytest $(or $(ARGS),-n 3)
 
-coverage: .venv/ready ## the same, and hold it to the coverage that pyproject.toml asks for
+coverage: .venv/ready .venv-sam/ready ## the same, and hold it to the coverage that pyproject.toml asks for
 	.venv/bin/pytest -n 3 --cov
 
 bench: .venv/ready .venv-bench/ready ## measure everything beside a FastAPI peer (ten minutes; docs/performance.md)
@@ -69,11 +79,15 @@ format: .venv/ready ## write the code as lint wants it
 validate: .venv-sam/ready ## sam validate --lint
 	$(SAM) validate
 
-build: .venv-sam/ready ## sam build: functions and layer as they go to AWS, in .aws-sam/
-	$(SAM) build
+build: .venv-sam/ready ## sam build: functions and layer as they go to AWS (ARCHITECTURE=, RUNTIME=)
+	$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) PythonRuntime=$(RUNTIME)
 
-deploy: build ## send the build to your AWS account (STAGE=dev or prod; see samconfig.toml)
-	$(SAM) deploy --config-env $(STAGE)
+deploy: .venv-sam/ready ## check, build, send to AWS (STAGE=dev or prod, PARAMETERS="Key=Value …")
+	@.venv-sam/bin/python -m deploy $(STAGE) --stack "$(STACK)" --parameters "$$PARAMETERS"
+
+undeploy: .venv/ready ## end every environment and delete the stack (STAGE=, YES=1 not to be asked)
+	@PYTHONPATH=layers/core .venv/bin/python -m deploy.undeploy $(STAGE) --stack "$(STACK)" \
+		$(if $(YES),--yes)
 
 openapi: .venv/ready ## write functions/api/docs/openapi.json from the routes
 	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi

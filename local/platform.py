@@ -49,6 +49,7 @@ class Platform:
     `port` 0 takes any free one. `parameters` are the template's; CloudFormation refuses those that
     it does not declare. `say` gets a line for each step.
     `quiet` keeps the functions' errors out of the terminal; `logs` shows all they write.
+    With `bare` there is only an empty AWS: make a stack there, then `serve` its API.
     """
 
     def __init__(
@@ -60,11 +61,18 @@ class Platform:
         say: Callable[[str], None] = lambda line: None,
         quiet: bool = True,
         logs: bool = False,
+        bare: bool = False,
     ) -> None:
         self.root, self.port, self.say, self.quiet, self.logs = root, port, say, quiet, logs
         runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        self.defaults = {"PythonRuntime": runtime, "SimulateFaults": "true"}
+        self.defaults = {
+            "PythonRuntime": runtime,
+            "SimulateFaults": "true",
+            # As in an account with room: nothing else shares this machine's Lambda.
+            "StreamParallelism": "10",
+        }
         self.parameters = parameters or {}
+        self.bare = bare
         self.cache = root / ".slipway"
         self.run_dir = self.cache / f"run-{os.getpid()}"
         self.outputs: dict[str, str] = {}
@@ -108,6 +116,9 @@ class Platform:
             with _undisturbed():
                 self._make_run_dir()
                 self._start_emulator()
+            if self.bare:
+                self._wait_for_emulator()
+                return
             self.say("packaging functions, layer and state machines")
             built = self._package()
             clients = [self.client(service) for service in ("s3", "cloudformation")]
@@ -125,6 +136,11 @@ class Platform:
         package.Broken or stack.StackFailed leave what ran before.
         """
         self._deploy(self._package())
+
+    def serve(self, api_id: str) -> None:
+        """Answer on `url` with this HTTP API."""
+        assert self.emulator and self.emulator.stdin
+        print(json.dumps({"api": api_id}), file=self.emulator.stdin, flush=True)
 
     def stop(self) -> None:
         """End every process and remove the run's files. Does nothing the second time."""
@@ -219,7 +235,7 @@ class Platform:
             declared.get("PythonRuntime", {}).pop("AllowedValues", None)
         own = {name: value for name, value in self.defaults.items() if name in declared}
         self.outputs = self._stack.deploy(built, own | self.parameters)
-        print(json.dumps({"api": self.outputs["ApiId"]}), file=self.emulator.stdin, flush=True)
+        self.serve(self.outputs["ApiId"])
         about = {
             "endpoint": self.endpoint,
             "api_url": self.url,

@@ -1,0 +1,148 @@
+"""`make deploy`: check, build, check the build, send it, and say what comes next.
+
+    python -m deploy STAGE [--stack NAME] [--parameters "Key=Value …"]
+
+It runs in SAM's own environment (.venv-sam). What the layer is built for is in the variables
+ARCHITECTURE, RUNTIME and COMPILER, which the layer's Makefile reads too; where AWS is, in the usual
+ones (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL).
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from deploy import checks, names
+from deploy.options import ROOT, Options, Refused, declared, functions, read
+
+BUILT = ROOT / ".aws-sam" / "build"
+
+DONE = """
+  API      {ApiUrl}
+  docs     {ApiUrl}/docs
+  try      make demo API={ApiUrl}
+  again    make deploy {how}            changes what has changed
+  the end  make undeploy {how}          ends every environment, then deletes the stack
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """0 if the stack is as the sources say."""
+    asked = _parsed(arguments)
+    architecture = os.environ.get("ARCHITECTURE", "arm64")
+    runtime = os.environ.get("RUNTIME", "python3.13")
+    build = {"Architecture": architecture, "PythonRuntime": runtime}
+    try:
+        options = read(asked.stage, asked.stack, asked.parameters, build)
+        session = boto3.Session()
+        account, known = before(options, session)
+        print(f"Deploying {options.stack} to account {account}, {session.region_name}", flush=True)
+        compiler = checks.compiler(runtime, os.environ.get("COMPILER", runtime))
+        for note in [*notes(session, known), *compiler]:
+            print(f"note: {note}", flush=True)
+        _sam("build", "--parameter-overrides", *_overrides(build))
+        refuse(checks.layer(BUILT / "CoreLayer", architecture, runtime))
+        _sam("deploy", *_destination(options))
+    except Refused as refused:
+        print("Nothing was deployed:", *refused.reasons, sep="\n  - ", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as failed:
+        return failed.returncode
+    print(DONE.format(how=_how(options), **outputs(session, options.stack)))
+    return 0
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make deploy")
+    parser.add_argument("stage")
+    parser.add_argument("--stack", default="")
+    parser.add_argument("--parameters", default="")
+    return parser.parse_args(arguments)
+
+
+def refuse(reasons: Iterable[str]) -> None:
+    """Raises Refused if there are any."""
+    if found := list(reasons):
+        raise Refused(*found)
+
+
+def before(options: Options, session: Any) -> tuple[str, bool]:
+    """The account, and whether the stack is there already. Raises Refused, with all that is wrong.
+
+    What needs AWS is asked only when the rest is right.
+    """
+    wrong = [*checks.parameters(declared(), options.parameters)]
+    if why := names.refusal(options.stack):
+        wrong.insert(0, f"The stack cannot be named {options.stack}. {why}")
+    refuse(wrong)
+    account, wrong_with_it = checks.credentials(session)
+    refuse(wrong_with_it)
+    known, wrong_with_it = checks.state(session.client("cloudformation"), options.stack)
+    refuse(wrong_with_it)
+    reserved = int(options.parameters.get("ReservedConcurrency", 0))
+    if reserved and not known:
+        limits = session.client("lambda").get_account_settings()["AccountLimit"]
+        refuse(checks.concurrency(limits, reserved, functions()))
+    return account, known
+
+
+def notes(session: Any, known: bool) -> list[str]:
+    """What is worth knowing, and stops nothing."""
+    if known:
+        return []
+    limits = session.client("lambda").get_account_settings()["AccountLimit"]
+    total = limits["ConcurrentExecutions"]
+    if total < 100:
+        return [
+            f"this account runs {total} functions at once; docs/deploying.md says what that means"
+        ]
+    return []
+
+
+def _destination(options: Options) -> list[str]:
+    return [
+        *("--config-env", options.stage, "--stack-name", options.stack),
+        *("--s3-prefix", options.stack, "--parameter-overrides"),
+        *_overrides(options.parameters),
+    ]
+
+
+def _overrides(parameters: dict[str, str]) -> list[str]:
+    """As SAM reads them: a value may contain spaces and quotes."""
+    return [
+        'ParameterKey={},ParameterValue="{}"'.format(name, value.replace('"', r"\""))
+        for name, value in parameters.items()
+    ]
+
+
+def _sam(*arguments: str) -> None:
+    """Raises CalledProcessError. The layer is built with the first python3 of PATH, by pip."""
+    here = Path(sys.executable).parent
+    path = f"{here}{os.pathsep}{os.environ.get('PATH', '')}"
+    subprocess.run(
+        [str(here / "sam"), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0", "PATH": path},
+        check=True,
+    )
+
+
+def _how(options: Options) -> str:
+    """The stage, and the stack if it is not the stage's own."""
+    own = read(options.stage, "", "", {}).stack
+    stack = "" if options.stack == own else f" STACK={options.stack}"
+    return f"STAGE={options.stage}{stack}"
+
+
+def outputs(session: Any, stack: str) -> dict[str, str]:
+    [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
