@@ -31,6 +31,7 @@ from slipway.settings import credentials, settings
 from slipway.store import templates
 from tests import permissions
 from tests.api.client import asking
+from tests.support.tokens import Tokens
 from tests.template.repository import template
 
 REGION = "eu-central-1"
@@ -68,6 +69,9 @@ def as_on_lambda() -> Iterator[None]:
         forget()
 
 
+_tokens = Tokens()
+
+
 class InProcess:
     """In the place of the connections to DynamoDB: moto, asked without a network."""
 
@@ -80,9 +84,14 @@ class InProcess:
         return AWSPreparedRequest("POST", f"https://{self._host}/", headers, body, False)
 
     def receive(self, sent: AWSPreparedRequest, until: float) -> tuple[int, bytes]:
+        operation = sent.headers["x-amz-target"].rpartition(".")[2]
+        if known := _tokens.answered(operation, sent.body):
+            return known
         answer = botocore_stubber.process_request(sent)
         assert answer
         status, _, body = answer
+        if status == 200:
+            _tokens.carried_out(operation, sent.body)
         return status, body if isinstance(body, bytes) else body.encode()
 
 
@@ -101,6 +110,7 @@ def empty() -> None:
     """The table, the secret and the bucket, as after the stack was made."""
     tables, secrets, buckets = copy.deepcopy(_made())
     BackendDict.reset()
+    _tokens.forget()
     dynamodb_backends[ACCOUNT][REGION].tables = tables
     secretsmanager_backends[ACCOUNT][REGION].secrets = secrets
     s3_backends[ACCOUNT]["aws"].buckets = buckets
@@ -191,7 +201,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         file = nodeid.partition("::")[0]
         if file.endswith(("_crashes.py", "test_races.py", "test_model.py")):
             return nodeid
-        together = ("tests/e2e/", "tests/workflows/")
+        together = ("tests/aws/", "tests/e2e/", "tests/workflows/")
         return next((folder for folder in together if file.startswith(folder)), file)
 
     def _assign_work_unit(self, node: Any) -> None:

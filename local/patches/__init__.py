@@ -26,18 +26,24 @@ from local.patches import (
     greedy_paths,
     lambda_runtimes,
     lambda_workers,
+    mapping_requests,
+    missing_rules,
+    parameter_limits,
     physical_names,
     resource_reasons,
     retry_delays,
+    stack_answers,
     state_machines,
     stream_batches,
     succeed_output,
     table_ttl,
+    task_errors,
     template_alarms,
     template_log_groups,
     template_parameters,
     template_routes,
     template_ttl,
+    wait_moments,
 )
 
 EMULATOR = "1.5.33"
@@ -53,13 +59,17 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         lambda_runtimes.patch,
         lambda_workers.patch_service,
         stream_batches.patch,
+        mapping_requests.patch,
     ],
     "ministack.services.dynamodb": [table_ttl.patch],
     "ministack.services.s3": [full_buckets.patch_s3],
     "ministack.services.cloudformation.changesets": [change_sets.patch],
     "ministack.services.cloudformation.custom_resource": [custom_resources.patch],
     "ministack.services.cloudformation.engine": [template_parameters.patch],
-    "ministack.services.cloudformation.handlers": [resource_reasons.patch],
+    "ministack.services.cloudformation.handlers": [
+        resource_reasons.patch,
+        stack_answers.patch,
+    ],
     "ministack.services.cloudformation.provisioners": [
         physical_names.patch,  # first: it replaces the stock functions, which the others wrap
         alias_weights.patch_template,
@@ -73,17 +83,22 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         template_log_groups.patch,
         template_routes.patch,
         template_ttl.patch,
+        mapping_requests.patch_template,
     ],
     "ministack.services.cloudformation.stacks": [
         api_endpoint.patch_outputs,
         physical_names.patch_generated,
     ],
+    "ministack.services.eventbridge": [missing_rules.patch],
+    "ministack.services.ssm": [parameter_limits.patch],
     "ministack.services.stepfunctions": [
         execution_clock.patch,
         execution_names.patch,
         retry_delays.patch,
         state_machines.patch,
         succeed_output.patch,
+        task_errors.patch,
+        wait_moments.patch,
     ],
 }
 

@@ -30,7 +30,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.retries import quota
 
-from local.patches import execution_names, retry_delays
+from local.patches import execution_names, retry_delays, task_errors, wait_moments
 from slipway.aws import dynamodb as transport
 from slipway.aws import event_rule, executions
 from slipway.domain import timestamps
@@ -255,11 +255,14 @@ class Emulator:
                 return stock_task(state, given, execution, context)
 
         # The patches that the embedded platform needs too; undone with the rest.
-        for mend, name in (
+        for mend, *names in (
             (execution_names.patch, "_start_execution"),
             (retry_delays.patch, "_find_matching_retrier"),
+            (task_errors.patch, "_invoke_resource", "_invoke_resource_with_timeout"),
+            (wait_moments.patch, "_jsonata_wait_timestamp"),
         ):
-            patch(module, name, getattr(module, name))
+            for name in names:
+                patch(module, name, getattr(module, name))
             mend(module)
         patch(module, "threading", SimpleNamespace(Thread=self._strand))
         patch(module, "_run_execution", run)
@@ -307,7 +310,8 @@ class Emulator:
                 what, lambda: stepfunctions._invoke_resource(resource, given), refusal
             )
         if self.schedule.now - began > timeout:
-            raise task_error("States.Timeout", f"Task timed out after {timeout} seconds")
+            # As on AWS, without a cause.
+            raise task_error("States.Timeout", "")
         return answer
 
     def _call_lambda(self, arn: str, event: Any) -> Any:

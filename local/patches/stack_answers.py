@@ -1,0 +1,66 @@
+"""CloudFormation tells of stacks that are gone, or were never updated, as AWS does.
+
+Defects of the stock service:
+- CreateStack sets LastUpdatedTime, so that DescribeStacks tells one of a stack that was never
+  updated;
+- DescribeChangeSet says of a stack that is not there that the change set is not;
+- DescribeStackEvents finds a deleted stack by its name;
+- CreateChangeSet says of a stack that is there only that it is.
+
+See `stacks` and `change_sets` in tests/aws/fixtures.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TAKES_A_CREATION = {"DELETE_COMPLETE", "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"}
+EMPTY = b"<LastUpdatedTime></LastUpdatedTime>"
+
+
+def patch(module: Any) -> None:
+    handlers = module._ACTION_HANDLERS
+    stock = {name: handlers[name] for name in ("CreateStack", "DescribeStacks")}
+
+    def create(params: dict[str, Any]) -> Any:
+        answer = stock["CreateStack"](params)
+        if answer[0] == 200:
+            module._resolve_stack(module._p(params, "StackName"))["LastUpdatedTime"] = ""
+        return answer
+
+    def describe(params: dict[str, Any]) -> Any:
+        status, headers, body = stock["DescribeStacks"](params)
+        return status, headers, body.replace(EMPTY, b"")
+
+    def of_a_stack(action: str) -> Any:
+        """The action, for a stack that is there or is named by its id."""
+        wrapped = handlers[action]
+
+        def answer(params: dict[str, Any]) -> Any:
+            name = module._p(params, "StackName")
+            stack = module._resolve_stack(name) if name else None
+            is_there = stack and stack.get("StackStatus") != "DELETE_COMPLETE"
+            if name and not is_there and not name.startswith("arn:"):
+                return module._error("ValidationError", f"Stack [{name}] does not exist")
+            return wrapped(params)
+
+        return answer
+
+    stock_change_set = handlers["CreateChangeSet"]
+
+    def create_change_set(params: dict[str, Any]) -> Any:
+        name, change_set = module._p(params, "StackName"), module._p(params, "ChangeSetName")
+        stack = module._resolve_stack(name) if name else None
+        is_new = module._p(params, "ChangeSetType", "UPDATE") == "CREATE"
+        if is_new and stack and stack.get("StackStatus") not in _TAKES_A_CREATION:
+            text = f"Stack [{name}] already exists and cannot be created again with the changeSet"
+            return module._error("ValidationError", f"{text} [{change_set}].")
+        return stock_change_set(params)
+
+    for action in ("DescribeChangeSet", "DescribeStackEvents"):
+        handlers[action] = of_a_stack(action)
+    handlers |= {
+        "CreateStack": create,
+        "CreateChangeSet": create_change_set,
+        "DescribeStacks": describe,
+    }

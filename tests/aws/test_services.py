@@ -1,0 +1,221 @@
+"""The other services of the laptop, and moto where Slipway's tests trust it, say what AWS said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local.platform import Platform
+from local.prove.sandbox import Clients, Sandbox
+from tests.support.aws_facts import facts
+
+
+@pytest.fixture(params=["moto", "laptop"])
+def clients(request: pytest.FixtureRequest) -> Clients:
+    if request.param == "laptop":
+        platform: Platform = request.getfixturevalue("platform")
+        return platform.client
+    request.getfixturevalue("aws")
+    return lambda service: boto3.client(service)
+
+
+def refused(call: Any, **request: Any) -> dict[str, Any]:
+    """The error's code and message, and the status."""
+    with pytest.raises(ClientError) as raised:
+        call(**request)
+    answer = raised.value.response
+    status = answer["ResponseMetadata"]["HTTPStatusCode"]
+    return {
+        "code": answer["Error"]["Code"],
+        "message": answer["Error"].get("Message"),
+        "status": status,
+    }
+
+
+# ── S3 ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def bucket(clients: Clients) -> Iterator[str]:
+    s3, name = clients("s3"), f"slipway-prove-{uuid.uuid4().hex}"
+    more: dict[str, Any] = {}
+    if s3.meta.region_name != "us-east-1":
+        more = {"CreateBucketConfiguration": {"LocationConstraint": s3.meta.region_name}}
+    s3.create_bucket(Bucket=name, **more)
+    yield name
+    for each in s3.list_objects_v2(Bucket=name).get("Contents", []):
+        s3.delete_object(Bucket=name, Key=each["Key"])
+    s3.delete_bucket(Bucket=name)
+
+
+def test_an_object_that_is_there_is_not_replaced(clients: Clients, bucket: str) -> None:
+    s3, body = clients("s3"), b"first"
+    digest = b64encode(hashlib.sha256(body).digest()).decode()
+    request = {"Bucket": bucket, "Key": "k", "IfNoneMatch": "*", "ChecksumSHA256": digest}
+    s3.put_object(**request, Body=body)
+
+    told = refused(s3.put_object, **request, Body=body)
+
+    fact = facts("objects")["exists"]
+    assert (told["code"], told["status"]) == (fact["code"], fact["status"])
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
+
+
+def test_an_object_whose_checksum_differs_is_refused(platform: Platform) -> None:
+    # moto looks at no checksum.
+    s3, bucket = platform.client("s3"), platform.outputs["TemplatesBucketName"]
+    digest = b64encode(hashlib.sha256(b"another").digest()).decode()
+
+    told = refused(s3.put_object, Bucket=bucket, Key="k", Body=b"first", ChecksumSHA256=digest)
+
+    assert told["status"] == 400
+
+
+def test_a_bucket_with_objects_is_not_deleted(clients: Clients, bucket: str) -> None:
+    s3 = clients("s3")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+    told = refused(s3.delete_bucket, Bucket=bucket)
+
+    fact = facts("objects")["not_empty"]
+    assert (told["code"], told["status"]) == (fact["code"], fact["status"])
+
+
+# ── Systems Manager, Secrets Manager, EventBridge ────────────────────────────────────────────
+
+
+@pytest.fixture
+def place(clients: Clients) -> Iterator[str]:
+    ssm, path = clients("ssm"), f"/slipway/environments/{uuid.uuid4().hex}"
+    yield path
+    found = ssm.get_parameters_by_path(Path=path, Recursive=True)["Parameters"]
+    if found:
+        ssm.delete_parameters(Names=[each["Name"] for each in found])
+
+
+def test_parameters_that_are_missing_are_named_beside_those_that_are_there(
+    clients: Clients, place: str
+) -> None:
+    ssm = clients("ssm")
+    ssm.put_parameter(Name=f"{place}/a", Value="1", Type="SecureString", Overwrite=True)
+    ssm.put_parameter(Name=f"{place}/a", Value="2", Type="SecureString", Overwrite=True)
+
+    answer = ssm.get_parameters(Names=[f"{place}/a", f"{place}/b"], WithDecryption=True)
+
+    assert set(facts("parameters")["answer"]) <= set(answer)
+    assert [each["Value"] for each in answer["Parameters"]] == ["2"]
+    assert answer["InvalidParameters"] == [f"{place}/b"]
+
+
+def test_parameters_are_found_below_a_path_at_any_depth(clients: Clients, place: str) -> None:
+    ssm = clients("ssm")
+    for name in ("a", "of/update/b"):
+        ssm.put_parameter(Name=f"{place}/{name}", Value="1", Type="SecureString")
+
+    found = ssm.get_parameters_by_path(Path=place, Recursive=True)["Parameters"]
+
+    assert {each["Name"] for each in found} == {f"{place}/a", f"{place}/of/update/b"}
+
+
+def test_to_delete_parameters_that_are_gone_is_no_error(clients: Clients, place: str) -> None:
+    answer = clients("ssm").delete_parameters(Names=[f"{place}/none"])
+
+    assert answer["InvalidParameters"] == [f"{place}/none"]
+
+
+def test_ten_parameters_are_asked_for_at_once_and_no_more(clients: Clients, place: str) -> None:
+    ssm = clients("ssm")
+    names = [f"{place}/{n}" for n in range(11)]
+
+    assert refused(ssm.get_parameters, Names=names)["code"] == "ValidationException"
+    assert ssm.get_parameters(Names=names[:10])["InvalidParameters"] == names[:10]
+
+
+def test_a_standard_parameter_has_4096_bytes_at_most(platform: Platform) -> None:
+    ssm = platform.client("ssm")
+
+    told = refused(ssm.put_parameter, Name="/big", Value="x" * 4097, Type="SecureString")
+
+    assert told["code"] == "ValidationException"
+
+
+def test_a_secret_is_read_by_its_arn_or_missed_in_aws_words(clients: Clients) -> None:
+    secrets, fact = clients("secretsmanager"), facts("secrets")
+    made = secrets.create_secret(Name=f"slipway-prove-{uuid.uuid4().hex}", SecretString="x")
+
+    found = secrets.get_secret_value(SecretId=made["ARN"])
+    told = refused(secrets.get_secret_value, SecretId="slipway-prove-none")
+
+    assert (found["SecretString"], found["VersionStages"]) == ("x", fact["VersionStages"])
+    assert (told["code"], told["message"]) == (
+        fact["missing"]["code"],
+        fact["missing"]["message"],
+    )
+    secrets.delete_secret(SecretId=made["ARN"], ForceDeleteWithoutRecovery=True)
+
+
+def test_a_rule_is_switched_off_and_on_as_often_as_one_likes(platform: Platform) -> None:
+    events, fact = platform.client("events"), facts("rules")
+    name = f"slipway-prove-{uuid.uuid4().hex}"
+    events.put_rule(Name=name, ScheduleExpression="rate(1 day)")
+
+    states = []
+    for change in (events.disable_rule,) * 2 + (events.enable_rule,) * 2:
+        change(Name=name)
+        states.append(events.describe_rule(Name=name)["State"])
+
+    assert states == [fact["off"]] * 2 + [fact["on"]] * 2
+    events.delete_rule(Name=name)
+    told = refused(events.enable_rule, Name=name)
+    words = fact["missing"]["message"].format(name=name)
+    assert (told["code"], told["message"]) == (fact["missing"]["code"], words)
+
+
+# ── Lambda ───────────────────────────────────────────────────────────────────────────────────
+
+
+def called(sandbox: Sandbox, **event: Any) -> tuple[str | None, dict[str, Any]]:
+    """The FunctionError and the payload."""
+    answer = sandbox.client("lambda").invoke(
+        FunctionName=sandbox.function, Payload=json.dumps(event)
+    )
+    return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+
+
+@pytest.mark.parametrize(
+    "name, event",
+    [("timed_out", {"do": "wait", "seconds": 10}), ("exited", {"do": "exit"})],
+)
+def test_what_befalls_a_sandbox_is_an_error_of_lambda(
+    sandbox: Sandbox, name: str, event: dict[str, Any]
+) -> None:
+    kind, told = called(sandbox, **event)
+
+    fact = facts("sandbox")
+    assert kind == fact["FunctionError"]
+    assert told["errorType"] == fact[name]["errorType"]
+    assert "Error: " in told["errorMessage"]
+
+
+def test_an_exception_has_its_class_its_text_and_its_trace(sandbox: Sandbox) -> None:
+    kind, told = called(sandbox, do="raise", saying="so")
+
+    assert kind == facts("sandbox")["FunctionError"]
+    # The laptop's requests have no ids.
+    assert set(facts("function_errors")["raised"]["cause_keys"]) - {"requestId"} <= set(told)
+
+
+def test_a_function_that_is_not_there_is_named_so(sandbox: Sandbox) -> None:
+    functions = sandbox.client("lambda")
+
+    told = refused(functions.invoke, FunctionName="slipway-prove-none", Payload=b"{}")
+
+    assert told["code"] == "ResourceNotFoundException"
