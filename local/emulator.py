@@ -1,8 +1,9 @@
 """The child process: the pinned emulator with our patches, and the API on its own port.
 
-Started by platform.py as `python -m local.emulator FD FD`: two bound sockets, the emulator's and
-the API's. It is told what to do in JSON lines on stdin, and ends when stdin does, so that it never
-outlives its parent, however that one ends.
+Started by platform.py as `python -m local.emulator FD FD [FD]`: bound sockets, the emulator's, the
+API's and, if AWS is to listen beyond loopback, another one of the emulator's. It is told what to do
+in JSON lines on stdin, and ends when stdin does, so that it never outlives its parent, however that
+one ends.
 
     {"api": "<id of the HTTP API to serve>"}
 """
@@ -16,7 +17,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,13 @@ def obey(loop: asyncio.AbstractEventLoop, gateway: Gateway, run_dir: Path) -> No
     stop(run_dir)
 
 
-async def serve(emulator_fd: int, api_fd: int) -> None:
+async def serve(fds: Sequence[str]) -> None:
     from hypercorn.asyncio import serve as hypercorn
     from hypercorn.config import Config
     from ministack import app
 
     config = Config()
-    config.bind = [f"fd://{emulator_fd}", f"fd://{api_fd}"]
+    config.bind = [f"fd://{fd}" for fd in fds]
     config.keep_alive_timeout = 75
     config.include_server_header = False
     config.loglevel = "WARNING"
@@ -103,7 +104,7 @@ def main() -> None:
     enough = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
     patches.install()
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(sys.argv[1:]))
 
 
 if __name__ == "__main__":

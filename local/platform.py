@@ -9,6 +9,7 @@ start removes it.
 """
 
 import contextlib
+import errno
 import fcntl
 import functools
 import json
@@ -50,6 +51,7 @@ class Platform:
     it does not declare. `say` gets a line for each step.
     `quiet` keeps the functions' errors out of the terminal; `logs` shows all they write.
     With `bare` there is only an empty AWS: make a stack there, then `serve` its API.
+    AWS listens on loopback only, unless `beyond` is another address of this machine.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Platform:
         quiet: bool = True,
         logs: bool = False,
         bare: bool = False,
+        beyond: str = "",
     ) -> None:
         self.root, self.port, self.say, self.quiet, self.logs = root, port, say, quiet, logs
+        self.beyond = beyond
         runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
         self.defaults = {
             "PythonRuntime": runtime,
@@ -88,11 +92,19 @@ class Platform:
     @property
     def endpoint(self) -> str:
         """Where AWS clients go."""
-        return f"http://{LOOPBACK}:{self._sockets[0].getsockname()[1]}"
+        return self.endpoint_at(LOOPBACK)
+
+    def endpoint_at(self, host: str) -> str:
+        """Where AWS clients go that know this machine as `host`."""
+        return f"http://{host}:{self._sockets[0].getsockname()[1]}"
 
     def client(self, service: str) -> Any:
         """A boto3 client of this platform's AWS; nothing of the user's own is used."""
         return client(self.endpoint, service)
+
+    def key_of(self, configuration: dict[str, Any]) -> dict[str, str]:
+        """The variables of the credentials of a function, by its configuration."""
+        return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
     def __enter__(self) -> Self:
         self.start()
@@ -112,6 +124,8 @@ class Platform:
             self._sockets.append(_bound(0))
             self._sockets.append(_bound(self.port))
             self.port = self._sockets[1].getsockname()[1]
+            if self.beyond:
+                self._sockets.append(_bound(self._sockets[0].getsockname()[1], self.beyond))
             self.say("starting the emulator")
             with _undisturbed():
                 self._make_run_dir()
@@ -244,20 +258,13 @@ class Platform:
             "region": REGION,
             "outputs": self.outputs,
         }
-        # What `sam local start-api --env-vars` needs to use this platform as its backend.
-        variables = {
-            "TABLE": self.outputs.get("TableName", ""),
-            "SIGNING_SECRET": self.outputs.get("SigningSecretName", ""),
-            "AWS_ENDPOINT_URL": self.endpoint,
-        }
-        self._write("sam-local.json", {"Parameters": variables})
-        self._write("emulator.json", about)
+        self.write("emulator.json", about)
 
-    def _write(self, name: str, content: dict[str, Any]) -> None:
-        """All of it or nothing, for those who wait for the file to be there."""
+    def write(self, name: str, content: dict[str, Any]) -> Path:
+        """Write JSON to a file of the run, all of it or nothing; the file's path."""
         scratch = self.run_dir / "tmp" / name
-        scratch.write_text(json.dumps(content, indent=2))
-        scratch.rename(self.run_dir / name)
+        scratch.write_text(json.dumps(content, indent=2, default=str))
+        return scratch.rename(self.run_dir / name)
 
 
 def client(endpoint: str, service: str) -> Any:
@@ -304,20 +311,42 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _bound(port: int) -> socket.socket:
-    """A socket bound to the port on loopback; it listens only when the emulator does."""
+def _bound(port: int, host: str = LOOPBACK) -> socket.socket:
+    """A socket bound to the port; it listens only when the emulator does.
+
+    PortInUse if another process has the port, OSError if `host` is no address of this machine.
+    """
     with socket.socket() as probe:
         # On macOS a bind beside somebody's wildcard bind succeeds, so ask by connecting as well.
-        if port and probe.connect_ex((LOOPBACK, port)) == 0:
+        if port and host == LOOPBACK and probe.connect_ex((LOOPBACK, port)) == 0:
             raise PortInUse(port)
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((LOOPBACK, port))
+        _bind(bound, host, port)
     except OSError as error:
         bound.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise
         raise PortInUse(port) from error
     return bound
+
+
+def _bind(unbound: socket.socket, host: str, port: int) -> None:
+    """Bind, on Linux also to the address of a bridge that its engine has still to make.
+
+    Podman makes its bridge when the first container starts.
+    """
+    try:
+        unbound.bind((host, port))
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL or sys.platform != "linux":
+            raise
+        unbound.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        unbound.bind((host, port))
+
+
+_IP_FREEBIND = 15  # linux/in.h; Python has no name for it
 
 
 def _locked(folder: Path) -> IO[str] | None:
