@@ -24,13 +24,18 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy undeploy openapi lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy undeploy openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT=, PARAMETERS="Key=Value …")
 	@exec .venv/bin/python -m local
+
+# The processor is this machine's, unless ARCHITECTURE= names another.
+sam-local: ARCHITECTURE =
+sam-local: .venv/ready .venv-sam/ready ## serve the API under `sam local start-api`, in containers (PORT=3000, HOST=)
+	@exec .venv/bin/python -m local.sam
 
 demo: ## publish a template, make an environment, deploy two versions (API= for one in AWS)
 	@$(PYTHON) examples/hello-web/demo.py $(API)
