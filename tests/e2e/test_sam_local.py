@@ -1,0 +1,306 @@
+"""The built functions behind SAM CLI's own HTTP service, under Lambda's runtime client and RIE.
+
+What `make sam-local` runs, with processes in the place of containers
+(tests/support/sam_without_containers.py): SAM CLI reads the template and the variables, routes each
+request and builds its event; the RIE and awslambdaric call the handler, which has the layer as
+`sam build` makes it and nothing else of this environment.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from local.package import load_yaml
+from local.platform import HERE, Platform
+from local.sam import build, front
+from tests.e2e.conftest import Answer, Person, until
+from tests.support.runtime_folder import link_runtime
+
+SAM = HERE / ".venv-sam" / "bin"
+DRIVER = HERE / "tests" / "support" / "sam_without_containers.py"
+TEMPLATE = load_yaml(HERE / "template.yaml")
+PROBLEM = "application/problem+json"
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("awslambdaric") is None,
+    reason="Lambda's runtime client has wheels for Linux alone",
+)
+
+
+class Front(NamedTuple):
+    """SAM CLI in front of the platform: its address, its files, the functions' logs."""
+
+    url: str
+    files: front.Files
+    logs: Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def sam(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    here = tmp_path_factory.mktemp("sam")
+    (logs := here / "logs").mkdir()
+    parameters = {
+        "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "Architecture": build.processor(),
+    }
+    folder = build.built(HERE, platform.cache, SAM, parameters)
+    files = front.prepare(platform, folder, platform.endpoint)
+    port = free_port()
+    # The command of `make sam-local`, given to the driver instead of to SAM CLI itself.
+    command = front.command(SAM, files, port, parameters)[1:]
+    settings = {
+        "python": sys.executable,
+        "runtime": str(link_runtime(here / "runtime")),
+        "logs": str(logs),
+    }
+    (here / "settings.json").write_text(json.dumps(settings))
+    with (here / "sam.log").open("wb") as log:
+        process = subprocess.Popen(
+            [SAM / "python", DRIVER, here / "settings.json", *command],
+            env=front.environment(SAM) | {"HOME": str(here)},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            until(lambda: listens(port) or process.poll() is not None)
+            assert process.poll() is None, (here / "sam.log").read_text()
+            yield Front(f"http://127.0.0.1:{port}", files, logs)
+        finally:
+            front.ended(process)
+
+
+@pytest.fixture
+def ann(sam: Front) -> Person:
+    return Person(sam.url).sign_in()
+
+
+def assert_problem(answer: Answer, status: int, code: str) -> None:
+    assert (answer.status, answer.body["code"]) == (status, code), answer.raw
+    assert answer.headers["Content-Type"] == PROBLEM
+
+
+# --- the variables --------------------------------------------------------------------------
+
+
+def of_template(name: str) -> set[str]:
+    """The variables that template.yaml gives the function."""
+    common = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    own = TEMPLATE["Resources"][name]["Properties"].get("Environment", {}).get("Variables", {})
+    return {*common, *own}
+
+
+def functions() -> list[str]:
+    resources = TEMPLATE["Resources"].items()
+    return [name for name, each in resources if each["Type"] == "AWS::Serverless::Function"]
+
+
+@pytest.mark.parametrize("name", functions())
+def test_every_variable_of_the_template_has_the_deployed_value(
+    platform: Platform, sam: Front, name: str
+) -> None:
+    given = json.loads(sam.files.variables.read_text())[name]
+    named = json.loads(sam.files.template.read_text())["Resources"][name]["Properties"]
+
+    # SAM CLI passes on none that its template does not name.
+    assert set(named["Environment"]["Variables"]) == set(given)
+    assert of_template(name) <= set(given)
+    assert all(isinstance(value, str) for value in given.values())
+    # What is no placeholder: the value that the deployed function has.
+    deployed = platform.client("lambda").get_function_configuration(
+        FunctionName=given["AWS_LAMBDA_FUNCTION_NAME"]
+    )
+    variables = deployed["Environment"]["Variables"]
+    assert {each: given[each] for each in of_template(name)} == {
+        each: variables[each] for each in of_template(name)
+    }
+    assert given["TABLE"] == platform.outputs["TableName"]
+    assert given["AWS_ENDPOINT_URL"] == platform.endpoint
+
+
+def test_nothing_of_the_developers_own_aws_reaches_a_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine = {"AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "AKIAMINE", "AWS_SESSION_TOKEN": "mine"}
+    for name, value in {**mine, "TABLE": "mine", "DOCKER_HOST": "unix:///run/x.sock"}.items():
+        monkeypatch.setenv(name, value)
+
+    given = front.environment(SAM)
+
+    assert not {*mine, "TABLE"} & set(given)
+    assert given["AWS_SHARED_CREDENTIALS_FILE"] == given["AWS_CONFIG_FILE"] == os.devnull
+    assert given["DOCKER_HOST"] == "unix:///run/x.sock"
+
+
+# --- what users do --------------------------------------------------------------------------
+
+
+def test_the_walk_through_passes(sam: Front) -> None:
+    ann = Person(sam.url)
+    secret = {"email": ann.email, "password": "secret123"}
+    form = {"username": ann.email, "password": "secret123"}
+
+    registered = ann.ask("POST", "/api/v1/auth/register", secret)
+    assert registered.status == 201, registered.raw
+    ann.token = ann.ask("POST", "/api/v1/auth/login", form=form).body["access_token"]
+    me = ann.ask("GET", "/api/v1/auth/me").body
+    made = ann.ask(
+        "POST", "/api/v1/projects/", {"name": "payments", "description": "payment service"}
+    )
+    project = made.body["id"]
+    wanted = {"name": "preview-pr-123", "type": "ephemeral", "ttl_hours": 24}
+    environment = ann.ask("POST", f"/api/v1/environments/projects/{project}", wanted)
+    running = ann.wait_for(environment.body["id"], "running", "failed")
+    deployment = ann.deploy(running["id"], "sha-1234567")
+    shipped = ann.wait_for(deployment.body["id"], "succeeded", "failed")
+    lines = ann.ask("GET", f"/api/v1/deployments/{shipped['id']}/logs").body
+    events = ann.ask("GET", f"/api/v1/environments/{running['id']}/events").body
+    gone = ann.ask("DELETE", f"/api/v1/environments/{running['id']}")
+
+    statuses = [each.status for each in (made, environment, deployment, gone)]
+    assert statuses == [201, 201, 201, 202]
+    assert (me["email"], running["status"], shipped["status"]) == (
+        ann.email,
+        "running",
+        "succeeded",
+    )
+    assert made.headers["Location"] == f"/api/v1/projects/{project}"
+    assert running["base_url"].startswith("http")
+    assert shipped["logs_url"].startswith(f"{sam.url}/")
+    assert lines
+    assert {"running", "succeeded"} <= {each["to"] for each in events}
+    ann.wait_for(running["id"], "destroyed")
+
+
+def test_headers_mean_what_they_say(ann: Person) -> None:
+    once = {"Idempotency-Key": secrets.token_hex(8)}
+    first, again = (
+        ann.ask("POST", "/api/v1/projects", {"name": "once"}, headers=once) for _ in range(2)
+    )
+    path = first.headers["Location"]
+    late = ann.ask("PATCH", path, {"name": "late"}, headers={"If-Match": '"7"'})
+    in_time = ann.ask(
+        "PATCH", path, {"name": "in time"}, headers={"If-Match": first.headers["ETag"]}
+    )
+    ann.project("second")
+    page = ann.ask("GET", "/api/v1/projects?limit=1")
+
+    assert (first.status, again.status, again.body) == (201, 201, first.body)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert_problem(late, 412, "precondition_failed")
+    assert (in_time.status, in_time.body["name"]) == (200, "in time")
+    assert page.headers["Link"].startswith(f"<{ann.url}/api/v1/projects?limit=1&cursor=")
+
+
+BODY = """
+Parameters:
+  Size: {Type: String, AllowedValues: [small, large], Default: small}
+  Password: {Type: String, NoEcho: true, MinLength: 8}
+Resources:
+  Jobs: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${AWS::StackName}-jobs"}}
+Outputs:
+  Queue: {Value: !GetAtt Jobs.QueueName}
+"""
+
+
+def test_an_environment_comes_from_a_template_with_a_secret_and_shows_its_drift(
+    ann: Person,
+) -> None:
+    name = f"queue-{secrets.token_hex(4)}"
+    ann.ask("POST", "/api/v1/templates", {"name": name})
+    versions = f"/api/v1/templates/{name}/versions"
+
+    version = ann.ask("POST", versions, text=BODY, media="application/yaml")
+    assert version.status == 201, version.raw
+    published = ann.ask("POST", f"{versions}/1.0/publish")
+    body = ann.ask("GET", f"{versions}/1.0/body")
+    inputs = {"Password": "hunter22"}
+    made = ann.environment(ann.project(), "preview", template=name, inputs=inputs)
+    running = ann.wait_for(made["id"], "running", "failed")
+    resources = ann.ask("GET", f"/api/v1/environments/{made['id']}/resources").body
+    began = ann.ask("POST", f"/api/v1/environments/{made['id']}/drift")
+    drift = until(lambda: drift_of(ann, made["id"]))
+
+    assert published.body["state"] == "published"
+    assert body.raw.decode() == BODY
+    assert running["status"] == "running", running
+    assert running["inputs"] == {"Password": "****"}
+    assert running["outputs"]["Queue"].endswith("-jobs")
+    assert [each["logical_id"] for each in resources] == ["Jobs"]
+    assert began.status == 202
+    assert drift["status"] == "in_sync"
+
+
+def drift_of(ann: Person, environment: str) -> dict[str, Any] | None:
+    found: dict[str, Any] = ann.ask("GET", f"/api/v1/environments/{environment}/drift").body
+    return found if found["status"] != "detecting" else None
+
+
+# --- bodies that are not text, answers that are errors ---------------------------------------
+
+
+def test_pages_and_binary_answers_arrive_as_they_are(sam: Front) -> None:
+    anyone = Person(sam.url)
+    assets = HERE / "functions" / "api" / "docs" / "assets"
+
+    image = anyone.ask("GET", "/docs/assets/favicon.png")
+    packed = anyone.ask(
+        "GET", "/docs/assets/swagger-ui.css", headers={"Accept-Encoding": "gzip, br"}
+    )
+    plain = anyone.ask("GET", "/docs/assets/swagger-ui.css", headers={"Accept-Encoding": "br"})
+
+    assert image.raw == (assets / "favicon.png").read_bytes()
+    assert image.headers["Content-Type"] == "image/png"
+    assert packed.raw == (assets / "swagger-ui.css.gz").read_bytes()
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert plain.raw == gzip.decompress(packed.raw)
+    assert anyone.ask("GET", "/docs").raw.startswith(b"<!doctype html>")
+    assert anyone.ask("GET", "/health").body == {"status": "ok"}
+
+
+def test_errors_are_problems(sam: Front, ann: Person) -> None:
+    anyone = Person(sam.url)
+
+    assert_problem(anyone.ask("GET", "/api/v1/auth/me"), 401, "token_missing")
+    assert_problem(ann.ask("GET", "/no/such/path"), 404, "not_found")
+    assert_problem(ann.ask("GET", "/api/v1/projects/prj_x"), 404, "not_found")
+    assert_problem(ann.ask("PUT", "/api/v1/projects", {}), 405, "method_not_allowed")
+    assert_problem(ann.ask("POST", "/api/v1/projects", {}), 422, "invalid_request")
+    assert_problem(ann.ask("POST", "/api/v1/projects", text="{"), 400, "malformed_body")
+    assert_problem(
+        ann.ask("POST", "/api/v1/projects", text="{}", media="text/plain"),
+        415,
+        "unsupported_media_type",
+    )
+    assert_problem(ann.ask("POST", "/api/v1/projects", text=" " * 70_000), 413, "body_too_large")
+
+
+def test_a_function_logs_one_line_a_request(sam: Front, ann: Person) -> None:
+    assert ann.ask("GET", "/api/v1/projects").status == 200
+
+    lines = (sam.logs / "ProjectsFunction").read_text().splitlines()
+
+    logged = json.loads([line for line in lines if line.startswith("{")][-1])
+    assert (logged["message"], logged["method"], logged["status"]) == ("request", "GET", 200)
