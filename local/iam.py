@@ -1,0 +1,160 @@
+"""Who may do what: the judge of every call that the laptop's AWS answers.
+
+A call is allowed as AWS allows it: by the identity-based policies of the caller's role and by its
+permissions boundary, or by the resource's own policy, and only if nothing denies it. The policies
+are read by the emulator's evaluator (docs/decisions/0017), whose defects patches/iam_evaluator.py
+mends; patches/iam_requests.py asks for signed requests, patches/iam_executions.py for state
+machines, patches/iam_stacks.py for what CloudFormation does with a role.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from local.iam_keys import session_arn
+
+
+class Check(NamedTuple):
+    """One question: may the caller do `action` to `resource`, in a request with these keys?"""
+
+    action: str
+    resource: str = "*"
+    context: Mapping[str, Any] = {}
+
+
+class Target(str):
+    """The resource of a request, with the keys of its context and whatever else must be allowed.
+
+    The emulator hands the resource on as a plain string, so what it has no room for travels here.
+    """
+
+    also: tuple[Check, ...] = ()
+    context: Mapping[str, Any] = {}
+
+    @classmethod
+    def of(cls, first: Check, also: Iterable[Check] = ()) -> "Target":
+        target = cls(first.resource)
+        target.also, target.context = tuple(also), first.context
+        return target
+
+
+@dataclass(frozen=True)
+class Denial:
+    """A call that is not allowed. `reason` is the clause that says which policy decided."""
+
+    principal: str
+    check: Check
+    reason: str = field(default="because no identity-based policy allows")
+
+    @property
+    def message(self) -> str:
+        """AWS's sentence.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+        """
+        action, resource = _spelling(self.check)
+        reason = self.reason
+        if reason.endswith("allows"):
+            reason += f" the {action} action"
+        return (
+            f"User: {self.principal} is not authorized to perform: {action} "
+            f"on resource: {resource} {reason}"
+        )
+
+
+def _spelling(check: Check) -> tuple[str, str]:
+    """How the service writes the action and the resource: three have ways of their own."""
+    service, _, name = check.action.partition(":")
+    if service == "sqs":
+        return f"sqs:{name.lower()}", check.resource
+    if service == "sns":
+        return f"SNS:{name}", check.resource
+    if service == "s3":
+        return check.action, f'"{check.resource}"'
+    return check.action, check.resource
+
+
+def denial(role: str, session: str, checks: Iterable[Check]) -> Denial | None:
+    """The first of the checks that a role fails, asked for from inside the emulator.
+
+    `role` is an ARN, `session` names who has taken it on. A role that does not exist has no rights.
+    """
+    from ministack.core import iam_evaluator
+    from ministack.core.responses import get_region
+    from ministack.services import iam
+
+    account, name = role.split(":")[4], role.rpartition("/")[2]
+    principal = iam_evaluator.PrincipalInfo(
+        arn=session_arn(role, session),
+        type="AssumedRole",
+        account=account,
+        policies=iam_evaluator._gather_role_policies(name, account),
+        limits=iam_evaluator._permissions_boundary(iam._roles, name, account),
+    )
+    for check in checks:
+        result = decide(principal, check, get_region())
+        if result.decision != "Allow":
+            return Denial(principal.arn, check, result.reason)
+    return None
+
+
+def decide(principal: Any, check: Check, region: str) -> Any:
+    """The emulator's EvalResult for one check of a principal that is not the root user."""
+    from ministack.core import iam_evaluator
+
+    service = check.action.partition(":")[0]
+    context = {key.lower(): value for key, value in check.context.items()}
+    context.setdefault("aws:tagkeys", None)  # a request that names no tags does not have it
+    asked = iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=check.action,
+        resource_arn=str(check.resource),
+        region=region,
+        service_context=context,
+        principal_keys=principal.keys,
+    )
+    result = iam_evaluator.evaluate(asked, principal.policies, *principal.limits)
+    found = iam_evaluator._resource_policy(service, check.resource)
+    if found is None:
+        return result
+    required = service in iam_evaluator._POLICY_REQUIRED
+    return iam_evaluator.combine_resource_policy(
+        result, asked, *found, required=required, limits=principal.limits
+    )
+
+
+def service_may(service: str, action: str, resource: str, source: str, policy: Any) -> bool:
+    """Whether a resource's policy lets an AWS service act on it for `source`, an ARN.
+
+    `service` is its principal, such as `events.amazonaws.com`.
+    """
+    from ministack.core import iam_evaluator
+    from ministack.core.responses import get_account_id, get_region
+
+    asked = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource,
+        region=get_region(),
+        service_context={"aws:sourcearn": source, "aws:sourceaccount": get_account_id()},
+    )
+    result = iam_evaluator.evaluate_resource_policy(policy, asked, service)
+    return bool(result.decision == "Allow")
+
+
+def assumable(role: str, service: str) -> bool:
+    """Whether the role exists and its trust policy lets the AWS service take it on."""
+    from ministack.services import iam
+
+    if not re.fullmatch(r"arn:[\w-]+:iam::\d{12}:role/.+", role):
+        return False
+    found = iam._roles.get(role.rpartition("/")[2])
+    if found is None or found["Arn"] != role:
+        return False
+    trust = found["AssumeRolePolicyDocument"]
+    return service_may(service, "sts:AssumeRole", role, role, trust)

@@ -1,0 +1,237 @@
+"""The evaluator of IAM policies decides as AWS does, says which policy decided, and is fast enough.
+
+Defects of the stock evaluator:
+- its answer does not tell an identity-based policy from a permissions boundary, so that every
+  refusal blames the former;
+- an ArnLike or ArnEquals pattern is matched as one string: AWS compares the six parts of an ARN
+  one by one, so that a `*` does not reach beyond its part;
+- a condition whose operator is not known, or that is no object, counts as met or unmet as it
+  comes: a Deny with it would be lost. It is refused;
+- every access key of twelve digits, the well-known `test` and no key at all are the root user, so
+  that whatever is asked of S3 without a signature is done;
+- all policies are parsed from JSON for every request.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+"""
+
+import contextvars
+import functools
+import json
+from typing import Any
+
+from local.iam import Check, Denial
+from local.iam_keys import OWNER
+
+# What may be asked without a signature: the resource has an authorizer or a policy of its own.
+OPEN = ("execute-api:Invoke", "lambda:InvokeFunctionUrl")
+KINDS = ("an identity-based policy", "a permissions boundary", "a session policy")
+# Why the request that is being answered was refused; the emulator hands on only that it was.
+denied: contextvars.ContextVar[Denial | None] = contextvars.ContextVar("denied", default=None)
+
+
+class Statements(list[Any]):
+    """A parsed policy document, told from others by identity, so that it can be in a key."""
+
+    arn = ""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def arn_like(actual: str, pattern: str, match: Any) -> bool:
+    """Compare part by part; the last of the six may have colons of its own."""
+    parts, patterns = actual.split(":", 5), pattern.split(":", 5)
+    if len(patterns) < 6:
+        return pattern == "*"
+    return len(parts) == 6 and all(map(match, parts, patterns))
+
+
+def reason(effect: str, kind: int, arn: str = "") -> str:
+    """The clause with which AWS ends its sentence; an explicit deny names the boundary's ARN."""
+    if effect == "Deny":
+        return f"with an explicit deny in {KINDS[kind]}" + (f": {arn}" if arn else "")
+    return f"because no {KINDS[kind].split(' ', 1)[1]} allows"
+
+
+def patch(module: Any) -> None:
+    _parse_once(module)
+    _compare_arns_by_part(module)
+    _tell_which_policy(module)
+    _refuse_what_is_not_understood(module)
+    _know_one_root(module)
+    _keep_why(module)
+
+
+def _parse_once(module: Any) -> None:
+    stock_parse, stock_boundary = module.parse_policy_document, module._permissions_boundary
+
+    @functools.lru_cache(maxsize=1024)
+    def parsed(text: str) -> Statements:
+        return Statements(stock_parse(text))
+
+    def parse(document: Any) -> Statements:
+        return parsed(document if isinstance(document, str) else json.dumps(document))
+
+    def boundary(store: Any, name: str, account: str) -> Any:
+        limits = stock_boundary(store, name, account)
+        arn = (store.get_scoped(account, None, name) or {}).get("PermissionsBoundary")
+        return [Limit(layer, str(arn)) for layer in limits]
+
+    module.parse_policy_document = parse
+    module._permissions_boundary = boundary
+
+
+class Limit(list[Any]):
+    """The documents of a permissions boundary, with its ARN."""
+
+    def __init__(self, documents: Any, arn: str) -> None:
+        super().__init__(documents)
+        self.arn = arn
+
+
+def _compare_arns_by_part(module: Any) -> None:
+    def like(actual: str, pattern: str) -> bool:
+        return arn_like(actual, pattern, module.fnmatch_iam_cs)
+
+    def unlike(actual: str, pattern: str) -> bool:
+        return not like(actual, pattern)
+
+    module._CONDITION_OPS |= {"arnequals": like, "arnlike": like}
+    module._CONDITION_OPS |= {"arnnotequals": unlike, "arnnotlike": unlike}
+
+
+def _tell_which_policy(module: Any) -> None:
+    """`reason` of a refusal is the clause that AWS ends its message with."""
+
+    @functools.lru_cache(maxsize=4096)
+    def decided(layers: tuple[tuple[Any, ...], ...], asked: "Asked") -> tuple[str, int, str]:
+        first = module._first_match
+        documents = [[it for document in layer for it in document] for layer in layers]
+        for kind, layer in enumerate(documents):
+            if found := first(asked.context, layer, "Deny"):
+                return "Deny", kind, found.sid
+        for kind, layer in enumerate(documents):
+            if not first(asked.context, layer, "Allow"):
+                return "ImplicitDeny", kind, ""
+        return "Allow", 0, ""
+
+    def evaluate(context: Any, policies: Any, *limits: Any) -> Any:
+        layers = tuple(tuple(layer) for layer in (policies, *limits))
+        answer = decided if _lasting(layers) else decided.__wrapped__
+        decision, layer, sid = answer(layers, Asked(context))
+        if decision == "Allow":
+            return module.EvalResult(decision, context.principal_arn, sid, "Explicit allow")
+        limit = limits[layer - 1] if layer else None
+        kind = 0 if limit is None else 1 if isinstance(limit, Limit) else 2
+        why = reason(decision, kind, getattr(limit, "arn", ""))
+        return module.EvalResult(decision, context.principal_arn, sid, why)
+
+    module.evaluate = evaluate
+
+
+class Asked:
+    """A question to the evaluator, equal to another if all that a policy can see of it is."""
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.key = repr(sorted(vars(context).items()))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Asked) and self.key == other.key
+
+
+def _lasting(layers: tuple[tuple[Any, ...], ...]) -> bool:
+    """Whether the answer depends on nothing but the question: no condition looks at the clock."""
+    return not any(_looks_at_the_clock(document) for layer in layers for document in layer)
+
+
+@functools.lru_cache(maxsize=4096)
+def _looks_at_the_clock(document: Statements) -> bool:
+    keys = repr([statement.conditions for statement in document]).lower()
+    return "aws:currenttime" in keys or "aws:epochtime" in keys or "principalorgid" in keys
+
+
+def _refuse_what_is_not_understood(module: Any) -> None:
+    """A policy is refused when it is stored, as on AWS, if a condition makes no sense."""
+    stock = module.validate_policy_document
+
+    def validate(document: Any) -> str | None:
+        if problem := stock(document):
+            return str(problem)
+        found = json.loads(document) if isinstance(document, str) else document
+        statements = found["Statement"]
+        for statement in statements if isinstance(statements, list) else [statements]:
+            conditions = statement.get("Condition", {})
+            if not isinstance(conditions, dict):
+                return "Syntax errors in policy."
+            for operator, keys in conditions.items():
+                if not isinstance(keys, dict) or not _known(module, operator):
+                    return f"Invalid Condition type : {operator}."
+        return None
+
+    module.validate_policy_document = validate
+
+
+def _known(module: Any, operator: str) -> bool:
+    name = operator.lower()
+    for prefix in ("forallvalues:", "foranyvalue:"):
+        name = name.removeprefix(prefix)
+    name = name.removesuffix("ifexists")
+    return name == "null" or name in module._CONDITION_OPS
+
+
+def _know_one_root(module: Any) -> None:
+    def is_owner(access_key: str) -> bool:
+        return access_key == OWNER.id
+
+    module.is_root_access_key = is_owner
+
+
+def _keep_why(module: Any) -> None:
+    """Ask whatever else the request needs, and keep why it was refused for the words."""
+    stock = module.enforce
+
+    def enforce(
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context = {**(service_context or {}), **getattr(resource_arn, "context", {})}
+        checks = [Check(iam_action, str(resource_arn), context)]
+        checks += getattr(resource_arn, "also", ())
+        if not access_key_id and iam_action in OPEN:
+            return None
+        if not access_key_id and service == "s3" and module._anonymous.get():
+            return _of_anybody(module, checks[0])
+        for check in checks:
+            asked = check.action.partition(":")[0] if check is not checks[0] else service
+            result = stock(
+                access_key_id, check.action, asked, region, check.resource, dict(check.context)
+            )
+            if isinstance(result, module.AuthError):
+                return result
+            if result is not None:
+                denied.set(Denial(result.principal_arn, check, result.reason))
+                return result
+        return None
+
+    module.enforce = enforce
+
+
+def _of_anybody(module: Any, check: Check) -> Any:
+    """What is not signed is done to a bucket only if its policy allows it to everybody."""
+    policy, _ = module._resource_policy("s3", check.resource) or ("", "")
+    asked = module.EvalContext("", "Anonymous", "", check.action, check.resource, "")
+    if module.evaluate_resource_policy(policy, asked).decision == "Allow":
+        return None
+    return module.AuthError("MissingAuthenticationToken", "")
