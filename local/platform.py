@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from local import package
+from local.iam_keys import OWNER, Key
 from local.stack import Stack
 
 HERE = Path(__file__).resolve().parents[1]
@@ -98,9 +99,15 @@ class Platform:
         """Where AWS clients go that know this machine as `host`."""
         return f"http://{host}:{self._sockets[0].getsockname()[1]}"
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, key: Key = OWNER) -> Any:
         """A boto3 client of this platform's AWS; nothing of the user's own is used."""
-        return client(self.endpoint, service)
+        return client(self.endpoint, service, key)
+
+    def assume(self, role: str, session: str = "session") -> Key:
+        """The key of a session of the role, by its ARN. ClientError if it does not trust us."""
+        sts = self.client("sts")
+        made = sts.assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+        return Key(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
     def key_of(self, configuration: dict[str, Any]) -> dict[str, str]:
         """The variables of the credentials of a function, by its configuration."""
@@ -202,6 +209,7 @@ class Platform:
                 [sys.executable, "-m", "local.emulator", *map(str, fds)],
                 cwd=HERE,
                 env=home
+                | OWNER.variables()
                 | {
                     "HOME": str(self.run_dir),
                     "TMPDIR": str(self.run_dir / "tmp"),
@@ -213,6 +221,7 @@ class Platform:
                     "MINISTACK_REGION": REGION,
                     "LAMBDA_WARM_TTL_SECONDS": "60",
                     "LOG_LEVEL": "WARNING",
+                    "AUTH": "true",
                     "SLIPWAY_LOGS": "1" if self.logs else "0",
                     "SLIPWAY_PORT": str(self.port),
                     "SLIPWAY_RUN_DIR": str(self.run_dir),
@@ -267,14 +276,21 @@ class Platform:
         return scratch.rename(self.run_dir / name)
 
 
-def client(endpoint: str, service: str) -> Any:
+def client(endpoint: str, service: str, key: Key = OWNER) -> Any:
     """A boto3 client of the emulator at the endpoint; nothing of the user's own is used."""
     from botocore.config import Config
 
     # proxies={}: loopback is never asked for through the user's proxy.
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
     with _making_a_client:
-        return _session().client(service, endpoint_url=endpoint, config=config)
+        return _session().client(
+            service,
+            endpoint_url=endpoint,
+            config=config,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            aws_session_token=key.token or None,
+        )
 
 
 # Clients may be shared by threads, sessions may not.
@@ -288,8 +304,6 @@ def _session() -> Any:
     from botocore.session import Session
 
     return boto3.Session(
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
         region_name=REGION,
         botocore_session=Session(
             {

@@ -24,6 +24,9 @@ from local.patches import (
     full_buckets,
     function_code,
     greedy_paths,
+    iam_evaluator,
+    iam_requests,
+    iam_words,
     lambda_runtimes,
     lambda_workers,
     mapping_requests,
@@ -49,6 +52,8 @@ from local.patches import (
 EMULATOR = "1.5.33"
 
 PATCHES: dict[str, list[Callable[[Any], None]]] = {
+    "ministack.core.iam_actions": [iam_requests.patch, iam_words.patch],
+    "ministack.core.iam_evaluator": [iam_evaluator.patch],
     "ministack.core.lambda_runtime": [lambda_workers.patch_pool],
     "ministack.services.apigateway": [greedy_paths.patch],
     "ministack.services.lambda_svc": [
@@ -74,6 +79,8 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         physical_names.patch,  # first: it replaces the stock functions, which the others wrap
         alias_weights.patch_template,
         api_endpoint.patch,
+        iam_requests.patch_roles,
+        iam_requests.patch_secrets,
         event_sources.patch_template,
         full_buckets.patch,
         function_code.patch_template,

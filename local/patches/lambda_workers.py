@@ -31,7 +31,7 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any
 
-from local import console, runtime
+from local import console, iam_keys, runtime
 from local.patches import lambda_runtimes
 
 INIT_SECONDS = 30
@@ -67,9 +67,7 @@ def keep(function: str, folders: list[Path]) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def environment(
-    config: dict[str, Any], task_root: Path, account: str, region: str
-) -> dict[str, str]:
+def environment(config: dict[str, Any], task_root: Path, region: str) -> dict[str, str]:
     """What a handler finds in os.environ: its own variables and Lambda's, nothing of the user's."""
     own = {"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), "LANG": "en_US.UTF-8"}
     own |= {"TMPDIR": tempfile.gettempdir(), "TZ": ":UTC"}
@@ -77,21 +75,23 @@ def environment(
     log_group = (config.get("LoggingConfig") or {}).get("LogGroup")
     version = config.get("Version", "$LATEST")
     log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{os.urandom(8).hex()}"
-    return own | {
-        "AWS_ACCESS_KEY_ID": account,
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
-        "AWS_LAMBDA_FUNCTION_NAME": config["FunctionName"],
-        "AWS_LAMBDA_FUNCTION_VERSION": version,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
-        "AWS_LAMBDA_LOG_GROUP_NAME": log_group or f"/aws/lambda/{config['FunctionName']}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "LAMBDA_TASK_ROOT": str(task_root),
-        "_HANDLER": config["Handler"],
-    }
+    return (
+        own
+        | iam_keys.of_function(config).variables()
+        | {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+            "AWS_LAMBDA_FUNCTION_NAME": config["FunctionName"],
+            "AWS_LAMBDA_FUNCTION_VERSION": version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
+            "AWS_LAMBDA_LOG_GROUP_NAME": log_group or f"/aws/lambda/{config['FunctionName']}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "LAMBDA_TASK_ROOT": str(task_root),
+            "_HANDLER": config["Handler"],
+        }
+    )
 
 
 def _pump(pipe: IO[bytes], lines: "queue.SimpleQueue[str]") -> None:
@@ -143,7 +143,7 @@ def _spawn(worker: Any) -> dict[str, Any]:
     keep(f"{config['FunctionName']}:{config.get('Version')}", [task_root, *layers])
     identifier = config["Runtime"]
     path = lambda_runtimes.import_path(identifier, task_root, layers)
-    account, region = lambda_svc._account_region_from_function_config(config)
+    _, region = lambda_svc._account_region_from_function_config(config)
     worker.channel, theirs = socket.socketpair()
     with theirs:
         worker._proc = subprocess.Popen(
@@ -151,7 +151,7 @@ def _spawn(worker: Any) -> dict[str, Any]:
             pass_fds=[theirs.fileno()],
             cwd=task_root,
             env={
-                **environment(config, task_root, account, region),
+                **environment(config, task_root, region),
                 **lambda_runtimes.variables(identifier, task_root, layers),
             },
             stdin=subprocess.DEVNULL,

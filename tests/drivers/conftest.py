@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from local.iam_keys import OWNER
 from local.platform import Platform
 from slipway import aws
 from slipway.domain import ids, timestamps
@@ -175,7 +176,9 @@ def stacks(emulator: Platform, on_lambda: pytest.MonkeyPatch) -> Any:
     """A client of the emulator's CloudFormation, which the driver uses too."""
     on_lambda.setenv("AWS_ENDPOINT_URL", emulator.endpoint)
     on_lambda.setenv("AWS_REGION", "us-east-1")
-    on_lambda.setenv("AWS_ACCESS_KEY_ID", "000000000000")
+    for name, value in OWNER.variables().items():
+        on_lambda.setenv(name, value)
+    on_lambda.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the first key that it has found
     on_lambda.setenv("NO_PROXY", "127.0.0.1")
     settings.cache_clear()
     assert os.environ["AWS_ENDPOINT_URL"] == emulator.endpoint

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from local.iam_keys import OWNER
 from local.platform import REGION, Platform
 from slipway.aws import dynamodb
 from slipway.domain import ids
@@ -93,7 +94,9 @@ def maker(platform: Platform, someone: Person) -> Iterator[Maker]:
     with as_on_lambda(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", platform.endpoint)
         patch.setenv("AWS_REGION", REGION)
-        patch.setenv("AWS_ACCESS_KEY_ID", "000000000000")
+        for name, value in OWNER.variables().items():
+            patch.setenv(name, value)
+        patch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the first key that it has found
         patch.setenv("TABLE", platform.outputs["TableName"])
         settings.cache_clear()
         dynamodb.wire.cache_clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.platform import Platform
-from tests.local.support import Call, calling, copy_of_app
+from tests.local.support import EVERYTHING, Call, allow, calling, copy_of_app, role
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def platform(root: Path) -> Iterator[Platform]:
     with Platform(root, parameters={"Greeting": "hi"}) as running:
+        role(running, EVERYTHING.rpartition("/")[2], allow("*"))
         yield running
 
 

@@ -30,6 +30,10 @@ ALARM: dict[str, Any] = {
 }
 
 
+# The role of what a test makes without a thought for rights; the fixture `platform` makes it.
+EVERYTHING = "arn:aws:iam::000000000000:role/test"
+
+
 @dataclass
 class Reply:
     status: int
@@ -81,6 +85,34 @@ def eventually(ask: Callable[[], T | None], seconds: float = 10.0) -> T:
         time.sleep(0.02)
 
 
+def role(
+    platform: Platform, name: str, *statements: dict[str, Any], boundary: str | None = None
+) -> str:
+    """Make a role with these statements, which services and the owner may take on; its ARN."""
+    iam = platform.client("iam")
+    services = ["lambda.amazonaws.com", "states.amazonaws.com", "cloudformation.amazonaws.com"]
+    principal = {"Service": services, "AWS": "arn:aws:iam::000000000000:root"}
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    more = {"PermissionsBoundary": boundary} if boundary else {}
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust), **more)
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(*statements))
+    return str(made["Role"]["Arn"])
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(*actions: str, on: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    """A statement that allows the actions on the resource."""
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on} | more
+
+
+def deny(*actions: str, on: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    return allow(*actions, on=on, **more) | {"Effect": "Deny"}
+
+
 def run(
     platform: Platform, states: dict[str, Any], given: Any = None, **fields: Any
 ) -> dict[str, Any]:
@@ -95,14 +127,20 @@ def run(
     return eventually(ended)
 
 
-def start(platform: Platform, states: dict[str, Any], given: Any = None, **fields: Any) -> str:
-    """Start such an execution; its ARN."""
+def start(
+    platform: Platform,
+    states: dict[str, Any],
+    given: Any = None,
+    roleArn: str = EVERYTHING,
+    **fields: Any,
+) -> str:
+    """Start such an execution, of a state machine with the role; its ARN."""
     definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}
     client = platform.client("stepfunctions")
     machine = client.create_state_machine(
         name=f"test-{uuid.uuid4().hex}",
         definition=json.dumps(definition | fields),
-        roleArn="arn:aws:iam::000000000000:role/test",
+        roleArn=roleArn,
     )
     arn: str = client.start_execution(
         stateMachineArn=machine["stateMachineArn"], input=json.dumps(given or {})
@@ -119,7 +157,9 @@ class Made:
         self.wait()
 
     def update(self, template: dict[str, Any], **more: Any) -> None:
-        self.client.update_stack(StackName=self.name, TemplateBody=json.dumps(template), **more)
+        request = {"Capabilities": ["CAPABILITY_NAMED_IAM"], **more}
+        body = json.dumps(template)
+        self.client.update_stack(StackName=self.name, TemplateBody=body, **request)
         self.wait()
 
     def delete(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from local.patches.physical_names import _IDENTITIES
 from local.platform import Platform
-from tests.local.support import ALARM, Stacks
+from tests.local.support import ALARM, EVERYTHING, Stacks
 
 TRUST = {
     "Version": "2012-10-17",
@@ -26,7 +26,7 @@ TRUST = {
         }
     ],
 }
-ROLE = "arn:aws:iam::000000000000:role/any"
+ROLE = EVERYTHING
 ZIP = b"PK\5\6" + bytes(18)  # one without files
 ENDS = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 KEY: dict[str, Any] = {

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import boto3
+
 
 class Refused(Exception):
     pass
@@ -18,6 +20,9 @@ calls = 0
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     global calls
     calls += 1
+    if call := event.get("call"):
+        service, operation = call
+        return {"answer": getattr(boto3.client(service), operation)()}
     time.sleep(event.get("sleep", 0))
     if event.get("fail") == "Refused":
         raise Refused("no")

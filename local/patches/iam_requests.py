@@ -1,0 +1,100 @@
+"""The action and the resource of a signed request are those by which AWS judges it.
+
+Defects: the stock reading of a request
+- takes Lambda's actions from a table of its own, which knows few of them and mistakes others: a
+  GET of a function's concurrency is PutFunctionConcurrency there;
+- knows no resource for most of Systems Manager's calls, and another than AWS for EventBridge's
+  default bus;
+- asks for nothing besides the action: no iam:PassRole, no s3:GetObject for a template's URL;
+- gives no condition its key: iam:PermissionsBoundary, iam:PassedToService, lambda:FunctionArn;
+- lets through whatever it does not recognise of Lambda.
+"""
+
+from typing import Any
+
+from local.iam import Target
+from local.iam_requests import LAMBDA_ACTIONS, Request, checks
+
+
+def patch(module: Any) -> None:
+    stock_action, stock_resource = module.extract_iam_action, module.extract_resource_arn
+    module._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
+
+    def action(
+        service: str, method: str, path: str, headers: Any, body: bytes, params: Any
+    ) -> str | None:
+        if service == "lambda":
+            name = module._match_rest_action(service, method, path, params)
+            return f"lambda:{LAMBDA_ACTIONS.get(name, name)}" if name else None
+        found: str | None = stock_action(service, method, path, headers, body, params)
+        return found
+
+    def resource(
+        service: str,
+        method: str,
+        path: str,
+        headers: Any,
+        body: bytes,
+        params: Any,
+        region: str,
+        account: str,
+    ) -> str:
+        found: str = stock_resource(service, method, path, headers, body, params, region, account)
+        name = action(service, method, path, headers, body, params)
+        if name is None:
+            return found
+        first, *also = checks(Request(name, path, body, params, region, account), found)
+        return Target.of(first, also)
+
+    module.extract_iam_action, module.extract_resource_arn = action, resource
+
+
+def patch_secrets(module: Any) -> None:
+    """provisioners: what Ref gives of a secret is its ARN, by which policies name it.
+
+    Defect: the stock Ref is the secret's name, which in a policy is no resource at all.
+    """
+    secret = module._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
+    stock = dict(secret)
+
+    def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        _, attributes = stock["create"](logical_id, properties, stack)
+        return attributes["Arn"], attributes
+
+    def update(arn: str, *args: Any) -> Any:
+        _, attributes = stock["update"](_name(module, arn), *args)
+        return attributes["Arn"], attributes
+
+    def delete(arn: str, properties: dict[str, Any]) -> None:
+        stock["delete"](_name(module, arn), properties)
+
+    secret |= {"create": create, "update": update, "delete": delete}
+
+
+def _name(module: Any, arn: str) -> str:
+    name, _ = module._sm._resolve(arn)
+    return str(name or arn)
+
+
+def patch_roles(module: Any) -> None:
+    """provisioners: a role that a template makes has the boundary that the template gives it.
+
+    Defect: the stock role has none, so that its policies are all that limits it.
+    """
+    role = module._RESOURCE_HANDLERS["AWS::IAM::Role"]
+    stock = dict(role)
+
+    def bound(name: str, properties: dict[str, Any]) -> None:
+        module._iam._roles[name]["PermissionsBoundary"] = properties.get("PermissionsBoundary")
+
+    def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        name, attributes = stock["create"](logical_id, properties, stack)
+        bound(name, properties)
+        return name, attributes
+
+    def update(name: str, old: dict[str, Any], new: dict[str, Any], *more: Any) -> Any:
+        name, attributes = stock["update"](name, old, new, *more)
+        bound(name, new)
+        return name, attributes
+
+    role |= {"create": create, "update": update}
