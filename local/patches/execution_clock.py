@@ -1,78 +1,128 @@
 """An execution starts at once, ends at its TimeoutSeconds, and stops when it is told to.
 
 Defects: every execution begins with a fixed sleep of 0.15 s; a state machine's TimeoutSeconds is
-ignored; a stopped execution keeps its thread until its Wait is over, and an execution that fails
-after it was stopped is recorded as FAILED.
+ignored; a stopped execution keeps its thread until its Wait is over, its branches go on, and one
+that fails after it was stopped is recorded as FAILED. An execution that another one waits for
+(`startExecution.sync`) runs in that one's thread and stops with it.
 """
 
+import contextvars
 import json
 import threading
 import time
 import types
 from typing import Any
 
+from local.patches.scope import Scope, Stopped, check, current
+
 STOCK_DELAY = 0.15
-_here = threading.local()
+# Whether the execution that is about to run is one that this thread's execution waits for.
+_awaited: contextvars.ContextVar[bool] = contextvars.ContextVar("awaited", default=False)
+_scopes: dict[str, Scope] = {}
+_STATES = ("pass", "task", "choice", "wait", "parallel", "map")
 
 
 def patch(module: Any) -> None:
-    stock_run, stock_fail, stock_stop = (
-        module._run_execution,
-        module._fail_execution,
-        module._stop_execution,
-    )
-    ended: dict[str, threading.Event] = {}
+    _patch_run(module)
+    _patch_end(module)
+    _patch_nested(module)
+    for kind in _STATES:
+        name = f"_execute_{kind}"
+        setattr(module, name, _checked(getattr(module, name)))
+    module.time = types.SimpleNamespace(**vars(time) | {"sleep": sleep})
 
-    def sleep(seconds: float) -> None:
-        """Wait, but not for an execution that ended meanwhile."""
-        event = getattr(_here, "ended", None)
-        if event is None:
-            time.sleep(seconds)
-        elif seconds != STOCK_DELAY:
-            # By the wall clock, and in short pieces: a laptop sleeps, expires_at does not.
-            deadline = time.time() + seconds
-            while (left := deadline - time.time()) > 0 and not event.wait(min(left, 10)):
-                pass
 
-    def time_out(execution: dict[str, Any], seconds: float) -> None:
-        if execution["status"] == "RUNNING":
-            execution |= {
-                "status": "TIMED_OUT",
-                "error": "States.Timeout",
-                "cause": f"The execution ran longer than {seconds} seconds",
-                "stopDate": module.now_iso(),
-            }
-            module._add_event(execution, "ExecutionTimedOut")
-            module._emit_execution_status_event(execution)
-            ended[execution["executionArn"]].set()
+def sleep(seconds: float) -> None:
+    """Wait, but not for an execution that ended meanwhile."""
+    scope = current.get()
+    if scope is None:
+        time.sleep(seconds)
+    elif seconds != STOCK_DELAY:
+        # By the wall clock, and in short pieces: a laptop sleeps, expires_at does not.
+        deadline = time.time() + seconds
+        while (left := deadline - time.time()) > 0 and not scope.wait(min(left, 10)):
+            pass
+        check()
+
+
+def _checked(stock: Any) -> Any:
+    """Execute a state, unless what it is in has ended."""
+
+    def execute(*arguments: Any) -> Any:
+        check()
+        return stock(*arguments)
+
+    return execute
+
+
+def _patch_run(module: Any) -> None:
+    stock_run = module._run_execution
 
     def run(arn: str) -> None:
         execution = module._executions[arn]
-        ended[arn] = _here.ended = threading.Event()
+        scope = _scopes[arn] = Scope(current.get() if _awaited.get() else None)
+        mine, awaited = current.set(scope), _awaited.set(False)
         machine = module._state_machines.get(execution["stateMachineArn"]) or {}
         seconds = _timeout(machine.get("definition", ""))
-        alarm = threading.Timer(seconds or 0, time_out, [execution, seconds])
+        alarm = threading.Timer(seconds or 0, _time_out, [module, execution])
         alarm.daemon = True
         if seconds:
             alarm.start()
         try:
             stock_run(arn)
+        except Stopped:
+            if execution["status"] == "RUNNING":  # the execution that waits for it has ended
+                module._stop_execution({"executionArn": arn})
         finally:
             alarm.cancel()
-            del ended[arn], _here.ended
+            del _scopes[arn]
+            current.reset(mine)
+            _awaited.reset(awaited)
+
+    module._run_execution = run
+
+
+def _time_out(module: Any, execution: dict[str, Any]) -> None:
+    # Without error and cause: LocalStack's recording timeouts/test_timeouts, test_global_timeout.
+    if execution["status"] == "RUNNING":
+        execution |= {"status": "TIMED_OUT", "stopDate": module.now_iso()}
+        module._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {}})
+        module._emit_execution_status_event(execution)
+        _end(execution["executionArn"])
+
+
+def _end(arn: str) -> None:
+    if scope := _scopes.get(arn):
+        scope.end()
+
+
+def _patch_end(module: Any) -> None:
+    stock_fail, stock_stop = module._fail_execution, module._stop_execution
 
     def fail(execution: dict[str, Any], error: str, cause: str) -> None:
         if execution["status"] == "RUNNING":
             stock_fail(execution, error, cause)
+            execution["output"] = None
 
     def stop(data: dict[str, Any]) -> Any:
         answer = stock_stop(data)
-        if event := ended.get(data.get("executionArn", "")):
-            event.set()
+        _end(data.get("executionArn", ""))
         return answer
 
-    module.time = types.SimpleNamespace(**vars(time) | {"sleep": sleep})
-    module._run_execution, module._fail_execution, module._stop_execution = run, fail, stop
+    module._fail_execution, module._stop_execution = fail, stop
+
+
+def _patch_nested(module: Any) -> None:
+    stock = module._invoke_nested_start_execution_sync
+
+    def invoke(*arguments: Any) -> Any:
+        token = _awaited.set(True)
+        try:
+            return stock(*arguments)
+        finally:
+            _awaited.reset(token)
+
+    module._invoke_nested_start_execution_sync = invoke
 
 
 def _timeout(definition: str) -> float | None:

@@ -43,7 +43,9 @@ def test_an_execution_ends_at_its_timeout(platform: Platform) -> None:
 
     ended = run(platform, waiting, TimeoutSeconds=1)
 
-    assert (ended["status"], ended["error"]) == ("TIMED_OUT", "States.Timeout")
+    # LocalStack's recording stepfunctions/v2 timeouts/test_timeouts, test_global_timeout.
+    assert ended["status"] == "TIMED_OUT"
+    assert {"error", "cause", "output"}.isdisjoint(ended)
     assert 0.9 < seconds(ended) < 2
 
 

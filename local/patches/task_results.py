@@ -1,0 +1,59 @@
+"""Results that are too large, errors without a type, and what `States.ALL` does not catch.
+
+Defects: a result above 256 KiB passes (LocalStack's recording stepfunctions/v2 error_handling/
+test_states_errors); a function's error without a type is its own cause, where AWS has a sentence
+before it; `States.ALL` catches States.DataLimitExceeded and States.Runtime, which end an execution
+unless they are named (developer guide, "Error names"); an empty error or cause is shown as "", and
+a task's timeout is TaskFailed in the history (timeouts/test_timeouts).
+"""
+
+import json
+from typing import Any
+
+LIMIT = 256 * 1024  # bytes
+TERMINAL = ("States.DataLimitExceeded", "States.Runtime")
+UNKNOWN = (
+    "The cause could not be determined because Lambda did not return an error type. "
+    "Returned payload: "
+)
+
+
+def patch(module: Any) -> None:
+    stock_matches, stock_invoke = module._error_matches, module._invoke_resource
+    stock_call, stock_event = module._call_lambda, module._add_event
+
+    def matches(names: list[str], error: str) -> bool:
+        if error in TERMINAL and error not in names:
+            return False
+        return bool(stock_matches(names, error))
+
+    def invoke(resource: str, given: Any) -> Any:
+        result = stock_invoke(resource, given)
+        if len(json.dumps(result, ensure_ascii=False, default=str).encode()) > LIMIT:
+            name = "lambda" if ":states:::lambda:" in resource else resource
+            raise module._ExecutionError(
+                "States.DataLimitExceeded",
+                f"The state/task '{name}' returned a result with a size exceeding the maximum "
+                "number of bytes service limit.",
+            )
+        return result
+
+    def call(function: str, event: Any) -> Any:
+        try:
+            return stock_call(function, event)
+        except module._ExecutionError as failed:
+            if failed.error != "Lambda.Unknown":
+                raise
+            raise module._ExecutionError(failed.error, UNKNOWN + failed.cause) from failed
+
+    def add_event(execution: Any, kind: str, details: dict[str, Any] | None = None) -> Any:
+        for name, shown in list((details or {}).items()):
+            if isinstance(shown, dict) and "cause" in shown:
+                shown = {k: v for k, v in shown.items() if v or k not in ("error", "cause")}
+                if kind == "TaskFailed" and shown.get("error") == "States.Timeout":
+                    kind, name = "TaskTimedOut", "taskTimedOutEventDetails"
+                details = {name: shown}
+        return stock_event(execution, kind, details)
+
+    module._error_matches, module._invoke_resource = matches, invoke
+    module._call_lambda, module._add_event = call, add_event
