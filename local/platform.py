@@ -103,15 +103,20 @@ class Platform:
         """A boto3 client of this platform's AWS; nothing of the user's own is used."""
         return client(self.endpoint, service, key)
 
-    def assume(self, role: str, session: str = "session") -> Key:
+    def assume(self, role: str, session: str = "session", hours: float = 1) -> Key:
         """The key of a session of the role, by its ARN. ClientError if it does not trust us."""
-        sts = self.client("sts")
-        made = sts.assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+        asked = {"RoleArn": role, "RoleSessionName": session, "DurationSeconds": int(hours * 3600)}
+        made = self.client("sts").assume_role(**asked)["Credentials"]
         return Key(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
     def key_of(self, configuration: dict[str, Any]) -> dict[str, str]:
-        """The variables of the credentials of a function, by its configuration."""
-        return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        """The variables of the credentials of a function, by its configuration.
+
+        They are of a session of its role, so that it may do outside of the emulator what it may do
+        inside. They last for twelve hours, the longest that STS gives.
+        """
+        session = configuration["FunctionName"][:64]
+        return self.assume(configuration["Role"], session, hours=12).variables()
 
     def __enter__(self) -> Self:
         self.start()
