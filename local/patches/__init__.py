@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from local.patches import (
+    alarm_evaluation,
     alias_weights,
     api_endpoint,
     change_sets,
@@ -71,6 +72,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         stream_batches.patch,
         mapping_requests.patch,
     ],
+    "ministack.services.cloudwatch": [alarm_evaluation.patch, template_alarms.patch_service],
     "ministack.services.dynamodb": [table_ttl.patch],
     "ministack.services.s3": [full_buckets.patch_s3],
     "ministack.services.cloudformation.changesets": [change_sets.patch],

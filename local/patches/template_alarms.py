@@ -1,29 +1,54 @@
-"""An alarm over several metrics (`Metrics`, metric math) does not stop the stack from being made.
+"""An alarm over several metrics (`Metrics`, metric math) is stored and described.
 
-Defect: the stock `AWS::CloudWatch::Alarm` refuses it, and with it the whole template. Here it is a
-name that nothing watches.
+Defects: the stock `AWS::CloudWatch::Alarm` refuses it, and with it the whole template; stock
+PutMetricAlarm drops its Metrics. Nothing evaluates it: it stays in INSUFFICIENT_DATA, unless
+SetAlarmState changes that.
 """
 
 from typing import Any
 
+# What an alarm has of one metric, and one with Metrics does not.
+_OF_ONE = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions")
+
 
 def patch(module: Any) -> None:
-    alarm = module._RESOURCE_HANDLERS["AWS::CloudWatch::Alarm"]
-    stock_create, stock_update = alarm["create"], alarm["update"]
+    stock = module._cw_metric_alarm_record
 
-    def attributes(name: str) -> dict[str, str]:
-        scope = f"{module.get_region()}:{module.get_account_id()}"
-        return {"Arn": f"arn:aws:cloudwatch:{scope}:alarm:{name}"}
+    def record(name: str, properties: dict[str, Any]) -> Any:
+        if not (metrics := properties.get("Metrics")):
+            return stock(name, properties)
+        rest = {key: value for key, value in properties.items() if key != "Metrics"}
+        alarm = stock(name, {"MetricName": "-", "Namespace": "-", **rest})
+        return _of_many(alarm, [_typed(module, query) for query in metrics])
 
-    def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
-        if "Metrics" not in properties:
-            return stock_create(logical_id, properties, stack)
-        name = properties.get("AlarmName") or module._physical_name(stack, logical_id, max_len=255)
-        return name, attributes(name)
+    module._cw_metric_alarm_record = record
 
-    def update(physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any) -> Any:
-        if "Metrics" not in new:
-            return stock_update(physical_id, old, new, *rest)
-        return physical_id, attributes(physical_id)
 
-    alarm["create"], alarm["update"] = create, update
+def patch_service(module: Any) -> None:
+    stock = module._put_metric_alarm
+
+    def put(params: Any, data: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        answer = stock(params, data, *rest, **named)
+        if metrics := (data or {}).get("Metrics"):
+            name = data["AlarmName"]
+            module._alarms[name] = _of_many(module._alarms[name], metrics)
+        return answer
+
+    module._put_metric_alarm = put
+
+
+def _of_many(alarm: dict[str, Any], metrics: list[Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in alarm.items() if key not in _OF_ONE}
+    return kept | {"Metrics": metrics}
+
+
+def _typed(module: Any, query: dict[str, Any]) -> dict[str, Any]:
+    """A MetricDataQuery of a template, whose numbers and booleans may be strings."""
+    found = dict(query)
+    if "ReturnData" in found:
+        found["ReturnData"] = module._cfn_bool(found["ReturnData"])
+    if "Period" in found:
+        found["Period"] = int(found["Period"])
+    if stat := found.get("MetricStat"):
+        found["MetricStat"] = {**stat, "Period": int(stat["Period"])}
+    return found
