@@ -53,6 +53,7 @@ from local.patches import (
     template_routes,
     template_ttl,
     wait_moments,
+    yaml_definitions,
 )
 
 EMULATOR = "1.5.33"
@@ -84,6 +85,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     ],
     "ministack.services.cloudformation.provisioners": [
         physical_names.patch,  # first: it replaces the stock functions, which the others wrap
+        yaml_definitions.patch,
         alias_weights.patch_template,
         api_endpoint.patch,
         iam_requests.patch_roles,

@@ -387,6 +387,28 @@ def test_a_definition_can_be_validated_without_a_state_machine(platform: Platfor
     ]
 
 
+@pytest.mark.parametrize("in_yaml", [True, False])
+def test_a_definition_in_s3_may_be_yaml(platform: Platform, in_yaml: bool) -> None:
+    s3, bucket = platform.client("s3"), f"test-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=bucket)
+    body = yaml.safe_dump(json.loads(_text())) if in_yaml else _text()
+    s3.put_object(Bucket=bucket, Key="machine", Body=body.encode())
+    location = {"Bucket": bucket, "Key": "machine"}
+    properties = {"RoleArn": ROLE, "DefinitionS3Location": location}
+    resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+
+    stack = Stacks(platform).create({"Resources": {"It": resource}})
+
+    assert stack.status == "CREATE_COMPLETE"
+    (machine,) = platform.client("cloudformation").describe_stack_resources(StackName=stack.id)[
+        "StackResources"
+    ]
+    found = platform.client("stepfunctions").describe_state_machine(
+        stateMachineArn=machine["PhysicalResourceId"]
+    )
+    assert json.loads(found["definition"]) == json.loads(_text())
+
+
 def test_a_stack_with_a_definition_that_is_not_valid_fails(platform: Platform) -> None:
     def template(definition: str) -> dict[str, Any]:
         properties = {"RoleArn": ROLE, "DefinitionString": definition}

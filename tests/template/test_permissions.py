@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy import names
 from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 
 # What SAM attaches by itself: on every resource there is, but for the boundary.
@@ -49,8 +50,6 @@ ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # What runs reconcile while anything has a deadline.
 RULE = "ReconcileFunctionClock"
-# As long as a stack's may be: reconcile's rule is named after it.
-LONGEST_NAME = 54
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -186,7 +185,7 @@ def test_each_policy_fits_into_what_iam_takes(name: str) -> None:
         "AWS::Partition": "aws",
         "AWS::Region": "ap-southeast-1",
         "AWS::AccountId": "1" * 12,
-        "AWS::StackName": "s" * LONGEST_NAME,
+        "AWS::StackName": "s" * names.LONGEST,
     }
 
     def resolved(value: Any) -> Any:
@@ -197,7 +196,7 @@ def test_each_policy_fits_into_what_iam_takes(name: str) -> None:
         if set(value) & {"Ref", "Fn::GetAtt"}:
             # What CloudFormation names itself: the stack, the resource, and some letters.
             return (
-                f"arn:aws:dynamodb:ap-southeast-1:{'1' * 12}:table/{'s' * LONGEST_NAME}-{'x' * 26}"
+                f"arn:aws:dynamodb:ap-southeast-1:{'1' * 12}:table/{'s' * names.LONGEST}-{'x' * 26}"
             )
         if "Fn::Sub" in value:
             text = value["Fn::Sub"]
