@@ -24,7 +24,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy undeploy openapi lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy undeploy prove-on-aws openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -93,6 +93,9 @@ deploy: .venv-sam/ready ## check, build, send to AWS (STAGE=dev or prod, PARAMET
 undeploy: .venv/ready ## end every environment and delete the stack (STAGE=, YES=1 not to be asked)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.undeploy $(STAGE) --stack "$(STACK)" \
 		$(if $(YES),--yes)
+
+prove-on-aws: .venv/ready ## ask AWS what docs/aws.md calls unproven (STACK=, ENDPOINT= of a `make local`)
+	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" --endpoint "$(ENDPOINT)"
 
 openapi: .venv/ready ## write functions/api/docs/openapi.json from the routes
 	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi

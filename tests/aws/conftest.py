@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.prove.sandbox import Sandbox
 from local.platform import Platform
-from local.prove.sandbox import Sandbox
 from tests.support.machines import Harness, Laptop, Machines
 from tests.support.tables import OfTheSandbox, OfTheStore, Table
 from tests.workflows.world import World

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.prove.sandbox import Sandbox
+from deploy.prove.sandbox import Sandbox
 from slipway.drivers import previews
 from tests.support.aws_facts import facts
 

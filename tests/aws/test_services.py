@@ -13,8 +13,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from deploy.prove.sandbox import Clients, Sandbox
 from local.platform import Platform
-from local.prove.sandbox import Clients, Sandbox
 from tests.support.aws_facts import facts
 
 

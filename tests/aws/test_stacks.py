@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.session import Session
+from botocore.validate import validate_parameters
 
-from local.prove.sandbox import Sandbox
+from deploy.prove.sandbox import Sandbox
+from slipway.drivers import stacks as stacks_of_slipway
 from slipway.errors import DriverRefused
 from tests.local.support import ALARM
 from tests.support.aws_facts import facts
@@ -319,3 +323,32 @@ def test_the_stand_in_misses_and_keeps_stacks_in_the_same_words(stacks: Stacks) 
     assert says(
         stacks, "update_stack", StackName="one", **{**request, "ClientRequestToken": "u"}
     ) == ": ".join(same.values())
+
+
+# ── What no laptop says ──────────────────────────────────────────────────────────────────────
+
+
+def test_what_cloudformation_finds_before_it_begins_is_asked_for_as_its_model_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = datetime.now(UTC)
+    failed = {"Timestamp": began, "ValidationStatus": "FAILED", "ValidationStatusReason": "no!"}
+    passed = {"Timestamp": began, "ValidationStatus": "SKIPPED"}
+    named = {"LogicalResourceId": "Topic", "ResourceType": "AWS::SNS::Topic"}
+    model = Session().get_service_model("cloudformation").operation_model("DescribeEvents")
+
+    def pages(service: str, method: str, **request: Any) -> list[dict[str, Any]]:
+        assert (service, method) == ("cloudformation", "describe_events")
+        validate_parameters(request, model.input_shape)
+        return [{"OperationEvents": [{**named, **passed}, {**named, **failed}]}]
+
+    monkeypatch.setattr(stacks_of_slipway.aws, "pages", pages)
+    stack = {"StackId": "arn:1", "StackStatus": "ROLLBACK_COMPLETE"}
+    of_the_stack = {"PhysicalResourceId": "arn:1", "StackId": "arn:1", "ResourceStatus": "X"}
+    event = {**of_the_stack, "DetailedStatus": "VALIDATION_FAILED", "Timestamp": began}
+
+    told = stacks_of_slipway.reason(stack, [event], began)
+
+    assert told == "Topic (AWS::SNS::Topic): no!"
+    members = set(model.output_shape.members["OperationEvents"].member.members)
+    assert {*named, *failed} <= members

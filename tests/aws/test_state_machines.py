@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.prove.sandbox import Ended, Sandbox
+from deploy.prove.sandbox import Ended, Sandbox
 from tests.support.aws_facts import facts
 from tests.support.machines import Machines
 

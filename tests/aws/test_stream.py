@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from deploy.prove.sandbox import Sandbox
 from local.patches.stream_batches import first_failed
-from local.prove.sandbox import Sandbox
 from tests.support.aws_facts import facts
 from tests.support.tables import OfTheSandbox
 

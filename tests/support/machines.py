@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from local.prove.function import handler
-from local.prove.sandbox import Ended, Sandbox
+from deploy.prove.function import handler
+from deploy.prove.sandbox import Ended, Sandbox
 from tests.conftest import MACHINES
 from tests.workflows.emulator import stepfunctions
 from tests.workflows.world import World, create_machine

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from local.prove.sandbox import Sandbox
+from deploy.prove.sandbox import Sandbox
 from slipway.aws import dynamodb
 from slipway.aws.dynamodb import DynamoDBError
 from slipway.settings import settings

@@ -120,8 +120,12 @@ class Sandbox:
         self.delete_later(f"role {self.name}", iam.delete_role, RoleName=self.name)
         prefix = arn.split(":")[1]
         rights = _policy(
-            Action=["dynamodb:*Item", "dynamodb:*Items", "lambda:InvokeFunction"],
+            Action=[
+                *("dynamodb:*Item", "dynamodb:*Items", "lambda:InvokeFunction"),
+                *("sns:Subscribe", "sns:Unsubscribe", "sns:GetSubscriptionAttributes"),
+            ],
             Resource=[
+                f"arn:{prefix}:sns:*:{self.account}:slipway-prove-*",
                 f"arn:{prefix}:dynamodb:*:{self.account}:table/slipway-prove-*",
                 f"arn:{prefix}:lambda:*:{self.account}:function:slipway-prove-*",
             ],
@@ -219,14 +223,13 @@ class Sandbox:
     def run(self, states: dict[str, Any], given: Any = None, **fields: Any) -> Ended:
         """How an execution of the states ends; a new one while the role is not yet known."""
         arn = self.machine(states, **fields)
-
-        def ask() -> Ended | None:
+        end = time.monotonic() + self._patience
+        while True:
             ended = self.ended(self.start(arn, given))
             is_early = "not authorized" in (ended.cause or "") or "Denied" in (ended.error or "")
-            return None if is_early else ended
-
-        found: Ended = self.until(f"executions of {arn}", ask)
-        return found
+            if not is_early or time.monotonic() > end:
+                return ended
+            time.sleep(self._poll)
 
     def start(self, machine: str, given: Any = None) -> str:
         """The ARN of an execution that has just begun."""

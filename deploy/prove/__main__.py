@@ -1,0 +1,80 @@
+"""`make prove-on-aws`: run the checks and print a report.
+
+    python -m deploy.prove --stack NAME [--endpoint URL]
+
+The caller's own credentials and region are used. With the endpoint of a running `make local`
+nothing of the caller's is used, and the stack is the laptop's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.prove import deployed_checks, stack_checks, workflow_checks
+from deploy.prove.check import Check, Deployed, Seen
+from deploy.prove.sandbox import Clients, NeverHappened, Sandbox
+
+CHECKS: tuple[Check, ...] = (
+    *workflow_checks.CHECKS,
+    *stack_checks.CHECKS,
+    *deployed_checks.CHECKS,
+)
+LAPTOP = "slipway"
+_WORDS = {True: "pass", False: "FAIL", None: "unclear"}
+
+
+def main(arguments: Sequence[str], checks: Sequence[Check] = CHECKS) -> int:
+    """0 if nothing is otherwise than docs/aws.md says, and nothing is left behind."""
+    parser = argparse.ArgumentParser(prog="make prove-on-aws")
+    parser.add_argument("--stack", default="")
+    parser.add_argument("--endpoint", default="")
+    asked = parser.parse_args(arguments)
+    clients = _clients(asked.endpoint)
+    stack = asked.stack or (LAPTOP if asked.endpoint else "")
+    if not stack:
+        print("Name the deployed stack: make prove-on-aws STACK=…", file=sys.stderr)
+        return 2
+    try:
+        found = deployed_checks.outputs(clients, stack)
+    except (BotoCoreError, ClientError) as error:
+        print(f"The stack {stack} cannot be looked at: {error}", file=sys.stderr)
+        return 2
+    deployed = Deployed(stack, found, clients, is_aws=not asked.endpoint)
+    quick = {"patience": 30, "poll": 0.05} if asked.endpoint else {}
+    with Sandbox(clients, **quick) as sandbox:
+        print(f"Checking {stack}; what is made for it is named {sandbox.name}", flush=True)
+        outcomes = [_report(check, sandbox, deployed) for check in checks]
+    for each in sandbox.left:
+        print(f"could not be deleted: {each}", file=sys.stderr)
+    told = ", ".join(f"{outcomes.count(value)} {word}" for value, word in _WORDS.items())
+    print(f"{len(outcomes)} checks: {told}")
+    return 1 if False in outcomes or sandbox.left else 0
+
+
+def _report(check: Check, sandbox: Sandbox, deployed: Deployed) -> bool | None:
+    try:
+        seen = check.run(sandbox, deployed)
+    except (BotoCoreError, ClientError, NeverHappened) as error:
+        # Perhaps only a right that the caller lacks: that is for the reader to say.
+        seen = Seen(False, f"{type(error).__name__}: {error}")
+    print(f"\n{_WORDS[seen.as_expected]:8}{check.row}")
+    print(f"  expected  {check.says}\n  seen      {seen.what}", flush=True)
+    return seen.as_expected
+
+
+def _clients(endpoint: str) -> Clients:
+    if not endpoint:
+        return boto3.client
+    from local.platform import client
+
+    return partial(client, endpoint)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

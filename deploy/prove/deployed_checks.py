@@ -1,0 +1,84 @@
+"""What can be seen of a deployed stack without changing anything."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from typing import Any
+
+from deploy.prove.check import Check, Deployed, Seen
+from deploy.prove.sandbox import Sandbox
+
+# Without these a new account cannot run two readers of a stream beside its API.
+FEWEST_AT_ONCE = 10
+
+
+def slash(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """The API answers itself, also to a path with a slash at its end."""
+    url = deployed.outputs["ApiUrl"] + "/api/v1/projects/"
+    if not deployed.is_aws:
+        return Seen(None, "the laptop has a gateway of its own; its tests ask it")
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            status, body = answer.status, answer.read()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            status, body = refused.code, refused.read()
+    return Seen(status == 401 and b'"code"' in body, f"{status} {body[:120]!r}")
+
+
+def names(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """What CloudFormation names itself begins with the stack's whole name."""
+    pages = deployed.clients("cloudformation").get_paginator("list_stack_resources")
+    generated = ("AWS::Lambda::Function", "AWS::IAM::Role")
+    found = [
+        each["PhysicalResourceId"]
+        for page in pages.paginate(StackName=deployed.stack)
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] in generated
+    ]
+    others = [each for each in found if not each.startswith(f"{deployed.stack}-")]
+    return Seen(bool(found) and not others, f"{len(found)} names, others: {others[:3]}")
+
+
+def concurrency(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    limits = deployed.clients("lambda").get_account_settings()["AccountLimit"]
+    at_once = limits["ConcurrentExecutions"]
+    return Seen(at_once >= FEWEST_AT_ONCE, f"{at_once} at once in this region")
+
+
+def rights(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """A role whose rights are limited to a topic reads and ends the topic's subscriptions."""
+    sns, functions = sandbox.client("sns"), sandbox.client("lambda")
+    topic = sns.create_topic(Name=sandbox.name)["TopicArn"]
+    sandbox.delete_later("topic", sns.delete_topic, TopicArn=topic)
+    found = functions.get_function(FunctionName=sandbox.function)["Configuration"]
+    wanted = {"TopicArn": topic, "Protocol": "lambda", "Endpoint": found["FunctionArn"]}
+    its = {"SubscriptionArn": "{% $its %}"}
+
+    def task(action: str, arguments: dict[str, str], **then: Any) -> dict[str, Any]:
+        resource = f"arn:{topic.split(':')[1]}:states:::aws-sdk:sns:{action}"
+        return {"Type": "Task", "Resource": resource, "Arguments": arguments, **then}
+
+    known = {"its": "{% $states.result.SubscriptionArn %}"}
+    states = {
+        "Subscribe": task("subscribe", wanted, Assign=known, Next="Look"),
+        "Look": task("getSubscriptionAttributes", its, Next="Unsubscribe"),
+        "Unsubscribe": task("unsubscribe", its, End=True),
+    }
+    ended = sandbox.run(states)
+    return Seen(ended.status == "SUCCEEDED", f"{ended.status} {ended.error}: {ended.cause}"[:300])
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("http-slash", "401, a problem of Slipway's", slash),
+    Check("iam-topics", "SUCCEEDED: rights on a topic are rights on its subscriptions", rights),
+    Check("cfn-names", f"<stack>-…, for {', '.join(('functions', 'roles'))}", names),
+    Check("q-concurrency", f"{FEWEST_AT_ONCE} or more", concurrency),
+)
+
+
+def outputs(clients: Any, stack: str) -> dict[str, str]:
+    """Raises ClientError if there is no such stack."""
+    [found] = clients("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}

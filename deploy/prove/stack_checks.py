@@ -1,0 +1,154 @@
+"""What CloudFormation says while stacks are made, updated, canceled, looked at and deleted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deploy.prove.check import Check, Deployed, Seen
+from deploy.prove.sandbox import Sandbox
+
+HANDLE = {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
+SAM = "AWS::Serverless-2016-10-31"
+NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+
+
+def _body(resources: dict[str, Any], **more: Any) -> str:
+    return json.dumps({"Resources": resources, **more})
+
+
+def _topic(name: str) -> dict[str, Any]:
+    return {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": name}}}
+
+
+def _waiting(deployed: Deployed) -> dict[str, Any]:
+    """Something that never comes up: on AWS for longer than what is done meanwhile takes."""
+    properties = {"Handle": {"Ref": "Handle"}, "Timeout": "180" if deployed.is_aws else "3"}
+    return {"Wait": {"Type": "AWS::CloudFormation::WaitCondition", "Properties": properties}}
+
+
+def _stack(sandbox: Sandbox, body: str, **more: Any) -> str:
+    """The name of a stack that is being made."""
+    name = sandbox.next_name()
+    sandbox.client("cloudformation").create_stack(StackName=name, TemplateBody=body, **more)
+    sandbox.delete_stack_later(name)
+    return name
+
+
+def _refused(call: Any, **request: Any) -> str | None:
+    """Code and message; None if it was not refused."""
+    try:
+        call(**request)
+    except ClientError as error:
+        told = error.response["Error"]
+        return f"{told['Code']}: {told.get('Message', '')}"
+    return None
+
+
+def _events(sandbox: Sandbox, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = sandbox.client("cloudformation").describe_stack_events(
+        StackName=name
+    )["StackEvents"]
+    return found
+
+
+def first_failure(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """Of a creation that fails, the first resource's reason is told and the others' are not: they
+    are recognised by the word in theirs."""
+    broken = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "no name / for a topic"}}
+    name = _stack(sandbox, _body({**HANDLE, **_waiting(deployed), "Broken": broken}))
+    status = sandbox.settled(name)
+    failed = {
+        each["LogicalResourceId"]: each.get("ResourceStatusReason", "")
+        for each in _events(sandbox, name)
+        if each["ResourceStatus"] == "CREATE_FAILED"
+    }
+    told = f"{status}; {failed}"[:300]
+    if set(failed) != {"Broken", "Wait"}:
+        return Seen(None, f"one had ended before the other: {told}")
+    return Seen("cancelled" in failed["Wait"] and "cancelled" not in failed["Broken"], told)
+
+
+def canceled_update(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """An update is canceled; its events bear the token of the update or of the cancellation."""
+    cloud = sandbox.client("cloudformation")
+    name = _stack(sandbox, _body(HANDLE), ClientRequestToken="prove-create-1")
+    sandbox.settled(name)
+    body = _body({**HANDLE, **_waiting(deployed)})
+    cloud.update_stack(StackName=name, TemplateBody=body, ClientRequestToken="prove-update-1")
+    cloud.cancel_update_stack(StackName=name, ClientRequestToken="prove-cancel-1")
+    status = sandbox.settled(name)
+    tokens = [
+        (each["ResourceStatus"], each.get("ClientRequestToken"))
+        for each in _events(sandbox, name)
+        if each["PhysicalResourceId"] == each["StackId"]
+    ]
+    ends = {token for state, token in tokens if state == "UPDATE_ROLLBACK_COMPLETE"}
+    is_so = status == "UPDATE_ROLLBACK_COMPLETE" and ends <= {"prove-update-1", "prove-cancel-1"}
+    return Seen(is_so and bool(ends), f"{status}; {tokens}"[:400])
+
+
+def nothing_to_change(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """A change set of a template with a Transform that changes nothing."""
+    cloud, body = sandbox.client("cloudformation"), _body(HANDLE, Transform=SAM)
+    name = _stack(sandbox, body, Capabilities=["CAPABILITY_AUTO_EXPAND"])
+    sandbox.settled(name)
+    where = {"StackName": name, "ChangeSetName": "nothing"}
+    cloud.create_change_set(
+        **where, TemplateBody=body, ChangeSetType="UPDATE", Capabilities=["CAPABILITY_AUTO_EXPAND"]
+    )
+
+    def ask() -> Any:
+        found = cloud.describe_change_set(**where)
+        return found["Status"] in ("CREATE_COMPLETE", "FAILED") and found
+
+    found = sandbox.until("the change set", ask)
+    why = found.get("StatusReason", "")
+    is_so = found["Status"] == "FAILED" and any(words in why for words in NO_CHANGES)
+    return Seen(is_so, f"{found['Status']}: {why}")
+
+
+def twice_drift(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """A second look for drift while the first is under way."""
+    cloud = sandbox.client("cloudformation")
+    name = _stack(sandbox, _body(_topic("one")))
+    sandbox.settled(name)
+    first = cloud.detect_stack_drift(StackName=name)["StackDriftDetectionId"]
+    told = _refused(cloud.detect_stack_drift, StackName=name)
+
+    def ended() -> bool:
+        look = cloud.describe_stack_drift_detection_status(StackDriftDetectionId=first)
+        return bool(look["DetectionStatus"] != "DETECTION_IN_PROGRESS")
+
+    sandbox.until("the look for drift", ended)
+    if told is None:
+        return Seen(None, "the first look had ended already")
+    return Seen("already in progress" in told, told)
+
+
+def forgotten_drift(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    call = sandbox.client("cloudformation").describe_stack_drift_detection_status
+    told = _refused(call, StackDriftDetectionId="00000000-0000-0000-0000-000000000000")
+    return Seen((told or "").startswith("ValidationError"), told or "it was found")
+
+
+def retained_too_early(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """RetainResources of a stack whose deletion did not fail."""
+    name = _stack(sandbox, _body(HANDLE))
+    sandbox.settled(name)
+    told = _refused(
+        sandbox.client("cloudformation").delete_stack, StackName=name, RetainResources=["Handle"]
+    )
+    return Seen(told is not None, told or "it was taken")
+
+
+CHECKS = (
+    Check("cfn-first-failure", "the others' reason has the word cancelled", first_failure),
+    Check("cfn-cancel", "UPDATE_ROLLBACK_COMPLETE, with a token of ours", canceled_update),
+    Check("cfn-no-changes-sam", "FAILED, with a reason that Slipway reads", nothing_to_change),
+    Check("cfn-drift-twice", "refused with: already in progress", twice_drift),
+    Check("cfn-drift-forgotten", "ValidationError", forgotten_drift),
+    Check("cfn-retain-early", "refused", retained_too_early),
+)

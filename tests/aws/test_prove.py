@@ -1,0 +1,113 @@
+"""`make prove-on-aws` asks, reports, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from deploy.prove import __main__ as prove
+from deploy.prove.check import Check, Deployed, Seen
+from deploy.prove.sandbox import Sandbox
+from local.platform import Platform
+
+
+def left(platform: Platform, name: str) -> list[str]:
+    """What there is on the account that bears the name."""
+    ask: dict[str, Any] = {
+        "roles": platform.client("iam").list_roles()["Roles"],
+        "tables": platform.client("dynamodb").list_tables()["TableNames"],
+        "functions": platform.client("lambda").list_functions()["Functions"],
+        "machines": platform.client("stepfunctions").list_state_machines()["stateMachines"],
+        "stacks": [
+            each
+            for each in platform.client("cloudformation").describe_stacks()["Stacks"]
+            if each["StackStatus"] != "DELETE_COMPLETE"
+        ],
+    }
+    return [f"{kind}: {each}" for kind, found in ask.items() for each in found if name in str(each)]
+
+
+def named(output: str) -> str:
+    found = re.search(r"slipway-prove-[0-9a-f]{8}", output)
+    assert found, output
+    return found[0]
+
+
+def test_every_check_passes_on_the_laptop_and_nothing_is_left(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = prove.main(["--endpoint", platform.endpoint])
+
+    told = capsys.readouterr()
+    assert (code, told.err) == (0, ""), told.out
+    assert "0 FAIL" in told.out
+    for check in prove.CHECKS:
+        assert f"{check.row}\n  expected  {check.says}\n  seen      " in told.out
+    assert left(platform, named(told.out)) == []
+
+
+def makes_all_and_fails(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    body = '{"Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}}'
+    name = sandbox.next_name()
+    sandbox.client("cloudformation").create_stack(StackName=name, TemplateBody=body)
+    sandbox.delete_stack_later(name)
+    assert sandbox.table and sandbox.function
+    sandbox.machine({"Say": {"Type": "Succeed"}})
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Anything")
+
+
+def test_a_check_that_breaks_off_is_a_failure_and_leaves_nothing(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = Check("row", "something", makes_all_and_fails)
+
+    code = prove.main(["--endpoint", platform.endpoint], [check])
+
+    told = capsys.readouterr().out
+    assert code == 1
+    assert "FAIL    row" in told
+    assert "AccessDenied" in told
+    assert left(platform, named(told)) == []
+
+
+def test_what_is_otherwise_and_what_cannot_be_told_are_counted_apart(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = [
+        Check("otherwise", "a", lambda *_: Seen(False, "b")),
+        Check("unclear", "a", lambda *_: Seen(None, "c")),
+        Check("so", "a", lambda *_: Seen(True, "a")),
+    ]
+
+    code = prove.main(["--endpoint", platform.endpoint], checks)
+
+    assert code == 1
+    assert "3 checks: 1 pass, 1 FAIL, 1 unclear" in capsys.readouterr().out
+
+
+def test_what_cannot_be_deleted_is_told(platform: Platform) -> None:
+    def fails() -> None:
+        raise RuntimeError("it is in use")
+
+    with Sandbox(platform.client) as sandbox:
+        sandbox.delete_later("a thing", fails)
+
+    assert sandbox.left == ["a thing: it is in use"]
+
+
+def test_a_stack_that_is_not_there_is_said_before_anything_is_made(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = prove.main(["--stack", "none-such", "--endpoint", platform.endpoint])
+
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    assert "none-such cannot be looked at" in told.err
+
+
+def test_on_aws_the_stack_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert prove.main([]) == 2
+    assert "STACK=" in capsys.readouterr().err
