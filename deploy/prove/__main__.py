@@ -70,7 +70,7 @@ def _report(check: Check, sandbox: Sandbox, deployed: Deployed) -> bool | None:
 
 def _clients(endpoint: str) -> Clients:
     if not endpoint:
-        return boto3.client
+        return lambda service: boto3.client(service)
     from local.platform import client
 
     return partial(client, endpoint)

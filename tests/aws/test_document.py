@@ -23,8 +23,10 @@ from tests.template.repository import MACHINES, ROOT, machine, modules
 DOCUMENT = (ROOT / "docs/aws.md").read_text()
 UNPROVEN = "**unproven**"
 AT_LEAST = 60
-SERVICES = ("cloudformation", "dynamodb", "dynamodbstreams", "events", "s3", "secretsmanager")
-SERVICES = (*SERVICES, "ssm", "stepfunctions")
+SERVICES = (
+    *("cloudformation", "dynamodb", "dynamodbstreams", "events"),
+    *("s3", "secretsmanager", "ssm", "stepfunctions"),
+)
 # Error codes that AWS's pages have and botocore's models have not.
 COMMON = {
     *("AccessDeniedException", "RequestLimitExceeded", "RequestTimeout", "ThrottlingException"),
@@ -182,11 +184,11 @@ def read_by(tree: ast.AST) -> set[str]:
             found |= {node.attr} if node.value.attr == "exceptions" else set()
         if isinstance(node, ast.Compare | ast.Set):
             constants = (each for each in ast.walk(node) if isinstance(each, ast.Constant))
-            found |= {each.value for each in constants if each.value in known}
+            found |= {str(each.value) for each in constants} & known
         if isinstance(node, ast.Compare) and isinstance(node.left, ast.Constant):
-            words = node.left.value
-            is_sentence = isinstance(words, str) and " " in words
-            found |= {words} if is_sentence and isinstance(node.ops[0], ast.In) else set()
+            words = str(node.left.value)
+            is_sentence = " " in words and isinstance(node.ops[0], ast.In)
+            found |= {words} if is_sentence else set()
     return found
 
 

@@ -342,7 +342,7 @@ def test_what_cloudformation_finds_before_it_begins_is_asked_for_as_its_model_ha
         validate_parameters(request, model.input_shape)
         return [{"OperationEvents": [{**named, **passed}, {**named, **failed}]}]
 
-    monkeypatch.setattr(stacks_of_slipway.aws, "pages", pages)
+    monkeypatch.setattr("slipway.aws.pages", pages)
     stack = {"StackId": "arn:1", "StackStatus": "ROLLBACK_COMPLETE"}
     of_the_stack = {"PhysicalResourceId": "arn:1", "StackId": "arn:1", "ResourceStatus": "X"}
     event = {**of_the_stack, "DetailedStatus": "VALIDATION_FAILED", "Timestamp": began}
