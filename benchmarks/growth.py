@@ -47,14 +47,14 @@ def others(stage: Stage, item: Callable[[Any], Item], count: int) -> Iterator[It
     """So many items like those that are there; `item` reads one by its key."""
     from slipway.domain import ids
     from slipway.domain.ids import DeploymentId
-    from slipway.store import deployments, environments, projects
+    from slipway.store import deployment_records, environment_records, project_records
 
     project, environment, deployment = map(
         item,
         (
-            projects.key(stage.project),
-            environments.key(stage.environment),
-            deployments.key(stage.deployment),
+            project_records.key(stage.project),
+            environment_records.key(stage.environment),
+            deployment_records.key(stage.deployment),
         ),
     )
     # Older than what is made from now on.

@@ -141,18 +141,20 @@ class Stage:
 
     def __init__(self) -> None:
         from slipway.access import auth
-        from slipway.store import users
+        from slipway.store import user_records
         from tests.api.client import Client
         from tests.store import world
 
         auth.forget_keys()
         self.world = world
-        user = users.add("ann@example.com", auth.hash_password("secret123"))
+        user = user_records.add("ann@example.com", auth.hash_password("secret123"))
         self.ann = Client(auth.mint(user.id).access_token, user.id)
-        self.project = world.project(user.id, policy={"expiry_mode": "idle"})
-        self.environment = world.environment(self.project, user.id, external_id="github:pr:123")
+        self.project = world.project(self.ann.principal, policy={"expiry_mode": "idle"})
+        self.environment = world.environment(
+            self.project, self.ann.principal, external_id="github:pr:123"
+        )
         world.comes_up(self.environment)
-        self.deployment = world.deployment(self.environment, user.id)
+        self.deployment = world.deployment(self.environment, self.ann.principal)
 
     def fails_to_go(self) -> Stage:
         failure = {"error": "Refused", "reason": "not empty", "step": "Retire"}
@@ -161,15 +163,18 @@ class Stage:
 
     def is_alone(self, on_conflict: str = "queue") -> Stage:
         self.environment = self.world.environment(
-            self.project, self.ann.user_id, "quiet", on_conflict=on_conflict
+            self.project, self.ann.principal, "quiet", on_conflict=on_conflict
         )
         return self
 
     def has_to_be_alone(self) -> Stage:
-        from slipway.store import queue
 
         self.is_alone("reject")
-        queue.cancel(self.world.deployment(self.environment, self.ann.user_id), self.ann.user_id)
+        from slipway.services import rollout_queue
+
+        rollout_queue.cancel(
+            self.world.deployment(self.environment, self.ann.principal), self.ann.principal
+        )
         return self
 
     def has_template(self) -> Stage:
@@ -191,7 +196,7 @@ class Stage:
 
     def has_secrets(self) -> Stage:
         self.has_published_secrets()
-        user, inputs = self.ann.user_id, {"Password": "hunter22"}
+        user, inputs = self.ann.principal, {"Password": "hunter22"}
         self.environment = self.world.environment(
             self.project, user, "with-secrets", template="web@1.1", inputs=inputs
         )
@@ -204,7 +209,7 @@ class Stage:
 
     def is_made_from_one(self) -> Stage:
         self.has_published()
-        user, name = self.ann.user_id, "from-a-template"
+        user, name = self.ann.principal, "from-a-template"
         self.environment = self.world.environment(self.project, user, name, template="web@1.0")
         self.world.comes_up(self.environment)
         return self

@@ -45,11 +45,13 @@ def _api(method: str, path: str, body: str | None = None, form: bool = False) ->
 
 def _changed(stage: Stage) -> Event:
     """What the stream says when an environment is asked for."""
-    from slipway.store import environments
+    from slipway.store import environment_records
     from slipway.store.wire import encode_value
 
     made = stage.world.environment(stage.project, stage.ann.user_id, "another")
-    item = {name: encode_value(value) for name, value in (environments.find(made) or {}).items()}
+    item = {
+        name: encode_value(value) for name, value in (environment_records.find(made) or {}).items()
+    }
     keys = {name: item[name] for name in ("pk", "sk")}
     change = {"Keys": keys, "NewImage": item, "SequenceNumber": "1"}
     record = {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": change}
@@ -59,7 +61,6 @@ def _changed(stage: Stage) -> Event:
 def _step(verb: str) -> Callable[[Stage], Event]:
     def made(stage: Stage) -> Event:
         from slipway.domain import timestamps
-        from slipway.store import queue
 
         now = timestamps.written(timestamps.now())
         common = {"execution": "an-execution", "started_at": now, "entered_at": now}
@@ -68,7 +69,9 @@ def _step(verb: str) -> Callable[[Stage], Event]:
             return {"environment_id": str(new), **common}
         if verb == "retire":
             return {"environment_id": str(stage.environment), **common}
-        queue.holder_or_next(stage.environment)
+        from slipway.services import rollout_queue
+
+        rollout_queue.holder_or_next(stage.environment)
         stage.world.begins(stage.deployment)
         return {"deployment_id": str(stage.deployment), "token": 1, **common}
 

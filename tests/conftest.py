@@ -28,7 +28,7 @@ from slipway.access import auth
 from slipway.aws import dynamodb
 from slipway.services import reconcile_schedule
 from slipway.settings import credentials, settings
-from slipway.store import templates
+from slipway.store import template_records
 from tests import permissions
 from tests.api.client import asking
 from tests.support.tokens import Tokens
@@ -155,7 +155,7 @@ def forget() -> None:
     settings.cache_clear()
     auth.forget_keys()
     reconcile_schedule.forget()
-    templates.made_from.cache_clear()
+    template_records.made_from.cache_clear()
 
 
 def create_table() -> None:

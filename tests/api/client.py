@@ -13,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from slipway.access.principal import Principal
 from tests.template.repository import ROOT, load_function
 
 HOST = "k1a2b3c4d5.execute-api.eu-central-1.amazonaws.com"
@@ -57,6 +58,10 @@ class Client:
     user_id: str = ""
     source: str = "203.0.113.7"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(self.user_id)
 
     def with_headers(self, **headers: str) -> Client:
         """`if_match="1"` is the header If-Match."""

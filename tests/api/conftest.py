@@ -10,7 +10,7 @@ import pytest
 
 from slipway.access import auth
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import users
+from slipway.store import user_records
 from tests.api.client import Client
 from tests.conftest import as_on_lambda, empty, moto
 from tests.store import world
@@ -26,7 +26,7 @@ def password_hash() -> str:
 
 def signed_in(email: str) -> Client:
     """Somebody who registered before, with PASSWORD, and has a token."""
-    user = users.add(email, password_hash())
+    user = user_records.add(email, password_hash())
     return Client(auth.mint(user.id).access_token, user.id)
 
 
@@ -46,10 +46,10 @@ def stage() -> Iterator[Stage]:
     with moto(), as_on_lambda():
         empty()
         ann = signed_in("ann@example.com")
-        project = world.project(ann.user_id)
-        environment = world.environment(project, ann.user_id)
+        project = world.project(ann.principal)
+        environment = world.environment(project, ann.principal)
         world.comes_up(environment)
-        yield Stage(ann, project, environment, world.deployment(environment, ann.user_id))
+        yield Stage(ann, project, environment, world.deployment(environment, ann.principal))
 
 
 @pytest.fixture
@@ -69,17 +69,17 @@ def bob(aws: None) -> Client:
 
 @pytest.fixture
 def project(ann: Client) -> ProjectId:
-    return world.project(ann.user_id)
+    return world.project(ann.principal)
 
 
 @pytest.fixture
 def environment(ann: Client, project: ProjectId) -> EnvironmentId:
     """An environment that runs."""
-    made = world.environment(project, ann.user_id)
+    made = world.environment(project, ann.principal)
     world.comes_up(made)
     return made
 
 
 @pytest.fixture
 def deployment(ann: Client, environment: EnvironmentId) -> DeploymentId:
-    return world.deployment(environment, ann.user_id, "sha-1234567")
+    return world.deployment(environment, ann.principal, "sha-1234567")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.access import auth
-from slipway.store import users
+from slipway.store import user_records
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, Client
 from tests.api.conftest import PASSWORD, password_hash
@@ -55,7 +55,7 @@ def test_who_registers_can_sign_in_and_see_who_they_are(nobody: Client) -> None:
 def test_a_password_is_kept_as_argon2id_at_owasps_parameters(nobody: Client) -> None:
     nobody.post(REGISTER, {"email": "ann@example.com", "password": PASSWORD})
 
-    found = users.for_sign_in("ann@example.com", "203.0.113.7")
+    found = user_records.for_sign_in("ann@example.com", "203.0.113.7")
 
     assert found
     assert found[1].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -162,7 +162,7 @@ def test_a_taken_address_costs_the_work_of_hashing_too(
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     present = [1_790_000_100.0 - 1_790_000_100 % 900 + 600]
-    monkeypatch.setattr("slipway.store.users.time.time", lambda: present[0])
+    monkeypatch.setattr("slipway.store.user_records.time.time", lambda: present[0])
     return present
 
 
@@ -189,7 +189,7 @@ def test_an_address_takes_a_hundred_wrong_tries_at_any_account(
     ann: Client, verified: list[str], clock: list[float]
 ) -> None:
     for n in range(100):
-        users.count_failure(f"user{n}@example.com", "198.51.100.1")
+        user_records.count_failure(f"user{n}@example.com", "198.51.100.1")
     right = {"username": "ann@example.com", "password": PASSWORD}
 
     refused = Client(source="198.51.100.1").form(LOGIN, right)

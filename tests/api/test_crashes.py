@@ -20,9 +20,9 @@ from slipway.access import auth
 from slipway.domain import ids
 from slipway.domain.environment import NewEnvironment
 from slipway.domain.template import NewTemplate, Version
-from slipway.services import creation
+from slipway.services import environments, rollout_queue, templates
 from slipway.settings import settings
-from slipway.store import queue, templates, users, wire
+from slipway.store import template_records, user_records, wire
 from tests.api.client import Answer, Client, app
 from tests.api.cloud import Cloud
 from tests.api.conftest import PASSWORD, password_hash
@@ -30,7 +30,7 @@ from tests.store import world as workflows
 from tests.workflows import faults
 from tests.workflows.emulator import acting
 from tests.workflows.faults import Died
-from tests.workflows.world import USER, World
+from tests.workflows.world import OWNER, USER, World
 
 RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
@@ -53,7 +53,7 @@ class Request:
 
 
 def a_user(world: World) -> Things:
-    return {"user_id": users.add("ann@example.com", password_hash()).id}
+    return {"user_id": user_records.add("ann@example.com", password_hash()).id}
 
 
 def a_project(world: World) -> Things:
@@ -99,41 +99,41 @@ def waiting(world: World) -> Things:
 
 def shipping(world: World) -> Things:
     things = waiting(world)
-    queue.holder_or_next(things["environment_id"])
+    rollout_queue.holder_or_next(things["environment_id"])
     workflows.begins(things["deployment_id"])
     return things
 
 
 def a_template(world: World) -> Things:
-    templates.add(NewTemplate(name="web"), USER)
+    templates.create(NewTemplate(name="web"), OWNER)
     return {"template": "web", "version": "1.0", "project_id": world.project}
 
 
 def a_draft(world: World) -> Things:
     things = a_template(world)
     body = json.dumps(BODY).encode()
-    templates.add_version("web", None, body, "application/json", USER)
+    templates.add_version("web", None, body, "application/json", OWNER)
     return things
 
 
 def a_version(world: World) -> Things:
     things = a_draft(world)
-    templates.publish("web", Version(1, 0), USER)
+    templates.publish("web", Version(1, 0), OWNER)
     return things
 
 
 def a_secret(world: World) -> Things:
     things = a_template(world)
     body = {**BODY, "Parameters": {"Password": {"Type": "String", "NoEcho": "true"}}}
-    templates.add_version("web", None, json.dumps(body).encode(), "application/json", USER)
-    templates.publish("web", Version(1, 0), USER)
+    templates.add_version("web", None, json.dumps(body).encode(), "application/json", OWNER)
+    templates.publish("web", Version(1, 0), OWNER)
     return things
 
 
 def a_stack(world: World) -> Things:
     things = a_version(world)
     new = NewEnvironment.model_validate({**PREVIEW, "template": "web"})
-    made = creation.create(things["project_id"], new, USER)
+    made = environments.create(things["project_id"], new, OWNER)
     workflows.comes_up(ids.parse_environment(made.id))
     return {**things, "environment_id": made.id}
 
@@ -328,7 +328,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             client = client.with_headers(idempotency_key="build-77")
         # As a new process would be.
         auth.forget_keys()
-        templates.made_from.cache_clear()
+        template_records.made_from.cache_clear()
         world.calls.made.clear()
         if n is not None:
             fault, times = HAPPENS[what]

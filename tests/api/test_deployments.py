@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import logs
+from slipway.store import log_records
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, Client
 from tests.store import world
@@ -34,7 +34,7 @@ def test_it_shows_its_execution(ann: Client, deployment: DeploymentId) -> None:
 
 
 def test_the_address_of_its_log_is_whole_and_real(ann: Client, deployment: DeploymentId) -> None:
-    logs.write(deployment, "ship", AT.format(1), "shipping")
+    log_records.write(deployment, "ship", AT.format(1), "shipping")
     [listed] = ann.get(f"{DEPLOYMENTS}/environments/{deployment.environment}").json
 
     url = ann.get(f"{DEPLOYMENTS}/{deployment}").json["logs_url"]
@@ -54,14 +54,14 @@ def test_addresses_are_what_the_caller_called(ann: Client, deployment: Deploymen
 
 
 def test_a_log_can_be_followed(ann: Client, deployment: DeploymentId) -> None:
-    logs.write(deployment, "ship", AT.format(1), "one", "two")
+    log_records.write(deployment, "ship", AT.format(1), "one", "two")
     here = f"{DEPLOYMENTS}/{deployment}/logs"
 
     first = ann.get(here)
     more = first.headers["link"].removeprefix(f"<https://{HOST}").removesuffix('>; rel="next"')
     path, _, query = more.partition("?")
     nothing_yet = ann.send("GET", path, query=query)
-    logs.write(deployment, "ship", AT.format(2), "three")
+    log_records.write(deployment, "ship", AT.format(2), "three")
     third = ann.send("GET", path, query=query)
 
     assert [line["message"] for line in first.json] == ["one", "two"]
@@ -82,7 +82,7 @@ def test_deployments_wait_in_the_order_they_were_accepted(
 
 
 def test_one_may_wait_for_an_environment_that_comes(ann: Client, project: ProjectId) -> None:
-    coming = world.environment(project, ann.user_id)
+    coming = world.environment(project, ann.principal)
 
     made = ann.post(f"{DEPLOYMENTS}/environments/{coming}", {"version": "v1"})
 
@@ -107,8 +107,8 @@ def test_into_what_failed_or_goes_is_a_conflict(
 def test_somebody_elses_deployment_is_not_there(
     ann: Client, bob: Client, deployment: DeploymentId
 ) -> None:
-    own = world.environment(world.project(bob.user_id), bob.user_id)
-    logs.write(deployment, "ship", AT.format(1), "secret")
+    own = world.environment(world.project(bob.principal), bob.principal)
+    log_records.write(deployment, "ship", AT.format(1), "secret")
     with nothing_changes():
         answers = [
             bob.get(f"{DEPLOYMENTS}/{deployment}"),

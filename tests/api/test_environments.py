@@ -84,8 +84,8 @@ def test_what_runs_says_where_it_answers(ann: Client, environment: EnvironmentId
 def test_a_list_has_the_environments_of_one_project(
     ann: Client, project: ProjectId, environment: EnvironmentId
 ) -> None:
-    other = world.project(ann.user_id, "other")
-    world.environment(other, ann.user_id)
+    other = world.project(ann.principal, "other")
+    world.environment(other, ann.principal)
 
     listed = ann.get(f"{ENVIRONMENTS}/projects/{project}").json
 
@@ -136,7 +136,7 @@ def test_a_destroyed_environment_stays_readable(ann: Client, environment: Enviro
 
 
 def test_somebody_elses_environment_is_not_there(bob: Client, environment: EnvironmentId) -> None:
-    own = world.project(bob.user_id)
+    own = world.project(bob.principal)
     forged = EnvironmentId(own.p, environment.e)
     new = {"name": "x", "type": "persistent"}
     with nothing_changes():

@@ -8,8 +8,7 @@ import pytest
 
 from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId, ProjectId
-from slipway.services import creation
-from slipway.store import projects
+from slipway.services import environments, projects
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
 from tests.store import between, world
@@ -77,7 +76,7 @@ def test_an_external_id_is_taken_for_a_second_environment(ann: Client, project: 
 
 
 def test_another_project_may_use_the_same_one(ann: Client, project: ProjectId) -> None:
-    other = world.project(ann.user_id, "other")
+    other = world.project(ann.principal, "other")
 
     made = [put(ann, project), put(ann, other)]
 
@@ -85,7 +84,7 @@ def test_another_project_may_use_the_same_one(ann: Client, project: ProjectId) -
 
 
 def test_a_name_of_another_environment_is_a_conflict(ann: Client, project: ProjectId) -> None:
-    world.environment(project, ann.user_id, "pr-123")
+    world.environment(project, ann.principal, "pr-123")
 
     with nothing_changes():
         assert_refused(put(ann, project), 409, "name_taken")
@@ -118,7 +117,7 @@ def test_of_many_at_once_exactly_one_makes_it(
 ) -> None:
     new = world.wanted("pr-123", external_id=X)
     results = between.at_once(
-        monkeypatch, *[lambda: creation.ensure(project, X, new, ann.user_id)] * 6
+        monkeypatch, *[lambda: environments.ensure(project, X, new, ann.principal)] * 6
     )
 
     assert [isinstance(each, tuple) for each in results] == [True] * 6
@@ -131,7 +130,7 @@ def test_who_never_finds_what_is_there_is_told_to_come_back(
     ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(ann, project)
-    monkeypatch.setattr("slipway.store.environments.find", lambda environment: None)
+    monkeypatch.setattr("slipway.store.environment_records.find", lambda environment: None)
 
     answer = put(ann, project)
 
@@ -173,8 +172,8 @@ def test_one_that_goes_is_found_as_going(ann: Client, project: ProjectId) -> Non
 
 
 def test_in_a_project_that_goes_nothing_is_made(ann: Client, project: ProjectId) -> None:
-    world.environment(project, ann.user_id)
-    projects.remove(project, ann.user_id, None, cascade=True)
+    world.environment(project, ann.principal)
+    projects.remove(project, ann.principal, None, cascade=True)
 
     with nothing_changes():
         assert_refused(put(ann, project), 409, "project_going")

@@ -11,8 +11,8 @@ import pytest
 
 from slipway.aws import dynamodb, template_bodies
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.services import leases
-from slipway.store import environments, projects, queue, table
+from slipway.services import leases, projects, rollout_queue
+from slipway.store import environment_records, project_records, table
 from tests.api import client as lambdas
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import Answer, Client
@@ -79,11 +79,11 @@ def nothing(stage: Stage) -> None:
 def idle(stage: Stage) -> None:
     change = "SET expiry_mode = :mode, ttl_hours = :longer"
     values = {"mode": "idle", "longer": 48}
-    table.write(table.Update(environments.key(stage.environment), change, values))
+    table.write(table.Update(environment_records.key(stage.environment), change, values))
 
 
 def pinned(stage: Stage) -> None:
-    leases.pin(stage.environment, "a demonstration", stage.ann.user_id)
+    leases.pin(stage.environment, "a demonstration", stage.ann.principal)
 
 
 def of_a_template(stage: Stage) -> None:
@@ -91,17 +91,17 @@ def of_a_template(stage: Stage) -> None:
 
 
 def shipping(stage: Stage) -> None:
-    queue.holder_or_next(stage.environment)
+    rollout_queue.holder_or_next(stage.environment)
     world.begins(stage.deployment)
 
 
 def stopping(stage: Stage) -> None:
     shipping(stage)
-    queue.cancel(stage.deployment, stage.ann.user_id)
+    rollout_queue.cancel(stage.deployment, stage.ann.principal)
 
 
 def alone(stage: Stage) -> None:
-    queue.cancel(stage.deployment, stage.ann.user_id)
+    rollout_queue.cancel(stage.deployment, stage.ann.principal)
 
 
 def not_torn_down(stage: Stage) -> None:
@@ -380,11 +380,11 @@ def test_another_key_or_another_caller_is_another_request(ann: Client, bob: Clie
 
 
 def test_a_refusal_is_not_remembered(ann: Client) -> None:
-    project = world.project(ann.user_id, "x")
+    project = world.project(ann.principal, "x")
     with nothing_changes():
         refused = once(ann).post(PROJECTS, {"name": "x"})
         bad = once(ann).post(PROJECTS, {"name": ""})
-    projects.remove(project, ann.user_id, None, cascade=False)
+    projects.remove(project, ann.principal, None, cascade=False)
 
     assert_refused(refused, 409, "name_taken")
     assert_refused(bad, 422, "invalid_request", "#/name")
@@ -442,7 +442,7 @@ def test_what_the_mark_keeps_is_the_callers_own_also_without_the_project(
 ) -> None:
     ask = asked(stage, "ship")
     first = ask(once(stage.ann))
-    table.write(table.Delete(projects.member(stage.project, stage.ann.user_id)))
+    table.write(table.Delete(project_records.member(stage.project, stage.ann.user_id)))
 
     with nothing_changes():
         mine, his = ask(once(stage.ann)), ask(once(bob))

@@ -57,8 +57,8 @@ def test_a_touch_is_for_idle_leases(ann: Client, here: str) -> None:
     with nothing_changes():
         absolute = ann.post(f"{here}/touch")
     policy = {"expiry_mode": "idle", "default_ttl_hours": 4}
-    project = world.project(ann.user_id, "idle", policy=policy)
-    idle = world.environment(project, ann.user_id)
+    project = world.project(ann.principal, "idle", policy=policy)
+    idle = world.environment(project, ann.principal)
 
     answer = ann.send("POST", f"/api/v1/environments/{idle}/touch")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import logs
+from slipway.store import log_records
 from tests.api.client import HOST, Answer, Client
 from tests.store import world
 
@@ -18,7 +18,7 @@ Lists = dict[str, tuple[str, Callable[[int], str]]]
 @pytest.fixture
 def lists(ann: Client, project: ProjectId, environment: EnvironmentId) -> Lists:
     """Each list's path, and what makes one thing in it and returns its id."""
-    me = ann.user_id
+    me = ann.principal
     return {
         "projects": ("/api/v1/projects", lambda n: str(world.project(me, f"p{n}"))),
         "environments": (
@@ -90,7 +90,7 @@ def test_a_cursor_leads_only_through_its_own_list(
         for n in range(2):
             make(n)
         cursors[name] = ann.get(path, limit=1).headers["link"].partition("cursor=")[2][:-13]
-    logs.write(deployment, "ship", "2026-11-23T01:02:03.456Z", "one", "two")
+    log_records.write(deployment, "ship", "2026-11-23T01:02:03.456Z", "one", "two")
     log = f"/api/v1/deployments/{deployment}/logs"
     cursors["logs"] = ann.get(log, limit=1).headers["link"].partition("cursor=")[2][:-13]
     paths = {name: path for name, (path, _) in lists.items()} | {"logs": log}

@@ -63,7 +63,7 @@ def test_a_change_is_shown_with_its_new_tag(ann: Client, project: ProjectId) -> 
 
 
 def test_a_change_to_a_name_in_use_is_a_conflict(ann: Client, project: ProjectId) -> None:
-    world.project(ann.user_id, "billing")
+    world.project(ann.principal, "billing")
 
     with nothing_changes():
         answer = ann.patch(f"{PROJECTS}/{project}", {"name": "billing"})

@@ -9,7 +9,8 @@ import pytest
 
 from slipway.domain import ids
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.store import deployments, environments, events, queue
+from slipway.services import rollout_queue
+from slipway.store import deployment_records, environment_records, event_records
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, JSON, Answer, Client
 from tests.store import between, world
@@ -39,7 +40,7 @@ def ship(ann: Client, environment: EnvironmentId) -> Callable[..., Answer]:
 
 
 def runs(environment: EnvironmentId) -> None:
-    item = queue.holder_or_next(environment)
+    item = rollout_queue.holder_or_next(environment)
     assert item
     world.begins(ids.parse_deployment(item["id"]))
 
@@ -122,7 +123,7 @@ def test_a_number_and_a_moment_are_not_sent_together(ship: Callable[..., Answer]
 
 def test_a_superseded_one_names_its_successor(ann: Client, ship: Callable[..., Answer]) -> None:
     first, second = ship("v1").json["id"], ship("v2", on_conflict="supersede").json["id"]
-    queue.make_way(ids.parse_deployment(second))
+    rollout_queue.make_way(ids.parse_deployment(second))
 
     shown = ann.get(f"{DEPLOYMENTS}/{first}").json
 
@@ -174,7 +175,7 @@ def test_one_that_has_ended_says_how(ann: Client, deployment: DeploymentId, stat
 def test_what_happened_is_read_newest_first(ann: Client, here: str) -> None:
     for n, status in enumerate(["provisioning", "running"], start=1):
         before = {} if n == 1 else {"version": {"N": "1"}, "status": {"S": "provisioning"}}
-        events.note(
+        event_records.note(
             before,
             {
                 "id": {"S": here.rpartition("/")[2]},
@@ -213,7 +214,7 @@ def test_the_steps_of_a_rollout_are_read_once_it_has_ended(
     before = ann.get(url)
     runs(deployment.environment)
     world.succeeds(deployment)
-    item = deployments.find(deployment)
+    item = deployment_records.find(deployment)
     assert item
     step = {
         "step": "Ship",
@@ -221,7 +222,7 @@ def test_the_steps_of_a_rollout_are_read_once_it_has_ended(
         "left_at": "2026-11-23T01:02:04.250Z",
         "attempts": 1,
     }
-    events.keep_timeline(item, [step])
+    event_records.keep_timeline(item, [step])
 
     after = ann.get(url)
 
@@ -390,7 +391,7 @@ def test_a_retry_that_is_sent_again_is_one_attempt(
     again = once.post(f"{here}/teardown/retry")
 
     assert (again.status, again.json) == (202, first.json)
-    item = environments.find(environment)
+    item = environment_records.find(environment)
     assert item and item["teardown_attempts"] == 2
 
 

@@ -39,7 +39,7 @@ def _versions(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def web(ann: Client, project: ProjectId) -> EnvironmentId:
     inputs = {"Password": "hunter22"}
-    made = world.environment(project, ann.user_id, "web", template="web@1.0", inputs=inputs)
+    made = world.environment(project, ann.principal, "web", template="web@1.0", inputs=inputs)
     world.comes_up(made)
     return made
 
@@ -96,7 +96,7 @@ def test_a_preview_waits_until_there_is_something_to_change(
     ann: Client, project: ProjectId
 ) -> None:
     inputs = {"Password": "hunter22"}
-    made = world.environment(project, ann.user_id, "web", template="web@1.0", inputs=inputs)
+    made = world.environment(project, ann.principal, "web", template="web@1.0", inputs=inputs)
 
     plan = update(ann, made, "dry_run=true", inputs={"Size": "large"})
 
@@ -129,7 +129,7 @@ def test_where_there_is_nothing_to_update_it_is_refused(
 
 
 def test_one_that_may_not_wait_is_refused(ann: Client, web: EnvironmentId) -> None:
-    world.deployment(web, ann.user_id)
+    world.deployment(web, ann.principal)
 
     with nothing_changes():
         answer = update(ann, web, inputs={"Size": "large"}, on_conflict="reject")

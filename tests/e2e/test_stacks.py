@@ -17,7 +17,7 @@ from local.platform import REGION, Platform
 from slipway.aws import dynamodb
 from slipway.domain import ids
 from slipway.domain.environment import NewEnvironment
-from slipway.services import creation
+from slipway.services import environments
 from slipway.settings import settings
 from slipway.store import table
 from tests.conftest import as_on_lambda
@@ -75,7 +75,7 @@ class Maker:
         with self.patch.context() as patch:
             patch.setattr(table.Transaction, "commit", with_template)
             new = NewEnvironment.model_validate({"name": name, "type": "persistent", **wanted})
-            made = creation.create(project, new, me)
+            made = environments.create(project, new, me)
         return made.model_dump()
 
     def running(self, body: str, **wanted: Any) -> dict[str, Any]:

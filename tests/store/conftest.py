@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain.ids import EnvironmentId, ProjectId
 from tests.store import world
 
 
 @pytest.fixture
-def ann(aws: None) -> str:
+def ann(aws: None) -> Principal:
     return world.user()
 
 
 @pytest.fixture
-def bob(aws: None) -> str:
+def bob(aws: None) -> Principal:
     return world.user("bob@example.com")
 
 
 @pytest.fixture
-def project(ann: str) -> ProjectId:
+def project(ann: Principal) -> ProjectId:
     return world.project(ann)
 
 
 @pytest.fixture
-def running(ann: str, project: ProjectId) -> EnvironmentId:
+def running(ann: Principal, project: ProjectId) -> EnvironmentId:
     """An environment of the project that runs."""
     environment = world.environment(project, ann, "running")
     world.comes_up(environment)

@@ -4,86 +4,90 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import Busy, DeploymentFinished, NotFound
-from slipway.store import deployments, queue, table
+from slipway.services import deployments, rollout_queue
+from slipway.store import deployment_records, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def test_who_waits_is_canceled_at_once(ann: str, running: EnvironmentId) -> None:
+def test_who_waits_is_canceled_at_once(ann: Principal, running: EnvironmentId) -> None:
     made, other = world.deployment(running, ann), world.deployment(running, ann)
 
-    shown = queue.cancel(made, ann)
+    shown = rollout_queue.cancel(made, ann)
 
     assert (shown.status, shown.superseded_by) == ("canceled", None)
     assert shown.finished_at
     assert shown.failure
-    assert (shown.failure.error, shown.failure.reason) == ("Canceled", f"{ann} canceled it")
+    assert (shown.failure.error, shown.failure.reason) == ("Canceled", f"{ann.user_id} canceled it")
     assert waiting_in(running) == [str(other)]
-    item = deployments.find(made)
+    item = deployment_records.find(made)
     assert item and "due" not in item
 
 
-def test_who_has_the_lock_and_has_not_begun_is_asked(ann: str, running: EnvironmentId) -> None:
+def test_who_has_the_lock_and_has_not_begun_is_asked(
+    ann: Principal, running: EnvironmentId
+) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
 
-    shown = queue.cancel(made, ann)
+    shown = rollout_queue.cancel(made, ann)
 
     assert shown.status == "pending"
     assert shown.cancel_requested_at
 
 
-def test_who_runs_is_asked_once(ann: str, running: EnvironmentId) -> None:
+def test_who_runs_is_asked_once(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
-    first = queue.cancel(made, ann)
+    first = rollout_queue.cancel(made, ann)
     before = world.everything()
 
-    again = queue.cancel(made, ann)
+    again = rollout_queue.cancel(made, ann)
 
     assert again == first
     assert first.status == "running"
     assert world.everything() == before
 
 
-def test_who_has_ended_is_not_canceled(ann: str, running: EnvironmentId) -> None:
+def test_who_has_ended_is_not_canceled(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
     world.succeeds(made)
     before = world.everything()
 
     with pytest.raises(DeploymentFinished, match="succeeded") as refused:
-        queue.cancel(made, ann)
+        rollout_queue.cancel(made, ann)
     assert refused.value.extra == {"deployment_status": "succeeded"}
     assert world.everything() == before
 
 
 def test_who_gets_the_lock_in_that_moment_is_asked(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
 
-    shown = queue.cancel(made, ann)
+    shown = rollout_queue.cancel(made, ann)
 
     assert shown.status == "pending"
     assert shown.cancel_requested_at
 
 
 def test_who_begins_in_that_moment_is_shown_as_he_is(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     between.first(monkeypatch, "UpdateItem", lambda: world.begins(made))
 
-    shown = queue.cancel(made, ann)
+    shown = rollout_queue.cancel(made, ann)
 
     assert shown.status == "running"
     assert shown.cancel_requested_at
@@ -91,25 +95,25 @@ def test_who_begins_in_that_moment_is_shown_as_he_is(
 
 
 def test_who_succeeds_in_that_moment_has_succeeded(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
     between.first(monkeypatch, "UpdateItem", lambda: world.succeeds(made))
 
     with pytest.raises(DeploymentFinished, match="succeeded"):
-        queue.cancel(made, ann)
-    item = deployments.find(made)
+        rollout_queue.cancel(made, ann)
+    item = deployment_records.find(made)
     assert item and "cancel_requested_at" not in item
 
 
 def test_of_many_who_cancel_at_once_none_does_harm(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
 
-    results = between.at_once(monkeypatch, *[lambda: queue.cancel(made, ann)] * 5)
+    results = between.at_once(monkeypatch, *[lambda: rollout_queue.cancel(made, ann)] * 5)
 
     told = [each for each in results if not isinstance(each, DeploymentFinished)]
     assert told
@@ -118,7 +122,7 @@ def test_of_many_who_cancel_at_once_none_does_harm(
 
 
 def test_one_that_never_stands_still_is_busy(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
 
@@ -128,13 +132,15 @@ def test_one_that_never_stands_still_is_busy(
     monkeypatch.setattr(table.Transaction, "commit", fail)
 
     with pytest.raises(Busy):
-        queue.cancel(made, ann)
+        rollout_queue.cancel(made, ann)
     assert deployments.get(made, ann).status == "pending"
 
 
-def test_nobody_cancels_what_is_not_theirs(ann: str, bob: str, running: EnvironmentId) -> None:
+def test_nobody_cancels_what_is_not_theirs(
+    ann: Principal, bob: Principal, running: EnvironmentId
+) -> None:
     made = world.deployment(running, ann)
 
     with pytest.raises(NotFound):
-        queue.cancel(made, bob)
+        rollout_queue.cancel(made, bob)
     assert deployments.get(made, ann).status == "pending"

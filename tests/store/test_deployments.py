@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Status
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
-from slipway.services import teardowns
-from slipway.store import deployments, environments, logs, queue, table
+from slipway.services import deployments, environments, history, rollout_queue, teardowns
+from slipway.store import deployment_records, environment_records, log_records, table
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_environments import STATES, overdue
@@ -30,7 +31,7 @@ def waiting_in(environment: EnvironmentId) -> list[str]:
 # --- to ship --------------------------------------------------------------------------------
 
 
-def test_a_deployment_is_shown_as_it_was_asked_for(ann: str, running: EnvironmentId) -> None:
+def test_a_deployment_is_shown_as_it_was_asked_for(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann, "sha-1234567")
 
     shown = deployments.get(made, ann)
@@ -42,15 +43,15 @@ def test_a_deployment_is_shown_as_it_was_asked_for(ann: str, running: Environmen
     assert shown.execution_arn.endswith(f":slipway-roll_out_deployment:{made}")
 
 
-def test_what_is_returned_is_what_is_read_then(ann: str, running: EnvironmentId) -> None:
-    made = queue.join(running, NewDeployment(version="v1"), ann)
+def test_what_is_returned_is_what_is_read_then(ann: Principal, running: EnvironmentId) -> None:
+    made = rollout_queue.join(running, NewDeployment(version="v1"), ann)
 
     assert deployments.get(ids.parse_deployment(made.id), ann) == made
 
 
 @pytest.mark.parametrize("status", STATES)
 def test_only_what_is_there_or_comes_takes_deployments(
-    ann: str, project: ProjectId, status: Status
+    ann: Principal, project: ProjectId, status: Status
 ) -> None:
     environment = world.environment(project, ann)
     world.becomes(environment, status)
@@ -65,7 +66,9 @@ def test_only_what_is_there_or_comes_takes_deployments(
     assert world.everything() == before
 
 
-def test_an_overdue_environment_takes_no_deployments(ann: str, running: EnvironmentId) -> None:
+def test_an_overdue_environment_takes_no_deployments(
+    ann: Principal, running: EnvironmentId
+) -> None:
     overdue(running)
     before = world.everything()
 
@@ -76,7 +79,9 @@ def test_an_overdue_environment_takes_no_deployments(ann: str, running: Environm
     assert world.everything() == before
 
 
-def test_nobody_ships_into_what_is_not_theirs(ann: str, bob: str, running: EnvironmentId) -> None:
+def test_nobody_ships_into_what_is_not_theirs(
+    ann: Principal, bob: Principal, running: EnvironmentId
+) -> None:
     his = world.project(bob)
     before = world.everything()
 
@@ -88,7 +93,7 @@ def test_nobody_ships_into_what_is_not_theirs(ann: str, bob: str, running: Envir
 
 
 def test_shipping_is_two_round_trips(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = between.counted(monkeypatch)
 
@@ -98,7 +103,7 @@ def test_shipping_is_two_round_trips(
 
 
 def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(
         monkeypatch,
@@ -115,7 +120,7 @@ def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
 
 
 def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted: list[str] = []
     commit = table.Transaction.commit
@@ -137,12 +142,12 @@ def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
     assert all(isinstance(result, DeploymentId) for result in results), results
     assert waiting_in(running) == sorted(accepted)
     assert len(set(accepted)) == 10
-    listed = deployments.of(running, ann, world.page())
+    listed = deployments.list_(running, ann, world.page())
     assert [each.id for each in listed] == sorted(accepted, reverse=True)
 
 
 def test_who_is_overtaken_takes_a_later_place(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("slipway.domain.ids.time.time", lambda: 1_790_000_000.0)
     faster: list[DeploymentId] = []
@@ -159,7 +164,7 @@ def test_who_is_overtaken_takes_a_later_place(
 
 
 def test_a_clock_that_is_behind_changes_no_order(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
     for second in (1_790_000_000.0, 1_789_999_000.0, 1_000.0):
@@ -170,9 +175,9 @@ def test_a_clock_that_is_behind_changes_no_order(
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_come_later(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    item = environments.find(running)
+    item = environment_records.find(running)
     assert item
 
     def overtaken(transaction: table.Transaction) -> None:
@@ -190,36 +195,36 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_later(
 
 
 def test_what_belongs_to_somebody_else_is_not_there(
-    ann: str, bob: str, running: EnvironmentId
+    ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
 
     with pytest.raises(NotFound):
         deployments.get(made, bob)
     with pytest.raises(NotFound):
-        logs.of_deployment(made, bob, world.page())
+        history.deployment_logs(made, bob, world.page())
     with pytest.raises(NotFound):
-        deployments.of(running, bob, world.page())
+        deployments.list_(running, bob, world.page())
     with pytest.raises(NotFound):
         deployments.get(DeploymentId(*running, "0" * 20), ann)
 
 
 def test_an_id_with_another_ancestry_leads_nowhere(
-    ann: str, bob: str, running: EnvironmentId
+    ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
     his = world.environment(world.project(bob), bob)
-    logs.write(made, "ship", "2026-11-23T01:02:03.456Z", "secret")
+    log_records.write(made, "ship", "2026-11-23T01:02:03.456Z", "secret")
 
     for forged in (DeploymentId(his.p, made.e, made.d), DeploymentId(his.p, his.e, made.d)):
         with pytest.raises(NotFound):
             deployments.get(forged, bob)
         with pytest.raises(NotFound):
-            logs.of_deployment(forged, bob, world.page())
+            history.deployment_logs(forged, bob, world.page())
 
 
 def test_looking_is_one_round_trip(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = world.deployment(running, ann)
     made = between.counted(monkeypatch)
@@ -229,13 +234,13 @@ def test_looking_is_one_round_trip(
     assert made == ["BatchGetItem"]
 
 
-def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, running: EnvironmentId) -> None:
+def test_a_list_pages_from_the_newest_to_the_oldest(ann: Principal, running: EnvironmentId) -> None:
     made = [str(world.deployment(running, ann)) for _ in range(5)]
     found: list[str] = []
     cursor = None
 
     while True:
-        page = deployments.of(running, ann, world.page(limit=2, cursor=cursor))
+        page = deployments.list_(running, ann, world.page(limit=2, cursor=cursor))
         found += [deployment.id for deployment in page]
         cursor = page.cursor
         if cursor is None:
@@ -244,23 +249,23 @@ def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, running: Environme
     assert found == made[::-1]
 
 
-def test_a_cursor_of_another_list_is_refused(ann: str, running: EnvironmentId) -> None:
+def test_a_cursor_of_another_list_is_refused(ann: Principal, running: EnvironmentId) -> None:
     world.environment(running.project, ann, "another")
-    other = environments.of(running.project, ann, world.page(limit=1)).cursor
+    other = environments.list_(running.project, ann, world.page(limit=1)).cursor
     made = world.deployment(running, ann)
 
     with pytest.raises(Invalid):
-        deployments.of(running, ann, world.page(cursor=other))
+        deployments.list_(running, ann, world.page(cursor=other))
     with pytest.raises(Invalid):
-        logs.of_deployment(made, ann, world.page(cursor=other))
+        history.deployment_logs(made, ann, world.page(cursor=other))
 
 
-def test_a_failure_is_shown_with_its_reason(ann: str, running: EnvironmentId) -> None:
+def test_a_failure_is_shown_with_its_reason(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
     failure = {"error": "DriverRefused", "reason": "no room", "step": "Ship"}
     table.write(
         Update(
-            deployments.key(made),
+            deployment_records.key(made),
             "SET #status = :failed, failure = :failure",
             {"failed": "failed", "failure": failure},
         )
@@ -275,12 +280,14 @@ def test_a_failure_is_shown_with_its_reason(ann: str, running: EnvironmentId) ->
 # --- what its workflow is given -------------------------------------------------------------
 
 
-def test_its_workflow_is_given_ids_keys_and_the_token(ann: str, running: EnvironmentId) -> None:
+def test_its_workflow_is_given_ids_keys_and_the_token(
+    ann: Principal, running: EnvironmentId
+) -> None:
     made = world.deployment(running, ann)
-    item = queue.holder_or_next(running)
+    item = rollout_queue.holder_or_next(running)
     assert item
 
-    given = queue.carried(item)
+    given = rollout_queue.carried(item)
 
     assert json.loads(json.dumps(given)) == given
     assert given["deployment_id"] == str(made)
@@ -292,6 +299,6 @@ def test_its_workflow_is_given_ids_keys_and_the_token(ann: str, running: Environ
     assert given["log"] == {"pk": f"DEP#{made.d}", "sk": "LOG#"}
 
 
-def test_a_deployment_says_that_it_is_one(ann: str, running: EnvironmentId) -> None:
-    assert isinstance(queue.join(running, NewDeployment(version="v1"), ann), Deployment)
-    assert deployments.find(DeploymentId(*running, "0" * 20)) is None
+def test_a_deployment_says_that_it_is_one(ann: Principal, running: EnvironmentId) -> None:
+    assert isinstance(rollout_queue.join(running, NewDeployment(version="v1"), ann), Deployment)
+    assert deployment_records.find(DeploymentId(*running, "0" * 20)) is None

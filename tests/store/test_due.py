@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import EnvironmentId
-from slipway.services import teardowns
-from slipway.store import deadlines, deployments, environments, queue, table
+from slipway.services import rollout_queue, teardowns
+from slipway.store import deadlines, deployment_records, environment_records, table
 from slipway.store.table import Key
 from tests.store import world
 
@@ -26,16 +27,16 @@ def at(key: Key) -> datetime:
     return datetime.fromisoformat(item["due_at"])
 
 
-def test_what_is_new_is_due_in_five_minutes(ann: str, running: EnvironmentId) -> None:
+def test_what_is_new_is_due_in_five_minutes(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    keys = {environments.key(running), deployments.key(made)}
+    keys = {environment_records.key(running), deployment_records.key(made)}
 
     assert set(deadlines.overdue(timestamps.now() + LATER)) == keys
     assert list(deadlines.overdue(timestamps.now() + timedelta(minutes=4))) == []
 
 
 def test_a_deadline_may_be_set_to_any_moment(running: EnvironmentId) -> None:
-    key = environments.key(running)
+    key = environment_records.key(running)
     moment = timestamps.now() + timedelta(hours=3)
 
     deadlines.look_again(key, str(running), moment)
@@ -45,7 +46,7 @@ def test_a_deadline_may_be_set_to_any_moment(running: EnvironmentId) -> None:
 
 
 def test_who_was_done_with_is_not_brought_back_by_a_late_look(running: EnvironmentId) -> None:
-    key = environments.key(running)
+    key = environment_records.key(running)
     deadlines.done(key)
     before = world.everything()
 
@@ -57,7 +58,7 @@ def test_who_was_done_with_is_not_brought_back_by_a_late_look(running: Environme
 
 
 def test_a_nudge_changes_the_record_and_its_deadline(running: EnvironmentId) -> None:
-    key = environments.key(running)
+    key = environment_records.key(running)
     deadlines.done(key)
 
     deadlines.nudge(key, str(running))
@@ -77,22 +78,22 @@ def test_what_is_gone_is_not_made_by_looking_after_it() -> None:
     assert world.everything() == before
 
 
-def test_whatever_begins_to_go_is_due_again(ann: str, running: EnvironmentId) -> None:
-    deadlines.done(environments.key(running))
+def test_whatever_begins_to_go_is_due_again(ann: Principal, running: EnvironmentId) -> None:
+    deadlines.done(environment_records.key(running))
 
     teardowns.begin(running, ann, None)
 
-    assert list(deadlines.overdue(timestamps.now() + LATER)) == [environments.key(running)]
+    assert list(deadlines.overdue(timestamps.now() + LATER)) == [environment_records.key(running)]
 
 
 def test_who_is_canceled_or_superseded_is_not_due_any_more(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     for _ in range(3):
         world.deployment(running, ann)
-    queue.cancel_all(running, "gone")
+    rollout_queue.cancel_all(running, "gone")
 
-    assert list(deadlines.overdue(timestamps.now() + LATER)) == [environments.key(running)]
+    assert list(deadlines.overdue(timestamps.now() + LATER)) == [environment_records.key(running)]
 
 
 def test_many_records_are_spread_over_the_index() -> None:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import timestamps
 from slipway.domain.environment import CAN_BECOME, Environment, Status
 from slipway.domain.ids import EnvironmentId, ProjectId
@@ -19,8 +20,8 @@ from slipway.errors import (
     PreconditionFailed,
     ProjectGoing,
 )
-from slipway.services import creation, leases, teardowns
-from slipway.store import environments, projects, table
+from slipway.services import environments, leases, projects, teardowns
+from slipway.store import environment_records, project_records, table
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -30,20 +31,22 @@ STATES: tuple[Status, ...] = get_args(Status)
 
 
 def lease(environment: EnvironmentId) -> dict[str, Any] | None:
-    return table.get(environments.lease(environment))[0]
+    return table.get(environment_records.lease(environment))[0]
 
 
 def overdue(environment: EnvironmentId) -> None:
     """Its time was over a second ago."""
     past = timestamps.written(timestamps.now() - timedelta(seconds=1))
-    change = table.Update(environments.key(environment), "SET expires_at = :past", {"past": past})
+    change = table.Update(
+        environment_records.key(environment), "SET expires_at = :past", {"past": past}
+    )
     table.write(change)
 
 
 # --- to ask for one -------------------------------------------------------------------------
 
 
-def test_an_environment_is_shown_as_it_was_asked_for(ann: str, project: ProjectId) -> None:
+def test_an_environment_is_shown_as_it_was_asked_for(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, "preview", ttl_hours=0.5, config={"a": [1, 2.5]})
 
     shown = environments.get(made, ann)
@@ -56,14 +59,16 @@ def test_an_environment_is_shown_as_it_was_asked_for(ann: str, project: ProjectI
     assert shown.execution_arn.endswith(f":slipway-provision_environment:{made}")
 
 
-def test_what_is_returned_is_what_is_read_then(ann: str, project: ProjectId) -> None:
-    made = creation.create(project, world.wanted(ttl_hours=0.002, config={"x": None}), ann)
+def test_what_is_returned_is_what_is_read_then(ann: Principal, project: ProjectId) -> None:
+    made = environments.create(project, world.wanted(ttl_hours=0.002, config={"x": None}), ann)
 
     environment = EnvironmentId(project.p, made.id[-20:])
     assert environments.get(environment, ann) == made
 
 
-def test_an_ephemeral_environment_has_a_lease_that_ttl_ends(ann: str, project: ProjectId) -> None:
+def test_an_ephemeral_environment_has_a_lease_that_ttl_ends(
+    ann: Principal, project: ProjectId
+) -> None:
     made = world.environment(project, ann, ttl_hours=0.002)
     ends = environments.get(made, ann).expires_at
 
@@ -74,7 +79,7 @@ def test_an_ephemeral_environment_has_a_lease_that_ttl_ends(ann: str, project: P
     assert ends.timestamp() < found["ttl"] < ends.timestamp() + 5
 
 
-def test_a_persistent_environment_has_no_lease(ann: str, project: ProjectId) -> None:
+def test_a_persistent_environment_has_no_lease(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, type="persistent")
 
     shown = environments.get(made, ann)
@@ -82,15 +87,15 @@ def test_a_persistent_environment_has_no_lease(ann: str, project: ProjectId) -> 
     assert (shown.ttl_hours, shown.expires_at, lease(made)) == (None, None, None)
 
 
-def test_the_record_itself_is_never_under_ttl(ann: str, project: ProjectId) -> None:
+def test_the_record_itself_is_never_under_ttl(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann)
 
-    found = environments.find(made)
+    found = environment_records.find(made)
 
     assert found and "ttl" not in found
 
 
-def test_a_name_is_unique_while_it_lives(ann: str, project: ProjectId) -> None:
+def test_a_name_is_unique_while_it_lives(ann: Principal, project: ProjectId) -> None:
     first = world.environment(project, ann, "preview")
     before = world.everything()
 
@@ -101,14 +106,14 @@ def test_a_name_is_unique_while_it_lives(ann: str, project: ProjectId) -> None:
     assert world.environment(project, ann, "preview") != first
 
 
-def test_two_projects_may_use_one_name(ann: str, project: ProjectId) -> None:
+def test_two_projects_may_use_one_name(ann: Principal, project: ProjectId) -> None:
     other = world.project(ann, "other")
 
     assert world.environment(project, ann) != world.environment(other, ann)
 
 
 def test_of_many_who_take_one_name_at_once_one_wins(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(
         monkeypatch, *[lambda: world.environment(project, ann) for _ in range(6)]
@@ -117,7 +122,7 @@ def test_of_many_who_take_one_name_at_once_one_wins(
     won = [result for result in results if isinstance(result, EnvironmentId)]
     lost = [result for result in results if isinstance(result, NameTaken)]
     assert (len(won), len(lost)) == (1, 5)
-    [found] = table.get(projects.key(project))
+    [found] = table.get(project_records.key(project))
     assert found and found["environments"] == 1
 
 
@@ -127,7 +132,7 @@ def test_of_many_who_take_one_name_at_once_one_wins(
     ids=["a life that is too long", "a configuration that is too large"],
 )
 def test_what_the_policy_does_not_allow_changes_nothing(
-    ann: str, project: ProjectId, fields: dict[str, Any]
+    ann: Principal, project: ProjectId, fields: dict[str, Any]
 ) -> None:
     before = world.everything()
 
@@ -137,7 +142,9 @@ def test_what_the_policy_does_not_allow_changes_nothing(
     assert world.everything() == before
 
 
-def test_nobody_makes_one_in_what_is_not_theirs(ann: str, bob: str, project: ProjectId) -> None:
+def test_nobody_makes_one_in_what_is_not_theirs(
+    ann: Principal, bob: Principal, project: ProjectId
+) -> None:
     before = world.everything()
 
     with pytest.raises(NotFound):
@@ -149,7 +156,7 @@ def test_nobody_makes_one_in_what_is_not_theirs(ann: str, bob: str, project: Pro
 
 
 def test_asking_for_one_is_one_read_and_one_transaction(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = between.counted(monkeypatch)
 
@@ -159,7 +166,7 @@ def test_asking_for_one_is_one_read_and_one_transaction(
 
 
 def test_a_project_that_begins_to_go_in_that_moment_takes_none(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.environment(project, ann, "first")
     between.first(
@@ -176,7 +183,7 @@ def test_a_project_that_begins_to_go_in_that_moment_takes_none(
 
 
 def test_what_belongs_to_somebody_else_is_not_there(
-    ann: str, bob: str, running: EnvironmentId
+    ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     before = world.everything()
 
@@ -185,14 +192,14 @@ def test_what_belongs_to_somebody_else_is_not_there(
     with pytest.raises(NotFound):
         teardowns.begin(running, bob, None)
     with pytest.raises(NotFound):
-        environments.of(running.project, bob, world.page())
+        environments.list_(running.project, bob, world.page())
     with pytest.raises(NotFound):
         environments.get(NOWHERE, ann)
 
     assert world.everything() == before
 
 
-def test_an_id_with_another_ancestry_leads_nowhere(bob: str, running: EnvironmentId) -> None:
+def test_an_id_with_another_ancestry_leads_nowhere(bob: Principal, running: EnvironmentId) -> None:
     his = world.project(bob)
 
     with pytest.raises(NotFound):
@@ -200,7 +207,7 @@ def test_an_id_with_another_ancestry_leads_nowhere(bob: str, running: Environmen
 
 
 def test_looking_is_one_round_trip(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = between.counted(monkeypatch)
 
@@ -209,13 +216,13 @@ def test_looking_is_one_round_trip(
     assert made == ["BatchGetItem"]
 
 
-def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, project: ProjectId) -> None:
+def test_a_list_pages_from_the_newest_to_the_oldest(ann: Principal, project: ProjectId) -> None:
     made = [str(world.environment(project, ann, f"e{n}")) for n in range(5)]
     found: list[str] = []
     cursor = None
 
     while True:
-        page = environments.of(project, ann, world.page(limit=2, cursor=cursor))
+        page = environments.list_(project, ann, world.page(limit=2, cursor=cursor))
         found += [environment.id for environment in page]
         cursor = page.cursor
         if cursor is None:
@@ -225,31 +232,31 @@ def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, project: ProjectId
     assert sorted(found) == sorted(made)
 
 
-def test_a_cursor_of_another_list_is_refused(ann: str, project: ProjectId) -> None:
+def test_a_cursor_of_another_list_is_refused(ann: Principal, project: ProjectId) -> None:
     world.project(ann, "other")
-    other = projects.of(ann, world.page(limit=1)).cursor
+    other = projects.list_(ann, world.page(limit=1)).cursor
 
     with pytest.raises(Invalid) as refused:
-        environments.of(project, ann, world.page(cursor=other))
+        environments.list_(project, ann, world.page(cursor=other))
 
     assert refused.value.fields[0].pointer == "?cursor"
 
 
 @pytest.mark.parametrize("status", ["provisioning", "running", "failed"])
 def test_an_overdue_environment_is_never_shown_running(
-    ann: str, project: ProjectId, status: Status
+    ann: Principal, project: ProjectId, status: Status
 ) -> None:
     made = world.environment(project, ann)
     world.becomes(made, status)
     overdue(made)
 
     alone = environments.get(made, ann)
-    [listed] = environments.of(project, ann, world.page())
+    [listed] = environments.list_(project, ann, world.page())
 
     assert (alone.status, listed.status) == ("expiring", "expiring")
 
 
-def test_a_destroyed_environment_stays_readable(ann: str, running: EnvironmentId) -> None:
+def test_a_destroyed_environment_stays_readable(ann: Principal, running: EnvironmentId) -> None:
     world.is_destroyed(running)
 
     shown = environments.get(running, ann)
@@ -257,7 +264,7 @@ def test_a_destroyed_environment_stays_readable(ann: str, running: EnvironmentId
     assert shown.status == "destroyed"
     assert shown.destroyed_at
     assert shown.execution_arn.endswith(f":slipway-retire_environment:{running}")
-    assert [each.id for each in environments.of(running.project, ann, world.page())] == [
+    assert [each.id for each in environments.list_(running.project, ann, world.page())] == [
         str(running)
     ]
 
@@ -267,7 +274,7 @@ def test_a_destroyed_environment_stays_readable(ann: str, running: EnvironmentId
 
 @pytest.mark.parametrize("status", STATES)
 def test_a_teardown_begins_only_where_the_table_allows_it(
-    ann: str, project: ProjectId, status: Status
+    ann: Principal, project: ProjectId, status: Status
 ) -> None:
     made = world.environment(project, ann)
     world.becomes(made, status)
@@ -280,7 +287,7 @@ def test_a_teardown_begins_only_where_the_table_allows_it(
     assert shown.version == version + begins
 
 
-def test_repeating_a_teardown_changes_nothing(ann: str, running: EnvironmentId) -> None:
+def test_repeating_a_teardown_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
     shown = teardowns.begin(running, ann, None)
     before = world.everything()
 
@@ -289,7 +296,7 @@ def test_repeating_a_teardown_changes_nothing(ann: str, running: EnvironmentId) 
 
 
 def test_of_two_teardowns_at_once_one_begins_and_both_see_it(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(
         monkeypatch, *[lambda: teardowns.begin(running, ann, None) for _ in range(4)]
@@ -299,7 +306,7 @@ def test_of_two_teardowns_at_once_one_begins_and_both_see_it(
     assert [(each.status, each.version) for each in shown] == [("tearing_down", 3)] * 4
 
 
-def test_tearing_down_another_version_is_refused(ann: str, running: EnvironmentId) -> None:
+def test_tearing_down_another_version_is_refused(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     for version in (1, 3, -1):
@@ -311,7 +318,7 @@ def test_tearing_down_another_version_is_refused(ann: str, running: EnvironmentI
 
 
 def test_a_version_that_was_not_seen_is_never_torn_down(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.environment(project, ann)
     between.first(monkeypatch, "UpdateItem", lambda: world.comes_up(made))
@@ -327,17 +334,17 @@ def test_giving_back_needs_nobodys_permission_and_may_be_repeated(running: Envir
     before = world.everything()
     teardowns.give_back(running, "usr_1")
 
-    found = environments.find(running)
+    found = environment_records.find(running)
     assert found and found["status"] == "tearing_down"
     assert world.everything() == before
 
 
-def test_giving_back_keeps_who_provisions_at_work(ann: str, project: ProjectId) -> None:
+def test_giving_back_keeps_who_provisions_at_work(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann)
 
     teardowns.give_back(made, "usr_1")
 
-    found = environments.find(made)
+    found = environment_records.find(made)
     assert found and found["operation"] == "provision_environment"
 
 
@@ -351,7 +358,7 @@ def test_a_lease_that_is_over_ends_the_environment_once(running: EnvironmentId) 
     before = world.everything()
     leases.expire(running, "ttl")
 
-    found = environments.find(running)
+    found = environment_records.find(running)
     assert found and found["status"] == "expiring"
     assert world.everything() == before
 
@@ -364,7 +371,7 @@ def test_a_lease_that_was_extended_meanwhile_ends_nothing(running: EnvironmentId
     assert world.everything() == before
 
 
-def test_a_persistent_environment_never_expires(ann: str, project: ProjectId) -> None:
+def test_a_persistent_environment_never_expires(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, type="persistent")
     before = world.everything()
 
@@ -377,7 +384,7 @@ def test_a_persistent_environment_never_expires(ann: str, project: ProjectId) ->
 
 @pytest.mark.parametrize("status", STATES)
 def test_an_end_comes_only_where_the_table_allows_it(
-    ann: str, project: ProjectId, status: Status
+    ann: Principal, project: ProjectId, status: Status
 ) -> None:
     made = world.environment(project, ann)
     world.becomes(made, status)
@@ -385,43 +392,43 @@ def test_an_end_comes_only_where_the_table_allows_it(
 
     leases.expire(made, "ttl")
 
-    found = environments.find(made)
+    found = environment_records.find(made)
     assert found
     assert found["status"] == ("expiring" if "expiring" in CAN_BECOME[status] else status)
 
 
 def test_of_two_killers_at_once_one_wins(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overdue(running)
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.begin(running, ann, None))
 
     leases.expire(running, "ttl")
 
-    found = environments.find(running)
+    found = environment_records.find(running)
     assert found
     assert (found["status"], found["version"]) == ("tearing_down", 3)
 
 
 def test_a_move_that_the_table_does_not_allow_is_overtaken(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     world.is_destroyed(running)
 
     with pytest.raises(Overtaken):
-        environments.move(running, "tearing_down", ann)
+        environment_records.move(running, "tearing_down", ann.user_id)
     assert teardowns.begin(running, ann, None).status == "destroyed"
 
 
 # --- what its workflows are given -----------------------------------------------------------
 
 
-def test_its_workflows_are_given_ids_and_keys(ann: str, project: ProjectId) -> None:
+def test_its_workflows_are_given_ids_and_keys(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, "preview", external_id="pr-1")
-    item = environments.find(made)
+    item = environment_records.find(made)
     assert item
 
-    given = environments.carried(item)
+    given = environment_records.carried(item)
 
     assert json.loads(json.dumps(given)) == given
     assert given["environment_id"] == str(made)
@@ -432,12 +439,12 @@ def test_its_workflows_are_given_ids_and_keys(ann: str, project: ProjectId) -> N
     assert set(given["keys"]) == {"environment", "external", "lease", "name", "project"}
 
 
-def test_what_is_given_is_the_same_as_long_as_it_lives(ann: str, project: ProjectId) -> None:
+def test_what_is_given_is_the_same_as_long_as_it_lives(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, type="persistent")
-    before = environments.find(made)
+    before = environment_records.find(made)
     world.comes_up(made)
-    after = environments.find(made)
+    after = environment_records.find(made)
 
     assert before and after
-    assert environments.carried(before) == environments.carried(after)
-    assert environments.carried(before)["wakes_at"] == ""
+    assert environment_records.carried(before) == environment_records.carried(after)
+    assert environment_records.carried(before)["wakes_at"] == ""

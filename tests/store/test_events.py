@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.environment import TeardownRetry
 from slipway.domain.events import Event, Step
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Invalid, NotFound
-from slipway.services import leases, teardowns
-from slipway.store import deployments, environments, events, queue, table
+from slipway.services import deployments, history, leases, rollout_queue, teardowns
+from slipway.store import deployment_records, environment_records, event_records, table
 from slipway.store.table import Key, Update
 from tests.store import between, world
 
@@ -35,28 +36,28 @@ def noted(key: Key, change: Callable[[], object]) -> None:
     change()
     after = image(key)
     for _ in range(2):
-        events.note(before, after)
+        event_records.note(before, after)
 
 
-def seen(environment: EnvironmentId, user_id: str) -> list[Event]:
-    return list(events.of(environment, user_id, world.page(limit=100)))
+def seen(environment: EnvironmentId, user_id: Principal) -> list[Event]:
+    return list(history.events(environment, user_id, world.page(limit=100)))
 
 
 def of_environment(
-    environment: EnvironmentId, user_id: str, change: Callable[[], object]
+    environment: EnvironmentId, user_id: Principal, change: Callable[[], object]
 ) -> Event | None:
     known = {each.id for each in seen(environment, user_id)}
-    noted(environments.key(environment), change)
+    noted(environment_records.key(environment), change)
     new = [each for each in seen(environment, user_id) if each.id not in known]
     assert len(new) <= 1
     return new[0] if new else None
 
 
 def of_deployment(
-    deployment: DeploymentId, user_id: str, change: Callable[[], object]
+    deployment: DeploymentId, user_id: Principal, change: Callable[[], object]
 ) -> Event | None:
     known = {each.id for each in seen(deployment.environment, user_id)}
-    noted(deployments.key(deployment), change)
+    noted(deployment_records.key(deployment), change)
     new = [each for each in seen(deployment.environment, user_id) if each.id not in known]
     assert len(new) <= 1
     return new[0] if new else None
@@ -71,22 +72,22 @@ def said(event: Event | None) -> tuple[str, str | None, str | None, str, str | N
 # --- of an environment ----------------------------------------------------------------------
 
 
-def test_its_beginning_is_an_event(ann: str, project: ProjectId) -> None:
+def test_its_beginning_is_an_event(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann)
-    item = environments.find(made)
+    item = environment_records.find(made)
     assert item
 
-    events.note({}, image(environments.key(made)))
+    event_records.note({}, image(environment_records.key(made)))
 
     [event] = seen(made, ann)
-    assert said(event) == ("provisioning", None, "provisioning", ann, None)
+    assert said(event) == ("provisioning", None, "provisioning", ann.user_id, None)
     assert event.id == f"evt_{str(made)[4:]}_1"
     assert event.subject == str(made)
     assert event.model_dump(mode="json")["at"] == item["updated_at"]
 
 
 @pytest.mark.parametrize("status", ["running", "failed", "expiring", "tearing_down"])
-def test_a_change_of_its_state_is_an_event(ann: str, project: ProjectId, status: Any) -> None:
+def test_a_change_of_its_state_is_an_event(ann: Principal, project: ProjectId, status: Any) -> None:
     made = world.environment(project, ann)
     failure = {"error": "X", "reason": "no room"}
 
@@ -97,27 +98,27 @@ def test_a_change_of_its_state_is_an_event(ann: str, project: ProjectId, status:
     assert said(event) == (status, "provisioning", status, "a workflow", "no room")
 
 
-def test_a_pin_is_an_event_with_its_reason(ann: str, running: EnvironmentId) -> None:
+def test_a_pin_is_an_event_with_its_reason(ann: Principal, running: EnvironmentId) -> None:
     pinned = of_environment(running, ann, lambda: leases.pin(running, "demo on Friday", ann))
     unpinned = of_environment(running, ann, lambda: leases.unpin(running, ann))
 
-    assert said(pinned) == ("pinned", "running", "running", ann, "demo on Friday")
-    item = environments.find(running)
+    assert said(pinned) == ("pinned", "running", "running", ann.user_id, "demo on Friday")
+    item = environment_records.find(running)
     assert item
     reason = f"expires at {item['expires_at']}"
-    assert said(unpinned) == ("unpinned", "running", "running", ann, reason)
+    assert said(unpinned) == ("unpinned", "running", "running", ann.user_id, reason)
 
 
-def test_an_extension_is_an_event_with_the_new_end(ann: str, running: EnvironmentId) -> None:
+def test_an_extension_is_an_event_with_the_new_end(ann: Principal, running: EnvironmentId) -> None:
     event = of_environment(running, ann, lambda: leases.extend(running, 48, ann))
 
-    item = environments.find(running)
+    item = environment_records.find(running)
     assert item
     reason = f"expires at {item['expires_at']}"
-    assert said(event) == ("extended", "running", "running", ann, reason)
+    assert said(event) == ("extended", "running", "running", ann.user_id, reason)
 
 
-def test_what_goes_live_is_an_event(ann: str, running: EnvironmentId) -> None:
+def test_what_goes_live_is_an_event(ann: Principal, running: EnvironmentId) -> None:
     event = of_environment(
         running,
         ann,
@@ -129,13 +130,13 @@ def test_what_goes_live_is_an_event(ann: str, running: EnvironmentId) -> None:
     assert said(event) == ("deployed", "running", "running", "dep_x", "v7 is live")
 
 
-def test_a_warning_of_the_end_is_an_event_with_the_end(ann: str) -> None:
+def test_a_warning_of_the_end_is_an_event_with_the_end(ann: Principal) -> None:
     project = world.project(ann, policy={"warn_before_hours": [2, 1]})
     made = world.environment(project, ann)
-    item = environments.find(made)
+    item = environment_records.find(made)
     assert item
     past = {**item, "warn_at": ["2026-11-23T01:02:03.456Z", item["warn_at"][1]]}
-    table.write(table.Put(environments.key(made), past, condition=None))
+    table.write(table.Put(environment_records.key(made), past, condition=None))
 
     event = of_environment(made, ann, lambda: leases.warn(past, "expire_environment"))
 
@@ -144,7 +145,7 @@ def test_a_warning_of_the_end_is_an_event_with_the_end(ann: str) -> None:
     assert said(event) == told
 
 
-def test_an_extension_is_no_warning_though_it_changes_the_warnings(ann: str) -> None:
+def test_an_extension_is_no_warning_though_it_changes_the_warnings(ann: Principal) -> None:
     made = world.environment(world.project(ann, policy={"warn_before_hours": [2]}), ann)
 
     event = of_environment(made, ann, lambda: leases.extend(made, 48, ann))
@@ -152,7 +153,7 @@ def test_an_extension_is_no_warning_though_it_changes_the_warnings(ann: str) -> 
     assert event and event.action == "extended"
 
 
-def test_what_a_workflow_takes_up_is_an_event(ann: str, running: EnvironmentId) -> None:
+def test_what_a_workflow_takes_up_is_an_event(ann: Principal, running: EnvironmentId) -> None:
     teardowns.begin(running, ann, None)
 
     event = of_environment(
@@ -173,7 +174,7 @@ def test_what_a_workflow_takes_up_is_an_event(ann: str, running: EnvironmentId) 
     ],
 )
 def test_what_is_written_twice_is_told_as_what_it_is(
-    ann: str, running: EnvironmentId, status: Any, actor: str
+    ann: Principal, running: EnvironmentId, status: Any, actor: str
 ) -> None:
     world.becomes(running, status, actor=actor)
 
@@ -183,30 +184,32 @@ def test_what_is_written_twice_is_told_as_what_it_is(
     assert said(event) == ("repeated", status, status, actor, reason)
 
 
-def test_who_lets_go_of_what_is_to_go_is_told(ann: str, project: ProjectId) -> None:
+def test_who_lets_go_of_what_is_to_go_is_told(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann)
     teardowns.begin(made, ann, None)
-    item = environments.find(made)
+    item = environment_records.find(made)
     assert item
 
-    event = of_environment(made, ann, lambda: environments.ended_unrecorded(item, "ABORTED"))
+    event = of_environment(made, ann, lambda: environment_records.ended_unrecorded(item, "ABORTED"))
 
     reason = "Its execution has ABORTED unrecorded"
     assert said(event) == ("let_go", "tearing_down", "tearing_down", "reconcile", reason)
 
 
-def test_what_is_forgotten_is_an_event_with_what_remains(ann: str, running: EnvironmentId) -> None:
+def test_what_is_forgotten_is_an_event_with_what_remains(
+    ann: Principal, running: EnvironmentId
+) -> None:
     failure = {"error": "X", "reason": "the bucket is not empty"}
     world.becomes(running, "teardown_failed", failure=failure)
 
     event = of_environment(running, ann, lambda: teardowns.forget(running, ann, None))
 
     reason = "What remains: the bucket is not empty"
-    assert said(event) == ("forgotten", "teardown_failed", "destroyed", ann, reason)
+    assert said(event) == ("forgotten", "teardown_failed", "destroyed", ann.user_id, reason)
 
 
 def test_what_is_retained_is_told_when_it_is_asked_for_and_when_the_rest_is_gone(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     data = "Data (AWS::S3::Bucket, data-1)"
     failure = {"error": "X", "reason": "the bucket is not empty"}
@@ -217,12 +220,12 @@ def test_what_is_retained_is_told_when_it_is_asked_for_and_when_the_rest_is_gone
     gone = of_environment(running, ann, lambda: world.is_destroyed(running))
 
     reason = f"What is retained: {data}"
-    assert said(asked) == ("tearing_down", "teardown_failed", "tearing_down", ann, reason)
-    assert said(gone) == ("destroyed", "tearing_down", "destroyed", ann, reason)
+    assert said(asked) == ("tearing_down", "teardown_failed", "tearing_down", ann.user_id, reason)
+    assert said(gone) == ("destroyed", "tearing_down", "destroyed", ann.user_id, reason)
 
 
-def test_a_change_that_nobody_made_is_no_event(ann: str, running: EnvironmentId) -> None:
-    change = Update(environments.key(running), "SET nudged_at = :x", {"x": "now"})
+def test_a_change_that_nobody_made_is_no_event(ann: Principal, running: EnvironmentId) -> None:
+    change = Update(environment_records.key(running), "SET nudged_at = :x", {"x": "now"})
 
     assert of_environment(running, ann, lambda: table.write(change)) is None
 
@@ -231,43 +234,43 @@ def test_a_change_that_nobody_made_is_no_event(ann: str, running: EnvironmentId)
 
 
 def test_a_deployment_is_told_from_its_beginning_to_its_end(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann, "v7")
-    events.note({}, image(deployments.key(made)))
-    queue.holder_or_next(running)
+    event_records.note({}, image(deployment_records.key(made)))
+    rollout_queue.holder_or_next(running)
     began = of_deployment(made, ann, lambda: world.begins(made))
     ended = of_deployment(made, ann, lambda: world.succeeds(made))
 
     *_, asked = seen(running, ann)
-    assert said(asked) == ("deployment_pending", None, "pending", ann, "v7")
+    assert said(asked) == ("deployment_pending", None, "pending", ann.user_id, "v7")
     assert said(began) == ("deployment_running", "pending", "running", str(made), "v7")
     assert said(ended) == ("deployment_succeeded", "running", "succeeded", str(made), "v7")
     assert ended and ended.id == f"evt_{str(made)[4:]}_succeeded"
 
 
 def test_a_failure_of_a_deployment_is_told_with_its_reason(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
-    item = deployments.find(made)
+    item = deployment_records.find(made)
     assert item
 
-    event = of_deployment(made, ann, lambda: queue.ended_unrecorded(item, "ABORTED"))
+    event = of_deployment(made, ann, lambda: rollout_queue.ended_unrecorded(item, "ABORTED"))
 
     reason = "Its execution has ABORTED unrecorded"
     assert said(event) == ("deployment_failed", "running", "failed", str(made), reason)
 
 
-def test_who_canceled_it_is_the_actor(ann: str, running: EnvironmentId) -> None:
+def test_who_canceled_it_is_the_actor(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
-    queue.cancel(made, ann)
+    rollout_queue.cancel(made, ann)
     change = Update(
-        deployments.key(made),
+        deployment_records.key(made),
         "SET #status = :canceled, finished_at = :at",
         {"canceled": "canceled", "at": "2026-11-23T01:02:03.456Z"},
     )
@@ -275,14 +278,14 @@ def test_who_canceled_it_is_the_actor(ann: str, running: EnvironmentId) -> None:
     event = of_deployment(made, ann, lambda: table.write(change))
 
     assert event
-    assert (event.action, event.actor) == ("deployment_canceled", ann)
+    assert (event.action, event.actor) == ("deployment_canceled", ann.user_id)
 
 
-def test_a_token_or_a_request_to_stop_is_no_event(ann: str, running: EnvironmentId) -> None:
+def test_a_token_or_a_request_to_stop_is_no_event(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
 
-    assert of_deployment(made, ann, lambda: queue.holder_or_next(running)) is None
-    assert of_deployment(made, ann, lambda: queue.cancel(made, ann)) is None
+    assert of_deployment(made, ann, lambda: rollout_queue.holder_or_next(running)) is None
+    assert of_deployment(made, ann, lambda: rollout_queue.cancel(made, ann)) is None
 
 
 # --- reading them ---------------------------------------------------------------------------
@@ -291,14 +294,14 @@ def test_a_token_or_a_request_to_stop_is_no_event(ann: str, running: Environment
 def many(environment: EnvironmentId, count: int) -> None:
     for n in range(count):
         noted(
-            environments.key(environment),
+            environment_records.key(environment),
             lambda n=n: world.becomes(  # type: ignore[misc]
                 environment, "running", updated_at=f"2026-11-23T01:00:0{n}.000Z"
             ),
         )
 
 
-def test_they_are_read_newest_first(ann: str, running: EnvironmentId) -> None:
+def test_they_are_read_newest_first(ann: Principal, running: EnvironmentId) -> None:
     many(running, 5)
 
     moments = [each.at for each in seen(running, ann)]
@@ -307,13 +310,13 @@ def test_they_are_read_newest_first(ann: str, running: EnvironmentId) -> None:
     assert moments == sorted(moments, reverse=True)
 
 
-def test_they_are_read_page_by_page(ann: str, running: EnvironmentId) -> None:
+def test_they_are_read_page_by_page(ann: Principal, running: EnvironmentId) -> None:
     many(running, 5)
     found: list[str] = []
     cursor = None
 
     for _ in range(3):
-        page = events.of(running, ann, world.page(limit=2, cursor=cursor))
+        page = history.events(running, ann, world.page(limit=2, cursor=cursor))
         found += [each.id for each in page]
         cursor = page.cursor
 
@@ -321,29 +324,29 @@ def test_they_are_read_page_by_page(ann: str, running: EnvironmentId) -> None:
     assert found == [each.id for each in seen(running, ann)]
 
 
-def test_a_cursor_of_another_list_is_refused(ann: str, running: EnvironmentId) -> None:
+def test_a_cursor_of_another_list_is_refused(ann: Principal, running: EnvironmentId) -> None:
     for _ in range(3):
         world.deployment(running, ann)
-    cursor = deployments.of(running, ann, world.page(limit=1)).cursor
+    cursor = deployments.list_(running, ann, world.page(limit=1)).cursor
 
     with pytest.raises(Invalid):
-        events.of(running, ann, world.page(cursor=cursor))
+        history.events(running, ann, world.page(cursor=cursor))
 
 
-def test_nobody_reads_what_happened_elsewhere(bob: str, running: EnvironmentId) -> None:
+def test_nobody_reads_what_happened_elsewhere(bob: Principal, running: EnvironmentId) -> None:
     with pytest.raises(NotFound):
-        events.of(running, bob, world.page())
+        history.events(running, bob, world.page())
 
 
 def test_an_event_that_cannot_be_written_is_not_lost_silently(
     running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after = image(environments.key(running))
+    after = image(environment_records.key(running))
     between.no_sleep(monkeypatch)
     between.fails(monkeypatch, "PutItem", between.error("InternalServerError"))
 
     with pytest.raises(Exception, match="stubbed"):
-        events.note({}, after)
+        event_records.note({}, after)
 
 
 # --- the timeline ---------------------------------------------------------------------------
@@ -360,47 +363,47 @@ STEPS = [
 ]
 
 
-def ended(ann: str, running: EnvironmentId) -> tuple[DeploymentId, dict[str, Any]]:
+def ended(ann: Principal, running: EnvironmentId) -> tuple[DeploymentId, dict[str, Any]]:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
     world.succeeds(made)
-    item = deployments.find(made)
+    item = deployment_records.find(made)
     assert item
     return made, {**item, "finished_at": "2026-11-23T01:02:06.000Z"}
 
 
-def test_the_steps_of_a_rollout_are_kept(ann: str, running: EnvironmentId) -> None:
+def test_the_steps_of_a_rollout_are_kept(ann: Principal, running: EnvironmentId) -> None:
     made, item = ended(ann, running)
 
-    events.keep_timeline(item, STEPS)
+    event_records.keep_timeline(item, STEPS)
 
-    ship, shipped = events.timeline(made, ann)
+    ship, shipped = history.timeline(made, ann)
     assert (ship.step, ship.attempts, ship.error, ship.seconds) == ("Ship", 2, "DriverFault", 2.5)
     assert (shipped.step, shipped.seconds, shipped.error) == ("Shipped", 0.5, None)
 
 
-def test_they_are_kept_once(ann: str, running: EnvironmentId) -> None:
+def test_they_are_kept_once(ann: Principal, running: EnvironmentId) -> None:
     made, item = ended(ann, running)
-    events.keep_timeline(item, STEPS)
+    event_records.keep_timeline(item, STEPS)
     before = world.everything()
 
-    events.keep_timeline(item, STEPS[:1])
+    event_records.keep_timeline(item, STEPS[:1])
 
     assert world.everything() == before
-    assert len(events.timeline(made, ann)) == 2
+    assert len(history.timeline(made, ann)) == 2
 
 
 def test_of_an_execution_that_is_forgotten_nothing_is_kept(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     made, item = ended(ann, running)
     before = world.everything()
 
-    events.keep_timeline(item, [])
+    event_records.keep_timeline(item, [])
 
     assert world.everything() == before
-    assert events.timeline(made, ann) == []
+    assert history.timeline(made, ann) == []
 
 
 def test_a_step_that_goes_on_has_no_duration() -> None:
@@ -410,10 +413,12 @@ def test_a_step_that_goes_on_has_no_duration() -> None:
     assert step.seconds is None
 
 
-def test_nobody_reads_somebody_elses_timeline(ann: str, bob: str, running: EnvironmentId) -> None:
+def test_nobody_reads_somebody_elses_timeline(
+    ann: Principal, bob: Principal, running: EnvironmentId
+) -> None:
     made, _ = ended(ann, running)
 
     with pytest.raises(NotFound):
-        events.timeline(made, bob)
+        history.timeline(made, bob)
     with pytest.raises(NotFound):
-        events.timeline(ids.parse_deployment(f"dep_{'0' * 20}_{'0' * 20}_{'0' * 20}"), ann)
+        history.timeline(ids.parse_deployment(f"dep_{'0' * 20}_{'0' * 20}_{'0' * 20}"), ann)

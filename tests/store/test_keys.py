@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from slipway.store import keys
+from slipway.store import verification_keys
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -16,78 +16,80 @@ PAST = int(time.time()) - 1
 
 
 def known() -> set[str]:
-    return {item["kid"] for item in keys.every()}
+    return {item["kid"] for item in verification_keys.every()}
 
 
 def test_a_key_is_known_once_it_is_published() -> None:
-    keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
 
-    [item] = keys.every()
+    [item] = verification_keys.every()
 
     assert (item["kid"], item["x"]) == ("one", "x1")
     assert "ttl" not in item
 
 
 def test_publishing_again_changes_nothing() -> None:
-    keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
     before = world.everything()
 
-    keys.publish("one", "x1", others_until=SOON + 60)
+    verification_keys.publish("one", "x1", others_until=SOON + 60)
 
     assert world.everything() == before
 
 
 def test_a_new_key_lets_the_one_before_lapse() -> None:
-    keys.publish("one", "x1", others_until=SOON)
-    keys.publish("two", "x2", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("two", "x2", others_until=SOON)
 
-    lapses = {item["kid"]: item.get("ttl") for item in keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
 
     assert lapses == {"one": SOON, "two": None}
 
 
 def test_a_key_that_lapses_is_not_given_more_time_by_the_next() -> None:
-    keys.publish("one", "x1", others_until=SOON)
-    keys.publish("two", "x2", others_until=SOON)
-    keys.publish("three", "x3", others_until=SOON + 900)
+    verification_keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("two", "x2", others_until=SOON)
+    verification_keys.publish("three", "x3", others_until=SOON + 900)
 
-    lapses = {item["kid"]: item.get("ttl") for item in keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
 
     assert lapses == {"one": SOON, "two": SOON + 900, "three": None}
 
 
 def test_a_key_that_has_lapsed_is_not_known_though_ttl_is_late() -> None:
-    keys.publish("one", "x1", others_until=SOON)
-    keys.publish("two", "x2", others_until=PAST)
+    verification_keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("two", "x2", others_until=PAST)
 
     assert known() == {"two"}
     assert len(world.everything()) == 2
 
 
 def test_two_who_publish_one_key_at_once_publish_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys.publish("one", "x1", others_until=SOON)
-    between.first(monkeypatch, "PutItem", lambda: keys.publish("two", "x2", others_until=SOON))
+    verification_keys.publish("one", "x1", others_until=SOON)
+    between.first(
+        monkeypatch, "PutItem", lambda: verification_keys.publish("two", "x2", others_until=SOON)
+    )
 
-    keys.publish("two", "x2", others_until=SOON)
+    verification_keys.publish("two", "x2", others_until=SOON)
 
     assert known() == {"one", "two"}
 
 
 def test_a_secret_that_is_set_back_has_its_key_again() -> None:
-    keys.publish("one", "x1", others_until=SOON)
-    keys.publish("two", "x2", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("two", "x2", others_until=SOON)
 
-    keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
 
-    lapses = {item["kid"]: item.get("ttl") for item in keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
     assert lapses == {"one": None, "two": SOON}
 
 
 def test_a_secret_that_is_set_back_late_has_its_key_again() -> None:
-    keys.publish("one", "x1", others_until=SOON)
-    keys.publish("two", "x2", others_until=PAST)
+    verification_keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("two", "x2", others_until=PAST)
 
-    keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
 
     assert known() == {"one", "two"}
 
@@ -95,21 +97,21 @@ def test_a_secret_that_is_set_back_late_has_its_key_again() -> None:
 def test_a_key_lapses_though_who_published_the_next_died_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
     between.fails(monkeypatch, "UpdateItem", RuntimeError("died"))
     with pytest.raises(RuntimeError):
-        keys.publish("two", "x2", others_until=SOON)
+        verification_keys.publish("two", "x2", others_until=SOON)
 
-    keys.publish("two", "x2", others_until=SOON)
+    verification_keys.publish("two", "x2", others_until=SOON)
 
-    lapses = {item["kid"]: item.get("ttl") for item in keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
     assert lapses == {"one": SOON, "two": None}
 
 
 def test_publishing_what_is_known_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
     made = between.counted(monkeypatch)
 
-    keys.publish("one", "x1", others_until=SOON)
+    verification_keys.publish("one", "x1", others_until=SOON)
 
     assert made == ["Query"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import timestamps
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.domain.ids import EnvironmentId, ProjectId
@@ -19,8 +20,8 @@ from slipway.errors import (
     ProjectGoing,
     TtlExceedsPolicy,
 )
-from slipway.services import leases, teardowns
-from slipway.store import environments, projects, table
+from slipway.services import environments, leases, projects, teardowns
+from slipway.store import environment_records, table
 from tests.store import between, world
 from tests.store.test_environments import STATES, lease, overdue
 
@@ -30,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def idle(ann: str) -> EnvironmentId:
+def idle(ann: Principal) -> EnvironmentId:
     """An environment that lives 4 hours from its last use, and 8 at the most."""
     policy = {"default_ttl_hours": 4, "max_ttl_hours": 8, "expiry_mode": "idle"}
     made = world.environment(world.project(ann, "idle", policy=policy), ann)
@@ -60,7 +61,7 @@ def about(found: timedelta, hours: float) -> bool:
 # --- policies -------------------------------------------------------------------------------
 
 
-def test_a_policy_holds_for_what_is_made_from_now_on(ann: str, project: ProjectId) -> None:
+def test_a_policy_holds_for_what_is_made_from_now_on(ann: Principal, project: ProjectId) -> None:
     before = world.environment(project, ann, "before")
     policy = {"default_ttl_hours": 2, "max_ttl_hours": 3, "expiry_mode": "idle"}
 
@@ -74,7 +75,7 @@ def test_a_policy_holds_for_what_is_made_from_now_on(ann: str, project: ProjectI
     assert (shown.ttl_hours, shown.expiry_mode) == (24, "absolute")
 
 
-def test_more_than_the_projects_policy_is_refused(ann: str) -> None:
+def test_more_than_the_projects_policy_is_refused(ann: Principal) -> None:
     project = world.project(ann, policy={"max_ttl_hours": 3})
     before = world.everything()
 
@@ -88,7 +89,7 @@ def test_more_than_the_projects_policy_is_refused(ann: str) -> None:
 
 @pytest.mark.parametrize("policy", [{"max_ttl_hours": 721}, {"default_ttl_hours": 721}], ids=repr)
 def test_a_policy_above_the_platforms_is_refused(
-    ann: str, project: ProjectId, policy: dict[str, Any]
+    ann: Principal, project: ProjectId, policy: dict[str, Any]
 ) -> None:
     before = world.everything()
 
@@ -101,7 +102,7 @@ def test_a_policy_above_the_platforms_is_refused(
 
 
 def test_where_one_may_not_have_an_environment_the_policy_does_not_matter(
-    ann: str, bob: str, project: ProjectId
+    ann: Principal, bob: Principal, project: ProjectId
 ) -> None:
     world.environment(project, ann)
 
@@ -116,7 +117,7 @@ def test_where_one_may_not_have_an_environment_the_policy_does_not_matter(
 
 
 def test_it_lives_as_many_hours_from_now_as_it_is_extended(
-    ann: str, running: EnvironmentId, clock: list[timedelta]
+    ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 10 * HOUR
 
@@ -129,7 +130,7 @@ def test_it_lives_as_many_hours_from_now_as_it_is_extended(
     assert found and found["expires_at"] == timestamps.written(shown.expires_at or timestamps.now())
 
 
-def test_an_extension_never_makes_it_shorter(ann: str, running: EnvironmentId) -> None:
+def test_an_extension_never_makes_it_shorter(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     shown = leases.extend(running, 1, ann)
@@ -139,7 +140,9 @@ def test_an_extension_never_makes_it_shorter(ann: str, running: EnvironmentId) -
 
 
 @pytest.mark.parametrize("hours", [720.1, 1e9, 1e300])
-def test_it_never_lives_past_its_policy(ann: str, running: EnvironmentId, hours: float) -> None:
+def test_it_never_lives_past_its_policy(
+    ann: Principal, running: EnvironmentId, hours: float
+) -> None:
     before = world.everything()
 
     with pytest.raises(TtlExceedsPolicy) as refused:
@@ -152,7 +155,7 @@ def test_it_never_lives_past_its_policy(ann: str, running: EnvironmentId, hours:
 
 
 def test_the_policy_counts_from_creation(
-    ann: str, running: EnvironmentId, clock: list[timedelta]
+    ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 10 * HOUR
 
@@ -162,7 +165,7 @@ def test_the_policy_counts_from_creation(
 
 
 def test_what_expires_in_that_moment_is_not_extended(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def time_is_over() -> None:
         overdue(running)
@@ -172,15 +175,17 @@ def test_what_expires_in_that_moment_is_not_extended(
 
     with pytest.raises(EnvironmentGoing):
         leases.extend(running, 48, ann)
-    found = environments.find(running)
+    found = environment_records.find(running)
     assert found and found["status"] == "expiring"
 
 
 def test_what_is_extended_in_that_moment_does_not_expire(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soon = timestamps.written(timestamps.now() + timedelta(seconds=60))
-    table.write(table.Update(environments.key(running), "SET expires_at = :soon", {"soon": soon}))
+    table.write(
+        table.Update(environment_records.key(running), "SET expires_at = :soon", {"soon": soon})
+    )
     between.first(monkeypatch, "UpdateItem", lambda: leases.extend(running, 48, ann))
 
     leases.expire(running, "ttl")
@@ -189,7 +194,7 @@ def test_what_is_extended_in_that_moment_does_not_expire(
 
 
 def test_another_change_in_that_moment_does_not_matter(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(
         monkeypatch,
@@ -205,7 +210,7 @@ def test_another_change_in_that_moment_does_not_matter(
 
 
 def test_another_change_of_the_lease_in_that_moment_is_told(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "TransactWriteItems", lambda: leases.extend(running, 30, ann))
 
@@ -215,9 +220,9 @@ def test_another_change_of_the_lease_in_that_moment_is_told(
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_come_later(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    item = environments.find(running)
+    item = environment_records.find(running)
     assert item
 
     def overtaken(transaction: table.Transaction) -> None:
@@ -235,7 +240,7 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_later(
 
 
 def test_a_touch_begins_the_time_of_an_idle_lease_anew(
-    ann: str, idle: EnvironmentId, clock: list[timedelta]
+    ann: Principal, idle: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 3 * HOUR
     assert about(ends(leases.touch(idle, ann)), 7)
@@ -244,7 +249,7 @@ def test_a_touch_begins_the_time_of_an_idle_lease_anew(
     assert about(ends(leases.touch(idle, ann)), 8)
 
 
-def test_a_touch_does_nothing_to_an_absolute_lease(ann: str, running: EnvironmentId) -> None:
+def test_a_touch_does_nothing_to_an_absolute_lease(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NoLease, match="extend it instead"):
@@ -254,7 +259,7 @@ def test_a_touch_does_nothing_to_an_absolute_lease(ann: str, running: Environmen
 
 
 def test_a_deployment_that_succeeds_is_a_use(
-    ann: str, idle: EnvironmentId, running: EnvironmentId
+    ann: Principal, idle: EnvironmentId, running: EnvironmentId
 ) -> None:
     used = environments.get(idle, ann).created_at + 2 * HOUR
     at = timestamps.written(used)
@@ -268,7 +273,7 @@ def test_a_deployment_that_succeeds_is_a_use(
     assert world.everything() == before
 
 
-def test_a_use_of_what_goes_changes_nothing(ann: str, idle: EnvironmentId) -> None:
+def test_a_use_of_what_goes_changes_nothing(ann: Principal, idle: EnvironmentId) -> None:
     teardowns.begin(idle, ann, None)
     before = world.everything()
 
@@ -281,19 +286,23 @@ def test_a_use_of_what_goes_changes_nothing(ann: str, idle: EnvironmentId) -> No
 
 
 def test_a_pinned_environment_does_not_expire(
-    ann: str, running: EnvironmentId, clock: list[timedelta]
+    ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     shown = leases.pin(running, "demo on Friday", ann)
     clock[0] = 1000 * HOUR
     leases.expire(running, "ttl")
 
     assert shown.pinned
-    assert (shown.pinned.reason, shown.pinned.by, shown.expires_at) == ("demo on Friday", ann, None)
+    assert (shown.pinned.reason, shown.pinned.by, shown.expires_at) == (
+        "demo on Friday",
+        ann.user_id,
+        None,
+    )
     assert lease(running) is None
     assert environments.get(running, ann).status == "running"
 
 
-def test_pinning_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
+def test_pinning_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
     shown = leases.pin(running, "demo", ann)
     before = world.everything()
 
@@ -302,7 +311,7 @@ def test_pinning_again_changes_nothing(ann: str, running: EnvironmentId) -> None
 
 
 def test_unpinned_it_has_its_own_time_from_then_on(
-    ann: str, running: EnvironmentId, clock: list[timedelta]
+    ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     leases.pin(running, "demo", ann)
     clock[0] = 100 * HOUR
@@ -316,7 +325,7 @@ def test_unpinned_it_has_its_own_time_from_then_on(
 
 
 def test_unpinned_past_its_policy_it_ends_at_once(
-    ann: str, running: EnvironmentId, clock: list[timedelta]
+    ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     leases.pin(running, "demo", ann)
     clock[0] = 800 * HOUR
@@ -328,20 +337,20 @@ def test_unpinned_past_its_policy_it_ends_at_once(
 
 
 def test_each_time_it_begins_to_run_another_execution_waits_for_its_end(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
-    first = environments.find(running)
+    first = environment_records.find(running)
     leases.pin(running, "demo", ann)
     leases.unpin(running, ann)
-    second = environments.find(running)
+    second = environment_records.find(running)
 
     assert first and second
-    assert environments.expiry(first) == str(running)
-    assert environments.expiry(second) == f"{running}-2"
-    assert len(environments.expiry(second)) <= 80
+    assert environment_records.expiry(first) == str(running)
+    assert environment_records.expiry(second) == f"{running}-2"
+    assert len(environment_records.expiry(second)) <= 80
 
 
-def test_what_is_not_pinned_cannot_be_unpinned(ann: str, running: EnvironmentId) -> None:
+def test_what_is_not_pinned_cannot_be_unpinned(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NoLease):
@@ -350,7 +359,9 @@ def test_what_is_not_pinned_cannot_be_unpinned(ann: str, running: EnvironmentId)
     assert world.everything() == before
 
 
-def test_a_pinned_lease_is_neither_extended_nor_touched(ann: str, idle: EnvironmentId) -> None:
+def test_a_pinned_lease_is_neither_extended_nor_touched(
+    ann: Principal, idle: EnvironmentId
+) -> None:
     leases.pin(idle, "demo", ann)
     before = world.everything()
 
@@ -366,7 +377,7 @@ def test_a_pinned_lease_is_neither_extended_nor_touched(ann: str, idle: Environm
 
 
 @pytest.fixture
-def warned(ann: str) -> EnvironmentId:
+def warned(ann: Principal) -> EnvironmentId:
     """An environment that lives 24 hours; of its end is warned 48, 2 and half an hour before."""
     policy = {"warn_before_hours": [2, 48, 0.5]}
     made = world.environment(world.project(ann, "warned", policy=policy), ann)
@@ -376,13 +387,15 @@ def warned(ann: str) -> EnvironmentId:
 
 def warnings(environment: EnvironmentId) -> list[timedelta]:
     """How long before the end the warnings come that are still to come."""
-    item = environments.find(environment)
+    item = environment_records.find(environment)
     assert item
     end = datetime.fromisoformat(item["expires_at"])
     return [end - datetime.fromisoformat(moment) for moment in item.get("warn_at", [])]
 
 
-def test_only_warnings_that_are_still_to_come_are_planned(ann: str, warned: EnvironmentId) -> None:
+def test_only_warnings_that_are_still_to_come_are_planned(
+    ann: Principal, warned: EnvironmentId
+) -> None:
     shown = environments.get(warned, ann)
 
     assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
@@ -390,23 +403,23 @@ def test_only_warnings_that_are_still_to_come_are_planned(ann: str, warned: Envi
     assert shown.next_warning_at == shown.expires_at - 2 * HOUR
 
 
-def test_without_a_policy_nothing_is_planned(ann: str, running: EnvironmentId) -> None:
-    item = environments.find(running)
+def test_without_a_policy_nothing_is_planned(ann: Principal, running: EnvironmentId) -> None:
+    item = environment_records.find(running)
 
     assert item and not {"warn_at", "warn_before_hours"} & set(item)
     assert environments.get(running, ann).next_warning_at is None
 
 
-def test_what_never_ends_is_not_warned_of(ann: str) -> None:
+def test_what_never_ends_is_not_warned_of(ann: Principal) -> None:
     project = world.project(ann, policy={"warn_before_hours": [1]})
     made = world.environment(project, ann, type="persistent")
 
-    item = environments.find(made)
+    item = environment_records.find(made)
     assert item and not {"warn_at", "warn_before_hours"} & set(item)
 
 
 def test_a_policy_that_changes_changes_no_warnings_of_what_is_there(
-    ann: str, warned: EnvironmentId
+    ann: Principal, warned: EnvironmentId
 ) -> None:
     projects.change(warned.project, world.to_change(policy={"warn_before_hours": [9]}), ann, None)
 
@@ -415,8 +428,10 @@ def test_a_policy_that_changes_changes_no_warnings_of_what_is_there(
     assert warnings(warned) == [48 * HOUR, 2 * HOUR, 0.5 * HOUR]
 
 
-def test_a_warning_is_said_once(ann: str, warned: EnvironmentId, clock: list[timedelta]) -> None:
-    item = environments.find(warned)
+def test_a_warning_is_said_once(
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta]
+) -> None:
+    item = environment_records.find(warned)
     assert item
     assert leases.warn(item, "reconcile") is False
 
@@ -424,34 +439,34 @@ def test_a_warning_is_said_once(ann: str, warned: EnvironmentId, clock: list[tim
     assert [leases.warn(item, "reconcile") for _ in range(2)] == [True, False]
 
     assert warnings(warned) == [0.5 * HOUR]
-    after = environments.find(warned)
+    after = environment_records.find(warned)
     assert after
     assert (after["version"], after["actor"]) == (item["version"] + 1, "reconcile")
     assert after["updated_at"] > item["updated_at"]
 
 
 def test_after_the_last_warning_there_is_none(
-    ann: str, warned: EnvironmentId, clock: list[timedelta]
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 23.9 * HOUR
 
     said = []
     for _ in range(3):
-        item = environments.find(warned)
+        item = environment_records.find(warned)
         assert item
         said.append(leases.warn(item, "reconcile"))
 
     assert said == [True, True, False]
     assert environments.get(warned, ann).next_warning_at is None
-    after = environments.find(warned)
-    assert after and environments.wakes_at(after) == after["expires_at"]
+    after = environment_records.find(warned)
+    assert after and environment_records.wakes_at(after) == after["expires_at"]
 
 
 def test_an_extension_brings_the_warnings_of_the_new_end_and_none_of_the_old(
-    ann: str, warned: EnvironmentId, clock: list[timedelta]
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 22.1 * HOUR
-    item = environments.find(warned)
+    item = environment_records.find(warned)
     assert item
 
     leases.extend(warned, 24, ann)
@@ -462,10 +477,10 @@ def test_an_extension_brings_the_warnings_of_the_new_end_and_none_of_the_old(
 
 
 def test_a_warning_in_that_moment_does_not_matter_to_an_extension(
-    ann: str, warned: EnvironmentId, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock[0] = 22.1 * HOUR
-    item = environments.find(warned)
+    item = environment_records.find(warned)
     assert item
     between.first(monkeypatch, "TransactWriteItems", lambda: leases.warn(item, "reconcile"))
 
@@ -476,11 +491,11 @@ def test_a_warning_in_that_moment_does_not_matter_to_an_extension(
 
 @pytest.mark.parametrize("status", sorted(set(STATES) - comes_from("expiring")))
 def test_what_goes_is_not_warned_of(
-    ann: str, warned: EnvironmentId, clock: list[timedelta], status: Any
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta], status: Any
 ) -> None:
     world.becomes(warned, status)
     clock[0] = 22.1 * HOUR
-    item = environments.find(warned)
+    item = environment_records.find(warned)
     assert item
 
     assert leases.warn(item, "reconcile") is False
@@ -488,20 +503,20 @@ def test_what_goes_is_not_warned_of(
 
 
 def test_what_is_over_is_not_warned_of(
-    ann: str, warned: EnvironmentId, clock: list[timedelta]
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 24.1 * HOUR
-    item = environments.find(warned)
+    item = environment_records.find(warned)
     assert item
 
     assert leases.warn(item, "reconcile") is False
 
 
 def test_a_pin_takes_the_warnings_away_and_unpinning_brings_them_back(
-    ann: str, warned: EnvironmentId
+    ann: Principal, warned: EnvironmentId
 ) -> None:
     pinned = leases.pin(warned, "demo", ann)
-    item = environments.find(warned)
+    item = environment_records.find(warned)
     unpinned = leases.unpin(warned, ann)
 
     assert item and "warn_at" not in item
@@ -509,7 +524,7 @@ def test_a_pin_takes_the_warnings_away_and_unpinning_brings_them_back(
     assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
 
 
-def test_a_touch_puts_the_warnings_off_too(ann: str, clock: list[timedelta]) -> None:
+def test_a_touch_puts_the_warnings_off_too(ann: Principal, clock: list[timedelta]) -> None:
     policy = {"default_ttl_hours": 4, "expiry_mode": "idle", "warn_before_hours": [1]}
     made = world.environment(world.project(ann, policy=policy), ann)
     clock[0] = 2 * HOUR
@@ -521,29 +536,29 @@ def test_a_touch_puts_the_warnings_off_too(ann: str, clock: list[timedelta]) -> 
 
 
 def test_who_would_wake_too_late_is_relieved_by_another_execution(
-    ann: str, warned: EnvironmentId, clock: list[timedelta]
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 23.6 * HOUR
     for _ in range(2):
-        item = environments.find(warned)
+        item = environment_records.find(warned)
         assert item and leases.warn(item, "reconcile")
     # It waits for the end now, and of the new end it is to be warned before that.
     leases.extend(warned, 0.8, ann)
 
-    item = environments.find(warned)
+    item = environment_records.find(warned)
     assert item
-    assert environments.expiry(item) == f"{warned}-2"
+    assert environment_records.expiry(item) == f"{warned}-2"
     # That one wakes early enough for a later end.
     leases.extend(warned, 24, ann)
-    item = environments.find(warned)
+    item = environment_records.find(warned)
     assert item
-    assert environments.expiry(item) == f"{warned}-2"
+    assert environment_records.expiry(item) == f"{warned}-2"
 
 
 # --- and what has no lease, or not any more -------------------------------------------------
 
 
-def every_way(environment: EnvironmentId, user_id: str) -> dict[str, Any]:
+def every_way(environment: EnvironmentId, user_id: Principal) -> dict[str, Any]:
     return {
         "extend": lambda: leases.extend(environment, 48, user_id),
         "pin": lambda: leases.pin(environment, "demo", user_id),
@@ -552,7 +567,9 @@ def every_way(environment: EnvironmentId, user_id: str) -> dict[str, Any]:
     }
 
 
-def test_a_persistent_environment_has_no_lease_to_change(ann: str, project: ProjectId) -> None:
+def test_a_persistent_environment_has_no_lease_to_change(
+    ann: Principal, project: ProjectId
+) -> None:
     made = world.environment(project, ann, type="persistent")
     before = world.everything()
 
@@ -563,7 +580,7 @@ def test_a_persistent_environment_has_no_lease_to_change(ann: str, project: Proj
     assert world.everything() == before
 
 
-def test_somebody_elses_lease_is_not_there(bob: str, running: EnvironmentId) -> None:
+def test_somebody_elses_lease_is_not_there(bob: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     for act in every_way(running, bob).values():
@@ -575,7 +592,7 @@ def test_somebody_elses_lease_is_not_there(bob: str, running: EnvironmentId) -> 
 
 @pytest.mark.parametrize("status", sorted(set(STATES) - TAKES_DEPLOYMENTS))
 def test_the_lease_of_what_goes_cannot_be_changed(
-    ann: str, idle: EnvironmentId, status: Any
+    ann: Principal, idle: EnvironmentId, status: Any
 ) -> None:
     world.becomes(idle, status)
     before = world.everything()
@@ -591,7 +608,9 @@ def test_the_lease_of_what_goes_cannot_be_changed(
     assert world.everything() == before
 
 
-def test_the_lease_of_what_is_overdue_cannot_be_changed(ann: str, idle: EnvironmentId) -> None:
+def test_the_lease_of_what_is_overdue_cannot_be_changed(
+    ann: Principal, idle: EnvironmentId
+) -> None:
     overdue(idle)
     before = world.everything()
 
@@ -602,5 +621,5 @@ def test_the_lease_of_what_is_overdue_cannot_be_changed(ann: str, idle: Environm
     assert world.everything() == before
 
 
-def test_what_is_shown_is_a_moment(ann: str, running: EnvironmentId) -> None:
+def test_what_is_shown_is_a_moment(ann: Principal, running: EnvironmentId) -> None:
     assert isinstance(environments.get(running, ann).max_expires_at, datetime)

@@ -7,29 +7,35 @@ from typing import Any
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import NotFound
-from slipway.store import deployments, environments, events, logs, projects, queue, table
+from slipway.services import deployments, environments, history, projects, rollout_queue
+from slipway.store import (
+    log_records,
+    project_records,
+    table,
+)
 from slipway.store.table import Delete
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-List = Callable[[str], Any]
+List = Callable[[Principal], Any]
 
 
 @pytest.fixture
-def lists(ann: str, running: EnvironmentId) -> dict[str, List]:
+def lists(ann: Principal, running: EnvironmentId) -> dict[str, List]:
     made = world.deployment(running, ann)
-    logs.write(made, "ship", "2026-11-23T01:02:03.456Z", "shipping")
+    log_records.write(made, "ship", "2026-11-23T01:02:03.456Z", "shipping")
     page = world.page()
     return {
-        "environments": lambda user: environments.of(running.project, user, page),
-        "deployments": lambda user: deployments.of(running, user, page),
-        "logs": lambda user: logs.of_deployment(made, user, page),
-        "events": lambda user: events.of(running, user, page),
-        "timeline": lambda user: events.timeline(made, user),
-        "queue": lambda user: queue.of(running, user),
+        "environments": lambda user: environments.list_(running.project, user, page),
+        "deployments": lambda user: deployments.list_(running, user, page),
+        "logs": lambda user: history.deployment_logs(made, user, page),
+        "events": lambda user: history.events(running, user, page),
+        "timeline": lambda user: history.timeline(made, user),
+        "queue": lambda user: rollout_queue.list_(running, user),
     }
 
 
@@ -38,7 +44,7 @@ NAMES = ["environments", "deployments", "logs", "events", "timeline", "queue"]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_list_is_one_round_trip(
-    ann: str, lists: dict[str, List], monkeypatch: pytest.MonkeyPatch, name: str
+    ann: Principal, lists: dict[str, List], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     made = between.counted(monkeypatch)
 
@@ -49,7 +55,7 @@ def test_a_list_is_one_round_trip(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_list_is_not_there_for_anybody_else(
-    ann: str, bob: str, lists: dict[str, List], name: str
+    ann: Principal, bob: Principal, lists: dict[str, List], name: str
 ) -> None:
     with pytest.raises(NotFound):
         lists[name](bob)
@@ -57,13 +63,13 @@ def test_a_list_is_not_there_for_anybody_else(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_who_is_put_out_in_that_moment_sees_nothing(
-    ann: str,
+    ann: Principal,
     running: EnvironmentId,
     lists: dict[str, List],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    member = projects.member(running.project, ann)
+    member = project_records.member(running.project, ann.user_id)
     # The page is read by then, and the membership is not.
     between.first(monkeypatch, "BatchGetItem", lambda: table.write(Delete(member)))
 
@@ -72,10 +78,10 @@ def test_who_is_put_out_in_that_moment_sees_nothing(
 
 
 def test_the_projects_of_a_user_are_one_round_trip(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.project(ann)
     made = between.counted(monkeypatch)
 
-    assert len(projects.of(ann, world.page())) == 1
+    assert len(projects.list_(ann, world.page())) == 1
     assert made == ["Query"]

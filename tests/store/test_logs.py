@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import timestamps
 from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Page
 from slipway.errors import NotFound
-from slipway.store import deployments, logs, queue, table
+from slipway.services import history, rollout_queue
+from slipway.store import deployment_records, log_records, table
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -20,18 +22,18 @@ AT = "2026-11-23T01:02:0{}.456Z"
 
 
 @pytest.fixture
-def made(ann: str, running: EnvironmentId) -> DeploymentId:
+def made(ann: Principal, running: EnvironmentId) -> DeploymentId:
     deployment = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(deployment)
     return deployment
 
 
-def test_lines_are_read_as_they_were_written(ann: str, made: DeploymentId) -> None:
-    logs.write(made, "ship", AT.format(2), "second", "third")
-    logs.write(made, "begin", AT.format(1), "first")
+def test_lines_are_read_as_they_were_written(ann: Principal, made: DeploymentId) -> None:
+    log_records.write(made, "ship", AT.format(2), "second", "third")
+    log_records.write(made, "begin", AT.format(1), "first")
 
-    lines = logs.of_deployment(made, ann, world.page())
+    lines = history.deployment_logs(made, ann, world.page())
 
     assert [line.message for line in lines] == ["first", "second", "third"]
     assert lines[0].model_dump() == {
@@ -42,25 +44,25 @@ def test_lines_are_read_as_they_were_written(ann: str, made: DeploymentId) -> No
     }
 
 
-def test_a_step_that_is_tried_again_says_nothing_twice(ann: str, made: DeploymentId) -> None:
-    logs.write(made, "ship", AT.format(1), "shipping")
-    logs.write(made, "ship", AT.format(1), "shipping, tried again")
-    logs.write(made, "ship", AT.format(2), "shipping")
+def test_a_step_that_is_tried_again_says_nothing_twice(ann: Principal, made: DeploymentId) -> None:
+    log_records.write(made, "ship", AT.format(1), "shipping")
+    log_records.write(made, "ship", AT.format(1), "shipping, tried again")
+    log_records.write(made, "ship", AT.format(2), "shipping")
 
-    lines = logs.of_deployment(made, ann, world.page())
+    lines = history.deployment_logs(made, ann, world.page())
 
     assert [line.message for line in lines] == ["shipping", "shipping"]
 
 
-def test_lines_can_be_followed_until_the_end(ann: str, made: DeploymentId) -> None:
-    logs.write(made, "ship", AT.format(1), "one", "two", "three")
-    first = logs.of_deployment(made, ann, world.page(limit=2))
-    second = logs.of_deployment(made, ann, world.page(limit=2, cursor=first.cursor))
+def test_lines_can_be_followed_until_the_end(ann: Principal, made: DeploymentId) -> None:
+    log_records.write(made, "ship", AT.format(1), "one", "two", "three")
+    first = history.deployment_logs(made, ann, world.page(limit=2))
+    second = history.deployment_logs(made, ann, world.page(limit=2, cursor=first.cursor))
 
-    nothing_yet = logs.of_deployment(made, ann, world.page(cursor=second.cursor))
-    logs.write(made, "ship", AT.format(2), "four")
+    nothing_yet = history.deployment_logs(made, ann, world.page(cursor=second.cursor))
+    log_records.write(made, "ship", AT.format(2), "four")
     world.succeeds(made)
-    last = logs.of_deployment(made, ann, world.page(cursor=nothing_yet.cursor))
+    last = history.deployment_logs(made, ann, world.page(cursor=nothing_yet.cursor))
 
     pages = (first, second, nothing_yet, last)
     assert [[line.message for line in page] for page in pages] == [
@@ -73,54 +75,54 @@ def test_lines_can_be_followed_until_the_end(ann: str, made: DeploymentId) -> No
 
 
 def test_the_lines_of_an_end_in_that_moment_are_not_missed(
-    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logs.write(made, "ship", AT.format(1), "one")
+    log_records.write(made, "ship", AT.format(1), "one")
 
     def ends() -> None:
-        logs.write(made, "ship", AT.format(2), "two")
+        log_records.write(made, "ship", AT.format(2), "two")
         world.succeeds(made)
 
     # The page is read by then, and the record is not.
     between.first(monkeypatch, "BatchGetItem", ends)
-    lines = logs.of_deployment(made, ann, world.page())
+    lines = history.deployment_logs(made, ann, world.page())
 
     assert [line.message for line in lines] == ["one", "two"]
     assert lines.cursor is None
 
 
 def test_a_line_that_is_later_than_the_end_is_not_the_end(
-    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CloudFormation's clock may be ahead of ours."""
     ahead = timestamps.now() + timedelta(seconds=30)
     line = {"ts": ahead, "step": "stack", "level": "info", "message": "Queue is made"}
-    logs.keep(made, [LogLine.model_validate(line)])
+    log_records.keep(made, [LogLine.model_validate(line)])
 
     def ends() -> None:
         world.succeeds(made)
-        ended = deployments.find(made)
+        ended = deployment_records.find(made)
         assert ended
-        logs.write(made, "succeed", ended["finished_at"], "v1 is live")
+        log_records.write(made, "succeed", ended["finished_at"], "v1 is live")
 
     between.first(monkeypatch, "BatchGetItem", ends)
-    lines = logs.of_deployment(made, ann, world.page())
+    lines = history.deployment_logs(made, ann, world.page())
 
     assert [each.message for each in lines] == ["v1 is live", "Queue is made"]
 
 
 def test_a_log_is_one_round_trip(
-    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logs.write(made, "ship", AT.format(1), "one")
+    log_records.write(made, "ship", AT.format(1), "one")
     made_while_running = between.counted(monkeypatch)
-    logs.of_deployment(made, ann, world.page())
+    history.deployment_logs(made, ann, world.page())
 
     world.succeeds(made)
     later = timestamps.now() + timedelta(minutes=2)
     monkeypatch.setattr(timestamps, "now", lambda: later)
     made_long_after = between.counted(monkeypatch)
-    logs.of_deployment(made, ann, world.page())
+    history.deployment_logs(made, ann, world.page())
 
     assert made_while_running[0] == "Query + BatchGetItem"
     assert made_long_after == ["Query + BatchGetItem"]
@@ -128,50 +130,52 @@ def test_a_log_is_one_round_trip(
 
 @pytest.mark.parametrize("seen", [False, True])
 def test_one_that_has_just_ended_is_one_round_trip_if_its_last_line_is_there(
-    ann: str, made: DeploymentId, monkeypatch: pytest.MonkeyPatch, seen: bool
+    ann: Principal, made: DeploymentId, monkeypatch: pytest.MonkeyPatch, seen: bool
 ) -> None:
     world.succeeds(made)
-    ended = deployments.find(made)
+    ended = deployment_records.find(made)
     assert ended
-    logs.write(made, "succeed", ended["finished_at"], "v1 is live")
-    [line], _ = table.query(logs.pk(made), logs.PREFIX, limit=9)
+    log_records.write(made, "succeed", ended["finished_at"], "v1 is live")
+    [line], _ = table.query(log_records.pk(made), log_records.PREFIX, limit=9)
     after = {"cursor": Page([], line["sk"]).cursor} if seen else {}
 
     calls = between.counted(monkeypatch)
-    lines = logs.of_deployment(made, ann, world.page(**after))
+    lines = history.deployment_logs(made, ann, world.page(**after))
 
     assert calls == ["Query + BatchGetItem"]
     assert [each.message for each in lines] == ([] if seen else ["v1 is live"])
     assert lines.cursor is None
 
 
-def test_a_log_without_lines_is_empty(ann: str, made: DeploymentId) -> None:
-    assert logs.of_deployment(made, ann, world.page()) == []
+def test_a_log_without_lines_is_empty(ann: Principal, made: DeploymentId) -> None:
+    assert history.deployment_logs(made, ann, world.page()) == []
 
 
-def test_a_log_of_a_deployment_that_is_not_there_is_not_there(ann: str, made: DeploymentId) -> None:
+def test_a_log_of_a_deployment_that_is_not_there_is_not_there(
+    ann: Principal, made: DeploymentId
+) -> None:
     with pytest.raises(NotFound):
-        logs.of_deployment(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())
+        history.deployment_logs(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())
 
 
 def test_an_environments_lines_can_be_followed_while_something_is_done_to_it(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = world.environment(project, ann)
     lines = [said(1, "Queue is made"), said(2, "Topic is made"), said(3, "Queue is gone")]
 
-    logs.keep(environment, lines[:1])
-    first = logs.of_environment(environment, ann, world.page())
-    logs.keep(environment, lines[:2])
+    log_records.keep(environment, lines[:1])
+    first = history.environment_logs(environment, ann, world.page())
+    log_records.keep(environment, lines[:2])
     world.becomes(environment, "running")
-    second = logs.of_environment(environment, ann, world.page(cursor=first.cursor))
+    second = history.environment_logs(environment, ann, world.page(cursor=first.cursor))
     later = timestamps.now() + timedelta(minutes=2)
     with monkeypatch.context() as patch:
         patch.setattr(timestamps, "now", lambda: later)
-        none_to_come = logs.of_environment(environment, ann, world.page(cursor=second.cursor))
+        none_to_come = history.environment_logs(environment, ann, world.page(cursor=second.cursor))
     world.becomes(environment, "tearing_down")
-    logs.keep(environment, lines[2:])
-    every = logs.of_environment(environment, ann, world.page())
+    log_records.keep(environment, lines[2:])
+    every = history.environment_logs(environment, ann, world.page())
 
     assert (list(first), list(second), list(every)) == (lines[:1], lines[1:2], lines)
     assert (list(none_to_come), none_to_come.cursor) == ([], None)
@@ -179,12 +183,12 @@ def test_an_environments_lines_can_be_followed_while_something_is_done_to_it(
 
 
 def test_an_environments_lines_are_for_its_own_people(
-    ann: str, bob: str, running: EnvironmentId
+    ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
-    logs.keep(running, [said(1, "secret")])
+    log_records.keep(running, [said(1, "secret")])
 
     with pytest.raises(NotFound):
-        logs.of_environment(running, bob, world.page())
+        history.environment_logs(running, bob, world.page())
 
 
 def said(second: int, message: str) -> LogLine:
@@ -194,22 +198,24 @@ def said(second: int, message: str) -> LogLine:
 
 
 def test_what_the_infrastructure_says_is_kept_once_however_often_it_says_it(
-    ann: str, made: DeploymentId
+    ann: Principal, made: DeploymentId
 ) -> None:
     lines = [said(1, "Queue is made"), said(1, "Topic is made"), said(2, "Alarm is made")]
     for n in range(1, 4):
-        logs.keep(made, lines[:n])
-    logs.keep(made, [])
+        log_records.keep(made, lines[:n])
+    log_records.keep(made, [])
 
-    kept = logs.of_deployment(made, ann, world.page())
+    kept = history.deployment_logs(made, ann, world.page())
 
     assert list(kept) == lines
 
 
-def test_what_comes_too_late_for_those_who_follow_stays_out(ann: str, made: DeploymentId) -> None:
-    logs.keep(made, [said(2, "second")])
-    logs.keep(made, [said(1, "first"), said(2, "second"), said(3, "third")])
+def test_what_comes_too_late_for_those_who_follow_stays_out(
+    ann: Principal, made: DeploymentId
+) -> None:
+    log_records.keep(made, [said(2, "second")])
+    log_records.keep(made, [said(1, "first"), said(2, "second"), said(3, "third")])
 
-    kept = logs.of_deployment(made, ann, world.page())
+    kept = history.deployment_logs(made, ann, world.page())
 
     assert [line.message for line in kept] == ["second", "third"]

@@ -10,14 +10,15 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from slipway import aws
+from slipway.access.principal import Principal
 from slipway.aws import template_bodies
 from slipway.domain import timestamps
 from slipway.domain.ids import ProjectId
 from slipway.domain.plan import Plan
 from slipway.domain.template import NewTemplate, Version
 from slipway.errors import DriverFault, DriverRefused, Invalid, NameTaken, StoreUnavailable
-from slipway.services import cleanup, creation, reconcile_schedule
-from slipway.store import table, templates, wire
+from slipway.services import cleanup, environments, reconcile_schedule, templates
+from slipway.store import table, wire
 from slipway.store.table import Item, Key, Update
 from tests.store import world
 from tests.store.cloudformation import CloudFormation
@@ -55,15 +56,15 @@ def review(aws: None, monkeypatch: pytest.MonkeyPatch) -> Review:
 
 
 @pytest.fixture
-def ask(ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch) -> Ask:
+def ask(ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch) -> Ask:
     monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
-    templates.add(NewTemplate(name="web"), ann)
+    templates.create(NewTemplate(name="web"), ann)
     templates.add_version("web", None, BODY, "application/yaml", ann)
     templates.publish("web", Version(1, 0), ann)
 
     def asked(name: str = "preview", **inputs: str) -> Plan:
         given = {"Password": "hunter22", **inputs}
-        return creation.plan(project, world.wanted(name, template="web", inputs=given), ann)
+        return environments.plan(project, world.wanted(name, template="web", inputs=given), ann)
 
     return asked
 
@@ -168,7 +169,7 @@ def test_another_request_is_another_plan_and_the_same_one_is_not(ask: Ask, revie
 
 
 def test_what_is_refused_makes_no_stack(
-    ask: Ask, review: Review, ann: str, project: ProjectId
+    ask: Ask, review: Review, ann: Principal, project: ProjectId
 ) -> None:
     world.environment(project, ann, "taken")
     before = world.everything()
@@ -178,13 +179,15 @@ def test_what_is_refused_makes_no_stack(
     with pytest.raises(Invalid):
         ask(Size="huge")
     with pytest.raises(Invalid):
-        creation.plan(project, world.wanted(ttl_hours=9999), ann)
+        environments.plan(project, world.wanted(ttl_hours=9999), ann)
 
     assert (review.calls, world.everything()) == ([], before)
 
 
-def test_what_is_simulated_has_no_change_set(ann: str, project: ProjectId, review: Review) -> None:
-    assert creation.plan(project, world.wanted(), ann).change_set is None
+def test_what_is_simulated_has_no_change_set(
+    ann: Principal, project: ProjectId, review: Review
+) -> None:
+    assert environments.plan(project, world.wanted(), ann).change_set is None
     assert review.calls == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.ids import ProjectId
 from slipway.domain.project import Project
@@ -16,7 +17,7 @@ from slipway.errors import (
     ProjectGoing,
     ProjectNotEmpty,
 )
-from slipway.store import environments, projects
+from slipway.services import environments, projects
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -27,7 +28,7 @@ NOWHERE = ProjectId("0" * 20)
 # --- to see ---------------------------------------------------------------------------------
 
 
-def test_a_project_is_shown_as_it_was_made(ann: str) -> None:
+def test_a_project_is_shown_as_it_was_made(ann: Principal) -> None:
     project = world.project(ann, "payments", description="takes money")
 
     shown = projects.get(project, ann)
@@ -36,7 +37,7 @@ def test_a_project_is_shown_as_it_was_made(ann: str) -> None:
     assert (shown.repo_url, shown.status, shown.version) == (None, "active", 1)
 
 
-def test_what_belongs_to_somebody_else_is_not_there(ann: str, bob: str) -> None:
+def test_what_belongs_to_somebody_else_is_not_there(ann: Principal, bob: Principal) -> None:
     project = world.project(ann)
 
     for unseen, who in ((project, bob), (NOWHERE, ann)):
@@ -46,11 +47,13 @@ def test_what_belongs_to_somebody_else_is_not_there(ann: str, bob: str) -> None:
             projects.remove(unseen, who, None, cascade=True)
     with pytest.raises(NotFound):
         projects.change(project, world.to_change(name="mine"), bob, None)
-    assert projects.of(bob, world.page()) == []
+    assert projects.list_(bob, world.page()) == []
     assert projects.get(project, ann).name == "payments"
 
 
-def test_a_project_is_one_round_trip_to_read(ann: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_is_one_round_trip_to_read(
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = world.project(ann)
     made = between.counted(monkeypatch)
 
@@ -59,14 +62,14 @@ def test_a_project_is_one_round_trip_to_read(ann: str, monkeypatch: pytest.Monke
     assert made == ["BatchGetItem"]
 
 
-def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, bob: str) -> None:
+def test_a_list_pages_from_the_newest_to_the_oldest(ann: Principal, bob: Principal) -> None:
     made = [str(world.project(ann, f"p{n}")) for n in range(7)]
     world.project(bob, "his")
     found: list[str] = []
     cursor = None
 
     while True:
-        page = projects.of(ann, world.page(limit=3, cursor=cursor))
+        page = projects.list_(ann, world.page(limit=3, cursor=cursor))
         found += [project.id for project in page]
         cursor = page.cursor
         if cursor is None:
@@ -77,24 +80,24 @@ def test_a_list_pages_from_the_newest_to_the_oldest(ann: str, bob: str) -> None:
     assert len(found) == 7
 
 
-def test_a_project_that_is_made_while_somebody_pages_moves_nothing(ann: str) -> None:
+def test_a_project_that_is_made_while_somebody_pages_moves_nothing(ann: Principal) -> None:
     old = [str(world.project(ann, f"p{n}")) for n in range(4)]
-    first = projects.of(ann, world.page(limit=2))
+    first = projects.list_(ann, world.page(limit=2))
 
     world.project(ann, "new")
-    second = projects.of(ann, world.page(limit=2, cursor=first.cursor))
+    second = projects.list_(ann, world.page(limit=2, cursor=first.cursor))
 
     assert {project.id for project in [*first, *second]} == set(old)
 
 
-def test_a_cursor_of_another_list_is_refused(ann: str) -> None:
+def test_a_cursor_of_another_list_is_refused(ann: Principal) -> None:
     project = world.project(ann)
     for name in ("a", "b"):
         world.environment(project, ann, name)
-    other = environments.of(project, ann, world.page(limit=1)).cursor
+    other = environments.list_(project, ann, world.page(limit=1)).cursor
 
     with pytest.raises(Invalid) as refused:
-        projects.of(ann, world.page(cursor=other))
+        projects.list_(ann, world.page(cursor=other))
 
     assert refused.value.fields[0].pointer == "?cursor"
 
@@ -103,7 +106,7 @@ def test_a_cursor_of_another_list_is_refused(ann: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["payments", "Payments", "PAYMENTS", "p\uff41yments"])
-def test_a_name_is_unique_for_its_owner_in_any_spelling(ann: str, name: str) -> None:
+def test_a_name_is_unique_for_its_owner_in_any_spelling(ann: Principal, name: str) -> None:
     world.project(ann, "payments")
     before = world.everything()
 
@@ -113,25 +116,25 @@ def test_a_name_is_unique_for_its_owner_in_any_spelling(ann: str, name: str) -> 
     assert world.everything() == before
 
 
-def test_two_owners_may_use_one_name(ann: str, bob: str) -> None:
+def test_two_owners_may_use_one_name(ann: Principal, bob: Principal) -> None:
     assert world.project(ann, "payments") != world.project(bob, "payments")
 
 
 def test_of_many_who_make_one_name_at_once_one_wins(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(monkeypatch, *[lambda: world.project(ann) for _ in range(6)])
 
     won = [result for result in results if isinstance(result, ProjectId)]
     lost = [result for result in results if isinstance(result, NameTaken)]
     assert (len(won), len(lost)) == (1, 5)
-    assert [project.id for project in projects.of(ann, world.page())] == [str(won[0])]
+    assert [project.id for project in projects.list_(ann, world.page())] == [str(won[0])]
 
 
 # --- to change ------------------------------------------------------------------------------
 
 
-def test_a_change_is_seen_alone_and_in_the_list(ann: str) -> None:
+def test_a_change_is_seen_alone_and_in_the_list(ann: Principal) -> None:
     project = world.project(ann, description="old", repo_url="https://example.com/x")
 
     change = world.to_change(name="billing", description="new", repo_url=None)
@@ -140,10 +143,10 @@ def test_a_change_is_seen_alone_and_in_the_list(ann: str) -> None:
     assert (shown.name, shown.description, shown.repo_url) == ("billing", "new", None)
     assert shown.version == 2
     assert projects.get(project, ann) == shown
-    assert list(projects.of(ann, world.page())) == [shown]
+    assert list(projects.list_(ann, world.page())) == [shown]
 
 
-def test_what_a_change_leaves_out_stays(ann: str) -> None:
+def test_what_a_change_leaves_out_stays(ann: Principal) -> None:
     project = world.project(ann, description="old", repo_url="https://example.com/x")
 
     shown = projects.change(project, world.to_change(description=None), ann, None)
@@ -152,7 +155,7 @@ def test_what_a_change_leaves_out_stays(ann: str) -> None:
     assert shown.repo_url == "https://example.com/x"
 
 
-def test_a_name_that_is_given_up_is_free_and_the_new_one_is_not(ann: str) -> None:
+def test_a_name_that_is_given_up_is_free_and_the_new_one_is_not(ann: Principal) -> None:
     project = world.project(ann, "payments")
 
     projects.change(project, world.to_change(name="billing"), ann, None)
@@ -162,7 +165,7 @@ def test_a_name_that_is_given_up_is_free_and_the_new_one_is_not(ann: str) -> Non
         world.project(ann, "Billing")
 
 
-def test_a_name_may_change_its_spelling(ann: str) -> None:
+def test_a_name_may_change_its_spelling(ann: Principal) -> None:
     project = world.project(ann, "payments")
 
     assert projects.change(project, world.to_change(name="Payments"), ann, None).name == "Payments"
@@ -170,7 +173,7 @@ def test_a_name_may_change_its_spelling(ann: str) -> None:
         world.project(ann, "payments")
 
 
-def test_a_name_in_use_cannot_be_taken_by_a_change(ann: str) -> None:
+def test_a_name_in_use_cannot_be_taken_by_a_change(ann: Principal) -> None:
     world.project(ann, "billing")
     project = world.project(ann, "payments")
     before = world.everything()
@@ -181,7 +184,7 @@ def test_a_name_in_use_cannot_be_taken_by_a_change(ann: str) -> None:
     assert world.everything() == before
 
 
-def test_a_change_of_another_version_is_refused(ann: str) -> None:
+def test_a_change_of_another_version_is_refused(ann: Principal) -> None:
     project = world.project(ann)
     projects.change(project, world.to_change(description="hers"), ann, 1)
     before = world.everything()
@@ -194,7 +197,7 @@ def test_a_change_of_another_version_is_refused(ann: str) -> None:
 
 
 def test_a_change_never_overwrites_one_that_it_has_not_seen(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     hers = world.to_change(description="hers")
@@ -209,7 +212,7 @@ def test_a_change_never_overwrites_one_that_it_has_not_seen(
 
 
 def test_of_two_who_take_one_name_by_a_change_at_once_one_wins(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = world.project(ann, "one"), world.project(ann, "two")
     change = world.to_change(name="new")
@@ -225,7 +228,7 @@ def test_of_two_who_take_one_name_by_a_change_at_once_one_wins(
         world.project(ann, "two")
 
 
-def test_a_change_is_two_round_trips(ann: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_is_two_round_trips(ann: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project(ann)
     made = between.counted(monkeypatch)
 
@@ -237,7 +240,7 @@ def test_a_change_is_two_round_trips(ann: str, monkeypatch: pytest.MonkeyPatch) 
 # --- to remove ------------------------------------------------------------------------------
 
 
-def test_an_empty_project_leaves_nothing_behind(ann: str) -> None:
+def test_an_empty_project_leaves_nothing_behind(ann: Principal) -> None:
     before = world.everything()
     project = world.project(ann)
 
@@ -249,7 +252,7 @@ def test_an_empty_project_leaves_nothing_behind(ann: str) -> None:
     assert world.project(ann)
 
 
-def test_an_empty_project_is_gone_at_once_with_a_cascade_too(ann: str) -> None:
+def test_an_empty_project_is_gone_at_once_with_a_cascade_too(ann: Principal) -> None:
     project = world.project(ann)
 
     assert projects.remove(project, ann, None, cascade=True) is None
@@ -257,7 +260,7 @@ def test_an_empty_project_is_gone_at_once_with_a_cascade_too(ann: str) -> None:
         projects.remove(project, ann, None, cascade=True)
 
 
-def test_a_project_with_environments_stays_and_says_which(ann: str) -> None:
+def test_a_project_with_environments_stays_and_says_which(ann: Principal) -> None:
     project = world.project(ann)
     one = world.environment(project, ann, "one")
     gone = world.environment(project, ann, "gone")
@@ -271,7 +274,7 @@ def test_a_project_with_environments_stays_and_says_which(ann: str) -> None:
     assert world.everything() == before
 
 
-def test_a_project_whose_environments_are_destroyed_can_go(ann: str) -> None:
+def test_a_project_whose_environments_are_destroyed_can_go(ann: Principal) -> None:
     project = world.project(ann)
     environment = world.environment(project, ann)
     world.is_destroyed(environment)
@@ -282,7 +285,7 @@ def test_a_project_whose_environments_are_destroyed_can_go(ann: str) -> None:
 
 
 def test_an_environment_cannot_slip_into_a_project_that_goes(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     between.first(
@@ -293,11 +296,11 @@ def test_an_environment_cannot_slip_into_a_project_that_goes(
         projects.remove(project, ann, None, cascade=False)
 
     assert projects.get(project, ann).status == "active"
-    assert len(environments.of(project, ann, world.page())) == 1
+    assert len(environments.list_(project, ann, world.page())) == 1
 
 
 def test_a_project_cannot_go_from_under_an_environment(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     between.first(
@@ -310,7 +313,7 @@ def test_a_project_cannot_go_from_under_an_environment(
         world.environment(project, ann, "late")
 
 
-def test_a_cascade_marks_the_project_and_tears_down_what_lives(ann: str) -> None:
+def test_a_cascade_marks_the_project_and_tears_down_what_lives(ann: Principal) -> None:
     project = world.project(ann)
     living = world.environment(project, ann, "living")
     gone = world.environment(project, ann, "gone")
@@ -320,12 +323,12 @@ def test_a_cascade_marks_the_project_and_tears_down_what_lives(ann: str) -> None
 
     assert going
     assert (going.status, going.version) == ("deleting", 2)
-    assert list(projects.of(ann, world.page())) == [going]
-    assert list(projects.to_tear_down(project)) == [(living, ann)]
+    assert list(projects.list_(ann, world.page())) == [going]
+    assert list(projects.to_tear_down(project)) == [(living, ann.user_id)]
 
 
 def test_a_cascade_over_many_environments_misses_none(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     made = {world.environment(project, ann, f"e{n}") for n in range(5)}
@@ -334,11 +337,11 @@ def test_a_cascade_over_many_environments_misses_none(
 
     found = list(projects.to_tear_down(project))
 
-    assert set(found) == {(each, ann) for each in made}
+    assert set(found) == {(each, ann.user_id) for each in made}
     assert len(found) == 5
 
 
-def test_nothing_is_torn_down_in_a_project_that_stays(ann: str) -> None:
+def test_nothing_is_torn_down_in_a_project_that_stays(ann: Principal) -> None:
     project = world.project(ann)
     world.environment(project, ann)
 
@@ -346,7 +349,7 @@ def test_nothing_is_torn_down_in_a_project_that_stays(ann: str) -> None:
     assert list(projects.to_tear_down(NOWHERE)) == []
 
 
-def test_repeating_a_cascade_changes_nothing(ann: str) -> None:
+def test_repeating_a_cascade_changes_nothing(ann: Principal) -> None:
     project = world.project(ann)
     world.environment(project, ann)
     going = projects.remove(project, ann, None, cascade=True)
@@ -357,7 +360,7 @@ def test_repeating_a_cascade_changes_nothing(ann: str) -> None:
 
 
 def test_of_two_cascades_at_once_one_begins_and_both_see_it(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     world.environment(project, ann)
@@ -369,7 +372,7 @@ def test_of_two_cascades_at_once_one_begins_and_both_see_it(
     assert [result.version for result in results if isinstance(result, Project)] == [2, 2, 2]
 
 
-def test_a_project_that_goes_takes_no_change_and_no_environment(ann: str) -> None:
+def test_a_project_that_goes_takes_no_change_and_no_environment(ann: Principal) -> None:
     project = world.project(ann)
     world.environment(project, ann)
     projects.remove(project, ann, None, cascade=True)
@@ -383,7 +386,7 @@ def test_a_project_that_goes_takes_no_change_and_no_environment(ann: str) -> Non
     assert world.everything() == before
 
 
-def test_a_project_is_erased_when_its_last_environment_is(ann: str) -> None:
+def test_a_project_is_erased_when_its_last_environment_is(ann: Principal) -> None:
     project = world.project(ann)
     one, two = (world.environment(project, ann, name) for name in ("one", "two"))
     projects.remove(project, ann, None, cascade=True)
@@ -397,11 +400,11 @@ def test_a_project_is_erased_when_its_last_environment_is(ann: str) -> None:
 
     with pytest.raises(NotFound):
         projects.get(project, ann)
-    assert projects.of(ann, world.page()) == []
+    assert projects.list_(ann, world.page()) == []
     assert world.project(ann, "payments")
 
 
-def test_a_project_that_stays_is_never_erased(ann: str) -> None:
+def test_a_project_that_stays_is_never_erased(ann: Principal) -> None:
     project = world.project(ann)
 
     projects.erase_if_empty(project)
@@ -411,7 +414,7 @@ def test_a_project_that_stays_is_never_erased(ann: str) -> None:
 
 
 def test_of_two_who_see_the_last_environment_go_one_erases(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     environment = world.environment(project, ann)
@@ -425,7 +428,7 @@ def test_of_two_who_see_the_last_environment_go_one_erases(
         projects.get(project, ann)
 
 
-def test_removing_another_version_is_refused(ann: str) -> None:
+def test_removing_another_version_is_refused(ann: Principal) -> None:
     project = world.project(ann)
     before = world.everything()
 
@@ -440,14 +443,16 @@ def test_removing_another_version_is_refused(ann: str) -> None:
 @pytest.mark.parametrize("cascade", [False, True], ids=["alone", "with a cascade"])
 @pytest.mark.parametrize("environments", [0, 1])
 def test_a_version_that_was_not_seen_is_never_removed(
-    ann: str, monkeypatch: pytest.MonkeyPatch, cascade: bool, environments: int
+    ann: Principal, monkeypatch: pytest.MonkeyPatch, cascade: bool, environments: int
 ) -> None:
     project = world.project(ann)
     for n in range(environments):
         world.environment(project, ann, f"e{n}")
     change = world.to_change(description="changed meanwhile")
     between.first(
-        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
+        monkeypatch,
+        "TransactWriteItems",
+        lambda: projects.change(project, change, ann, None),
     )
 
     with pytest.raises((PreconditionFailed, ProjectNotEmpty)):
@@ -458,12 +463,14 @@ def test_a_version_that_was_not_seen_is_never_removed(
 
 
 def test_a_name_that_changes_while_the_project_goes_is_not_left_behind(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann, "old")
     change = world.to_change(name="new")
     between.first(
-        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, ann, None)
+        monkeypatch,
+        "TransactWriteItems",
+        lambda: projects.change(project, change, ann, None),
     )
 
     with pytest.raises(PreconditionFailed):
@@ -474,7 +481,7 @@ def test_a_name_that_changes_while_the_project_goes_is_not_left_behind(
 
 
 def test_a_cascade_that_meets_the_end_of_its_project_finds_nothing(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     environment = world.environment(project, ann)
@@ -490,17 +497,19 @@ def test_a_cascade_that_meets_the_end_of_its_project_finds_nothing(
 
 
 def describes_it_first(
-    monkeypatch: pytest.MonkeyPatch, project: ProjectId, who: str, description: str
+    monkeypatch: pytest.MonkeyPatch, project: ProjectId, who: Principal, description: str
 ) -> None:
     """The next write to the project finds that it was changed just before."""
     change = world.to_change(description=description)
     between.first(
-        monkeypatch, "TransactWriteItems", lambda: projects.change(project, change, who, None)
+        monkeypatch,
+        "TransactWriteItems",
+        lambda: projects.change(project, change, who, None),
     )
 
 
 def test_a_cascade_goes_on_with_what_somebody_else_changed(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     world.environment(project, ann)
@@ -513,7 +522,7 @@ def test_a_cascade_goes_on_with_what_somebody_else_changed(
 
 
 def test_who_has_seen_another_version_does_not_begin_a_cascade(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     world.environment(project, ann)
@@ -526,7 +535,7 @@ def test_who_has_seen_another_version_does_not_begin_a_cascade(
 
 
 def test_a_project_that_changes_all_the_time_is_to_be_asked_for_later(
-    ann: str, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
     world.environment(project, ann)
@@ -542,7 +551,7 @@ def test_a_project_that_changes_all_the_time_is_to_be_asked_for_later(
         projects.remove(project, ann, None, cascade=True)
 
 
-def test_the_id_of_a_project_is_the_key_of_nobody_else(ann: str) -> None:
+def test_the_id_of_a_project_is_the_key_of_nobody_else(ann: Principal) -> None:
     project = world.project(ann)
 
     assert ids.parse_project(projects.get(project, ann).id) == project

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Overtaken
-from slipway.services import teardowns
-from slipway.store import deployments, queue, table
+from slipway.services import deployments, rollout_queue, teardowns
+from slipway.store import deployment_records, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 def lock(environment: EnvironmentId) -> dict[str, Any]:
-    [found] = table.get(queue.lock(environment))
+    [found] = table.get(rollout_queue.lock(environment))
     return found or {}
 
 
@@ -28,10 +29,10 @@ def given_to(item: dict[str, Any] | None) -> str | None:
 # --- to whom the lock goes ------------------------------------------------------------------
 
 
-def test_the_lock_goes_to_the_first_who_waits(ann: str, running: EnvironmentId) -> None:
+def test_the_lock_goes_to_the_first_who_waits(ann: Principal, running: EnvironmentId) -> None:
     first, second = world.deployment(running, ann), world.deployment(running, ann)
 
-    item = queue.holder_or_next(running)
+    item = rollout_queue.holder_or_next(running)
 
     assert item
     assert (item["id"], item["token"], item["status"]) == (str(first), 1, "pending")
@@ -39,43 +40,45 @@ def test_the_lock_goes_to_the_first_who_waits(ann: str, running: EnvironmentId) 
     assert waiting_in(running) == [str(second)]
 
 
-def test_asking_again_shows_who_has_it(ann: str, running: EnvironmentId) -> None:
+def test_asking_again_shows_who_has_it(ann: Principal, running: EnvironmentId) -> None:
     first = world.deployment(running, ann)
     world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     before = world.everything()
 
-    assert given_to(queue.holder_or_next(running)) == str(first)
+    assert given_to(rollout_queue.holder_or_next(running)) == str(first)
     assert world.everything() == before
 
 
 def test_nobody_has_the_lock_where_nobody_waits(running: EnvironmentId) -> None:
-    assert queue.holder_or_next(running) is None
+    assert rollout_queue.holder_or_next(running) is None
     assert lock(running) == {}
 
 
-def test_the_end_of_one_is_the_beginning_of_the_next(ann: str, running: EnvironmentId) -> None:
+def test_the_end_of_one_is_the_beginning_of_the_next(
+    ann: Principal, running: EnvironmentId
+) -> None:
     waiting = [world.deployment(running, ann) for _ in range(4)]
     tokens = []
 
     for expected in waiting:
-        item = queue.holder_or_next(running)
+        item = rollout_queue.holder_or_next(running)
         assert given_to(item) == str(expected)
         tokens.append(item and item["token"])
         world.begins(expected)
         world.succeeds(expected)
 
     assert tokens == [1, 2, 3, 4]
-    assert queue.holder_or_next(running) is None
+    assert rollout_queue.holder_or_next(running) is None
 
 
 def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = world.deployment(running, ann), world.deployment(running, ann)
 
     results = between.at_once(
-        monkeypatch, *[lambda: queue.holder_or_next(running) for _ in range(6)]
+        monkeypatch, *[lambda: rollout_queue.holder_or_next(running) for _ in range(6)]
     )
 
     assert {result["id"] for result in results if isinstance(result, dict)} == {str(first)}
@@ -84,106 +87,108 @@ def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
 
 
 def test_who_comes_second_gives_nothing(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.deployment(running, ann)
-    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
 
-    assert queue.holder_or_next(running) is None
+    assert rollout_queue.holder_or_next(running) is None
     assert lock(running)["holder"] == str(first)
 
 
 def test_a_token_is_never_given_twice(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = (world.deployment(running, ann) for _ in range(3))
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.succeeds(first)
 
     def a_whole_rollout() -> None:
-        queue.holder_or_next(running)
+        rollout_queue.holder_or_next(running)
         world.succeeds(second)
 
     between.first(monkeypatch, "TransactWriteItems", a_whole_rollout)
 
-    assert queue.holder_or_next(running) is None
-    item = queue.holder_or_next(running)
+    assert rollout_queue.holder_or_next(running) is None
+    item = rollout_queue.holder_or_next(running)
     assert item
     assert (item["id"], item["token"]) == (str(third), 3)
 
 
 @pytest.mark.parametrize("status", ["provisioning", "failed", "expiring", "tearing_down"])
 def test_the_lock_is_given_only_while_the_environment_runs(
-    ann: str, project: ProjectId, status: Any
+    ann: Principal, project: ProjectId, status: Any
 ) -> None:
     environment = world.environment(project, ann)
     waiting = world.deployment(environment, ann)
     world.becomes(environment, status)
 
-    assert queue.holder_or_next(environment) is None
+    assert rollout_queue.holder_or_next(environment) is None
     assert waiting_in(environment) == [str(waiting)]
 
 
 def test_who_waited_for_the_environment_has_the_lock_when_it_runs(
-    ann: str, project: ProjectId
+    ann: Principal, project: ProjectId
 ) -> None:
     environment = world.environment(project, ann)
     waiting = world.deployment(environment, ann)
     world.comes_up(environment)
 
-    assert given_to(queue.holder_or_next(environment)) == str(waiting)
+    assert given_to(rollout_queue.holder_or_next(environment)) == str(waiting)
 
 
 def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deployment(running, ann)
-    between.first(monkeypatch, "TransactWriteItems", lambda: queue.cancel_all(running, "gone"))
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: rollout_queue.cancel_all(running, "gone")
+    )
 
-    assert queue.holder_or_next(running) is None
+    assert rollout_queue.holder_or_next(running) is None
     assert "holder" not in lock(running)
 
 
 # --- who may write --------------------------------------------------------------------------
 
 
-def test_the_holder_of_the_token_may_write(ann: str, running: EnvironmentId) -> None:
+def test_the_holder_of_the_token_may_write(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
 
-    item, environment = deployments.held_by(made, 1)
+    item, environment = deployment_records.held_by(made, 1)
 
     assert (item["id"], environment["id"]) == (str(made), str(running))
 
 
-def test_who_has_lost_the_lock_may_not(ann: str, running: EnvironmentId) -> None:
+def test_who_has_lost_the_lock_may_not(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
 
     for before_it_begins in (1, 2):
         with pytest.raises(Overtaken):
-            deployments.held_by(made, before_it_begins)
+            deployment_records.held_by(made, before_it_begins)
     world.begins(made)
     for token in (0, 2):
         with pytest.raises(Overtaken):
-            deployments.held_by(made, token)
+            deployment_records.held_by(made, token)
     teardowns.begin(running, ann, None)
     with pytest.raises(Overtaken, match="not running"):
-        deployments.held_by(made, 1)
+        deployment_records.held_by(made, 1)
     with pytest.raises(Overtaken):
-        deployments.held_by(DeploymentId(*running, "0" * 20), 1)
+        deployment_records.held_by(DeploymentId(*running, "0" * 20), 1)
 
 
 # --- when the environment goes --------------------------------------------------------------
 
 
-def test_all_end_with_their_environment(ann: str, running: EnvironmentId) -> None:
+def test_all_end_with_their_environment(ann: Principal, running: EnvironmentId) -> None:
     made = [world.deployment(running, ann) for _ in range(3)]
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made[0])
 
-    queue.cancel_all(running, "The environment is tearing_down")
+    rollout_queue.cancel_all(running, "The environment is tearing_down")
 
     for deployment in made:
         shown = deployments.get(deployment, ann)
@@ -197,62 +202,62 @@ def test_all_end_with_their_environment(ann: str, running: EnvironmentId) -> Non
     assert "holder" not in lock(running)
 
 
-def test_ending_all_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
+def test_ending_all_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
     for _ in range(2):
         world.deployment(running, ann)
-    queue.holder_or_next(running)
-    queue.cancel_all(running, "gone")
+    rollout_queue.holder_or_next(running)
+    rollout_queue.cancel_all(running, "gone")
     before = world.everything()
 
-    queue.cancel_all(running, "gone again")
+    rollout_queue.cancel_all(running, "gone again")
 
     assert world.everything() == before
 
 
-def test_what_has_ended_stays_as_it_ended(ann: str, running: EnvironmentId) -> None:
+def test_what_has_ended_stays_as_it_ended(ann: Principal, running: EnvironmentId) -> None:
     done = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(done)
     world.succeeds(done)
 
-    queue.cancel_all(running, "gone")
+    rollout_queue.cancel_all(running, "gone")
 
     assert deployments.get(done, ann).status == "succeeded"
 
 
 def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    queue.holder_or_next(running)
+    rollout_queue.holder_or_next(running)
     world.begins(made)
     between.first(monkeypatch, "TransactWriteItems", lambda: world.succeeds(made))
 
-    queue.cancel_all(running, "gone")
+    rollout_queue.cancel_all(running, "gone")
 
     assert deployments.get(made, ann).status == "succeeded"
 
 
 def test_who_gets_the_lock_in_that_moment_is_ended_by_the_next_try(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
 
-    queue.cancel_all(running, "gone")
-    queue.cancel_all(running, "gone")
+    rollout_queue.cancel_all(running, "gone")
+    rollout_queue.cancel_all(running, "gone")
 
     assert deployments.get(made, ann).status == "canceled"
     assert "holder" not in lock(running)
 
 
 def test_a_long_queue_ends_to_the_last(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [world.deployment(running, ann) for _ in range(5)]
     between.short_pages(monkeypatch)
 
-    queue.cancel_all(running, "gone")
+    rollout_queue.cancel_all(running, "gone")
 
     assert [deployments.get(each, ann).status for each in made] == ["canceled"] * 5
     assert waiting_in(running) == []

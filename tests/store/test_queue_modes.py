@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.aws import dynamodb
 from slipway.domain import ids
 from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, NotFound, OutdatedDeployment, QueueBusy
-from slipway.store import deployments, environments, projects, queue, table
+from slipway.services import deployments, rollout_queue
+from slipway.store import deployment_records, environment_records, project_records, table
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
@@ -24,14 +26,14 @@ from tests.store.test_deployments import waiting_in
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def joins(environment: EnvironmentId, user_id: str, **fields: Any) -> DeploymentId:
+def joins(environment: EnvironmentId, user_id: Principal, **fields: Any) -> DeploymentId:
     new = NewDeployment.model_validate_json(json.dumps({"version": "v1", **fields}))
-    return ids.parse_deployment(queue.join(environment, new, user_id).id)
+    return ids.parse_deployment(rollout_queue.join(environment, new, user_id).id)
 
 
 def runs(environment: EnvironmentId) -> DeploymentId:
     """The first in the queue has the lock and has begun."""
-    item = queue.holder_or_next(environment)
+    item = rollout_queue.holder_or_next(environment)
     assert item
     this = ids.parse_deployment(item["id"])
     world.begins(this)
@@ -42,24 +44,26 @@ def goes_live(environment: EnvironmentId, order: int | str | None) -> str:
     """What roll_out_deployment writes into the environment's record when it is through."""
     values = {"id": "dep_live", "version": "v0", "order": order}
     change = "SET live_deployment_id = :id, live_version = :version, live_order = :order"
-    table.write(Update(environments.key(environment), change, values))
+    table.write(Update(environment_records.key(environment), change, values))
     return "dep_live"
 
 
-def shown(deployment: DeploymentId, user_id: str) -> Deployment:
+def shown(deployment: DeploymentId, user_id: Principal) -> Deployment:
     return deployments.get(deployment, user_id)
 
 
 # --- supersede ------------------------------------------------------------------------------
 
 
-def test_who_supersedes_takes_the_place_of_all_that_wait(ann: str, running: EnvironmentId) -> None:
+def test_who_supersedes_takes_the_place_of_all_that_wait(
+    ann: Principal, running: EnvironmentId
+) -> None:
     first = joins(running, ann)
     runs(running)
     waiting = [joins(running, ann) for _ in range(3)]
     newest = joins(running, ann, version="v9", on_conflict="supersede")
 
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
 
     for each in waiting:
         found = shown(each, ann)
@@ -74,32 +78,34 @@ def test_who_supersedes_takes_the_place_of_all_that_wait(ann: str, running: Envi
     assert shown(first, ann).cancel_requested_at is None
 
 
-def test_making_way_again_changes_nothing(ann: str, running: EnvironmentId) -> None:
+def test_making_way_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
     joins(running, ann)
     newest = joins(running, ann, on_conflict="supersede")
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
     before = world.everything()
 
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
 
     assert world.everything() == before
 
 
-def test_who_came_later_is_never_superseded(ann: str, running: EnvironmentId) -> None:
+def test_who_came_later_is_never_superseded(ann: Principal, running: EnvironmentId) -> None:
     superseding = joins(running, ann, on_conflict="supersede")
     later = joins(running, ann)
 
-    queue.make_way(superseding)
+    rollout_queue.make_way(superseding)
 
     assert waiting_in(running) == [str(superseding), str(later)]
 
 
 @pytest.mark.parametrize("mode", ["queue", "reject"])
-def test_who_only_waits_takes_nobodys_place(ann: str, running: EnvironmentId, mode: str) -> None:
+def test_who_only_waits_takes_nobodys_place(
+    ann: Principal, running: EnvironmentId, mode: str
+) -> None:
     made = joins(running, ann, on_conflict=mode)
     before = world.everything()
 
-    queue.make_way(made)
+    rollout_queue.make_way(made)
 
     assert world.everything() == before
 
@@ -107,26 +113,28 @@ def test_who_only_waits_takes_nobodys_place(ann: str, running: EnvironmentId, mo
 def test_nobody_makes_way_for_what_is_not_there(running: EnvironmentId) -> None:
     before = world.everything()
 
-    queue.make_way(DeploymentId(*running, "0" * 20))
+    rollout_queue.make_way(DeploymentId(*running, "0" * 20))
 
     assert world.everything() == before
 
 
 def test_who_gets_the_lock_in_that_moment_is_not_superseded(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = joins(running, ann)
     newest = joins(running, ann, on_conflict="supersede")
-    between.first(monkeypatch, "TransactWriteItems", lambda: queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
 
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
 
     assert shown(first, ann).status == "pending"
-    holder = queue.holder_or_next(running)
+    holder = rollout_queue.holder_or_next(running)
     assert holder and holder["id"] == str(first)
 
 
-def test_the_environments_own_way_holds_for_who_says_nothing(ann: str, project: ProjectId) -> None:
+def test_the_environments_own_way_holds_for_who_says_nothing(
+    ann: Principal, project: ProjectId
+) -> None:
     previews = world.environment(project, ann, "previews", on_conflict="supersede")
 
     made = [joins(previews, ann), joins(previews, ann, on_conflict="queue")]
@@ -137,48 +145,52 @@ def test_the_environments_own_way_holds_for_who_says_nothing(ann: str, project: 
 # --- cancel_running -------------------------------------------------------------------------
 
 
-def test_cancel_running_asks_the_one_that_runs_to_stop(ann: str, running: EnvironmentId) -> None:
+def test_cancel_running_asks_the_one_that_runs_to_stop(
+    ann: Principal, running: EnvironmentId
+) -> None:
     first, second = joins(running, ann), joins(running, ann)
     runs(running)
     newest = joins(running, ann, on_conflict="cancel_running")
 
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
 
     assert shown(first, ann).status == "running"
     assert shown(first, ann).cancel_requested_at
-    item = deployments.find(first)
-    assert item and item["cancel_requested_by"] == ann
+    item = deployment_records.find(first)
+    assert item and item["cancel_requested_by"] == ann.user_id
     assert shown(second, ann).superseded_by == str(newest)
 
 
-def test_cancel_running_leaves_who_came_later(ann: str, running: EnvironmentId) -> None:
+def test_cancel_running_leaves_who_came_later(ann: Principal, running: EnvironmentId) -> None:
     newest = joins(running, ann, on_conflict="cancel_running")
     assert runs(running) == newest
     before = world.everything()
 
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
 
     assert world.everything() == before
 
 
-def test_cancel_running_finds_nobody_and_nothing_happens(ann: str, running: EnvironmentId) -> None:
+def test_cancel_running_finds_nobody_and_nothing_happens(
+    ann: Principal, running: EnvironmentId
+) -> None:
     newest = joins(running, ann, on_conflict="cancel_running")
     before = world.everything()
 
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
 
     assert world.everything() == before
 
 
 def test_who_ends_in_that_moment_is_not_asked_to_stop(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = joins(running, ann)
     runs(running)
     newest = joins(running, ann, on_conflict="cancel_running")
     between.first(monkeypatch, "UpdateItem", lambda: world.succeeds(first))
 
-    queue.make_way(newest)
+    rollout_queue.make_way(newest)
 
     found = shown(first, ann)
     assert (found.status, found.cancel_requested_at) == ("succeeded", None)
@@ -187,7 +199,7 @@ def test_who_ends_in_that_moment_is_not_asked_to_stop(
 # --- reject ---------------------------------------------------------------------------------
 
 
-def test_reject_is_accepted_where_nobody_is_ahead(ann: str, running: EnvironmentId) -> None:
+def test_reject_is_accepted_where_nobody_is_ahead(ann: Principal, running: EnvironmentId) -> None:
     made = joins(running, ann, on_conflict="reject")
 
     assert shown(made, ann).status == "pending"
@@ -197,7 +209,9 @@ def test_reject_is_accepted_where_nobody_is_ahead(ann: str, running: Environment
 
 
 @pytest.mark.parametrize("ahead", ["waits", "runs"])
-def test_reject_is_refused_behind_another(ann: str, running: EnvironmentId, ahead: str) -> None:
+def test_reject_is_refused_behind_another(
+    ann: Principal, running: EnvironmentId, ahead: str
+) -> None:
     joins(running, ann)
     if ahead == "runs":
         runs(running)
@@ -209,7 +223,7 @@ def test_reject_is_refused_behind_another(ann: str, running: EnvironmentId, ahea
 
 
 def test_of_many_who_reject_at_once_one_is_accepted(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(
         monkeypatch, *[lambda: joins(running, ann, on_conflict="reject") for _ in range(6)]
@@ -222,7 +236,7 @@ def test_of_many_who_reject_at_once_one_is_accepted(
 
 
 def test_reject_sees_one_that_is_accepted_in_that_moment(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "TransactWriteItems", lambda: joins(running, ann))
 
@@ -231,10 +245,10 @@ def test_reject_sees_one_that_is_accepted_in_that_moment(
 
 
 def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = joins(running, ann, sequence=10)
-    monkeypatch.setattr(queue, "_YOUNG_SECONDS", 0)
+    monkeypatch.setattr(rollout_queue, "_YOUNG_SECONDS", 0)
     between.apart(
         monkeypatch, ["LOCK", "Query"], [lambda: None, lambda: runs(running), lambda: None]
     )
@@ -245,14 +259,14 @@ def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
 
 
 def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahead(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[dict[str, Any]] = [{"on_conflict": "reject"}, {}] * 3
     acts: list[Callable[[], object]] = [
         functools.partial(joins, running, ann, **mode) for mode in modes
     ]
 
-    results = between.at_once(monkeypatch, *acts, lambda: queue.holder_or_next(running))
+    results = between.at_once(monkeypatch, *acts, lambda: rollout_queue.holder_or_next(running))
 
     told = list(zip(modes, results[:-1], strict=True))
     assert all(
@@ -266,13 +280,13 @@ def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahea
 
 @pytest.mark.parametrize("last", ["none", "old", "young", "waits"])
 def test_how_many_round_trips_it_takes_to_be_alone(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
     here = world.environment(project, ann)
     if last != "none":
         ahead = joins(here, ann)
         if last != "waits":
-            queue.cancel(ahead, ann)
+            rollout_queue.cancel(ahead, ann)
     if last == "old":
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 61)
@@ -293,14 +307,14 @@ def test_how_many_round_trips_it_takes_to_be_alone(
 
 @pytest.mark.parametrize("last", ["none", "rejected", "queued", "waits", "queued and waits"])
 def test_how_many_round_trips_it_takes_where_the_environment_rejects(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
     here = world.environment(project, ann, on_conflict="reject")
     if last != "none":
         mode = {"on_conflict": "queue"} if last.startswith("queued") else {}
         ahead = joins(here, ann, **mode)
         if not last.endswith("waits"):
-            queue.cancel(ahead, ann)
+            rollout_queue.cancel(ahead, ann)
     made = between.counted(monkeypatch)
 
     with pytest.raises(QueueBusy) if last.endswith("waits") else nullcontext():
@@ -318,21 +332,21 @@ def test_how_many_round_trips_it_takes_where_the_environment_rejects(
 
 
 def test_where_the_environment_rejects_nobody_is_overlooked_who_outlives_the_last(
-    ann: str, project: ProjectId
+    ann: Principal, project: ProjectId
 ) -> None:
     here = world.environment(project, ann, on_conflict="reject")
     joins(here, ann)
-    queue.cancel(joins(here, ann, on_conflict="queue"), ann)
+    rollout_queue.cancel(joins(here, ann, on_conflict="queue"), ann)
 
     with pytest.raises(QueueBusy):
         joins(here, ann)
 
 
 def test_where_the_environment_rejects_one_of_many_at_once_is_accepted(
-    ann: str, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = world.environment(project, ann, on_conflict="reject")
-    queue.cancel(joins(here, ann), ann)
+    rollout_queue.cancel(joins(here, ann), ann)
 
     results = between.at_once(monkeypatch, *[lambda: joins(here, ann) for _ in range(6)])
 
@@ -342,12 +356,14 @@ def test_where_the_environment_rejects_one_of_many_at_once_is_accepted(
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_come_back(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = table.Transaction.commit
 
     def overtaken(transaction: table.Transaction) -> None:
-        change = Update(environments.key(running), "SET last_accepted = :x", {"x": ids.new_part()})
+        change = Update(
+            environment_records.key(running), "SET last_accepted = :x", {"x": ids.new_part()}
+        )
         table.write(change)
         commit(transaction)
 
@@ -375,7 +391,7 @@ every_order = pytest.mark.parametrize("old,new", ORDERS.values(), ids=ORDERS.key
 @every_order
 @pytest.mark.parametrize("where", ["waits", "runs"])
 def test_an_older_version_is_refused_behind_a_newer_one(
-    ann: str, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any], where: str
+    ann: Principal, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any], where: str
 ) -> None:
     ahead = joins(running, ann, **new)
     if where == "runs":
@@ -390,7 +406,7 @@ def test_an_older_version_is_refused_behind_a_newer_one(
 
 @every_order
 def test_a_newer_version_follows_an_older_one(
-    ann: str, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any]
+    ann: Principal, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     made = [joins(running, ann, **fields) for fields in (old, new, new)]
 
@@ -399,7 +415,7 @@ def test_a_newer_version_follows_an_older_one(
 
 @every_order
 def test_an_older_version_is_shipped_all_the_same_if_that_is_allowed(
-    ann: str, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any]
+    ann: Principal, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     joins(running, ann, **new)
 
@@ -409,7 +425,7 @@ def test_an_older_version_is_shipped_all_the_same_if_that_is_allowed(
 
 
 def test_an_older_version_is_refused_where_a_newer_one_is_live(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     live = goes_live(running, 10)
 
@@ -422,7 +438,7 @@ def test_an_older_version_is_refused_where_a_newer_one_is_live(
 @pytest.mark.parametrize("first", [{"sequence": 10}, {"committed_at": NEW}, {}])
 @pytest.mark.parametrize("second", [{"sequence": 9}, {"committed_at": OLD}, {}])
 def test_what_cannot_be_compared_is_not_outdated(
-    ann: str, running: EnvironmentId, first: dict[str, Any], second: dict[str, Any]
+    ann: Principal, running: EnvironmentId, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     if first.keys() == second.keys() and first:
         second = first
@@ -437,7 +453,7 @@ def test_what_cannot_be_compared_is_not_outdated(
 
 
 def test_what_became_outdated_while_it_waited_does_not_start(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     outdated, allowed = (
         joins(running, ann, sequence=5),
@@ -445,7 +461,7 @@ def test_what_became_outdated_while_it_waited_does_not_start(
     )
     live = goes_live(running, 6)
 
-    item = queue.holder_or_next(running)
+    item = rollout_queue.holder_or_next(running)
 
     assert item and item["id"] == str(allowed)
     found = shown(outdated, ann)
@@ -459,15 +475,15 @@ def test_what_became_outdated_while_it_waited_does_not_start(
 
 
 def test_where_all_that_wait_are_outdated_nobody_gets_the_lock(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     for _ in range(3):
         joins(running, ann, committed_at=OLD)
     goes_live(running, "2026-11-02T00:00:00.000Z")
 
-    assert queue.holder_or_next(running) is None
+    assert rollout_queue.holder_or_next(running) is None
     assert waiting_in(running) == []
-    [held] = table.get(queue.lock(running))
+    [held] = table.get(rollout_queue.lock(running))
     assert held is None
 
 
@@ -475,47 +491,47 @@ def test_where_all_that_wait_are_outdated_nobody_gets_the_lock(
 
 
 def test_the_queue_is_shown_in_order_the_running_one_first(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     made = [joins(running, ann) for _ in range(4)]
     runs(running)
 
-    found = queue.of(running, ann)
+    found = rollout_queue.list_(running, ann)
 
     assert [each.id for each in found] == [str(each) for each in made]
     assert [each.status for each in found] == ["running", "pending", "pending", "pending"]
 
 
-def test_an_empty_queue_is_shown_as_empty(ann: str, running: EnvironmentId) -> None:
-    assert queue.of(running, ann) == []
+def test_an_empty_queue_is_shown_as_empty(ann: Principal, running: EnvironmentId) -> None:
+    assert rollout_queue.list_(running, ann) == []
 
 
 def test_it_is_one_round_trip_with_who_may_see_it(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):
         joins(running, ann)
     runs(running)
     made = between.counted(monkeypatch)
 
-    assert len(queue.of(running, ann)) == 3
+    assert len(rollout_queue.list_(running, ann)) == 3
     assert made == ["Query + Query + BatchGetItem"]
 
 
 def test_what_waits_behind_many_that_ended_is_shown_too(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "_LIKELY", 2)
+    monkeypatch.setattr(rollout_queue, "_LIKELY", 2)
     waits = [joins(running, ann) for _ in range(3)]
     runs(running)
     for _ in range(3):
-        queue.cancel(joins(running, ann), ann)
+        rollout_queue.cancel(joins(running, ann), ann)
 
-    assert [each.id for each in queue.of(running, ann)] == [str(each) for each in waits]
+    assert [each.id for each in rollout_queue.list_(running, ann)] == [str(each) for each in waits]
 
 
 def test_who_is_given_the_lock_as_it_is_read_is_shown(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = joins(running, ann)
     real = dynamodb.together
@@ -529,46 +545,48 @@ def test_who_is_given_the_lock_as_it_is_read_is_shown(
 
     monkeypatch.setattr(dynamodb, "together", together)
 
-    assert [each.id for each in queue.of(running, ann)] == [str(made)]
+    assert [each.id for each in rollout_queue.list_(running, ann)] == [str(made)]
 
 
 def test_a_long_queue_is_shown_up_to_a_hundred(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "_SHOWN", 3)
+    monkeypatch.setattr(rollout_queue, "_SHOWN", 3)
     made = [joins(running, ann) for _ in range(5)]
     runs(running)
     between.short_pages(monkeypatch)
 
-    assert [each.id for each in queue.of(running, ann)] == [str(each) for each in made[:3]]
+    assert [each.id for each in rollout_queue.list_(running, ann)] == [
+        str(each) for each in made[:3]
+    ]
 
 
 def test_who_has_ended_by_then_is_not_shown(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "_LIKELY", 1)
+    monkeypatch.setattr(rollout_queue, "_LIKELY", 1)
     first, second = joins(running, ann), joins(running, ann)
     runs(running)
     real = table.get
 
     def get(*keys: table.Key) -> Any:
-        if deployments.key(first) in keys:
+        if deployment_records.key(first) in keys:
             monkeypatch.setattr(table, "get", real)
             world.succeeds(first)
         return real(*keys)
 
     monkeypatch.setattr(table, "get", get)
 
-    assert [each.id for each in queue.of(running, ann)] == [str(second)]
+    assert [each.id for each in rollout_queue.list_(running, ann)] == [str(second)]
 
 
 # --- what goes in that moment ---------------------------------------------------------------
 
 
 def test_who_is_put_out_of_the_project_in_that_moment_ships_nothing(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    member = projects.member(running.project, ann)
+    member = project_records.member(running.project, ann.user_id)
     between.first(monkeypatch, "TransactWriteItems", lambda: table.write(table.Delete(member)))
 
     with pytest.raises(NotFound):

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
-from slipway.store import queue, table
+from slipway.services import rollout_queue
+from slipway.store import table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
 from tests.store.test_queue_modes import joins, runs
@@ -21,22 +23,22 @@ from tests.store.test_queue_modes import joins, runs
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def is_accepted(environment: EnvironmentId, user_id: str) -> None:
+def is_accepted(environment: EnvironmentId, user_id: Principal) -> None:
     joins(environment, user_id, sequence=10)
 
 
-def has_the_lock(environment: EnvironmentId, user_id: str) -> None:
+def has_the_lock(environment: EnvironmentId, user_id: Principal) -> None:
     runs(environment)
 
 
-def succeeds(environment: EnvironmentId, user_id: str) -> None:
-    [held] = table.get(queue.lock(environment))
+def succeeds(environment: EnvironmentId, user_id: Principal) -> None:
+    [held] = table.get(rollout_queue.lock(environment))
     assert held
     world.succeeds(ids.parse_deployment(held["holder"]))
 
 
-def last_is_canceled(environment: EnvironmentId, user_id: str) -> None:
-    queue.cancel(ids.parse_deployment(waiting_in(environment)[-1]), user_id)
+def last_is_canceled(environment: EnvironmentId, user_id: Principal) -> None:
+    rollout_queue.cancel(ids.parse_deployment(waiting_in(environment)[-1]), user_id)
 
 
 # What others do while somebody looks at what is ahead of him.
@@ -69,7 +71,7 @@ AN_ORDER: dict[str, Any] = {"sequence": 5}
     ],
 )
 def test_nobody_is_overlooked_whatever_becomes_of_him_in_that_moment(
-    ann: str,
+    ann: Principal,
     running: EnvironmentId,
     monkeypatch: pytest.MonkeyPatch,
     mode: dict[str, Any],
@@ -78,7 +80,7 @@ def test_nobody_is_overlooked_whatever_becomes_of_him_in_that_moment(
 ) -> None:
     told, begin_anew = Counter[str](), world.as_now()
     if old:
-        monkeypatch.setattr(queue, "_YOUNG_SECONDS", 0)
+        monkeypatch.setattr(rollout_queue, "_YOUNG_SECONDS", 0)
     for nth, order in enumerate(itertools.permutations(["Query", "LOCK", "ENV"])):
         moments = itertools.combinations_with_replacement(range(4), len(acts))
         # Each order of the reads with every third way to do the rest, all ways among them.
@@ -101,7 +103,7 @@ def test_nobody_is_overlooked_whatever_becomes_of_him_in_that_moment(
                     assert any(when) or acts is not IS_SHIPPED, (order, when)
                     continue
             told["accepted"] += 1
-            ahead = {each.id for each in queue.of(running, ann)} - {made}
+            ahead = {each.id for each in rollout_queue.list_(running, ann)} - {made}
             assert ahead == set(), (order, when)
 
     assert len(told) == (2 if acts is IS_SHIPPED else 1), told

@@ -7,12 +7,28 @@ from typing import Any
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.aws import secret_inputs
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import DriverFault
-from slipway.services import cleanup, leases, reconcile_schedule, teardowns
-from slipway.store import deadlines, deployments, environments, projects, queue, table
+from slipway.services import (
+    cleanup,
+    deployments,
+    environments,
+    leases,
+    projects,
+    reconcile_schedule,
+    rollout_queue,
+    teardowns,
+)
+from slipway.store import (
+    deadlines,
+    deployment_records,
+    environment_records,
+    project_records,
+    table,
+)
 from slipway.store.table import Item, Key, Update
 from tests.store import between, world
 from tests.template.repository import ROOT, load_function
@@ -72,13 +88,13 @@ def settled(*keys: Key) -> None:
 
 
 def record(this: EnvironmentId) -> Item:
-    found = environments.find(this)
+    found = environment_records.find(this)
     assert found
     return found
 
 
 def deployment_record(this: DeploymentId) -> Item:
-    found = deployments.find(this)
+    found = deployment_records.find(this)
     assert found
     return found
 
@@ -89,27 +105,27 @@ def is_in_minutes(item: Item, minutes: float) -> bool:
 
 
 @pytest.fixture
-def coming(ann: str, project: ProjectId) -> EnvironmentId:
+def coming(ann: Principal, project: ProjectId) -> EnvironmentId:
     """An environment that is provisioning, for longer than it should."""
     made = world.environment(project, ann)
-    overdue(environments.key(made))
+    overdue(environment_records.key(made))
     return made
 
 
 @pytest.fixture
 def up(running: EnvironmentId) -> EnvironmentId:
     """An environment that runs, and was looked at."""
-    settled(environments.key(running))
+    settled(environment_records.key(running))
     return running
 
 
 @pytest.fixture
-def holder(ann: str, up: EnvironmentId) -> DeploymentId:
+def holder(ann: Principal, up: EnvironmentId) -> DeploymentId:
     """A deployment that has the lock and runs, for longer than it should."""
     made = world.deployment(up, ann)
-    queue.holder_or_next(up)
+    rollout_queue.holder_or_next(up)
     world.begins(made)
-    overdue(deployments.key(made))
+    overdue(deployment_records.key(made))
     return made
 
 
@@ -117,7 +133,7 @@ def holder(ann: str, up: EnvironmentId) -> DeploymentId:
 
 
 def test_where_nothing_is_due_nothing_but_the_index_and_the_clock_is_read(
-    ann: str, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deployment(running, ann)
     before = world.everything()
@@ -129,13 +145,13 @@ def test_where_nothing_is_due_nothing_but_the_index_and_the_clock_is_read(
 
 
 def test_every_record_that_is_due_is_read_once(
-    ann: str, project: ProjectId, executions: Executions, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, executions: Executions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(6):
         made = world.environment(project, ann, f"e{n}")
         executions.outcomes[str(made)] = "RUNNING"
         if n % 2:
-            overdue(environments.key(made))
+            overdue(environment_records.key(made))
     trips = between.counted(monkeypatch)
 
     assert reconcile() == counts(looked_at=3)
@@ -144,19 +160,19 @@ def test_every_record_that_is_due_is_read_once(
 
 
 def test_an_index_of_many_pages_is_read_to_its_end(
-    ann: str, project: ProjectId, executions: Executions, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, executions: Executions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(8):
         made = world.environment(project, ann, f"e{n}")
         executions.outcomes[str(made)] = "RUNNING"
-        overdue(environments.key(made))
+        overdue(environment_records.key(made))
     between.short_pages(monkeypatch, most=1)
 
     assert reconcile() == counts(looked_at=8)
 
 
 def test_who_does_not_want_to_wait_looks_ahead(
-    ann: str, project: ProjectId, executions: Executions
+    ann: Principal, project: ProjectId, executions: Executions
 ) -> None:
     made = world.environment(project, ann)
 
@@ -202,7 +218,7 @@ def test_what_goes_on_is_looked_at_again_later(
 
 @pytest.mark.parametrize("outcome", ENDED)
 def test_provisioning_that_ended_unrecorded_has_failed(
-    ann: str, coming: EnvironmentId, executions: Executions, outcome: str
+    ann: Principal, coming: EnvironmentId, executions: Executions, outcome: str
 ) -> None:
     executions.outcomes[str(coming)] = outcome
 
@@ -221,10 +237,10 @@ def test_provisioning_that_ended_unrecorded_has_failed(
 
 
 def test_one_that_is_to_go_is_let_go_of(
-    ann: str, coming: EnvironmentId, executions: Executions
+    ann: Principal, coming: EnvironmentId, executions: Executions
 ) -> None:
     teardowns.begin(coming, ann, None)
-    overdue(environments.key(coming))
+    overdue(environment_records.key(coming))
     executions.outcomes[str(coming)] = "TIMED_OUT"
 
     assert reconcile() == counts(looked_at=1, repaired=1)
@@ -240,7 +256,7 @@ def test_a_teardown_that_ended_unrecorded_has_failed(
     up: EnvironmentId, executions: Executions, status: Any
 ) -> None:
     world.becomes(up, status, **deadlines.by(str(up)))
-    overdue(environments.key(up))
+    overdue(environment_records.key(up))
     executions.outcomes[str(up)] = "FAILED"
 
     assert reconcile() == counts(looked_at=1, repaired=1)
@@ -248,9 +264,9 @@ def test_a_teardown_that_ended_unrecorded_has_failed(
     assert executions.asked == [f"retire_environment:{up}"]
 
 
-def test_a_teardown_that_was_never_started_is_started(up: EnvironmentId, ann: str) -> None:
+def test_a_teardown_that_was_never_started_is_started(up: EnvironmentId, ann: Principal) -> None:
     teardowns.begin(up, ann, None)
-    overdue(environments.key(up))
+    overdue(environment_records.key(up))
 
     assert reconcile() == counts(looked_at=1, repaired=1)
     assert record(up)["nudged_at"]
@@ -271,7 +287,7 @@ def test_what_is_recorded_in_that_moment_stands(
 
 @pytest.mark.parametrize("outcome", ENDED)
 def test_a_rollout_that_ended_unrecorded_has_failed_and_lets_go(
-    ann: str, holder: DeploymentId, executions: Executions, outcome: str
+    ann: Principal, holder: DeploymentId, executions: Executions, outcome: str
 ) -> None:
     following = world.deployment(holder.environment, ann)
     executions.outcomes[str(holder)] = outcome
@@ -285,12 +301,12 @@ def test_a_rollout_that_ended_unrecorded_has_failed_and_lets_go(
     assert "due" not in deployment_record(holder)
     there = environments.get(holder.environment, ann)
     assert (there.live_in_doubt, record(holder.environment)["actor"]) == (str(holder), "reconcile")
-    item = queue.holder_or_next(holder.environment)
+    item = rollout_queue.holder_or_next(holder.environment)
     assert item and (item["id"], item["token"]) == (str(following), 2)
 
 
 def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
-    ann: str,
+    ann: Principal,
     holder: DeploymentId,
     executions: Executions,
     monkeypatch: pytest.MonkeyPatch,
@@ -322,9 +338,9 @@ def test_a_rollout_that_goes_on_is_let_be(holder: DeploymentId, executions: Exec
 # --- the queue ------------------------------------------------------------------------------
 
 
-def test_who_waits_is_brought_to_dispatch_again(ann: str, up: EnvironmentId) -> None:
+def test_who_waits_is_brought_to_dispatch_again(ann: Principal, up: EnvironmentId) -> None:
     made = world.deployment(up, ann)
-    overdue(deployments.key(made))
+    overdue(deployment_records.key(made))
 
     assert reconcile() == counts(looked_at=1)
 
@@ -338,32 +354,32 @@ def test_the_lock_of_one_that_has_ended_is_taken_away(
 ) -> None:
     values = {"failed": "failed", "at": "2026-11-23T01:02:03.456Z"}
     change = "SET #status = :failed, finished_at = :at"
-    table.write(Update(deployments.key(holder), change, values))
+    table.write(Update(deployment_records.key(holder), change, values))
 
     assert reconcile() == counts(looked_at=1, repaired=1)
 
-    [held] = table.get(queue.lock(holder.environment))
+    [held] = table.get(rollout_queue.lock(holder.environment))
     assert held and "holder" not in held
     assert "due" not in deployment_record(holder)
 
 
 def test_one_that_has_ended_in_order_is_done_with(holder: DeploymentId) -> None:
     world.succeeds(holder)
-    overdue(deployments.key(holder))
+    overdue(deployment_records.key(holder))
 
     assert reconcile() == counts(looked_at=1)
     assert "due" not in deployment_record(holder)
     assert reconcile() == counts()
 
 
-def test_one_that_ended_without_the_lock_is_done_with(ann: str, up: EnvironmentId) -> None:
+def test_one_that_ended_without_the_lock_is_done_with(ann: Principal, up: EnvironmentId) -> None:
     made = world.deployment(up, ann)
-    queue.cancel(made, ann)
+    rollout_queue.cancel(made, ann)
     change = Update(
-        deployments.key(made), "SET due = :due, due_at = :due_at", deadlines.by(str(made))
+        deployment_records.key(made), "SET due = :due, due_at = :due_at", deadlines.by(str(made))
     )
     table.write(change)
-    overdue(deployments.key(made))
+    overdue(deployment_records.key(made))
 
     assert reconcile() == counts(looked_at=1)
     assert "due" not in deployment_record(made)
@@ -375,7 +391,7 @@ def test_one_that_ended_without_the_lock_is_done_with(ann: str, up: EnvironmentI
 def test_an_overdue_lease_is_ended(running: EnvironmentId) -> None:
     past = timestamps.written(timestamps.now() - HOUR)
     world.becomes(running, "running", expires_at=past)
-    overdue(environments.key(running))
+    overdue(environment_records.key(running))
 
     assert reconcile() == counts(looked_at=1, repaired=1)
 
@@ -385,7 +401,7 @@ def test_an_overdue_lease_is_ended(running: EnvironmentId) -> None:
 
 
 def test_a_lease_that_lasts_is_looked_at_when_it_ends(running: EnvironmentId) -> None:
-    overdue(environments.key(running))
+    overdue(environment_records.key(running))
 
     assert reconcile() == counts(looked_at=1)
 
@@ -395,12 +411,12 @@ def test_a_lease_that_lasts_is_looked_at_when_it_ends(running: EnvironmentId) ->
     assert item["status"] == "running"
 
 
-def test_a_lease_that_is_extended_is_looked_at_anew(ann: str, running: EnvironmentId) -> None:
-    overdue(environments.key(running))
+def test_a_lease_that_is_extended_is_looked_at_anew(ann: Principal, running: EnvironmentId) -> None:
+    overdue(environment_records.key(running))
     reconcile()
     leases.extend(running, 48, ann)
     assert is_in_minutes(record(running), 5)
-    overdue(environments.key(running))
+    overdue(environment_records.key(running))
 
     reconcile()
 
@@ -410,7 +426,7 @@ def test_a_lease_that_is_extended_is_looked_at_anew(ann: str, running: Environme
 
 
 @pytest.fixture
-def warned(ann: str) -> EnvironmentId:
+def warned(ann: Principal) -> EnvironmentId:
     """An environment whose end is to be warned of twice."""
     made = world.environment(world.project(ann, "x", policy={"warn_before_hours": [2, 1]}), ann)
     world.comes_up(made)
@@ -418,7 +434,7 @@ def warned(ann: str) -> EnvironmentId:
 
 
 def test_a_lease_is_looked_at_when_its_end_is_to_be_warned_of(warned: EnvironmentId) -> None:
-    overdue(environments.key(warned))
+    overdue(environment_records.key(warned))
 
     assert reconcile() == counts(looked_at=1)
 
@@ -431,7 +447,7 @@ def test_a_warning_that_nobody_gave_is_given(warned: EnvironmentId) -> None:
     past = timestamps.written(timestamps.now() - HOUR)
     later = record(warned)["warn_at"][1]
     world.becomes(warned, "running", warn_at=[past, later])
-    overdue(environments.key(warned))
+    overdue(environment_records.key(warned))
 
     assert reconcile() == counts(looked_at=1, repaired=1)
     item = record(warned)
@@ -446,26 +462,26 @@ def test_a_warning_that_nobody_gave_is_given(warned: EnvironmentId) -> None:
 def test_what_is_over_is_ended_and_not_warned_of(warned: EnvironmentId) -> None:
     past = [timestamps.written(timestamps.now() - hours * HOUR) for hours in (3, 2)]
     world.becomes(warned, "running", warn_at=past, expires_at=past[1])
-    overdue(environments.key(warned))
+    overdue(environment_records.key(warned))
 
     assert reconcile() == counts(looked_at=1, repaired=1)
     assert record(warned)["status"] == "expiring"
 
 
-def test_what_never_ends_is_not_looked_at_again(ann: str, project: ProjectId) -> None:
+def test_what_never_ends_is_not_looked_at_again(ann: Principal, project: ProjectId) -> None:
     persistent = world.environment(project, ann, type="persistent")
     world.comes_up(persistent)
-    overdue(environments.key(persistent))
+    overdue(environment_records.key(persistent))
 
     assert reconcile() == counts(looked_at=1)
     assert "due" not in record(persistent)
 
 
 def test_a_pinned_one_is_looked_at_again_once_it_is_unpinned(
-    ann: str, running: EnvironmentId
+    ann: Principal, running: EnvironmentId
 ) -> None:
     leases.pin(running, "demo", ann)
-    overdue(environments.key(running))
+    overdue(environment_records.key(running))
     assert reconcile() == counts(looked_at=1)
     assert "due" not in record(running)
 
@@ -477,7 +493,7 @@ def test_a_pinned_one_is_looked_at_again_once_it_is_unpinned(
 def test_one_that_failed_expires_all_the_same(running: EnvironmentId) -> None:
     past = timestamps.written(timestamps.now() - HOUR)
     world.becomes(running, "failed", expires_at=past)
-    overdue(environments.key(running))
+    overdue(environment_records.key(running))
 
     assert reconcile() == counts(looked_at=1, repaired=1)
     assert record(running)["status"] == "expiring"
@@ -485,7 +501,7 @@ def test_one_that_failed_expires_all_the_same(running: EnvironmentId) -> None:
 
 def test_what_is_destroyed_is_done_with(running: EnvironmentId) -> None:
     world.is_destroyed(running)
-    overdue(environments.key(running))
+    overdue(environment_records.key(running))
 
     assert reconcile() == counts(looked_at=1)
     assert "due" not in record(running)
@@ -498,7 +514,7 @@ def test_what_is_destroyed_is_done_with(running: EnvironmentId) -> None:
 def failed(running: EnvironmentId) -> EnvironmentId:
     """An environment whose teardown failed, and nobody planned another."""
     world.becomes(running, "teardown_failed", updated_at=timestamps.written(timestamps.now()))
-    overdue(environments.key(running))
+    overdue(environment_records.key(running))
     return running
 
 
@@ -514,7 +530,9 @@ def test_a_retry_that_nobody_planned_is_planned(failed: EnvironmentId) -> None:
 def test_a_retry_that_is_due_is_made(failed: EnvironmentId) -> None:
     reconcile()
     past = {"past": timestamps.written(timestamps.now() - HOUR)}
-    table.write(Update(environments.key(failed), "SET next_retry_at = :past, due_at = :past", past))
+    table.write(
+        Update(environment_records.key(failed), "SET next_retry_at = :past, due_at = :past", past)
+    )
 
     assert reconcile() == counts(looked_at=1, repaired=1)
 
@@ -538,7 +556,7 @@ def test_a_retry_that_is_not_due_is_not_made(failed: EnvironmentId) -> None:
 
 
 def test_after_the_last_retry_it_is_somebodys_turn(failed: EnvironmentId) -> None:
-    table.write(Update(environments.key(failed), "SET teardown_attempts = :n", {"n": 5}))
+    table.write(Update(environment_records.key(failed), "SET teardown_attempts = :n", {"n": 5}))
 
     assert reconcile() == counts(looked_at=1)
 
@@ -551,12 +569,12 @@ def test_after_the_last_retry_it_is_somebodys_turn(failed: EnvironmentId) -> Non
 
 
 def test_one_that_is_broken_does_not_stop_the_others(
-    ann: str, project: ProjectId, caplog: pytest.LogCaptureFixture
+    ann: Principal, project: ProjectId, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = [world.environment(project, ann, f"e{n}") for n in range(5)]
     for each in made:
-        overdue(environments.key(each))
-    broken = environments.key(made[2])
+        overdue(environment_records.key(each))
+    broken = environment_records.key(made[2])
     table.write(Update(broken, "SET id = :nonsense", {"nonsense": "nonsense"}))
 
     assert reconcile() == counts(looked_at=5, repaired=4, failed=1)
@@ -573,7 +591,7 @@ def test_each_repair_is_counted_and_logged(
 
     [line] = [each for each in caplog.records if each.getMessage() == "repair"]
     assert vars(line)["repair"] == "never_started"
-    assert vars(line)["sk"] == environments.key(coming).sk
+    assert vars(line)["sk"] == environment_records.key(coming).sk
     assert '"Repairs":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
@@ -581,15 +599,15 @@ def test_each_repair_is_counted_and_logged(
 
 
 def test_a_cascade_that_nobody_carried_on_is_brought_to_dispatch_again(
-    ann: str, project: ProjectId, running: EnvironmentId
+    ann: Principal, project: ProjectId, running: EnvironmentId
 ) -> None:
-    settled(environments.key(running))
+    settled(environment_records.key(running))
     projects.remove(project, ann, None, cascade=True)
-    overdue(projects.key(project))
+    overdue(project_records.key(project))
 
     assert reconcile() == counts(looked_at=1)
 
-    [item] = table.get(projects.key(project))
+    [item] = table.get(project_records.key(project))
     assert item and item["nudged_at"]
     assert (item["status"], is_in_minutes(item, 5)) == ("deleting", True)
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from slipway import drivers
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.drivers.base import Operation, Progress
 from slipway.errors import DriverFault, DriverRefused, Overtaken
 from slipway.services import provisioning
-from slipway.store import environments
+from slipway.store import environment_records
 from tests.store import world
 
 REFUSED = DriverRefused("It is protected")
@@ -36,7 +37,7 @@ class Built:
         return self
 
     def provision(self, operation: Operation) -> Progress:
-        record = environments.find(ids.parse_environment(operation.environment_id))
+        record = environment_records.find(ids.parse_environment(operation.environment_id))
         assert record
         self.registered.append(record.get("resources", set()))
         return self._answer("provision", operation)
@@ -61,12 +62,12 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Built:
 
 
 @pytest.fixture
-def environment(driver: Built, ann: str, project: ProjectId) -> EnvironmentId:
+def environment(driver: Built, ann: Principal, project: ProjectId) -> EnvironmentId:
     return world.environment(project, ann)
 
 
 def item(environment: EnvironmentId) -> Mapping[str, Any]:
-    found = environments.find(environment)
+    found = environment_records.find(environment)
     assert found
     return found
 
@@ -105,10 +106,10 @@ def test_one_that_takes_its_time_is_waited_for(environment: EnvironmentId, drive
 
 
 def test_nothing_is_made_of_what_is_not_wanted_any_more(
-    environment: EnvironmentId, driver: Built, ann: str
+    environment: EnvironmentId, driver: Built, ann: Principal
 ) -> None:
     before = item(environment)
-    environments.move(environment, "tearing_down", ann)
+    environment_records.move(environment, "tearing_down", ann.user_id)
 
     with pytest.raises(Overtaken):
         provisioning.provision(before, {"execution": "x", "started_at": before["created_at"]})
@@ -183,7 +184,7 @@ def test_undoing_twice_is_undoing_once(environment: EnvironmentId, driver: Built
 def shown(environment: EnvironmentId) -> list[str]:
     """What people are told that is left, once it failed."""
     failed = {**item(environment), "status": "teardown_failed", "failure": FAILURE}
-    failure = environments.read(failed).failure
+    failure = environment_records.read(failed).failure
     assert failure and failure.remaining_resources is not None
     return failure.remaining_resources
 
@@ -228,8 +229,8 @@ def test_the_outputs_of_all_resources_are_one(environment: EnvironmentId, driver
     progress = go("provision", environment)
 
     assert progress.outputs == {"Table": "t", "Url": "https://u"}
-    environments.came_up(environment, {"Table": "t", "Url": "https://u"})
+    environment_records.came_up(environment, {"Table": "t", "Url": "https://u"})
     assert item(environment)["outputs"] == {"Table": "t", "Url": "https://u"}
     assert item(environment)["base_url"] == "https://u"
-    environments.came_up(environment, {"Table": "other"})
+    environment_records.came_up(environment, {"Table": "other"})
     assert "base_url" not in item(environment)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from slipway.access.principal import Principal
 from slipway.domain.environment import Failure, TeardownRetry
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import (
@@ -17,8 +18,8 @@ from slipway.errors import (
     Overtaken,
     PreconditionFailed,
 )
-from slipway.services import teardowns
-from slipway.store import environments, projects, table
+from slipway.services import environments, teardowns
+from slipway.store import environment_records, project_records, table
 from slipway.store.table import Item
 from tests.store import between, world
 
@@ -40,7 +41,7 @@ def failed(running: EnvironmentId) -> EnvironmentId:
 
 
 def record(environment: EnvironmentId) -> Item:
-    found = environments.find(environment)
+    found = environment_records.find(environment)
     assert found
     return found
 
@@ -53,7 +54,9 @@ def minutes_until_retry(item: Item) -> float:
 # --- when it is tried again -----------------------------------------------------------------
 
 
-def test_a_failed_teardown_is_tried_again_in_a_minute(ann: str, failed: EnvironmentId) -> None:
+def test_a_failed_teardown_is_tried_again_in_a_minute(
+    ann: Principal, failed: EnvironmentId
+) -> None:
     assert teardowns.plan_retry(record(failed))
 
     item = record(failed)
@@ -89,7 +92,9 @@ def test_planning_a_retry_again_changes_nothing(failed: EnvironmentId) -> None:
     assert world.everything() == before
 
 
-def test_no_retry_is_planned_for_what_changed_meanwhile(ann: str, failed: EnvironmentId) -> None:
+def test_no_retry_is_planned_for_what_changed_meanwhile(
+    ann: Principal, failed: EnvironmentId
+) -> None:
     stale = record(failed)
     teardowns.ask_to_retry(failed, ann)
     before = world.everything()
@@ -103,16 +108,16 @@ def test_no_retry_is_planned_for_what_changed_meanwhile(ann: str, failed: Enviro
 
 
 def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None:
-    names = [environments.teardown(record(failed))]
+    names = [environment_records.teardown(record(failed))]
     for _ in range(2):
         teardowns.retry(record(failed), "reconcile")
-        names.append(environments.teardown(record(failed)))
+        names.append(environment_records.teardown(record(failed)))
         world.becomes(failed, "teardown_failed")
 
     assert names == [str(failed), f"{failed}-2", f"{failed}-3"]
 
 
-def test_who_asks_for_a_retry_is_the_actor(ann: str, failed: EnvironmentId) -> None:
+def test_who_asks_for_a_retry_is_the_actor(ann: Principal, failed: EnvironmentId) -> None:
     teardowns.plan_retry(record(failed))
 
     shown = teardowns.ask_to_retry(failed, ann)
@@ -120,10 +125,10 @@ def test_who_asks_for_a_retry_is_the_actor(ann: str, failed: EnvironmentId) -> N
     assert (shown.status, shown.teardown_attempts, shown.version) == ("tearing_down", 2, 4)
     assert shown.next_retry_at is None
     assert shown.execution_arn.endswith(f"retire_environment:{failed}-2")
-    assert record(failed)["actor"] == ann
+    assert record(failed)["actor"] == ann.user_id
 
 
-def test_deleting_it_again_is_a_retry_too(ann: str, failed: EnvironmentId) -> None:
+def test_deleting_it_again_is_a_retry_too(ann: Principal, failed: EnvironmentId) -> None:
     shown = teardowns.begin(failed, ann, None)
 
     assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
@@ -138,7 +143,7 @@ def test_the_end_of_its_project_does_not_number_attempts(failed: EnvironmentId) 
 
 
 def test_of_two_who_retry_at_once_one_does(
-    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
@@ -148,7 +153,7 @@ def test_of_two_who_retry_at_once_one_does(
 
 
 def test_what_failed_again_in_that_moment_is_tried_again(
-    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_between() -> None:
         teardowns.retry(record(failed), "reconcile")
@@ -163,7 +168,7 @@ def test_what_failed_again_in_that_moment_is_tried_again(
 
 
 def test_what_never_stands_still_is_busy(
-    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = record(failed)
 
@@ -177,7 +182,7 @@ def test_what_never_stands_still_is_busy(
 
 
 def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
-    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
@@ -186,13 +191,13 @@ def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
     assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
 
 
-def test_what_has_not_failed_is_not_retried(ann: str, running: EnvironmentId) -> None:
+def test_what_has_not_failed_is_not_retried(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
         teardowns.ask_to_retry(running, ann)
     with pytest.raises(Overtaken):
-        teardowns.retry(record(running), ann)
+        teardowns.retry(record(running), ann.user_id)
     assert world.everything() == before
 
 
@@ -208,7 +213,7 @@ def retaining(*names: str) -> TeardownRetry:
 
 
 def test_what_is_retained_is_written_along_with_the_new_attempt(
-    ann: str, failed: EnvironmentId
+    ann: Principal, failed: EnvironmentId
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
 
@@ -220,7 +225,7 @@ def test_what_is_retained_is_written_along_with_the_new_attempt(
 
 
 def test_later_attempts_retain_it_too_and_what_is_named_then(
-    ann: str, failed: EnvironmentId
+    ann: Principal, failed: EnvironmentId
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
     teardowns.ask_to_retry(failed, ann, retaining("Data"))
@@ -233,7 +238,7 @@ def test_later_attempts_retain_it_too_and_what_is_named_then(
     assert shown.retained_resources == [BUCKET, TABLE]
 
 
-def test_only_what_remains_can_be_retained(ann: str, failed: EnvironmentId) -> None:
+def test_only_what_remains_can_be_retained(ann: Principal, failed: EnvironmentId) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
     before = world.everything()
 
@@ -246,7 +251,7 @@ def test_only_what_remains_can_be_retained(ann: str, failed: EnvironmentId) -> N
 
 
 def test_without_a_stack_of_which_something_is_left_nothing_is_retained(
-    ann: str, failed: EnvironmentId
+    ann: Principal, failed: EnvironmentId
 ) -> None:
     before = world.everything()
 
@@ -255,7 +260,9 @@ def test_without_a_stack_of_which_something_is_left_nothing_is_retained(
     assert world.everything() == before
 
 
-def test_before_a_teardown_failed_nothing_is_retained(ann: str, running: EnvironmentId) -> None:
+def test_before_a_teardown_failed_nothing_is_retained(
+    ann: Principal, running: EnvironmentId
+) -> None:
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
@@ -264,7 +271,7 @@ def test_before_a_teardown_failed_nothing_is_retained(ann: str, running: Environ
 
 
 def test_of_two_who_retry_at_once_only_the_first_has_something_retained(
-    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
@@ -277,7 +284,7 @@ def test_of_two_who_retry_at_once_only_the_first_has_something_retained(
 # --- forgetting what remains ----------------------------------------------------------------
 
 
-def test_what_remains_is_forgotten_and_recorded(ann: str, project: ProjectId) -> None:
+def test_what_remains_is_forgotten_and_recorded(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, "x", external_id="pr-1")
     world.becomes(made, "teardown_failed", failure=FAILURE, next_retry_at="x", due="DUE#1")
 
@@ -287,26 +294,28 @@ def test_what_remains_is_forgotten_and_recorded(ann: str, project: ProjectId) ->
     assert shown.destroyed_at
     assert shown.failure == Failure.model_validate(FAILURE)
     item = record(made)
-    assert item["actor"] == ann
+    assert item["actor"] == ann.user_id
     assert not {"due", "next_retry_at"} & item.keys()
     gone = table.get(
-        environments.lease(made),
-        projects.environment_name(project, "x"),
-        projects.external_id(project, "pr-1"),
+        environment_records.lease(made),
+        project_records.environment_name(project, "x"),
+        project_records.external_id(project, "pr-1"),
     )
     assert gone == [None, None, None]
-    [owner] = table.get(projects.key(project))
+    [owner] = table.get(project_records.key(project))
     assert owner and owner["environments"] == 0
 
 
-def test_one_without_a_lease_is_forgotten_too(ann: str, project: ProjectId) -> None:
+def test_one_without_a_lease_is_forgotten_too(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, "x", type="persistent")
     world.becomes(made, "teardown_failed", failure=FAILURE)
 
     assert teardowns.forget(made, ann, None).status == "destroyed"
 
 
-def test_only_what_could_not_be_torn_down_is_forgotten(ann: str, running: EnvironmentId) -> None:
+def test_only_what_could_not_be_torn_down_is_forgotten(
+    ann: Principal, running: EnvironmentId
+) -> None:
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
@@ -315,7 +324,7 @@ def test_only_what_could_not_be_torn_down_is_forgotten(ann: str, running: Enviro
 
 
 def test_what_is_retried_in_that_moment_is_not_forgotten(
-    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(
         monkeypatch, "TransactWriteItems", lambda: teardowns.retry(record(failed), "reconcile")
@@ -326,7 +335,7 @@ def test_what_is_retried_in_that_moment_is_not_forgotten(
     assert record(failed)["status"] == "tearing_down"
 
 
-def test_nobody_touches_somebody_elses_teardown(bob: str, failed: EnvironmentId) -> None:
+def test_nobody_touches_somebody_elses_teardown(bob: Principal, failed: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NotFound):
@@ -340,7 +349,7 @@ def test_nobody_touches_somebody_elses_teardown(bob: str, failed: EnvironmentId)
 
 
 def test_who_has_not_seen_the_latest_neither_retries_nor_forgets(
-    ann: str, failed: EnvironmentId
+    ann: Principal, failed: EnvironmentId
 ) -> None:
     before = world.everything()
     seen = record(failed)["version"] - 1
@@ -352,7 +361,7 @@ def test_who_has_not_seen_the_latest_neither_retries_nor_forgets(
 
 
 def test_what_changes_in_that_moment_is_not_retried_by_who_has_not_seen_it(
-    ann: str, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = record(failed)["version"]
     between.first(monkeypatch, "UpdateItem", lambda: world.becomes(failed, "teardown_failed"))
@@ -362,7 +371,7 @@ def test_what_changes_in_that_moment_is_not_retried_by_who_has_not_seen_it(
     assert record(failed)["status"] == "teardown_failed"
 
 
-def test_forgetting_again_changes_nothing(ann: str, failed: EnvironmentId) -> None:
+def test_forgetting_again_changes_nothing(ann: Principal, failed: EnvironmentId) -> None:
     shown = teardowns.forget(failed, ann, record(failed)["version"])
     before = world.everything()
 

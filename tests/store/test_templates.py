@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from slipway.access.principal import Principal
 from slipway.aws import secret_inputs, template_bodies
 from slipway.domain import timestamps
 from slipway.domain.ids import ProjectId, parse_environment
@@ -29,9 +30,9 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.services import cleanup, creation, provisioning, teardowns
+from slipway.services import cleanup, environments, projects, provisioning, teardowns, templates
 from slipway.settings import settings
-from slipway.store import environments, projects, table, templates, wire
+from slipway.store import environment_records, table, template_records, wire
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import TIMES_OUT, CloudFormation
@@ -95,15 +96,15 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
 
 
 @pytest.fixture
-def web(ann: str) -> str:
-    return templates.add(NewTemplate(name="web"), ann).name
+def web(ann: Principal) -> str:
+    return templates.create(NewTemplate(name="web"), ann).name
 
 
 Add = Callable[..., TemplateVersion]
 
 
 @pytest.fixture
-def add(ann: str, web: str) -> Add:
+def add(ann: Principal, web: str) -> Add:
     def added(version: str | None = None, body: bytes = BODY, *, publish: bool = True) -> Any:
         wanted = Version.parse(version) if version else None
         made = templates.add_version(web, wanted, body, YAML, ann)
@@ -132,11 +133,11 @@ def secrets() -> dict[str, str]:
 # --- templates and versions -------------------------------------------------------------------
 
 
-def test_a_name_is_taken_once(ann: str, bob: str, web: str) -> None:
+def test_a_name_is_taken_once(ann: Principal, bob: Principal, web: str) -> None:
     with pytest.raises(NameTaken):
-        templates.add(NewTemplate(name="web"), bob)
+        templates.create(NewTemplate(name="web"), bob)
 
-    assert templates.get("web").created_by == ann
+    assert templates.get("web").created_by == ann.user_id
 
 
 def test_a_version_is_kept_under_its_digest_before_it_is_told(
@@ -186,7 +187,7 @@ def test_two_who_add_at_once_get_two_versions(add: Add, monkeypatch: pytest.Monk
     assert len(templates.versions("web", world.page())) == 2
 
 
-def test_only_the_owner_changes_a_template(bob: str, add: Add) -> None:
+def test_only_the_owner_changes_a_template(bob: Principal, add: Add) -> None:
     add(publish=False)
 
     for change in (
@@ -201,7 +202,7 @@ def test_only_the_owner_changes_a_template(bob: str, add: Add) -> None:
     assert templates.version("web", V1).state == "draft"
 
 
-def test_what_is_not_there_is_not_found(ann: str, web: str) -> None:
+def test_what_is_not_there_is_not_found(ann: Principal, web: str) -> None:
     for look in (
         lambda: templates.get("other"),
         lambda: templates.get("x" * 5000),
@@ -219,7 +220,7 @@ def test_what_is_not_there_is_not_found(ann: str, web: str) -> None:
             look()
 
 
-def test_a_draft_is_replaced_or_deleted(ann: str, add: Add) -> None:
+def test_a_draft_is_replaced_or_deleted(ann: Principal, add: Add) -> None:
     first = add(publish=False)
     other = BODY + b"# another\n"
 
@@ -233,7 +234,7 @@ def test_a_draft_is_replaced_or_deleted(ann: str, add: Add) -> None:
     assert templates.versions("web", world.page()) == []
 
 
-def test_what_was_published_never_changes(ann: str, add: Add) -> None:
+def test_what_was_published_never_changes(ann: Principal, add: Add) -> None:
     published = add()
 
     for change in (
@@ -252,7 +253,7 @@ def test_what_was_published_never_changes(ann: str, add: Add) -> None:
 
 
 def test_what_is_published_is_the_draft_as_it_is_by_then(
-    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
     other = BODY + b"# another\n"
@@ -264,7 +265,7 @@ def test_what_is_published_is_the_draft_as_it_is_by_then(
     assert templates.version("web", V1) == published
 
 
-Change = Callable[[str, templates.Seen | None], object]
+Change = Callable[[Principal, templates.Seen | None], object]
 CHANGES: dict[str, Change] = {
     "replace": lambda ann, seen: templates.replace("web", V1, BODY + b"# mine", YAML, ann, seen),
     "discard": lambda ann, seen: templates.discard("web", V1, ann, seen),
@@ -273,7 +274,7 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_draft_is_changed_by_who_has_seen_it(ann: str, add: Add, change: Change) -> None:
+def test_a_draft_is_changed_by_who_has_seen_it(ann: Principal, add: Add, change: Change) -> None:
     before = add(publish=False)
 
     with pytest.raises(PreconditionFailed):
@@ -288,7 +289,7 @@ def test_a_draft_is_changed_by_who_has_seen_it(ann: str, add: Add, change: Chang
 @pytest.mark.parametrize("call", ["UpdateItem", "DeleteItem"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_draft_that_changes_in_that_moment_is_not_the_one_that_was_seen(
-    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch, change: Change, call: str
+    ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch, change: Change, call: str
 ) -> None:
     before = add(publish=False)
     other = BODY + b"# another\n"
@@ -307,7 +308,7 @@ def test_a_draft_that_changes_in_that_moment_is_not_the_one_that_was_seen(
 
 
 def test_a_draft_that_was_published_in_that_moment_is_not_as_it_was_seen(
-    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = add(publish=False)
     between.first(monkeypatch, "UpdateItem", lambda: templates.publish("web", V1, ann))
@@ -318,7 +319,7 @@ def test_a_draft_that_was_published_in_that_moment_is_not_as_it_was_seen(
     assert templates.version("web", V1).state == "published"
 
 
-def test_what_is_gone_is_not_found_whatever_was_seen(ann: str, add: Add) -> None:
+def test_what_is_gone_is_not_found_whatever_was_seen(ann: Principal, add: Add) -> None:
     before = add(publish=False)
     templates.discard("web", V1, ann)
 
@@ -328,7 +329,7 @@ def test_what_is_gone_is_not_found_whatever_was_seen(ann: str, add: Add) -> None
 
 
 def test_a_draft_that_is_deleted_in_that_moment_is_not_published(
-    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
     between.first(monkeypatch, "UpdateItem", lambda: templates.discard("web", V1, ann))
@@ -339,7 +340,7 @@ def test_a_draft_that_is_deleted_in_that_moment_is_not_published(
 
 
 def test_of_two_who_publish_at_once_both_are_told(
-    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
     told = []
@@ -349,10 +350,10 @@ def test_of_two_who_publish_at_once_both_are_told(
 
 
 def test_a_draft_that_never_stands_still_is_busy(
-    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
-    [item] = table.get(templates.version_key("web", V1))
+    [item] = table.get(template_records.version_key("web", V1))
     assert item
 
     def fail(action: table.Update) -> None:
@@ -365,7 +366,7 @@ def test_a_draft_that_never_stands_still_is_busy(
     assert templates.version("web", V1).state == "draft"
 
 
-def test_a_draft_is_not_deprecated(ann: str, add: Add) -> None:
+def test_a_draft_is_not_deprecated(ann: Principal, add: Add) -> None:
     add(publish=False)
 
     with pytest.raises(NotPublished):
@@ -425,7 +426,7 @@ def test_no_record_is_without_its_body(add: Add, monkeypatch: pytest.MonkeyPatch
         templates.body("web", V1)
 
 
-def test_the_same_body_may_be_stored_again(ann: str, add: Add) -> None:
+def test_the_same_body_may_be_stored_again(ann: Principal, add: Add) -> None:
     add(publish=False)
     templates.discard("web", V1, ann)
 
@@ -438,12 +439,14 @@ def test_the_same_body_may_be_stored_again(ann: str, add: Add) -> None:
 INPUTS = {"Size": "large", "Password": "hunter22hunter22"}
 
 
-def test_an_environment_is_made_from_a_version(ann: str, project: ProjectId, add: Add) -> None:
+def test_an_environment_is_made_from_a_version(
+    ann: Principal, project: ProjectId, add: Add
+) -> None:
     version = add()
 
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
-    item = environments.find(parse_environment(made.id))
+    item = environment_records.find(parse_environment(made.id))
     assert item
     assert made.template == "web@1.0"
     assert made.inputs == {"Size": "large", "Password": "****"}
@@ -457,11 +460,11 @@ def test_an_environment_is_made_from_a_version(ann: str, project: ProjectId, add
 
 
 def test_a_secret_is_in_the_parameter_store_and_nowhere_else(
-    ann: str, project: ProjectId, add: Add
+    ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
 
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert secrets() == {f"/slipway/environments/{made.id}/Password": INPUTS["Password"]}
     assert INPUTS["Password"] not in json.dumps(world.everything(), default=str)
@@ -475,11 +478,11 @@ def notes() -> list[Item]:
 
 
 def look_after(note: Item) -> bool:
-    return cleanup.look_after(note, environments.find(parse_environment(note["id"])))
+    return cleanup.look_after(note, environment_records.find(parse_environment(note["id"])))
 
 
 def test_secrets_of_an_environment_that_was_never_made_are_swept(
-    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
 
@@ -488,7 +491,7 @@ def test_secrets_of_an_environment_that_was_never_made_are_swept(
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(table.Transaction, "commit", dies)
-        creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+        environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     [note] = notes()
     in_an_hour = timestamps.now() + timedelta(hours=1)
 
@@ -500,10 +503,10 @@ def test_secrets_of_an_environment_that_was_never_made_are_swept(
 
 
 def test_a_note_of_an_earlier_release_is_of_an_environment(
-    ann: str, project: ProjectId, add: Add
+    ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     table.write(cleanup.note(made.id))
     [note] = notes()
     del note["place"]
@@ -513,10 +516,10 @@ def test_a_note_of_an_earlier_release_is_of_an_environment(
 
 
 def test_secrets_of_an_environment_that_was_made_are_kept(
-    ann: str, project: ProjectId, add: Add
+    ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     assert notes() == []
     identity = parse_environment(made.id)
     table.write(cleanup.note(str(identity)))
@@ -526,9 +529,11 @@ def test_secrets_of_an_environment_that_was_made_are_kept(
     assert notes() == []
 
 
-def test_secrets_of_what_is_forgotten_are_swept(ann: str, project: ProjectId, add: Add) -> None:
+def test_secrets_of_what_is_forgotten_are_swept(
+    ann: Principal, project: ProjectId, add: Add
+) -> None:
     add()
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     identity = parse_environment(made.id)
     world.becomes(identity, "teardown_failed", failure={"error": "X", "reason": "x"})
 
@@ -541,11 +546,11 @@ def test_secrets_of_what_is_forgotten_are_swept(ann: str, project: ProjectId, ad
 
 
 def test_secrets_go_with_an_environment_of_which_nothing_was_made(
-    ann: str, project: ProjectId, add: Add
+    ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
-    item = environments.find(parse_environment(made.id))
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    item = environment_records.find(parse_environment(made.id))
     assert item and "resources" not in item
 
     event = {"execution": made.id, "started_at": timestamps.written(timestamps.now())}
@@ -554,7 +559,7 @@ def test_secrets_go_with_an_environment_of_which_nothing_was_made(
 
 
 def test_what_is_not_allowed_any_more_is_not_made(
-    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
     monkeypatch.setenv("ALLOWED_RESOURCE_TYPES", "AWS::SNS::*")
@@ -562,53 +567,55 @@ def test_what_is_not_allowed_any_more_is_not_made(
     before = world.everything()
 
     with pytest.raises(Invalid, match="not allowed any more: AWS::SQS::Queue") as error:
-        creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+        environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert [each.pointer for each in error.value.fields] == ["#/template"]
     assert (world.everything(), secrets()) == (before, {})
 
 
-def test_a_refused_environment_leaves_no_secret(ann: str, project: ProjectId, add: Add) -> None:
+def test_a_refused_environment_leaves_no_secret(
+    ann: Principal, project: ProjectId, add: Add
+) -> None:
     add()
     world.environment(project, ann, "taken")
 
     with pytest.raises(NameTaken):
-        creation.create(project, world.wanted("taken", template="web", inputs=INPUTS), ann)
+        environments.create(project, world.wanted("taken", template="web", inputs=INPUTS), ann)
 
     assert (secrets(), notes()) == ({}, [])
 
 
 @pytest.mark.parametrize("text,version", [("web", "2.0"), ("web@1", "1.1"), ("web@1.0", "1.0")])
 def test_the_newest_published_is_meant(
-    ann: str, project: ProjectId, add: Add, text: str, version: str
+    ann: Principal, project: ProjectId, add: Add, text: str, version: str
 ) -> None:
     for each in ("1.0", "1.1", "2.0"):
         add(each)
     add("1.2", publish=False)
     templates.deprecate("web", Version.parse(add("2.1").version), ann)
 
-    made = creation.create(project, world.wanted(template=text, inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template=text, inputs=INPUTS), ann)
 
     assert made.template == f"web@{version}"
 
 
 @pytest.mark.parametrize("text", ["web", "web@1"])
 def test_a_version_is_found_behind_any_number_of_drafts(
-    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch, text: str
+    ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setattr(templates, "_LIKELY", 2)
+    monkeypatch.setattr(template_records, "_LIKELY", 2)
     add("1.0")
     for _ in range(5):
         add(publish=False)
 
-    made = creation.create(project, world.wanted(template=text, inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template=text, inputs=INPUTS), ann)
 
     assert made.template == "web@1.0"
 
 
 @pytest.mark.parametrize("text", ["other", "web@3", "web@1.7", "web@1.2", "web@2.1", "WEB", "web@"])
 def test_what_is_not_published_is_refused(
-    ann: str, project: ProjectId, add: Add, text: str
+    ann: Principal, project: ProjectId, add: Add, text: str
 ) -> None:
     add("1.0")
     add("1.2", publish=False)
@@ -616,14 +623,14 @@ def test_what_is_not_published_is_refused(
     before = world.everything()
 
     with pytest.raises(Invalid) as error:
-        creation.create(project, world.wanted(template=text, inputs=INPUTS), ann)
+        environments.create(project, world.wanted(template=text, inputs=INPUTS), ann)
 
     assert [each.pointer for each in error.value.fields] == ["#/template"]
     assert (world.everything(), secrets()) == (before, {})
 
 
 def test_a_version_that_is_deprecated_in_this_moment_is_refused(
-    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
     write = secret_inputs.write
@@ -635,17 +642,17 @@ def test_a_version_that_is_deprecated_in_this_moment_is_refused(
     monkeypatch.setattr(secret_inputs, "write", meanwhile)
 
     with pytest.raises(Invalid, match="not published any more"):
-        creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+        environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert secrets() == {}
-    assert environments.of(project, ann, world.page()) == []
+    assert environments.list_(project, ann, world.page()) == []
 
 
-def test_wrong_inputs_are_all_told(ann: str, project: ProjectId, add: Add) -> None:
+def test_wrong_inputs_are_all_told(ann: Principal, project: ProjectId, add: Add) -> None:
     add()
 
     with pytest.raises(Invalid) as error:
-        creation.create(
+        environments.create(
             project, world.wanted(template="web", inputs={"Size": "huge", "Version": "1"}), ann
         )
 
@@ -654,14 +661,14 @@ def test_wrong_inputs_are_all_told(ann: str, project: ProjectId, add: Add) -> No
 
 
 def test_a_plan_says_what_would_be_made_and_makes_nothing(
-    ann: str, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
     Review().instead(monkeypatch)
     wanted = world.wanted(template="web", inputs={"Password": INPUTS["Password"]}, ttl_hours=2)
     before = world.everything()
 
-    plan = creation.plan(project, wanted, ann)
+    plan = environments.plan(project, wanted, ann)
 
     monkeypatch.undo()
     assert (world.everything(), secrets()) == (before, {})
@@ -672,16 +679,18 @@ def test_a_plan_says_what_would_be_made_and_makes_nothing(
     assert plan.expires_at and plan.max_expires_at
 
 
-def test_a_plan_refuses_what_would_be_refused(ann: str, bob: str, project: ProjectId) -> None:
+def test_a_plan_refuses_what_would_be_refused(
+    ann: Principal, bob: Principal, project: ProjectId
+) -> None:
     world.environment(project, ann, "taken", external_id="pr-1")
 
     with pytest.raises(NameTaken):
-        creation.plan(project, world.wanted("taken"), ann)
+        environments.plan(project, world.wanted("taken"), ann)
     with pytest.raises(ExternalIdTaken):
-        creation.plan(project, world.wanted("new", external_id="pr-1"), ann)
+        environments.plan(project, world.wanted("new", external_id="pr-1"), ann)
     with pytest.raises(NotFound):
-        creation.plan(project, world.wanted("new"), bob)
-    assert creation.plan(project, world.wanted("new"), ann).driver == "simulated"
+        environments.plan(project, world.wanted("new"), bob)
+    assert environments.plan(project, world.wanted("new"), ann).driver == "simulated"
 
 
 # --- who uses what ----------------------------------------------------------------------------
@@ -693,10 +702,10 @@ def counts(name: str = "web") -> dict[str, int]:
 
 
 def test_use_is_known_from_the_first_moment_and_follows_the_record(
-    ann: str, project: ProjectId, add: Add
+    ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     environment = parse_environment(made.id)
     assert counts() == {"up_to_date": 1}
     add("1.1")
@@ -704,31 +713,33 @@ def test_use_is_known_from_the_first_moment_and_follows_the_record(
     add("2.0")
     assert counts() == {"behind_major": 1}
 
-    stale = environments.find(environment)
+    stale = environment_records.find(environment)
     world.becomes(environment, "failed")
-    failed = environments.find(environment)
+    failed = environment_records.find(environment)
     assert stale and failed
-    templates.note_use(failed)
-    templates.note_use(stale)
-    templates.note_use(failed)
+    template_records.note_use(failed)
+    template_records.note_use(stale)
+    template_records.note_use(failed)
     assert counts() == {"failed": 1}
 
     world.becomes(environment, "destroyed")
-    destroyed = environments.find(environment)
+    destroyed = environment_records.find(environment)
     assert destroyed
-    templates.note_use(destroyed)
-    templates.note_use(failed)
+    template_records.note_use(destroyed)
+    template_records.note_use(failed)
     assert counts() == {}
     assert templates.uses("web", world.page(), ann) == []
-    [line] = table.get(templates.used_key("web", made.id))
+    [line] = table.get(template_records.used_key("web", made.id))
     assert line and line["ttl"]
 
 
-def test_each_is_counted_for_everybody_and_listed_for_its_own(ann: str, bob: str, add: Add) -> None:
+def test_each_is_counted_for_everybody_and_listed_for_its_own(
+    ann: Principal, bob: Principal, add: Add
+) -> None:
     add()
     for who, name in ((ann, "a"), (bob, "b"), (ann, "c")):
         project = world.project(who, name)
-        creation.create(project, world.wanted(name, template="web", inputs=INPUTS), who)
+        environments.create(project, world.wanted(name, template="web", inputs=INPUTS), who)
 
     assert counts() == {"up_to_date": 3}
     assert [each.name for each in templates.uses("web", world.page(), ann)] == ["a", "c"]
@@ -741,7 +752,7 @@ def test_each_is_counted_for_everybody_and_listed_for_its_own(ann: str, bob: str
 
 
 def test_use_is_counted_beyond_the_first_page(
-    ann: str, add: Add, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(templates, "_AT_ONCE", 2)
     for version in ("1.0", "1.1", "1.2", "2.0", "2.1"):
@@ -749,15 +760,15 @@ def test_use_is_counted_beyond_the_first_page(
     for name in "abcde":
         project = world.project(ann, name)
         wanted = world.wanted(name, template="web@1.2", inputs=INPUTS)
-        creation.create(project, wanted, ann)
+        environments.create(project, wanted, ann)
 
     assert (counts(), templates.usage("web").newest) == ({"behind_major": 5}, "2.1")
     assert [each.name for each in templates.uses("web", world.page(), ann)] == list("abcde")
 
 
-def test_a_project_may_go_before_its_uses(ann: str, project: ProjectId, add: Add) -> None:
+def test_a_project_may_go_before_its_uses(ann: Principal, project: ProjectId, add: Add) -> None:
     add()
-    made = creation.create(project, world.wanted(template="web", inputs=INPUTS), ann)
+    made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     world.is_destroyed(parse_environment(made.id))
 
     projects.remove(project, ann, None, cascade=False)

@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from slipway import aws
+from slipway.access.principal import Principal
 from slipway.aws import secret_inputs, template_bodies
 from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, parse_deployment
@@ -27,9 +28,15 @@ from slipway.errors import (
     QueueBusy,
     StoreUnavailable,
 )
-from slipway.services import cleanup, updates
+from slipway.services import cleanup, deployments, rollout_queue, templates, updates
 from slipway.settings import settings
-from slipway.store import deployments, environments, idempotency, queue, table, templates, wire
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    idempotency,
+    table,
+    wire,
+)
 from slipway.store.table import Item
 from tests.store import between, world
 from tests.store.cloudformation import CloudFormation
@@ -57,10 +64,10 @@ INPUTS = {"Size": "small", "Zones": ["a", "b"], "Key": "k1", "Password": "hunter
 
 
 @pytest.fixture(autouse=True)
-def versions(ann: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def versions(ann: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     """All published, of a template of ann's."""
     monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
-    templates.add(NewTemplate(name="web"), ann)
+    templates.create(NewTemplate(name="web"), ann)
     for number, more in VERSIONS.items():
         declared = {name: each for name, each in {**PARAMETERS, **more}.items() if each}
         resources = {"Jobs": {"Type": "AWS::SQS::Queue"}}
@@ -70,7 +77,7 @@ def versions(ann: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def web(ann: str, project: ProjectId) -> EnvironmentId:
+def web(ann: Principal, project: ProjectId) -> EnvironmentId:
     """An environment that runs, of version 1.0."""
     made = world.environment(project, ann, "web", template="web@1.0", inputs=INPUTS)
     world.comes_up(made)
@@ -81,12 +88,12 @@ Ask = Callable[..., Deployment]
 
 
 @pytest.fixture
-def ask(ann: str, web: EnvironmentId) -> Ask:
+def ask(ann: Principal, web: EnvironmentId) -> Ask:
     return lambda **wanted: updates.ask(web, EnvironmentUpdate.model_validate(wanted), ann)
 
 
 def found(environment: EnvironmentId) -> Item:
-    item = environments.find(environment)
+    item = environment_records.find(environment)
     assert item
     return item
 
@@ -94,7 +101,7 @@ def found(environment: EnvironmentId) -> Item:
 def turn_of(update: Deployment) -> tuple[DeploymentId, Item]:
     """It is given the lock; what it then makes of the environment."""
     deployment = parse_deployment(update.id)
-    given = queue.holder_or_next(deployment.environment)
+    given = rollout_queue.holder_or_next(deployment.environment)
     assert given and given["id"] == update.id
     return deployment, updates.becomes(given, found(deployment.environment))
 
@@ -104,7 +111,7 @@ def carried_out(update: Deployment) -> Item:
     deployment, fields = turn_of(update)
     world.begins(deployment)
     live, values = table.setting({**fields, "live_deployment_id": update.id})
-    table.write(table.Update(environments.key(deployment.environment), live, values))
+    table.write(table.Update(environment_records.key(deployment.environment), live, values))
     world.succeeds(deployment)
     return found(deployment.environment)
 
@@ -131,16 +138,18 @@ def refused(ask: Ask, **wanted: Any) -> dict[str, str]:
 
 
 def test_an_update_waits_in_the_queue_and_brings_what_it_says(
-    ann: str, web: EnvironmentId, ask: Ask
+    ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     made = ask(template="web@1.1", inputs={"Region": "eu", "Size": None})
 
     assert (made.status, made.version, made.template) == ("pending", None, "web@1.1")
     assert made.inputs == {"Region": "eu", "Size": None}
-    assert queue.of(web, ann) == [made] == [deployments.get(parse_deployment(made.id), ann)]
+    assert (
+        rollout_queue.list_(web, ann) == [made] == [deployments.get(parse_deployment(made.id), ann)]
+    )
     assert found(web)["template"] == "web@1.0"
     record = carried_out(made)
-    shown = environments.read(record)
+    shown = environment_records.read(record)
     assert (shown.template, record["last_update_id"]) == ("web@1.1", made.id)
     assert shown.inputs == {"Region": "eu", "Key": "k1", "Password": "****"}
     assert record["template_key"].startswith("templates/web/1.1/")
@@ -151,7 +160,7 @@ def test_an_update_waits_in_the_queue_and_brings_what_it_says(
     "text,version", [("web", "1.4"), ("web@1", "1.4"), ("web@1.2", "1.2"), ("web@1.0", "1.0")]
 )
 def test_the_version_is_said_when_it_is_accepted(
-    ann: str, ask: Ask, text: str, version: str
+    ann: Principal, ask: Ask, text: str, version: str
 ) -> None:
     inputs = {"Size": "large", "Password": "hunter33"}
 
@@ -202,16 +211,16 @@ def test_what_does_not_fit_any_more_when_its_turn_comes_is_refused_then(
         turn_of(made[1])
 
 
-def test_it_keeps_what_is_live(ann: str, web: EnvironmentId, ask: Ask) -> None:
+def test_it_keeps_what_is_live(ann: Principal, web: EnvironmentId, ask: Ask) -> None:
     live = {"live_version": "v7", "live_artifact": "s3://builds/v7.zip", "live_order": 7}
     world.becomes(web, "running", live_deployment_id="dep_1", **live)
 
     made = ask(inputs={"Size": "large"})
     deployment, _ = turn_of(made)
 
-    item = deployments.find(deployment)
+    item = deployment_records.find(deployment)
     assert item
-    carried = queue.carried(item)
+    carried = rollout_queue.carried(item)
     assert carried["version"] == {"S": "v7"}
     assert (carried["artifact"], carried["order"]) == ({"S": "s3://builds/v7.zip"}, {"N": "7"})
     assert carried["brings"] == "a change of inputs"
@@ -220,37 +229,37 @@ def test_it_keeps_what_is_live(ann: str, web: EnvironmentId, ask: Ask) -> None:
 
 
 def test_what_becomes_live_in_that_moment_is_seen(
-    ann: str, web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = ask(inputs={})
     live = {"live_version": "v2", "live_deployment_id": "dep_2"}
     between.first(monkeypatch, "TransactWriteItems", lambda: world.becomes(web, "running", **live))
 
-    given = [queue.holder_or_next(web), queue.holder_or_next(web)]
+    given = [rollout_queue.holder_or_next(web), rollout_queue.holder_or_next(web)]
 
     assert given[0] is None
     assert given[1] and (given[1]["id"], given[1]["version"]) == (made.id, "v2")
 
 
 def test_who_takes_others_places_leaves_updates_theirs(
-    ann: str, web: EnvironmentId, ask: Ask
+    ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     runs = ask(inputs={"Size": "large"})
     turn_of(runs)
     world.begins(parse_deployment(runs.id))
     world.deployment(web, ann, "v1")
     waits = ask(inputs={"Size": None})
-    newer = queue.join(web, NewDeployment(version="v2", on_conflict="cancel_running"), ann)
+    newer = rollout_queue.join(web, NewDeployment(version="v2", on_conflict="cancel_running"), ann)
 
-    queue.make_way(parse_deployment(newer.id))
+    rollout_queue.make_way(parse_deployment(newer.id))
 
-    assert [each.id for each in queue.of(web, ann)] == [runs.id, waits.id, newer.id]
-    assert queue.of(web, ann)[0].cancel_requested_at is None
+    assert [each.id for each in rollout_queue.list_(web, ann)] == [runs.id, waits.id, newer.id]
+    assert rollout_queue.list_(web, ann)[0].cancel_requested_at is None
 
 
 @pytest.mark.parametrize("of_the_environment", [True, False])
 def test_who_does_not_want_to_wait_is_not_accepted(
-    ann: str, project: ProjectId, of_the_environment: bool
+    ann: Principal, project: ProjectId, of_the_environment: bool
 ) -> None:
     mode = "reject" if of_the_environment else "supersede"
     where = world.environment(
@@ -267,7 +276,9 @@ def test_who_does_not_want_to_wait_is_not_accepted(
     assert (world.everything(), secrets()) == before
 
 
-def test_an_environment_that_supersedes_lets_updates_wait(ann: str, project: ProjectId) -> None:
+def test_an_environment_that_supersedes_lets_updates_wait(
+    ann: Principal, project: ProjectId
+) -> None:
     where = world.environment(
         project, ann, "s", template="web@1.0", inputs=INPUTS, on_conflict="supersede"
     )
@@ -276,7 +287,7 @@ def test_an_environment_that_supersedes_lets_updates_wait(ann: str, project: Pro
 
 
 def test_only_its_members_update_it_and_only_while_it_lives(
-    ann: str, bob: str, web: EnvironmentId, running: EnvironmentId
+    ann: Principal, bob: Principal, web: EnvironmentId, running: EnvironmentId
 ) -> None:
     wanted = EnvironmentUpdate(inputs={})
 
@@ -320,7 +331,7 @@ def test_what_it_has_must_fit_the_other_version(
     assert refused(ask, template=f"web@{version}") == expected
 
 
-def test_inputs_may_not_be_too_much_together(ann: str, ask: Ask) -> None:
+def test_inputs_may_not_be_too_much_together(ann: Principal, ask: Ask) -> None:
     declared = {f"P{n}": {"Type": "String", "Default": ""} for n in range(20)}
     body = json.dumps({"Parameters": declared, "Resources": {"A": {"Type": "AWS::SQS::Queue"}}})
     templates.add_version("web", Version(2, 0), body.encode(), "application/json", ann)
@@ -332,14 +343,14 @@ def test_inputs_may_not_be_too_much_together(ann: str, ask: Ask) -> None:
     assert told == {"#/inputs": f"must be at most {MAX_BYTES_TOGETHER} bytes together"}
 
 
-def test_the_largest_update_fits_a_workflows_state(ann: str, project: ProjectId) -> None:
+def test_the_largest_update_fits_a_workflows_state(ann: Principal, project: ProjectId) -> None:
     # Quotes are escaped twice, in the record's text and in the state's.
     names = [f"P{n:03d}".ljust(255, "x") for n in range(200)]
     hidden, shown = names[:MAX_SECRETS], names[MAX_SECRETS:]
     texts = {name: {"Type": "String", "Default": ""} for name in shown}
     secret = {name: {"Type": "String", "NoEcho": True} for name in hidden}
     template = {"Parameters": {**texts, **secret}, "Resources": {"A": {"Type": "AWS::SQS::Queue"}}}
-    templates.add(NewTemplate(name="wide"), ann)
+    templates.create(NewTemplate(name="wide"), ann)
     templates.add_version("wide", None, json.dumps(template).encode(), "application/json", ann)
     templates.publish("wide", Version(1, 0), ann)
     given: dict[str, Any] = dict.fromkeys(hidden, "s")
@@ -359,12 +370,12 @@ def test_the_largest_update_fits_a_workflows_state(ann: str, project: ProjectId)
     assert MAX_BYTES_TOGETHER - 300 < len(becomes["inputs"]) <= MAX_BYTES_TOGETHER
     assert len(becomes["secret_inputs"]) == len(becomes["secret_places"]) == MAX_SECRETS
     # What Ship returns, its stack's longest output and what is around it besides.
-    along = {"becomes": environments.written_along(becomes), "base_url": "x" * 4096}
+    along = {"becomes": environment_records.written_along(becomes), "base_url": "x" * 4096}
     assert len(json.dumps(along)) < _STATE - 10_000
 
 
 def test_a_version_that_is_deprecated_in_this_moment_is_refused(
-    ann: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = secret_inputs.write
 
@@ -381,7 +392,7 @@ def test_a_version_that_is_deprecated_in_this_moment_is_refused(
 
 
 def test_one_of_a_deprecated_version_changes_its_inputs_all_the_same(
-    ann: str, web: EnvironmentId, ask: Ask
+    ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     templates.deprecate("web", Version(1, 0), ann)
 
@@ -463,7 +474,7 @@ def test_secrets_of_an_update_that_never_was_are_swept(
 
     assert found_there == ["hunter22", "hunter33", "hunter44"]
     for _ in range(2):
-        assert cleanup.look_after(note, environments.find(web))
+        assert cleanup.look_after(note, environment_records.find(web))
         assert sorted(stored().values()) == ["hunter22", "hunter44"]
     assert not [i for i in world.everything() if i["sk"]["S"].startswith("SECRETS")]
 
@@ -528,11 +539,13 @@ def test_what_is_not_allowed_any_more_is_not_moved_to(
 
 
 def test_who_asks_again_for_the_answer_was_lost_is_told_and_nothing_is_done(
-    ann: str, web: EnvironmentId, ask: Ask
+    ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     def once() -> tuple[dict[str, Any], bool]:
         carry_out = lambda: ask(inputs={"Password": "hunter33"})  # noqa: E731
-        return idempotency.once(ann, "key", "the request", carry_out, lambda made: {"id": made.id})
+        return idempotency.once(
+            ann.user_id, "key", "the request", carry_out, lambda made: {"id": made.id}
+        )
 
     first, before = once(), (world.everything(), secrets())
 
@@ -544,7 +557,7 @@ def test_who_asks_again_for_the_answer_was_lost_is_told_and_nothing_is_done(
 
 
 def test_a_plan_says_what_would_change_and_changes_nothing(
-    ann: str, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+    ann: Principal, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Item, dict[str, str]]] = []
 

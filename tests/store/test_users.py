@@ -8,7 +8,7 @@ import pytest
 
 from slipway.domain.user import User
 from slipway.errors import EmailTaken, TooManyAttempts, Unauthenticated
-from slipway.store import users
+from slipway.store import user_records
 from tests.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -18,73 +18,75 @@ HOME = "203.0.113.7"
 
 def fail(times: int, email: str = "ann@example.com", address: str = HOME) -> None:
     for _ in range(times):
-        users.count_failure(email, address)
+        user_records.count_failure(email, address)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The present, to be set: 100 s into a window of counting."""
     present = [1_790_000_100.0 - 1_790_000_100 % 900 + 100]
-    monkeypatch.setattr("slipway.store.users.time.time", lambda: present[0])
+    monkeypatch.setattr("slipway.store.user_records.time.time", lambda: present[0])
     return present
 
 
 def test_a_user_is_found_by_id_and_by_address() -> None:
-    added = users.add("ann@example.com", "a hash")
+    added = user_records.add("ann@example.com", "a hash")
 
-    assert users.get(added.id) == added
-    assert users.for_sign_in("ann@example.com", HOME) == (added.id, "a hash")
+    assert user_records.get(added.id) == added
+    assert user_records.for_sign_in("ann@example.com", HOME) == (added.id, "a hash")
 
 
 def test_a_user_who_is_not_there_is_not_signed_in() -> None:
-    assert users.for_sign_in("nobody@example.com", HOME) is None
+    assert user_records.for_sign_in("nobody@example.com", HOME) is None
     with pytest.raises(Unauthenticated):
-        users.get("usr_01kaq3h5x0c2m9f7r4tz")
+        user_records.get("usr_01kaq3h5x0c2m9f7r4tz")
 
 
 def test_an_address_is_registered_once() -> None:
-    added = users.add("ann@example.com", "a hash")
+    added = user_records.add("ann@example.com", "a hash")
     before = world.everything()
 
     with pytest.raises(EmailTaken):
-        users.add("ann@example.com", "another hash")
+        user_records.add("ann@example.com", "another hash")
 
     assert world.everything() == before
-    assert users.for_sign_in("ann@example.com", HOME) == (added.id, "a hash")
+    assert user_records.for_sign_in("ann@example.com", HOME) == (added.id, "a hash")
 
 
 def test_of_many_who_register_one_address_at_once_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     results = between.at_once(
-        monkeypatch, *[lambda: users.add("ann@example.com", "a hash") for _ in range(8)]
+        monkeypatch, *[lambda: user_records.add("ann@example.com", "a hash") for _ in range(8)]
     )
 
     won = [result for result in results if isinstance(result, User)]
     lost = [result for result in results if isinstance(result, EmailTaken)]
     assert (len(won), len(lost)) == (1, 7)
-    assert users.get(won[0].id) == won[0]
+    assert user_records.get(won[0].id) == won[0]
     assert len(world.everything()) == 2
 
 
 def test_a_user_is_never_half_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    between.first(monkeypatch, "TransactWriteItems", lambda: users.add("ann@example.com", "hers"))
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: user_records.add("ann@example.com", "hers")
+    )
 
     with pytest.raises(EmailTaken):
-        users.add("ann@example.com", "his")
+        user_records.add("ann@example.com", "his")
 
-    found = users.for_sign_in("ann@example.com", HOME)
+    found = user_records.for_sign_in("ann@example.com", HOME)
     assert found
     assert found[1] == "hers"
     assert len(world.everything()) == 2
 
 
 def test_the_eleventh_try_of_an_account_has_to_wait(clock: list[float]) -> None:
-    users.add("ann@example.com", "a hash")
+    user_records.add("ann@example.com", "a hash")
     fail(9)
-    assert users.for_sign_in("ann@example.com", HOME)
+    assert user_records.for_sign_in("ann@example.com", HOME)
 
     fail(1)
     with pytest.raises(TooManyAttempts) as refused:
-        users.for_sign_in("ann@example.com", "198.51.100.1")
+        user_records.for_sign_in("ann@example.com", "198.51.100.1")
 
     assert refused.value.seconds == 800
 
@@ -93,28 +95,28 @@ def test_an_account_that_is_not_there_is_counted_alike(clock: list[float]) -> No
     fail(10, "nobody@example.com")
 
     with pytest.raises(TooManyAttempts):
-        users.for_sign_in("nobody@example.com", HOME)
+        user_records.for_sign_in("nobody@example.com", HOME)
 
 
 def test_an_address_that_tries_many_accounts_has_to_wait(clock: list[float]) -> None:
-    users.add("ann@example.com", "a hash")
+    user_records.add("ann@example.com", "a hash")
     for n in range(100):
         fail(1, f"user{n}@example.com")
 
     with pytest.raises(TooManyAttempts):
-        users.for_sign_in("ann@example.com", HOME)
-    assert users.for_sign_in("ann@example.com", "198.51.100.1")
+        user_records.for_sign_in("ann@example.com", HOME)
+    assert user_records.for_sign_in("ann@example.com", "198.51.100.1")
 
 
 def test_who_waited_may_try_again(clock: list[float]) -> None:
-    users.add("ann@example.com", "a hash")
+    user_records.add("ann@example.com", "a hash")
     fail(10)
     with pytest.raises(TooManyAttempts) as refused:
-        users.for_sign_in("ann@example.com", HOME)
+        user_records.for_sign_in("ann@example.com", HOME)
 
     clock[0] += refused.value.seconds
 
-    assert users.for_sign_in("ann@example.com", HOME)
+    assert user_records.for_sign_in("ann@example.com", HOME)
 
 
 def test_counts_are_deleted_by_ttl_and_not_before_they_are_over(clock: list[float]) -> None:
@@ -128,10 +130,10 @@ def test_counts_are_deleted_by_ttl_and_not_before_they_are_over(clock: list[floa
 
 
 def test_signing_in_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
-    users.add("ann@example.com", "a hash")
+    user_records.add("ann@example.com", "a hash")
     made = between.counted(monkeypatch)
 
-    users.for_sign_in("ann@example.com", HOME)
+    user_records.for_sign_in("ann@example.com", HOME)
 
     assert made == ["BatchGetItem"]
 
@@ -139,6 +141,6 @@ def test_signing_in_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_moment_of_registration_is_kept() -> None:
     before = time.time()
 
-    added = users.add("ann@example.com", "a hash")
+    added = user_records.add("ann@example.com", "a hash")
 
     assert abs(added.created_at.timestamp() - before) < 5

@@ -8,6 +8,7 @@ from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
 
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.deployment import NewDeployment
 from slipway.domain.environment import NewEnvironment, Status
@@ -15,14 +16,21 @@ from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Paging
 from slipway.domain.project import NewProject, ProjectChange
 from slipway.domain.template import Version
-from slipway.services import creation
-from slipway.store import deployments, environments, projects, queue, table, templates, users
+from slipway.services import environments, projects, rollout_queue
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    project_records,
+    table,
+    template_records,
+    user_records,
+)
 from slipway.store.table import Put, Transaction, Update
 from tests.conftest import ACCOUNT, REGION
 
 
-def user(email: str = "ann@example.com") -> str:
-    return users.add(email, "a hash").id
+def user(email: str = "ann@example.com") -> Principal:
+    return Principal(user_records.add(email, "a hash").id)
 
 
 def wanted(name: str = "preview", **fields: Any) -> NewEnvironment:
@@ -37,17 +45,21 @@ def to_change(**fields: Any) -> ProjectChange:
     return ProjectChange.model_validate(fields)
 
 
-def project(user_id: str, name: str = "payments", **fields: Any) -> ProjectId:
+def project(principal: Principal, name: str = "payments", **fields: Any) -> ProjectId:
     new = NewProject.model_validate({"name": name, **fields})
-    return ids.parse_project(projects.add(new, user_id).id)
+    return ids.parse_project(projects.create(new, principal).id)
 
 
-def environment(of: ProjectId, user_id: str, name: str = "preview", **fields: Any) -> EnvironmentId:
-    return ids.parse_environment(creation.create(of, wanted(name, **fields), user_id).id)
+def environment(
+    of: ProjectId, principal: Principal, name: str = "preview", **fields: Any
+) -> EnvironmentId:
+    return ids.parse_environment(environments.create(of, wanted(name, **fields), principal).id)
 
 
-def deployment(of: EnvironmentId, user_id: str, version: str = "v1") -> DeploymentId:
-    return ids.parse_deployment(queue.join(of, NewDeployment(version=version), user_id).id)
+def deployment(of: EnvironmentId, principal: Principal, version: str = "v1") -> DeploymentId:
+    return ids.parse_deployment(
+        rollout_queue.join(of, NewDeployment(version=version), principal).id
+    )
 
 
 def becomes(this: EnvironmentId, status: Status, **fields: Any) -> None:
@@ -55,7 +67,7 @@ def becomes(this: EnvironmentId, status: Status, **fields: Any) -> None:
     values = {"to": status, "one": 1, **fields}
     more = "".join(f", {name} = :{name}" for name in fields)
     change = f"SET #status = :to, version = version + :one{more} REMOVE operation"
-    table.write(Update(environments.key(this), change, values))
+    table.write(Update(environment_records.key(this), change, values))
 
 
 def comes_up(this: EnvironmentId) -> None:
@@ -88,22 +100,24 @@ def is_of_a_template(this: EnvironmentId) -> None:
         "secret_inputs": [],
     }
     change, values = table.setting(made_of)
-    table.write(Put(templates.version_key("web", Version(1, 0)), record))
-    table.write(Update(environments.key(this), change, values))
+    table.write(Put(template_records.version_key("web", Version(1, 0)), record))
+    table.write(Update(environment_records.key(this), change, values))
 
 
 def is_destroyed(this: EnvironmentId) -> None:
     """The last state of retire_environment."""
-    item = environments.find(this)
+    item = environment_records.find(this)
     assert item
     becomes(this, "destroyed", destroyed_at=timestamps.written(timestamps.now()))
     external_id = item.get("external_id") or item["id"]
     (
         Transaction()
-        .delete("name", projects.environment_name(this.project, item["name"]))
-        .delete("external_id", projects.external_id(this.project, external_id))
-        .delete("lease", environments.lease(this))
-        .update("project", projects.key(this.project), "ADD environments :less", {"less": -1})
+        .delete("name", project_records.environment_name(this.project, item["name"]))
+        .delete("external_id", project_records.external_id(this.project, external_id))
+        .delete("lease", environment_records.lease(this))
+        .update(
+            "project", project_records.key(this.project), "ADD environments :less", {"less": -1}
+        )
         .commit()
     )
 
@@ -112,7 +126,7 @@ def begins(this: DeploymentId) -> None:
     """The first state of roll_out_deployment."""
     at = timestamps.written(timestamps.now())
     change = "SET #status = :running, started_at = :at"
-    table.write(Update(deployments.key(this), change, {"running": "running", "at": at}))
+    table.write(Update(deployment_records.key(this), change, {"running": "running", "at": at}))
 
 
 def succeeds(this: DeploymentId) -> None:
@@ -121,8 +135,8 @@ def succeeds(this: DeploymentId) -> None:
     change = "SET #status = :done, finished_at = :at"
     (
         Transaction()
-        .update("record", deployments.key(this), change, {"done": "succeeded", "at": at})
-        .update("lock", queue.lock(this.environment), "REMOVE holder", {})
+        .update("record", deployment_records.key(this), change, {"done": "succeeded", "at": at})
+        .update("lock", rollout_queue.lock(this.environment), "REMOVE holder", {})
         .commit()
     )
 

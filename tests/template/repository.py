@@ -43,7 +43,7 @@ def short(path: Path) -> str:
 
 
 def modules() -> dict[str, ast.Module]:
-    """The syntax tree of every module of Slipway, by its name: `slipway.store.keys`."""
+    """The syntax tree of every module of Slipway, by its name: `slipway.store.table`."""
     folder = ROOT / "layers/core"
     return {
         ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): tree

@@ -144,7 +144,7 @@ NEVER = {
     "yaml",
 }
 # Most environments are made without one.
-TEMPLATES = {"slipway.domain.inputs", "slipway.domain.template", "slipway.store.templates"}
+TEMPLATES = {"slipway.domain.inputs", "slipway.domain.template", "slipway.store.template_records"}
 WORKFLOWS = {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER, *TEMPLATES}
 DOES_NOT_IMPORT = {
     "auth": {
@@ -154,9 +154,16 @@ DOES_NOT_IMPORT = {
         *NEVER,
         *TEMPLATES,
         "slipway.drivers",
-        "slipway.store.queue",
+        "slipway.services.rollout_queue",
     },
-    "templates": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, "slipway.drivers", "slipway.store.queue"},
+    "templates": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        "slipway.drivers",
+        "slipway.services.rollout_queue",
+    },
     "projects": {
         *AWS_SDK,
         *SIGNING_IN,
@@ -164,7 +171,7 @@ DOES_NOT_IMPORT = {
         *NEVER,
         *TEMPLATES,
         "slipway.drivers",
-        "slipway.store.queue",
+        "slipway.services.rollout_queue",
     },
     "environments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
     "deployments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
@@ -175,7 +182,7 @@ DOES_NOT_IMPORT = {
         *NEVER,
         *TEMPLATES,
         "slipway.drivers",
-        "slipway.store.projects",
+        "slipway.store.project_records",
     },
     "dispatch": WORKFLOWS,
     "reconcile": WORKFLOWS,

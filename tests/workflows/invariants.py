@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.domain import ids, timestamps
 from slipway.drivers.simulated import Simulated
-from slipway.store import projects, wire
+from slipway.store import project_records, wire
 from tests.workflows.world import Record, World
 
 ENDED = {"succeeded", "rolled_back", "failed", "canceled", "superseded"}
@@ -75,7 +75,7 @@ def _names_and_counts(
         each["project_id"] for each in environments if each["status"] != "destroyed"
     )
     for project, living in by_project.items():
-        if world.item(projects.key(ids.parse_project(project))) is None:
+        if world.item(project_records.key(ids.parse_project(project))) is None:
             yield f"{project} is gone, but {living} of its environments are not"
     for item in items:
         if item["sk"] == "PROJECT" and item["environments"] != by_project[item["id"]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from slipway.errors import DriverRefused, ProjectGoing
-from slipway.store import projects
+from slipway.services import projects
 from tests.workflows import faults
-from tests.workflows.world import USER, World
+from tests.workflows.world import OWNER, World
 
 
 def remove(world: World) -> None:
-    gone = projects.remove(world.project, USER, None, cascade=True)
+    gone = projects.remove(world.project, OWNER, None, cascade=True)
     assert gone and gone.status == "deleting"
 
 

@@ -9,13 +9,13 @@ import pytest
 from slipway.aws import event_rule, secret_inputs
 from slipway.domain.ids import EnvironmentId
 from slipway.drivers import stacks
-from slipway.services import cleanup, reconcile_schedule
-from slipway.store import deadlines, projects, table
+from slipway.services import cleanup, projects, reconcile_schedule
+from slipway.store import deadlines, table
 from tests.workflows import faults
 from tests.workflows.emulator import dynamodb
 from tests.workflows.faults import Fault
 from tests.workflows.invariants import broken
-from tests.workflows.world import SCHEDULE, USER, World
+from tests.workflows.world import OWNER, SCHEDULE, World
 
 RECONCILE = "reconcile > "
 Act = Callable[[World, EnvironmentId], object]
@@ -109,7 +109,7 @@ ACTS: list[Act] = [
     lambda world, environment: world.deploy(environment),
     lambda world, environment: world.delete(environment),
     lambda world, environment: world.environment(name="another"),
-    lambda world, environment: projects.remove(world.project, USER, None, cascade=True),
+    lambda world, environment: projects.remove(world.project, OWNER, None, cascade=True),
 ]
 
 

@@ -19,11 +19,11 @@ import pytest
 from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
 from slipway.domain.project import ProjectChange
 from slipway.errors import DriverRefused, Fault, Refused, RetryLater
-from slipway.store import projects
+from slipway.services import projects
 from tests.workflows import faults
 from tests.workflows.faults import Died
 from tests.workflows.invariants import broken
-from tests.workflows.world import USER, World
+from tests.workflows.world import OWNER, World
 
 READS = ("BatchGetItem", "Query")
 # How often reconcile looks, at most, until nothing is left to be looked after.
@@ -146,7 +146,7 @@ def a_cascade(world: World) -> None:
     ask(lambda: world.environment(name="other", ttl_hours=1))
     deploy(world, where, "v1")
     world.run(20)
-    ask(lambda: projects.remove(world.project, USER, None, cascade=True))
+    ask(lambda: projects.remove(world.project, OWNER, None, cascade=True))
 
 
 def nothing_can_be_made(world: World) -> None:
@@ -227,9 +227,9 @@ def written_by_users(world: World) -> None:
     deploy(world, where, "v2", "cancel_running")
     ask(lambda: world.delete(where))
     change = ProjectChange(name="billing")
-    ask(lambda: projects.change(world.project, change, USER, None))
-    ask(lambda: projects.remove(world.project, USER, None, cascade=False))
-    ask(lambda: projects.remove(world.project, USER, None, cascade=True))
+    ask(lambda: projects.change(world.project, change, OWNER, None))
+    ask(lambda: projects.remove(world.project, OWNER, None, cascade=False))
+    ask(lambda: projects.remove(world.project, OWNER, None, cascade=True))
     world.release_the_stream()
 
 

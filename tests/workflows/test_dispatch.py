@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.aws import secret_inputs
-from slipway.store import environments, templates
+from slipway.store import environment_records, template_records
 from slipway.store.table import Key
 from tests.workflows import faults
 from tests.workflows.emulator import dynamodb
@@ -177,9 +177,11 @@ def test_the_use_of_a_template_follows_the_environment(
 ) -> None:
     monkeypatch.setattr(secret_inputs, "remove_all", lambda environment: None)
     environment = world.running()
-    world.change(environments.key(environment), "SET template = :template", template="web@1.0")
+    world.change(
+        environment_records.key(environment), "SET template = :template", template="web@1.0"
+    )
     world.settle()
-    used = templates.used_key("web", str(environment))
+    used = template_records.used_key("web", str(environment))
     running = world.item(used)
     deliveries = list(world.batches)
 

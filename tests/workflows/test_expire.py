@@ -9,7 +9,7 @@ import pytest
 
 from slipway.domain import timestamps
 from slipway.domain.ids import EnvironmentId
-from slipway.store import environments
+from slipway.store import environment_records
 from tests.workflows import faults
 from tests.workflows.graph import Execution
 from tests.workflows.world import World
@@ -83,7 +83,9 @@ def test_an_end_that_was_put_off_is_waited_for_again(world: World) -> None:
     environment = world.running(ttl_hours=1)
     later = timestamps.hours_after(timestamps.now(), 3)
     world.change(
-        environments.key(environment), "SET expires_at = :later", later=timestamps.written(later)
+        environment_records.key(environment),
+        "SET expires_at = :later",
+        later=timestamps.written(later),
     )
 
     world.run(2 * 3600)
@@ -153,7 +155,7 @@ def test_ttl_ends_nothing_that_was_put_off(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.stop("expire_environment", environment)
     world.change(
-        environments.key(environment),
+        environment_records.key(environment),
         "SET expires_at = :later",
         later=timestamps.written(timestamps.hours_after(timestamps.now(), 3)),
     )
@@ -196,7 +198,9 @@ def test_an_end_that_cannot_be_written_down_is_left_to_ttl(world: World, where: 
     world.when(where, faults.fails, times=9)
     if where == READS:
         world.change(
-            environments.key(environment), "SET expires_at = :x", x="2026-11-23T11:00:00.000Z"
+            environment_records.key(environment),
+            "SET expires_at = :x",
+            x="2026-11-23T11:00:00.000Z",
         )
 
     world.run(7190)

@@ -8,9 +8,9 @@ import pytest
 
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused
-from slipway.store import events
+from slipway.services import history
 from tests.workflows import faults
-from tests.workflows.world import USER, World
+from tests.workflows.world import OWNER, USER, World
 
 
 def actions(world: World, environment: EnvironmentId) -> list[tuple[str, str]]:
@@ -110,10 +110,10 @@ def test_the_timeline_of_a_rollout_is_kept_when_it_has_ended(world: World) -> No
     world.when("Ship > driver ship", faults.raises(DriverRefused("No such image")), skip=1)
     deployment = world.deploy(environment, "v1")
     world.run_until(lambda: world.look(deployment)["status"] == "running")
-    during = events.timeline(deployment, USER)
+    during = history.timeline(deployment, OWNER)
     world.settle()
 
-    steps = events.timeline(deployment, USER)
+    steps = history.timeline(deployment, OWNER)
 
     assert during == []
     assert [(step.step, step.attempts) for step in steps][:5] == [
@@ -135,7 +135,7 @@ def test_a_deployment_that_never_began_has_no_timeline(world: World) -> None:
     world.cancel(deployment)
     world.settle()
 
-    assert events.timeline(deployment, USER) == []
+    assert history.timeline(deployment, OWNER) == []
     assert world.look(deployment)["status"] == "canceled"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
-from slipway.store import environments
+from slipway.store import environment_records
 from tests.workflows import faults
 from tests.workflows.emulator import KILLED, task_error
 from tests.workflows.faults import Fault
@@ -60,7 +60,10 @@ def test_the_driver_is_asked_as_often_as_it_takes(world: World) -> None:
     execution = world.execution("provision_environment", environment)
     assert execution.states.count("Provision") == 4
     assert world.look(environment)["status"] == "running"
-    assert world.schedule.now > environments.read(world.look(environment)).created_at.timestamp()
+    assert (
+        world.schedule.now
+        > environment_records.read(world.look(environment)).created_at.timestamp()
+    )
 
 
 def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
@@ -204,7 +207,7 @@ def test_what_could_not_be_taken_back_is_told_too(world: World) -> None:
 
     world.settle()
 
-    shown = environments.read(world.look(environment)).failure
+    shown = environment_records.read(world.look(environment)).failure
     assert shown and shown.remaining_resources == ["database"]
     assert world.infrastructure.of(str(environment)) == {"database"}
     assert world.events(environment)[-1]["reason"].endswith("(what remains: database)")

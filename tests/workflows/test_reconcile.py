@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.store import deployments, environments
+from slipway.store import deployment_records, environment_records
 from tests.workflows.world import World
 
 
@@ -165,7 +165,7 @@ def test_a_lock_whose_holder_has_ended_is_given_on(world: World) -> None:
     world.run_until(lambda: world.look(first)["status"] == "running")
     world.stop("roll_out_deployment", first)
     # An operator's hand ends it, and forgets the lock.
-    key = deployments.key(first)
+    key = deployment_records.key(first)
     world.change(key, "SET #status = :to, finished_at = :at", to="failed", at="2026-11-23T09:01Z")
     assert world.holder(environment) == str(first)
 
@@ -178,7 +178,7 @@ def test_one_that_cannot_be_mended_does_not_stop_the_others(world: World) -> Non
     bad, good = world.running(name="bad", ttl_hours=1), world.running(name="good", ttl_hours=1)
     for each in (bad, good):
         world.stop("expire_environment", each)
-    world.change(environments.key(bad), "SET expires_at = :x", x="0 o'clock")
+    world.change(environment_records.key(bad), "SET expires_at = :x", x="0 o'clock")
 
     world.run(3700)
     counts = world.reconcile()

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
-from slipway.store import environments
+from slipway.store import environment_records
 from tests.workflows import faults
 from tests.workflows.faults import Fault
 from tests.workflows.world import World
@@ -163,7 +163,7 @@ def test_an_environment_that_is_not_to_go_is_left_alone(world: World) -> None:
     environment = world.running()
     world.delete(environment)
     # An operator takes the decision back before the execution looks.
-    key = environments.key(environment)
+    key = environment_records.key(environment)
     world.when(
         BEGIN,
         faults.preceded_by(lambda: world.change(key, "SET #status = :to", to="running")),

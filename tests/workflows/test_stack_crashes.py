@@ -20,13 +20,12 @@ from slipway.domain.template import NewTemplate, Version
 from slipway.domain.update import EnvironmentUpdate
 from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
-from slipway.services import creation, updates
-from slipway.store import templates
+from slipway.services import environments, templates, updates
 from tests.workflows import faults, test_crashes
 from tests.workflows.invariants import broken
 from tests.workflows.stacks import STUCK, UNROLLABLE, OfOneTemplate, Stacks
 from tests.workflows.test_crashes import ROUNDS, ask, cancel, chosen, deploy, environment
-from tests.workflows.world import USER, World
+from tests.workflows.world import OWNER, World
 
 
 def one_update_fails(world: World) -> None:
@@ -99,14 +98,14 @@ def of_a_template(
         template="web@1.0",
         inputs={"Size": size, "Password": "of 1.0"},
     )
-    ask(lambda: creation.create(world.project, wanted, USER))
+    ask(lambda: environments.create(world.project, wanted, OWNER))
     [name] = world.items("NAME#preview")
     return parse_environment(name["environment_id"]["S"])
 
 
 def update(world: World, where: EnvironmentId, **wanted: Any) -> DeploymentId | None:
     """Ask for an update, and find it; None if the environment failed because of the crash."""
-    ask(lambda: updates.ask(where, EnvironmentUpdate.model_validate(wanted), USER))
+    ask(lambda: updates.ask(where, EnvironmentUpdate.model_validate(wanted), OWNER))
     found = [item["id"]["S"] for item in world.items("DEP#") if "inputs" in item]
     return parse_deployment(max(found)) if found else None
 
@@ -211,14 +210,14 @@ def publish(patch: pytest.MonkeyPatch) -> None:
     """Two versions of a template, whose bodies nobody reads here."""
     patch.setattr(template_bodies, "put", lambda *_: None)
     patch.setattr(template_bodies, "validate", lambda *_: None)
-    templates.add(NewTemplate(name="web"), USER)
+    templates.create(NewTemplate(name="web"), OWNER)
     for minor in (0, 1):
         declared: dict[str, Any] = {name: {"Type": "String"} for name in ("Version", "Size")}
         declared["Password"] = {"Type": "String", "NoEcho": True}
         resources = {f"Jobs{minor}": {"Type": "AWS::SQS::Queue"}}
         body = json.dumps({"Parameters": declared, "Resources": resources}).encode()
-        templates.add_version("web", Version(1, minor), body, "application/json", USER)
-        templates.publish("web", Version(1, minor), USER)
+        templates.add_version("web", Version(1, minor), body, "application/json", OWNER)
+        templates.publish("web", Version(1, minor), OWNER)
 
 
 def secrets(world: World, stacks: Stacks) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
-from slipway.store import deployments
+from slipway.store import deployment_records
 from tests.workflows.world import Record, World
 
 
@@ -137,7 +137,7 @@ def test_what_became_outdated_while_it_waited_is_not_started(world: World) -> No
     first = world.deploy(environment, "v9", sequence=9)
     behind = world.deploy(environment, "v3", sequence=3, allow_outdated=True)
     # As if it had been accepted in the moment before the other was.
-    world.change(deployments.key(behind), "SET allow_outdated = :no", no=False)
+    world.change(deployment_records.key(behind), "SET allow_outdated = :no", no=False)
     world.settle()
 
     assert statuses(world, [first, behind]) == ["succeeded", "superseded"]

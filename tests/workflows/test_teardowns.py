@@ -10,7 +10,7 @@ import pytest
 from slipway.domain import timestamps
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused, NothingToRetry
-from slipway.store import environments
+from slipway.store import environment_records
 from tests.workflows import faults
 from tests.workflows.faults import Perform, Refusal
 from tests.workflows.graph import Execution
@@ -127,7 +127,7 @@ def test_what_cannot_be_torn_down_can_be_forgotten(world: World) -> None:
     record = world.look(environment)
     assert (shown, record["status"], record["forgotten"]) == ("destroyed", "destroyed", True)
     # What remains is still said.
-    failure = environments.read(record).failure
+    failure = environment_records.read(record).failure
     assert failure and failure.reason == "service: It is protected"
     assert failure.remaining_resources == ["service"]
     assert world.events(environment)[-1]["reason"] == "What remains: service"

@@ -24,6 +24,7 @@ from unittest import mock
 from local.patches.stream_batches import Batch, after_failure, first_failed
 from local.patches.table_ttl import IDENTITY
 from slipway import drivers
+from slipway.access.principal import Principal
 from slipway.aws import event_rule
 from slipway.domain import ids
 from slipway.domain.deployment import LogLine, NewDeployment
@@ -34,9 +35,23 @@ from slipway.domain.project import NewProject, Policy
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault
-from slipway.services import creation, leases, reconcile_schedule, teardowns
+from slipway.services import (
+    environments,
+    history,
+    leases,
+    projects,
+    reconcile_schedule,
+    rollout_queue,
+    teardowns,
+)
 from slipway.settings import settings
-from slipway.store import deployments, environments, logs, projects, queue, table, wire
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    project_records,
+    table,
+    wire,
+)
 from tests.conftest import ACCOUNT, MACHINES, REGION, create_table
 from tests.template.repository import ROOT, camel, load_function, resources
 from tests.workflows import graph
@@ -56,6 +71,7 @@ from tests.workflows.schedule import EPOCH, Schedule
 Record = dict[str, Any]
 
 USER = "usr_0123456789abcdefghjk"
+OWNER = Principal(USER)
 # Longer than any Retry waits, shorter than any lease that a test does not mean to end.
 PATIENCE = 300.0
 
@@ -151,7 +167,7 @@ class World:
     def new_project(self, name: str, **policy: Any) -> ProjectId:
         """A project; with its policy, if that says anything."""
         wanted = NewProject(name=name, policy=Policy(**policy) if policy else None)
-        return ids.parse_project(projects.add(wanted, USER).id)
+        return ids.parse_project(projects.create(wanted, OWNER).id)
 
     def environment(
         self,
@@ -172,7 +188,7 @@ class World:
             on_conflict=on_conflict,
             config={"simulate": script} if script else None,
         )
-        added = creation.create(project or self.project, wanted, USER)
+        added = environments.create(project or self.project, wanted, OWNER)
         return ids.parse_environment(added.id)
 
     def running(
@@ -191,39 +207,39 @@ class World:
         self, environment: EnvironmentId, version: str = "v1", **steering: Any
     ) -> DeploymentId:
         """`steering`: on_conflict, sequence, committed_at, allow_outdated."""
-        added = queue.join(environment, NewDeployment(version=version, **steering), USER)
+        added = rollout_queue.join(environment, NewDeployment(version=version, **steering), OWNER)
         return ids.parse_deployment(added.id)
 
     def cancel(self, deployment: DeploymentId) -> str:
         """The status that the user is shown."""
-        return queue.cancel(deployment, USER).status
+        return rollout_queue.cancel(deployment, OWNER).status
 
     def delete(self, environment: EnvironmentId) -> str:
         """The status that the user is shown."""
-        return teardowns.begin(environment, USER, None).status
+        return teardowns.begin(environment, OWNER, None).status
 
     def retry(self, environment: EnvironmentId, *retain: str) -> str:
         wanted = TeardownRetry(retain=list(retain))
-        return teardowns.ask_to_retry(environment, USER, wanted).status
+        return teardowns.ask_to_retry(environment, OWNER, wanted).status
 
     def forget(self, environment: EnvironmentId) -> str:
-        return teardowns.forget(environment, USER, None).status
+        return teardowns.forget(environment, OWNER, None).status
 
     def extend(self, environment: EnvironmentId, hours: float) -> Environment:
-        return leases.extend(environment, hours, USER)
+        return leases.extend(environment, hours, OWNER)
 
     def touch(self, environment: EnvironmentId) -> Environment:
-        return leases.touch(environment, USER)
+        return leases.touch(environment, OWNER)
 
     def pin(self, environment: EnvironmentId) -> Environment:
-        return leases.pin(environment, "a demo", USER)
+        return leases.pin(environment, "a demo", OWNER)
 
     def unpin(self, environment: EnvironmentId) -> Environment:
-        return leases.unpin(environment, USER)
+        return leases.unpin(environment, OWNER)
 
     def logs(self, deployment: DeploymentId) -> list[tuple[str, str]]:
         """`(step, message)` of each line, oldest first."""
-        lines = logs.of_deployment(deployment, USER, Paging(limit=100))
+        lines = history.deployment_logs(deployment, OWNER, Paging(limit=100))
         return [(line.step, line.message) for line in lines]
 
     # ── What time does ──────────────────────────────────────────────────────────────────────
@@ -410,7 +426,7 @@ class World:
 
     def holder(self, environment: EnvironmentId) -> str | None:
         """The id of the deployment that has the lock."""
-        lock = self.item(queue.lock(environment))
+        lock = self.item(rollout_queue.lock(environment))
         return lock.get("holder") if lock else None
 
     def item(self, key: table.Key) -> Record | None:
@@ -549,10 +565,10 @@ class _Watched:
 
 def _key(thing: ProjectId | EnvironmentId | DeploymentId) -> table.Key:
     if isinstance(thing, ProjectId):
-        return projects.key(thing)
+        return project_records.key(thing)
     if isinstance(thing, EnvironmentId):
-        return environments.key(thing)
-    return deployments.key(thing)
+        return environment_records.key(thing)
+    return deployment_records.key(thing)
 
 
 def _done(answer: tuple[int, Any, bytes]) -> Record:

@@ -1,11 +1,11 @@
 """/auth: register, sign in, and see who you are."""
 
 from slipway.access import auth
-from slipway.access.auth import Caller
+from slipway.access.principal import Principal
 from slipway.domain.user import Keys, NewUser, SignIn, Token, User
 from slipway.errors import EmailTaken, TooManyAttempts, WrongCredentials
 from slipway.http.api import FORM, JSON, Api, Source
-from slipway.store import users
+from slipway.store import user_records
 
 api = Api()
 handler = api.handler
@@ -14,7 +14,7 @@ handler = api.handler
 @api.post("/api/v1/auth/register", status=201, refuses=(EmailTaken,))
 def register(wanted: NewUser) -> User:
     """Register a user."""
-    return users.add(wanted.email, auth.hash_password(wanted.password))
+    return user_records.add(wanted.email, auth.hash_password(wanted.password))
 
 
 # A token is not for the table: signing in again gives another.
@@ -30,9 +30,9 @@ def sign_in(wanted: SignIn, source: Source) -> Token:
 
 
 @api.get("/api/v1/auth/me")
-def me(caller: Caller) -> User:
+def me(principal: Principal) -> User:
     """Who the token says you are."""
-    return users.get(caller.user_id)
+    return user_records.get(principal.user_id)
 
 
 @api.get("/.well-known/jwks.json")

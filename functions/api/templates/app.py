@@ -1,6 +1,6 @@
 """/templates: what environments can be made from, and which are."""
 
-from slipway.access.auth import Caller
+from slipway.access.principal import Principal
 from slipway.domain.paging import Page, Paging
 from slipway.domain.template import (
     MAX_BYTES,
@@ -25,40 +25,40 @@ from slipway.errors import (
     VersionTaken,
 )
 from slipway.http.api import Api, Document, IfSeen, Sent
-from slipway.store import templates
+from slipway.services import templates
 
 api = Api()
 handler = api.handler
 
 
 @api.post("/api/v1/templates", status=201, refuses=(NameTaken,))
-def create(caller: Caller, wanted: NewTemplate) -> Template:
+def create(principal: Principal, wanted: NewTemplate) -> Template:
     """Create a template; its versions are added one by one."""
-    return templates.add(wanted, caller.user_id)
+    return templates.create(wanted, principal)
 
 
 @api.get("/api/v1/templates")
-def list_(caller: Caller, paging: Paging) -> Page[Template]:
+def list_(principal: Principal, paging: Paging) -> Page[Template]:
     """List all templates, by name."""
-    return templates.every(paging)
+    return templates.list_(paging)
 
 
 @api.get("/api/v1/templates/<template>", refuses=(NotFound,))
-def get(caller: Caller, template: str) -> Template:
+def get(principal: Principal, template: str) -> Template:
     """Look at a template."""
     return templates.get(template)
 
 
 @api.get("/api/v1/templates/<template>/usage", refuses=(NotFound,))
-def usage(caller: Caller, template: str) -> Usage:
+def usage(principal: Principal, template: str) -> Usage:
     """How many environments are up to date with it, and how many are behind."""
     return templates.usage(template)
 
 
 @api.get("/api/v1/templates/<template>/environments", refuses=(NotFound,))
-def uses(caller: Caller, template: str, paging: Paging) -> Page[Use]:
+def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
     """List the environments made from it that you may see; a page may be short, or empty."""
-    return templates.uses(template, paging, caller.user_id)
+    return templates.uses(template, paging, principal)
 
 
 @api.post(
@@ -68,20 +68,22 @@ def uses(caller: Caller, template: str, paging: Paging) -> Page[Use]:
     limit=MAX_BYTES,
     refuses=(NotFound, Forbidden, VersionTaken, DriverFault),
 )
-def add_version(caller: Caller, template: str, wanted: NewVersion, sent: Sent) -> TemplateVersion:
+def add_version(
+    principal: Principal, template: str, wanted: NewVersion, sent: Sent
+) -> TemplateVersion:
     """Add a version: the CloudFormation or SAM template as it is. It begins as a draft."""
     version = Version.parse(wanted.version) if wanted.version else None
-    return templates.add_version(template, version, sent.body, sent.media, caller.user_id)
+    return templates.add_version(template, version, sent.body, sent.media, principal)
 
 
 @api.get("/api/v1/templates/<template>/versions", refuses=(NotFound,))
-def versions(caller: Caller, template: str, paging: Paging) -> Page[TemplateVersion]:
+def versions(principal: Principal, template: str, paging: Paging) -> Page[TemplateVersion]:
     """List a template's versions, newest first."""
     return templates.versions(template, paging)
 
 
 @api.get("/api/v1/templates/<template>/versions/<version>", refuses=(NotFound,))
-def version(caller: Caller, template: str, version: str) -> TemplateVersion:
+def version(principal: Principal, template: str, version: str) -> TemplateVersion:
     """Look at a version: what can be put in, what comes out, what it makes."""
     return templates.version(template, Version.parse(version))
 
@@ -91,7 +93,7 @@ def version(caller: Caller, template: str, version: str) -> TemplateVersion:
     media=MEDIA,
     refuses=(NotFound, DriverFault),
 )
-def body(caller: Caller, template: str, version: str) -> Document:
+def body(principal: Principal, template: str, version: str) -> Document:
     """Read a version's body, as it was sent."""
     found, media, sha256 = templates.body(template, Version.parse(version))
     return Document(found.decode(), media, headers={"ETag": f'"{sha256}"'})
@@ -104,35 +106,39 @@ def body(caller: Caller, template: str, version: str) -> Document:
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, DriverFault),
 )
 def replace(
-    caller: Caller, template: str, version: str, sent: Sent, seen: IfSeen | None
+    principal: Principal, template: str, version: str, sent: Sent, seen: IfSeen | None
 ) -> TemplateVersion:
     """Replace a draft."""
     wanted = Version.parse(version)
-    return templates.replace(template, wanted, sent.body, sent.media, caller.user_id, seen)
+    return templates.replace(template, wanted, sent.body, sent.media, principal, seen)
 
 
 @api.delete(
     "/api/v1/templates/<template>/versions/<version>",
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed),
 )
-def discard(caller: Caller, template: str, version: str, seen: IfSeen | None) -> None:
+def discard(principal: Principal, template: str, version: str, seen: IfSeen | None) -> None:
     """Delete a draft."""
-    templates.discard(template, Version.parse(version), caller.user_id, seen)
+    templates.discard(template, Version.parse(version), principal, seen)
 
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/publish",
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
 )
-def publish(caller: Caller, template: str, version: str, seen: IfSeen | None) -> TemplateVersion:
+def publish(
+    principal: Principal, template: str, version: str, seen: IfSeen | None
+) -> TemplateVersion:
     """Publish a draft: from now on it does not change, and environments can be made from it."""
-    return templates.publish(template, Version.parse(version), caller.user_id, seen)
+    return templates.publish(template, Version.parse(version), principal, seen)
 
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/deprecate",
     refuses=(NotFound, Forbidden, NotPublished, PreconditionFailed, Busy),
 )
-def deprecate(caller: Caller, template: str, version: str, seen: IfSeen | None) -> TemplateVersion:
+def deprecate(
+    principal: Principal, template: str, version: str, seen: IfSeen | None
+) -> TemplateVersion:
     """Deprecate a version: those who use it keep it, and nobody new gets it."""
-    return templates.deprecate(template, Version.parse(version), caller.user_id, seen)
+    return templates.deprecate(template, Version.parse(version), principal, seen)

@@ -17,8 +17,12 @@ from slipway.domain import ids
 from slipway.domain.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import StackGone
-from slipway.services import leases, reconcile_schedule, teardowns
-from slipway.store import deployments, environments, events, projects, queue
+from slipway.services import leases, projects, reconcile_schedule, rollout_queue, teardowns
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    event_records,
+)
 from slipway.store.wire import decode
 
 _CARRIED_ON = ("status", "operation", "lease", "template", "nudged_at")
@@ -45,7 +49,7 @@ def _changed(record: Any) -> None:
     before = raw["dynamodb"].get("OldImage", {})
     after = raw["dynamodb"].get("NewImage", {})
     if kind in ("ENV", "DEP"):
-        events.note(before, after)
+        event_records.note(before, after)
     if kind == "LEASE":
         _lease_ran_out(before)
     elif kind == "PROJECT" and not rest and _differs(before, after, "status", "nudged_at"):
@@ -73,31 +77,31 @@ def _project_changed(project: ProjectId) -> None:
 
 
 def _environment_changed(environment: EnvironmentId) -> None:
-    item = environments.find(environment)
+    item = environment_records.find(environment)
     if item is None:
         return
     status = item["status"]
-    name, carried = item["id"], environments.carried(item)
+    name, carried = item["id"], environment_records.carried(item)
     if "operation" in item:
         # Also for one that is to go already: nobody else says that provisioning let go of it.
         executions.start("provision_environment", name, carried)
     if status == "running":
         _give_the_lock(environment)
     if status in TAKES_DEPLOYMENTS and "expires_at" in item:
-        executions.start("expire_environment", environments.expiry(item), carried)
+        executions.start("expire_environment", environment_records.expiry(item), carried)
     if status not in TAKES_DEPLOYMENTS:
-        queue.cancel_all(environment, f"The environment is {status}")
+        rollout_queue.cancel_all(environment, f"The environment is {status}")
     # Provisioning has its hands on the infrastructure until it says that it let go.
     if status in GOING and "operation" not in item:
-        executions.start("retire_environment", environments.teardown(item), carried)
+        executions.start("retire_environment", environment_records.teardown(item), carried)
     if status == "teardown_failed":
         teardowns.plan_retry(item)
     if status == "destroyed":
         projects.erase_if_empty(environment.project)
     if "template" in item:
-        from slipway.store import templates
+        from slipway.store import template_records
 
-        templates.note_use(item)
+        template_records.note_use(item)
 
 
 def _forget_what_was_replaced(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -112,14 +116,14 @@ def _forget_what_was_replaced(before: dict[str, Any], after: dict[str, Any]) -> 
 
 
 def _deployment_changed(deployment: DeploymentId) -> None:
-    item = deployments.find(deployment)
+    item = deployment_records.find(deployment)
     if item and item["status"] == "running":
         # It has the lock, and nobody else is to have it before it has ended.
         return
-    if item and item["status"] == "pending" and item["on_conflict"] in queue.MAKES_WAY:
-        queue.make_way(deployment)
+    if item and item["status"] == "pending" and item["on_conflict"] in rollout_queue.MAKES_WAY:
+        rollout_queue.make_way(deployment)
     if item and "finished_at" in item and "token" in item:
-        events.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))
+        event_records.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
         leases.used(deployment.environment, item["finished_at"])
     if item and item.get("failure", {}).get("error") == StackGone.__name__:
@@ -135,13 +139,13 @@ def _forget_what_is_not_used(update: dict[str, Any]) -> None:
     from slipway.aws import secret_inputs
 
     place = update["secret_place"]
-    environment = environments.find(ids.parse_environment(update["environment_id"]))
+    environment = environment_records.find(ids.parse_environment(update["environment_id"]))
     in_use = secret_inputs.places(environment) if environment else {}
     unused = [name for name in update["secret_inputs"] if in_use.get(name) != place]
     secret_inputs.remove(place, unused)
 
 
 def _give_the_lock(environment: EnvironmentId) -> None:
-    item = queue.holder_or_next(environment)
+    item = rollout_queue.holder_or_next(environment)
     if item is not None and item["status"] == "pending":
-        executions.start("roll_out_deployment", item["id"], queue.carried(item))
+        executions.start("roll_out_deployment", item["id"], rollout_queue.carried(item))

@@ -15,8 +15,8 @@ from slipway.aws import executions
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import GOING
 from slipway.errors import Overtaken
-from slipway.services import cleanup, leases, reconcile_schedule, teardowns
-from slipway.store import deadlines, environments, queue, table
+from slipway.services import cleanup, leases, reconcile_schedule, rollout_queue, teardowns
+from slipway.store import deadlines, environment_records, table
 from slipway.store.table import Item, Key
 
 _metrics = Metrics()
@@ -54,7 +54,7 @@ def _look_after(key: Key) -> str | None:
     if item is None:
         return None
     if key.sk.startswith(cleanup.SECRETS):
-        its_record = environments.find(ids.parse_environment(item["id"]))
+        its_record = environment_records.find(ids.parse_environment(item["id"]))
         return "secrets_of_nobody" if cleanup.look_after(item, its_record) else None
     if key.sk.startswith(cleanup.PLAN):
         cleanup.delete_plan(item)
@@ -72,7 +72,7 @@ def _environment(key: Key, item: Item) -> str | None:
     if "operation" in item:
         return _execution(key, item, "provision_environment", item["id"])
     if status in GOING:
-        return _execution(key, item, "retire_environment", environments.teardown(item))
+        return _execution(key, item, "retire_environment", environment_records.teardown(item))
     if status == "teardown_failed":
         return _failed_teardown(key, item)
     if "expires_at" in item and status != "destroyed":
@@ -82,7 +82,7 @@ def _environment(key: Key, item: Item) -> str | None:
         if leases.warn(item, "reconcile"):
             # It stays due: the next look sets the next deadline.
             return "expiry_warned"
-        wakes_at = datetime.fromisoformat(environments.wakes_at(item))
+        wakes_at = datetime.fromisoformat(environment_records.wakes_at(item))
         deadlines.look_again(key, item["id"], wakes_at + _LEASE_GRACE)
         return None
     deadlines.done(key)
@@ -109,7 +109,7 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
 
 def _deployment(key: Key, item: Item) -> str | None:
     if "finished_at" in item:
-        held = "token" in item and queue.release_of_the_ended(item)
+        held = "token" in item and rollout_queue.release_of_the_ended(item)
         deadlines.done(key)
         return "lock_of_the_ended" if held else None
     if "token" in item:
@@ -127,5 +127,5 @@ def _execution(key: Key, item: Item, workflow: str, name: str) -> str | None:
     if outcome is None:
         deadlines.nudge(key, item["id"])
         return "never_started"
-    store = queue if item["id"].startswith("dep_") else environments
-    return "ended_unrecorded" if store.ended_unrecorded(item, outcome) else None
+    owner = rollout_queue if item["id"].startswith("dep_") else environment_records
+    return "ended_unrecorded" if owner.ended_unrecorded(item, outcome) else None

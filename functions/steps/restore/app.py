@@ -4,7 +4,7 @@ from typing import Any
 
 from slipway import drivers
 from slipway.domain import ids
-from slipway.store import deployments, environments, logs
+from slipway.store import deployment_records, environment_records, log_records
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -16,26 +16,26 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if nothing is there any more), DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
-    shipping, environment = deployments.held_by(deployment, event["token"])
-    logs.keep(deployment, drivers.lines(environment, event))
+    shipping, environment = deployment_records.held_by(deployment, event["token"])
+    log_records.keep(deployment, drivers.lines(environment, event))
     before, artifact = environment.get("live_version"), environment.get("live_artifact")
-    update = deployments.is_update(shipping)
+    update = deployment_records.is_update(shipping)
     anew = update or "live_in_doubt" in environment
     if anew:
-        environment = environments.with_project_name(environment)
+        environment = environment_records.with_project_name(environment)
     progress = drivers.ask(
         "restore", environment, event, version=before, artifact=artifact, anew=anew
     )
     if progress.outputs is not None:
-        environments.came_up(deployment.environment, progress.outputs)
+        environment_records.came_up(deployment.environment, progress.outputs)
     if progress.done and "live_in_doubt" in environment:
-        environments.is_as_it_was(deployment)
+        environment_records.is_as_it_was(deployment)
     if progress.done:
         # As in Ship.
-        logs.keep(deployment, drivers.lines(environment, event))
+        log_records.keep(deployment, drivers.lines(environment, event))
     # An execution that began before the last release of Slipway gives no reason.
     why = event.get("reason", "Canceled")
     live = before or (environment["template"] if update else None)
     line = f"{why}; going back to {live}" if live else f"{why}; taking it away again"
-    logs.write(deployment, "restore", event["entered_at"], line)
+    log_records.write(deployment, "restore", event["entered_at"], line)
     return {**progress.model_dump(exclude={"outputs"}), "live": live}

@@ -5,7 +5,7 @@ from typing import Any
 from slipway.domain import ids
 from slipway.errors import Overtaken
 from slipway.services import provisioning
-from slipway.store import environments
+from slipway.store import environment_records
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     Raises Overtaken if there is no such record; DriverRefused, DriverFault.
     """
-    environment = environments.find(ids.parse_environment(event["environment_id"]))
+    environment = environment_records.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
         raise Overtaken("The environment's record is gone")
     with provisioning.heard(environment, event):

@@ -5,7 +5,7 @@ from typing import Any
 from slipway import drivers
 from slipway.domain import ids
 from slipway.errors import Canceled
-from slipway.store import deployments, environments, logs
+from slipway.store import deployment_records, environment_records, log_records
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -17,15 +17,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     nothing is there any more), DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
-    shipping, environment = deployments.held_by(deployment, event["token"])
+    shipping, environment = deployment_records.held_by(deployment, event["token"])
     if "cancel_requested_at" in shipping:
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
-    logs.keep(deployment, drivers.lines(environment, event))
+    log_records.keep(deployment, drivers.lines(environment, event))
     becomes, name = _becomes(shipping, environment), environment["name"]
     # Whatever a rollout has left that could not be taken back.
     anew = bool(becomes) or "live_in_doubt" in environment
     if anew:
-        environment = environments.with_project_name({**environment, **becomes})
+        environment = environment_records.with_project_name({**environment, **becomes})
     progress = drivers.ask(
         "ship",
         environment,
@@ -35,8 +35,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         anew=anew,
     )
     if progress.outputs is not None:
-        environments.came_up(deployment.environment, progress.outputs)
-    brings = deployments.brings(shipping)
+        environment_records.came_up(deployment.environment, progress.outputs)
+    brings = deployment_records.brings(shipping)
     line = (
         f"{brings} is in {name}"
         if progress.done
@@ -44,14 +44,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     )
     if progress.done:
         # Nobody looks again at what it has said since.
-        logs.keep(deployment, drivers.lines(environment, event))
-    logs.write(deployment, "ship", event["entered_at"], line)
-    along = environments.written_along(becomes if progress.done else {})
+        log_records.keep(deployment, drivers.lines(environment, event))
+    log_records.write(deployment, "ship", event["entered_at"], line)
+    along = environment_records.written_along(becomes if progress.done else {})
     return {**progress.model_dump(exclude={"outputs"}), "becomes": along}
 
 
 def _becomes(shipping: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:
-    if not deployments.is_update(shipping):
+    if not deployment_records.is_update(shipping):
         return {}
     # Imported here: most rollouts bring a version.
     from slipway.services import updates

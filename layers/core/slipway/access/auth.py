@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from slipway.access.principal import Principal
 from slipway.errors import (
     StoreUnavailable,
     TokenExpired,
@@ -25,7 +26,7 @@ from slipway.errors import (
     WrongCredentials,
 )
 from slipway.settings import settings
-from slipway.store import keys
+from slipway.store import verification_keys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -43,11 +44,6 @@ _CLAIMS = ["iss", "aud", "sub", "iat", "exp", "jti"]
 _KID = re.compile(r"[A-Za-z0-9_-]{16}")
 
 
-@dataclass(frozen=True)
-class Caller:
-    user_id: str
-
-
 # --- passwords ------------------------------------------------------------------------------
 
 
@@ -61,13 +57,13 @@ def sign_in(wanted: SignIn, address: str) -> str:
     Raises WrongCredentials, after the same work, whether or not the account exists;
     TooManyAttempts. One round trip.
     """
-    from slipway.store import users
+    from slipway.store import user_records
 
     email = wanted.email
-    found = users.for_sign_in(email, address)
+    found = user_records.for_sign_in(email, address)
     user_id, password_hash = found or ("", _nobodys_hash())
     if not _argon2().verify(wanted.password, password_hash) or not user_id:
-        users.count_failure(email, address)
+        user_records.count_failure(email, address)
         raise WrongCredentials()
     return user_id
 
@@ -127,7 +123,7 @@ def jwks() -> Keys:
     from slipway.domain.user import Key, Keys
 
     _signing_key()
-    return Keys(keys=[Key(kid=item["kid"], x=item["x"]) for item in keys.every()])
+    return Keys(keys=[Key(kid=item["kid"], x=item["x"]) for item in verification_keys.every()])
 
 
 def _signing_key() -> _SigningKey:
@@ -141,7 +137,7 @@ def _signing_key() -> _SigningKey:
     kid = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()[:12]).decode()
     # Whoever still holds the key before this one may sign with it until it reads again.
     lapse = int(now) + settings().token_minutes * 60 + 2 * _KEEP_KEYS_SECONDS
-    keys.publish(kid, _b64(raw), others_until=lapse)
+    verification_keys.publish(kid, _b64(raw), others_until=lapse)
     _signing[:] = [_SigningKey(kid, private, now)]
     return _signing[0]
 
@@ -179,7 +175,7 @@ _read_at: list[float] = [0.0]
 _verified: dict[str, tuple[float, str]] = {}
 
 
-def caller(authorization: str | None) -> Caller:
+def caller(authorization: str | None) -> Principal:
     """Who sent this `Authorization` header.
 
     Raises TokenMissing, TokenExpired, TokenInvalid. No round trip while the keys are known, and
@@ -191,8 +187,8 @@ def caller(authorization: str | None) -> Caller:
     now = time.time()
     ends, user_id = _verified.get(token, (0.0, ""))
     if now < ends and now - _read_at[0] <= _KEEP_KEYS_SECONDS:
-        return Caller(user_id)
-    return Caller(_verify(token))
+        return Principal(user_id)
+    return Principal(_verify(token))
 
 
 def _verify(token: str) -> str:
@@ -228,7 +224,7 @@ def _public_key(kid: str) -> Ed25519PublicKey | None:
 
         fresh = {
             item["kid"]: Ed25519PublicKey.from_public_bytes(_unb64(item["x"]))
-            for item in keys.every()
+            for item in verification_keys.every()
         }
         _known.clear()
         _known.update(fresh)

@@ -27,6 +27,10 @@ _DEPLOYMENT = re.compile(rf"dep_({_PART})_({_PART})_({_PART})")
 class ProjectId(NamedTuple):
     p: str
 
+    @property
+    def project(self) -> ProjectId:
+        return self
+
     def __str__(self) -> str:
         return f"prj_{self.p}"
 
@@ -47,6 +51,10 @@ class DeploymentId(NamedTuple):
     p: str
     e: str
     d: str
+
+    @property
+    def project(self) -> ProjectId:
+        return ProjectId(self.p)
 
     @property
     def environment(self) -> EnvironmentId:

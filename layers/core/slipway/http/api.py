@@ -3,9 +3,9 @@
     api = Api()
 
     @api.post("/api/v1/projects", status=201, refuses=(NameTaken,))
-    def create(caller: Caller, wanted: NewProject) -> Project:
+    def create(principal: Principal, wanted: NewProject) -> Project:
 
-A route's parameters say what it takes: a name from the path, `Caller` (then it needs a token),
+A route's parameters say what it takes: a name from the path, `Principal` (then it needs a token),
 `IfMatch` or `IfSeen`, `Source`, a `Wanted` model (the body, which may be left out if it is
 `Wanted | None`; with GET and DELETE the query), an `Asked` model (always the query), `Sent` (a body
 as it came). What it returns is shown as JSON with an ETag; a Page is a bare array with the next
@@ -35,7 +35,7 @@ from pydantic import BaseModel, ValidationError
 
 from slipway import errors, observe
 from slipway.access import auth
-from slipway.access.auth import Caller
+from slipway.access.principal import Principal
 from slipway.domain.fields import Asked, Shown, Wanted
 from slipway.domain.paging import Page
 
@@ -244,8 +244,8 @@ class Api:
         headers = event["headers"]
         arguments: dict[str, Any] = {}
         # The token first: who may not come in is not told what is wrong with the rest.
-        for name, kind in sorted(route.kinds.items(), key=lambda item: item[1] is not Caller):
-            if kind is Caller:
+        for name, kind in sorted(route.kinds.items(), key=lambda item: item[1] is not Principal):
+            if kind is Principal:
                 arguments[name] = auth.caller(headers.get("authorization"))
             elif kind is IfMatch or kind == IfMatch | None:
                 arguments[name] = _if_match(headers.get("if-match"))
@@ -279,7 +279,7 @@ class Api:
             raise errors.Invalid([errors.FieldError("Idempotency-Key", detail)])
         from slipway.store import idempotency
 
-        who = next((v for v in arguments.values() if isinstance(v, Caller)), None)
+        who = next((v for v in arguments.values() if isinstance(v, Principal)), None)
         owner = who.user_id if who else event["requestContext"]["http"]["sourceIp"]
         query = event.get("rawQueryString")
         path = f"{event['rawPath']}?{query}" if query else event["rawPath"]

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from slipway import errors
-from slipway.access.auth import Caller
+from slipway.access.principal import Principal
 from slipway.domain.paging import Page
 from slipway.http.api import (
     FORM,
@@ -156,7 +156,7 @@ def _operation(tag: str, route: Route) -> Schema:
             "required": True,
             "content": {media: _DOCUMENT for media in route.media},
         }
-    if route.takes(Caller):
+    if route.takes(Principal):
         operation["security"] = [{"token": []}, {"password": []}]
     return operation
 
@@ -244,7 +244,7 @@ def _shape(returns: Any) -> Schema:
 def _problems(route: Route) -> Schema:
     """One answer a status, one example a code."""
     kinds: list[type[errors.SlipwayError]] = list(route.refuses)
-    if route.takes(Caller):
+    if route.takes(Principal):
         kinds += [errors.TokenMissing, errors.TokenExpired, errors.TokenInvalid]
     if route.body or route.takes(Sent):
         kinds += [errors.Malformed, errors.TooLarge, errors.UnsupportedMediaType]
@@ -252,7 +252,7 @@ def _problems(route: Route) -> Schema:
         kinds.append(errors.Invalid)
     if route.replays:
         kinds.append(errors.IdempotencyKeyReused)
-    if route.method != "GET" and route.takes(Caller):
+    if route.method != "GET" and route.takes(Principal):
         kinds.append(errors.Busy)
     kinds.append(errors.StoreUnavailable)
     answers: Schema = {}

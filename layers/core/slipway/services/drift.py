@@ -11,13 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 from slipway import aws
+from slipway.access import authorization
+from slipway.access.principal import Principal
 from slipway.domain import timestamps
 from slipway.domain.drift import Drift
 from slipway.domain.environment import MASK
 from slipway.domain.ids import EnvironmentId
 from slipway.drivers import stacks
 from slipway.errors import DriverRefused, NoStack, StackNotReady
-from slipway.store import drift_records
+from slipway.store import drift_records, table
 from slipway.store.table import Item
 
 _STATUS = {
@@ -28,12 +30,12 @@ _STATUS = {
 }
 
 
-def detect(environment: EnvironmentId, user_id: str) -> Drift:
+def detect(environment: EnvironmentId, principal: Principal) -> Drift:
     """Begin to look, unless somebody does already.
 
     Raises NotFound, NoStack, StackNotReady, DriverFault. Two round trips.
     """
-    item, _ = drift_records.authorised(environment, user_id)
+    item, _ = _read(environment, principal)
     _needs_a_stack(item)
     at = timestamps.now()
     with stacks.looking():
@@ -43,9 +45,9 @@ def detect(environment: EnvironmentId, user_id: str) -> Drift:
     return Drift(status="checking", resources=[])
 
 
-def see(environment: EnvironmentId, user_id: str) -> Drift:
+def see(environment: EnvironmentId, principal: Principal) -> Drift:
     """What is known by now. Raises NotFound, NoStack, DriverFault. One round trip."""
-    item, detection = drift_records.authorised(environment, user_id)
+    item, detection = _read(environment, principal)
     _needs_a_stack(item)
     with stacks.looking():
         stack = stacks.find(item["id"])
@@ -55,6 +57,14 @@ def see(environment: EnvironmentId, user_id: str) -> Drift:
         found = stacks.drifts(item["id"])
     hidden = bool(item.get("secret_inputs"))
     return Drift.model_validate({**told, "resources": [_resource(each, hidden) for each in found]})
+
+
+def _read(environment: EnvironmentId, principal: Principal) -> tuple[Item, str | None]:
+    """The environment's record, and the id of the last look. Raises NotFound."""
+    keys = authorization.keys(environment, principal)
+    *found, last = table.get(*keys, drift_records.key(environment))
+    record = authorization.authorized(environment, *found)
+    return record, str(last["detection"]) if last else None
 
 
 def _needs_a_stack(item: Item) -> None:

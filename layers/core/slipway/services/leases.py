@@ -10,11 +10,13 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
+from slipway.access import authorization
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
-from slipway.store import deadlines, environments, idempotency, table
+from slipway.store import deadlines, environment_records, idempotency, table
 from slipway.store.table import (
     ConditionFailed,
     Delete,
@@ -27,66 +29,66 @@ from slipway.store.table import (
 _TRIES = 5
 
 
-def extend(environment: EnvironmentId, hours: float, user_id: str) -> Environment:
+def extend(environment: EnvironmentId, hours: float, principal: Principal) -> Environment:
     """Let it live for `hours` from now, if that is longer than it has; never shorter.
 
     Raises NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy. Two round trips.
     """
-    item = _leased(environment, user_id)
+    item = _leased(environment, principal)
     now = timestamps.now()
     most = datetime.fromisoformat(item["max_expires_at"])
     if hours > 24 * 366 or timestamps.hours_after(now, hours) > most:
         raise TtlExceedsPolicy(item["max_expires_at"])
-    return _prolong(environment, item, timestamps.hours_after(now, hours), user_id)
+    return _prolong(environment, item, timestamps.hours_after(now, hours), principal.actor)
 
 
-def touch(environment: EnvironmentId, user_id: str) -> Environment:
+def touch(environment: EnvironmentId, principal: Principal) -> Environment:
     """Begin the time of an idle lease anew, as far as the policy goes.
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
-    item = _leased(environment, user_id)
+    item = _leased(environment, principal)
     if item["expiry_mode"] != "idle":
         raise NoLease("The environment's expiry_mode is absolute: extend it instead")
-    return _prolong(environment, item, _anew(item, timestamps.now()), user_id)
+    return _prolong(environment, item, _anew(item, timestamps.now()), principal.actor)
 
 
 def used(environment: EnvironmentId, at: str) -> None:
     """A deployment succeeded at `at`: an idle lease begins anew. Repeating it changes nothing."""
-    item = environments.find(environment)
+    item = environment_records.find(environment)
     if item and item.get("expiry_mode") == "idle" and "expires_at" in item:
         with suppress(EnvironmentGoing):
             _prolong(environment, item, _anew(item, datetime.fromisoformat(at)), "deployment")
 
 
-def pin(environment: EnvironmentId, reason: str, user_id: str) -> Environment:
+def pin(environment: EnvironmentId, reason: str, principal: Principal) -> Environment:
     """Hold the lease open until it is unpinned; pinning it again changes nothing.
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
-    item = environments.authorised(environment, user_id)
+    item = authorization.read(environment, principal)
     if "pinned" in item:
-        return environments.read(item)
+        return environment_records.read(item)
     item = _with_lease(item)
-    pinned = {"reason": reason, "at": timestamps.written(timestamps.now()), "by": user_id}
-    return _change(environment, item, user_id, pinned=pinned)
+    pinned = {"reason": reason, "at": timestamps.written(timestamps.now()), "by": principal.actor}
+    return _change(environment, item, principal.actor, pinned=pinned)
 
 
-def unpin(environment: EnvironmentId, user_id: str) -> Environment:
+def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
     """Let the time run again: its own from now on, as far as the policy goes.
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
-    item = environments.authorised(environment, user_id)
+    item = authorization.read(environment, principal)
     if "pinned" not in item:
         raise NoLease("The environment is not pinned")
-    return _change(environment, item, user_id, ends=_anew(item, timestamps.now()))
+    return _change(environment, item, principal.actor, ends=_anew(item, timestamps.now()))
 
 
 def expire(environment: EnvironmentId, actor: str) -> None:
     """Its lease is over: if that is still so, it begins to go. Repeating it changes nothing."""
     with suppress(Overtaken):
-        environments.move(
+        environment_records.move(
             environment,
             "expiring",
             actor,
@@ -103,7 +105,7 @@ def warn(item: Item, actor: str) -> bool:
         return False
     alive = {f"s{i}": state for i, state in enumerate(sorted(comes_from("expiring")))}
     change = Update(
-        environments.key(ids.parse_environment(item["id"])),
+        environment_records.key(ids.parse_environment(item["id"])),
         "SET actor = :actor, updated_at = :now, version = version + :one REMOVE warn_at[0]",
         {
             "this": item["warn_at"][0],
@@ -122,8 +124,8 @@ def warn(item: Item, actor: str) -> bool:
     return True
 
 
-def _leased(environment: EnvironmentId, user_id: str) -> Item:
-    return _with_lease(environments.authorised(environment, user_id))
+def _leased(environment: EnvironmentId, principal: Principal) -> Item:
+    return _with_lease(authorization.read(environment, principal))
 
 
 def _with_lease(item: Item) -> Item:
@@ -147,7 +149,7 @@ def _prolong(environment: EnvironmentId, item: Item, ends: datetime, actor: str)
 
 def _lasting(item: Item) -> Environment:
     """Raises EnvironmentGoing for what is not to last."""
-    shown = environments.read(item).as_seen_at(timestamps.now())
+    shown = environment_records.read(item).as_seen_at(timestamps.now())
     if shown.status not in TAKES_DEPLOYMENTS:
         raise EnvironmentGoing(shown.status)
     return shown
@@ -165,8 +167,8 @@ def _change(
 
     What else changes in the record meanwhile does not matter; another change of the lease does.
     """
-    lease = environments.lease(environment)
-    lease_change = environments.put_lease(environment, ends) if ends else Delete(lease)
+    lease = environment_records.lease(environment)
+    lease_change = environment_records.put_lease(environment, ends) if ends else Delete(lease)
     for _ in range(_TRIES):
         _lasting(item)
         now = timestamps.written(timestamps.now())
@@ -180,12 +182,12 @@ def _change(
         }
         expression, values = table.setting(written)
         update = Update(
-            environments.key(environment),
+            environment_records.key(environment),
             expression,
             {**values, "was": item["version"], "now": now},
             condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
         )
-        shown = environments.read({**item, **written})
+        shown = environment_records.read({**item, **written})
         try:
             transaction = Transaction().add("record", update).add("lease", lease_change)
             idempotency.commit(transaction, shown)
@@ -203,9 +205,9 @@ def _change(
 def _running_until(ends: datetime | None, item: Item) -> Item:
     if ends is None:
         return {"expires_at": None, "warn_at": None}
-    fields = environments.lasting_until(ends, item.get("warn_before_hours", ()))
-    waking = environments.wakes_at(item)
-    if not waking or environments.wakes_at(fields) < waking:
+    fields = environment_records.lasting_until(ends, item.get("warn_before_hours", ()))
+    waking = environment_records.wakes_at(item)
+    if not waking or environment_records.wakes_at(fields) < waking:
         # The execution that waits, if one does, would wake too late: it takes another.
         fields["lease"] = item["lease"] + 1
     return fields

@@ -18,7 +18,7 @@ from slipway.aws import secret_inputs
 from slipway.domain import ids
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
-from slipway.store import environments, logs
+from slipway.store import environment_records, log_records
 
 
 def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
@@ -29,7 +29,7 @@ def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progr
     made = Progress(done=True)
     for resource in drivers.of(environment).resources:
         if resource not in environment.get("resources", ()):
-            environments.register(ids.parse_environment(environment["id"]), resource)
+            environment_records.register(ids.parse_environment(environment["id"]), resource)
         progress = drivers.ask("provision", environment, event, resource=resource)
         _note(environment, progress)
         if not progress.done:
@@ -65,9 +65,9 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
             _note(environment, progress)
             if not progress.done:
                 return progress
-            environments.strike_out(ids.parse_environment(environment["id"]), resource)
+            environment_records.strike_out(ids.parse_environment(environment["id"]), resource)
     if remains != environment.get("remains", set()):
-        environments.what_remains(ids.parse_environment(environment["id"]), remains)
+        environment_records.what_remains(ids.parse_environment(environment["id"]), remains)
     if faults:
         raise DriverFault("; ".join(faults + refused))
     if refused:
@@ -81,7 +81,7 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
 def _note(environment: Mapping[str, Any], progress: Progress) -> None:
     """Write down which stack it is: by its name nobody finds it any more when it is gone."""
     if progress.stack_id and progress.stack_id != environment.get("stack_id"):
-        environments.has_stack(ids.parse_environment(environment["id"]), progress.stack_id)
+        environment_records.has_stack(ids.parse_environment(environment["id"]), progress.stack_id)
 
 
 @contextmanager
@@ -90,4 +90,6 @@ def heard(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[
     try:
         yield
     finally:
-        logs.keep(ids.parse_environment(environment["id"]), drivers.lines(environment, event))
+        log_records.keep(
+            ids.parse_environment(environment["id"]), drivers.lines(environment, event)
+        )

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from slipway.access import authorization
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import Environment, TeardownRetry
 from slipway.domain.ids import EnvironmentId
@@ -18,31 +20,32 @@ from slipway.errors import (
     Overtaken,
     PreconditionFailed,
 )
-from slipway.store import deadlines, environments, idempotency, projects, table
+from slipway.store import deadlines, environment_records, idempotency, project_records, table
 from slipway.store.table import ConditionFailed, Item, Transaction, TransactionFailed, Update
 
 _RETRIES = 4
 _TRIES = 5
 
 
-def begin(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
+def begin(environment: EnvironmentId, principal: Principal, if_version: int | None) -> Environment:
     """Begin to tear the environment down, once; repeating it shows how far that is.
 
     Raises NotFound, PreconditionFailed. Two round trips.
     """
-    item = environments.authorised(environment, user_id)
+    item = authorization.read(environment, principal)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if item["status"] == "teardown_failed":
         with suppress(Overtaken):
-            return retry(item, user_id, if_version)
+            return retry(item, principal.actor, if_version)
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
-        return environments.read(
-            environments.move(environment, "tearing_down", user_id, still, was)
+        return environment_records.read(
+            environment_records.move(environment, "tearing_down", principal.actor, still, was)
         )
     except Overtaken:
-        shown = environments.get(environment, user_id)
+        record = authorization.read(environment, principal)
+        shown = environment_records.read(record).as_seen_at(timestamps.now())
         if if_version is not None and if_version != shown.version:
             raise PreconditionFailed() from None
         return shown
@@ -52,7 +55,7 @@ def give_back(environment: EnvironmentId, actor: str) -> None:
     """Tear it down whoever asks: its project goes, or what it is made of is gone. Repeating it
     changes nothing."""
     with suppress(Overtaken):
-        environments.move(environment, "tearing_down", actor)
+        environment_records.move(environment, "tearing_down", actor)
 
 
 def retry(
@@ -62,7 +65,7 @@ def retry(
 
     What is named to be retained is so by this attempt and all that follow.
     """
-    key = environments.key(ids.parse_environment(item["id"]))
+    key = environment_records.key(ids.parse_environment(item["id"]))
     for _ in range(_TRIES):
         if item["status"] != "teardown_failed" or if_version not in (None, item["version"]):
             raise Overtaken()
@@ -76,7 +79,7 @@ def retry(
             "version": item["version"] + 1,
             "next_retry_at": None,
         }
-        shown = environments.read({**item, **fields})
+        shown = environment_records.read({**item, **fields})
         change, values = table.setting(fields)
         values["was"] = item["version"]
         try:
@@ -89,15 +92,15 @@ def retry(
 
 
 def ask_to_retry(
-    environment: EnvironmentId, user_id: str, wanted: TeardownRetry | None = None
+    environment: EnvironmentId, principal: Principal, wanted: TeardownRetry | None = None
 ) -> Environment:
     """Raises NotFound, NothingToRetry, NothingToRetain, Invalid, Busy. Two round trips."""
-    item = environments.authorised(environment, user_id)
+    item = authorization.read(environment, principal)
     retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
     # What they were looked up in is what remained then, and no other attempt's.
     if_version = item["version"] if retain else None
     try:
-        return retry(item, user_id, if_version, retain)
+        return retry(item, principal.actor, if_version, retain)
     except Overtaken:
         raise NothingToRetry(f"The environment is {item['status']}") from None
 
@@ -131,7 +134,7 @@ def plan_retry(item: Item) -> bool:
     minutes = timedelta(minutes=2 ** (attempts - 1))
     at = datetime.fromisoformat(item["updated_at"]) + minutes
     change = Update(
-        environments.key(ids.parse_environment(item["id"])),
+        environment_records.key(ids.parse_environment(item["id"])),
         "SET next_retry_at = :at, due = :due, due_at = :due_at",
         {
             **deadlines.by(item["id"], at),
@@ -146,17 +149,17 @@ def plan_retry(item: Item) -> bool:
     return True
 
 
-def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> Environment:
+def forget(environment: EnvironmentId, principal: Principal, if_version: int | None) -> Environment:
     """Call an environment destroyed whose teardown failed, and record what remains; repeating it
     changes nothing.
 
     Raises NotFound, PreconditionFailed, NothingToRetry. Two round trips.
     """
-    item = environments.authorised(environment, user_id)
+    item = authorization.read(environment, principal)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if "forgotten" in item:
-        return environments.read(item)
+        return environment_records.read(item)
     if item["status"] != "teardown_failed":
         raise NothingToRetry(
             f"The environment is {item['status']}: only what could not be torn"
@@ -167,7 +170,7 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
         "status": "destroyed",
         "destroyed_at": now,
         "forgotten": True,
-        "actor": user_id,
+        "actor": principal.actor,
         "updated_at": now,
         "version": item["version"] + 1,
         "due": None,
@@ -180,15 +183,15 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
         Transaction()
         .update(
             "record",
-            environments.key(environment),
+            environment_records.key(environment),
             expression,
             {**values, "was": item["version"]},
             condition="version = :was",
         )
-        .delete("name", projects.environment_name(project, item["name"]))
-        .delete("external_id", projects.external_id(project, external_id))
-        .delete("lease", environments.lease(environment))
-        .update("project", projects.key(project), "ADD environments :less", {"less": -1})
+        .delete("name", project_records.environment_name(project, item["name"]))
+        .delete("external_id", project_records.external_id(project, external_id))
+        .delete("lease", environment_records.lease(environment))
+        .update("project", project_records.key(project), "ADD environments :less", {"less": -1})
     )
     if "template" in item:
         # Reconcile removes its secrets, as a teardown would have done in the end.
@@ -199,4 +202,4 @@ def forget(environment: EnvironmentId, user_id: str, if_version: int | None) -> 
         transaction.commit()
     except TransactionFailed:
         raise NothingToRetry("The environment has changed in this moment") from None
-    return environments.read({k: v for k, v in {**item, **fields}.items() if v is not None})
+    return environment_records.read({k: v for k, v in {**item, **fields}.items() if v is not None})

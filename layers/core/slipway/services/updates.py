@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.access import authorization
+from slipway.access.principal import Principal
 from slipway.domain import ids, inputs, timestamps
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
@@ -28,7 +30,8 @@ from slipway.errors import (
     NotFound,
     Refused,
 )
-from slipway.store import environments, idempotency, queue, table, templates
+from slipway.services import rollout_queue
+from slipway.store import environment_records, idempotency, table, template_records
 from slipway.store.table import ConditionFailed, Found, Item, TransactionFailed
 
 
@@ -46,14 +49,14 @@ class _Draft:
     change: str
 
 
-def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> Deployment:
+def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal) -> Deployment:
     """Accept an update at the end of the queue.
 
     Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
     round trips, and one to read a version of a template for the first time; with secrets one for
     the note of them, and one for each.
     """
-    item, draft = _draft(environment, wanted, user_id)
+    item, draft = _draft(environment, wanted, principal)
     brings: Item = {
         "template": draft.version.reference if wanted.template else None,
         "inputs": draft.change,
@@ -65,11 +68,13 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> 
     own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
     parts: dict[str, table.Action] = {}
     if wanted.template:
-        parts["template"] = templates.still_published(draft.version)
+        parts["template"] = template_records.still_published(draft.version)
 
     def accept() -> Deployment:
         on_conflict = wanted.on_conflict or own
-        return queue.accept(environment, brings, on_conflict, user_id, also=parts, seen=item)
+        return rollout_queue.accept(
+            environment, brings, on_conflict, principal, also=parts, seen=item
+        )
 
     try:
         if not draft.secrets:
@@ -95,17 +100,17 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> 
         raise
 
 
-def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) -> UpdatePlan:
+def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal) -> UpdatePlan:
     """What the update would change, and its refusals; nothing is. As ask."""
     # Imported here: nobody else who asks for something looks at stacks.
     from slipway import drivers
 
-    item, draft = _draft(environment, wanted, user_id)
+    item, draft = _draft(environment, wanted, principal)
     before = {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
     after = {**draft.values, **dict.fromkeys([*draft.secrets, *draft.stays], MASK)}
     would_be = {
-        **environments.with_project_name(item),
-        **templates.made_of(draft.version),
+        **environment_records.with_project_name(item),
+        **template_records.made_of(draft.version),
         "inputs": inputs.written(draft.values),
         "secret_inputs": sorted(draft.stays),
     }
@@ -125,15 +130,15 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str) ->
 
 
 def _draft(
-    environment: EnvironmentId, wanted: EnvironmentUpdate, user_id: str
+    environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
 ) -> tuple[Item, _Draft]:
     """The environment's record, and what would be made of it. Raises as ask."""
-    sought = [templates.sought(wanted.template)] if wanted.template else []
-    keys = (*environments.access(environment, user_id), *idempotency.keys())
+    sought = [template_records.sought(wanted.template)] if wanted.template else []
+    keys = (*authorization.keys(environment, principal), *idempotency.keys())
     (membership, record, *mark), pages = table.read(keys, *sought)
-    item = environments.allowed(membership, record)
+    item = authorization.authorized(environment, membership, record)
     idempotency.look(*mark)
-    status = environments.read(item).as_seen_at(timestamps.now()).status
+    status = environment_records.read(item).as_seen_at(timestamps.now()).status
     if "template" not in item:
         raise NoTemplate()
     if status not in TAKES_DEPLOYMENTS:
@@ -155,10 +160,10 @@ def _draft(
 def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> TemplateVersion:
     name = item["template"].partition("@")[0]
     if wanted.template is None:
-        return templates.made_from(item["template"])
+        return template_records.made_from(item["template"])
     if Reference.parse(wanted.template).name != name:
         raise Invalid([FieldError("#/template", f"must be a version of {name}")])
-    return templates.allowed(templates.resolved(wanted.template, pages[0]))
+    return template_records.allowed(template_records.resolved(wanted.template, pages[0]))
 
 
 # ── When its turn has come ────────────────────────────────────────────────────────────────────
@@ -171,7 +176,7 @@ def becomes(update: Item, environment: Item) -> Item:
     """
     reference = update.get("template") or environment["template"]
     try:
-        version = templates.made_from(reference)
+        version = template_records.made_from(reference)
         values, secret = _inputs(version, update, environment)
         shown = inputs.written(values)
     except (Invalid, NotFound) as error:
@@ -179,7 +184,7 @@ def becomes(update: Item, environment: Item) -> Item:
     brought = dict.fromkeys(_brought(update, environment), update.get("secret_place"))
     places = {**environment.get("secret_places", {}), **brought}
     return {
-        **templates.made_of(version),
+        **template_records.made_of(version),
         "inputs": shown,
         "secret_inputs": sorted(secret),
         "secret_places": {name: place for name, place in places.items() if name in secret},

@@ -1,4 +1,4 @@
-"""Projects, their members, and the names that are unique for an owner."""
+"""Projects: creating, changing and deleting them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from slipway.access import authorization
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.fields import normalised
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
-from slipway.domain.project import NewProject, Policy, Project, ProjectChange
+from slipway.domain.project import NewProject, Project, ProjectChange
 from slipway.errors import (
     Busy,
     NameTaken,
@@ -22,94 +24,13 @@ from slipway.errors import (
 )
 from slipway.settings import settings
 from slipway.store import deadlines, idempotency, table
-from slipway.store.table import Item, Key, Query, Transaction, TransactionFailed, Update
+from slipway.store import project_records as records
+from slipway.store.table import Item, Transaction, TransactionFailed
 
-_LISTED = "PROJECT#"
-_NAME = "NAME#"
 _MARK_TRIES = 5
 
 
-def key(project: ProjectId) -> Key:
-    return Key(f"PROJECT#{project.p}", "PROJECT")
-
-
-def member(project: ProjectId, user_id: str) -> Key:
-    return Key(f"PROJECT#{project.p}", f"MEMBER#{user_id}")
-
-
-def environment_name(project: ProjectId, name: str) -> Key:
-    return Key(f"PROJECT#{project.p}", _NAME + normalised(name))
-
-
-def external_id(project: ProjectId, identity: str) -> Key:
-    return Key(f"PROJECT#{project.p}", f"EXTERNAL#{identity}")
-
-
-def _listed(project: ProjectId, user_id: str) -> Key:
-    return Key(f"USER#{user_id}", _LISTED + project.p)
-
-
-def _name(user_id: str, name: str) -> Key:
-    return Key(f"USER#{user_id}", _NAME + normalised(name))
-
-
-def takes_environments(project: ProjectId) -> Update:
-    """One environment more; only while the project stays. Part of a transaction."""
-    return Update(
-        key(project),
-        "ADD environments :one",
-        {"one": 1, "active": "active"},
-        condition="attribute_exists(pk) AND #status = :active",
-    )
-
-
-def get(project: ProjectId, user_id: str) -> Project:
-    """Raises NotFound, also for somebody else's project."""
-    return Project(**authorised(project, user_id))
-
-
-def name(project: ProjectId) -> str:
-    """For the workflows: they ask for nobody's permission. Empty if there is no such project."""
-    [item] = table.get(key(project))
-    return str(item["name"]) if item else ""
-
-
-def policy(item: Item) -> Policy:
-    """What holds for its new environments. Raises ProjectGoing."""
-    if item["status"] != "active":
-        raise ProjectGoing()
-    return Policy(**item.get("policy", {}))
-
-
-def access(project: ProjectId, user_id: str) -> tuple[Key, Key]:
-    """What says whether the user may see the project, and its record; for `allowed`."""
-    return member(project, user_id), key(project)
-
-
-def allowed(membership: Item | None, item: Item | None) -> Item:
-    """The whole record, for a member. Raises NotFound."""
-    if not (membership and item):
-        raise NotFound("No such project")
-    return item
-
-
-def authorised(project: ProjectId, user_id: str) -> Item:
-    """The whole record, for a member. Raises NotFound."""
-    return allowed(*table.get(*access(project, user_id)))
-
-
-def of(user_id: str, paging: Paging) -> Page[Project]:
-    """The user's projects, newest first."""
-    _, items, last = table.page((), f"USER#{user_id}", _LISTED, paging)
-    return Page([Project(**item) for item in items], last)
-
-
-def mine(user_id: str, limit: int) -> Query:
-    """The user's projects, for those who read more at once."""
-    return Query(f"USER#{user_id}", _LISTED, limit)
-
-
-def add(wanted: NewProject, user_id: str) -> Project:
+def create(wanted: NewProject, principal: Principal) -> Project:
     """Raises NameTaken, Invalid. One round trip."""
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
@@ -126,10 +47,18 @@ def add(wanted: NewProject, user_id: str) -> Project:
     shown = Project.model_validate(item)
     transaction = (
         Transaction()
-        .put("name", _name(user_id, wanted.name), {"project_id": str(project)})
-        .put("record", key(project), {**item, "owner": user_id, "environments": 0})
-        .put("member", member(project, user_id), {"role": "owner"})
-        .put("listing", _listed(project, user_id), {**item, "role": "owner"})
+        .put(
+            "name",
+            records.name_key(principal.user_id, wanted.name),
+            {"project_id": str(project)},
+        )
+        .put(
+            "record",
+            records.key(project),
+            {**item, "owner": principal.user_id, "environments": 0},
+        )
+        .put("member", authorization.membership(project, principal), {"role": "owner"})
+        .put("listing", records.listed(project, principal.user_id), {**item, "role": "owner"})
     )
     try:
         idempotency.commit(transaction, shown)
@@ -138,8 +67,19 @@ def add(wanted: NewProject, user_id: str) -> Project:
     return shown
 
 
+def get(project: ProjectId, principal: Principal) -> Project:
+    """Raises NotFound, also for somebody else's project."""
+    return Project(**authorization.read(project, principal))
+
+
+def list_(principal: Principal, paging: Paging) -> Page[Project]:
+    """The user's projects, newest first."""
+    _, items, last = table.page((), f"USER#{principal.user_id}", records.LISTED, paging)
+    return Page([Project(**item) for item in items], last)
+
+
 def change(
-    project: ProjectId, wanted: ProjectChange, user_id: str, if_version: int | None
+    project: ProjectId, wanted: ProjectChange, principal: Principal, if_version: int | None
 ) -> Project:
     """What is so already is not changed again: repeating it changes nothing.
 
@@ -147,7 +87,7 @@ def change(
     """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
-    item = authorised(project, user_id)
+    item = authorization.read(project, principal)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if item["status"] != "active":
@@ -164,12 +104,22 @@ def change(
     expression, values = table.setting(fields)
     transaction = (
         Transaction()
-        .update("record", key(project), expression, {**values, **same}, condition=unchanged)
-        .update("listing", _listed(project, item["owner"]), expression, values)
+        .update(
+            "record",
+            records.key(project),
+            expression,
+            {**values, **same},
+            condition=unchanged,
+        )
+        .update("listing", records.listed(project, item["owner"]), expression, values)
     )
     if normalised(shown.name) != normalised(item["name"]):
-        transaction.put("name", _name(item["owner"], shown.name), {"project_id": str(project)})
-        transaction.delete("old_name", _name(item["owner"], item["name"]))
+        transaction.put(
+            "name",
+            records.name_key(item["owner"], shown.name),
+            {"project_id": str(project)},
+        )
+        transaction.delete("old_name", records.name_key(item["owner"], item["name"]))
     try:
         transaction.commit()
     except TransactionFailed as failed:
@@ -181,7 +131,7 @@ def change(
 
 
 def remove(
-    project: ProjectId, user_id: str, if_version: int | None, *, cascade: bool
+    project: ProjectId, principal: Principal, if_version: int | None, *, cascade: bool
 ) -> Project | None:
     """Remove the project, or with `cascade` begin to: the environments go first.
 
@@ -189,7 +139,7 @@ def remove(
     Raises NotFound, PreconditionFailed, ProjectNotEmpty, Busy. Two round trips; three to say
     what is in the way, more if it changes in that moment.
     """
-    item = authorised(project, user_id)
+    item = authorization.read(project, principal)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if not cascade or item["environments"] == 0:
@@ -197,14 +147,14 @@ def remove(
             _erase(project, item, if_version)
             return None
     if not cascade:
-        living = living_in(project)
+        living = records.living_in(project)
         raise ProjectNotEmpty(living) if living else PreconditionFailed()
-    return Project(**_mark_deleting(project, item, if_version, user_id))
+    return Project(**_mark_deleting(project, item, if_version, principal.actor))
 
 
 def erase_if_empty(project: ProjectId) -> None:
     """The end of a cascade, for whoever sees the last environment go; else nothing."""
-    [item] = table.get(key(project))
+    [item] = table.get(records.key(project))
     if item and item["status"] == "deleting" and item["environments"] == 0:
         try:
             _erase(project, item)
@@ -215,22 +165,16 @@ def erase_if_empty(project: ProjectId) -> None:
 def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
     """The environments that a cascade has still to take down, and who asked for it; none if the
     project stays."""
-    [item] = table.get(key(project))
+    [item] = table.get(records.key(project))
     if not item or item["status"] != "deleting":
         return
     after = None
     while True:
-        items, after = table.query(f"PROJECT#{project.p}", _NAME, limit=100, after=after)
+        items, after = table.query(f"PROJECT#{project.p}", records.NAME, limit=100, after=after)
         for name in items:
             yield ids.parse_environment(name["environment_id"]), item["deleted_by"]
         if after is None:
             return
-
-
-def living_in(project: ProjectId, limit: int = 100) -> list[dict[str, str]]:
-    """`{id, name}` of the environments that are not destroyed; the names that are in use."""
-    items, _ = table.query(f"PROJECT#{project.p}", _NAME, limit=limit)
-    return [{"id": item["environment_id"], "name": item["name"]} for item in items]
 
 
 def _still(version: int | None) -> tuple[str, dict[str, Any]]:
@@ -248,10 +192,10 @@ def _erase(project: ProjectId, item: Item, if_version: int | None = None) -> Non
     values = {"none": 0, "name": item["name"], **was}
     transaction = (
         Transaction()
-        .delete("record", key(project), condition, values)
-        .delete("member", member(project, item["owner"]))
-        .delete("listing", _listed(project, item["owner"]))
-        .delete("name", _name(item["owner"], item["name"]))
+        .delete("record", records.key(project), condition, values)
+        .delete("member", records.member(project, item["owner"]))
+        .delete("listing", records.listed(project, item["owner"]))
+        .delete("name", records.name_key(item["owner"], item["name"]))
     )
     try:
         transaction.commit()
@@ -277,8 +221,14 @@ def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: s
         unchanged = "version = :was AND #status = :active"
         transaction = (
             Transaction()
-            .update("record", key(project), marked, {**values, **same}, condition=unchanged)
-            .update("listing", _listed(project, item["owner"]), listed, shown)
+            .update(
+                "record",
+                records.key(project),
+                marked,
+                {**values, **same},
+                condition=unchanged,
+            )
+            .update("listing", records.listed(project, item["owner"]), listed, shown)
         )
         try:
             transaction.commit()

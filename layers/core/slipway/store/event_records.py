@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from slipway.domain.events import Event, Step
-from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment
-from slipway.domain.paging import Page, Paging
-from slipway.store import deployments, environments, table
+from slipway.domain.ids import DeploymentId, parse_deployment
+from slipway.store import deployment_records, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
 from slipway.store.wire import decode
 
-_PREFIX = "EVENT#"
+PREFIX = "EVENT#"
 
 
 def note(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
@@ -35,7 +33,7 @@ def note(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     }
     e = new["id"].split("_")[2]
     with suppress(ConditionFailed):
-        table.write(Put(Key(f"ENV#{e}", f"{_PREFIX}{event['at']}#{event['id']}"), event))
+        table.write(Put(Key(f"ENV#{e}", f"{PREFIX}{event['at']}#{event['id']}"), event))
 
 
 def _event(old: Item, new: Item) -> Item | None:
@@ -98,17 +96,8 @@ def _deployment_event(old: Item, new: Item) -> Item | None:
         "from": old.get("status"),
         "to": new["status"],
         "action": f"deployment_{new['status']}",
-        "reason": new.get("failure", {}).get("reason") or deployments.brings(new),
+        "reason": new.get("failure", {}).get("reason") or deployment_records.brings(new),
     }
-
-
-def of(environment: EnvironmentId, user_id: str, paging: Paging) -> Page[Event]:
-    """What happened to the environment and in it, newest first. Raises NotFound."""
-    found, items, last = table.page(
-        environments.access(environment, user_id), f"ENV#{environment.e}", _PREFIX, paging
-    )
-    environments.allowed(*found)
-    return Page([Event.model_validate(item) for item in items], last)
 
 
 def keep_timeline(deployment: Item, steps: Sequence[Mapping[str, Any]]) -> None:
@@ -120,15 +109,8 @@ def keep_timeline(deployment: Item, steps: Sequence[Mapping[str, Any]]) -> None:
     if closed:
         kept = {"steps": json.dumps(closed, separators=(",", ":"))}
         with suppress(ConditionFailed):
-            table.write(Put(_timeline(parse_deployment(deployment["id"])), kept))
+            table.write(Put(timeline_key(parse_deployment(deployment["id"])), kept))
 
 
-def timeline(deployment: DeploymentId, user_id: str) -> list[Step]:
-    """The steps of a rollout that has ended, in order; none before. Raises NotFound."""
-    *found, kept = table.get(*deployments.access(deployment, user_id), _timeline(deployment))
-    deployments.allowed(deployment, *found)
-    return [Step.model_validate(step) for step in json.loads(kept["steps"])] if kept else []
-
-
-def _timeline(deployment: DeploymentId) -> Key:
+def timeline_key(deployment: DeploymentId) -> Key:
     return Key(f"DEP#{deployment.d}", "TIMELINE")

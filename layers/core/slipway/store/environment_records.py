@@ -18,13 +18,11 @@ from slipway.domain.environment import (
     warnings,
     workflow_of,
 )
-from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.domain.paging import Page, Paging
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.errors import (
-    NotFound,
     Overtaken,
 )
-from slipway.store import deadlines, projects, table
+from slipway.store import deadlines, project_records, table
 from slipway.store.table import (
     ConditionFailed,
     Item,
@@ -34,13 +32,13 @@ from slipway.store.table import (
 )
 from slipway.store.wire import encode_value
 
-_PREFIX = "ENV#"
+PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.
 _TTL_GRACE_SECONDS = 2
 
 
 def key(environment: EnvironmentId) -> Key:
-    return Key(f"PROJECT#{environment.p}", _PREFIX + environment.e)
+    return Key(f"PROJECT#{environment.p}", PREFIX + environment.e)
 
 
 def lease(environment: EnvironmentId) -> Key:
@@ -78,41 +76,9 @@ def _remaining(item: Item) -> list[str]:
     return sorted(item["resources"] - {each.partition(":")[0] for each in told} | set(told))
 
 
-def get(environment: EnvironmentId, user_id: str) -> Environment:
-    """Raises NotFound, also for somebody else's environment."""
-    return read(authorised(environment, user_id)).as_seen_at(timestamps.now())
-
-
-def authorised(environment: EnvironmentId, user_id: str) -> Item:
-    """The whole record, for a member of its project. Raises NotFound."""
-    return allowed(*table.get(*access(environment, user_id)))
-
-
-def access(environment: EnvironmentId, user_id: str) -> tuple[Key, Key]:
-    """What says whether the user may see the environment, and its record; for `allowed`."""
-    return projects.member(environment.project, user_id), key(environment)
-
-
-def allowed(membership: Item | None, item: Item | None) -> Item:
-    """The whole record, for a member of its project. Raises NotFound."""
-    if not (membership and item):
-        raise NotFound("No such environment")
-    return item
-
-
 def find(environment: EnvironmentId) -> Item | None:
     """The whole record, for the workflows: they ask for nobody's permission."""
     return table.get(key(environment))[0]
-
-
-def of(project: ProjectId, user_id: str, paging: Paging) -> Page[Environment]:
-    """The project's environments, newest first. Raises NotFound."""
-    found, items, last = table.page(
-        projects.access(project, user_id), f"PROJECT#{project.p}", _PREFIX, paging
-    )
-    projects.allowed(*found)
-    now = timestamps.now()
-    return Page([read(item).as_seen_at(now) for item in items], last)
 
 
 def lasting_until(ends: datetime, warn_before_hours: Iterable[float]) -> Item:
@@ -204,7 +170,7 @@ def with_project_name(item: Item) -> Item:
     if "ProjectName" not in item.get("parameters", ()):
         return item
     environment = ids.parse_environment(item["id"])
-    return {**item, "project_name": projects.name(environment.project)}
+    return {**item, "project_name": project_records.name(environment.project)}
 
 
 def written_along(fields: Item) -> dict[str, Any]:
@@ -300,10 +266,10 @@ def carried(item: Item) -> dict[str, Any]:
     keys = {
         "environment": key(environment),
         "lease": lease(environment),
-        "name": projects.environment_name(environment.project, item["name"]),
-        "project": projects.key(environment.project),
+        "name": project_records.environment_name(environment.project, item["name"]),
+        "project": project_records.key(environment.project),
         # Of one without an external id nothing is there to be let go of.
-        "external": projects.external_id(
+        "external": project_records.external_id(
             environment.project, str(item.get("external_id") or item["id"])
         ),
     }

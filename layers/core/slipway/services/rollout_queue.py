@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from slipway.access import authorization
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
 from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
@@ -23,7 +25,14 @@ from slipway.errors import (
     OutdatedDeployment,
     QueueBusy,
 )
-from slipway.store import deadlines, deployments, environments, idempotency, logs, projects, table
+from slipway.store import (
+    deadlines,
+    deployment_records,
+    environment_records,
+    idempotency,
+    log_records,
+    table,
+)
 from slipway.store.table import (
     Check,
     ConditionFailed,
@@ -57,28 +66,30 @@ def _place(deployment: DeploymentId) -> Key:
     return Key(f"ENV#{deployment.e}", _PREFIX + deployment.d)
 
 
-def of(environment: EnvironmentId, user_id: str) -> list[Deployment]:
+def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
     """The deployment that runs, then those that wait, in order; at most 100.
 
     Raises NotFound. One round trip, two if the queue reaches further back than the newest.
     """
-    keys = (*environments.access(environment, user_id), lock(environment))
+    keys = (*authorization.keys(environment, principal), lock(environment))
     (*found, held), [(places, _), (newest, _)] = table.read(
         keys,
         _places(environment),
-        Query(f"ENV#{environment.e}", deployments.PREFIX, _LIKELY, newest_first=True),
+        Query(f"ENV#{environment.e}", deployment_records.PREFIX, _LIKELY, newest_first=True),
     )
-    environments.allowed(*found)
+    authorization.authorized(environment, *found)
     ahead = [held["holder"]] if held and "holder" in held else []
     ahead += [place["deployment_id"] for place in places]
     # With those among the newest that no place leads to: who is given the lock between the reads.
     items = {item["id"]: item for item in newest}
     further = {each for each in ahead[:_SHOWN] if each not in items}
-    for item in table.get(*(deployments.key(ids.parse_deployment(each)) for each in further)):
+    for item in table.get(
+        *(deployment_records.key(ids.parse_deployment(each)) for each in further)
+    ):
         if item:
             items[item["id"]] = item
     waiting = sorted(each for each, item in items.items() if "finished_at" not in item)
-    return [deployments.read(items[each]) for each in waiting[:_SHOWN]]
+    return [deployment_records.read(items[each]) for each in waiting[:_SHOWN]]
 
 
 def _ahead(environment: EnvironmentId) -> list[Item]:
@@ -114,7 +125,7 @@ def _waiting(environment: EnvironmentId) -> Iterator[Item]:
             return
 
 
-def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Deployment:
+def join(environment: EnvironmentId, wanted: NewDeployment, principal: Principal) -> Deployment:
     """Accept a version at the end of the queue. As accept."""
     brings = {
         "version": wanted.version,
@@ -122,14 +133,14 @@ def join(environment: EnvironmentId, wanted: NewDeployment, user_id: str) -> Dep
         "order": wanted.order,
         "allow_outdated": wanted.allow_outdated,
     }
-    return accept(environment, brings, wanted.on_conflict, user_id)
+    return accept(environment, brings, wanted.on_conflict, principal)
 
 
 def accept(
     environment: EnvironmentId,
     brings: Item,
     on_conflict: OnConflict | None,
-    user_id: str,
+    principal: Principal,
     also: Mapping[str, table.Action] | None = None,
     seen: Item | None = None,
 ) -> Deployment:
@@ -144,10 +155,15 @@ def accept(
     queue and list have one order; who is overtaken by another caller looks again and asks with a
     later id.
     """
-    item, ahead = (seen, None) if seen else _seen_at_once(environment, brings, on_conflict, user_id)
+    item, ahead = (
+        (seen, None) if seen else _seen_at_once(environment, brings, on_conflict, principal)
+    )
     looked = on_conflict == "reject" or _may_be_outdated(brings)
     for _ in range(_ORDER_TRIES):
-        if environments.read(item).as_seen_at(timestamps.now()).status not in TAKES_DEPLOYMENTS:
+        if (
+            environment_records.read(item).as_seen_at(timestamps.now()).status
+            not in TAKES_DEPLOYMENTS
+        ):
             break
         meets = on_conflict or item["on_conflict"]
         last = item.get("last_accepted")
@@ -161,16 +177,16 @@ def accept(
             nobody = _nobody_is_left(DeploymentId(environment.p, environment.e, last))
         _check_order(item, ahead or [], brings)
         deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=last))
-        new = _new(deployment, brings, meets, user_id)
-        shown = deployments.read({k: v for k, v in new.items() if v is not None})
+        new = _new(deployment, brings, meets, principal)
+        shown = deployment_records.read({k: v for k, v in new.items() if v is not None})
         place = {"deployment_id": str(deployment), "order": brings.get("order")}
-        if deployments.is_update(new):
+        if deployment_records.is_update(new):
             place["update"] = True
         transaction = (
             Transaction()
-            .check("member", projects.member(environment.project, user_id))
+            .check("member", authorization.membership(environment.project, principal))
             .add("environment", _accept(environment, deployment, last))
-            .put("record", deployments.key(deployment), new)
+            .put("record", deployment_records.key(deployment), new)
             .put("place", _place(deployment), place)
         )
         for part, action in (also or {}).items():
@@ -191,21 +207,21 @@ def accept(
             return shown
     else:
         raise Busy(1)
-    raise EnvironmentNotReady(environments.read(item).as_seen_at(timestamps.now()).status)
+    raise EnvironmentNotReady(environment_records.read(item).as_seen_at(timestamps.now()).status)
 
 
 def _seen_at_once(
-    environment: EnvironmentId, brings: Item, on_conflict: OnConflict | None, user_id: str
+    environment: EnvironmentId, brings: Item, on_conflict: OnConflict | None, principal: Principal
 ) -> tuple[Item, list[Item] | None]:
     """The environment's record, and what is ahead if that counts; None if that is not certain.
 
     Raises NotFound.
     """
-    access = environments.access(environment, user_id)
+    access = authorization.keys(environment, principal)
     if not (on_conflict == "reject" or _may_be_outdated(brings)):
-        return environments.allowed(*table.get(*access)), None
+        return authorization.authorized(environment, *table.get(*access)), None
     (*found, held), [places] = table.read((*access, lock(environment)), _places(environment))
-    item = environments.allowed(*found)
+    item = authorization.authorized(environment, *found)
     ahead = _holding(held) + _all_waiting(environment, places)
     # What was accepted after the queue was read and before the record was would be missed: the
     # record says how old the last one is.
@@ -220,7 +236,7 @@ def _nobody_is_left(last: DeploymentId) -> Check:
     """Nobody is ahead, by the word of the last that was accepted alone: who rejects had nobody
     ahead of him, so if the last one did, and has ended, there is nobody."""
     return Check(
-        deployments.key(last),
+        deployment_records.key(last),
         "on_conflict = :reject AND attribute_exists(finished_at)",
         {"reject": "reject"},
     )
@@ -246,7 +262,7 @@ def _check_order(item: Item, ahead: list[Item], brings: Item) -> None:
             raise OutdatedDeployment(other["deployment_id"])
 
 
-def _new(deployment: DeploymentId, brings: Item, on_conflict: str, user_id: str) -> Item:
+def _new(deployment: DeploymentId, brings: Item, on_conflict: str, principal: Principal) -> Item:
     return {
         "id": str(deployment),
         "project_id": str(deployment.environment.project),
@@ -255,7 +271,7 @@ def _new(deployment: DeploymentId, brings: Item, on_conflict: str, user_id: str)
         "status": "pending",
         "on_conflict": on_conflict,
         "created_at": timestamps.written(timestamps.now()),
-        "created_by": user_id,
+        "created_by": principal.user_id,
         **deadlines.by(str(deployment)),
     }
 
@@ -265,7 +281,7 @@ def _accept(environment: EnvironmentId, deployment: DeploymentId, seen: str | No
     states = {f"s{i}": state for i, state in enumerate(sorted(TAKES_DEPLOYMENTS))}
     unchanged = "last_accepted = :seen" if seen else "attribute_not_exists(last_accepted)"
     return Update(
-        environments.key(environment),
+        environment_records.key(environment),
         "SET last_accepted = :part",
         {"part": deployment.d, "seen": seen, "now": timestamps.written(timestamps.now()), **states},
         condition=f"#status IN ({', '.join(f':{word}' for word in states)})"
@@ -275,7 +291,7 @@ def _accept(environment: EnvironmentId, deployment: DeploymentId, seen: str | No
 
 def make_way(deployment: DeploymentId) -> None:
     """What a new deployment does to those ahead of it; repeating it changes nothing."""
-    new = deployments.find(deployment)
+    new = deployment_records.find(deployment)
     if new is None or new["on_conflict"] not in MAKES_WAY:
         return
     for place in _waiting(deployment.environment):
@@ -287,8 +303,8 @@ def make_way(deployment: DeploymentId) -> None:
     if new["on_conflict"] == "cancel_running":
         [held] = table.get(lock(deployment.environment))
         holder = held and held.get("holder")
-        running = deployments.find(ids.parse_deployment(holder)) if holder else None
-        if running and running["id"] < new["id"] and not deployments.is_update(running):
+        running = deployment_records.find(ids.parse_deployment(holder)) if holder else None
+        if running and running["id"] < new["id"] and not deployment_records.is_update(running):
             asked = _asked_to_stop(new["created_by"])
             with suppress(ConditionFailed):
                 table.write(_stop(ids.parse_deployment(running["id"]), asked))
@@ -300,14 +316,14 @@ def holder_or_next(environment: EnvironmentId) -> Item | None:
     None if nobody has it and nobody waits, or if somebody else gave it just now, or if the
     environment does not run.
     """
-    held, record = table.get(lock(environment), environments.key(environment))
+    held, record = table.get(lock(environment), environment_records.key(environment))
     if held and "holder" in held:
-        return deployments.find(ids.parse_deployment(held["holder"]))
+        return deployment_records.find(ids.parse_deployment(held["holder"]))
     if not (record and record["status"] == "running"):
         return None
     for place in _waiting(environment):
         deployment = ids.parse_deployment(place["deployment_id"])
-        item = deployments.find(deployment)
+        item = deployment_records.find(deployment)
         if item is None:
             return None
         # Checked again: what was live when it was accepted may not be so any more.
@@ -333,7 +349,7 @@ def _give_to(item: Item, place: Item, environment: Item, last_token: int) -> Ite
         {"holder": str(deployment), "token": token, "order": place.get("order")}
     )
     fields: Item = {"token": token}
-    if deployments.is_update(item):
+    if deployment_records.is_update(item):
         # It is about the environment: what is live in it stays so.
         fields |= {name: environment.get(f"live_{name}") for name in _OF_WHAT_IS_LIVE}
     takes, taken = table.setting(fields)
@@ -351,7 +367,7 @@ def _give_to(item: Item, place: Item, environment: Item, last_token: int) -> Ite
         .delete("place", _place(deployment), "attribute_exists(pk)")
         .update(
             "record",
-            deployments.key(deployment),
+            deployment_records.key(deployment),
             takes,
             {**taken, "pending": "pending"},
             condition="#status = :pending",
@@ -369,7 +385,7 @@ def _as_seen(environment: Item) -> Check:
     live = environment.get("live_deployment_id")
     unchanged = "live_deployment_id = :live" if live else "attribute_not_exists(live_deployment_id)"
     values = {"running": "running"} | ({"live": live} if live else {})
-    where = environments.key(ids.parse_environment(environment["id"]))
+    where = environment_records.key(ids.parse_environment(environment["id"]))
     return Check(where, f"#status = :running AND {unchanged}", values)
 
 
@@ -378,23 +394,23 @@ def carried(item: Item) -> dict[str, Any]:
     is made of."""
     deployment = ids.parse_deployment(item["id"])
     keys = {
-        "deployment": deployments.key(deployment),
-        "environment": environments.key(deployment.environment),
+        "deployment": deployment_records.key(deployment),
+        "environment": environment_records.key(deployment.environment),
         "lock": lock(deployment.environment),
     }
     return {
         "deployment_id": item["id"],
         "version": encode_value(item.get("version")),
-        "brings": deployments.brings(item),
+        "brings": deployment_records.brings(item),
         "token": item["token"],
         "order": encode_value(item.get("order")),
         "artifact": encode_value(item.get("artifact")),
         "keys": {name: each.wire() for name, each in keys.items()},
-        "log": {"pk": f"DEP#{deployment.d}", "sk": logs.PREFIX},
+        "log": {"pk": f"DEP#{deployment.d}", "sk": log_records.PREFIX},
     }
 
 
-def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
+def cancel(deployment: DeploymentId, principal: Principal) -> Deployment:
     """Stop a deployment: at once if it waits, else when its rollout looks next.
 
     A rollout that is at its very last write by then succeeds all the same. Asking again changes
@@ -402,20 +418,20 @@ def cancel(deployment: DeploymentId, user_id: str) -> Deployment:
     that moment.
     """
     for _ in range(_ORDER_TRIES):
-        item = deployments.authorised(deployment, user_id)
+        item = authorization.read(deployment, principal)
         if "finished_at" in item:
             raise DeploymentFinished(item["status"])
         if "cancel_requested_at" in item:
-            return deployments.read(item)
+            return deployment_records.read(item)
         with suppress(ConditionFailed):
             if "token" in item:
-                asked = _asked_to_stop(user_id)
-                shown = deployments.read({**item, **asked})
+                asked = _asked_to_stop(principal.actor)
+                shown = deployment_records.read({**item, **asked})
                 idempotency.write(shown, _stop(deployment, asked, as_read=item))
             else:
-                failure = {"error": "Canceled", "reason": f"{user_id} canceled it"}
-                end = _end("canceled", failure, cancel_requested_by=user_id)
-                shown = deployments.read({**item, **end})
+                failure = {"error": "Canceled", "reason": f"{principal.actor} canceled it"}
+                end = _end("canceled", failure, cancel_requested_by=principal.actor)
+                shown = deployment_records.read({**item, **end})
                 idempotency.commit(_leaving(deployment, end), shown)
             return shown
     raise Busy(1)
@@ -435,7 +451,7 @@ def _stop(deployment: DeploymentId, asked: Item, as_read: Item | None = None) ->
     if as_read:
         values["was"] = as_read["status"]
         condition += " AND #status = :was"
-    return Update(deployments.key(deployment), change, values, condition)
+    return Update(deployment_records.key(deployment), change, values, condition)
 
 
 def ended_unrecorded(item: Item, outcome: str) -> bool:
@@ -448,7 +464,7 @@ def ended_unrecorded(item: Item, outcome: str) -> bool:
         Transaction()
         .add("lock", _release(deployment, item["token"]))
         .add("record", _ended(deployment, end, "attribute_exists(#token)"))
-        .add("environment", environments.is_in_doubt(deployment))
+        .add("environment", environment_records.is_in_doubt(deployment))
     )
     try:
         transaction.commit()
@@ -520,7 +536,7 @@ def _end(status: str, failure: Item, **fields: str) -> Item:
 def _ended(deployment: DeploymentId, end: Item, condition: str) -> Update:
     expression, values = table.setting({**end, "due": None})
     return Update(
-        deployments.key(deployment),
+        deployment_records.key(deployment),
         expression,
         values,
         condition=f"{condition} AND attribute_not_exists(finished_at)",

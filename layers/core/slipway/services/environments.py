@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from slipway.access import authorization
+from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import DEFAULT_TTL_HOURS, Environment, NewEnvironment
 from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.domain.paging import Page, Paging
 from slipway.errors import (
     Busy,
     ExternalIdTaken,
@@ -23,7 +26,7 @@ from slipway.errors import (
     Refused,
 )
 from slipway.settings import settings
-from slipway.store import deadlines, environments, idempotency, projects, table
+from slipway.store import deadlines, environment_records, idempotency, project_records, table
 from slipway.store.table import (
     ConditionFailed,
     Found,
@@ -60,20 +63,39 @@ class _Draft:
     secrets: Mapping[str, str]
 
 
-def create(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Environment:
+def get(environment: EnvironmentId, principal: Principal) -> Environment:
+    """The environment as the principal sees it now; one round trip. Raises NotFound."""
+    record = authorization.read(environment, principal)
+    return environment_records.read(record).as_seen_at(timestamps.now())
+
+
+def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Environment]:
+    """A page of the project's environments, newest first; one round trip.
+
+    Raises NotFound, and Invalid for a cursor of another list.
+    """
+    keys = authorization.keys(project, principal)
+    pk, prefix = f"PROJECT#{project.p}", environment_records.PREFIX
+    found, items, last = table.page(keys, pk, prefix, paging)
+    authorization.authorized(project, *found)
+    now = timestamps.now()
+    return Page([environment_records.read(item).as_seen_at(now) for item in items], last)
+
+
+def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:
     """Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault.
 
     What is written here is all that provisioning, expiry and teardown need: the table's stream
     starts them. Two round trips; with secrets one for the note of them, and one for each.
     """
     # The mark is read along: secrets are written before the transaction would lose on it.
-    before, mark = _look(project, wanted, user_id, *idempotency.keys())
+    before, mark = _look(project, wanted, principal, *idempotency.keys())
     idempotency.look(*mark)
-    return _add(before, wanted, user_id)
+    return _add(before, wanted, principal)
 
 
 def _look(
-    project: ProjectId, wanted: NewEnvironment, user_id: str, *more: Key
+    project: ProjectId, wanted: NewEnvironment, principal: Principal, *more: Key
 ) -> tuple[_Before, list[Item | None]]:
     """What has to be known to make it, and the items at more keys; one round trip.
 
@@ -82,18 +104,18 @@ def _look(
     queries = []
     if wanted.template is not None:
         # Imported here: most environments are made without.
-        from slipway.store import templates
+        from slipway.store import template_records
 
-        queries.append(templates.sought(wanted.template))
-    keys = (*projects.access(project, user_id), *more)
+        queries.append(template_records.sought(wanted.template))
+    keys = (*authorization.keys(project, principal), *more)
     (membership, item, *rest), pages = table.read(keys, *queries)
-    return _Before(project, projects.allowed(membership, item), pages), rest
+    return _Before(project, authorization.authorized(project, membership, item), pages), rest
 
 
-def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
-    draft = _draft(before, wanted, user_id)
+def _add(before: _Before, wanted: NewEnvironment, principal: Principal) -> Environment:
+    draft = _draft(before, wanted, principal)
     if not draft.secrets:
-        return _record(before.project, wanted, draft, user_id)
+        return _record(before.project, wanted, draft, principal)
     from slipway.aws import secret_inputs
     from slipway.services import cleanup
 
@@ -101,23 +123,23 @@ def _add(before: _Before, wanted: NewEnvironment, user_id: str) -> Environment:
     table.write(cleanup.note(place))
     secret_inputs.write(place, draft.secrets)
     try:
-        return _record(before.project, wanted, draft, user_id, secrets=cleanup.claimed(place))
+        return _record(before.project, wanted, draft, principal, secrets=cleanup.claimed(place))
     except (Refused, ConditionFailed, idempotency.Done):
         secret_inputs.remove(place, draft.secrets)
         table.write(cleanup.claimed(place))
         raise
 
 
-def plan(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Plan:
+def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
     """What `create` would make, and its refusals; as create.
 
     One round trip; from a template one more when its change set is made, and one when that ended.
     """
-    names = [projects.environment_name(project, wanted.name)]
+    names = [project_records.environment_name(project, wanted.name)]
     if wanted.external_id:
-        names.append(projects.external_id(project, wanted.external_id))
-    before, (name, *external) = _look(project, wanted, user_id, *names)
-    draft = _draft(before, wanted, user_id)
+        names.append(project_records.external_id(project, wanted.external_id))
+    before, (name, *external) = _look(project, wanted, principal, *names)
+    draft = _draft(before, wanted, principal)
     if name:
         raise _name_taken(wanted)
     if any(external):
@@ -142,10 +164,10 @@ def plan(project: ProjectId, wanted: NewEnvironment, user_id: str) -> Plan:
     return Plan.model_validate(shown)
 
 
-def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
+def _draft(before: _Before, wanted: NewEnvironment, principal: Principal) -> _Draft:
     environment = EnvironmentId(before.project.p, ids.new_part())
     now = timestamps.now()
-    policy = projects.policy(before.its_record)
+    policy = project_records.policy(before.its_record)
     most = policy.most_hours(settings().max_ttl_hours)
     hours = wanted.lifetime_hours(most, policy.default_ttl_hours or DEFAULT_TTL_HOURS)
     item: Item = {
@@ -160,9 +182,9 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
         "on_conflict": wanted.on_conflict,
         "config": wanted.config_json(),
         "created_at": timestamps.written(now),
-        "created_by": user_id,
+        "created_by": principal.user_id,
         **deadlines.by(str(environment)),
-        "actor": user_id,
+        "actor": principal.actor,
         "updated_at": timestamps.written(now),
         "version": 1,
     }
@@ -171,7 +193,7 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
         ends = timestamps.hours_after(now, hours)
         item.update(
             ttl_hours=hours,
-            **environments.lasting_until(ends, policy.warn_before_hours),
+            **environment_records.lasting_until(ends, policy.warn_before_hours),
             warn_before_hours=policy.warn_before_hours or None,
             max_expires_at=timestamps.written(timestamps.hours_after(now, most)),
             expiry_mode=policy.expiry_mode,
@@ -181,19 +203,21 @@ def _draft(before: _Before, wanted: NewEnvironment, user_id: str) -> _Draft:
         return _Draft(item, {}, ends, most, None, {})
     # Imported here: most environments are made without.
     from slipway.domain import inputs
-    from slipway.store import templates
+    from slipway.store import template_records
 
-    version = templates.allowed(templates.resolved(wanted.template, before.versions[0]))
+    version = template_records.allowed(
+        template_records.resolved(wanted.template, before.versions[0])
+    )
     values = inputs.checked(version.parameters, wanted.inputs or {})
     hidden = inputs.secrets(version.parameters)
     item.update(
-        **templates.made_of(version),
+        **template_records.made_of(version),
         inputs=inputs.written({n: each for n, each in values.items() if n not in hidden}),
         secret_inputs=sorted(hidden & set(values)),
     )
     parts: dict[str, table.Action] = {
-        "template": templates.still_published(version),
-        "template_use": templates.begins_use(version, item),
+        "template": template_records.still_published(version),
+        "template_use": template_records.begins_use(version, item),
     }
     secrets = {name: each for name, each in values.items() if name in hidden}
     return _Draft(item, parts, ends, most, version, secrets)
@@ -203,7 +227,7 @@ def _record(
     project: ProjectId,
     wanted: NewEnvironment,
     draft: _Draft,
-    user_id: str,
+    principal: Principal,
     **more: table.Action,
 ) -> Environment:
     item = draft.item
@@ -211,19 +235,19 @@ def _record(
     name = {"environment_id": str(environment), "name": wanted.name}
     transaction = (
         Transaction()
-        .check("member", projects.member(project, user_id))
-        .add("project", projects.takes_environments(project))
-        .put("name", projects.environment_name(project, wanted.name), name)
-        .put("record", environments.key(environment), item)
+        .check("member", authorization.membership(project, principal))
+        .add("project", project_records.takes_environments(project))
+        .put("name", project_records.environment_name(project, wanted.name), name)
+        .put("record", environment_records.key(environment), item)
     )
     if wanted.external_id:
-        external_id = projects.external_id(project, wanted.external_id)
+        external_id = project_records.external_id(project, wanted.external_id)
         transaction.put("external_id", external_id, {"environment_id": str(environment)})
     if draft.ends is not None:
-        transaction.add("lease", environments.put_lease(environment, draft.ends))
+        transaction.add("lease", environment_records.put_lease(environment, draft.ends))
     for part, action in {**draft.parts, **more}.items():
         transaction.add(part, action)
-    shown = environments.read(item)
+    shown = environment_records.read(item)
     try:
         idempotency.commit(transaction, shown)
     except TransactionFailed as failed:
@@ -247,20 +271,20 @@ def _name_taken(wanted: NewEnvironment) -> NameTaken:
 
 
 def ensure(
-    project: ProjectId, external_id: str, wanted: NewEnvironment, user_id: str
+    project: ProjectId, external_id: str, wanted: NewEnvironment, principal: Principal
 ) -> tuple[Environment, bool]:
     """The environment that a caller knows by this name, made if there is none; and whether it was.
 
     Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy. Two round trips, also to find it.
     """
     for _ in range(_ENSURE_TRIES):
-        name = projects.external_id(project, external_id)
-        before, [known] = _look(project, wanted, user_id, name)
+        name = project_records.external_id(project, external_id)
+        before, [known] = _look(project, wanted, principal, name)
         if known:
-            there = environments.find(ids.parse_environment(known["environment_id"]))
+            there = environment_records.find(ids.parse_environment(known["environment_id"]))
             if there:
-                return environments.read(there).as_seen_at(timestamps.now()), False
+                return environment_records.read(there).as_seen_at(timestamps.now()), False
         # Somebody else may make it in this very moment: then it is there to be found.
         with suppress(ExternalIdTaken):
-            return _add(before, wanted, user_id), True
+            return _add(before, wanted, principal), True
     raise Busy(1)

@@ -7,10 +7,9 @@ import json
 from slipway.aws import executions
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK
-from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.domain.paging import Page, Paging
-from slipway.errors import NotFound, Overtaken
-from slipway.store import environments, projects, table
+from slipway.domain.ids import DeploymentId
+from slipway.errors import Overtaken
+from slipway.store import environment_records, table
 from slipway.store.table import Item, Key
 
 PREFIX = "DEP#"
@@ -51,29 +50,6 @@ def _inputs(item: Item) -> dict[str, str | None]:
     return {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
 
 
-def get(deployment: DeploymentId, user_id: str) -> Deployment:
-    """Raises NotFound, also for somebody else's deployment."""
-    return read(authorised(deployment, user_id))
-
-
-def authorised(deployment: DeploymentId, user_id: str) -> Item:
-    """The whole record, for a member of its project. Raises NotFound."""
-    return allowed(deployment, *table.get(*access(deployment, user_id)))
-
-
-def access(deployment: DeploymentId, user_id: str) -> tuple[Key, Key]:
-    """What says whether the user may see the deployment, and its record; for `allowed`."""
-    return projects.member(deployment.environment.project, user_id), key(deployment)
-
-
-def allowed(deployment: DeploymentId, membership: Item | None, item: Item | None) -> Item:
-    """The whole record, for a member of its project. Raises NotFound."""
-    # Its key does not name the project, so an id with a made-up ancestry would find it too.
-    if not (membership and item and item["id"] == str(deployment)):
-        raise NotFound("No such deployment")
-    return item
-
-
 def find(deployment: DeploymentId) -> Item | None:
     """The whole record, for the workflows: they ask for nobody's permission."""
     return table.get(key(deployment))[0]
@@ -84,18 +60,9 @@ def held_by(deployment: DeploymentId, token: int) -> tuple[Item, Item]:
 
     Raises Overtaken if they are not for the holder of this token to change any more.
     """
-    item, environment = table.get(key(deployment), environments.key(deployment.environment))
+    item, environment = table.get(key(deployment), environment_records.key(deployment.environment))
     if not (item and item["status"] == "running" and item["token"] == token):
         raise Overtaken("The rollout was ended by somebody else")
     if not (environment and environment["status"] == "running"):
         raise Overtaken("The environment is not running any more")
     return item, environment
-
-
-def of(environment: EnvironmentId, user_id: str, paging: Paging) -> Page[Deployment]:
-    """The environment's deployments, newest first. Raises NotFound."""
-    found, items, last = table.page(
-        environments.access(environment, user_id), f"ENV#{environment.e}", PREFIX, paging
-    )
-    environments.allowed(*found)
-    return Page([read(item) for item in items], last)

@@ -1,0 +1,71 @@
+"""What a principal may see and do. The only place that decides it.
+
+A decision takes the principal's membership of the project and the record itself. Both are read in
+the round trip that serves the request: `keys` names them, `authorized` decides.
+"""
+
+from __future__ import annotations
+
+from slipway.access.principal import Principal
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.errors import Forbidden, NotFound
+from slipway.store import project_records, table
+from slipway.store.table import Check, Item, Key
+
+Target = ProjectId | EnvironmentId | DeploymentId
+
+
+def keys(target: Target, principal: Principal) -> tuple[Key, Key]:
+    """The keys of the principal's membership and of the target's record, for `authorized`."""
+    return membership(target.project, principal), _record(target)
+
+
+def authorized(target: Target, membership: Item | None, record: Item | None) -> Item:
+    """The target's record, if the principal may see it.
+
+    Raises NotFound both for a target that does not exist and for another user's.
+    """
+    # A key does not hold the whole id, so an id with an invented ancestry finds a record too.
+    if not (membership and record and record["id"] == str(target)):
+        raise NotFound(f"No such {_noun(target)}")
+    return record
+
+
+def read(target: Target, principal: Principal) -> Item:
+    """The target's record, if the principal may see it; one round trip. Raises NotFound."""
+    return authorized(target, *table.get(*keys(target, principal)))
+
+
+def membership(project: ProjectId, principal: Principal) -> Key:
+    """The key of the item that makes the principal a member of the project."""
+    return project_records.member(project, principal.user_id)
+
+
+def still_member(project: ProjectId, principal: Principal) -> Check:
+    """The authorization of a write, as a part of its transaction."""
+    return Check(membership(project, principal))
+
+
+def may_change_template(template: Item, principal: Principal) -> None:
+    """Raises Forbidden unless the principal created the template."""
+    if template["created_by"] != principal.user_id:
+        raise Forbidden("Only the template's owner may change it")
+
+
+def _record(target: Target) -> Key:
+    # Imported here: a function that serves projects only starts without the other two.
+    if isinstance(target, ProjectId):
+        return project_records.key(target)
+    if isinstance(target, EnvironmentId):
+        from slipway.store import environment_records
+
+        return environment_records.key(target)
+    from slipway.store import deployment_records
+
+    return deployment_records.key(target)
+
+
+def _noun(target: Target) -> str:
+    if isinstance(target, ProjectId):
+        return "project"
+    return "environment" if isinstance(target, EnvironmentId) else "deployment"
