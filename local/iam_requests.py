@@ -209,3 +209,33 @@ OWN: dict[str, Callable[[Request, str], list[Check]]] = {
     "lambda": _functions,
     "ssm": _parameters,
 }
+
+
+def all_checks(
+    service: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    params: dict[str, Any],
+) -> list[Check]:
+    """What a request must be allowed that never met the emulator's front, for it was made inside.
+
+    Nothing if the request is for no action that the emulator knows.
+    """
+    from ministack.core import iam_actions
+    from ministack.core.responses import get_account_id, get_region
+
+    where = (get_region(), get_account_id())
+    asked = (service, method, path, headers, body, params)
+    action = iam_actions.extract_iam_action(*asked)
+    if action is None:
+        return []
+    if parts := iam_actions.dynamodb_transaction_checks(action, body, *where):
+        return [Check(*part) for part in parts]
+    target = iam_actions.extract_resource_arn(*asked, *where)
+    found = [Check(action, str(target), target.context), *target.also]
+    if service == "dynamodb":
+        tables = iam_actions.dynamodb_resource_arns(body, *where)
+        found += [Check(action, table) for table in tables[1:]]
+    return found

@@ -27,6 +27,7 @@ from local.patches import (
     function_code,
     greedy_paths,
     iam_evaluator,
+    iam_executions,
     iam_requests,
     iam_words,
     lambda_runtimes,
@@ -59,6 +60,7 @@ from local.patches import (
 EMULATOR = "1.5.33"
 
 PATCHES: dict[str, list[Callable[[Any], None]]] = {
+    "ministack.app": [iam_executions.patch_calls],
     "ministack.core.iam_actions": [iam_requests.patch, iam_words.patch],
     "ministack.core.iam_evaluator": [iam_evaluator.patch],
     "ministack.core.lambda_runtime": [lambda_workers.patch_pool],
@@ -109,6 +111,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.ssm": [parameter_limits.patch],
     "ministack.services.stepfunctions": [
         nested_executions.patch,
+        iam_executions.patch,  # before task_errors, which gives its errors their names
         execution_clock.patch,
         execution_inputs.patch,
         execution_names.patch,
