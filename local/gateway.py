@@ -1,45 +1,48 @@
 """What API Gateway's HTTP API does with a request: find the route, call its function, answer.
 
 The emulator's own data plane stays unused, for it differs where callers notice: no `cookies` in the
-event, a function's error sent out as it is, no limit on the body, OPTIONS never given to a route,
-and guesses about the host and path before all that. Routes and functions are the emulator's.
+event, a function's error sent out as it is, no limits, OPTIONS never given to a route, and guesses
+about the host and path before all that. Routes and functions are the emulator's.
 
-Other APIs than Slipway's own, those of the environments, answer below /_aws/execute-api/<id>.
+Other APIs than Slipway's own, those of the environments, answer below /_aws/execute-api/<id>, and
+function URLs below /_aws/lambda-url/<id>.
+
+    http_events.py      requests -> events, results -> answers
+    authorizers.py      who may call a route
+    resource_policy.py  whether the function lets the gateway in
 """
 
 import asyncio
 import base64
 import json
 import os
+import secrets
 import time
-import urllib.parse
-import uuid
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from local import authorizers
+from local.authorizers import Call
+from local.http_events import STAGE, Answer, Request, Route, answer, event_1, event_2, message
 from local.patches.api_endpoint import PREFIX
+from local.patches.function_urls import URL_PREFIX
+from local.resource_policy import INVOKE, may_invoke
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+# The quotas of HTTP APIs and of Lambda, none of which can be raised.
 LARGEST_BODY = 10 * 2**20
 LARGEST_READ = 10 * LARGEST_BODY  # after that a sender is not listened to any more
-STAGE = "$default"
+LARGEST_HEAD = 10_240  # the request line and the values of headers
+LARGEST_EVENT = 6 * 2**20
+SECONDS = 30.0
 
-
-@dataclass
-class Answer:
-    status: int
-    body: bytes
-    headers: list[tuple[str, str]]
-
-
-def message(status: int, text: str) -> Answer:
-    """An answer of the gateway itself, in its words."""
-    body = json.dumps({"message": text}).encode()
-    return Answer(status, body, [("content-type", "application/json")])
+HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
+FAILED = message(500, "Internal Server Error")
+URL_FAILED = Answer(502, b"Internal Server Error", [("content-type", "application/json")])
+URL_FORBIDDEN = Answer(403, b'{"Message":"Forbidden"}', [("content-type", "application/json")])
 
 
 class Gateway:
@@ -58,115 +61,186 @@ class Gateway:
         body = await _body(receive)
         if body is None:
             return
-        too_large = len(body) > LARGEST_BODY
-        answer = (
-            message(413, "Request Entity Too Large")
-            if too_large
-            else await self._execute(scope, body)
-        )
-        answer.headers += [
-            ("content-length", str(len(answer.body))),
-            ("apigw-requestid", base64.b64encode(os.urandom(11)).decode()),
+        request = _request(scope, body)
+        made = _too_large(scope, request) or await self._execute(scope, request)
+        headers = [
+            *made.headers,
+            ("content-length", str(len(made.body))),
+            ("apigw-requestid", request.id),
         ]
-        headers = [(name.encode(), _header(value)) for name, value in answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        sent = [(name.encode(), _header(value)) for name, value in headers]
+        await send({"type": "http.response.start", "status": made.status, "headers": sent})
         head = scope["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if head else answer.body})
+        await send({"type": "http.response.body", "body": b"" if head else made.body})
 
-    async def _execute(self, scope: Message, body: bytes) -> Answer:
-        from ministack.core.concurrency import run_reentrant
-        from ministack.services import apigateway, lambda_svc
+    async def _execute(self, scope: Message, request: Request) -> Answer:
+        from ministack.services import apigateway
 
-        method = scope["method"]
-        # Of all escapes, an HTTP API leaves %25 as it is.
-        path = apigateway.decode_http_api_path(scope["raw_path"].decode("latin-1"))
-        api_id = self.api_id
-        if path.startswith(PREFIX):
-            other, _, below = path.removeprefix(PREFIX).partition("/")
+        request.api_id = self.api_id
+        if request.path.startswith(URL_PREFIX):
+            other, _, below = request.path.removeprefix(URL_PREFIX).partition("/")
+            request.api_id, request.path = other, f"/{below}"
+            return await _function_url(scope, request)
+        if request.path.startswith(PREFIX):
+            other, _, below = request.path.removeprefix(PREFIX).partition("/")
             if other in apigateway._apis:
-                api_id, path = other, f"/{below}"
-        stage, path = _stage(path, apigateway._stages.get(api_id, {}))
-        headers = _headers(scope)
-        cors = apigateway._apis[api_id].get("corsConfiguration") or {}
-        origin = headers.get("origin", "")
-        if cors and method == "OPTIONS" and "access-control-request-method" in headers:
-            status, sent, answered = apigateway._cors_preflight_response(cors, origin)
-            return Answer(status, answered, [h for h in sent.items() if h[0] != "Content-Length"])
-        route = apigateway._match_route(api_id, method, path)
-        if route is None:
-            return message(404, "Not Found")
-        integration = apigateway._integrations[api_id][route["target"].split("/", 1)[1]]
-        arn = apigateway._extract_lambda_ref_from_integration_uri(integration["integrationUri"])
-        function, config, _ = lambda_svc._get_func_record_for_ref(arn)
-        if function is None:
-            return message(500, "Internal Server Error")
-        _, _, pattern = route["routeKey"].partition(" ")
-        found = apigateway._extract_path_params(pattern, path) if pattern else None
-        event = self._event(scope, api_id, stage, route["routeKey"], path, found, headers, body)
-        record = lambda_svc._execution_record_for_config(function, config)
-        run = lambda_svc._execute_function_with_config_scope
-        answer = _answer(await run_reentrant(run, record, event))
-        answer.headers += apigateway._cors_response_headers(cors, origin).items()
-        return answer
-
-    def _event(
-        self,
-        scope: Message,
-        api_id: str,
-        stage: str,
-        route_key: str,
-        path: str,
-        parameters: dict[str, str] | None,
-        headers: dict[str, str],
-        body: bytes,
-    ) -> dict[str, Any]:
-        """Payload format 2.0. What is empty is left out, as on AWS."""
-        from ministack.core.responses import get_account_id
-
-        path = path if stage == STAGE else f"/{stage}{path}"
-        query = scope["query_string"].decode("latin-1")
-        cookies = headers.pop("cookie", "")
-        event: dict[str, Any] = {
-            "version": "2.0",
-            "routeKey": route_key,
-            "rawPath": path,
-            "rawQueryString": query,
-            "headers": headers,
-            "requestContext": {
-                "accountId": get_account_id(),
-                "apiId": api_id,
-                "domainName": headers.get("host", ""),
-                "domainPrefix": headers.get("host", "").split(".")[0],
-                "http": {
-                    "method": scope["method"],
-                    "path": path,
-                    "protocol": f"HTTP/{scope['http_version']}",
-                    "sourceIp": scope["client"][0],
-                    "userAgent": headers.get("user-agent", ""),
-                },
-                "requestId": str(uuid.uuid4()),
-                "routeKey": route_key,
-                "stage": stage,
-                "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
-                "timeEpoch": int(time.time() * 1000),
-            },
-            "isBase64Encoded": False,
-        }
-        if cookies:
-            event["cookies"] = [cookie.strip() for cookie in cookies.split(";")]
-        if pairs := urllib.parse.parse_qs(query, keep_blank_values=True):
-            event["queryStringParameters"] = {name: ",".join(all) for name, all in pairs.items()}
-        if parameters:
-            event["pathParameters"] = parameters
-        if body:
-            event["body"], event["isBase64Encoded"] = _text(body, headers.get("content-type", ""))
-        return event
+                request.api_id, request.path = other, f"/{below}"
+        cors = _cors(apigateway._apis[request.api_id])
+        origin = request.headers.get("origin", "")
+        if cors and request.method == "OPTIONS" and _is_preflight(request):
+            return _preflight(cors, origin)
+        made = await _routed(scope, request)
+        if not cors:
+            return made
+        # The API's own configuration has the say, whatever the function answers.
+        own = [header for header in made.headers if not header[0].startswith("access-control-")]
+        own += apigateway._cors_response_headers(cors, origin).items()
+        return Answer(made.status, made.body, own)
 
 
-def _stage(path: str, stages: Collection[str]) -> tuple[str, str]:
-    """The stage that is asked for, and the path below it. The default one has none of its own."""
-    first, _, below = path[1:].partition("/")
-    return (first, f"/{below}") if first != STAGE and first in stages else (STAGE, path)
+async def _routed(scope: Message, request: Request) -> Answer:
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.services import apigateway
+
+    request.account = get_account_id()
+    stages = apigateway._stages.get(request.api_id, {})
+    if not _enter_stage(request, stages):
+        return message(404, "Not Found")
+    record = apigateway._match_route(request.api_id, request.method, request.path)
+    if record is None:
+        return message(404, "Not Found")
+    _, _, pattern = record["routeKey"].partition(" ")
+    found = apigateway._extract_path_params(pattern, request.path) if pattern else None
+    call = Call(request, Route(record["routeKey"], found), record, get_region())
+    if refused := await authorizers.refusal(call, scope):
+        return refused
+    integrations = apigateway._integrations.get(request.api_id, {})
+    integration = integrations.get(record.get("target", "").removeprefix("integrations/"))
+    if integration is None or integration["integrationType"] != "AWS_PROXY":
+        return FAILED  # other integrations than functions are not served here
+    return await _invoked(integration, call)
+
+
+async def _invoked(integration: dict[str, Any], call: Call) -> Answer:
+    """The answer of the function behind a route."""
+    from ministack.services import apigateway, lambda_svc
+
+    arn = apigateway._extract_lambda_ref_from_integration_uri(integration["integrationUri"])
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    allowed = integration.get("credentialsArn") or may_invoke(arn, call.sources)
+    if function is None or not allowed:
+        return FAILED
+    version = str(integration.get("payloadFormatVersion") or "1.0")
+    event = (event_1 if version == "1.0" else event_2)(call.request, call.route)
+    # Base64 is longer than what it stands for by a third.
+    if len(call.request.body) > LARGEST_EVENT / 2 and len(json.dumps(event)) > LARGEST_EVENT:
+        return message(413, "Request Entity Too Large")
+    seconds = (integration.get("timeoutInMillis") or SECONDS * 1000) / 1000
+    running = asyncio.ensure_future(_run(function, config, event))
+    try:
+        result = await asyncio.wait_for(asyncio.shield(running), min(seconds, SECONDS))
+    except TimeoutError:  # the function runs on, as on AWS
+        return message(503, "Service Unavailable")
+    return answer(result, version, on_error=FAILED)
+
+
+async def _run(function: dict[str, Any], config: dict[str, Any], event: Any) -> dict[str, Any]:
+    from ministack.core.concurrency import run_reentrant
+    from ministack.services import lambda_svc
+
+    record = lambda_svc._execution_record_for_config(function, config)
+    run = lambda_svc._execute_function_with_config_scope
+    result: dict[str, Any] = await run_reentrant(run, record, event)
+    return result
+
+
+async def _function_url(scope: Message, request: Request) -> Answer:
+    """What a function URL answers: an HTTP API of one route, with permissions of its own."""
+    from ministack.services import lambda_svc
+
+    found = lambda_svc.resolve_function_url(request.api_id)
+    if found is None:
+        return URL_FORBIDDEN
+    account, region, name, qualifier, url = found
+    origin = lambda_svc._function_url_cors_headers(url, request.headers)
+    if request.method == "OPTIONS" and url.get("Cors"):
+        return Answer(200, b"", list(origin.items()))
+    arn = f"arn:aws:lambda:{region}:{account}:function:{name}"
+    arn += f":{qualifier}" if qualifier else ""
+    kind, route = url.get("AuthType", "NONE"), Route()
+    if kind == "NONE":
+        request.account = "anonymous"
+        if not _is_public(arn):
+            return URL_FORBIDDEN
+    else:
+        request.account = account
+        if not authorizers.signed(request, scope, lambda: _url_denied(request)):
+            return URL_FORBIDDEN
+        route.authorizer = authorizers.caller(request)
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    if function is None:
+        return URL_FAILED
+    made = answer(await _run(function, config, event_2(request, route)), on_error=URL_FAILED)
+    return Answer(made.status, made.body, [*made.headers, *origin.items()])
+
+
+def _url_denied(request: Request) -> Any:
+    """The emulator's judgement of a signed request for a function's URL, None if it may pass."""
+    from ministack import app
+
+    arn, context, _ = app._function_url_auth_target(request.api_id)
+    return app._enforce_data_plane(
+        *("lambda", "lambda:InvokeFunctionUrl", request.headers, request.parameters, ""),
+        resource_arn=arn,
+        service_context=context,
+    )
+
+
+def _is_public(function: str) -> bool:
+    """Whether everybody may call the function's URL. AWS wants both permissions."""
+    by_url = may_invoke(function, [], "lambda:InvokeFunctionUrl", "", FunctionUrlAuthType="NONE")
+    return by_url and may_invoke(function, [], INVOKE, "", InvokedViaFunctionUrl="true")
+
+
+# --- From ASGI and to it -------------------------------------------------------------------------
+
+
+def _request(scope: Message, body: bytes) -> Request:
+    from ministack.services import apigateway
+
+    headers, cookies = _headers(scope)
+    return Request(
+        id=base64.b64encode(os.urandom(11)).decode(),
+        api_id="",
+        method=scope["method"],
+        # Of all escapes, an HTTP API leaves %25 as it is.
+        path=apigateway.decode_http_api_path(scope["raw_path"].decode("latin-1")),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        cookies=cookies,
+        body=body,
+        source=scope["client"][0],
+        protocol=f"HTTP/{scope['http_version']}",
+    )
+
+
+def _too_large(scope: Message, request: Request) -> Answer | None:
+    head = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
+    head += sum(len(value) for _, value in scope["headers"])
+    if head > LARGEST_HEAD:
+        return message(431, "Request Header Fields Too Large")
+    if len(request.body) > LARGEST_BODY:
+        return message(413, "Request Entity Too Large")
+    return None
+
+
+def _enter_stage(request: Request, stages: Mapping[str, dict[str, Any]]) -> bool:
+    """Take the stage's name off the path; False if the API has no such stage."""
+    first, _, below = request.path[1:].partition("/")
+    if first != STAGE and first in stages:
+        request.stage, request.path = first, f"/{below}"
+    request.stage_variables = stages.get(request.stage, {}).get("stageVariables") or {}
+    return request.stage in stages
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -186,58 +260,24 @@ async def _body(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-def _headers(scope: Message) -> dict[str, str]:
-    """Lower-case names; lines of the same name are joined, and the gateway's own are added."""
+def _headers(scope: Message) -> tuple[dict[str, str], list[str]]:
+    """(headers, cookies). Lower-case names; lines of one name are joined; the gateway's own."""
     headers: dict[str, str] = {}
+    cookies: list[str] = []
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        between = "; " if name == "cookie" else ","
-        headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
-    headers["x-forwarded-for"] = scope["client"][0]
+        if name == "cookie":
+            cookies += [cookie.strip() for cookie in value.split(";")]
+        elif name not in HOP_BY_HOP:
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+    before = headers.get("x-forwarded-for")
+    client = scope["client"][0]
+    headers["x-forwarded-for"] = f"{before}, {client}" if before else client
     headers["x-forwarded-port"] = str(scope["server"][1])
     headers["x-forwarded-proto"] = scope["scheme"]
-    return headers
-
-
-def _text(body: bytes, content_type: str) -> tuple[str, bool]:
-    """The event's body, and whether it is in base64: whatever is not text or JSON is."""
-    from ministack.services import apigateway
-
-    if apigateway._v2_request_body_is_text(content_type):
-        return body.decode("utf-8", "replace"), False
-    return base64.b64encode(body).decode(), True
-
-
-def _answer(result: dict[str, Any]) -> Answer:
-    """What the function returned, as HTTP. Its failures are not shown to the caller."""
-    if result.get("throttle"):
-        return message(503, "Service Unavailable")
-    if result.get("error"):
-        return message(500, "Internal Server Error")
-    said = result.get("body")
-    if not isinstance(said, dict) or "statusCode" not in said:
-        plain = said if isinstance(said, str) else json.dumps(said)
-        return Answer(200, plain.encode(), [("content-type", "application/json")])
-    try:
-        headers = [
-            (name.lower(), _value(value)) for name, value in (said.get("headers") or {}).items()
-        ]
-        headers += [("set-cookie", cookie) for cookie in said.get("cookies") or []]
-        text = said.get("body") or ""
-        body = base64.b64decode(text) if said.get("isBase64Encoded") else text.encode()
-        status = int(said["statusCode"])
-    except (AttributeError, TypeError, ValueError):
-        return message(500, "Internal Server Error")
-    if body and not any(name == "content-type" for name, _ in headers):
-        headers.append(("content-type", "text/plain;charset=UTF-8"))
-    return Answer(status, body, [header for header in headers if header[0] != "content-length"])
-
-
-def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    if "\r" in text or "\n" in text:
-        raise ValueError("a header value is one line")
-    return text
+    trace = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    headers.setdefault("x-amzn-trace-id", trace)
+    return headers, cookies
 
 
 def _header(value: str) -> bytes:
@@ -245,3 +285,25 @@ def _header(value: str) -> bytes:
         return value.encode("latin-1")
     except UnicodeEncodeError:
         return value.encode()
+
+
+# --- CORS ----------------------------------------------------------------------------------------
+
+
+def _cors(api: dict[str, Any]) -> dict[str, Any]:
+    """The API's CORS configuration: a template's own keys are in upper camel case."""
+    found = api.get("corsConfiguration") or {}
+    return {name[:1].lower() + name[1:]: value for name, value in found.items()}
+
+
+def _is_preflight(request: Request) -> bool:
+    return "access-control-request-method" in request.headers
+
+
+def _preflight(cors: dict[str, Any], origin: str) -> Answer:
+    """Nothing but the status for an origin that is not allowed: the browser draws the line."""
+    from ministack.services import apigateway
+
+    status, sent, _ = apigateway._cors_preflight_response(cors, origin)
+    allowed = [header for header in sent.items() if header[0] != "Content-Length"]
+    return Answer(204, b"", allowed if status == 204 else [])

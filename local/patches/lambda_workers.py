@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local import console, iam_keys, runtime
-from local.patches import lambda_runtimes
+from local.patches import lambda_runtimes, payload_limits
 
 INIT_SECONDS = 30
 WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait their turn
@@ -267,6 +267,7 @@ def patch_service(module: Any) -> None:
                 reply = _error(request_id, "Runtime.Unknown", repr(error)) | {"log": ""}
             finally:
                 module.release_worker(worker)
+        reply = payload_limits.limited(reply)
         console.invoked(name, reply)
         if "error" in reply:
             return {"body": reply["error"], "error": True, "log": reply["log"]}

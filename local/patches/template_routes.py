@@ -1,18 +1,22 @@
-"""An HTTP API gets its routes from the OpenAPI document in its `Body`.
+"""An HTTP API gets its routes from the OpenAPI document in its `Body`, or from its `Target`.
 
-Defect: the stock `AWS::ApiGatewayV2::Api` drops Body, which is where SAM puts the HttpApi events of
-all functions, so the API answers 404 to everything. Only what Slipway uses is read: routes to
-functions, and CORS. Authorizers in the document are refused rather than forgotten. A path that ends
-in a slash gets no route, and nobody is told, as on AWS (aws/serverless-application-model, issue
-1949); a greedy variable below the path catches it there.
+Defects: the stock `AWS::ApiGatewayV2::Api` drops Body, which is where SAM puts the HttpApi events
+of all functions, so the API answers 404 to everything; and Target, by which an API is made of a
+function in one step. Read of a document are its routes to functions, their authorizers and scopes,
+and CORS. A path that ends in a slash gets no route, and nobody is told, as on AWS (aws/serverless-
+application-model, issue 1949); a greedy variable below the path catches it there.
 """
 
+import re
 from typing import Any
 
 from local.patches import resource
 
 ANY = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
+INTEGRATIONS = "x-amazon-apigateway-integrations"
+AUTHORIZER = "x-amazon-apigateway-authorizer"
+AUTHORIZATION = "x-amazon-apigateway-authtype"
 
 Records = dict[str, dict[str, Any]]
 
@@ -25,41 +29,110 @@ def routes_of(body: dict[str, Any]) -> tuple[Records, Records]:
         for method, operation in methods.items():
             if INTEGRATION not in operation or (path.endswith("/") and path != "/"):
                 continue
-            if operation.get("security"):
-                raise ValueError(f"{method} {path}: authorizers are not supported locally")
             key = "$default" if path == "$default" else f"{_verb(method)} {path}"
-            wanted = operation[INTEGRATION]
-            integrations[key] = {
-                "integrationId": key,
-                "integrationType": wanted["type"].upper(),
-                "integrationUri": wanted["uri"],
-                "integrationMethod": wanted.get("httpMethod", "POST"),
-                "payloadFormatVersion": str(wanted.get("payloadFormatVersion", "2.0")),
-                "timeoutInMillis": 30000,
-            }
+            integrations[key] = _integration(key, body, operation[INTEGRATION])
             routes[key] = {
                 "routeId": key,
                 "routeKey": key,
                 "target": f"integrations/{key}",
-                "authorizationType": "NONE",
                 "apiKeyRequired": False,
+                **_authorization(body, operation),
             }
     return routes, integrations
+
+
+def _integration(key: str, body: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in wanted:
+        wanted = body["components"][INTEGRATIONS][wanted["$ref"].rpartition("/")[2]]
+    return {
+        "integrationId": key,
+        "integrationType": wanted["type"].upper(),
+        "integrationUri": wanted.get("uri", ""),
+        "integrationMethod": wanted.get("httpMethod", "POST"),
+        "payloadFormatVersion": str(wanted.get("payloadFormatVersion", "2.0")),
+        "timeoutInMillis": wanted.get("timeoutInMillis", 30000),
+        "credentialsArn": wanted.get("credentials", ""),
+    }
+
+
+def _authorization(body: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    """A route's authorization. ValueError if it is one that the document does not define."""
+    security = operation.get("security", body.get("security"))
+    if not security:
+        return {"authorizationType": "NONE"}
+    [(name, scopes)] = security[0].items()
+    scheme = _schemes(body).get(name)
+    if not scheme and name == "NONE":  # SAM's way to say so
+        return {"authorizationType": "NONE"}
+    if scheme and scheme.get(AUTHORIZATION) == "awsSigv4":
+        return {"authorizationType": "AWS_IAM"}
+    if not scheme or AUTHORIZER not in scheme:
+        raise ValueError(f"There is no authorizer {name} among the document's securitySchemes")
+    kind = "JWT" if scheme[AUTHORIZER]["type"] == "jwt" else "CUSTOM"
+    return {"authorizationType": kind, "authorizerId": name, "authorizationScopes": scopes}
+
+
+def _schemes(body: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = (body.get("components") or {}).get("securitySchemes") or {}
+    return found
+
+
+def authorizers_of(body: dict[str, Any]) -> Records:
+    """The emulator's records for authorizers, by id, which is their name here."""
+    wanted = {name: each[AUTHORIZER] for name, each in _schemes(body).items() if AUTHORIZER in each}
+    return {
+        name: {
+            "authorizerId": name,
+            "authorizerType": "JWT" if each["type"] == "jwt" else "REQUEST",
+            "name": name,
+            "identitySource": _sources(each.get("identitySource", "")),
+            "jwtConfiguration": each.get("jwtConfiguration", {}),
+            "authorizerUri": each.get("authorizerUri", ""),
+            "authorizerPayloadFormatVersion": str(
+                each.get("authorizerPayloadFormatVersion", "2.0")
+            ),
+            "authorizerResultTtlInSeconds": each.get("authorizerResultTtlInSeconds", 300),
+            "enableSimpleResponses": each.get("enableSimpleResponses", False),
+            "authorizerCredentialsArn": each.get("authorizerCredentials", ""),
+        }
+        for name, each in wanted.items()
+    }
+
+
+def _sources(listed: str | list[str]) -> list[str]:
+    """A document has identity sources as one text, with commas."""
+    return re.split(r"\s*,\s*", listed) if isinstance(listed, str) and listed else list(listed)
 
 
 def _verb(method: str) -> str:
     return "ANY" if method == ANY else method.upper()
 
 
+def _quick(properties: dict[str, Any]) -> tuple[Records, Records]:
+    """(routes, integrations) of an API that is made of one function in one step."""
+    key = properties.get("RouteKey", "$default")
+    wanted = {"type": "AWS_PROXY", "uri": properties["Target"]}
+    route = {"routeId": key, "routeKey": key, "target": f"integrations/{key}"}
+    return {key: route | {"authorizationType": "NONE"}}, {key: _integration(key, {}, wanted)}
+
+
 def patch(module: Any) -> None:
+    """provisioners: `AWS::ApiGatewayV2::Api`, created or updated."""
+
     def apply(api_id: str, properties: dict[str, Any]) -> None:
-        body = properties.get("Body")
-        if not body:
-            return
         gateway = module._apigw_v2
-        routes, integrations = routes_of(body)
+        body = properties.get("Body")
+        if not body and not properties.get("Target"):
+            return
+        routes, integrations = routes_of(body) if body else _quick(properties)
         # Whole tables are put in place, so that no request sees half of the routes.
         gateway._integrations[api_id] = gateway._integrations.get(api_id, {}) | integrations
+        if not body:
+            gateway._routes[api_id] = gateway._routes.get(api_id, {}) | routes
+            stage = {"stageName": "$default", "autoDeploy": True}
+            gateway._stages.setdefault(api_id, {}).setdefault("$default", stage)
+            return
+        gateway._authorizers[api_id] = authorizers_of(body)
         gateway._routes[api_id] = routes
         if cors := body.get("x-amazon-apigateway-cors"):
             gateway._apis[api_id]["corsConfiguration"] = cors

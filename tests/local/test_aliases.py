@@ -80,7 +80,7 @@ def test_invoke_obeys_the_weights_and_tells_the_version_that_ran(versioned: Func
 def test_an_http_api_obeys_the_weights(platform: Platform, versioned: Function) -> None:
     arn = alias(versioned, "web", v2=0.5)
     apis = platform.client("apigatewayv2")
-    api = apis.create_api(Name="weighted", ProtocolType="HTTP", Target=arn)
+    api = apis.create_api(Name="weighted", ProtocolType="HTTP")
     integration = apis.create_integration(
         ApiId=api["ApiId"],
         IntegrationType="AWS_PROXY",
@@ -89,6 +89,7 @@ def test_an_http_api_obeys_the_weights(platform: Platform, versioned: Function) 
     )
     target = f"integrations/{integration['IntegrationId']}"
     apis.create_route(ApiId=api["ApiId"], RouteKey="GET /", Target=target)
+    apis.create_stage(ApiId=api["ApiId"], StageName="$default", AutoDeploy=True)
     versioned.client.add_permission(
         FunctionName=versioned.name,
         Qualifier="web",

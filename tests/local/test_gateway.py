@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import re
+import time
 from typing import Any
 
 import pytest
@@ -37,27 +39,77 @@ def test_a_greedy_variable_may_be_empty_and_a_route_with_a_trailing_slash_is_nev
     assert set(routes_of(body)[0]) == {"GET /", "GET /things"}
 
 
+# "Payload format structure" in AWS's page "Create AWS Lambda proxy integrations for HTTP APIs",
+# member by member. `authentication` is there with client certificates alone, `authorizer` with an
+# authorizer, `stageVariables` with variables.
+EVENT: dict[str, Any] = {
+    "version": "2.0",
+    "routeKey": "ANY /things/{proxy+}",
+    "rawPath": "/things/a b/c",
+    "rawQueryString": "x=1&x=2&empty=",
+    "cookies": ["one=1", "two=2"],
+    "headers": {
+        "accept-encoding": "identity",
+        "content-length": "8",
+        "content-type": "application/json",
+        "user-agent": "tests",
+        "x-forwarded-for": "192.0.2.1, 127.0.0.1",
+        "x-forwarded-proto": "http",
+        "x-mixed-case": "Kept",
+    },
+    "queryStringParameters": {"x": "1,2", "empty": ""},
+    "requestContext": {
+        "accountId": "000000000000",
+        "domainPrefix": "127",
+        "http": {
+            "method": "POST",
+            "path": "/things/a b/c",
+            "protocol": "HTTP/1.1",
+            "sourceIp": "127.0.0.1",
+            "userAgent": "tests",
+        },
+        "routeKey": "ANY /things/{proxy+}",
+        "stage": "$default",
+    },
+    "body": '{"a": 1}',
+    "pathParameters": {"proxy": "a b/c"},
+    "isBase64Encoded": False,
+}
+
+
 def test_the_event_is_that_of_an_http_api(call: Call, platform: Platform) -> None:
-    event = call(
+    reply = call(
         "/things/a%20b%2Fc?x=1&x=2&empty=", "POST", b'{"a": 1}', Content_Type="application/json",
-        Cookie="one=1; two=2", User_Agent="tests",
-    ).json["event"]  # fmt: skip
+        Cookie="one=1; two=2", User_Agent="tests", X_Mixed_Case="Kept", X_Forwarded_For="192.0.2.1",
+    )  # fmt: skip
+    event = reply.json["event"]
 
     host = platform.url.removeprefix("http://")
-    assert event["rawPath"] == "/things/a b/c"
-    assert event["pathParameters"] == {"proxy": "a b/c"}
-    assert event["rawQueryString"] == "x=1&x=2&empty="
-    assert event["queryStringParameters"] == {"x": "1,2", "empty": ""}
-    assert event["cookies"] == ["one=1", "two=2"]
-    assert event["headers"]["host"] == host
-    assert event["headers"]["x-forwarded-proto"] == "http"
-    assert "cookie" not in event["headers"]
-    assert (event["body"], event["isBase64Encoded"]) == ('{"a": 1}', False)
-    context = event["requestContext"]
-    assert context["domainName"] == host
-    assert context["http"]["method"] == "POST"
-    assert context["http"]["sourceIp"] == "127.0.0.1"
-    assert context["stage"] == "$default"
+    headers, context = event["headers"], event["requestContext"]
+    assert (headers.pop("host"), context.pop("domainName")) == (host, host)
+    assert headers.pop("x-forwarded-port") == str(platform.port)
+    assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", headers.pop("x-amzn-trace-id"))
+    assert context.pop("apiId") == platform.outputs["ApiId"]
+    request = context.pop("requestId")
+    assert request == reply.headers["apigw-requestid"]
+    assert re.fullmatch(r"[A-Za-z0-9+/]{15}=", request)
+    assert abs(context.pop("timeEpoch") / 1000 - time.time()) < 60
+    made = context.pop("time")
+    assert re.fullmatch(r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000", made)
+    assert event == EVENT
+
+
+def test_lines_of_one_header_are_joined(platform: Platform) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", platform.port)
+    connection.putrequest("GET", "/things")
+    for name, value in (("X-A", "1"), ("x-a", "2"), ("Cookie", "a=1"), ("Cookie", "b=2; c=3")):
+        connection.putheader(name, value)
+    connection.endheaders()
+    event = json.loads(connection.getresponse().read())["event"]
+    connection.close()
+
+    assert event["headers"]["x-a"] == "1,2"
+    assert event["cookies"] == ["a=1", "b=2", "c=3"]
 
 
 def test_what_is_empty_is_left_out_of_the_event(call: Call) -> None:
@@ -155,11 +207,11 @@ def test_the_emulator_itself_is_not_on_the_apis_port(call: Call, platform: Platf
     assert reply.json["event"]["routeKey"] == "$default"
 
 
-def test_an_authorizer_in_the_template_is_refused_not_forgotten() -> None:
+def test_an_authorizer_that_the_document_does_not_define_is_refused_not_forgotten() -> None:
     integration = {"type": "aws_proxy", "uri": "arn"}
     operation = {"x-amazon-apigateway-integration": integration, "security": [{"Jwt": []}]}
 
-    with pytest.raises(ValueError, match="authorizers"):
+    with pytest.raises(ValueError, match="no authorizer Jwt"):
         routes_of({"paths": {"/x": {"get": operation}}})
 
 
