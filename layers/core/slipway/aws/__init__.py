@@ -44,6 +44,11 @@ def without_answer(error: Exception) -> str:
     return str(error) if isinstance(error, BotoCoreError) else "the answer cannot be read"
 
 
+def knows(service: str, method: str) -> bool:
+    """Whether the client library has this call: Lambda's runtime brings one of its own age."""
+    return hasattr(client(service), method)
+
+
 def pages(service: str, method: str, **request: Any) -> Iterator[Any]:
     """Each page of an answer, read as far as is asked for."""
     while True:

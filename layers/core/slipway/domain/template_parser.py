@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from slipway.domain import inputs, references
+from slipway.domain import inputs, out_of_reach, references
 from slipway.domain.fields import CONTROL, is_writable
 from slipway.domain.references import MAX_NAME, below
 from slipway.domain.template import Parameter, not_allowed
@@ -104,13 +104,15 @@ class Event(NamedTuple):
 @dataclass(frozen=True)
 class Formation:
     """`types`: of each resource, by its logical id. `sam`: whether SAM transforms it. `events`:
-    those that SAM makes something of, by where they stand."""
+    those that SAM makes something of, by where they stand. `out_of_reach`: properties that no
+    environment may have."""
 
     parameters: Sequence[Parameter]
     outputs: Sequence[str]
     types: Mapping[str, str]
     sam: bool
     events: Mapping[str, Event] = field(default_factory=dict)
+    out_of_reach: Sequence[FieldError] = ()
 
     @property
     def resources(self) -> dict[str, int]:
@@ -132,8 +134,8 @@ def tree(text: str, scalar: Callable[[ScalarEvent], str | None]) -> Any:
 
 
 def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
-    """Raises Invalid for resources of types that none of the patterns allows, and for events of
-    which SAM would make such."""
+    """Raises Invalid for resources of types that none of the patterns allows, for events of which
+    SAM would make such, and for properties that environments may not have."""
     others = set(not_allowed(formation.types.values(), allowed))
     made = {event: _not_allowed(event.makes, allowed) for event in set(formation.events.values())}
     faults = {
@@ -146,7 +148,7 @@ def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
         for at, event in formation.events.items()
         if made[event]
     }
-    _raise(starmap(FieldError, faults.items()))
+    _raise([*starmap(FieldError, faults.items()), *formation.out_of_reach])
 
 
 def _not_allowed(types: Sequence[str], allowed: Sequence[str]) -> list[str]:
@@ -188,7 +190,8 @@ def _formation(tree: Any) -> Formation:
         faults += islice(references.shown(sections, secrets), _MAX_TOLD)
         faults += islice(references.circles(sections), _MAX_TOLD)
     _raise(faults)
-    found = Formation(parameters, outputs, types, sam, events)
+    beyond = list(islice(out_of_reach.faults(resources, sections["Globals"]), _MAX_TOLD))
+    found = Formation(parameters, outputs, types, sam, events, beyond)
     described = [[each.model_dump() for each in parameters], outputs, found.resources]
     if len(json.dumps(described).encode()) > _MAX_DESCRIBED:
         detail = f"and Outputs must be at most {_MAX_DESCRIBED} bytes together"

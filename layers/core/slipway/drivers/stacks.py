@@ -179,8 +179,14 @@ def objection(event: Event) -> str:
 
 
 def invalid(stack_id: str, events: list[Event], since: datetime) -> Iterator[Event]:
-    """What CloudFormation found wrong before it began: it tells that apart from the rest."""
+    """What CloudFormation found wrong before it began: it tells that apart from the rest.
+
+    Nothing where the runtime's client library is too old to ask; then only the stack's own event
+    says that its validation failed.
+    """
     if not any(event.get("DetailedStatus") == "VALIDATION_FAILED" for event in events):
+        return
+    if not aws.knows("cloudformation", "describe_events"):
         return
     pages = aws.pages(
         "cloudformation", "describe_events", StackName=stack_id, Filters={"FailedEvents": True}
