@@ -77,6 +77,21 @@ def test_an_execution_can_be_looked_at_in_the_console() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("partition", "console"),
+    [
+        ("aws", f"https://{REGION}.console.aws.amazon.com/states/"),
+        ("aws-cn", f"https://{REGION}.console.amazonaws.cn/states/"),
+        ("aws-us-gov", f"https://{REGION}.console.amazonaws-us-gov.com/states/"),
+        ("aws-iso", None),
+    ],
+)
+def test_each_partition_has_its_own_console(partition: str, console: str | None) -> None:
+    url = executions.execution_url(ARN.replace("arn:aws:", f"arn:{partition}:"))
+
+    assert url is None if console is None else str(url).startswith(console)
+
+
 def test_the_embedded_platform_has_no_console(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     settings.cache_clear()

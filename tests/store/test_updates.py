@@ -220,10 +220,13 @@ def test_it_keeps_what_is_live(ann: Principal, web: EnvironmentId, ask: Ask) -> 
 
     item = deployment_records.find(deployment)
     assert item
-    carried = rollout_queue.carried(item)
-    assert carried["version"] == {"S": "v7"}
-    assert (carried["artifact"], carried["order"]) == ({"S": "s3://builds/v7.zip"}, {"N": "7"})
-    assert carried["brings"] == "a change of inputs"
+    record = environment_records.after_rollout(item, {})
+    assert record["set"] == {
+        "live_version": {"S": "v7"},
+        "live_artifact": {"S": "s3://builds/v7.zip"},
+        "live_order": {"N": "7"},
+    }
+    assert rollout_queue.carried(item)["brings"] == "a change of inputs"
     shown = deployments.get(deployment, ann)
     assert (shown.version, shown.sequence) == ("v7", 7)
 
@@ -370,8 +373,12 @@ def test_the_largest_update_fits_a_workflows_state(ann: Principal, project: Proj
     assert MAX_BYTES_TOGETHER - 300 < len(becomes["inputs"]) <= MAX_BYTES_TOGETHER
     assert len(becomes["secret_inputs"]) == len(becomes["secret_places"]) == MAX_SECRETS
     # What Ship returns, its stack's longest output and what is around it besides.
-    along = {"becomes": environment_records.written_along(becomes), "base_url": "x" * 4096}
-    assert len(json.dumps(along)) < _STATE - 10_000
+    shipping = deployment_records.find(parse_deployment(asked.id))
+    assert shipping
+    record = environment_records.after_rollout(shipping, becomes)
+    assert record["set"]["inputs"] == {"S": becomes["inputs"]}
+    assert record["set"]["last_update_id"] == {"S": asked.id}
+    assert len(json.dumps({"record": record, "base_url": "x" * 4096})) < _STATE - 10_000
 
 
 def test_a_version_that_is_deprecated_in_this_moment_is_refused(

@@ -346,7 +346,10 @@ def test_a_state_machine_may_do_exactly_what_its_tasks_do(path: Path) -> None:
     for state in machine(path)["States"].values():
         if state["Type"] != "Task":
             continue
-        call, arguments = state["Resource"].removeprefix("arn:aws:states:::"), state["Arguments"]
+        call, arguments = (
+            state["Resource"].removeprefix("arn:${Partition}:states:::"),
+            state["Arguments"],
+        )
         if call == "aws-sdk:dynamodb:transactWriteItems":
             needed |= {
                 (f"dynamodb:{action}Item", "Table")

@@ -17,6 +17,18 @@ Perform = Callable[[], Any]
 Refusal = Callable[[Trouble], Exception]
 Fault = Callable[[Perform, Refusal], Any]
 
+# What an error may say: a sentence, JSON, both, cut off, as long as it may be, nothing.
+CAUSES = [
+    "A sentence.",
+    'Returned payload: {"errorMessage":"Task timed out after 60.00 seconds"}',
+    '{"errorMessage": "cut off in the mid',
+    '{"errorMessage": null}',
+    '"errorMessage"',
+    "\x01" * 32_768,
+    "\N{GRINNING FACE}" * 32_768,
+    "",
+]
+
 
 def fails(perform: Perform, refusal: Refusal) -> Any:
     """It never happens."""

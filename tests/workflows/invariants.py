@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from slipway.domain import ids, timestamps
+from slipway.domain import failure, ids, timestamps
 from slipway.drivers.simulated import Simulated
 from slipway.store import project_records, wire
 from tests.workflows.world import Record, World
@@ -128,18 +128,18 @@ def _live(world: World, environment: Record, mine: list[Record]) -> Iterator[str
     live, doubted = None, None
     ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
     for item in ran:
-        status, failure = item["status"], item.get("failure", {"error": "", "reason": ""})
-        gone = failure["error"] in ("EnvironmentGone", "StackGone")
-        if failure.get("step") == "Begin" or gone:
+        status, failed = item["status"], failure.decode(item.get("failure", {}))
+        gone = failed["error"] in ("EnvironmentGone", "StackGone")
+        if failed.get("step") == "Begin" or gone:
             # It has changed nothing, or nothing is there any more.
             continue
-        cut_off = failure["error"] == "ExecutionLost"
-        doubted = item["id"] if cut_off or "could not be put back" in failure["reason"] else None
+        cut_off = failed["error"] == "ExecutionLost"
+        doubted = item["id"] if cut_off or "could not be put back" in failed["reason"] else None
         live = item.get("version") if status == "succeeded" else live
         # An update is taken back to what the environment was made of, whatever was live.
         there = live or "inputs" in item
         if status == "rolled_back" and (doubted or not there):
-            yield f"{item['id']} is rolled_back to {live}, and says {failure}"
+            yield f"{item['id']} is rolled_back to {live}, and says {failed}"
         if status == "failed" and there and not doubted:
             yield f"{item['id']} is failed, and {live} was live"
     if environment["status"] != "running":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.domain import failure
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environment_records
@@ -343,3 +344,26 @@ def test_an_execution_that_cannot_say_how_it_ended_is_seen_as_failed(
     assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
     # Whoever looks for what was left behind finds it by this.
     assert world.look(environment)["operation"] == "provision_environment"
+
+
+@pytest.mark.parametrize("cause", faults.CAUSES, ids=range(len(faults.CAUSES)))
+def test_provisioning_ends_recorded_whatever_its_errors_say(world: World, cause: str) -> None:
+    reported = task_error("Lambda.Unknown", cause)
+    world.when("* > lambda Provision", faults.raises(reported), times=7)
+    world.when("* > lambda Retire", faults.raises(reported), times=7)
+
+    environment = world.environment()
+    world.settle()
+
+    record = world.look(environment)
+    assert record["status"] == "failed"
+    reason = failure.reason_of(cause[:8000])
+    again = reason if reason != failure.NO_REASON else "Lambda.Unknown"
+    assert record["failure"] == {
+        "error": "Lambda.Unknown",
+        "reason": f"{reason}; and what was made could not be taken back: {again}",
+        "step": "Provision",
+    }
+    [told] = [event for event in world.events(environment) if event["to"] == "failed"]
+    assert told["reason"] == record["failure"]["reason"]
+    assert environment_records.read(record).failure

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.domain import failure
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environment_records
 from tests.workflows import faults
+from tests.workflows.emulator import task_error
 from tests.workflows.faults import Fault
 from tests.workflows.world import World
 
@@ -190,3 +192,15 @@ def test_a_teardown_whose_record_is_gone_fails(world: World) -> None:
     assert execution.failures[0] == ("Retire", "Overtaken")
     assert execution.status == "FAILED"
     assert not world.exists(environment)
+
+
+@pytest.mark.parametrize("cause", faults.CAUSES, ids=range(len(faults.CAUSES)))
+def test_a_teardown_ends_recorded_whatever_its_errors_say(world: World, cause: str) -> None:
+    environment = world.running()
+    world.when("* > lambda Retire", faults.raises(task_error("Lambda.Unknown", cause)), times=7)
+
+    world.delete(environment)
+    world.run(300)
+
+    [told] = [each for each in world.events(environment) if each["action"] == "teardown_failed"]
+    assert told["reason"].startswith(failure.reason_of(cause[:8000]))

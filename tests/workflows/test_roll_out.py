@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+from unittest import mock
+
 import pytest
 
-from slipway.domain import timestamps
+from slipway.domain import failure, timestamps
 from slipway.domain.ids import EnvironmentId
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused, StackGone
@@ -12,7 +15,7 @@ from slipway.services import rollout_queue
 from slipway.store import deployment_records
 from tests.template.repository import ROOT, load_function
 from tests.workflows import faults
-from tests.workflows.emulator import task_error
+from tests.workflows.emulator import stepfunctions, task_error
 from tests.workflows.faults import Fault
 from tests.workflows.world import World
 
@@ -178,7 +181,7 @@ def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
         (
             faults.raises(task_error("States.Timeout", "")),
             7,
-            {"error": "States.Timeout", "reason": ""},
+            {"error": "States.Timeout", "reason": "no reason was given"},
         ),
     ],
 )
@@ -441,7 +444,7 @@ def test_the_next_in_the_queue_begins_when_what_was_live_is_live_again(world: Wo
 
 
 def test_a_restore_of_an_older_release_is_carried_on(world: World) -> None:
-    """Its execution began with a definition that gives no reason."""
+    """Its execution began with a definition that does not pass the failure."""
     environment = with_v1(world)
     deployment = world.deploy(environment, "v2")
     world.run_until(lambda: world.look(deployment)["status"] == "running")
@@ -575,10 +578,12 @@ def test_a_rollout_that_nobody_told_of_the_end_looks_and_sees_it(world: World) -
     assert world.look(environment)["status"] == "destroyed"
 
 
+MET = task_error("DynamoDb.TransactionCanceledException", "[None, None, TransactionConflict]")
+
+
 def test_a_last_write_that_meets_others_again_and_again_is_written_at_last(world: World) -> None:
     environment = world.running()
-    met = task_error("DynamoDb.TransactionCanceledException", "[None, None, TransactionConflict]")
-    world.when(LIVE, faults.raises(met), times=7)
+    world.when(LIVE, faults.raises(MET), times=7)
 
     deployment = world.deploy(environment)
     world.settle()
@@ -586,3 +591,90 @@ def test_a_last_write_that_meets_others_again_and_again_is_written_at_last(world
     assert world.look(deployment)["status"] == "succeeded"
     execution = world.execution("roll_out_deployment", deployment)
     assert execution.states == [*STRAIGHT, "Ship", "Is it in place?", "It is live"]
+
+
+def test_a_last_write_that_is_never_taken_ends_and_is_taken_back(world: World) -> None:
+    environment = with_v1(world)
+    world.when(LIVE, faults.raises(MET), times=None)
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    record = world.look(deployment)
+    assert record["status"] == "rolled_back"
+    reason = "[None, None, TransactionConflict]"
+    assert record["failure"] == {
+        "error": "DynamoDb.TransactionCanceledException",
+        "reason": reason,
+        "step": "It is live",
+    }
+    assert world.look(environment)["live_version"] == "v1"
+    execution = world.execution("roll_out_deployment", deployment)
+    assert execution.states.count("It is live") == 20
+
+
+def test_what_a_version_does_not_bring_is_removed(world: World) -> None:
+    environment = world.running()
+    world.deploy(environment, "v1", artifact="s3://builds/v1.zip", sequence=1)
+    world.settle()
+    with_all = world.look(environment)
+
+    world.deploy(environment, "v2")
+    world.settle()
+
+    assert (with_all["live_artifact"], with_all["live_order"]) == ("s3://builds/v1.zip", 1)
+    assert world.look(environment)["live_version"] == "v2"
+    assert not {"live_artifact", "live_order"} & set(world.look(environment))
+
+
+def test_a_retry_has_the_token_of_the_first_attempt_and_another_visit_has_another(
+    world: World,
+) -> None:
+    environment = world.running()
+    deployment = world.deploy(environment)
+    sent: list[dict[str, Any]] = []
+    invoke = stepfunctions._invoke_aws_sdk_integration
+
+    def note(resource: str, arguments: dict[str, Any]) -> Any:
+        sent.append(arguments)
+        if len(sent) <= 6:
+            # A condition that does not hold cancels it.
+            [action, *_] = arguments["TransactItems"]
+            action["Update"]["ConditionExpression"] += " AND attribute_exists(nothing)"
+        return invoke(resource, arguments)
+
+    with mock.patch.object(stepfunctions, "_invoke_aws_sdk_integration", note):
+        world.settle()
+
+    assert world.look(deployment)["status"] == "succeeded"
+    tokens = [arguments["ClientRequestToken"] for arguments in sent]
+    assert [tokens.index(token) for token in tokens] == [0] * 6 + [6]
+    assert all(len(token) == 36 for token in tokens)
+
+
+@pytest.mark.parametrize("cause", faults.CAUSES, ids=range(len(faults.CAUSES)))
+def test_a_rollout_ends_recorded_whatever_its_errors_say(world: World, cause: str) -> None:
+    """The worst are as long as Step Functions keeps them, and are written four times."""
+    environment = with_v1(world)
+    reported = task_error("Lambda.Unknown", cause)
+    world.when("* > lambda Ship", faults.raises(reported), times=7)
+    world.when("* > lambda Restore", faults.raises(reported), times=7)
+
+    deployment = world.deploy(environment, "v2")
+    world.settle()
+
+    record = world.look(deployment)
+    assert record["status"] == "failed"
+    reason = failure.reason_of(cause[:8000])
+    again = reason if reason != failure.NO_REASON else "Lambda.Unknown"
+    assert record["failure"] == {
+        "error": "Lambda.Unknown",
+        "reason": f"{reason}; and what was there before could not be put back: {again}",
+        "step": "Ship",
+    }
+    assert world.logs(deployment)[-1] == ("fail", failure.summary(record["failure"]))
+    [told] = [e for e in world.events(environment) if e["action"] == "deployment_failed"]
+    assert told["reason"] == record["failure"]["reason"]
+    shown = deployment_records.read(record).failure
+    assert shown and shown.reason == record["failure"]["reason"]
+    assert world.holder(environment) is None

@@ -332,9 +332,7 @@ def test_what_a_stack_says_late_is_in_the_log(
 
         assert shipped
         assert world.look(shipped)["status"] in ("succeeded", "rolled_back")
-        lines = [
-            item["message"]["S"] for item in world.items("LOG#") if shipped.d in item["pk"]["S"]
-        ]
+        lines = [message for _, message in world.logs(shipped)]
         name = stack_name(str(where))
         assert f"{name} (AWS::CloudFormation::Stack) {last}_COMPLETE" in lines
 
@@ -347,10 +345,10 @@ def test_one_that_somebody_deleted_counts_as_destroyed() -> None:
         [where] = world.environments()
         assert world.look(where)["status"] == "destroyed"
         assert "live_in_doubt" not in world.look(where)
-        ended = [(item["status"]["S"], item["failure"]) for item in world.items("DEP#")[1:]]
-        assert [status for status, _ in ended] == ["failed", "canceled"]
-        assert ended[0][1]["M"]["error"] == {"S": "StackGone"}
-        assert ended[0][1]["M"]["reason"]["S"].startswith("The stack is gone; it was not")
+        ended = [world.look(deployment) for deployment in world.deployments()[1:]]
+        assert [record["status"] for record in ended] == ["failed", "canceled"]
+        assert ended[0]["failure"]["error"] == "StackGone"
+        assert ended[0]["failure"]["reason"].startswith("The stack is gone; it was not")
 
 
 @pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)

@@ -26,7 +26,7 @@ from local.patches.table_ttl import IDENTITY
 from slipway import drivers
 from slipway.access.principal import Principal
 from slipway.aws import event_rule
-from slipway.domain import ids
+from slipway.domain import failure, ids
 from slipway.domain.deployment import LogLine, NewDeployment
 from slipway.domain.environment import Environment, NewEnvironment, OnConflict, TeardownRetry
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
@@ -402,9 +402,11 @@ class World:
     # ── What there is to see ────────────────────────────────────────────────────────────────
 
     def look(self, thing: ProjectId | EnvironmentId | DeploymentId) -> Record:
-        """The whole record, as the store reads it; reading is no call that can fail."""
+        """The whole record, its failure as it is shown; reading is no call that can fail."""
         item = self.item(_key(thing))
         assert item is not None, f"there is no {thing}"
+        if "failure" in item:
+            item["failure"] = failure.decode(item["failure"])
         return item
 
     def events(self, environment: EnvironmentId) -> list[Record]:
@@ -609,11 +611,12 @@ def _definitions() -> dict[str, str]:
         text = json.dumps(definition)
         properties = machines[camel(workflow)]["Properties"]
         for word, value in properties["DefinitionSubstitutions"].items():
-            is_table = value == {"Ref": "Table"}
-            text = text.replace(f"${{{word}}}", "slipway" if is_table else _arn(word))
+            text = text.replace(f"${{{word}}}", _SUBSTITUTED.get(value.get("Ref")) or _arn(word))
         found[workflow] = text
     return found
 
+
+_SUBSTITUTED = {"Table": "slipway", "AWS::Partition": "aws"}
 
 # It says the same of the same definition, and takes its time to.
 _known_valid: set[str] = set()

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from slipway.aws import executions
-from slipway.domain import ids
+from slipway.domain import failure, ids
 from slipway.domain.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import StackGone
@@ -126,12 +126,16 @@ def _deployment_changed(deployment: DeploymentId) -> None:
         event_records.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
         leases.used(deployment.environment, item["finished_at"])
-    if item and item.get("failure", {}).get("error") == StackGone.__name__:
+    if item and _error(item) == StackGone.__name__:
         # Somebody has deleted what the environment was made of, so it counts as destroyed.
         teardowns.give_back(deployment.environment, item["id"])
     _give_the_lock(deployment.environment)
     if item and "finished_at" in item and "secret_place" in item:
         _forget_what_is_not_used(item)
+
+
+def _error(item: dict[str, Any]) -> str | None:
+    return failure.decode(item["failure"])["error"] if "failure" in item else None
 
 
 def _forget_what_is_not_used(update: dict[str, Any]) -> None:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from slipway import drivers
-from slipway.domain import ids
+from slipway.domain import failure, ids
 from slipway.store import deployment_records, environment_records, log_records
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{deployment_id, token, execution, started_at, entered_at, reason}` -> Progress and `live`,
+    """`{deployment_id, token, execution, started_at, entered_at, failure}` -> Progress and `live`,
     the version that was live before; None if there was none. Of an update that is the template's
     version, if there was none.
 
@@ -33,8 +33,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if progress.done:
         # As in Ship.
         log_records.keep(deployment, drivers.lines(environment, event))
-    # An execution that began before the last release of Slipway gives no reason.
-    why = event.get("reason", "Canceled")
+    # An execution that began with an earlier definition does not pass the failure.
+    why = failure.summary(event["failure"]) if "failure" in event else "Canceled"
     live = before or (environment["template"] if update else None)
     line = f"{why}; going back to {live}" if live else f"{why}; taking it away again"
     log_records.write(deployment, "restore", event["entered_at"], line)

@@ -9,8 +9,8 @@ from slipway.store import deployment_records, environment_records, log_records
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `becomes`,
-    what the environment's record is to say when it is done.
+    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `record`,
+    the fields that success writes to the environment's record: `{set, remove}`.
 
     Raises Canceled if somebody asked it to stop; Overtaken if the deployment is not this
     execution's any more; DriverRefused (RolledBack if what was live is so again, StackGone if
@@ -46,8 +46,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         # Nobody looks again at what it has said since.
         log_records.keep(deployment, drivers.lines(environment, event))
     log_records.write(deployment, "ship", event["entered_at"], line)
-    along = environment_records.written_along(becomes if progress.done else {})
-    return {**progress.model_dump(exclude={"outputs"}), "becomes": along}
+    record = environment_records.after_rollout(shipping, becomes) if progress.done else None
+    return {**progress.model_dump(exclude={"outputs"}), "record": record}
 
 
 def _becomes(shipping: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:

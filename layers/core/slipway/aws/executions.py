@@ -9,6 +9,13 @@ from typing import Any
 from slipway.domain import timestamps
 from slipway.settings import settings
 
+# The AWS console of each partition.
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+
 
 def execution_arn(workflow: str, name: str) -> str:
     """An execution bears the id of what it carries, so its ARN is known before it starts."""
@@ -16,11 +23,12 @@ def execution_arn(workflow: str, name: str) -> str:
 
 
 def execution_url(arn: str) -> str | None:
-    """The execution in the AWS console; None in the embedded platform, which has none."""
+    """The execution in the AWS console; None where there is no console that is known."""
     now = settings()
-    if not now.on_aws:
+    host = _CONSOLES.get(arn.split(":")[1])
+    if not now.on_aws or host is None:
         return None
-    console = f"https://{now.region}.console.aws.amazon.com/states/home?region={now.region}"
+    console = f"https://{now.region}.{host}/states/home?region={now.region}"
     return f"{console}#/v2/executions/details/{arn}"
 
 

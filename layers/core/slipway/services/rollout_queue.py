@@ -44,14 +44,12 @@ from slipway.store.table import (
     TransactionFailed,
     Update,
 )
-from slipway.store.wire import encode_value
 
 # What a deployment's `on_conflict` says if it does not only wait.
 MAKES_WAY = ("supersede", "cancel_running")
 
 _PREFIX = "QUEUE#"
 _ORDER_TRIES = 20
-_OF_WHAT_IS_LIVE = ("version", "artifact", "order")
 _SHOWN = 100
 _LIKELY = 20
 # More than a request may take and clocks may differ.
@@ -351,7 +349,9 @@ def _give_to(item: Item, place: Item, environment: Item, last_token: int) -> Ite
     fields: Item = {"token": token}
     if deployment_records.is_update(item):
         # It is about the environment: what is live in it stays so.
-        fields |= {name: environment.get(f"live_{name}") for name in _OF_WHAT_IS_LIVE}
+        fields |= {
+            name: environment.get(f"live_{name}") for name in environment_records.WHAT_IS_LIVE
+        }
     takes, taken = table.setting(fields)
     transaction = (
         Transaction()
@@ -390,8 +390,7 @@ def _as_seen(environment: Item) -> Check:
 
 
 def carried(item: Item) -> dict[str, Any]:
-    """What the rollout's execution is given: ids, keys, the fencing token, the order, what it
-    is made of."""
+    """The input of the rollout's execution: ids, keys, the fencing token, what it brings."""
     deployment = ids.parse_deployment(item["id"])
     keys = {
         "deployment": deployment_records.key(deployment),
@@ -400,11 +399,8 @@ def carried(item: Item) -> dict[str, Any]:
     }
     return {
         "deployment_id": item["id"],
-        "version": encode_value(item.get("version")),
         "brings": deployment_records.brings(item),
         "token": item["token"],
-        "order": encode_value(item.get("order")),
-        "artifact": encode_value(item.get("artifact")),
         "keys": {name: each.wire() for name, each in keys.items()},
         "log": {"pk": f"DEP#{deployment.d}", "sk": log_records.PREFIX},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from slipway.aws import executions
+from slipway.domain import failure
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK
 from slipway.domain.ids import DeploymentId
@@ -39,6 +40,7 @@ def read(item: Item) -> Deployment:
         "sequence": order if isinstance(order, int) else None,
         "committed_at": order if isinstance(order, str) else None,
         "inputs": _inputs(item) if is_update(item) else None,
+        "failure": failure.decode(item["failure"]) if "failure" in item else None,
         "logs_url": f"/api/v1/deployments/{item['id']}/logs",
         "execution_arn": arn,
         "execution_url": executions.execution_url(arn),

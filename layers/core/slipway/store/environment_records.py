@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from slipway.aws import executions
-from slipway.domain import ids, timestamps
+from slipway.domain import failure, ids, timestamps
 from slipway.domain.environment import (
     MASK,
     Environment,
@@ -30,11 +30,13 @@ from slipway.store.table import (
     Put,
     Update,
 )
-from slipway.store.wire import encode_value
+from slipway.store.wire import encode_for_sdk
 
 PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.
 _TTL_GRACE_SECONDS = 2
+# What the record says of the live version, each as `live_…`.
+WHAT_IS_LIVE = ("version", "artifact", "order")
 
 
 def key(environment: EnvironmentId) -> Key:
@@ -50,9 +52,9 @@ def read(item: Item) -> Environment:
     name = teardown(item) if workflow == "retire_environment" else item["id"]
     arn = executions.execution_arn(workflow, name)
     config = item.get("config")
-    failure = item.get("failure")
-    if failure and "resources" in item:
-        failure = {**failure, "remaining_resources": _remaining(item)}
+    failed: Item | None = failure.decode(item["failure"]) if "failure" in item else None
+    if failed and "resources" in item:
+        failed = {**failed, "remaining_resources": _remaining(item)}
     warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
     inputs = item.get("inputs")
     hidden = dict.fromkeys(item.get("secret_inputs", ()), MASK)
@@ -62,7 +64,7 @@ def read(item: Item) -> Environment:
         "config": config and json.loads(config),
         "base_url": item.get("base_url") or None,
         "inputs": inputs and {**json.loads(inputs), **hidden},
-        "failure": failure,
+        "failure": failed,
         "retained_resources": sorted(item.get("retain") or ()) or None,
         "execution_arn": arn,
         "execution_url": executions.execution_url(arn),
@@ -173,12 +175,17 @@ def with_project_name(item: Item) -> Item:
     return {**item, "project_name": project_records.name(environment.project)}
 
 
-def written_along(fields: Item) -> dict[str, Any]:
-    """What the end of a rollout sets in the record besides, as its state machine writes it."""
+def after_rollout(deployment: Item, changed: Item) -> dict[str, Any]:
+    """The fields that a successful rollout writes to the environment's record.
+
+    `changed` has those that an update changes. Returns `{set, remove}`: values as an SDK
+    integration takes them, and the names of the fields that have none any more. Raises TypeError
+    for a value that no SDK integration takes.
+    """
+    fields = {f"live_{name}": deployment.get(name) for name in WHAT_IS_LIVE} | changed
     return {
-        "change": "".join(f", #{name} = :{name}" for name in fields),
-        "names": {f"#{name}": name for name in fields},
-        "values": {f":{name}": encode_value(value) for name, value in fields.items()},
+        "set": {name: encode_for_sdk(value) for name, value in fields.items() if value is not None},
+        "remove": [name for name, value in fields.items() if value is None],
     }
 
 
@@ -224,10 +231,10 @@ def is_as_it_was(deployment: DeploymentId) -> None:
 def ended_unrecorded(item: Item, outcome: str) -> bool:
     """Write down that the execution that worked on it has ended without a word; whether that was
     still to be done."""
-    failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
+    lost = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
     environment = ids.parse_environment(item["id"])
     fields = {
-        "failure": failure,
+        "failure": lost,
         "actor": "reconcile",
         "updated_at": timestamps.written(timestamps.now()),
         "version": item["version"] + 1,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from slipway.domain import failure
 from slipway.domain.ids import DeploymentId, parse_deployment
 from slipway.store import deployment_records, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
@@ -47,7 +48,7 @@ def _event(old: Item, new: Item) -> Item | None:
         "to": new["status"],
     }
     if old.get("status") != new["status"]:
-        reason = new.get("failure", {}).get("reason")
+        reason = _reason(new)
         remaining = ", ".join(sorted(new.get("resources", ())))
         if new.get("forgotten"):
             reason = f"What remains: {remaining or reason}"
@@ -77,7 +78,7 @@ def _event(old: Item, new: Item) -> Item | None:
         reason = f"{new.get('live_version', 'nothing')} is live again"
         return {**event, "action": "restored", "reason": reason}
     if "operation" in old and "operation" not in new:
-        return {**event, "action": "let_go", "reason": new.get("failure", {}).get("reason")}
+        return {**event, "action": "let_go", "reason": _reason(new)}
     if new["status"] == "tearing_down" and old["actor"] != new["actor"]:
         return {**event, "action": "taken_up", "reason": f"{new['actor']} has begun"}
     reason = f"{new['actor']} wrote it again, for it was not answered"
@@ -96,8 +97,12 @@ def _deployment_event(old: Item, new: Item) -> Item | None:
         "from": old.get("status"),
         "to": new["status"],
         "action": f"deployment_{new['status']}",
-        "reason": new.get("failure", {}).get("reason") or deployment_records.brings(new),
+        "reason": _reason(new) or deployment_records.brings(new),
     }
+
+
+def _reason(item: Item) -> str | None:
+    return failure.decode(item["failure"])["reason"] if "failure" in item else None
 
 
 def keep_timeline(deployment: Item, steps: Sequence[Mapping[str, Any]]) -> None:

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
-from slipway.domain import timestamps
+from slipway.domain import failure, timestamps
 from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.store import table
-from slipway.store.table import ConditionFailed, Key, Put
+from slipway.store.table import ConditionFailed, Item, Key, Put
 
 PREFIX = "LOG#"
 
@@ -33,6 +33,14 @@ def write(of: DeploymentId, step: str, entered_at: str, *messages: str) -> None:
         line = {"ts": entered_at, "step": step, "level": "info", "message": message}
         with suppress(ConditionFailed):
             table.write(Put(Key(pk(of), f"{PREFIX}{entered_at}#{step}#{n}"), line))
+
+
+def read(item: Item) -> LogLine:
+    """The line as it is shown. A state machine's last line holds the failure, not a message."""
+    if "failure" not in item:
+        return LogLine(**item)
+    again = f"; {item['live']} is live again" if item.get("live") else ""
+    return LogLine(**item, message=failure.summary(item["failure"]) + again)
 
 
 def keep(of: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> None:

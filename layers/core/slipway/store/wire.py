@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+# The kinds of a value that have one name in DynamoDB and in an SDK integration.
+_SDK_KINDS = {"S", "N", "M", "L"}
 
 
 def encode_value(value: Any) -> dict[str, Any]:
@@ -26,6 +29,26 @@ def encode_value(value: Any) -> dict[str, Any]:
     if isinstance(value, (set, frozenset)) and all(isinstance(each, str) for each in value):
         return {"SS": sorted(value)}
     raise TypeError(f"The table holds no {type(value).__name__}")
+
+
+def encode_for_sdk(value: Any) -> dict[str, Any]:
+    """One value for an SDK integration of Step Functions (`aws-sdk:dynamodb:…`).
+
+    Those name the other kinds differently (Nul, Bool, Ss, Ns), and an unknown name ends the
+    execution past every Catch. Raises TypeError for a value of such a kind.
+    """
+    encoded = encode_value(value)
+    if other := set(_kinds(encoded)) - _SDK_KINDS:
+        raise TypeError(f"No SDK integration takes {', '.join(sorted(other))}")
+    return encoded
+
+
+def _kinds(encoded: Mapping[str, Any]) -> Iterator[str]:
+    [(kind, value)] = encoded.items()
+    yield kind
+    if kind in ("M", "L"):
+        for each in value.values() if kind == "M" else value:
+            yield from _kinds(each)
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
