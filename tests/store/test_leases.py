@@ -489,6 +489,28 @@ def test_a_warning_in_that_moment_does_not_matter_to_an_extension(
     assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
 
 
+def test_a_lease_that_is_handed_over_in_that_moment_still_wakes_in_time(
+    ann: Principal, warned: EnvironmentId, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock[0] = 23.6 * HOUR
+    for _ in range(2):
+        item = environment_records.find(warned)
+        assert item and leases.warn(item, "reconcile")
+    hand_over = table.Update(
+        environment_records.key(warned), "SET lease = lease + :one", {"one": 1}
+    )
+    between.first(monkeypatch, "TransactWriteItems", lambda: table.write(hand_over))
+
+    # The warning of the new end comes before the old end.
+    leases.extend(warned, 0.7, ann)
+
+    item = environment_records.find(warned)
+    assert item
+    # 2 is the execution that the lease was handed over to, and it sleeps too long.
+    assert item["lease"] == 3
+    assert environment_records.wakes_at(item) < item["expires_at"]
+
+
 @pytest.mark.parametrize("status", sorted(set(STATES) - comes_from("expiring")))
 def test_what_goes_is_not_warned_of(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta], status: Any

@@ -26,8 +26,10 @@ from slipway.drivers.base import Operation, Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
-# So that nobody who cancels waits for long.
+# Short, so that a canceled rollout notices soon.
 LOOKS_EVERY_SECONDS = 5
+# Later looks come less often, because an execution's history is limited.
+_LOOKS_EVERY_SHARE = 1 / 20
 _LONGEST = 1e9
 
 
@@ -67,7 +69,8 @@ def _progress(
     left = _number(script, "seconds", settings().simulated_seconds * share) - passed
     if left <= 0:
         return Progress(done=True, base_url=base_url)
-    return Progress(done=False, wait_seconds=min(math.ceil(left), LOOKS_EVERY_SECONDS))
+    wait = max(LOOKS_EVERY_SECONDS, int(passed * _LOOKS_EVERY_SHARE))
+    return Progress(done=False, wait_seconds=min(math.ceil(left), wait))
 
 
 def _script(operation: Operation, verb: str) -> dict[str, Any]:

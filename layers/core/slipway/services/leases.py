@@ -184,8 +184,10 @@ def _change(
         update = Update(
             environment_records.key(environment),
             expression,
-            {**values, "was": item["version"], "now": now},
-            condition="version = :was AND (attribute_not_exists(expires_at) OR expires_at > :now)",
+            # An execution that hands its lease over changes only `lease`.
+            {**values, "was": item["version"], "was_lease": item["lease"], "now": now},
+            condition="version = :was AND lease = :was_lease"
+            " AND (attribute_not_exists(expires_at) OR expires_at > :now)",
         )
         shown = environment_records.read({**item, **written})
         try:
