@@ -18,6 +18,16 @@ UNKNOWN = (
 )
 
 
+def too_large(module: Any, resource: str) -> Exception:
+    name = "lambda" if ":states:::lambda:" in resource else resource
+    made: Exception = module._ExecutionError(
+        "States.DataLimitExceeded",
+        f"The state/task '{name}' returned a result with a size exceeding the maximum "
+        "number of bytes service limit.",
+    )
+    return made
+
+
 def patch(module: Any) -> None:
     stock_matches, stock_invoke = module._error_matches, module._invoke_resource
     stock_call, stock_event = module._call_lambda, module._add_event
@@ -30,12 +40,7 @@ def patch(module: Any) -> None:
     def invoke(resource: str, given: Any) -> Any:
         result = stock_invoke(resource, given)
         if len(json.dumps(result, ensure_ascii=False, default=str).encode()) > LIMIT:
-            name = "lambda" if ":states:::lambda:" in resource else resource
-            raise module._ExecutionError(
-                "States.DataLimitExceeded",
-                f"The state/task '{name}' returned a result with a size exceeding the maximum "
-                "number of bytes service limit.",
-            )
+            raise too_large(module, resource)
         return result
 
     def call(function: str, event: Any) -> Any:

@@ -231,3 +231,118 @@ def test_a_transaction_and_a_read_in_a_workflow(platform: Platform) -> None:
     }
 
     assert run(platform, states, {"at": "now"})["output"] == '"now"'
+
+
+# What AWS refuses (patches/sdk_parameters.py, canceled_tokens.py).
+
+
+def storing(platform: Platform, value: dict[str, Any], resource: str) -> dict[str, Any]:
+    """A Task state that stores the value; it catches all that can be caught."""
+    key = {"pk": {"S": uuid.uuid4().hex}, "sk": {"S": "x"}}
+    return {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::{resource}",
+        "Arguments": {"TableName": platform.outputs["TableName"], "Item": key | {"it": value}},
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
+        "End": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("NULL", True), ("BOOL", True), ("SS", ["a"]), ("NS", ["1"]), ("BS", ["YQ=="])],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_sdk_integration_refuses_dynamodbs_own_names_past_every_catch(
+    platform: Platform, name: str, value: Any, nested: bool
+) -> None:
+    given = {"M": {"a": {"L": [{name: value}]}}} if nested else {name: value}
+    state = storing(platform, given, "aws-sdk:dynamodb:putItem")
+
+    ended = run(platform, {"Put": state, "Caught": ok()})
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+    assert f'The field "{name}" is not supported by Step Functions' in ended["cause"]
+
+
+@pytest.mark.parametrize(
+    ("sdk", "value", "stored"),
+    [
+        ("Nul", True, "NULL"),
+        ("Bool", True, "BOOL"),
+        ("Ss", ["a"], "SS"),
+        ("Ns", ["1"], "NS"),
+        ("S", "a", "S"),
+        ("N", "1", "N"),
+    ],
+)
+def test_an_sdk_integration_takes_the_names_of_the_sdk(
+    platform: Platform, sdk: str, value: Any, stored: str
+) -> None:
+    put = storing(platform, {sdk: value}, "aws-sdk:dynamodb:putItem")
+
+    ended = run(platform, {"Put": put, "Caught": {"Type": "Fail"}})
+
+    assert ended["status"] == "SUCCEEDED"
+    key = {name: put["Arguments"]["Item"][name] for name in ("pk", "sk")}
+    table = put["Arguments"]["TableName"]
+    found = platform.client("dynamodb").get_item(TableName=table, Key=key)
+    assert found["Item"]["it"] == {stored: value}
+
+
+def test_an_sdk_integration_refuses_an_unknown_parameter(platform: Platform) -> None:
+    state = storing(platform, {"S": "a"}, "aws-sdk:dynamodb:putItem")
+    state["Arguments"]["tableName"] = state["Arguments"].pop("TableName")
+
+    ended = run(platform, {"Put": state, "Caught": ok()})
+
+    assert ended["error"] == "States.Runtime"
+    assert 'The field "tableName" is not supported' in ended["cause"]
+
+
+@pytest.mark.parametrize("value", [{"NULL": True}, {"BOOL": False}, {"SS": ["a"]}])
+def test_the_optimized_integration_takes_dynamodbs_own_names(
+    platform: Platform, value: dict[str, Any]
+) -> None:
+    state = storing(platform, value, "dynamodb:putItem")
+
+    assert run(platform, {"Put": state, "Caught": {"Type": "Fail"}})["status"] == "SUCCEEDED"
+
+
+def test_arguments_over_the_limit_are_refused_past_every_catch(platform: Platform) -> None:
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+    state = task(platform, {"echo": "x" * 262_145}, Catch=catch)
+
+    ended = run(platform, {"Call": state, "Caught": ok()})
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
+@pytest.mark.parametrize("canceled", [True, False])
+def test_another_request_with_a_token_that_was_used_is_refused(
+    platform: Platform, canceled: bool
+) -> None:
+    client = platform.client("dynamodb")
+    key = {"pk": {"S": uuid.uuid4().hex}, "sk": {"S": "x"}}
+    token = uuid.uuid4().hex
+
+    def update(at: str) -> None:
+        change = {
+            "TableName": platform.outputs["TableName"],
+            "Key": key,
+            "UpdateExpression": "SET a = :at",
+            "ExpressionAttributeValues": {":at": {"S": at}},
+            "ConditionExpression": f"attribute_{'exists' if canceled else 'not_exists'}(pk)",
+        }
+        client.transact_write_items(TransactItems=[{"Update": change}], ClientRequestToken=token)
+
+    if canceled:
+        # The same again is judged again.
+        for _ in range(2):
+            with pytest.raises(ClientError, match="TransactionCanceledException"):
+                update("once")
+    else:
+        update("once")
+        update("once")
+    with pytest.raises(ClientError, match="IdempotentParameterMismatchException"):
+        update("later")

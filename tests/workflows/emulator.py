@@ -30,13 +30,22 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.retries import quota
 
-from local.patches import execution_names, retry_delays, task_errors, wait_moments
+from local.patches import (
+    canceled_tokens,
+    execution_names,
+    retry_delays,
+    sdk_parameters,
+    task_errors,
+    task_results,
+    wait_moments,
+)
 from slipway.aws import dynamodb as transport
 from slipway.aws import event_rule, executions
 from slipway.domain import timestamps
 from slipway.store import table
 from tests import permissions
 from tests.conftest import ACCOUNT, REGION
+from tests.workflows import requests
 from tests.workflows.faults import Call, Calls, Died, Trouble
 from tests.workflows.schedule import OutOfTime, Schedule
 
@@ -260,10 +269,20 @@ class Emulator:
             (retry_delays.patch, "_find_matching_retrier"),
             (task_errors.patch, "_invoke_resource", "_invoke_resource_with_timeout"),
             (wait_moments.patch, "_jsonata_wait_timestamp"),
+            (sdk_parameters.patch, "_invoke_aws_sdk_integration", "_invoke_resource"),
+            (
+                task_results.patch,
+                "_error_matches",
+                "_invoke_resource",
+                "_call_lambda",
+                "_add_event",
+            ),
         ):
             for name in names:
                 patch(module, name, getattr(module, name))
             mend(module)
+        patch(dynamodb, "_transact_write_items", dynamodb._transact_write_items)
+        canceled_tokens.patch(dynamodb)
         patch(module, "threading", SimpleNamespace(Thread=self._strand))
         patch(module, "_run_execution", run)
         patch(module, "_execute_task", task)
@@ -294,6 +313,7 @@ class Emulator:
 
     def _invoke(self, resource: str, given: Any, timeout: float) -> Any:
         """A Task: one call to the outside, which may take too long by our clock."""
+        requests.check(resource, given)
         began = self.schedule.now
         optimized = resource.startswith("arn:aws:states:::dynamodb:")
 
