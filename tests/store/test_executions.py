@@ -137,6 +137,15 @@ def test_its_history_is_told_state_by_state(aws: None, monkeypatch: pytest.Monke
         [
             {"type": "TaskSucceeded", "timestamp": at(3)},
             {"type": "TaskStateExited", "timestamp": at(3), left: {"name": "Ship"}},
+            {"type": "TaskStateEntered", "timestamp": at(3), entered: {"name": "Restore"}},
+            {"type": "TaskScheduled", "timestamp": at(3)},
+            # As recorded by LocalStack, test_timeouts.snapshot.json.
+            {
+                "type": "TaskTimedOut",
+                "timestamp": at(4),
+                "taskTimedOutEventDetails": {"error": "States.Timeout", "resource": "invoke"},
+            },
+            {"type": "TaskStateExited", "timestamp": at(4), left: {"name": "Restore"}},
             {"type": "SucceedStateEntered", "timestamp": at(4), entered: {"name": "Shipped"}},
             {"type": "ExecutionSucceeded", "timestamp": at(4)},
         ],
@@ -158,6 +167,13 @@ def test_its_history_is_told_state_by_state(aws: None, monkeypatch: pytest.Monke
             "left_at": "2026-11-23T01:02:06.000Z",
             "attempts": 2,
             "error": "DriverFault",
+        },
+        {
+            "step": "Restore",
+            "entered_at": "2026-11-23T01:02:06.000Z",
+            "left_at": "2026-11-23T01:02:07.000Z",
+            "attempts": 1,
+            "error": "States.Timeout",
         },
         {"step": "Shipped", "entered_at": "2026-11-23T01:02:07.000Z", "attempts": 0},
     ]

@@ -71,8 +71,9 @@ def execution(workflow: str, record: dict[str, Any]) -> Execution:
                 walked.append(_edge(workflow, states[-1], entered["name"], failed))
             states.append(entered["name"])
             failed = None
-        elif event["type"] == "TaskFailed":
-            failed = event["taskFailedEventDetails"]["error"]
+        elif event["type"] in ("TaskFailed", "TaskTimedOut"):
+            kind = event["type"][0].lower() + event["type"][1:]
+            failed = event[f"{kind}EventDetails"]["error"]
             failures.append((states[-1], failed))
         elif event["type"] == "TaskSucceeded":
             failed = None

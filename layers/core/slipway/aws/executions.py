@@ -83,7 +83,8 @@ def _tell(steps: list[dict[str, Any]], event: dict[str, Any]) -> None:
         steps[-1]["left_at"] = at
     elif steps and event["type"] == "TaskScheduled":
         steps[-1]["attempts"] += 1
-    elif steps and (failed := event.get("taskFailedEventDetails")):
+    elif steps and event["type"] in ("TaskFailed", "TaskTimedOut"):
+        failed = event.get("taskFailedEventDetails") or event.get("taskTimedOutEventDetails", {})
         steps[-1]["error"] = failed.get("error")
 
 
