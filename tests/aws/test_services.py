@@ -179,6 +179,28 @@ def test_a_rule_is_switched_off_and_on_as_often_as_one_likes(platform: Platform)
     assert (told["code"], told["message"]) == (fact["missing"]["code"], words)
 
 
+@pytest.mark.parametrize(
+    "rate", ["rate(1 minutes)", "rate(5 minute)", "rate(0 minutes)", "rate(5 MINUTES)", "rate(5)"]
+)
+def test_a_rate_that_is_none_is_refused(platform: Platform, rate: str) -> None:
+    told = refused(
+        platform.client("events").put_rule, Name="slipway-prove-rate", ScheduleExpression=rate
+    )
+
+    assert told["code"] == "ValidationException"
+    assert told["message"] == "Parameter ScheduleExpression is not valid."
+
+
+def test_a_stack_with_such_a_rate_is_rolled_back(sandbox: Sandbox) -> None:
+    name = sandbox.next_name()
+    rule = {"Type": "AWS::Events::Rule", "Properties": {"ScheduleExpression": "rate(1 minutes)"}}
+    body = json.dumps({"Resources": {"Clock": rule}})
+    sandbox.client("cloudformation").create_stack(StackName=name, TemplateBody=body)
+    sandbox.delete_stack_later(name)
+
+    assert sandbox.settled(name) == "ROLLBACK_COMPLETE"
+
+
 # ── Lambda ───────────────────────────────────────────────────────────────────────────────────
 
 

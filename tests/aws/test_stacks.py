@@ -294,6 +294,31 @@ def test_a_number_that_is_none_is_refused_before_anything_is_made(
     assert sandbox.stack_status(stack) is None
 
 
+def test_a_parameter_without_echo_is_masked_and_kept_by_an_update(
+    sandbox: Sandbox, stack: str
+) -> None:
+    cloud, ssm = sandbox.client("cloudformation"), sandbox.client("ssm")
+    properties = {"Type": "String", "Value": {"Ref": "Password"}}
+    resources = {"Secret": {"Type": "AWS::SSM::Parameter", "Properties": properties}}
+    declared = {"Parameters": {"Password": {"Type": "String", "NoEcho": True}}}
+    given = [{"ParameterKey": "Password", "ParameterValue": "hidden"}]
+    cloud.create_stack(
+        StackName=stack, TemplateBody=template(resources, **declared), Parameters=given
+    )
+    assert sandbox.settled(stack) == "CREATE_COMPLETE"
+    kept = [{"ParameterKey": "Password", "UsePreviousValue": True}]
+    more = template({**resources, **topic("one")}, **declared)
+    cloud.update_stack(StackName=stack, TemplateBody=more, Parameters=kept)
+    assert sandbox.settled(stack) == "UPDATE_COMPLETE"
+
+    [found] = cloud.describe_stacks(StackName=stack)["Stacks"]
+
+    assert [each["ParameterValue"] for each in found["Parameters"]] == [facts("no_echo")["shown"]]
+    resource = cloud.describe_stack_resource(StackName=stack, LogicalResourceId="Secret")
+    name = resource["StackResourceDetail"]["PhysicalResourceId"]
+    assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == "hidden"
+
+
 # ── What the tests of the workflows have in CloudFormation's place ───────────────────────────
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.prove.sandbox import Ended, Sandbox
 from tests.support.aws_facts import facts
-from tests.support.machines import Machines
+from tests.support.machines import Laptop, Machines
 
 CAUGHT = {
     "ErrorEquals": ["States.ALL"],
@@ -123,6 +123,17 @@ def test_a_condition_that_does_not_hold_has_the_name_that_workflows_catch(
     assert plain["Error"] == "DynamoDB.ConditionalCheckFailedException"
     assert together["Error"] == "DynamoDb.TransactionCanceledException"
     assert "[ConditionalCheckFailed]" in together["Cause"]
+
+
+def test_too_large_a_result_is_caught_by_its_name(sandbox: Sandbox) -> None:
+    fact = facts("data_limit")
+    machines = Laptop(sandbox)
+    event = {"do": "return", "bytes": fact["bytes"] + 1}
+    by_name = {"Catch": [{**CAUGHT, "ErrorEquals": [fact["error"]]}]}
+
+    error = caught(machines.run(invoking(machines, event, **by_name)))
+
+    assert error == {"Error": fact["error"], "Cause": fact["cause"]}
 
 
 def waits(**until: Any) -> dict[str, Any]:
