@@ -113,6 +113,12 @@ def _streams(request: Request, resource: str) -> list[Check]:
     return [Check(request.action, found or whole)]
 
 
+def _subscriptions(request: Request, resource: str) -> list[Check]:
+    """SNS: a subscription is judged by its topic, whose ARN its own begins with."""
+    subscription = request.value("SubscriptionArn")
+    return [Check(request.action, subscription.rpartition(":")[0] or resource)]
+
+
 def _rules(request: Request, resource: str) -> list[Check]:
     """EventBridge: the ARN of a rule on the default bus does not name the bus."""
     plain = re.sub(r"(:rule/)(?:arn:[^ ]*event-bus/)?default/", r"\1", resource)
@@ -207,6 +213,7 @@ OWN: dict[str, Callable[[Request, str], list[Check]]] = {
     "events": _rules,
     "iam": _roles,
     "lambda": _functions,
+    "sns": _subscriptions,
     "ssm": _parameters,
 }
 

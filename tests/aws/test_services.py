@@ -201,6 +201,26 @@ def test_a_stack_with_such_a_rate_is_rolled_back(sandbox: Sandbox) -> None:
     assert sandbox.settled(name) == "ROLLBACK_COMPLETE"
 
 
+def test_rights_on_a_topic_are_rights_on_its_subscriptions_and_no_others(sandbox: Sandbox) -> None:
+    sns, functions = sandbox.client("sns"), sandbox.client("lambda")
+    found = functions.get_function(FunctionName=sandbox.function)["Configuration"]
+
+    outcomes = []
+    for name in (sandbox.next_name(), f"another-{sandbox.name}"):
+        topic = sns.create_topic(Name=name)["TopicArn"]
+        sandbox.delete_later("topic", sns.delete_topic, TopicArn=topic)
+        endpoint = {"Protocol": "lambda", "Endpoint": found["FunctionArn"]}
+        subscription = sns.subscribe(TopicArn=topic, **endpoint, ReturnSubscriptionArn=True)
+        resource = "arn:aws:states:::aws-sdk:sns:getSubscriptionAttributes"
+        arguments = {"SubscriptionArn": subscription["SubscriptionArn"]}
+        task = {"Type": "Task", "Resource": resource, "Arguments": arguments, "End": True}
+        execution = sandbox.start(sandbox.machine({"Look": task}))
+        outcomes.append(sandbox.ended(execution))
+
+    assert [each.status for each in outcomes] == ["SUCCEEDED", "FAILED"]
+    assert f"on resource: {topic} " in (outcomes[1].cause or "")
+
+
 # ── Lambda ───────────────────────────────────────────────────────────────────────────────────
 
 
