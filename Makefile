@@ -97,7 +97,7 @@ undeploy: .venv/ready ## end every environment and delete the stack (STAGE=, YES
 prove-on-aws: .venv/ready ## ask AWS what docs/aws.md calls unproven (STACK=, ENDPOINT= of a `make local`)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" --endpoint "$(ENDPOINT)"
 
-openapi: .venv/ready ## write functions/api/docs/openapi.json from the routes
+openapi: .venv/ready ## write the OpenAPI document and the page of errors from the sources
 	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi
 
 lock: .venv-lock/ready ## pin what pyproject.toml asks for (ARGS=--upgrade for newer versions)

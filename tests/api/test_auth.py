@@ -121,7 +121,10 @@ def test_what_is_wrong_with_a_sign_in_is_never_told(
     answer = Client().form(LOGIN, form)
 
     assert_refused(answer, 401, "wrong_credentials")
-    assert answer.json["detail"] == "Wrong e-mail address or password"
+    assert (
+        answer.json["detail"]
+        == "The e-mail address or password is wrong. Check both and try again."
+    )
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 

@@ -106,13 +106,13 @@ def test_what_is_no_json_is_refused_everywhere(send: Send, body: str | bytes) ->
 @pytest.mark.parametrize(
     "case,said",
     {
-        "what is not UTF-8": "The body is not valid UTF-8",
-        "Latin 1": "The body is not valid UTF-8",
-        "UTF-16": "The body is not valid UTF-8",
-        "a surrogate in UTF-8": "The body is not valid UTF-8",
+        "what is not UTF-8": "The body is not valid UTF-8.",
+        "Latin 1": "The body is not valid UTF-8.",
+        "UTF-16": "The body is not valid UTF-8.",
+        "a surrogate in UTF-8": "The body is not valid UTF-8.",
         "NaN": "The body is not JSON: NaN is not a JSON number",
-        "a number of too many digits": "A number in the body has too many digits",
-        "nested as deep as a body may": "The body is nested too deeply",
+        "a number of too many digits": "A number in the body has too many digits.",
+        "nested as deep as a body may": "The body is nested too deeply.",
         "an open brace": "The body is not JSON: Expecting property name enclosed in double quotes: "
         "line 1 column 2 (char 1)",
     }.items(),
@@ -421,7 +421,7 @@ def test_hours_of_a_persistent_environment_are_refused(send: Send) -> None:
         answer = send("environment", type="persistent", ttl_hours=24)
 
     assert_refused(answer, 422, "invalid_request", "#/ttl_hours")
-    assert answer.json["errors"][0]["detail"] == "is only for ephemeral environments"
+    assert answer.json["errors"][0]["detail"] == "is only allowed for ephemeral environments"
 
 
 def test_a_change_of_nothing_is_refused(send: Send) -> None:

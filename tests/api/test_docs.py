@@ -9,6 +9,7 @@ import pytest
 
 from slipway import errors
 from slipway.http.api import status_of
+from slipway.http.error_page import codes, sections, written
 from tests.api.checks import assert_refused
 from tests.api.client import Client
 from tests.domain.test_errors import EVERY
@@ -55,7 +56,7 @@ def test_a_page_needs_nothing_but_slipway(reader: Client, path: str) -> None:
     assert sources
     for source in sources:
         assert source.startswith("/")
-        assert reader.get(source).status == 200, source
+        assert reader.get(source.partition("#")[0]).status == 200, source
 
 
 @pytest.mark.parametrize("name", PACKED)
@@ -119,10 +120,31 @@ def test_every_error_that_a_caller_can_meet_is_explained(reader: Client) -> None
         if "code" in vars(kind) and (status_of(kind) < 500 or issubclass(kind, errors.Fault))
     }
 
-    explained = re.findall(r'<tr id="(\w+)"><td><code>\w+</code></td><td>(\d+)</td>', page)
+    explained = re.findall(
+        r'<section id="(\w+)">\n<h2>.+ <span class="status">(\d+)</span></h2>\n'
+        r"<p><strong>.+</strong></p>\n<p>.+</p>\n<p>What to do: .+</p>",
+        page,
+    )
 
     assert set(explained) == met
     assert len(explained) == len(met) > 20
+
+
+def test_the_page_of_errors_is_the_documents() -> None:
+    markdown = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+
+    assert (ASSETS.parent / "errors.html").read_text(encoding="utf-8") == written(markdown)
+    assert set(sections(markdown)[1]) == {kind.code for kind in codes()}
+
+
+def test_the_page_of_errors_shows_text_and_never_markup() -> None:
+    introduction, _ = sections("# Errors\n\nA `<b>` & more\n")
+
+    page = written((ROOT / "docs/errors.md").read_text(encoding="utf-8"))
+
+    assert introduction == ["A `<b>` & more"]
+    assert "<p>What to do: sign in at <code>POST /api/v1/auth/login</code>" in page
+    assert "<code>Authorization: Bearer &lt;access_token&gt;</code>" in page
 
 
 def test_every_code_of_the_document_leads_to_its_explanation(reader: Client) -> None:

@@ -128,7 +128,10 @@ def test_somebody_elses_project_is_not_there(bob: Client, project: ProjectId) ->
 
     for answer in answers:
         assert_refused(answer, 404, "not_found")
-        assert answer.json["detail"] == "No such project"
+        assert (
+            answer.json["detail"]
+            == "There is no such project, or you have no access to it. Check its id."
+        )
 
 
 def test_a_change_that_is_made_again_changes_nothing(ann: Client, project: ProjectId) -> None:

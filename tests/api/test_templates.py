@@ -90,7 +90,7 @@ def test_a_version_goes_through_its_states(web: Client, bob: Client) -> None:
     assert body.headers["etag"] == f'"{made.json["sha256"]}"'
     early = web.post(f"{here}/deprecate")
     assert_refused(early, 409, "not_published")
-    assert early.json["detail"] == "Version 1.0 is a draft"
+    assert early.json["detail"] == "Version 1.0 is a draft. Delete it instead."
     replaced = web.send("PUT", here, BODY + "#", media="text/yaml")
     assert (replaced.status, replaced.json["bytes"]) == (200, len(BODY) + 1)
     assert web.post(f"{here}/publish").json["state"] == "published"

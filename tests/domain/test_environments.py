@@ -109,7 +109,7 @@ def test_what_is_no_number_of_hours_is_refused(hours: object) -> None:
 
 
 def test_hours_of_a_persistent_environment_are_refused() -> None:
-    with pytest.raises(ValidationError, match="only for ephemeral"):
+    with pytest.raises(ValidationError, match="only allowed for ephemeral"):
         wanted(type="persistent", ttl_hours=24)
 
 

@@ -18,6 +18,7 @@ from slipway.errors import (
     SlipwayError,
     TooManyAttempts,
 )
+from slipway.http.error_page import codes
 
 
 def tree(root: type[SlipwayError]) -> Iterator[type[SlipwayError]]:
@@ -41,8 +42,14 @@ def test_no_two_errors_have_the_same_code() -> None:
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
 def test_a_code_is_a_word_and_a_title_a_sentence(kind: type[SlipwayError]) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
-    assert kind.title[0].isupper()
-    assert not kind.title.endswith(".")
+    assert re.fullmatch(r"[A-Z][^.]+\.( [A-Z].+\.)?", kind.title)
+
+
+@pytest.mark.parametrize("kind", codes(), ids=lambda kind: kind.__name__)
+def test_the_title_of_a_refusal_says_what_happened_and_what_to_do(kind: type[SlipwayError]) -> None:
+    what_happened, _, what_to_do = kind.title.partition(". ")
+
+    assert what_happened and what_to_do
 
 
 def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
@@ -54,7 +61,7 @@ def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
 
 
 def test_without_words_of_its_own_an_error_says_its_title() -> None:
-    assert errors.NotFound().detail == "Not found"
+    assert errors.NotFound().detail == errors.NotFound.title
     assert errors.NotFound("No such project").detail == "No such project"
     assert errors.NotFound().headers == {}
     assert errors.NotFound().extra == {}

@@ -187,7 +187,7 @@ def test_what_cloudformation_would_look_up_for_anybody_is_refused(of: str) -> No
     [(pointer, detail)] = refused(f"{QUEUE}\nParameters: {declared}").items()
 
     assert pointer == "#/Parameters/A/Type"
-    assert detail.startswith("is not allowed here")
+    assert detail.startswith("is not allowed")
 
 
 def test_what_the_author_has_looked_up_is_taken() -> None:
@@ -247,7 +247,7 @@ def test_the_same_name_twice_is_refused_in_json_too() -> None:
 def test_depth_has_a_limit(letter: str) -> None:
     [(pointer, detail)] = refused(letter * 200_000).items()
 
-    assert "deeply" in detail or "not text" in detail
+    assert "deeply" in detail or "not a string" in detail
     assert len(pointer) < 20_000
 
 
@@ -430,7 +430,9 @@ def test_where_a_section_is_none_nothing_is_said_of_what_refers_to_it() -> None:
 def test_what_is_no_section_is_refused(section: str) -> None:
     pointer = f"#/{section.replace('/', '~1')}"
 
-    assert refused(f"{section}: {{}}\n{QUEUE}") == {pointer: "is not a section of a template"}
+    assert refused(f"{section}: {{}}\n{QUEUE}") == {
+        pointer: "is not a section of a CloudFormation template"
+    }
 
 
 @pytest.mark.parametrize("written", ["2010-09-10", "'2010'", "", "[a]"])
@@ -455,7 +457,7 @@ def test_there_is_one_format(written: str) -> None:
     ],
 )
 def test_no_resource_waits_for_itself(resources: str, at: str, way: str) -> None:
-    assert refused(f"Resources: {resources}") == {f"#/Resources/{at}": f"waits for itself: {way}"}
+    assert refused(f"Resources: {resources}") == {f"#/Resources/{at}": f"depends on itself: {way}"}
 
 
 @pytest.mark.parametrize(
@@ -479,7 +481,7 @@ def test_with_sam_too_what_it_does_not_make_more_of_waits_for_nothing_of_its_own
         "Resources: {A: {Type: T, DependsOn: B}, B: {Type: T, Properties: {P: !Ref A}}}"
     )
 
-    assert refused(text) == {"#/Resources/A": "waits for itself: A → B → A"}
+    assert refused(text) == {"#/Resources/A": "depends on itself: A → B → A"}
 
 
 def test_what_all_functions_have_has_to_be_there() -> None:
@@ -497,7 +499,7 @@ def test_a_long_circle_is_told_in_short() -> None:
 
     [said] = refused(text, is_json=True).values()
 
-    assert said == "waits for itself: R0 → R1 → R2 → R3 → R4 → R5 → R6 → R7 → R8 → R9 → … → R0"
+    assert said == "depends on itself: R0 → R1 → R2 → R3 → R4 → R5 → R6 → R7 → R8 → R9 → … → R0"
 
 
 @pytest.mark.parametrize(
@@ -548,7 +550,7 @@ SECRET = f"Parameters: {{Password: {{Type: String, NoEcho: true}}}}\n{QUEUE}"
 def test_no_output_shows_a_secret(output: str, part: str) -> None:
     text = f"{SECRET}\nConditions: {{IsBig: !Equals [1, 1]}}\nOutputs: {{Url: {output}}}"
 
-    assert refused(text) == {f"#/Outputs/Url/{part}": "would show the secret Password"}
+    assert refused(text) == {f"#/Outputs/Url/{part}": "would reveal the secret Password"}
 
 
 @pytest.mark.parametrize(
@@ -727,7 +729,7 @@ def test_each_event_that_sam_has_is_known(kind: str) -> None:
 @pytest.mark.parametrize(
     "events,pointer,detail",
     [
-        ("{E: {Type: Pigeon}}", "/E/Type", "Pigeon is not an event that SAM has"),
+        ("{E: {Type: Pigeon}}", "/E/Type", "Pigeon is not an event type of SAM"),
         ("{E: {Type: !Ref Size}}", "/E/Type", "is required"),
         ("{E: {Properties: {}}}", "/E/Type", "is required"),
         ("{E: x}", "/E/Type", "is required"),

@@ -135,7 +135,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "#/inputs/A": "is required",
         "#/inputs/C": "must be a number",
         "#/inputs/D": "is not a parameter of the template",
-        "#/inputs/Version": "is filled in by Slipway",
+        "#/inputs/Version": "is supplied by Slipway",
         "#/inputs/a~1b": "is not a parameter of the template",
     }
 

@@ -260,7 +260,7 @@ def test_a_secret_that_is_gone_is_told(recorded: Recorded) -> None:
     answer = {"Parameters": [], "InvalidParameters": [name]}
     recorded.parameters.add_response("get_parameters", answer)
 
-    with pytest.raises(DriverRefused, match="The secret inputs are gone: Password"):
+    with pytest.raises(DriverRefused, match="The secret inputs no longer exist: Password"):
         recorded.ask("ship", anew=True)
 
 
@@ -510,7 +510,7 @@ def test_what_was_named_is_not_deleted_with_a_stack_that_would_take_it_along(
     recorded.subject.fields["retain"] = ("Data",)
     recorded.is_("UPDATE_COMPLETE")
 
-    with pytest.raises(DriverRefused, match="is to be retained would be deleted"):
+    with pytest.raises(DriverRefused, match="the resources to retain would be deleted"):
         recorded.ask("retire")
 
 
@@ -560,7 +560,7 @@ def test_one_that_never_ends_is_given_up_after_an_hour(recorded: Recorded) -> No
     event = {"execution": "x", "started_at": timestamps.written(SINCE - timedelta(minutes=61))}
     recorded.is_("UPDATE_IN_PROGRESS")
 
-    with pytest.raises(DriverRefused, match=r"^It has taken longer than"):
+    with pytest.raises(DriverRefused, match=r"^The operation took longer than"):
         drivers.ask("ship", environment, event, version="v1")
 
 

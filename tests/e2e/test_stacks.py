@@ -427,7 +427,7 @@ def test_a_stack_that_somebody_deleted_counts_as_destroyed(
     failed = maker.ships(made["id"], "v1", "failed")
 
     assert failed["failure"]["error"] == "StackGone"
-    assert "is gone" in failed["failure"]["reason"]
+    assert "no longer exists" in failed["failure"]["reason"]
     gone = someone.wait_for(made["id"], "destroyed")
     assert (gone["live_in_doubt"], gone["teardown_attempts"]) == (None, 1)
 

@@ -145,7 +145,7 @@ def test_one_of_several_has_to_be_named(tmp_path: Path) -> None:
         ),
         (
             {"infrastructure/cloudformation.yaml": "a: &x [1]\nb: *x"},
-            "#/a aliases and anchors are not CloudFormation's",
+            "#/a has an alias or anchor, which CloudFormation does not support",
         ),
         ({"instance_infrastructure/manifest.yaml": ""}, "there are both infrastructure/ and"),
     ],

@@ -233,7 +233,7 @@ def test_what_is_missed_by_others_is_said() -> None:
         ),
         (
             f"Parameters: {{Version: {{Type: String}}}}\n{HEAD}      P: !Ref Version\n",
-            "1: the template's own parameter Version is filled in by Slipway",
+            "1: the template's own parameter Version is supplied by Slipway",
         ),
     ],
 )

@@ -252,7 +252,7 @@ def test_a_touch_begins_the_time_of_an_idle_lease_anew(
 def test_a_touch_does_nothing_to_an_absolute_lease(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
-    with pytest.raises(NoLease, match="extend it instead"):
+    with pytest.raises(NoLease, match="Extend it instead"):
         leases.touch(running, ann)
 
     assert world.everything() == before
@@ -365,9 +365,9 @@ def test_a_pinned_lease_is_neither_extended_nor_touched(
     leases.pin(idle, "demo", ann)
     before = world.everything()
 
-    with pytest.raises(NoLease, match="unpin it first"):
+    with pytest.raises(NoLease, match="Unpin it first"):
         leases.extend(idle, 5, ann)
-    with pytest.raises(NoLease, match="unpin it first"):
+    with pytest.raises(NoLease, match="Unpin it first"):
         leases.touch(idle, ann)
 
     assert world.everything() == before

@@ -174,7 +174,7 @@ def test_who_has_lost_the_lock_may_not(ann: Principal, running: EnvironmentId) -
         with pytest.raises(Overtaken):
             deployment_records.held_by(made, token)
     teardowns.begin(running, ann, None)
-    with pytest.raises(Overtaken, match="not running"):
+    with pytest.raises(Overtaken, match="no longer running"):
         deployment_records.held_by(made, 1)
     with pytest.raises(Overtaken):
         deployment_records.held_by(DeploymentId(*running, "0" * 20), 1)

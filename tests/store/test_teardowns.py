@@ -246,7 +246,7 @@ def test_only_what_remains_can_be_retained(ann: Principal, failed: EnvironmentId
         teardowns.ask_to_retry(failed, ann, retaining("Data", "Other", "Rows", "data"))
 
     assert [each.pointer for each in error.value.fields] == ["#/retain/1", "#/retain/3"]
-    assert error.value.fields[0].detail == "is not among what remains: Data, Rows"
+    assert error.value.fields[0].detail == "is not one of the remaining resources: Data, Rows"
     assert world.everything() == before
 
 
@@ -330,7 +330,7 @@ def test_what_is_retried_in_that_moment_is_not_forgotten(
         monkeypatch, "TransactWriteItems", lambda: teardowns.retry(record(failed), "reconcile")
     )
 
-    with pytest.raises(NothingToRetry, match="moment"):
+    with pytest.raises(NothingToRetry, match="changed at the same time"):
         teardowns.forget(failed, ann, None)
     assert record(failed)["status"] == "tearing_down"
 

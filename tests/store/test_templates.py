@@ -566,7 +566,7 @@ def test_what_is_not_allowed_any_more_is_not_made(
     settings.cache_clear()
     before = world.everything()
 
-    with pytest.raises(Invalid, match="not allowed any more: AWS::SQS::Queue") as error:
+    with pytest.raises(Invalid, match="no longer allowed: AWS::SQS::Queue") as error:
         environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert [each.pointer for each in error.value.fields] == ["#/template"]
@@ -641,7 +641,7 @@ def test_a_version_that_is_deprecated_in_this_moment_is_refused(
 
     monkeypatch.setattr(secret_inputs, "write", meanwhile)
 
-    with pytest.raises(Invalid, match="not published any more"):
+    with pytest.raises(Invalid, match="no longer published"):
         environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert secrets() == {}

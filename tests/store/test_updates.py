@@ -207,7 +207,9 @@ def test_what_does_not_fit_any_more_when_its_turn_comes_is_refused_then(
     made = [ask(**first), ask(inputs=second)]
     before = carried_out(made[0])
 
-    with pytest.raises(DriverRefused, match=f"^It does not fit {before['template']}: {reason}"):
+    with pytest.raises(
+        DriverRefused, match=f"^The update does not fit {before['template']}: {reason}"
+    ):
         turn_of(made[1])
 
 
@@ -314,7 +316,7 @@ def test_wrong_inputs_are_all_told(ask: Ask) -> None:
     told = refused(ask, inputs=wrong)
 
     assert set(told) == {f"#/inputs/{name}" for name in wrong}
-    assert told["#/inputs/Version"] == "is filled in by Slipway"
+    assert told["#/inputs/Version"] == "is supplied by Slipway"
     assert refused(ask, inputs={"Password": None}) == {"#/inputs/Password": "is required"}
 
 
@@ -323,7 +325,7 @@ def test_wrong_inputs_are_all_told(ask: Ask) -> None:
     [
         ("1.1", {"Region": "is required"}),
         ("1.2", {"Size": "must be one of large, huge"}),
-        ("1.4", {"Password": "was a secret and would be shown: send it again, or null"}),
+        ("1.4", {"Password": "was a secret and would become visible: send it again, or null"}),
     ],
 )
 def test_what_it_has_must_fit_the_other_version(
@@ -392,7 +394,7 @@ def test_a_version_that_is_deprecated_in_this_moment_is_refused(
 
     monkeypatch.setattr(secret_inputs, "write", meanwhile)
 
-    with pytest.raises(Invalid, match=r"web@1\.3 is not published any more"):
+    with pytest.raises(Invalid, match=r"web@1\.3 is no longer published; choose another version"):
         ask(template="web@1.3")
 
     assert secrets() == {"Password": "hunter22"}
@@ -540,7 +542,7 @@ def test_what_is_not_allowed_any_more_is_not_moved_to(
     pointers = refused(ask, template="web@1.2")
 
     assert pointers == {
-        "#/template": "has resources that are not allowed any more: AWS::SQS::Queue"
+        "#/template": "has resource types that are no longer allowed: AWS::SQS::Queue"
     }
     assert ask(inputs={"Size": "large"}).status == "pending"
 

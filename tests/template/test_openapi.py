@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.http.openapi import document, load, written
+from slipway.http.openapi import FUNCTIONS, document, load, written
 from tests.template.repository import ROOT
 
 PATH = ROOT / "functions/api/docs/openapi.json"
@@ -40,6 +40,10 @@ def bodies(operation: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
             examples = [each["value"] for each in content.get("examples", {}).values()]
             for example in examples or [content.get("example")]:
                 yield content["schema"], example
+
+
+def test_the_command_reads_and_writes_the_checkouts_functions() -> None:
+    assert FUNCTIONS == ROOT / "functions"
 
 
 def test_the_committed_copy_is_what_the_routes_say() -> None:

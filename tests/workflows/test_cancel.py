@@ -202,7 +202,7 @@ def test_what_takes_an_hour_to_restore_has_failed(world: World) -> None:
 
     assert world.look(deployment)["status"] == "failed"
     assert world.look(deployment)["failure"]["reason"] == (
-        f"{USER} canceled it; and {NOT_PUT_BACK}: It has taken longer than 1:00:00"
+        f"{USER} canceled it; and {NOT_PUT_BACK}: The operation took longer than 1:00:00"
     )
     assert world.look(environment)["live_in_doubt"] == str(deployment)
 

@@ -178,7 +178,7 @@ def test_an_environment_that_never_comes_up_is_given_up_and_taken_back(world: Wo
     record = world.look(environment)
     assert record["failure"] == {
         "error": "DriverRefused",
-        "reason": "service: It has taken longer than 1:00:00",
+        "reason": "service: The operation took longer than 1:00:00",
         "step": "Provision",
     }
     assert [call.name for call in world.calls.made].count(RETIRE) == 2
@@ -195,8 +195,9 @@ def test_what_neither_comes_nor_goes_is_told_before_the_execution_runs_out_of_ti
     world.settle()
 
     assert world.look(environment)["failure"]["reason"] == (
-        "database: It has taken longer than 1:00:00; and what was made could not be taken back: "
-        "database: It has taken longer than 1:00:00"
+        "database: The operation took longer than 1:00:00; "
+        "and what was made could not be taken back: "
+        "database: The operation took longer than 1:00:00"
     )
     assert world.execution("provision_environment", environment).status == "FAILED"
 

@@ -176,7 +176,7 @@ def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
         (
             faults.answers(Progress(done=False, wait_seconds=200)),
             None,
-            {"error": "DriverRefused", "reason": "It has taken longer than 1:00:00"},
+            {"error": "DriverRefused", "reason": "The operation took longer than 1:00:00"},
         ),
         (
             faults.raises(task_error("States.Timeout", "")),
@@ -310,7 +310,7 @@ def test_a_fault_on_the_way_back_from_a_failure_is_tried_again(world: World) -> 
         (
             faults.answers(Progress(done=False, wait_seconds=200)),
             None,
-            "It has taken longer than 1:00:00",
+            "The operation took longer than 1:00:00",
         ),
     ],
 )

@@ -348,7 +348,7 @@ def test_one_that_somebody_deleted_counts_as_destroyed() -> None:
         ended = [world.look(deployment) for deployment in world.deployments()[1:]]
         assert [record["status"] for record in ended] == ["failed", "canceled"]
         assert ended[0]["failure"]["error"] == "StackGone"
-        assert ended[0]["failure"]["reason"].startswith("The stack is gone; it was not")
+        assert ended[0]["failure"]["reason"].startswith("The stack no longer exists, and")
 
 
 @pytest.mark.parametrize("story", SCENARIOS, ids=lambda story: story.__name__)

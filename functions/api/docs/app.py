@@ -1,14 +1,12 @@
 """/docs, /redoc, /openapi.json and /health, with the pages' assets; and 404 for all that is not."""
 
 import gzip
-from html import escape
 from pathlib import Path
 from typing import Literal
 
-from slipway import errors
 from slipway.domain.fields import Shown
 from slipway.errors import NotFound
-from slipway.http.api import Api, Raw, status_of
+from slipway.http.api import Api, Raw
 
 _HERE = Path(__file__).parent
 _MEDIA = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
@@ -67,18 +65,8 @@ def redoc() -> Raw:
 
 @api.get("/docs/errors")
 def problems() -> Raw:
-    """Every error code: what the `type` of a problem leads to."""
-    rows = "".join(
-        f'<tr id="{kind.code}"><td><code>{kind.code}</code></td><td>{status_of(kind)}</td>'
-        f"<td>{escape(kind.title)}</td></tr>"
-        for kind in sorted(
-            _kinds(errors.SlipwayError), key=lambda kind: (status_of(kind), kind.code)
-        )
-    )
-    return _page(
-        "<h1>Slipway's errors</h1><table><tr><th>code</th><th>status</th><th>what it means</th>"
-        f"</tr>{rows}</table>"
-    )
+    """Every error code, what it means and what to do: where the `type` of a problem leads."""
+    return _html((_HERE / "errors.html").read_text(encoding="utf-8"))
 
 
 @api.get("/docs/assets/<name>")
@@ -95,14 +83,7 @@ def asset(name: str) -> Raw:
         return Raw(gzip.decompress(body), media, headers=headers)
     if media and (plain := files.get(name)):
         return Raw(plain.read_bytes(), media, headers=headers)
-    raise NotFound("No such asset")
-
-
-def _kinds(root: type[errors.SlipwayError]) -> list[type[errors.SlipwayError]]:
-    """Those of the tree that a caller can meet."""
-    met = "code" in vars(root) and (status_of(root) < 500 or issubclass(root, errors.Fault))
-    below = [kind for child in root.__subclasses__() for kind in _kinds(child)]
-    return [root, *below] if met else below
+    raise NotFound("There is no asset with this name.")
 
 
 def _page(body: str) -> Raw:
@@ -111,4 +92,8 @@ def _page(body: str) -> Raw:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="/docs/assets/favicon.png"></head><body>{body}</body></html>'
     )
+    return _html(text)
+
+
+def _html(text: str) -> Raw:
     return Raw(text, "text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})

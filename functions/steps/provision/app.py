@@ -16,7 +16,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     identity = ids.parse_environment(event["environment_id"])
     environment = environment_records.find(identity)
     if environment is None or environment["status"] != "provisioning":
-        raise Overtaken("The environment is not wanted any more")
+        raise Overtaken("The environment is being torn down")
     environment = environment_records.with_project_name(environment)
     with provisioning.heard(environment, event):
         progress = provisioning.provision(environment, event)

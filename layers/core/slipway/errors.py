@@ -1,8 +1,8 @@
-"""Every way in which Slipway says no, drawn as a tree; also the words that workflows catch.
+"""Every error that Slipway raises, as a tree. Workflows catch these class names, too.
 
 SlipwayError
-├── Refused                     the caller can mend it; nothing was changed
-│   ├── Malformed               the body is not what its media type says
+├── Refused                     the caller can correct it; nothing was changed
+│   ├── Malformed               the body does not have the syntax of its media type
 │   ├── Invalid                 the body or the query breaks a rule; names each field
 │   │   ├── TtlExceedsPolicy
 │   │   └── IdempotencyKeyReused
@@ -10,9 +10,9 @@ SlipwayError
 │   ├── UnsupportedMediaType
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
 │   ├── TooManyAttempts         also says when to try again
-│   ├── Busy                    too many callers change one thing at once; try again
-│   ├── Forbidden               all may see it, only its owner may change it
-│   ├── NotFound                also for what belongs to somebody else
+│   ├── Busy                    too many requests change one record at the same time
+│   ├── Forbidden               everyone can see it, only its owner can change it
+│   ├── NotFound                also for another user's objects
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
 │   └── Conflict                EmailTaken · NameTaken · ExternalIdTaken
@@ -22,15 +22,15 @@ SlipwayError
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished
 │                               · NoTemplate · NoStack · StackNotReady
-├── Overtaken                   a conditional write lost: somebody else decided first
-├── Canceled                    somebody asked the rollout to stop
-├── DriverRefused               the infrastructure says no and would say it again
-│   ├── RolledBack              and has put back what was there before
-│   └── StackGone               for somebody else has taken it away
-└── Fault                       would perhaps work on another try
+├── Overtaken                   a conditional write failed: another process decided first
+├── Canceled                    a user canceled the rollout
+├── DriverRefused               the infrastructure refuses, and would refuse again
+│   ├── RolledBack              and has restored the previous state
+│   └── StackGone               because the stack was deleted by hand
+└── Fault                       may succeed when tried again
     ├── DriverFault
     ├── StoreUnavailable
-    └── Bug                     ours, and written to the log under the request's id
+    └── Bug                     an error in Slipway, logged with the request's id
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FieldError:
     """What is wrong with one field.
 
     `pointer` is a JSON pointer into the body as a URI fragment (`#/ttl_hours`), `?name` for a
-    query parameter, or a header's name.
+    query parameter, or the name of a header. `detail` completes the sentence that it begins.
     """
 
     pointer: str
@@ -53,13 +53,18 @@ class FieldError:
 
 
 class SlipwayError(Exception):
-    """The root. `code` is stable and for programs; the text is for people."""
+    """The root of the tree.
+
+    `code` is stable and meant for programs. `title` and `detail` say what happened and what to do
+    next. docs/errors.md explains each code.
+    """
 
     code = "slipway_error"
-    title = "Slipway error"
+    title = "An error in Slipway."
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", **extra: Any) -> None:
         super().__init__(detail or self.title)
+        self._extra = extra
 
     @property
     def detail(self) -> str:
@@ -71,8 +76,8 @@ class SlipwayError(Exception):
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Members that this problem adds to its document (RFC 9457, 3.2)."""
-        return {}
+        """Additional members of the problem document (RFC 9457, 3.2)."""
+        return self._extra
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -81,24 +86,24 @@ class SlipwayError(Exception):
 
 class Refused(SlipwayError):
     code = "refused"
-    title = "Refused"
+    title = "The request was refused."
 
 
 class Malformed(Refused):
     code = "malformed_body"
-    title = "The body cannot be read"
+    title = "The body cannot be read. Check its syntax."
 
 
 class Invalid(Refused):
-    """`fields` names each field that breaks a rule, at least one."""
+    """`fields` has an entry for each field that breaks a rule, at least one."""
 
     code = "invalid_request"
-    title = "The request breaks a rule"
+    title = "Some fields are not valid. Correct each field that errors lists."
 
-    def __init__(self, fields: Sequence[FieldError], detail: str = "") -> None:
+    def __init__(self, fields: Sequence[FieldError], detail: str = "", **extra: Any) -> None:
         one = f"{fields[0].pointer}: {fields[0].detail}"
         more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
-        super().__init__(detail or one + more)
+        super().__init__(detail or one + more, **extra)
         self._fields = tuple(fields)
 
     @property
@@ -107,41 +112,41 @@ class Invalid(Refused):
 
 
 class TtlExceedsPolicy(Invalid):
-    """`max_expires_at`: as long as the policy lets the environment live, as text."""
+    """`max_expires_at`: the latest end that the policy allows, as text."""
 
     code = "ttl_exceeds_policy"
-    title = "The environment may not live that long"
+    title = "The lease cannot last that long. Send fewer ttl_hours."
 
     def __init__(self, max_expires_at: str) -> None:
-        super().__init__([FieldError("#/ttl_hours", f"may not go past {max_expires_at}")])
-        self._max_expires_at = max_expires_at
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"max_expires_at": self._max_expires_at}
+        super().__init__(
+            [FieldError("#/ttl_hours", f"must not go past {max_expires_at}")],
+            max_expires_at=max_expires_at,
+        )
 
 
 class IdempotencyKeyReused(Invalid):
     code = "idempotency_key_reused"
-    title = "This Idempotency-Key was sent with another request"
+    title = "This Idempotency-Key was already used for a different request. Send a new key."
 
     def __init__(self) -> None:
-        super().__init__([FieldError("Idempotency-Key", "was sent with another request")])
+        super().__init__(
+            [FieldError("Idempotency-Key", "was already used for a different request")]
+        )
 
 
 class TooLarge(Refused):
     code = "body_too_large"
-    title = "The body is too large"
+    title = "The body is too large. Send a smaller one."
 
 
 class UnsupportedMediaType(Refused):
     code = "unsupported_media_type"
-    title = "The body's media type is not supported here"
+    title = "The Content-Type is not supported. Send one that this route accepts."
 
 
 class Unauthenticated(Refused):
     code = "unauthenticated"
-    title = "Sign in first"
+    title = "You are not signed in. Sign in and send the token."
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -150,12 +155,12 @@ class Unauthenticated(Refused):
 
 class TokenMissing(Unauthenticated):
     code = "token_missing"
-    title = "Send a token: Authorization: Bearer <access_token>"
+    title = "The token is missing. Send the header Authorization: Bearer <access_token>."
 
 
 class TokenExpired(Unauthenticated):
     code = "token_expired"
-    title = "The token has expired; sign in again"
+    title = "The token has expired. Sign in again."
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -164,12 +169,12 @@ class TokenExpired(Unauthenticated):
 
 class TokenInvalid(TokenExpired):
     code = "token_invalid"
-    title = "The token is not one of ours"
+    title = "The token is not valid on this platform. Sign in again."
 
 
 class WrongCredentials(Unauthenticated):
     code = "wrong_credentials"
-    title = "Wrong e-mail address or password"
+    title = "The e-mail address or password is wrong. Check both and try again."
 
 
 class RetryLater(Refused):
@@ -186,30 +191,35 @@ class RetryLater(Refused):
 
 class TooManyAttempts(RetryLater):
     code = "too_many_attempts"
-    title = "Too many failed sign-ins"
+    title = "Too many sign-ins have failed. Wait for the time in Retry-After."
 
 
 class Busy(RetryLater):
     code = "busy"
-    title = "Too many callers change this at once; try again"
+    title = "Too many requests are changing this at once. Try again after Retry-After."
 
 
 class Forbidden(Refused):
     code = "forbidden"
-    title = "Only its owner may change it"
+    title = "Only the owner can change this. Ask the owner to change it."
 
 
 class NotFound(Refused):
     code = "not_found"
-    title = "Not found"
+    title = "This does not exist, or you have no access to it. Check the id."
+
+
+def no_such(kind: str) -> NotFound:
+    """The refusal for an id that names no object, or one that the caller cannot see."""
+    return NotFound(f"There is no such {kind}, or you have no access to it. Check its id.")
 
 
 class MethodNotAllowed(Refused):
     code = "method_not_allowed"
-    title = "Method not allowed"
+    title = "The path does not support this method. Use one that Allow lists."
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        super().__init__(f"Allowed here: {', '.join(allowed)}")
+        super().__init__(f"The path supports {', '.join(allowed)}. Use one of them.")
         self._allowed = allowed
 
     @property
@@ -219,194 +229,170 @@ class MethodNotAllowed(Refused):
 
 class PreconditionFailed(Refused):
     code = "precondition_failed"
-    title = "It has changed since you read it (If-Match)"
+    title = "The object has changed since you read it. Read it again, then retry."
 
 
 class Conflict(Refused):
     code = "conflict"
-    title = "That is not possible in the present state"
+    title = "The current state does not allow this. Read the object, then decide."
 
 
 class EmailTaken(Conflict):
     code = "email_taken"
-    title = "This e-mail address is already registered"
+    title = "This e-mail address is already registered. Sign in, or use another one."
 
 
 class NameTaken(Conflict):
     code = "name_taken"
-    title = "This name is already in use"
+    title = "This name is already in use. Choose another one."
 
 
 class ExternalIdTaken(Conflict):
     code = "external_id_taken"
-    title = "Another environment of the project has this external_id"
+    title = "Another environment of the project has this external_id. Use another one."
 
 
 class ProjectNotEmpty(Conflict):
-    """`environments`: `{id, name}` of each that is in the way."""
+    """`environments`: `{id, name}` of each environment of the project."""
 
     code = "project_not_empty"
-    title = "The project still has environments; delete them, or send ?cascade=true"
+    title = "The project still has environments. Delete them, or send ?cascade=true."
 
     def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
-        super().__init__()
-        self._environments = environments
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"environments": list(self._environments)}
+        super().__init__(environments=list(environments))
 
 
 class ProjectGoing(Conflict):
     code = "project_going"
-    title = "The project is being deleted"
+    title = "The project is being deleted. Use another project."
 
 
 class EnvironmentNotReady(Conflict):
     """`environment_status`: the state that the environment is in."""
 
     code = "environment_not_ready"
-    title = "The environment takes no deployments"
+    title = "The environment accepts no deployments. Create a new environment."
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The environment is {status} and takes no deployments")
-        self._status = status
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"environment_status": self._status}
+        super().__init__(
+            f"The environment is {status} and accepts no deployments. Create a new environment.",
+            environment_status=status,
+        )
 
 
 class EnvironmentGoing(Conflict):
     """`environment_status`: the state that the environment is in."""
 
     code = "environment_going"
-    title = "The environment's time is over"
+    title = "The environment is ending. Create a new environment."
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The environment is {status}; its lease cannot be changed any more")
-        self._status = status
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"environment_status": self._status}
+        super().__init__(
+            f"The environment is {status}, so its lease cannot change. Create a new environment.",
+            environment_status=status,
+        )
 
 
 class NoLease(Conflict):
     code = "no_lease"
-    title = "The environment has no lease to change"
+    title = "The environment has no lease to change. Only ephemeral environments have one."
 
 
 class DeploymentFinished(Conflict):
     """`deployment_status`: how it ended."""
 
     code = "deployment_finished"
-    title = "The deployment has ended"
+    title = "The deployment has already ended. It can no longer be canceled."
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The deployment has ended: it is {status}")
-        self._status = status
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"deployment_status": self._status}
+        super().__init__(
+            f"The deployment has already ended as {status}. It can no longer be canceled.",
+            deployment_status=status,
+        )
 
 
 class QueueBusy(Conflict):
     code = "queue_busy"
-    title = "Another deployment runs or waits, and on_conflict is reject"
+    title = "Another deployment is running or waiting. Wait for it, or send another on_conflict."
 
 
 class OutdatedDeployment(Conflict):
-    """`newer`: the id of the deployment that is live or ahead, and newer."""
+    """`newer`: the id of the newer deployment that is live or queued."""
 
     code = "outdated_deployment"
-    title = "A newer version is live or ahead; send allow_outdated to ship this one all the same"
+    title = "A newer version is live or queued. Send allow_outdated to deploy anyway."
 
     def __init__(self, newer: str) -> None:
-        super().__init__()
-        self._newer = newer
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"newer": self._newer}
+        super().__init__(newer=newer)
 
 
 class NothingToRetry(Conflict):
     code = "nothing_to_retry"
-    title = "No teardown has failed here"
+    title = "No teardown of this environment has failed. Read its status."
 
 
 class NothingToRetain(Conflict):
     code = "nothing_to_retain"
-    title = "No stack is left of the environment, of which something could be retained"
+    title = "No stack is left to retain resources of. Retry without retain."
 
 
 class VersionTaken(Conflict):
     code = "version_taken"
-    title = "The template has this version already"
+    title = "The template already has this version. Choose another number."
 
 
 class VersionFixed(Conflict):
     """`version_state`: the state that the version is in."""
 
     code = "version_fixed"
-    title = "What was published does not change"
+    title = "A published version cannot change. Add a new version."
 
     def __init__(self, detail: str, state: str) -> None:
-        super().__init__(detail)
-        self._state = state
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"version_state": self._state}
+        super().__init__(detail, version_state=state)
 
 
 class NotPublished(Conflict):
     code = "not_published"
-    title = "Only what was published can be deprecated; a draft can be deleted"
+    title = "Only a published version can be deprecated. Delete the draft instead."
 
 
 class NoStack(Conflict):
     code = "no_stack"
-    title = "The environment has no stack to look at"
+    title = "The environment has no stack to inspect. Only those with a template have one."
 
 
 class StackNotReady(Conflict):
-    """`stack_status`: the state that CloudFormation has the stack in."""
+    """`stack_status`: the stack's status in CloudFormation."""
 
     code = "stack_not_ready"
-    title = "The environment's stack is being changed, or was left half made"
+    title = "The environment's stack is changing or incomplete. Try again when it is complete."
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The stack is {status}; drift is looked for when it is complete")
-        self._status = status
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        return {"stack_status": self._status}
+        super().__init__(
+            f"The stack is {status}. Try again when it is complete.", stack_status=status
+        )
 
 
 class NoTemplate(Conflict):
     code = "no_template"
-    title = "The environment is simulated, there is nothing to update in it"
+    title = "The environment has no template to update. Create one from a template."
 
 
 class Overtaken(SlipwayError):
     code = "overtaken"
-    title = "Somebody else decided first"
+    title = "Another process has decided this first."
 
 
 class Canceled(SlipwayError):
     code = "canceled"
-    title = "Canceled"
+    title = "The rollout was canceled."
 
 
 class DriverRefused(SlipwayError):
-    """`remains`: what is left of what was to be taken away, if the driver can tell."""
+    """`remains`: the resources that could not be deleted, if the driver knows them."""
 
     code = "driver_refused"
-    title = "The infrastructure refused"
+    title = "The infrastructure refused the operation."
 
     def __init__(self, detail: str = "", remains: Sequence[str] = ()) -> None:
         super().__init__(detail)
@@ -415,22 +401,22 @@ class DriverRefused(SlipwayError):
 
 class RolledBack(DriverRefused):
     code = "rolled_back"
-    title = "The infrastructure refused, and is as it was before"
+    title = "The infrastructure refused the change and rolled it back."
 
 
 class StackGone(DriverRefused):
     code = "stack_gone"
-    title = "What the environment was made of is gone"
+    title = "The environment's stack no longer exists."
 
 
 class Fault(SlipwayError):
     code = "fault"
-    title = "A fault on our side; try again"
+    title = "An error on our side. Try again."
 
 
 class DriverFault(Fault):
     code = "driver_fault"
-    title = "The infrastructure did not answer as it should"
+    title = "AWS did not answer as expected. Try again after Retry-After."
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -439,7 +425,7 @@ class DriverFault(Fault):
 
 class StoreUnavailable(Fault):
     code = "store_unavailable"
-    title = "The store did not answer; try again"
+    title = "The table did not answer. Try again after Retry-After."
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -448,4 +434,4 @@ class StoreUnavailable(Fault):
 
 class Bug(Fault):
     code = "internal_error"
-    title = "A bug in Slipway; its log has it under this request_id"
+    title = "An error in Slipway. Report the request_id; the log has the details."

@@ -150,7 +150,9 @@ def _secret() -> str:
     try:
         found = client.get_secret_value(SecretId=settings().signing_secret)
     except (BotoCoreError, ClientError) as error:
-        raise StoreUnavailable("The signing key cannot be read") from error
+        raise StoreUnavailable(
+            "The signing key cannot be read. Try again after Retry-After."
+        ) from error
     return str(found["SecretString"])
 
 

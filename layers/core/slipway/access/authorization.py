@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.errors import Forbidden, NotFound
+from slipway.errors import Forbidden, no_such
 from slipway.store import project_records, table
 from slipway.store.table import Check, Item, Key
 
@@ -27,7 +27,7 @@ def authorized(target: Target, membership: Item | None, record: Item | None) -> 
     """
     # A key does not hold the whole id, so an id with an invented ancestry finds a record too.
     if not (membership and record and record["id"] == str(target)):
-        raise NotFound(f"No such {_noun(target)}")
+        raise no_such(_noun(target))
     return record
 
 
@@ -49,7 +49,7 @@ def still_member(project: ProjectId, principal: Principal) -> Check:
 def may_change_template(template: Item, principal: Principal) -> None:
     """Raises Forbidden unless the principal created the template."""
     if template["created_by"] != principal.user_id:
-        raise Forbidden("Only the template's owner may change it")
+        raise Forbidden("Only the template's owner can change it. Ask the owner to change it.")
 
 
 def _record(target: Target) -> Key:

@@ -55,7 +55,7 @@ def read(places: Mapping[str, str]) -> dict[str, str]:
         answer = aws.call("ssm", "get_parameters", Names=some, WithDecryption=True)
         if answer["InvalidParameters"]:
             missing = ", ".join(names[each] for each in answer["InvalidParameters"])
-            raise DriverRefused(f"The secret inputs are gone: {missing}")
+            raise DriverRefused(f"The secret inputs no longer exist: {missing}")
         found |= {names[each["Name"]]: each["Value"] for each in answer["Parameters"]}
     return found
 

@@ -47,9 +47,9 @@ def put(key: str, body: bytes, media: str) -> None:
                 return
             # A twin stores the same in this moment, and may fail yet.
             if code != "ConditionalRequestConflict" or not tries_left:
-                raise DriverFault(f"The body could not be stored: {error}") from error
+                raise DriverFault(f"The template could not be stored: {error}") from error
         except aws.unanswered() as error:
-            raise _fault("The body could not be stored", error) from error
+            raise _fault("The template could not be stored", error) from error
 
 
 def get(key: str) -> bytes:
@@ -59,9 +59,9 @@ def get(key: str) -> bytes:
         found = _s3().get_object(Bucket=settings().templates_bucket, Key=key)
         return bytes(found["Body"].read())
     except ClientError as error:
-        raise DriverFault(f"The body could not be read: {error}") from error
+        raise DriverFault(f"The template could not be read: {error}") from error
     except aws.unanswered() as error:
-        raise _fault("The body could not be read", error) from error
+        raise _fault("The template could not be read", error) from error
 
 
 def url(key: str) -> str:
@@ -77,10 +77,10 @@ def validate(key: str) -> None:
         _cloudformation().validate_template(TemplateURL=url(key))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
-            raise DriverFault(f"CloudFormation did not look at it: {error}") from error
+            raise DriverFault(f"CloudFormation did not validate the template: {error}") from error
         raise Invalid([FieldError("#", error.response["Error"]["Message"])]) from None
     except aws.unanswered() as error:
-        raise _fault("CloudFormation did not look at it", error) from error
+        raise _fault("CloudFormation did not validate the template", error) from error
 
 
 def _fault(what: str, error: Exception) -> DriverFault:

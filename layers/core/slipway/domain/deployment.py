@@ -115,9 +115,9 @@ class NewDeployment(Wanted):
         if at is not None and info.data.get("sequence") is not None:
             raise ValueError("cannot be sent together with sequence")
         if at is not None and at.tzinfo is None:
-            raise ValueError("must say its time zone")
+            raise ValueError("must have a time zone")
         if at is not None and not 1970 <= at.year < 9999:
-            raise ValueError("must be between 1970 and 9998")
+            raise ValueError("must be between the years 1970 and 9998")
         return at
 
     @property

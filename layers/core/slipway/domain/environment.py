@@ -106,14 +106,14 @@ class NewEnvironment(Wanted):
     ) -> dict[str, Any] | None:
         # A template that was refused is not in there.
         if inputs is not None and info.data.get("template", "") is None:
-            raise ValueError("is only for environments that are made from a template")
+            raise ValueError("is only allowed together with template")
         return inputs
 
     @field_validator("ttl_hours")
     @classmethod
     def _only_the_ephemeral_expire(cls, hours: float | None, info: ValidationInfo) -> float | None:
         if hours is not None and info.data.get("type") == "persistent":
-            raise ValueError("is only for ephemeral environments")
+            raise ValueError("is only allowed for ephemeral environments")
         return hours
 
     def known_as(self, external_id: str) -> Self:
@@ -145,7 +145,7 @@ class NewEnvironment(Wanted):
                 self.config, separators=(",", ":"), ensure_ascii=False, allow_nan=False
             )
         except ValueError:
-            detail = "has a number that is too large"
+            detail = "contains a number that is too large"
             raise Invalid([FieldError("#/config", detail)]) from None
         if len(text.encode()) > MAX_CONFIG_BYTES:
             raise Invalid([FieldError("#/config", f"must be at most {MAX_CONFIG_BYTES} bytes")])

@@ -59,7 +59,7 @@ def _text(text: str) -> str:
 def _comparable(name: str) -> str:
     # A sort key has at most 1024 bytes, and a letter like U+FDFA is compared as 18 letters.
     if len(normalised(name).encode()) > 1000:
-        raise ValueError("is too long in the form in which names are compared")
+        raise ValueError("is too long after Unicode normalisation")
     return name
 
 

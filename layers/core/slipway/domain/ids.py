@@ -15,7 +15,7 @@ import secrets
 import time
 from typing import NamedTuple
 
-from slipway.errors import NotFound
+from slipway.errors import no_such
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PART = r"[0-9a-hjkmnp-tv-z]{20}"
@@ -85,7 +85,7 @@ def parse_project(text: str) -> ProjectId:
     """Raises NotFound for what cannot be a project's id."""
     match = _PROJECT.fullmatch(text)
     if not match:
-        raise NotFound("No such project")
+        raise no_such("project")
     return ProjectId(*match.groups())
 
 
@@ -93,7 +93,7 @@ def parse_environment(text: str) -> EnvironmentId:
     """Raises NotFound for what cannot be an environment's id."""
     match = _ENVIRONMENT.fullmatch(text)
     if not match:
-        raise NotFound("No such environment")
+        raise no_such("environment")
     return EnvironmentId(*match.groups())
 
 
@@ -101,7 +101,7 @@ def parse_deployment(text: str) -> DeploymentId:
     """Raises NotFound for what cannot be a deployment's id."""
     match = _DEPLOYMENT.fullmatch(text)
     if not match:
-        raise NotFound("No such deployment")
+        raise no_such("deployment")
     return DeploymentId(*match.groups())
 
 

@@ -82,11 +82,11 @@ def merged(
     known = {each.name for each in parameters} - CONVENTIONS
     hidden = secrets(parameters)
     faults = [
-        _fault(name, "was a secret and would be shown: send it again, or null")
+        _fault(name, "was a secret and would become visible: send it again, or null")
         for name in sorted(set(secret) & known - hidden - set(change))
     ]
     faults += [
-        _fault(name, "is filled in by Slipway" if name in CONVENTIONS else _NO_PARAMETER)
+        _fault(name, "is supplied by Slipway" if name in CONVENTIONS else _NO_PARAMETER)
         for name, value in change.items()
         if value is None and name not in known.union(values, secret)
     ]
@@ -143,7 +143,7 @@ def _put(parameter: Parameter | None, name: str, value: Any, into: dict[str, str
         yield _NO_PARAMETER
         return
     if name in CONVENTIONS:
-        yield "is filled in by Slipway"
+        yield "is supplied by Slipway"
         return
     try:
         text = _written(parameter.type, value)
@@ -242,7 +242,7 @@ def _unlike(pattern: str, text: str, said: str | None) -> str | None:
         with _at_most(_PATTERN_SECONDS):
             fits = compiled.fullmatch(text) is not None
     except TimeoutError:
-        return f"takes too long to compare with {pattern[:200]}"
+        return f"takes too long to match {pattern[:200]}"
     return None if fits else said or f"must match {pattern[:200]}"
 
 

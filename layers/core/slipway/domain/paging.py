@@ -13,7 +13,9 @@ from slipway.errors import FieldError, Invalid
 
 
 def bad_cursor() -> Invalid:
-    return Invalid([FieldError("?cursor", "is not a cursor of this list")])
+    return Invalid(
+        [FieldError("?cursor", "is not a cursor of this list; use the URL in the Link header")]
+    )
 
 
 class Paging(Wanted):

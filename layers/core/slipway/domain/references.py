@@ -81,7 +81,7 @@ def unknown(tree: Mapping[str, Any], *, sam: bool) -> Iterator[FieldError]:
     """What is no section of a template, and the format if it is not the only one that there is."""
     for name in tree:
         if name not in (*SECTIONS, *_OTHERS) and not (sam and name == "Globals"):
-            yield FieldError(below("#", name), "is not a section of a template")
+            yield FieldError(below("#", name), "is not a section of a CloudFormation template")
     if tree.get("AWSTemplateFormatVersion", _FORMAT) != _FORMAT:
         yield FieldError("#/AWSTemplateFormatVersion", f"must be {_FORMAT}")
 
@@ -123,7 +123,7 @@ def circles(sections: _Sections) -> Iterator[FieldError]:
     for circle in _circles(needs):
         more = ["…"] if len(circle) > _LONGEST_CIRCLE else []
         way = " → ".join([*circle[:_LONGEST_CIRCLE], *more, circle[0]])
-        yield FieldError(below("#/Resources", circle[0]), f"waits for itself: {way}")
+        yield FieldError(below("#/Resources", circle[0]), f"depends on itself: {way}")
 
 
 def shown(sections: _Sections, secrets: Collection[str]) -> Iterator[FieldError]:
@@ -134,7 +134,7 @@ def shown(sections: _Sections, secrets: Collection[str]) -> Iterator[FieldError]
         if use.kind == "value" and use.name in secrets
     }
     for output, part, name in found:
-        yield FieldError(below("#/Outputs", output, part), f"would show the secret {name}")
+        yield FieldError(below("#/Outputs", output, part), f"would reveal the secret {name}")
 
 
 def _grows(resource: Any) -> bool:

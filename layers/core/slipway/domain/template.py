@@ -41,7 +41,7 @@ class Version(NamedTuple):
         """Raises NotFound for what cannot be a version."""
         found = re.fullmatch(_VERSION, text, re.ASCII)
         if not found:
-            raise NotFound("No such version")
+            raise NotFound("The template has no such version. Check the number.")
         return cls(int(found[1]), int(found[2]))
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Reference(NamedTuple):
         """Raises Invalid for what cannot name a template."""
         found = re.fullmatch(rf"({_NAME})(?:@{_NUMBER}(?:\.{_NUMBER})?)?", text, re.ASCII)
         if not found:
-            detail = "must be a template's name, or name@1 or name@1.2"
+            detail = "must be name, name@1 or name@1.2"
             raise Invalid([FieldError("#/template", detail)])
         major, minor = (None if part is None else int(part) for part in found.groups()[1:])
         return cls(found[1], major, minor)
@@ -76,7 +76,7 @@ class Reference(NamedTuple):
 def named(name: str) -> str:
     """Raises NotFound for what cannot be a template's name."""
     if not re.fullmatch(_NAME, name):
-        raise NotFound("No such template")
+        raise NotFound("There is no template with this name. Check the name.")
     return name
 
 

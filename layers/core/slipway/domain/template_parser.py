@@ -124,7 +124,7 @@ def read(body: bytes, *, is_json: bool) -> Formation:
     try:
         text = body.decode()
     except ValueError:
-        raise Malformed("The body is not valid UTF-8") from None
+        raise Malformed("The body is not valid UTF-8.") from None
     return _formation(_tree(_json(text) if is_json else _yaml(text)))
 
 
@@ -244,7 +244,7 @@ def _events(resources: Mapping[str, Any], faults: list[FieldError]) -> Iterator[
             if not isinstance(kind, str):
                 faults.append(FieldError(here, "is required"))
             elif kind not in EVENTS:
-                faults.append(FieldError(here, f"{kind[:MAX_NAME]} is not an event that SAM has"))
+                faults.append(FieldError(here, f"{kind[:MAX_NAME]} is not an event type of SAM"))
             else:
                 api = _of(_of(_of(said, "Properties"), _NAMES_API.get(kind, "")), "Ref")
                 if not (isinstance(api, str) and api in resources):
@@ -269,7 +269,7 @@ def _macros(value: Any, at: str) -> Iterator[FieldError]:
     if isinstance(value, dict):
         for name, each in value.items():
             if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
-                yield FieldError(below(at, name), "needs a transform that is not allowed here")
+                yield FieldError(below(at, name), "needs a transform, and only SAM's is allowed")
             yield from _macros(each, below(at, name))
     elif isinstance(value, list):
         for index, each in enumerate(value):
@@ -327,9 +327,9 @@ def _wrong(key: str, value: Any) -> str | None:
     if not isinstance(value, str):
         return "must be a single value"
     if key == "Type" and value.startswith(_LOOKED_UP):
-        return "is not allowed here: anybody could have any parameter of the account looked up"
+        return "is not allowed: it would let a caller read any SSM parameter of the account"
     if key == "Type" and not _TYPE.fullmatch(value):
-        return "is not a type of parameters"
+        return "is not a parameter type of CloudFormation"
     if key == "NoEcho" and value.lower() not in ("true", "false"):
         return "must be true or false"
     if key in ("MinLength", "MaxLength") and not re.fullmatch(r"[0-9]{1,9}", value):
@@ -355,7 +355,7 @@ def _json(text: str) -> Any:
             text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=no_number
         )
     except RecursionError:
-        raise Malformed("The body is nested too deeply") from None
+        raise Malformed("The body is nested too deeply.") from None
     except ValueError as error:
         raise Malformed(f"The body is not JSON: {error}") from None
 
@@ -398,7 +398,9 @@ def _yaml(text: str, scalar: Callable[[ScalarEvent], str | None] = _text) -> Any
             if count > _MAX_EVENTS:
                 raise Invalid([FieldError("#", f"must have at most {_MAX_EVENTS} nodes")])
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise builder.refused("aliases and anchors are not CloudFormation's")
+                raise builder.refused(
+                    "has an alias or anchor, which CloudFormation does not support"
+                )
             if isinstance(event, yaml.DocumentStartEvent):
                 builder.document()
             elif isinstance(event, yaml.ScalarEvent):
@@ -442,12 +444,12 @@ class _Builder:
     def document(self) -> None:
         self.documents += 1
         if self.documents > 1:
-            raise Malformed("The body has more than one document")
+            raise Malformed("The body has more than one YAML document. Send one.")
 
     def open(self, items: Any, tag: str | None) -> None:
         here = self.stack[-1] if self.stack else None
         if here and isinstance(here.items, _Pairs) and here.key is None:
-            raise self.refused("has a key that is not text")
+            raise self.refused("has a key that is not a string")
         self.stack.append(_Open(items, tag))
         if len(self.stack) > _MAX_DEPTH:
             raise self.refused("is nested too deeply")
@@ -468,14 +470,16 @@ class _Builder:
         elif isinstance(value, str):
             here.key = value
         else:
-            raise self.refused("has a key that is not text")
+            raise self.refused("has a key that is not a string")
 
     def tagged(self, tag: str | None, value: Any) -> Any:
         if tag in _PLAIN_TAGS:
             return value
         name = SHORT_FORMS.get(tag or "")
         if name is None:
-            raise self.refused(f"has the tag {str(tag)[:MAX_NAME]}, which CloudFormation lacks")
+            raise self.refused(
+                f"has the tag {str(tag)[:MAX_NAME]}, which CloudFormation does not support"
+            )
         if name == "Fn::GetAtt" and isinstance(value, str):
             value = value.split(".", 1)
         return _Pairs([(name, value)])

@@ -36,7 +36,7 @@ class EnvironmentUpdate(Wanted):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if self.template is None and self.inputs is None:
-            raise ValueError("says neither template nor inputs")
+            raise ValueError("must have template, inputs or both")
         return self
 
 

@@ -46,7 +46,7 @@ def ask(
     try:
         progress: Progress = getattr(of(environment), verb)(operation)
         if not progress.done and operation.now - operation.started_at > LONGEST:
-            raise DriverRefused(f"It has taken longer than {LONGEST}")
+            raise DriverRefused(f"The operation took longer than {LONGEST}")
     except DriverRefused as error:
         if resource is None:
             raise

@@ -174,7 +174,7 @@ def _retained(operation: Operation, stack: Stack) -> dict[str, Any]:
         return {}
     if stack["StackStatus"] != "DELETE_FAILED":
         raise DriverRefused(
-            f"The stack is {stack['StackStatus']}, and what is to be retained would be deleted"
+            f"The stack is {stack['StackStatus']}, so the resources to retain would be deleted"
         )
     there = {each["LogicalResourceId"] for each in stacks.left(operation.environment_id)}
     named = sorted(there.intersection(operation.retain))
@@ -274,7 +274,7 @@ def _is_ours(operation: Operation, stack: Stack) -> bool:
 def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progress:
     """The stack with the version in it."""
     if stack is None:
-        raise StackGone("The stack is gone; it was not Slipway that deleted it")
+        raise StackGone("The stack no longer exists, and Slipway did not delete it")
     if stacks.is_busy(stack):
         return _wait(operation, stack)
     token = _token(operation, verb)

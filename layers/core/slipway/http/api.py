@@ -340,7 +340,7 @@ class Api:
         allowed = sorted({route.method for route in self.routes if _matches(route.path, path)})
         if allowed and method not in allowed:
             return self._problem(errors.MethodNotAllowed(allowed))
-        return self._problem(errors.NotFound("There is nothing at this path; see /docs"))
+        return self._problem(errors.NotFound("No route has this path. See /docs for all routes."))
 
     def _problem(self, error: Exception) -> Response[Any]:
         assert isinstance(error, errors.SlipwayError)
@@ -444,12 +444,14 @@ def _sent(route: Route, event: Mapping[str, Any], headers: Mapping[str, str]) ->
     try:
         raw = base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
     except ValueError:
-        raise errors.Malformed("The body is not valid UTF-8") from None
+        raise errors.Malformed("The body is not valid UTF-8.") from None
     if len(raw) > route.limit:
-        raise errors.TooLarge(f"A body may have {route.limit} bytes here; this one has {len(raw)}")
+        raise errors.TooLarge(
+            f"The body has {len(raw)} bytes, and {route.limit} are allowed. Send a smaller one."
+        )
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in route.media:
-        raise errors.UnsupportedMediaType(f"Send {' or '.join(route.media)}")
+        raise errors.UnsupportedMediaType(f"Send the body as {' or '.join(route.media)}.")
     return Sent(raw, media)
 
 
@@ -477,13 +479,13 @@ def _look_through(body: bytes) -> None:
         if repeats:
             twice += islice(_twice(json.loads(text, object_pairs_hook=_Pairs)), _MAX_TOLD)
     except RecursionError:
-        raise errors.Malformed("The body is nested too deeply") from None
+        raise errors.Malformed("The body is nested too deeply.") from None
     except UnicodeDecodeError:
-        raise errors.Malformed("The body is not valid UTF-8") from None
+        raise errors.Malformed("The body is not valid UTF-8.") from None
     except json.JSONDecodeError as error:
         raise errors.Malformed(f"The body is not JSON: {error}") from None
     except ValueError:
-        raise errors.Malformed("A number in the body has too many digits") from None
+        raise errors.Malformed("A number in the body has too many digits.") from None
     if twice:
         detail = "is given more than once"
         raise errors.Invalid([errors.FieldError(_pointer("#/", each), detail) for each in twice])
@@ -515,7 +517,7 @@ def _form(raw: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=20)
     except ValueError:
-        raise errors.Malformed("The body is not a form in UTF-8") from None
+        raise errors.Malformed("The body is not a form in UTF-8.") from None
     return _once(pairs, "#/")
 
 
@@ -523,7 +525,7 @@ def _query(model: type[Wanted], raw: str) -> Wanted:
     try:
         pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
     except ValueError:
-        raise errors.Invalid([errors.FieldError("?", "is not a query in UTF-8")]) from None
+        raise errors.Invalid([errors.FieldError("?", "is not a query string in UTF-8")]) from None
     return _checked(model, _once(pairs, "?"), "?")
 
 

@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document of all resources, made from their tables of routes.
 
-    python -m slipway.http.openapi        writes functions/api/docs/openapi.json
+    python -m slipway.http.openapi        writes functions/api/docs/{openapi.json,errors.html}
 
 Never imported by a function: what is served is the committed copy, which a test compares.
 """
@@ -21,6 +21,7 @@ from pydantic.json_schema import models_json_schema
 from slipway import errors
 from slipway.access.principal import Principal
 from slipway.domain.paging import Page
+from slipway.http import error_page
 from slipway.http.api import (
     FORM,
     JSON,
@@ -37,6 +38,9 @@ from slipway.http.api import (
 )
 
 Schema = dict[str, Any]
+
+# The checkout's: this module runs nowhere else.
+FUNCTIONS = Path(__file__).parents[4] / "functions"
 
 _REF = "#/components/schemas/{model}"
 _EXAMPLE_REQUEST = "JKJaXPLvDoEEJiA="
@@ -290,7 +294,9 @@ _EXAMPLES: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
     errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),
     errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),
-    errors.VersionFixed: errors.VersionFixed("Version 1.2 is published", "published"),
+    errors.VersionFixed: errors.VersionFixed(
+        "Version 1.2 is published and cannot change. Add a new version.", "published"
+    ),
     errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),
     errors.OutdatedDeployment: errors.OutdatedDeployment(
         "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
@@ -378,9 +384,11 @@ def written(document: Schema) -> str:
 
 
 def main() -> None:
-    functions = Path(__file__).parents[3] / "functions"
-    target = functions / "api" / "docs" / "openapi.json"
-    target.write_text(written(document(load(functions))), encoding="utf-8")
+    target = FUNCTIONS / "api" / "docs"
+    text = written(document(load(FUNCTIONS)))
+    (target / "openapi.json").write_text(text, encoding="utf-8")
+    explanations = (FUNCTIONS.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+    (target / "errors.html").write_text(error_page.written(explanations), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,10 @@ def _read(environment: EnvironmentId, principal: Principal) -> tuple[Item, str |
 
 def _needs_a_stack(item: Item) -> None:
     if item["driver"] != "cloudformation":
-        raise NoStack(f"The environment is {item['driver']}: it has no stack to look at")
+        raise NoStack(
+            f"The environment is {item['driver']}, so it has no stack to inspect. Only environments"
+            " with a template have one."
+        )
 
 
 def _begin(environment_id: str) -> str | None:

@@ -21,9 +21,9 @@ from slipway.errors import (
     FieldError,
     Invalid,
     NameTaken,
-    NotFound,
     ProjectGoing,
     Refused,
+    no_such,
 )
 from slipway.settings import settings
 from slipway.store import deadlines, environment_records, idempotency, project_records, table
@@ -252,7 +252,7 @@ def _record(
         idempotency.commit(transaction, shown)
     except TransactionFailed as failed:
         if failed.get("member") is not None or failed.get("project") == {}:
-            raise NotFound("No such project") from None
+            raise no_such("project") from None
         if failed.get("project") is not None:
             raise ProjectGoing() from None
         if failed.get("external_id") is not None:
@@ -260,14 +260,16 @@ def _record(
         if failed.get("name") is not None:
             raise _name_taken(wanted) from None
         if draft.version and failed.get("template") is not None:
-            detail = f"{draft.version.reference} is not published any more"
+            detail = f"{draft.version.reference} is no longer published; choose another version"
             raise Invalid([FieldError("#/template", detail)]) from None
         raise
     return shown
 
 
 def _name_taken(wanted: NewEnvironment) -> NameTaken:
-    return NameTaken(f"The project has an environment named {wanted.name} already")
+    return NameTaken(
+        f"The project already has an environment named {wanted.name}. Choose another name."
+    )
 
 
 def ensure(

@@ -49,7 +49,7 @@ def touch(environment: EnvironmentId, principal: Principal) -> Environment:
     """
     item = _leased(environment, principal)
     if item["expiry_mode"] != "idle":
-        raise NoLease("The environment's expiry_mode is absolute: extend it instead")
+        raise NoLease("The environment's expiry_mode is absolute. Extend it instead.")
     return _prolong(environment, item, _anew(item, timestamps.now()), principal.actor)
 
 
@@ -81,7 +81,7 @@ def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
     """
     item = authorization.read(environment, principal)
     if "pinned" not in item:
-        raise NoLease("The environment is not pinned")
+        raise NoLease("The environment is not pinned, so its lease already runs.")
     return _change(environment, item, principal.actor, ends=_anew(item, timestamps.now()))
 
 
@@ -130,9 +130,9 @@ def _leased(environment: EnvironmentId, principal: Principal) -> Item:
 
 def _with_lease(item: Item) -> Item:
     if item["type"] == "persistent":
-        raise NoLease("A persistent environment never expires")
+        raise NoLease("A persistent environment never expires, so it has no lease to change.")
     if "pinned" in item:
-        raise NoLease("The environment is pinned; unpin it first")
+        raise NoLease("The environment is pinned. Unpin it first.")
     return item
 
 

@@ -16,11 +16,11 @@ from slipway.domain.project import NewProject, Project, ProjectChange
 from slipway.errors import (
     Busy,
     NameTaken,
-    NotFound,
     Overtaken,
     PreconditionFailed,
     ProjectGoing,
     ProjectNotEmpty,
+    no_such,
 )
 from slipway.settings import settings
 from slipway.store import deadlines, idempotency, table
@@ -63,7 +63,9 @@ def create(wanted: NewProject, principal: Principal) -> Project:
     try:
         idempotency.commit(transaction, shown)
     except TransactionFailed:
-        raise NameTaken(f"You have a project named {wanted.name} already") from None
+        raise NameTaken(
+            f"You already have a project named {wanted.name}. Choose another name."
+        ) from None
     return shown
 
 
@@ -124,7 +126,9 @@ def change(
         transaction.commit()
     except TransactionFailed as failed:
         if failed.get("record") is None:
-            raise NameTaken(f"You have a project named {shown.name} already") from None
+            raise NameTaken(
+                f"You already have a project named {shown.name}. Choose another name."
+            ) from None
         # Somebody else changed it since it was read, a moment ago.
         raise PreconditionFailed() from None
     return shown
@@ -235,7 +239,7 @@ def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: s
         except TransactionFailed as failed:
             record = failed.get("record")
             if not record:
-                raise NotFound("No such project") from None
+                raise no_such("project") from None
             if if_version is not None:
                 raise PreconditionFailed() from None
             item = record

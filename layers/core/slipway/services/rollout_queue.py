@@ -21,9 +21,9 @@ from slipway.errors import (
     Busy,
     DeploymentFinished,
     EnvironmentNotReady,
-    NotFound,
     OutdatedDeployment,
     QueueBusy,
+    no_such,
 )
 from slipway.store import (
     deadlines,
@@ -197,7 +197,7 @@ def accept(
             changed = failed.get("environment")
             overlooked = failed.get("nobody_ahead") is not None
             if failed.get("member") is not None or changed == {}:
-                raise NotFound("No such environment") from None
+                raise no_such("environment") from None
             if changed is None and not overlooked:
                 raise
             item, ahead, looked = changed or item, None, looked or overlooked

@@ -102,19 +102,25 @@ def ask_to_retry(
     try:
         return retry(item, principal.actor, if_version, retain)
     except Overtaken:
-        raise NothingToRetry(f"The environment is {item['status']}") from None
+        raise NothingToRetry(
+            f"The environment is {item['status']}. Only a failed teardown can be retried."
+        ) from None
 
 
 def _retained(item: Item, names: Sequence[str]) -> list[str]:
     """What remains by these logical ids, as the driver told. Raises NothingToRetain, Invalid."""
     if item["status"] != "teardown_failed":
-        raise NothingToRetry(f"The environment is {item['status']}")
+        raise NothingToRetry(
+            f"The environment is {item['status']}. Only a failed teardown can be retried."
+        )
     told = [each.partition(": ")[2] for each in item.get("remains", ())]
     remains = {each.partition(" (")[0]: each for each in told}
     if not remains:
         raise NothingToRetain()
     unknown = [
-        FieldError(f"#/retain/{n}", f"is not among what remains: {', '.join(sorted(remains))}")
+        FieldError(
+            f"#/retain/{n}", f"is not one of the remaining resources: {', '.join(sorted(remains))}"
+        )
         for n, name in enumerate(names)
         if name not in remains
     ]
@@ -162,8 +168,8 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
         return environment_records.read(item)
     if item["status"] != "teardown_failed":
         raise NothingToRetry(
-            f"The environment is {item['status']}: only what could not be torn"
-            " down can be forgotten"
+            f"The environment is {item['status']}. Only one whose teardown failed can be deleted"
+            " with force."
         )
     now = timestamps.written(timestamps.now())
     fields = {
@@ -201,5 +207,7 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
     try:
         transaction.commit()
     except TransactionFailed:
-        raise NothingToRetry("The environment has changed in this moment") from None
+        raise NothingToRetry(
+            "The environment has changed at the same time. Read it again, then retry."
+        ) from None
     return environment_records.read({k: v for k, v in {**item, **fields}.items() if v is not None})

@@ -70,7 +70,9 @@ def create(wanted: NewTemplate, principal: Principal) -> Template:
     try:
         idempotency.commit(Transaction().put("record", records.key(wanted.name), item), shown)
     except TransactionFailed:
-        raise NameTaken(f"There is a template named {wanted.name} already") from None
+        raise NameTaken(
+            f"There is already a template named {wanted.name}. Choose another name."
+        ) from None
     return shown
 
 
@@ -136,7 +138,9 @@ def add_version(
             )
         except TransactionFailed:
             if wanted:
-                raise VersionTaken(f"There is a version {version} already") from None
+                raise VersionTaken(
+                    f"Version {version} already exists. Choose another number."
+                ) from None
         else:
             return shown
     raise Busy(1)
@@ -307,7 +311,9 @@ def _after(newest: list[Item]) -> Version:
         return Version(1, 0)
     last = Version.parse(newest[0]["version"])
     if last.minor == model.LAST_NUMBER:
-        raise VersionTaken(f"There is no minor version after {last}: say which it should be")
+        raise VersionTaken(
+            f"There is no minor version after {last}. Send ?version= with a higher major version."
+        )
     return Version(last.major, last.minor + 1)
 
 
@@ -368,10 +374,11 @@ def _same(item: Item) -> Item:
 
 def _refused(item: Item | None) -> NotFound | NotPublished | VersionFixed:
     if not item:
-        return NotFound("No such version")
+        return NotFound("The template has no such version. Check the number.")
     if item["state"] == "draft":
-        return NotPublished(f"Version {item['version']} is a draft")
-    return VersionFixed(f"Version {item['version']} is {item['state']}", item["state"])
+        return NotPublished(f"Version {item['version']} is a draft. Delete it instead.")
+    detail = f"Version {item['version']} is {item['state']} and cannot change. Add a new version."
+    return VersionFixed(detail, item["state"])
 
 
 def _published(versions: Iterable[Item]) -> list[Version]:

@@ -95,7 +95,7 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princi
             raise
     except TransactionFailed as failed:
         if failed.get("template") is not None:
-            detail = f"{draft.version.reference} is not published any more"
+            detail = f"{draft.version.reference} is no longer published; choose another version"
             raise Invalid([FieldError("#/template", detail)]) from None
         raise
 
@@ -180,7 +180,7 @@ def becomes(update: Item, environment: Item) -> Item:
         values, secret = _inputs(version, update, environment)
         shown = inputs.written(values)
     except (Invalid, NotFound) as error:
-        raise DriverRefused(f"It does not fit {reference}: {error.detail}") from error
+        raise DriverRefused(f"The update does not fit {reference}: {error.detail}") from error
     brought = dict.fromkeys(_brought(update, environment), update.get("secret_place"))
     places = {**environment.get("secret_places", {}), **brought}
     return {

@@ -64,7 +64,7 @@ def held_by(deployment: DeploymentId, token: int) -> tuple[Item, Item]:
     """
     item, environment = table.get(key(deployment), environment_records.key(deployment.environment))
     if not (item and item["status"] == "running" and item["token"] == token):
-        raise Overtaken("The rollout was ended by somebody else")
+        raise Overtaken("The rollout has already been ended")
     if not (environment and environment["status"] == "running"):
-        raise Overtaken("The environment is not running any more")
+        raise Overtaken("The environment is no longer running")
     return item, environment

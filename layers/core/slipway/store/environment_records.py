@@ -153,7 +153,7 @@ def register(environment: EnvironmentId, resource: str) -> None:
     try:
         table.write(change)
     except ConditionFailed:
-        raise Overtaken("The environment is not wanted any more") from None
+        raise Overtaken("The environment is being torn down") from None
 
 
 def strike_out(environment: EnvironmentId, resource: str) -> None:

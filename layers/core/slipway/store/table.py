@@ -309,7 +309,7 @@ def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
         if attempt < _BATCH_TRIES - 1:
             time.sleep(random.uniform(0, 0.05 * 2**attempt))
             [answer] = _together(("BatchGetItem", {"RequestItems": left}))
-    raise StoreUnavailable("The table is throttled")
+    raise StoreUnavailable("The table is throttled. Try again after Retry-After.")
 
 
 def query_index(index: str, value: str, until: str, limit: int | None = None) -> Iterator[Key]:

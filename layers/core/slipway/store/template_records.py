@@ -88,12 +88,12 @@ def resolved(text: str, found: Found) -> TemplateVersion:
     """
     items, after = found
     if Reference.parse(text).version and items and items[0]["state"] != "published":
-        raise _unusable(f"{text} is {items[0]['state']}")
+        raise _unusable(f"{text} is {items[0]['state']}, not published")
     for item in items:
         if item["state"] == "published":
             return read(item)
     if after is None:
-        raise _unusable(f"there is no published version of {text}")
+        raise _unusable(f"no version of {text} is published")
     further = sought(text)._replace(after=after)
     return resolved(text, table.read((), further)[1][0])
 
@@ -102,7 +102,7 @@ def allowed(version: TemplateVersion) -> TemplateVersion:
     """The same. Raises Invalid if the list of types has become shorter since it was added."""
     disallowed = model.not_allowed(version.resources, settings().allowed_resource_types)
     if disallowed:
-        detail = f"has resources that are not allowed any more: {', '.join(disallowed)}"
+        detail = f"has resource types that are no longer allowed: {', '.join(disallowed)}"
         raise Invalid([FieldError("#/template", detail)])
     return version
 
@@ -175,14 +175,14 @@ def read(item: Item) -> TemplateVersion:
 
 def found(item: Item | None) -> Item:
     if item is None:
-        raise NotFound("No such template")
+        raise NotFound("There is no template with this name. Check the name.")
     return item
 
 
 def find_version(name: str, version: Version) -> Item:
     [item] = table.get(version_key(name, version))
     if item is None:
-        raise NotFound("No such version")
+        raise NotFound("The template has no such version. Check the number.")
     return item
 
 

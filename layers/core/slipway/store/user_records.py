@@ -32,7 +32,7 @@ def get(user_id: str) -> User:
     """Raises Unauthenticated if the token's user is no more."""
     [item] = table.get(_user(user_id))
     if item is None:
-        raise Unauthenticated("The token's user is no more")
+        raise Unauthenticated("The token's user no longer exists. Sign in as another user.")
     return User(**item)
 
 

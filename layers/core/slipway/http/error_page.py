@@ -1,0 +1,104 @@
+"""The page behind `/docs/errors`: docs/errors.md as HTML, with each code's status and title.
+
+Written by `python -m slipway.http.openapi` together with the OpenAPI document, and never imported
+by a function: what is served is the committed copy, which a test compares.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import escape
+
+from slipway import errors
+from slipway.http.api import status_of
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1b1f24; background: #fff; }
+nav a { margin-right: 1rem; }
+code { font: 0.9em ui-monospace, monospace; background: #f0f2f4; padding: 0.1em 0.3em; }
+section { border-top: 1px solid #d0d7de; margin-top: 1.5rem; }
+section:target { background: #fff8c5; }
+h2 { font-size: 1.1rem; margin-bottom: 0; }
+h2 a { color: inherit; text-decoration: none; }
+.status { color: #57606a; font-weight: normal; }
+table { border-collapse: collapse; }
+td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; }
+@media (prefers-color-scheme: dark) {
+  body { color: #e6edf3; background: #0d1117; } code { background: #21262d; }
+  a { color: #58a6ff; } section { border-color: #30363d; } section:target { background: #2b2611; }
+}
+"""
+
+
+def codes() -> list[type[errors.SlipwayError]]:
+    """The errors that a caller can receive, by status and code."""
+    return sorted(_met(errors.SlipwayError), key=lambda kind: (status_of(kind), kind.code))
+
+
+def _met(root: type[errors.SlipwayError]) -> Iterator[type[errors.SlipwayError]]:
+    if "code" in vars(root) and (status_of(root) < 500 or issubclass(root, errors.Fault)):
+        yield root
+    for child in root.__subclasses__():
+        yield from _met(child)
+
+
+def sections(markdown: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The paragraphs before the first heading, and those of each section by its code."""
+    introduction, *rest = re.split(r"^## ", markdown, flags=re.MULTILINE)
+    explained = {}
+    for section in rest:
+        code, _, text = section.partition("\n")
+        explained[code.strip()] = _paragraphs(text)
+    return _paragraphs(introduction.partition("\n")[2]), explained
+
+
+def written(markdown: str) -> str:
+    """The whole page. Raises KeyError for a code that the document does not explain."""
+    introduction, explained = sections(markdown)
+    rows = "".join(
+        f"<tr><td>{status_of(kind)}</td><td>{_link(kind)}</td></tr>\n" for kind in codes()
+    )
+    body = "\n".join(_section(kind, explained[kind.code]) for kind in codes())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Slipway: errors</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/docs/assets/favicon.png">
+<style>{_STYLE}</style>
+</head>
+<body>
+<nav><a href="/docs">Try the API</a><a href="/redoc">Read the reference</a></nav>
+<h1>Errors</h1>
+{_html(introduction)}
+<table>
+{rows}</table>
+{body}
+</body>
+</html>
+"""
+
+
+def _section(kind: type[errors.SlipwayError], paragraphs: list[str]) -> str:
+    return (
+        f'<section id="{kind.code}">\n<h2>{_link(kind)} '
+        f'<span class="status">{status_of(kind)}</span></h2>\n'
+        f"<p><strong>{escape(kind.title)}</strong></p>\n{_html(paragraphs)}\n</section>"
+    )
+
+
+def _link(kind: type[errors.SlipwayError]) -> str:
+    return f'<a href="/docs/errors#{kind.code}"><code>{kind.code}</code></a>'
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [" ".join(each.split()) for each in text.strip().split("\n\n") if each.strip()]
+
+
+def _html(paragraphs: list[str]) -> str:
+    """Paragraphs with inline code, which is all that the document uses of Markdown."""
+    text = "\n".join(f"<p>{escape(each)}</p>" for each in paragraphs)
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
