@@ -25,6 +25,7 @@ from local.patches import (
     execution_clock,
     execution_inputs,
     execution_names,
+    exports,
     full_buckets,
     function_code,
     function_urls,
@@ -45,6 +46,7 @@ from local.patches import (
     retry_delays,
     sdk_parameters,
     stack_answers,
+    stack_states,
     state_machines,
     stream_batches,
     succeed_output,
@@ -53,6 +55,7 @@ from local.patches import (
     task_results,
     task_tokens,
     template_alarms,
+    template_format,
     template_log_groups,
     template_parameters,
     template_routes,
@@ -85,10 +88,15 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.s3": [full_buckets.patch_s3],
     "ministack.services.cloudformation.changesets": [change_sets.patch],
     "ministack.services.cloudformation.custom_resource": [custom_resources.patch],
-    "ministack.services.cloudformation.engine": [template_parameters.patch],
+    "ministack.services.cloudformation.engine": [
+        template_format.patch,
+        template_parameters.patch,
+    ],
     "ministack.services.cloudformation.handlers": [
+        exports.patch_deletion,
         resource_reasons.patch,
         stack_answers.patch,
+        stack_states.patch,
     ],
     "ministack.services.cloudformation.provisioners": [
         physical_names.patch,  # first: it replaces the stock functions, which the others wrap
@@ -112,6 +120,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     ],
     "ministack.services.cloudformation.stacks": [
         api_endpoint.patch_outputs,
+        exports.patch,
         physical_names.patch_generated,
     ],
     "ministack.services.eventbridge": [event_rules.patch],

@@ -273,8 +273,8 @@ def test_a_rollout_that_nobody_can_carry_on_is_taken_back(
 
 @contextmanager
 def impatient(platform: Platform, workflow: str) -> Iterator[None]:
-    """What is started of this workflow tries again as often as ever, but at once: to wait as long
-    as it would takes half a minute, or twice that."""
+    """Executions that start meanwhile retry as often as ever, but wait a second at most: with the
+    workflow's own delays they take half a minute, or twice that."""
     machines = platform.client("stepfunctions")
     [arn] = [
         each["stateMachineArn"]
@@ -282,7 +282,7 @@ def impatient(platform: Platform, workflow: str) -> Iterator[None]:
         if each["name"].endswith(workflow)
     ]
     patient = machines.describe_state_machine(stateMachineArn=arn)["definition"]
-    hasty = re.sub(r'("MaxDelaySeconds": *)\d+', r"\g<1>0", patient)
+    hasty = re.sub(r'("MaxDelaySeconds": *)\d+', r"\g<1>1", patient)
     assert hasty != patient
     machines.update_state_machine(stateMachineArn=arn, definition=hasty)
     try:

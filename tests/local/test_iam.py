@@ -419,7 +419,8 @@ def test_a_template_is_fetched_with_the_callers_rights(platform: Platform) -> No
 def test_a_macro_takes_the_right_to_a_change_set(platform: Platform) -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-macros.html"""
     key = acting(platform, allow("cloudformation:CreateStack"))
-    template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}
+    queue = {"Type": "AWS::SQS::Queue"}
+    template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": {"Queue": queue}}
     request = {"StackName": "iam-macro", "TemplateBody": json.dumps(template)}
 
     refused = refusal(platform, key, "cloudformation", "create_stack", **request)

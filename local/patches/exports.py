@@ -1,0 +1,72 @@
+"""A name is exported once, and what another stack imports stays as it is.
+
+Defects: the stock service gives a taken export name to whoever exports it last, changes and removes
+exports that are in use, and keeps those that a template no longer has. CloudFormation refuses each
+of the first three; the user guide says so in "Get exported outputs from a deployed stack".
+"""
+
+from typing import Any
+
+Exports = dict[str, dict[str, str]]
+
+
+def patch(module: Any) -> None:
+    stock = module._resolve_stack_outputs
+
+    def resolve(*arguments: Any) -> tuple[Any, Exports]:
+        outputs, exports = stock(*arguments)
+        stack_name, stack_id = arguments[-2:]
+        from ministack.services.cloudformation import _exports, _stacks
+
+        for name in exports:
+            owner = _exports.get(name, {}).get("StackId", stack_id)
+            if owner != stack_id:
+                other = owner.split("/")[1]
+                raise ValueError(f"Export with name {name} is already exported by stack {other}.")
+        mine = {n: e for n, e in _exports.items() if e.get("StackId") == stack_id}
+        for name, export in mine.items():
+            now = exports.get(name)
+            if now and now["Value"] == export["Value"]:
+                continue
+            if users := _importers(name, stack_name, _stacks):
+                what = "updated" if now else "deleted"
+                raise ValueError(f"Export {name} cannot be {what} as it is in use by {users}")
+        for name in mine:
+            if name not in exports:  # nothing can fail any more
+                _exports.pop(name, None)
+        return outputs, exports
+
+    module._resolve_stack_outputs = resolve
+
+
+def patch_deletion(module: Any) -> None:
+    stock = module._ACTION_HANDLERS["DeleteStack"]
+
+    def delete(params: Any) -> Any:
+        from ministack.services.cloudformation import _stacks
+
+        name = module._p(params, "StackName")
+        stack = module._resolve_stack(name) if name else None
+        if stack and stack.get("StackStatus") != "DELETE_COMPLETE":
+            for output in stack.get("Outputs", []):
+                if (export := output.get("ExportName")) and (
+                    users := _importers(export, stack["StackName"], _stacks)
+                ):
+                    message = f"Cannot delete export {export} as it is in use by {users}"
+                    return module._error("ValidationError", message)
+        return stock(params)
+
+    module._ACTION_HANDLERS["DeleteStack"] = delete
+
+
+def _importers(export: str, exporter: str, stacks: Any) -> str:
+    """The stacks that import it; empty if none does."""
+    from ministack.services.cloudformation.handlers import _imported_export_names
+
+    return " and ".join(
+        name
+        for name, stack in stacks.items()
+        if name != exporter
+        and stack.get("StackStatus", "") not in ("DELETE_COMPLETE", "ROLLBACK_COMPLETE")
+        and export in _imported_export_names(stack, name)
+    )

@@ -1,0 +1,41 @@
+"""What a stack's state does not allow is refused with the stack's id and state, as AWS does.
+
+Defects: stock UpdateStack has words of its own, and says of a stack that was deleted, and is named
+by its id, that there is none; stock CreateChangeSet takes a stack that is being changed. See
+LocalStack's recordings cloudformation/api test_update_stack (test_update_deleted_stack) and
+test_changesets (test_changeset_for_deleted_stack).
+"""
+
+from typing import Any
+
+UPDATABLE = (
+    "CREATE_COMPLETE",
+    "IMPORT_COMPLETE",
+    "IMPORT_ROLLBACK_COMPLETE",
+    "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK_COMPLETE",
+)
+
+
+def patch(module: Any) -> None:
+    handlers = module._ACTION_HANDLERS
+
+    def refusing(action: str) -> Any:
+        stock = handlers[action]
+
+        def handle(params: Any) -> Any:
+            name = module._p(params, "StackName")
+            stack = module._resolve_stack(name) if name else None
+            state = stack.get("StackStatus", "") if stack else ""
+            creates = module._p(params, "ChangeSetType") in ("CREATE", "IMPORT")
+            by_id = name.startswith("arn:")
+            is_there = state and (by_id or state != "DELETE_COMPLETE")
+            if stack and is_there and not creates and state not in UPDATABLE:
+                words = f"Stack:{stack['StackId']} is in {state} state and can not be updated."
+                return module._error("ValidationError", words)
+            return stock(params)
+
+        return handle
+
+    for action in ("UpdateStack", "CreateChangeSet"):
+        handlers[action] = refusing(action)
