@@ -14,6 +14,7 @@ import pytest
 
 from local.iam_keys import OWNER
 from local.platform import REGION, Platform
+from slipway.access.principal import Principal
 from slipway.aws import dynamodb
 from slipway.domain import ids
 from slipway.domain.environment import NewEnvironment
@@ -70,7 +71,7 @@ class Maker:
             transaction.parts["record"] = record._replace(item=item)
             commit(transaction)
 
-        me = self.someone.ask("GET", "/api/v1/auth/me").body["id"]
+        me = Principal(self.someone.ask("GET", "/api/v1/auth/me").body["id"])
         project = ids.parse_project(self.someone.project(ids.new_part()))
         with self.patch.context() as patch:
             patch.setattr(table.Transaction, "commit", with_template)

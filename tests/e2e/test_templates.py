@@ -102,13 +102,13 @@ def test_a_plan_that_nobody_was_told_of_is_swept(
 def test_what_cloudformation_or_the_platform_refuses_is_no_version(
     someone: Person, versions: str
 ) -> None:
-    resources = "Resources: {A: {Type: AWS::Lambda::NoSuchThing}}"
+    output = "Outputs: {O: {Value: !Equals [a, a]}}"
 
-    unknown = send(someone, versions, resources)
+    odd = send(someone, versions, f"Resources: {{A: {{Type: AWS::SQS::Queue}}}}\n{output}")
     not_allowed = send(someone, versions, "Resources: {A: {Type: AWS::EC2::Instance}}")
 
-    assert (unknown.status, unknown.body["errors"][0]["pointer"]) == (422, "#")
-    assert "AWS::Lambda::NoSuchThing" in unknown.body["detail"]
+    assert (odd.status, odd.body["errors"][0]["pointer"]) == (422, "#")
+    assert "Outputs member must evaluate to a String" in odd.body["detail"]
     assert (not_allowed.status, not_allowed.body["errors"][0]["pointer"]) == (
         422,
         "#/Resources/A/Type",
