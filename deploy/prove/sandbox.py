@@ -16,7 +16,7 @@ import secrets
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,13 +40,15 @@ _NOT_YET = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How an execution ended. `events` are the types of the events of its history, in order."""
+    """How an execution ended. `events` are the types of the events of its history, in order,
+    `failures` the causes of its tasks' failures."""
 
     status: str
     output: Any = None
     error: str | None = None
     cause: str | None = None
     events: Sequence[str] = field(default=())
+    failures: Sequence[str] = field(default=())
 
 
 class NeverHappened(Exception):
@@ -250,7 +252,8 @@ class Sandbox:
         events = machines.get_execution_history(executionArn=execution)["events"]
         output = json.loads(found["output"]) if found.get("output") else None
         types = [event["type"] for event in events]
-        return Ended(found["status"], output, found.get("error"), found.get("cause"), types)
+        error, cause = found.get("error"), found.get("cause")
+        return Ended(found["status"], output, error, cause, types, failures(events))
 
     # ── Stacks ──────────────────────────────────────────────────────────────────────────────
 
@@ -281,6 +284,12 @@ class Sandbox:
             self.client("cloudformation").delete_stack(StackName=name)
 
         self.delete_later(f"stack {name}", delete)
+
+
+def failures(events: Iterable[dict[str, Any]]) -> list[str]:
+    """The causes of the tasks that failed, in order."""
+    details = (event.get("taskFailedEventDetails") for event in events)
+    return [each.get("cause", "") for each in details if each]
 
 
 def _policy(**statement: Any) -> str:

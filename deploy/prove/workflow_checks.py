@@ -127,8 +127,6 @@ def foreign_kinds(sandbox: Sandbox, deployed: Deployed) -> Seen:
         error = _caught(sandbox, resource, {"TransactItems": [{"Put": put}]})
     except ClientError as refused:
         return Seen(True, f"not even created: {refused}"[:300])
-    if not error and not deployed.is_aws:
-        return Seen(None, "the laptop takes it")
     return Seen(bool(error), f"{error or 'it was taken'}"[:300])
 
 
@@ -164,6 +162,20 @@ def moments(sandbox: Sandbox, deployed: Deployed) -> Seen:
     return Seen(all(re.fullmatch(pattern, each) for each in found), ", ".join(found))
 
 
+def attempts(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """Each attempt of a task says when its state was entered."""
+    retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 1}]
+    event = {"do": "raise", "saying": "{% $states.context.State.EnteredTime %}"}
+    task = {
+        "Type": "Task",
+        "Resource": _here(sandbox, "arn:aws:states:::lambda:invoke"),
+        "Arguments": {"FunctionName": sandbox.function, "Payload": event},
+    }
+    ended = sandbox.run({"Do": {**task, "Retry": retry, "End": True}})
+    found = re.findall(r'"errorMessage": ?"([^"]*)"', " ".join(ended.failures))
+    return Seen(len(found) == 2 and found[0] == found[1], f"{found} in {ended.events}"[:300])
+
+
 def spent_token(sandbox: Sandbox, deployed: Deployed) -> Seen:
     """A token whose transaction was canceled is sent again with another request."""
     client, token = sandbox.client("dynamodb"), sandbox.next_name()
@@ -184,6 +196,7 @@ CHECKS = (
     Check("sfn-canceled", "DynamoDb.TransactionCanceledException", canceled),
     Check("sfn-sandbox", f"one of {', '.join(sorted(RETRIED))}", sandbox_errors),
     Check("sfn-entered-time", "UTC with milliseconds and Z", moments),
+    Check("sfn-attempts", "the same moment twice", attempts),
     Check("sfn-sdk-kinds", "NULL is refused by an SDK integration", foreign_kinds),
     Check("ddb-spent-token", "either is fine; Slipway relies on neither", spent_token),
 )

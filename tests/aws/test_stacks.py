@@ -353,6 +353,7 @@ def test_the_stand_in_misses_and_keeps_stacks_in_the_same_words(stacks: Stacks) 
 # ── What no laptop says ──────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.usefixtures("environ")
 def test_what_cloudformation_finds_before_it_begins_is_asked_for_as_its_model_has_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

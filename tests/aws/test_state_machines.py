@@ -229,6 +229,30 @@ def test_moments_of_the_context_object_are_written_as_the_store_writes_them(
     assert re.fullmatch(written, context["Execution"]["StartTime"])
 
 
+def test_a_task_that_is_tried_again_is_entered_once(machines: Machines) -> None:
+    retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2}
+    states = invoking(machines, {"do": "raise"}, Retry=[retry])
+
+    ended = machines.run(states)
+
+    fact = facts("retries")
+    assert ended.events.count("TaskStateEntered") == fact["TaskStateEntered"]
+    assert ended.events.count("TaskStateExited") == fact["TaskStateExited"]
+    assert ended.events.count("TaskScheduled") == ended.events.count("TaskFailed") == 3
+
+
+def test_every_attempt_of_a_task_has_the_moment_at_which_its_state_was_entered(
+    machines: Machines,
+) -> None:
+    retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 1}
+    event = {"do": "raise", "saying": "{% $states.context.State.EnteredTime %}"}
+
+    ended = machines.run(invoking(machines, event, Retry=[retry]))
+
+    first, second = ended.failures
+    assert json.loads(first)["errorMessage"] == json.loads(second)["errorMessage"]
+
+
 def test_objects_are_merged(machines: Machines) -> None:
     fact = facts("jsonata_merge")
     states = {"Merge": {"Type": "Pass", "Output": fact["expression"], "End": True}}

@@ -7,7 +7,7 @@ import json
 from typing import Any, Protocol
 
 from deploy.prove.function import handler
-from deploy.prove.sandbox import Ended, Sandbox
+from deploy.prove.sandbox import Ended, Sandbox, failures
 from tests.conftest import MACHINES
 from tests.workflows.emulator import stepfunctions
 from tests.workflows.world import World, create_machine
@@ -55,8 +55,10 @@ class Harness:
             each for arn, each in stepfunctions._executions.items() if f":slipway-{name}:" in arn
         ]
         output = json.loads(record["output"]) if record.get("output") else None
-        types = [event["type"] for event in record["events"]]
-        return Ended(record["status"], output, record.get("error"), record.get("cause"), types)
+        events = record["events"]
+        types, error = [event["type"] for event in events], record.get("error")
+        cause = record.get("cause")
+        return Ended(record["status"], output, error, cause, types, failures(events))
 
 
 class Laptop:
