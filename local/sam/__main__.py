@@ -81,6 +81,8 @@ def _serve(settings: Settings, platform: Platform, address: str) -> int:
             platform.check()
             time.sleep(POLL)
     finally:
+        if process.poll() is None:
+            say("waiting for SAM CLI to remove its containers")
         front.ended(process)
     return fail(f"SAM CLI ended by itself, with status {process.returncode}")
 

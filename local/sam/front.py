@@ -14,7 +14,7 @@ from local.platform import REGION, Platform
 from local.sam import variables
 from local.stack import NAME
 
-GRACE = 30.0  # seconds for SAM CLI to remove its containers
+GRACE = 180.0  # seconds for SAM CLI to remove its containers: Podman took 10 for each
 HOME = ("PATH", "HOME", "LANG", "TERM", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
 
 

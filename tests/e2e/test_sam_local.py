@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from local.iam_keys import Key
 from local.package import load_yaml
 from local.platform import HERE, Platform
 from local.sam import build, front
@@ -138,6 +139,20 @@ def test_every_variable_of_the_template_has_the_deployed_value(
     }
     assert given["TABLE"] == platform.outputs["TableName"]
     assert given["AWS_ENDPOINT_URL"] == platform.endpoint
+
+
+def test_each_function_calls_with_the_key_of_its_own_role(platform: Platform, sam: Front) -> None:
+    given = json.loads(sam.files.variables.read_text())
+
+    for name in ("AuthFunction", "ProjectsFunction", "EnvironmentsFunction"):
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        key = Key(*(given[name][each] for each in names))
+        caller = platform.client("sts", key).get_caller_identity()["Arn"]
+        configuration = platform.client("lambda").get_function_configuration(
+            FunctionName=given[name]["AWS_LAMBDA_FUNCTION_NAME"]
+        )
+        role = configuration["Role"].rpartition("/")[2]
+        assert f":assumed-role/{role}/" in caller
 
 
 def test_nothing_of_the_developers_own_aws_reaches_a_function(
