@@ -147,10 +147,10 @@ def rollouts(times: int) -> Callable[[Any], None]:
 STORIES: dict[str, Callable[[Any], None]] = {
     "an ephemeral environment's whole life": whole_life,
     "the same, extended once": extended,
-    "a persistent one, given back": given_back,
-    "a persistent one comes up": rollouts(0),
+    "a persistent one, torn down by request": given_back,
+    "provisioning a persistent one": rollouts(0),
     "… and one rollout": rollouts(1),
-    "… and five, that wait for each other": rollouts(5),
+    "… and five rollouts in a queue": rollouts(5),
 }
 
 
@@ -371,8 +371,8 @@ def main() -> None:
     _tell("A million API calls", calls)
     for name, bill in stories.items():
         _tell(f"A thousand times {name}", bill)
-    _tell("A month of nothing", idle)
-    _tell("On top, if something has a deadline all month", awake)
+    _tell("A month of an idle stack", idle)
+    _tell("In addition, if a record has a deadline all month", awake)
     _tell("A month of a small server that never sleeps, with its database", server)
     per_call = sum(calls.values()) / 1e6
     even = (sum(server.values()) - sum(idle.values())) / per_call

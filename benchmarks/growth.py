@@ -22,8 +22,8 @@ MADE_FROM_ONE = (10, 1_000, 10_000)
 
 Ask = Callable[[Stage], Any]
 ASKED: dict[str, Ask] = {
-    "look at an environment": lambda s: s.ann.get(f"/api/v1/environments/{s.environment}"),
-    "look at a deployment": lambda s: s.ann.get(f"/api/v1/deployments/{s.deployment}"),
+    "read an environment": lambda s: s.ann.get(f"/api/v1/environments/{s.environment}"),
+    "read a deployment": lambda s: s.ann.get(f"/api/v1/deployments/{s.deployment}"),
     "list projects": lambda s: s.ann.get("/api/v1/projects"),
     "list environments": lambda s: s.ann.get(f"/api/v1/environments/projects/{s.project}"),
     "list deployments": lambda s: s.ann.get(_deployments(s), limit=10),
@@ -149,14 +149,14 @@ def main() -> None:
     ]
     header = ("", *(f"trips at {size:,}" for size in SIZES))
     header += (*(f"items at {size:,}" for size in SIZES), "same units")
-    show("Growth: round trips, and items looked at, by items in the table", header, rows)
+    show("Growth: round trips and items read, by items in the table", header, rows)
     show(
         "Cursors to the last page of one environment's deployments",
         ("items", "deployments", "pages", "calls a page", "items a page"),
         followed,
     )
     show(
-        "How the environments of a template stand",
+        "Counting the usage of a template",
         ("environments", "round trips", "items", "read units"),
         counted,
     )
@@ -165,7 +165,7 @@ def main() -> None:
         "Items that DynamoDB looks at for a request, by items in the table",
         {
             f"{name}, {size:,}": {"": float(paid.items)}
-            for name in ("look at an environment", "list deployments", "create a deployment")
+            for name in ("read an environment", "list deployments", "create a deployment")
             for size, paid in zip(SIZES, found[name], strict=True)
         },
         "items",

@@ -1,4 +1,4 @@
-"""Round trips: what each route asks of DynamoDB, by running every route against a watched table.
+"""Round trips: the DynamoDB calls of each route, found by running it against a watched table.
 
 `make round-trips` writes docs/round-trips.md; a test compares it.
 """
@@ -259,8 +259,8 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/auth/login",
         lambda s: s.ann.form("/api/v1/auth/login", SIGN_IN),
     ),
-    "who am I": ("GET /api/v1/auth/me", lambda s: s.ann.get("/api/v1/auth/me")),
-    "public keys": (
+    "read the current user": ("GET /api/v1/auth/me", lambda s: s.ann.get("/api/v1/auth/me")),
+    "read the public keys": (
         "GET /.well-known/jwks.json",
         lambda s: s.ann.get("/.well-known/jwks.json"),
     ),
@@ -269,7 +269,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         lambda s: s.ann.post("/api/v1/projects", {"name": "orders"}),
     ),
     "list projects": ("GET /api/v1/projects", lambda s: s.ann.get("/api/v1/projects")),
-    "look at a project": (
+    "read a project": (
         "GET /api/v1/projects/<project_id>",
         lambda s: s.ann.get(f"/api/v1/projects/{s.project}"),
     ),
@@ -286,8 +286,8 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         lambda s: s.ann.post("/api/v1/templates", {"name": "web"}),
     ),
     "list templates": ("GET /api/v1/templates", lambda s: s.ann.get("/api/v1/templates")),
-    "look at a template": ("GET /api/v1/templates/<template>", lambda s: s.ann.get(WEB)),
-    "see how its environments stand": (
+    "read a template": ("GET /api/v1/templates/<template>", lambda s: s.ann.get(WEB)),
+    "read its usage": (
         "GET /api/v1/templates/<template>/usage",
         lambda s: s.ann.get(f"{WEB}/usage"),
     ),
@@ -303,7 +303,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/templates/<template>/versions",
         lambda s: s.ann.get(f"{WEB}/versions"),
     ),
-    "look at a version": (
+    "read a version": (
         "GET /api/v1/templates/<template>/versions/<version>",
         lambda s: s.ann.get(f"{WEB}/versions/1.0"),
     ),
@@ -333,14 +333,14 @@ ROUTES: dict[str, tuple[str, Ask]] = {
             f"/api/v1/environments/projects/{s.project}", {**PREVIEW, "template": "web@1.0"}
         ),
     ),
-    "create one with a secret": (
+    "create an environment with a secret": (
         "POST /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.post(
             f"/api/v1/environments/projects/{s.project}",
             {**PREVIEW, "template": "web@1.1", "inputs": {"Password": "hunter22"}},
         ),
     ),
-    "plan one from a version": (
+    "plan an environment from a version": (
         "POST /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.send(
             "POST",
@@ -357,7 +357,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.get(f"/api/v1/environments/projects/{s.project}"),
     ),
-    "have one by external id, found": (
+    "ensure one by external id, existing": (
         "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
         lambda s: s.ann.send(
             "PUT",
@@ -365,7 +365,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
             json.dumps(PREVIEW),
         ),
     ),
-    "have one by external id, made": (
+    "ensure one by external id, created": (
         "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
         lambda s: s.ann.send(
             "PUT",
@@ -373,31 +373,31 @@ ROUTES: dict[str, tuple[str, Ask]] = {
             json.dumps(PREVIEW),
         ),
     ),
-    "look at an environment": (
+    "read an environment": (
         "GET /api/v1/environments/<environment_id>",
         lambda s: s.ann.get(_environment(s)),
     ),
-    "see its resources": (
+    "list its resources": (
         "GET /api/v1/environments/<environment_id>/resources",
         lambda s: s.ann.get(_environment(s, "/resources")),
     ),
-    "look for drift": (
+    "detect drift": (
         "POST /api/v1/environments/<environment_id>/drift",
         lambda s: s.ann.post(_environment(s, "/drift")),
     ),
-    "see its drift": (
+    "read its drift": (
         "GET /api/v1/environments/<environment_id>/drift",
         lambda s: s.ann.get(_environment(s, "/drift")),
     ),
-    "see its queue": (
+    "list its queue": (
         "GET /api/v1/environments/<environment_id>/queue",
         lambda s: s.ann.get(_environment(s, "/queue")),
     ),
-    "see its events": (
+    "list its events": (
         "GET /api/v1/environments/<environment_id>/events",
         lambda s: s.ann.get(_environment(s, "/events")),
     ),
-    "move to a version": (
+    "move to another version": (
         "POST /api/v1/environments/<environment_id>/update",
         lambda s: s.ann.post(_environment(s, "/update"), {"template": "web@1.0"}),
     ),
@@ -409,7 +409,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/environments/<environment_id>/update",
         lambda s: s.ann.post(_environment(s, "/update"), {"inputs": {"Password": "hunter33"}}),
     ),
-    "read what was said as it came": (
+    "read its logs": (
         "GET /api/v1/environments/<environment_id>/logs",
         lambda s: s.ann.get(_environment(s, "/logs")),
     ),
@@ -429,15 +429,15 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/environments/<environment_id>/unpin",
         lambda s: s.ann.post(_environment(s, "/unpin")),
     ),
-    "tear down": (
+    "tear down an environment": (
         "DELETE /api/v1/environments/<environment_id>",
         lambda s: s.ann.delete(_environment(s)),
     ),
-    "forget what could not be torn down": (
+    "force the end of a failed teardown": (
         "DELETE /api/v1/environments/<environment_id>",
         lambda s: s.ann.delete(_environment(s), force="true"),
     ),
-    "try a teardown again": (
+    "retry a teardown": (
         "POST /api/v1/environments/<environment_id>/teardown/retry",
         lambda s: s.ann.post(_environment(s, "/teardown/retry")),
     ),
@@ -454,7 +454,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
             {"version": "sha-1234567", "sequence": 7},
         ),
     ),
-    "create a deployment, if no other is ahead": (
+    "create a deployment, unless others are ahead": (
         "POST /api/v1/deployments/environments/<environment_id>",
         lambda s: s.ann.post(
             f"/api/v1/deployments/environments/{s.environment}",
@@ -477,11 +477,11 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/deployments/environments/<environment_id>",
         lambda s: s.ann.get(f"/api/v1/deployments/environments/{s.environment}"),
     ),
-    "look at a deployment": (
+    "read a deployment": (
         "GET /api/v1/deployments/<deployment_id>",
         lambda s: s.ann.get(_deployment(s)),
     ),
-    "cancel a deployment that waits": (
+    "cancel a waiting deployment": (
         "POST /api/v1/deployments/<deployment_id>/cancel",
         lambda s: s.ann.post(_deployment(s, "/cancel")),
     ),
@@ -489,34 +489,34 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/deployments/<deployment_id>/logs",
         lambda s: s.ann.get(_deployment(s, "/logs")),
     ),
-    "see a timeline": (
+    "read a timeline": (
         "GET /api/v1/deployments/<deployment_id>/timeline",
         lambda s: s.ann.get(_deployment(s, "/timeline")),
     ),
 }
 BEFORE: dict[str, Callable[[Stage], Stage]] = {
-    "create a deployment, if no other is ahead": Stage.is_alone,
+    "create a deployment, unless others are ahead": Stage.is_alone,
     "… by the environment's default": Stage.has_to_be_alone,
-    "forget what could not be torn down": Stage.fails_to_go,
-    "try a teardown again": Stage.fails_to_go,
+    "force the end of a failed teardown": Stage.fails_to_go,
+    "retry a teardown": Stage.fails_to_go,
     "unpin": Stage.is_pinned,
-    "look for drift": Stage.is_a_stack,
-    "see its drift": Stage.is_a_stack,
-    "look at a template": Stage.has_template,
-    "see how its environments stand": Stage.has_published,
+    "detect drift": Stage.is_a_stack,
+    "read its drift": Stage.is_a_stack,
+    "read a template": Stage.has_template,
+    "read its usage": Stage.has_published,
     "list its environments": Stage.has_published,
     "add a version": Stage.has_template,
     "list versions": Stage.has_template,
-    "look at a version": Stage.has_template,
+    "read a version": Stage.has_template,
     "read its body": Stage.has_template,
     "replace a draft": Stage.has_template,
     "delete a draft": Stage.has_template,
     "publish a version": Stage.has_template,
     "deprecate a version": Stage.has_published,
     "create an environment from a version": Stage.has_published,
-    "create one with a secret": Stage.has_published_secrets,
-    "plan one from a version": Stage.has_published,
-    "move to a version": Stage.is_made_from_one,
+    "create an environment with a secret": Stage.has_published_secrets,
+    "plan an environment from a version": Stage.has_published,
+    "move to another version": Stage.is_made_from_one,
     "change inputs": Stage.was_changed,
     "change a secret": Stage.has_secrets,
 }
@@ -527,7 +527,7 @@ MOST = {"GET": 1}
 MOST_OF_A_WRITE = 2
 # What is over it, and why: before a secret is stored, a note says who is to remove it if whoever
 # asked dies, and what is a secret is only known when the template was read.
-OVER = {"create one with a secret": 3, "change a secret": 3}
+OVER = {"create an environment with a secret": 3, "change a secret": 3}
 
 
 def _answered(service: str, method: str, **request: Any) -> Any:
@@ -606,18 +606,18 @@ def table(found: Mapping[str, Paid]) -> str:
     return markdown(header, rows)
 
 
-HEAD = """# What each route asks of DynamoDB
+HEAD = """# The DynamoDB calls of each route
 
-`make round-trips` writes this by running every route against a watched table; a test compares it,
-so that a change shows in review.
+`make round-trips` writes this page by running every route against a watched table. A test compares
+it, so that a change is visible in review.
 
-*depth* is how many calls follow each other: what a caller waits for. Calls joined by `+` are under
-way together, those after a comma wait for those before it. *RCU* and *WCU* are capacity units by
-DynamoDB's rules: all reads are strongly consistent, a transaction pays twice, the sparse index
-`due` comes on top. Bytes are those of the bodies. The functions are warm: a new one reads the
-public keys once (one Query), and every five minutes again; and once, before it changes inputs, the
-version of the template that they are of, which never changes. `/docs`, `/redoc`, `/openapi.json`
-and `/health` ask nothing.
+*depth* is the number of calls that follow each other, which is what a caller waits for. Calls
+joined by `+` run at the same time; a call after a comma waits for those before it. *RCU* and *WCU*
+are capacity units by DynamoDB's rules: all reads are strongly consistent, a transaction costs
+twice, and the sparse index `due` is included. Bytes are those of the bodies. The functions are
+warm: a new one reads the public keys once (one Query) and again every five minutes; and, before it
+changes inputs, it reads their template version once, which never changes. `/docs`, `/redoc`,
+`/openapi.json` and `/health` make no calls.
 
 """
 

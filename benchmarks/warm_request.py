@@ -102,14 +102,14 @@ def tell(found: Mapping[str, Sequence[Any]], databases: Sequence[str]) -> None:
     show(f"Warm request, medians of {len(next(iter(found.values())))} turns", header, rows)
     parts = sorted({part for each in split.values() for part in each})
     show(
-        "What Slipway's go to, µs",
+        "How Slipway's processor time is spent, µs",
         ("", *parts),
         [(name, *(each.get(part, 0.0) for part in parts)) for name, each in split.items()],
     )
     bars("warm-request", "A warm request's processor time against the peer's", ratios, "×")
     bars(
         "warm-request-parts",
-        "What a warm request's processor time goes to",
+        "How a warm request's processor time is spent",
         {name: each for name, each in split.items() if name != "sign in"},
         "µs",
     )
