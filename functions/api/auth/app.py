@@ -1,4 +1,4 @@
-"""/auth: register, sign in, and see who you are."""
+"""/auth: register, sign in, read the current user."""
 
 from slipway.access import auth
 from slipway.access.principal import Principal
@@ -25,17 +25,17 @@ def register(wanted: NewUser) -> User:
     replays=False,
 )
 def sign_in(wanted: SignIn, source: Source) -> Token:
-    """Sign in: a password for a token."""
+    """Sign in: exchange a password for a token."""
     return auth.mint(auth.sign_in(wanted, source))
 
 
 @api.get("/api/v1/auth/me")
 def me(principal: Principal) -> User:
-    """Who the token says you are."""
+    """Read the signed-in user."""
     return user_records.get(principal.user_id)
 
 
 @api.get("/.well-known/jwks.json")
 def keys() -> Keys:
-    """The public keys that verify tokens, as a JSON Web Key Set."""
+    """Read the public keys that verify tokens, as a JSON Web Key Set."""
     return auth.jwks()

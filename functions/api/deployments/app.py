@@ -1,4 +1,4 @@
-"""/deployments: ship a version into an environment and follow it there."""
+"""/deployments: deploy a version into an environment and follow its rollout."""
 
 from slipway.access.principal import Principal
 from slipway.domain import ids
@@ -26,7 +26,7 @@ handler = api.handler
     refuses=(NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy),
 )
 def create(principal: Principal, environment_id: str, wanted: NewDeployment) -> Deployment:
-    """Ship a version; it waits its turn behind those accepted before it."""
+    """Create a deployment. It waits in the queue behind those accepted before it."""
     return rollout_queue.join(ids.parse_environment(environment_id), wanted, principal)
 
 
@@ -38,7 +38,7 @@ def list_(principal: Principal, environment_id: str, paging: Paging) -> Page[Dep
 
 @api.get("/api/v1/deployments/<deployment_id>", refuses=(NotFound,))
 def get(principal: Principal, deployment_id: str) -> Deployment:
-    """Look at a deployment."""
+    """Read a deployment."""
     return deployments.get(ids.parse_deployment(deployment_id), principal)
 
 
@@ -48,17 +48,17 @@ def get(principal: Principal, deployment_id: str) -> Deployment:
     refuses=(NotFound, DeploymentFinished, Busy),
 )
 def cancel(principal: Principal, deployment_id: str) -> Deployment:
-    """Stop a deployment: at once if it waits, else when its rollout looks next."""
+    """Cancel a deployment: immediately if it waits, or else at its rollout's next step."""
     return rollout_queue.cancel(ids.parse_deployment(deployment_id), principal)
 
 
 @api.get("/api/v1/deployments/<deployment_id>/logs", refuses=(NotFound,))
 def logs_(principal: Principal, deployment_id: str, paging: Paging) -> Page[LogLine]:
-    """Read a rollout's lines, oldest first; follow the `Link` to get those that are yet to come."""
+    """Read a rollout's log lines, oldest first. Follow the `Link` header for later ones."""
     return history.deployment_logs(ids.parse_deployment(deployment_id), principal, paging)
 
 
 @api.get("/api/v1/deployments/<deployment_id>/timeline", refuses=(NotFound,))
 def timeline(principal: Principal, deployment_id: str) -> Page[Step]:
-    """Look at the steps that a rollout took, once it has ended."""
+    """List the steps that a rollout took, once it has ended."""
     return Page(history.timeline(ids.parse_deployment(deployment_id), principal))

@@ -1,4 +1,4 @@
-"""/docs, /redoc, /openapi.json and /health, with the pages' assets; and 404 for all that is not."""
+"""/docs, /redoc, /openapi.json and /health with their assets, and 404 for any unknown path."""
 
 import gzip
 from pathlib import Path
@@ -27,7 +27,7 @@ handler = api.handler
 
 @api.get("/health")
 def health() -> Health:
-    """Whether Slipway answers."""
+    """Check that the platform answers."""
     return Health()
 
 
@@ -40,13 +40,13 @@ def openapi() -> Raw:
 
 @api.get("/")
 def root() -> Raw:
-    """To the documentation."""
+    """Redirect to the documentation."""
     return Raw("", "text/plain", status=302, headers={"Location": "/docs"})
 
 
 @api.get("/docs")
 def swagger() -> Raw:
-    """The API, to try out."""
+    """The interactive reference."""
     return _page(
         '<link rel="stylesheet" href="/docs/assets/swagger-ui.css"><div id="swagger-ui"></div>'
         '<script src="/docs/assets/swagger-ui-bundle.js"></script>'
@@ -56,7 +56,7 @@ def swagger() -> Raw:
 
 @api.get("/redoc")
 def redoc() -> Raw:
-    """The API, to read."""
+    """The reference to read."""
     return _page(
         '<redoc id="redoc" spec-url="/openapi.json"></redoc>'
         '<script src="/docs/assets/redoc.standalone.js"></script>'
@@ -65,13 +65,13 @@ def redoc() -> Raw:
 
 @api.get("/docs/errors")
 def problems() -> Raw:
-    """Every error code, what it means and what to do: where the `type` of a problem leads."""
+    """What each error code means and what to do. The `type` of a problem leads here."""
     return _html((_HERE / "errors.html").read_text(encoding="utf-8"))
 
 
 @api.get("/docs/assets/<name>")
 def asset(name: str) -> Raw:
-    """What the pages are made of, from npm's swagger-ui-dist and redoc."""
+    """An asset of the pages, from npm's swagger-ui-dist and redoc."""
     media = _MEDIA.get(Path(name).suffix)
     # Chosen from what is there: no path is ever made from what a caller sends.
     files = {path.name: path for path in (_HERE / "assets").iterdir()}

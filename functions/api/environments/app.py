@@ -1,4 +1,4 @@
-"""/environments: ask for one, look at it, keep it longer, give it back."""
+"""/environments: create, inspect, update, extend and tear down."""
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
@@ -54,7 +54,7 @@ handler = api.handler
 def create(
     principal: Principal, project_id: str, wanted: NewEnvironment, how: Creation
 ) -> tuple[Environment | Plan, bool]:
-    """Ask for an environment; it is `provisioning` until it is `running`."""
+    """Create an environment. It is `provisioning` until it is `running`."""
     project = ids.parse_project(project_id)
     if how.dry_run:
         return environments.plan(project, wanted, principal), False
@@ -70,7 +70,7 @@ def create(
 def ensure(
     principal: Principal, project_id: str, external_id: str, wanted: NewEnvironment
 ) -> tuple[Environment, bool]:
-    """Have an environment by a name of your own: 200 if it was there, 201 if it is made now."""
+    """Ensure that an environment with this external id exists: 201 if created, 200 if found."""
     project = ids.parse_project(project_id)
     return environments.ensure(project, external_id, wanted.known_as(external_id), principal)
 
@@ -83,18 +83,18 @@ def list_(principal: Principal, project_id: str, paging: Paging) -> Page[Environ
 
 @api.get("/api/v1/environments/<environment_id>", refuses=(NotFound,))
 def get(principal: Principal, environment_id: str) -> Environment:
-    """Look at an environment."""
+    """Read an environment."""
     return environments.get(ids.parse_environment(environment_id), principal)
 
 
 @api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
 def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
-    """Look at what its stack is made of; nothing, if it is simulated or destroyed."""
+    """List the resources of its stack. Empty if it is simulated or destroyed."""
     environment = ids.parse_environment(environment_id)
     item = authorization.read(environment, principal)
     if item["driver"] != "cloudformation":
         return Page([])
-    # Imported here: nobody else in this function talks to CloudFormation.
+    # Imported here, because no other route calls CloudFormation.
     from slipway.drivers import stacks
 
     with stacks.looking():
@@ -104,12 +104,12 @@ def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
 @api.post(
     "/api/v1/environments/<environment_id>/drift",
     status=202,
-    # What was true when it was first asked is not what the next one asks for.
+    # The caller wants the current state, not the answer to an earlier request.
     replays=False,
     refuses=(NotFound, NoStack, StackNotReady, DriverFault),
 )
 def detect_drift(principal: Principal, environment_id: str) -> Drift:
-    """Look whether its stack was changed by hand; ask again to see how far that is."""
+    """Start drift detection. Poll GET for progress and the result."""
     from slipway.services import drift
 
     return drift.detect(ids.parse_environment(environment_id), principal)
@@ -117,7 +117,7 @@ def detect_drift(principal: Principal, environment_id: str) -> Drift:
 
 @api.get("/api/v1/environments/<environment_id>/drift", refuses=(NotFound, NoStack, DriverFault))
 def see_drift(principal: Principal, environment_id: str) -> Drift:
-    """See what was found when its stack was last looked at for changes by hand."""
+    """Read the result of the last drift detection."""
     from slipway.services import drift
 
     return drift.see(ids.parse_environment(environment_id), principal)
@@ -125,7 +125,7 @@ def see_drift(principal: Principal, environment_id: str) -> Drift:
 
 @api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))
 def logs_(principal: Principal, environment_id: str, paging: Paging) -> Page[LogLine]:
-    """Read what was said as it was made and taken away, oldest first; follow the `Link`."""
+    """Read the log of its creation and teardown, oldest first. Follow the `Link` header."""
     return history.environment_logs(ids.parse_environment(environment_id), principal, paging)
 
 
@@ -138,8 +138,8 @@ def logs_(principal: Principal, environment_id: str, paging: Paging) -> Page[Log
 def update(
     principal: Principal, environment_id: str, wanted: EnvironmentUpdate, how: UpdateMode
 ) -> tuple[Deployment | UpdatePlan, bool]:
-    """Move to another version of the template or other inputs; it waits as deployments do."""
-    # Imported here: nobody else in this function changes what an environment is made of.
+    """Change the template version or inputs. The update waits in the queue of deployments."""
+    # Imported here, because no other route changes a stack.
     from slipway.services import updates
 
     environment = ids.parse_environment(environment_id)
@@ -150,13 +150,13 @@ def update(
 
 @api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))
 def see_queue(principal: Principal, environment_id: str) -> Page[Deployment]:
-    """Look at its deployments that have not ended: the one that runs, then those that wait."""
+    """List its deployments that have not ended: the running one, then the waiting ones."""
     return Page(rollout_queue.list_(ids.parse_environment(environment_id), principal))
 
 
 @api.get("/api/v1/environments/<environment_id>/events", refuses=(NotFound,))
 def see_events(principal: Principal, environment_id: str, paging: Paging) -> Page[Event]:
-    """Look at what happened to an environment and in it, newest first."""
+    """List the events of an environment and its deployments, newest first."""
     return history.events(ids.parse_environment(environment_id), principal, paging)
 
 
@@ -171,7 +171,7 @@ def tear_down(
     options: EnvironmentDeletion,
     if_match: IfMatch | None,
 ) -> Environment:
-    """Tear an environment down; ask again to see how far that is."""
+    """Tear an environment down. Repeat the request or read it for progress."""
     environment = ids.parse_environment(environment_id)
     if options.force:
         return teardowns.forget(environment, principal, if_match)
@@ -186,7 +186,7 @@ def tear_down(
 def retry_teardown(
     principal: Principal, environment_id: str, wanted: TeardownRetry | None
 ) -> Environment:
-    """Try a teardown that failed again, now; leave in place what is named of what remains."""
+    """Retry a failed teardown now, leaving the named resources in place."""
     environment = ids.parse_environment(environment_id)
     return teardowns.ask_to_retry(environment, principal, wanted)
 
@@ -196,7 +196,7 @@ def retry_teardown(
     refuses=(NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy),
 )
 def extend(principal: Principal, environment_id: str, wanted: Extension) -> Environment:
-    """Keep an environment longer: so many hours from now, up to the policy's maximum."""
+    """Extend the lease to this many hours from now, up to the policy's maximum."""
     environment = ids.parse_environment(environment_id)
     return leases.extend(environment, wanted.ttl_hours, principal)
 
@@ -205,7 +205,7 @@ def extend(principal: Principal, environment_id: str, wanted: Extension) -> Envi
     "/api/v1/environments/<environment_id>/touch", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
 def touch(principal: Principal, environment_id: str) -> Environment:
-    """Say that an environment is in use: with `expiry_mode: idle` its time begins anew."""
+    """Mark an environment as in use: with `expiry_mode: idle` its time starts again."""
     return leases.touch(ids.parse_environment(environment_id), principal)
 
 
@@ -213,7 +213,7 @@ def touch(principal: Principal, environment_id: str) -> Environment:
     "/api/v1/environments/<environment_id>/pin", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
 def pin(principal: Principal, environment_id: str, wanted: Pinning) -> Environment:
-    """Keep an environment until it is unpinned."""
+    """Pin an environment: it does not expire until it is unpinned."""
     environment = ids.parse_environment(environment_id)
     return leases.pin(environment, wanted.reason, principal)
 
@@ -222,5 +222,5 @@ def pin(principal: Principal, environment_id: str, wanted: Pinning) -> Environme
     "/api/v1/environments/<environment_id>/unpin", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
 def unpin(principal: Principal, environment_id: str) -> Environment:
-    """Let an environment's time run again."""
+    """Unpin an environment: its time starts again."""
     return leases.unpin(ids.parse_environment(environment_id), principal)

@@ -26,7 +26,7 @@ def list_(principal: Principal, paging: Paging) -> Page[Project]:
 
 @api.get("/api/v1/projects/<project_id>", refuses=(NotFound,))
 def get(principal: Principal, project_id: str) -> Project:
-    """Look at a project."""
+    """Read a project."""
     return projects.get(ids.parse_project(project_id), principal)
 
 
@@ -37,7 +37,7 @@ def get(principal: Principal, project_id: str) -> Project:
 def change(
     principal: Principal, project_id: str, wanted: ProjectChange, if_match: IfMatch | None
 ) -> Project:
-    """Change a project's name, description or repository."""
+    """Change a project's name, description, repository or policy."""
     return projects.change(ids.parse_project(project_id), wanted, principal, if_match)
 
 
@@ -49,6 +49,6 @@ def change(
 def delete(
     principal: Principal, project_id: str, options: ProjectDeletion, if_match: IfMatch | None
 ) -> Project | None:
-    """Delete a project: 204 if it was empty, 202 while a cascade takes its environments down."""
+    """Delete a project: 204 if it is empty, 202 while a cascade tears its environments down."""
     project = ids.parse_project(project_id)
     return projects.remove(project, principal, if_match, cascade=options.cascade)

@@ -1,4 +1,4 @@
-"""/templates: what environments can be made from, and which are."""
+"""/templates: templates, their versions and their usage."""
 
 from slipway.access.principal import Principal
 from slipway.domain.paging import Page, Paging
@@ -33,7 +33,7 @@ handler = api.handler
 
 @api.post("/api/v1/templates", status=201, refuses=(NameTaken,))
 def create(principal: Principal, wanted: NewTemplate) -> Template:
-    """Create a template; its versions are added one by one."""
+    """Create a template. Add its versions afterwards."""
     return templates.create(wanted, principal)
 
 
@@ -45,19 +45,19 @@ def list_(principal: Principal, paging: Paging) -> Page[Template]:
 
 @api.get("/api/v1/templates/<template>", refuses=(NotFound,))
 def get(principal: Principal, template: str) -> Template:
-    """Look at a template."""
+    """Read a template."""
     return templates.get(template)
 
 
 @api.get("/api/v1/templates/<template>/usage", refuses=(NotFound,))
 def usage(principal: Principal, template: str) -> Usage:
-    """How many environments are up to date with it, and how many are behind."""
+    """Count its environments by how far they are behind the newest version."""
     return templates.usage(template)
 
 
 @api.get("/api/v1/templates/<template>/environments", refuses=(NotFound,))
 def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
-    """List the environments made from it that you may see; a page may be short, or empty."""
+    """List its environments that you can see. A page can be short or empty."""
     return templates.uses(template, paging, principal)
 
 
@@ -71,7 +71,7 @@ def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
 def add_version(
     principal: Principal, template: str, wanted: NewVersion, sent: Sent
 ) -> TemplateVersion:
-    """Add a version: the CloudFormation or SAM template as it is. It begins as a draft."""
+    """Add a version: the CloudFormation or SAM template itself. It starts as a draft."""
     version = Version.parse(wanted.version) if wanted.version else None
     return templates.add_version(template, version, sent.body, sent.media, principal)
 
@@ -84,7 +84,7 @@ def versions(principal: Principal, template: str, paging: Paging) -> Page[Templa
 
 @api.get("/api/v1/templates/<template>/versions/<version>", refuses=(NotFound,))
 def version(principal: Principal, template: str, version: str) -> TemplateVersion:
-    """Look at a version: what can be put in, what comes out, what it makes."""
+    """Read a version: its parameters, outputs and resource types."""
     return templates.version(template, Version.parse(version))
 
 
@@ -94,7 +94,7 @@ def version(principal: Principal, template: str, version: str) -> TemplateVersio
     refuses=(NotFound, DriverFault),
 )
 def body(principal: Principal, template: str, version: str) -> Document:
-    """Read a version's body, as it was sent."""
+    """Read a version's body, unchanged."""
     found, media, sha256 = templates.body(template, Version.parse(version))
     return Document(found.decode(), media, headers={"ETag": f'"{sha256}"'})
 
@@ -129,7 +129,7 @@ def discard(principal: Principal, template: str, version: str, seen: IfSeen | No
 def publish(
     principal: Principal, template: str, version: str, seen: IfSeen | None
 ) -> TemplateVersion:
-    """Publish a draft: from now on it does not change, and environments can be made from it."""
+    """Publish a draft. It can no longer change, and environments can be created from it."""
     return templates.publish(template, Version.parse(version), principal, seen)
 
 
@@ -140,5 +140,5 @@ def publish(
 def deprecate(
     principal: Principal, template: str, version: str, seen: IfSeen | None
 ) -> TemplateVersion:
-    """Deprecate a version: those who use it keep it, and nobody new gets it."""
+    """Deprecate a version. Its environments keep it; new ones cannot use it."""
     return templates.deprecate(template, Version.parse(version), principal, seen)

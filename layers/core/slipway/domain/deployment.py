@@ -1,20 +1,20 @@
 """Deployments: a version, or an update of the environment itself, on its way into it.
 
     pending ─► running ─► succeeded
-       │          ├─► rolled_back   it failed, and what was live before is live again
-       ├──────────┼─► failed        so did this, and nothing was live, or is not known to be
-       ├──────────┴─► canceled      somebody stopped it, or its environment failed or went away
-       └─► superseded               a newer one took its place in the queue
+       │          ├─► rolled_back   it failed, and the previous version is live again
+       ├──────────┼─► failed        it failed, and nothing was live or could be restored
+       ├──────────┴─► canceled      a user canceled it, or its environment failed or ended
+       └─► superseded               a newer one replaced it in the queue
 
-What to do if another deployment runs or waits (`on_conflict`):
+What to do if another deployment is running or waiting (`on_conflict`):
 
     queue            wait behind it
-    supersede        take the place of those that wait; one that runs ends first
-    cancel_running   the same, and ask the one that runs to stop
-    reject           do not accept this one
+    supersede        replace the waiting ones; a running one ends first
+    cancel_running   the same, and ask the running one to stop
+    reject           refuse this one
 
-An update waits or is not accepted. It is never superseded, nor asked to stop for another: no
-version that comes later has in it what the update was to change.
+An update waits or is refused. It is never superseded or asked to stop for another deployment: no
+later version contains its change.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Status = Literal[
     "pending", "running", "succeeded", "rolled_back", "failed", "canceled", "superseded"
 ]
 
-# The parameters of a template whose values each deployment brings.
+# The template parameters that each deployment sets.
 BROUGHT = frozenset({"Version", "Artifact"})
 
 CAN_BECOME: dict[Status, frozenset[Status]] = {
@@ -73,37 +73,37 @@ class NewDeployment(Wanted):
     version: Version = Field(examples=["sha-1234567"])
     artifact: Artifact | None = Field(
         None,
-        description="What the version is made of, an S3 object or an image reference, for the "
-        "template's parameter `Artifact`.",
+        description="The built code of the version, an S3 object or an image reference. The value "
+        "of the template's parameter `Artifact`.",
         examples=["s3://payments-builds/sha-1234567.zip"],
     )
     on_conflict: OnConflict | None = Field(
         None,
-        description="If another deployment runs or waits: wait behind it (`queue`), take the "
-        "place of those that wait (`supersede`), that and ask the one that runs to stop "
-        "(`cancel_running`), or do not accept this one (`reject`). The environment's own if "
-        "left out.",
+        description="What to do if another deployment is running or waiting: wait behind it "
+        "(`queue`), replace the waiting ones (`supersede`), also ask the running one "
+        "to stop (`cancel_running`), or refuse this one (`reject`). The environment's "
+        "default if omitted.",
         examples=["queue"],
     )
     sequence: int | None = Field(
         None,
         ge=0,
         le=2**53,
-        description="Grows with the age of the version, such as a pipeline's number: a lower one "
-        "than what is live or ahead in the queue is refused.",
+        description="Orders versions, such as the number of a pipeline run. A lower number than "
+        "that of the live or a queued deployment is refused.",
         examples=[1042],
     )
     committed_at: Moment | None = Field(
         None,
         strict=False,
-        description="Instead of `sequence`: when the version was committed.",
+        description="When the version was committed. An alternative to `sequence`.",
     )
-    allow_outdated: bool = Field(False, description="Ship it even if something newer is live.")
+    allow_outdated: bool = Field(False, description="Deploy it even if a newer version is live.")
 
     @field_validator("committed_at", mode="before")
     @classmethod
     def _is_written_as_a_moment(cls, at: Any) -> Any:
-        # A number, also as a text, would be read as the seconds since 1970.
+        # pydantic would read a number, even as text, as seconds since 1970.
         written = isinstance(at, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", at, re.ASCII)
         if at is not None and not written and not isinstance(at, datetime):
             raise ValueError("must be a date and a time, like 2026-11-23T01:02:03Z")
@@ -122,12 +122,12 @@ class NewDeployment(Wanted):
 
     @property
     def order(self) -> int | str | None:
-        """What tells newer from older: numbers are compared with numbers, moments with moments."""
+        """The value that orders versions. Numbers compare with numbers, times with times."""
         return timestamps.written(self.committed_at) if self.committed_at else self.sequence
 
 
 def is_outdated(order: int | str | None, by: int | str | None) -> bool:
-    """Whether a version of this order is older than one of the other; unknown is not."""
+    """Whether the first order is older than the second. False if they cannot be compared."""
     if isinstance(order, int) and isinstance(by, int):
         return order < by
     return isinstance(order, str) and isinstance(by, str) and order < by
@@ -139,33 +139,33 @@ class Deployment(Shown):
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     version: str | None = Field(
         None,
-        description="Of an update: the one that was live when it began.",
+        description="For an update, the version that was live when it began.",
         examples=["sha-1234567"],
     )
     artifact: str | None = Field(None, examples=["s3://payments-builds/sha-1234567.zip"])
     template: str | None = Field(
         None,
-        description="Of an update: the version of the template that it brings.",
+        description="For an update, the new template version.",
         examples=["web-service@1.3"],
     )
     inputs: dict[str, Any] | None = Field(
         None,
-        description="Of an update: the inputs that it changes; secrets as `****`.",
+        description="For an update, the inputs that it changes. Secrets are `****`.",
         examples=[{"Size": "large"}],
     )
     status: Status
     on_conflict: OnConflict = "queue"
     sequence: int | None = Field(None, examples=[1042])
     committed_at: Moment | None = None
-    superseded_by: str | None = Field(None, description="The deployment that took its place.")
+    superseded_by: str | None = Field(None, description="The deployment that replaced it.")
     cancel_requested_at: Moment | None = None
-    logs_url: str = Field(description="The rollout's own lines, as they are written.")
+    logs_url: str = Field(description="The rollout's log.")
     failure: Failure | None = None
     created_at: Moment
     started_at: Moment | None = None
     finished_at: Moment | None = None
     execution_arn: str = Field(description="The Step Functions execution that carries it out.")
-    execution_url: str | None = Field(None, description="The same in the AWS console.")
+    execution_url: str | None = Field(None, description="The execution in the AWS console.")
 
     def seen_from(self, base: str) -> Self:
         return self.model_copy(update={"logs_url": base + self.logs_url})

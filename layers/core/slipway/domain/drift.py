@@ -1,4 +1,4 @@
-"""What was changed by hand, as it is shown. Apart from the environment, for few ever ask."""
+"""Drift as the API shows it. A module of its own, because few requests need it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slipway.domain.timestamps import Moment
 
 
 class Difference(Shown):
-    """One property that is not as the template says."""
+    """One property that differs from the template."""
 
     path: str = Field(examples=["/VisibilityTimeout"])
     expected: str | None = Field(None, examples=["30"])
@@ -20,26 +20,26 @@ class Difference(Shown):
 
 
 class ResourceDrift(Shown):
-    """One resource that was looked at."""
+    """One resource that was checked."""
 
     logical_id: str = Field(examples=["Jobs"])
     type: str = Field(examples=["AWS::SQS::Queue"])
     status: str = Field(
-        description="IN_SYNC, MODIFIED, DELETED, or UNKNOWN if it could not be looked at.",
+        description="IN_SYNC, MODIFIED, DELETED, or UNKNOWN if it could not be checked.",
         examples=["MODIFIED"],
     )
-    reason: str | None = Field(None, description="Why it could not be looked at.")
+    reason: str | None = Field(None, description="Why it could not be checked.")
     differences: list[Difference] = Field(
-        description="Of an environment with secret inputs, the values are shown as `****`."
+        description="In an environment with secret inputs, all values are `****`."
     )
 
 
 class Drift(Shown):
-    """Whether the stack is as its template says, or was changed by hand since."""
+    """Whether the stack matches its template or was changed by hand."""
 
     status: Literal["not_checked", "checking", "in_sync", "drifted", "failed"]
-    checked_at: Moment | None = Field(None, description="When that was looked at.")
-    reason: str | None = Field(None, description="What could not be looked at, and why.")
+    checked_at: Moment | None = Field(None, description="When the stack was checked.")
+    reason: str | None = Field(None, description="What could not be checked, and why.")
     resources: list[ResourceDrift] = Field(
-        description="Those that were looked at, the last time that each of them was."
+        description="The checked resources, each as of its last check."
     )

@@ -1,10 +1,10 @@
-"""Environments: where a version runs, for a while or for good.
+"""Environments: where versions run, for a limited time or permanently.
 
     provisioning ─► running ─► (expiring ─►) tearing_down ─► destroyed
          │             ▲                          │
          └─► failed    └── base_url appears       └─► teardown_failed
 
-Nothing comes back to life from `expiring` on. A teardown that failed is begun anew, or forgotten.
+From `expiring` on, an environment never runs again. A failed teardown is retried or forced.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ GOING: frozenset[Status] = frozenset({"expiring", "tearing_down"})
 
 DEFAULT_TTL_HOURS = 24
 MAX_CONFIG_BYTES = 16_384
-# What is shown in the place of a secret.
+# Shown in place of a secret.
 MASK = "****"
 
 
@@ -58,7 +58,7 @@ def comes_from(to: Status) -> frozenset[Status]:
 
 
 def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> list[datetime]:
-    """When the end is warned of: the moments that are still to come, in order."""
+    """The times of the warnings that are still to come, in order."""
     found = {timestamps.hours_after(ends, -hours) for hours in hours_before}
     return sorted(moment for moment in found if moment > now)
 
@@ -68,34 +68,33 @@ class NewEnvironment(Wanted):
     type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
     ttl_hours: Hours | None = Field(
         None,
-        description="Only for `ephemeral`; fractions count (0.5 is half an hour); "
-        f"{DEFAULT_TTL_HOURS} if left out.",
+        description="Only for `ephemeral`. Can be a fraction (0.5 is half an hour). "
+        f"{DEFAULT_TTL_HOURS} if omitted, unless the project's policy sets a default.",
         examples=[24],
     )
     external_id: ExternalId | None = Field(
         None,
-        description="A name of the caller's own, unique in the project while it lives.",
+        description="The caller's own name for it, unique in the project until it is destroyed.",
         examples=["github:acme:payments:123"],
     )
     on_conflict: OnConflict = Field(
         "queue",
-        description="What its deployments do about each other, unless they say it themselves; "
-        "previews like `supersede`.",
+        description="The default `on_conflict` of its deployments. `supersede` suits previews.",
     )
     config: dict[str, JsonValue] | None = Field(
         None,
-        description=f"Anything the environment should know; at most {MAX_CONFIG_BYTES} bytes.",
+        description=f"Any configuration, at most {MAX_CONFIG_BYTES} bytes.",
         examples=[{"region": "eu-central-1"}],
     )
     template: Line | None = Field(
         None,
-        description="What to make it from: `name@1.2`, `name@1` for the newest minor, or `name` "
-        "for the newest version. Simulated if left out.",
+        description="The template: `name@1.2`, `name@1` for the newest minor version, or `name` "
+        "for the newest version. The environment is simulated if omitted.",
         examples=["web-service@1"],
     )
     inputs: dict[str, JsonValue] | None = Field(
         None,
-        description="The template's parameters.",
+        description="Values for the template's parameters.",
         examples=[{"Size": "small"}],
     )
 
@@ -104,7 +103,7 @@ class NewEnvironment(Wanted):
     def _only_templates_take_inputs(
         cls, inputs: dict[str, Any] | None, info: ValidationInfo
     ) -> dict[str, Any] | None:
-        # A template that was refused is not in there.
+        # A refused template is missing from the data.
         if inputs is not None and info.data.get("template", "") is None:
             raise ValueError("is only allowed together with template")
         return inputs
@@ -117,7 +116,7 @@ class NewEnvironment(Wanted):
         return hours
 
     def known_as(self, external_id: str) -> Self:
-        """The same with an external id; raises Invalid for what cannot be one."""
+        """A copy with this external id. Raises Invalid if it is malformed."""
         try:
             return type(self).model_validate({**self.model_dump(), "external_id": external_id})
         except ValidationError:
@@ -125,7 +124,7 @@ class NewEnvironment(Wanted):
             raise Invalid([FieldError("external_id", detail)]) from None
 
     def lifetime_hours(self, at_most: float, default: float = DEFAULT_TTL_HOURS) -> float | None:
-        """Hours to live, `default` if it does not say; None for ever.
+        """The time to live in hours, `default` if omitted; None if it never expires.
 
         Raises Invalid for more than `at_most` hours.
         """
@@ -137,7 +136,7 @@ class NewEnvironment(Wanted):
         return int(hours) if float(hours).is_integer() else hours
 
     def config_json(self) -> str | None:
-        """Raises Invalid for a configuration that is too large."""
+        """The configuration as JSON. Raises Invalid if it is too large."""
         if self.config is None:
             return None
         try:
@@ -154,7 +153,7 @@ class NewEnvironment(Wanted):
 
 class Creation(Asked):
     dry_run: bool = Field(
-        False, strict=False, description="Answer with the plan and make nothing: 200."
+        False, strict=False, description="Answer 200 with the plan, and create nothing."
     )
 
     @property
@@ -163,7 +162,7 @@ class Creation(Asked):
 
 
 class Extension(Wanted):
-    ttl_hours: Hours = Field(description="From now on.", examples=[4])
+    ttl_hours: Hours = Field(description="Counted from now.", examples=[4])
 
 
 class Pinning(Wanted):
@@ -171,7 +170,7 @@ class Pinning(Wanted):
 
 
 class Pin(Shown):
-    """Why, since when and by whom the lease is held open."""
+    """Why, since when and by whom the environment is pinned."""
 
     reason: str = Field(examples=["demo on Friday"])
     at: Moment
@@ -179,13 +178,13 @@ class Pin(Shown):
 
 
 class Failure(Shown):
-    """Why something ended badly: `error` is for programs, `reason` for people."""
+    """Why something failed: `error` is for programs, `reason` for people."""
 
     error: str = Field(examples=["DriverRefused"])
     reason: str
-    step: str | None = Field(None, description="The workflow's state that failed.")
+    step: str | None = Field(None, description="The state of the workflow that failed.")
     remaining_resources: list[str] | None = Field(
-        None, description="What was made and could not be taken away.", examples=[["database"]]
+        None, description="Created resources that could not be removed.", examples=[["database"]]
     )
 
 
@@ -196,73 +195,79 @@ class Environment(Shown):
     type: Literal["ephemeral", "persistent"]
     status: Status
     ttl_hours: int | float | None = Field(None, examples=[24])
-    expires_at: Moment | None = Field(None, description="Only of an ephemeral environment.")
+    expires_at: Moment | None = Field(None, description="Only for an ephemeral environment.")
     max_expires_at: Moment | None = Field(
-        None, description="As far as the lease can be extended; counted from creation."
+        None, description="The latest time to which the lease can be extended."
     )
     expiry_mode: Literal["absolute", "idle"] | None = None
     next_warning_at: Moment | None = Field(
-        None, description="When an event next warns of the end, as the project's policy wants it."
+        None, description="When the next event warns of the end, by the project's policy."
     )
-    pinned: Pin | None = Field(None, description="While it is pinned it does not expire.")
-    base_url: str | None = Field(None, description="Where it answers, once it is running.")
+    pinned: Pin | None = Field(
+        None, description="Set while it is pinned. A pinned environment does not expire."
+    )
+    base_url: str | None = Field(None, description="Its URL, once it is running.")
     external_id: str | None = Field(None, examples=["github:acme:payments:123"])
     on_conflict: OnConflict = "queue"
     config: dict[str, Any] | None = None
     template: str | None = Field(
-        None, description="What it is made from.", examples=["web-service@1.2"]
+        None, description="Its template version.", examples=["web-service@1.2"]
     )
-    inputs: dict[str, str] | None = Field(
-        None, description="What was put into the template; secrets as `****`."
-    )
-    outputs: dict[str, str] | None = Field(None, description="What came out of it.")
+    inputs: dict[str, str] | None = Field(None, description="Its inputs. Secrets are `****`.")
+    outputs: dict[str, str] | None = Field(None, description="The outputs of its stack.")
     stack_id: str | None = Field(
-        None, description="The CloudFormation stack that it is, also when that is deleted."
+        None, description="Its CloudFormation stack, also after that is deleted."
     )
-    live_version: str | None = Field(None, description="The version that last succeeded here.")
-    live_artifact: str | None = Field(None, description="What that version is made of.")
+    live_version: str | None = Field(
+        None, description="The version that was last deployed successfully."
+    )
+    live_artifact: str | None = Field(None, description="The artifact of that version.")
     live_deployment_id: str | None = None
     live_in_doubt: str | None = Field(
         None,
-        description="A deployment that failed and could not be taken back: what is there may not "
-        "be the live version, until a deployment succeeds or is taken back.",
+        description="A deployment that failed and could not be rolled back. The running version is "
+        "uncertain until another deployment succeeds or is rolled back.",
     )
     failure: Failure | None = None
-    teardown_attempts: int | None = Field(None, description="How often it was tried.")
-    next_retry_at: Moment | None = Field(None, description="When a failed teardown is retried.")
+    teardown_attempts: int | None = Field(None, description="How many teardowns were attempted.")
+    next_retry_at: Moment | None = Field(
+        None, description="When a failed teardown will be retried."
+    )
     retained_resources: list[str] | None = Field(
         None,
-        description="What is left in place when its stack is deleted, for somebody named it.",
+        description="Resources that are left in place when its stack is deleted.",
         examples=[["Data (AWS::S3::Bucket, data-1)"]],
     )
-    forgotten: bool | None = Field(None, description="Called destroyed although parts remain.")
+    forgotten: bool | None = Field(
+        None, description="Whether it was marked as destroyed although resources remain."
+    )
     created_at: Moment
     updated_at: Moment
     destroyed_at: Moment | None = None
-    execution_arn: str = Field(description="The Step Functions execution that acts on it.")
-    execution_url: str | None = Field(None, description="The same in the AWS console.")
-    version: int = Field(description="Grows with every change; also the ETag.")
+    execution_arn: str = Field(description="The Step Functions execution that works on it.")
+    execution_url: str | None = Field(None, description="The execution in the AWS console.")
+    version: int = Field(description="Increases with every change. Also the ETag.")
 
     def as_seen_at(self, moment: datetime) -> Self:
-        """An overdue environment is never shown as living on."""
+        """A copy in which an overdue environment is `expiring`."""
         if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
             return self.model_copy(update={"status": "expiring", "next_warning_at": None})
         return self
 
 
 class Resource(Shown):
-    """One resource of the environment's stack, as CloudFormation has it."""
+    """One resource of the environment's stack, as CloudFormation reports it."""
 
     logical_id: str = Field(examples=["Jobs"])
     type: str = Field(examples=["AWS::SQS::Queue"])
-    physical_id: str | None = Field(None, description="Once there is one.")
+    physical_id: str | None = Field(None, description="Missing until the resource exists.")
     status: str = Field(examples=["CREATE_COMPLETE"])
     reason: str | None = Field(None, description="Why it is in this state.")
     updated_at: Moment
 
 
 def workflow_of(status: Status) -> str:
-    """The state machine that acts on an environment in this state, or acted last."""
+    """The state machine that works on an environment in this state, or did last."""
     going = {"tearing_down", "destroyed", "teardown_failed"}
     return "retire_environment" if status in going else "provision_environment"
 
@@ -271,8 +276,8 @@ class TeardownRetry(Wanted):
     retain: list[LogicalId] = Field(
         [],
         max_length=200,
-        description="The logical ids of resources that could not be deleted: they are left in "
-        "place, and are nobody's from then on.",
+        description="The logical ids of resources that could not be deleted. They are left in "
+        "place, and Slipway no longer manages them.",
         examples=[["Data"]],
     )
 
@@ -281,6 +286,6 @@ class EnvironmentDeletion(Wanted):
     force: bool = Field(
         False,
         strict=False,
-        description="Of an environment whose teardown failed: call it destroyed, and record what "
+        description="Mark an environment whose teardown failed as destroyed, and record what "
         "remains.",
     )

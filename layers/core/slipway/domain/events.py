@@ -1,4 +1,4 @@
-"""What happened, as it is shown: events and the steps of a rollout."""
+"""History as the API shows it: events and the steps of a rollout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Event(Shown):
 
 
 class Step(Shown):
-    """A state of the rollout's execution, each time it was entered."""
+    """One state of the rollout's execution, once for each time it was entered."""
 
     step: str = Field(examples=["Ship"])
     entered_at: Moment

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 
 class Wanted(BaseModel):
-    """What a caller may send: unknown fields, wrong types, NaN and infinities are refused."""
+    """A request model: unknown fields, wrong types, NaN and infinities are refused."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
@@ -18,23 +18,23 @@ class Wanted(BaseModel):
 
 
 class Asked(Wanted):
-    """What a caller may ask in the query, whatever the method."""
+    """A model of the query string, whatever the method."""
 
     @property
     def only_looks(self) -> bool:
-        """Whether each such request is answered anew, also one that was sent before."""
+        """Whether the request changes nothing, so that a repeat is never answered from a record."""
         return False
 
 
 class Shown(BaseModel):
-    """What a caller is shown: made from our own records, which may hold more than is shown."""
+    """A response model, built from records that can hold more than is shown."""
 
     model_config = ConfigDict(
         extra="ignore", frozen=True, defer_build=True, serialize_by_alias=True
     )
 
     def seen_from(self, base: str) -> Self:
-        """With whole URLs, for a caller who reached us at `base` (`https://host`)."""
+        """A copy with absolute URLs, for a request that was sent to `base` (`https://host`)."""
         return self
 
 
@@ -42,7 +42,7 @@ CONTROL = "must not contain control characters"
 
 
 def is_writable(text: str) -> bool:
-    """Whether XML 1.0, in which AWS is told of it and tells of it, has all of its characters."""
+    """Whether XML 1.0, which AWS uses to send it, can represent all of its characters."""
     return not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text)
 
 
@@ -57,7 +57,7 @@ def _text(text: str) -> str:
 
 
 def _comparable(name: str) -> str:
-    # A sort key has at most 1024 bytes, and a letter like U+FDFA is compared as 18 letters.
+    # A sort key has at most 1024 bytes, and normalisation expands U+FDFA to 18 letters.
     if len(normalised(name).encode()) > 1000:
         raise ValueError("is too long after Unicode normalisation")
     return name
@@ -78,7 +78,7 @@ Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_text)]
 
 
 def _a_millisecond(hours: float) -> float:
-    # Moments are kept to the millisecond, and the table holds no number below 1e-130.
+    # Times have millisecond precision, and the table holds no number below 1e-130.
     if hours * 3_600_000 < 1:
         raise ValueError("must be at least a millisecond")
     return hours
@@ -90,7 +90,7 @@ HoursBefore = Annotated[float, Field(gt=0, le=8760), AfterValidator(_a_milliseco
 
 
 def matching(pattern: str, what: str) -> AfterValidator:
-    """The whole text must match; a refusal says `what` it should be, not the pattern."""
+    """The whole text must match. The error says `what` it should be, not the pattern."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):

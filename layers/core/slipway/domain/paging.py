@@ -20,10 +20,10 @@ def bad_cursor() -> Invalid:
 
 class Paging(Wanted):
     limit: int = Field(
-        20, ge=1, le=100, strict=False, description="How many at the most.", examples=[20]
+        20, ge=1, le=100, strict=False, description="The maximum number of entries.", examples=[20]
     )
     cursor: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        None, description="Where to go on: as given in the `Link` header."
+        None, description="Where to continue, from the `Link` header."
     )
 
     @property

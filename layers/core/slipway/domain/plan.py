@@ -1,4 +1,4 @@
-"""Plans: what would be made of an environment that is asked for."""
+"""Plans: what creating an environment would do."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from slipway.domain.update import ChangeSet
 
 
 class Plan(Shown):
-    """What would be made; nothing was."""
+    """What would be created. Nothing was."""
 
     name: str = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"]
     driver: str = Field(examples=["cloudformation"])
     ttl_hours: int | float | None = Field(None, examples=[24])
-    expires_at: Moment | None = Field(None, description="If it were made now.")
+    expires_at: Moment | None = Field(None, description="If it were created now.")
     max_expires_at: Moment | None = None
     max_ttl_hours: int | float = Field(
-        description="The longest that the project's policy lets one live.", examples=[720]
+        description="The longest time to live that the project's policy allows.", examples=[720]
     )
     expiry_mode: Literal["absolute", "idle"] | None = None
     template: str | None = Field(
         None, description="The version that would be used.", examples=["web-service@1.2"]
     )
     inputs: dict[str, str] | None = Field(
-        None, description="With the template's defaults; secrets as `****`."
+        None, description="Including the template's defaults. Secrets are `****`."
     )
     resources: dict[str, int] | None = Field(
         None,
-        description="How many of each type the template declares.",
+        description="The number of resources of each type that the template declares.",
         examples=[{"AWS::SQS::Queue": 1}],
     )
     transforms: bool | None = Field(
-        None, description="Whether the SAM transform makes more resources of these."
+        None, description="Whether the SAM transform expands these into further resources."
     )
     change_set: ChangeSet | None = Field(
         None,
-        description="What CloudFormation would make of the template.",
+        description="What CloudFormation would create.",
         examples=[{"status": "pending"}],
     )

@@ -14,24 +14,24 @@ Status = Literal["active", "deleting"]
 
 
 class Policy(Wanted):
-    """How long the project's ephemeral environments live; it holds for those made from now on."""
+    """How long the project's ephemeral environments live. Applies to new environments."""
 
     default_ttl_hours: Hours | None = Field(
-        None, description="For those that ask for nothing.", examples=[24]
+        None, description="The default time to live.", examples=[24]
     )
     max_ttl_hours: Hours | None = Field(
         None,
-        description="Counted from creation, whatever extends it; at most the platform's own.",
+        description="Counted from creation, including extensions. At most the platform's maximum.",
         examples=[72],
     )
     expiry_mode: Literal["absolute", "idle"] = Field(
         "absolute",
-        description="`idle`: each deployment that succeeds, and each touch, begins the time anew.",
+        description="`idle`: each successful deployment and each touch restarts the time.",
     )
     warn_before_hours: list[HoursBefore] = Field(
         [],
         max_length=5,
-        description="So long before the end it is warned of, by an event each; fractions count.",
+        description="How long before the end to warn, with one event each. Can be fractions.",
         examples=[[48, 2, 0.5]],
     )
 
@@ -51,7 +51,7 @@ class Policy(Wanted):
         return hours
 
     def most_hours(self, at_most: float) -> float:
-        """The project's maximum under the platform's; raises Invalid if it is above it."""
+        """The project's maximum. Raises Invalid if it exceeds the platform's."""
         for name, hours in (("default", self.default_ttl_hours), ("max", self.max_ttl_hours)):
             if hours is not None and hours > at_most:
                 detail = f"must be at most {at_most:g}"
@@ -67,7 +67,7 @@ class NewProject(Wanted):
 
 
 class ProjectChange(Wanted):
-    """What is left out stays as it is; `null` empties an optional field."""
+    """Omitted fields keep their values; `null` clears an optional field."""
 
     name: Name | None = Field(None, examples=["payments"])
     description: Text | None = Field(None, examples=["takes the money"])
@@ -100,7 +100,7 @@ class Project(Shown):
     description: str | None = Field(None, examples=["payment service"])
     repo_url: str | None = Field(None, examples=["https://github.com/acme/payments"])
     policy: Policy | None = None
-    status: Status = Field("active", description="`deleting` while its environments go.")
+    status: Status = Field("active", description="`deleting` while its environments are torn down.")
     created_at: Moment
     updated_at: Moment
-    version: int = Field(description="Grows with every change; also the ETag.")
+    version: int = Field(description="Increases with every change. Also the ETag.")

@@ -1,9 +1,9 @@
-"""Templates: what environments are made from, in versions that the platform team publishes.
+"""Templates: descriptions of environments, in versions that the platform team publishes.
 
     draft ─► published ─► deprecated
 
-A draft may be replaced or deleted; what was published never changes. A version is `major.minor`:
-a new minor fits those who use the one before, a new major may not.
+A draft can be replaced or deleted; a published version never changes. Version numbers are
+`major.minor`: a new minor version fits the environments of the one before, a new major may not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from slipway.errors import FieldError, Invalid, NotFound
 State = Literal["draft", "published", "deprecated"]
 Standing = Literal["up_to_date", "behind_minor", "behind_major", "failed"]
 
-# CloudFormation's own limit for a template that it reads from S3.
+# CloudFormation's limit for a template in S3.
 MAX_BYTES = 1_000_000
 MEDIA = ("application/yaml", "application/x-yaml", "text/yaml", "application/json")
 
@@ -38,7 +38,7 @@ class Version(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises NotFound for what cannot be a version."""
+        """Raises NotFound if the text is not a version."""
         found = re.fullmatch(_VERSION, text, re.ASCII)
         if not found:
             raise NotFound("The template has no such version. Check the number.")
@@ -49,7 +49,7 @@ class Version(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """What an environment asks for: `name@1.2`, `name@1` or `name`."""
+    """A reference to a version: `name@1.2`, `name@1` or `name`."""
 
     name: str
     major: int | None
@@ -57,7 +57,7 @@ class Reference(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises Invalid for what cannot name a template."""
+        """Raises Invalid if the text is not a reference."""
         found = re.fullmatch(rf"({_NAME})(?:@{_NUMBER}(?:\.{_NUMBER})?)?", text, re.ASCII)
         if not found:
             detail = "must be name, name@1 or name@1.2"
@@ -67,14 +67,14 @@ class Reference(NamedTuple):
 
     @property
     def version(self) -> Version | None:
-        """The one version that is meant, if it is named."""
+        """The exact version, if the reference names one."""
         if self.major is None or self.minor is None:
             return None
         return Version(self.major, self.minor)
 
 
 def named(name: str) -> str:
-    """Raises NotFound for what cannot be a template's name."""
+    """The same name. Raises NotFound if it is malformed."""
     if not re.fullmatch(_NAME, name):
         raise NotFound("There is no template with this name. Check the name.")
     return name
@@ -95,17 +95,17 @@ class NewTemplate(Wanted):
 
 class NewVersion(Asked):
     version: VersionText | None = Field(
-        None, description="The next minor one if left out; the first is 1.0.", examples=["1.2"]
+        None, description="The next minor version if omitted. The first is 1.0.", examples=["1.2"]
     )
 
 
 class Template(Shown):
     name: str = Field(examples=["web-service"])
     description: str | None = Field(None, examples=["A web function with a table."])
-    created_by: str = Field(description="Its owner.", examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+    created_by: str = Field(description="The owner.", examples=["usr_01kaq3h5x0c2m9f7r4tz"])
     created_at: Moment
     updated_at: Moment
-    version: int = Field(description="Grows with every change; also the ETag.")
+    version: int = Field(description="Increases with every change. Also the ETag.")
 
     @property
     def location(self) -> str:
@@ -113,13 +113,13 @@ class Template(Shown):
 
 
 class Parameter(Shown):
-    """One of the template's parameters, as CloudFormation has it: what can be put in."""
+    """One of the template's parameters, with CloudFormation's attributes."""
 
     name: str = Field(examples=["Size"])
     type: str = Field(examples=["String"])
     default: str | None = Field(None, examples=["small"])
     description: str | None = None
-    no_echo: bool = Field(False, description="A secret: it is never shown.")
+    no_echo: bool = Field(False, description="Whether the value is a secret, which is never shown.")
     allowed_values: list[str] | None = None
     allowed_pattern: str | None = None
     constraint_description: str | None = None
@@ -133,15 +133,16 @@ class TemplateVersion(Shown):
     template: str = Field(examples=["web-service"])
     version: str = Field(examples=["1.2"])
     state: State
-    sha256: str = Field(description="Of the body.")
+    sha256: str = Field(description="The SHA-256 digest of the body.")
     bytes: int = Field(examples=[2048])
-    parameters: list[Parameter] = Field(description="What can be put in, and what it must be.")
+    parameters: list[Parameter] = Field(description="Input parameters and their constraints.")
     outputs: list[str] = Field(examples=[["Url"]])
     resources: dict[str, int] = Field(
-        description="How many of each type.", examples=[{"AWS::SQS::Queue": 1}]
+        description="The number of resources of each type.", examples=[{"AWS::SQS::Queue": 1}]
     )
     transforms: bool = Field(
-        description="Whether the SAM transform makes more resources of these.", examples=[False]
+        description="Whether the SAM transform expands these into further resources.",
+        examples=[False],
     )
     created_by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
     created_at: Moment
@@ -159,34 +160,36 @@ class TemplateVersion(Shown):
 
 
 class Usage(Shown):
-    """The environments of a template against its newest published versions."""
+    """A template's environments, compared with its newest published versions."""
 
-    newest: str | None = Field(None, description="The newest published.", examples=["1.2"])
+    newest: str | None = Field(None, description="The newest published version.", examples=["1.2"])
     up_to_date: int = 0
     behind_minor: int = 0
     behind_major: int = 0
-    failed: int = Field(0, description="Failed to come up or to go, whatever their version.")
+    failed: int = Field(
+        0, description="Environments that failed or whose teardown failed, whatever their version."
+    )
 
 
 class Use(Shown):
-    """One environment that was made from a template."""
+    """One environment that was created from a template."""
 
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     name: str = Field(examples=["preview-pr-123"])
-    version: str = Field(description="Of the template.", examples=["1.2"])
+    version: str = Field(description="The version of the template.", examples=["1.2"])
     status: environment.Status
     standing: Standing
 
 
 def not_allowed(types: Iterable[str], allowed: Iterable[str]) -> list[str]:
-    """Those of the types of resources that none of the patterns allows (`AWS::Lambda::*`)."""
+    """The resource types that no pattern (such as `AWS::Lambda::*`) allows."""
     patterns = [re.compile(re.escape(each).replace(r"\*", ".*")) for each in allowed]
     return [kind for kind in types if not any(each.fullmatch(kind) for each in patterns)]
 
 
 def standing(used: Version, status: str, published: list[Version]) -> Standing:
-    """How an environment of this version stands against those that are published."""
+    """How far an environment of this version is behind the published ones."""
     if status in ("failed", "teardown_failed"):
         return "failed"
     newest = max(published, default=used)

@@ -1,7 +1,7 @@
-"""Updates: another version of its template for an environment, or other inputs.
+"""Updates: another template version or other inputs for an environment.
 
-What an update changes is merged into what the environment has when its turn comes, so those that
-wait behind each other add up.
+An update is merged into the environment's state when its turn comes, so updates that wait behind
+each other add up.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from slipway.domain.fields import Asked, Line, Shown, Wanted
 class EnvironmentUpdate(Wanted):
     template: Line | None = Field(
         None,
-        description="Another version of its template: `name@1.2`, `name@1` for the newest minor, "
-        "or `name` for the newest version. The one it has if left out.",
+        description="Another version of its template: `name@1.2`, `name@1` for the newest minor "
+        "version, or `name` for the newest version. Unchanged if omitted.",
         examples=["web-service@1.3"],
     )
     inputs: dict[str, JsonValue] | None = Field(
         None,
-        description="What is to change in the template's parameters; null for the template's own "
-        "default. What is left out stays as it is.",
+        description="The inputs to change. `null` resets an input to the template's default. "
+        "Omitted inputs keep their values.",
         examples=[{"Size": "large"}],
     )
     on_conflict: Literal["queue", "reject"] | None = Field(
         None,
-        description="If a deployment runs or waits: wait behind it (`queue`), or do not accept "
-        "this update (`reject`). As the environment's own says if left out.",
+        description="What to do if a deployment is running or waiting: wait behind it (`queue`), "
+        "or refuse this update (`reject`). The environment's default if omitted.",
         examples=["queue"],
     )
 
@@ -42,7 +42,7 @@ class EnvironmentUpdate(Wanted):
 
 class UpdateMode(Asked):
     dry_run: bool = Field(
-        False, strict=False, description="Answer with what would change and change nothing: 200."
+        False, strict=False, description="Answer 200 with what would change, and change nothing."
     )
 
     @property
@@ -51,23 +51,23 @@ class UpdateMode(Asked):
 
 
 class InputChange(Shown):
-    """One input before and after; null is the template's default, or that it has no such input."""
+    """One input before and after. `null` is the template's default, or no such input."""
 
     before: str | None = Field(None, examples=["small"])
     after: str | None = Field(None, examples=["large"])
 
 
 class ResourceChange(Shown):
-    """What CloudFormation would do with one resource."""
+    """What CloudFormation would do to one resource."""
 
     action: Literal["add", "modify", "remove", "import", "dynamic"] = Field(
-        description="`dynamic`: CloudFormation can only tell while it does it."
+        description="`dynamic`: CloudFormation decides only during the update."
     )
     logical_id: str = Field(examples=["Jobs"])
     type: str = Field(examples=["AWS::SQS::Queue"])
     physical_id: str | None = None
     replacement: Literal["never", "conditional", "always"] | None = Field(
-        None, description="Whether a resource that is modified is made anew."
+        None, description="Whether a modified resource is replaced."
     )
     scope: list[str] = Field(examples=[["Properties"]])
     properties: list[str] = Field(
@@ -76,23 +76,23 @@ class ResourceChange(Shown):
 
 
 class ChangeSet(Shown):
-    """What CloudFormation makes of it. `pending`: send the same request again."""
+    """CloudFormation's list of changes. While `pending`, send the same request again."""
 
     status: Literal["pending", "ready", "failed"]
-    reason: str | None = Field(None, description="Why it is pending, or failed.")
+    reason: str | None = Field(None, description="Why it is pending or failed.")
     changes: list[ResourceChange] | None = Field(
-        None, description="Once it is ready; none if nothing would change."
+        None, description="Missing until it is ready. Empty if nothing would change."
     )
 
 
 class UpdatePlan(Shown):
-    """What an update would change; nothing was."""
+    """What an update would change. Nothing was changed."""
 
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     from_template: str = Field(examples=["web-service@1.2"])
     to_template: str = Field(examples=["web-service@1.3"])
     inputs: dict[str, InputChange] = Field(
-        description="Those that would change; secrets as `****`.",
+        description="The inputs that would change. Secrets are `****`.",
         examples=[{"Size": {"before": "small", "after": "large"}}],
     )
     change_set: ChangeSet = Field(examples=[{"status": "pending"}])

@@ -12,10 +12,10 @@ from slipway.errors import WrongCredentials
 
 
 def _normalised_email(text: str) -> str:
-    # Imported here: only registering and signing in need it, and it costs a cold start 50 ms.
+    # Imported here, because only registration and sign-in need it, and it takes 50 ms.
     import email_validator
 
-    # An internal platform has addresses under .local and .test, which the library calls reserved.
+    # Internal platforms use addresses under .local and .test, which the library rejects.
     email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
     try:
         found = email_validator.validate_email(text, check_deliverability=False)
@@ -47,7 +47,7 @@ class SignIn(Wanted):
 
     @property
     def email(self) -> str:
-        """Normalised; raises WrongCredentials for what cannot be anybody's address."""
+        """The normalised address. Raises WrongCredentials if it is malformed."""
         try:
             return _normalised_email(self.username)
         except ValueError:
@@ -69,7 +69,7 @@ class Token(Shown):
 
 
 class Key(Shown):
-    """A public key as RFC 8037 has it."""
+    """A public key (RFC 8037)."""
 
     kty: Literal["OKP"] = "OKP"
     crv: Literal["Ed25519"] = "Ed25519"

@@ -50,28 +50,28 @@ _INFO = {
     "version": "1",
     "summary": "A serverless internal developer platform.",
     "description": (
-        "People sign in, create **projects**, ask for **environments** and ship **deployments** "
-        "of a version into them.\n\n"
+        "Sign in, create **projects**, request **environments** and ship **deployments** "
+        "into them.\n\n"
         "Register, sign in, and send the token with every other call: "
         "`Authorization: Bearer <access_token>`. Paths work with and without a trailing slash. "
         "Lists are bare arrays, newest first; the `Link` header leads to the next page. Errors "
-        "are `application/problem+json` (RFC 9457) with a stable `code`; what belongs to "
-        "somebody else is 404."
+        "are `application/problem+json` (RFC 9457) with a stable `code`. Another user's "
+        "objects return 404."
     ),
     "license": {"name": "MIT", "identifier": "MIT"},
 }
 
 _PROBLEM: Schema = {
     "type": "object",
-    "description": "An error as RFC 9457 has it.",
+    "description": "An error (RFC 9457).",
     "required": ["type", "title", "status", "detail", "code", "request_id", "errors"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "For people."},
-        "code": {"type": "string", "description": "For programs; it never changes."},
-        "request_id": {"type": "string", "description": "Name it when you ask for help."},
+        "code": {"type": "string", "description": "For programs. It never changes."},
+        "request_id": {"type": "string", "description": "Quote it when you report a problem."},
         "errors": {
             "type": "array",
             "items": {
@@ -91,7 +91,7 @@ _PROBLEM: Schema = {
 
 _HEADERS: Schema = {
     "ETag": {
-        "description": "The version of what is shown; send it as `If-Match` with a change.",
+        "description": "The version of the object. Send it as `If-Match` with a change.",
         "schema": {"type": "string"},
     },
     "Link": {
@@ -99,7 +99,7 @@ _HEADERS: Schema = {
         "schema": {"type": "string"},
     },
     "Location": {
-        "description": "The path of what was made.",
+        "description": "The path of the created object.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
 }
@@ -177,15 +177,15 @@ def _parameters(route: Route) -> Iterable[Schema]:
         yield {
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "Names the request: sent again within 24 hours, it gets the same "
-            "answer (with `Idempotent-Replayed: true`) and is not carried out twice.",
+            "description": "Identifies the request. If it is sent again within 24 hours, it is "
+            "not carried out twice and gets the same answer, with `Idempotent-Replayed: true`.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         }
     if route.takes(IfMatch | None) or route.takes(IfSeen | None):
         yield {
             "name": "If-Match",
             "in": "header",
-            "description": "Only if it is still as this ETag says; else 412.",
+            "description": "Change it only if this is still its ETag; otherwise 412.",
             "schema": {"type": "string"},
         }
 
@@ -194,13 +194,15 @@ def _answers(route: Route) -> Schema:
     if route.returns is type(None):
         return {"204": {"description": "Done."}}
     if route.returns is Document:
-        return {"200": {"description": "As it is.", "content": {route.media[0]: _DOCUMENT}}}
+        return {
+            "200": {"description": "The current state.", "content": {route.media[0]: _DOCUMENT}}
+        }
     kinds = _kinds(route.returns)
     headers = ["Link"] if typing.get_origin(route.returns) is Page else ["ETag"]
     if route.status == 201:
         headers.append("Location")
     answer: Schema = {
-        "description": {200: "As it is.", 201: "Made.", 202: "Begun."}[route.status],
+        "description": {200: "The current state.", 201: "Created.", 202: "Accepted."}[route.status],
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         "content": {JSON: {"schema": _shape(route.returns)}},
     }
@@ -208,10 +210,10 @@ def _answers(route: Route) -> Schema:
     if route.found is not None:
         answers[str(route.found)] = _otherwise(route) or {
             **answer,
-            "description": "It was there.",
+            "description": "It existed already.",
         }
     if type(None) in kinds:
-        answers["204"] = {"description": "Done; nothing is left of it."}
+        answers["204"] = {"description": "Deleted."}
     return answers
 
 
