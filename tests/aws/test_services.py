@@ -261,3 +261,64 @@ def test_a_function_that_is_not_there_is_named_so(sandbox: Sandbox) -> None:
     told = refused(functions.invoke, FunctionName="slipway-prove-none", Payload=b"{}")
 
     assert told["code"] == "ResourceNotFoundException"
+
+
+def test_variables_of_more_than_4_kilobytes_are_refused(sandbox: Sandbox) -> None:
+    fact = facts("lambda_limits")
+    variables = {"A": "x" * fact["environment"]["bytes"]}
+
+    told = refused(
+        sandbox.client("lambda").update_function_configuration,
+        FunctionName=sandbox.function,
+        Environment={"Variables": variables},
+    )
+
+    assert told["code"] == fact["code"]
+    assert fact["environment"]["message"] in told["message"]
+
+
+def test_variables_of_lambdas_own_are_refused(sandbox: Sandbox) -> None:
+    told = refused(
+        sandbox.client("lambda").update_function_configuration,
+        FunctionName=sandbox.function,
+        Environment={"Variables": {"AWS_REGION": "eu-central-1", "MINE": "x"}},
+    )
+
+    assert told["code"] == facts("lambda_limits")["code"]
+    assert told["message"].endswith("in this request: AWS_REGION")
+
+
+def test_a_reservation_that_leaves_too_little_is_refused(sandbox: Sandbox) -> None:
+    functions, fact = sandbox.client("lambda"), facts("lambda_limits")
+    where = {"FunctionName": sandbox.function}
+
+    told = refused(functions.put_function_concurrency, **where, ReservedConcurrentExecutions=5000)
+    taken = functions.put_function_concurrency(**where, ReservedConcurrentExecutions=2)
+
+    assert told["code"] == fact["code"]
+    assert told["message"].startswith(fact["unreserved"])
+    assert taken["ReservedConcurrentExecutions"] == 2
+    functions.delete_function_concurrency(**where)
+
+
+@pytest.mark.parametrize("wanted, status", [(5000, "ROLLBACK_COMPLETE"), (3, "CREATE_COMPLETE")])
+def test_a_template_reserves_what_lambda_allows(sandbox: Sandbox, wanted: int, status: str) -> None:
+    name = sandbox.next_name()
+    properties = {
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Role": sandbox.role,
+        "Code": {"ZipFile": "def handler(event, context): pass"},
+        "ReservedConcurrentExecutions": wanted,
+    }
+    function = {"Type": "AWS::Lambda::Function", "Properties": properties}
+    body = json.dumps({"Resources": {"F": function}})
+    sandbox.client("cloudformation").create_stack(StackName=name, TemplateBody=body)
+    sandbox.delete_stack_later(name)
+
+    assert sandbox.settled(name) == status
+    if status == "CREATE_COMPLETE":
+        found = sandbox.client("cloudformation").list_stack_resources(StackName=name)
+        function_name = found["StackResourceSummaries"][0]["PhysicalResourceId"]
+        told = sandbox.client("lambda").get_function_concurrency(FunctionName=function_name)
+        assert told["ReservedConcurrentExecutions"] == wanted
