@@ -12,7 +12,9 @@ import gzip
 import importlib.util
 import json
 import os
+import re
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from local.package import load_yaml
 from local.platform import HERE, Platform
 from local.sam import build, front
 from tests.e2e.conftest import Answer, Person, until
+from tests.support.container_engine import engine
 from tests.support.runtime_folder import link_runtime
 
 SAM = HERE / ".venv-sam" / "bin"
@@ -54,15 +57,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def listens(port: int) -> bool:
+def listens(port: int, host: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 @pytest.fixture(scope="module")
 def sam(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     here = tmp_path_factory.mktemp("sam")
     (logs := here / "logs").mkdir()
+    assert (SAM / "sam").exists(), "make test makes SAM CLI's environment: .venv-sam"
     parameters = {
         "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
         "Architecture": build.processor(),
@@ -319,3 +323,40 @@ def test_a_function_logs_one_line_a_request(sam: Front, ann: Person) -> None:
 
     logged = json.loads([line for line in lines if line.startswith("{")][-1])
     assert (logged["message"], logged["method"], logged["status"]) == ("request", "GET", 200)
+
+
+# --- the command ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+def test_the_command_starts_both_and_an_interrupt_ends_both(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    own = {"PORT": str(port), "RUNTIME": f"python{sys.version_info.major}.{sys.version_info.minor}"}
+    # What make hands on to its commands, `make test ARGS=…` too, is not meant for this one.
+    own |= dict.fromkeys(["ARCHITECTURE", "ARGS", "HOST", "LOGS", "PARAMETERS"], "")
+    own["HOME"] = str(tmp_path)
+    with engine(tmp_path / "engine.sock", "127.0.0.2") as host, log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.sam"],
+            cwd=HERE,
+            env=os.environ | own | {"DOCKER_HOST": host},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            until(lambda: listens(port) or process.poll() is not None, 60)
+            printed = log.read_text()
+            assert process.poll() is None, printed
+            beyond = re.search(r"and http://127\.0\.0\.2:(\d+), where this machine's", printed)
+            assert beyond, printed
+            assert listens(int(beyond[1]), "127.0.0.2")
+
+            process.send_signal(signal.SIGINT)
+
+            assert process.wait(30) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+    assert not listens(port)
+    assert not listens(int(beyond[1]))
+    assert not (HERE / ".slipway" / f"run-{process.pid}").exists()
