@@ -1,10 +1,11 @@
 """Results that are too large, errors without a type, and what `States.ALL` does not catch.
 
-Defects: a result above 256 KiB passes (LocalStack's recording stepfunctions/v2 error_handling/
-test_states_errors); a function's error without a type is its own cause, where AWS has a sentence
-before it; `States.ALL` catches States.DataLimitExceeded and States.Runtime, which end an execution
-unless they are named (developer guide, "Error names"); an empty error or cause is shown as "", and
-a task's timeout is TaskFailed in the history (timeouts/test_timeouts).
+Defects: a task's result or a state's output above 256 KiB passes (LocalStack's recording
+stepfunctions/v2 error_handling/test_states_errors); a function's error without a type is its own
+cause, where AWS has a sentence before it; `States.ALL` catches States.DataLimitExceeded and
+States.Runtime, which end an execution unless they are named (developer guide, "Error names"); an
+empty error or cause is shown as "", and a task's timeout is TaskFailed in the history
+(timeouts/test_timeouts).
 """
 
 import json
@@ -18,14 +19,19 @@ UNKNOWN = (
 )
 
 
-def too_large(module: Any, resource: str) -> Exception:
-    name = "lambda" if ":states:::lambda:" in resource else resource
+def too_large(module: Any, name: str) -> Exception:
+    """The error of a state, or of a task's resource, that returns too much."""
+    name = "lambda" if ":states:::lambda:" in name else name
     made: Exception = module._ExecutionError(
         "States.DataLimitExceeded",
         f"The state/task '{name}' returned a result with a size exceeding the maximum "
         "number of bytes service limit.",
     )
     return made
+
+
+def _is_too_large(result: Any) -> bool:
+    return len(json.dumps(result, ensure_ascii=False, default=str).encode()) > LIMIT
 
 
 def patch(module: Any) -> None:
@@ -39,9 +45,19 @@ def patch(module: Any) -> None:
 
     def invoke(resource: str, given: Any) -> Any:
         result = stock_invoke(resource, given)
-        if len(json.dumps(result, ensure_ascii=False, default=str).encode()) > LIMIT:
+        if _is_too_large(result):
             raise too_large(module, resource)
         return result
+
+    def measured(stock: Any) -> Any:
+        def execute(state: Any, given: Any, *rest: Any) -> Any:
+            name = rest[-1]["State"]["Name"]
+            output, following = stock(state, given, *rest)
+            if _is_too_large(output):
+                raise too_large(module, name)
+            return output, following
+
+        return execute
 
     def call(function: str, event: Any) -> Any:
         try:
@@ -60,5 +76,7 @@ def patch(module: Any) -> None:
                 details = {name: shown}
         return stock_event(execution, kind, details)
 
+    for kind in ("pass", "task", "choice", "wait", "parallel", "map"):
+        setattr(module, f"_execute_{kind}", measured(getattr(module, f"_execute_{kind}")))
     module._error_matches, module._invoke_resource = matches, invoke
     module._call_lambda, module._add_event = call, add_event

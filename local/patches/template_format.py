@@ -77,11 +77,13 @@ def patch(module: Any) -> None:
         return template
 
     def validate(template: Node, conditions: Node, params: Any = None) -> None:
-        if not template.get("Transform"):  # else it is not yet what it will be
+        # While it declares a transform it is not yet what it will be; one that failed says so.
+        final = not template.get("Transform") and not isinstance(template, module._TransformFailed)
+        if final:
             for problem in (*_fields(template), *_references(module, template)):
                 raise ValueError(problem)
         stock_validate(template, conditions, params)
-        if not template.get("Transform"):
+        if final:
             _order(module, template, conditions)
 
     module._parse_template, module.validate_template_support = parse, validate
@@ -94,10 +96,10 @@ def _shape(template: Node) -> Iterator[str]:
         return
     for section, word in (("Resources", "Resource"), ("Parameters", "Parameter")):
         for name in template.get(section) or {}:
-            if not NAME.fullmatch(str(name)) and not str(name).startswith("Fn::ForEach"):
+            if not NAME.fullmatch(str(name)) and not _is_macro(name):
                 yield f"{word} name {name} is non alphanumeric."
     for name, resource in resources.items():
-        if str(name).startswith("Fn::ForEach"):
+        if _is_macro(name):
             continue
         if not isinstance(resource, dict):
             yield "Any Resources member must be an object."
@@ -110,6 +112,11 @@ def _shape(template: Node) -> Iterator[str]:
         kind = parameter.get("Type") if isinstance(parameter, dict) else None
         if not isinstance(kind, str) or not TYPES.fullmatch(kind):
             yield f"Unrecognized parameter type: {kind}"
+
+
+def _is_macro(name: Any) -> bool:
+    """Fn::ForEach and Fn::Transform stand where resources do, until they have been applied."""
+    return str(name).startswith("Fn::")
 
 
 def _fields(template: Node) -> Iterator[str]:
@@ -143,9 +150,9 @@ def _references(module: Any, template: Node) -> Iterator[str]:
                     yield f"Template error: {said} {name}"
                 missing[name] = None
             wanted = node.get("DependsOn", [])
-            for name in [wanted] if isinstance(wanted, str) else wanted:
+            for name in [wanted] if isinstance(wanted, str) else list(wanted or []):
                 if name not in resources:
-                    missing[name] = None
+                    missing[str(name)] = None
         if missing:
             listed = ", ".join(missing)
             yield (

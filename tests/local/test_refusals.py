@@ -170,6 +170,29 @@ def test_references_to_what_is_there_are_taken(stacks: Stacks) -> None:
     assert stacks.create(template).status == "CREATE_COMPLETE"
 
 
+def test_macros_stand_where_resources_do(platform: Platform, stacks: Stacks) -> None:
+    s3, bucket = platform.client("s3"), f"snippets-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="more.json", Body=json.dumps({"Included": QUEUE}).encode())
+    include = {"Name": "AWS::Include", "Parameters": {"Location": f"s3://{bucket}/more.json"}}
+    template = {
+        "Transform": "AWS::LanguageExtensions",
+        "Resources": {
+            "Fn::ForEach::Each": ["Name", ["One", "Two"], {"Queue${Name}": QUEUE}],
+            "Fn::Transform": include,
+        },
+    }
+    capabilities = ["CAPABILITY_AUTO_EXPAND"]
+
+    stack = stacks.create(template, Capabilities=capabilities)
+
+    assert stack.status == "CREATE_COMPLETE"
+    assert set(stack.physical_ids()) == {"Included", "QueueOne", "QueueTwo"}
+    include["Parameters"] = {"Location": f"s3://{bucket}/none.json"}
+    with pytest.raises(ClientError, match="Transform AWS::Include failed with"):
+        stacks.create(template, Capabilities=capabilities)
+
+
 @pytest.mark.parametrize(
     ("template", "missing"),
     [

@@ -364,6 +364,16 @@ def test_a_result_that_is_too_large_ends_the_execution(platform: Platform) -> No
     assert caught["status"] == "SUCCEEDED"
 
 
+def test_an_output_that_is_too_large_ends_the_execution(platform: Platform) -> None:
+    # error_handling/test_states_errors, test_start_large_input.
+    double = {"Type": "Pass", "Output": "{% $states.input.a & $states.input.a %}", "End": True}
+
+    execution = run(platform, {"State_1": double}, {"a": "x" * 140_000})
+
+    assert execution["error"] == "States.DataLimitExceeded"
+    assert execution["cause"].startswith("The state/task 'State_1' returned a result with a size")
+
+
 def test_a_fail_state_may_compute_its_error_and_cause(platform: Platform) -> None:
     # base/test_base, test_state_fail_path.
     fails = {"Type": "Fail", "Error": "{% $states.input.e %}", "Cause": "{% 'c' & 1 %}"}
