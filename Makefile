@@ -94,8 +94,9 @@ undeploy: .venv/ready ## end every environment and delete the stack (STAGE=, YES
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.undeploy $(STAGE) --stack "$(STACK)" \
 		$(if $(YES),--yes)
 
-prove-on-aws: .venv/ready ## ask AWS what docs/aws.md calls unproven (STACK=, ENDPOINT= of a `make local`)
-	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" --endpoint "$(ENDPOINT)"
+prove-on-aws: .venv/ready ## ask AWS what docs/aws.md calls unproven (STACK=, or ENDPOINT=; ONLY=)
+	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" \
+		--endpoint "$(ENDPOINT)" --only "$(ONLY)"
 
 openapi: .venv/ready ## write the OpenAPI document and the page of errors from the sources
 	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi

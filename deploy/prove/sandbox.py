@@ -61,7 +61,7 @@ class Sandbox:
     What could not be deleted is in `left` afterwards, each with the reason.
     """
 
-    def __init__(self, clients: Clients, *, patience: float = 120, poll: float = 1) -> None:
+    def __init__(self, clients: Clients, *, patience: float = 300, poll: float = 1) -> None:
         self.client = clients
         self.name = f"slipway-prove-{secrets.token_hex(4)}"
         self.left: list[str] = []
@@ -223,12 +223,14 @@ class Sandbox:
         return arn
 
     def run(self, states: dict[str, Any], given: Any = None, **fields: Any) -> Ended:
-        """How an execution of the states ends; a new one while the role is not yet known."""
+        """How an execution of the states ends; another one while the role is not yet known."""
         arn = self.machine(states, **fields)
         end = time.monotonic() + self._patience
         while True:
             ended = self.ended(self.start(arn, given))
-            is_early = "not authorized" in (ended.cause or "") or "Denied" in (ended.error or "")
+            # It may have been caught.
+            told = f"{ended.error} {ended.cause} {ended.output}"
+            is_early = "is not authorized to perform" in told or "AccessDenied" in told
             if not is_early or time.monotonic() > end:
                 return ended
             time.sleep(self._poll)

@@ -19,48 +19,50 @@ EMPTY = b"<LastUpdatedTime></LastUpdatedTime>"
 
 
 def patch(module: Any) -> None:
+    """handlers: what a stack is told to be, and what is told of one that is not there."""
     handlers = module._ACTION_HANDLERS
-    stock = {name: handlers[name] for name in ("CreateStack", "DescribeStacks")}
+    stock_create, stock_describe = handlers["CreateStack"], handlers["DescribeStacks"]
 
     def create(params: dict[str, Any]) -> Any:
-        answer = stock["CreateStack"](params)
+        answer = stock_create(params)
         if answer[0] == 200:
             module._resolve_stack(module._p(params, "StackName"))["LastUpdatedTime"] = ""
         return answer
 
     def describe(params: dict[str, Any]) -> Any:
-        status, headers, body = stock["DescribeStacks"](params)
+        status, headers, body = stock_describe(params)
         return status, headers, body.replace(EMPTY, b"")
 
-    def of_a_stack(action: str) -> Any:
-        """The action, for a stack that is there or is named by its id."""
-        wrapped = handlers[action]
+    handlers |= {"CreateStack": create, "DescribeStacks": describe}
+    for action in ("DescribeChangeSet", "DescribeStackEvents"):
+        handlers[action] = _of_a_stack(module, handlers[action])
+    handlers["CreateChangeSet"] = _of_no_stack(module, handlers["CreateChangeSet"])
 
-        def answer(params: dict[str, Any]) -> Any:
-            name = module._p(params, "StackName")
-            stack = module._resolve_stack(name) if name else None
-            is_there = stack and stack.get("StackStatus") != "DELETE_COMPLETE"
-            if name and not is_there and not name.startswith("arn:"):
-                return module._error("ValidationError", f"Stack [{name}] does not exist")
-            return wrapped(params)
 
-        return answer
+def _of_a_stack(module: Any, stock: Any) -> Any:
+    """The action, for a stack that is there or is named by its id."""
 
-    stock_change_set = handlers["CreateChangeSet"]
+    def answer(params: dict[str, Any]) -> Any:
+        name = module._p(params, "StackName")
+        stack = module._resolve_stack(name) if name else None
+        is_there = stack and stack.get("StackStatus") != "DELETE_COMPLETE"
+        if name and not is_there and not name.startswith("arn:"):
+            return module._error("ValidationError", f"Stack [{name}] does not exist")
+        return stock(params)
 
-    def create_change_set(params: dict[str, Any]) -> Any:
+    return answer
+
+
+def _of_no_stack(module: Any, stock: Any) -> Any:
+    """CreateChangeSet, which for a creation wants that there is no stack of the name."""
+
+    def answer(params: dict[str, Any]) -> Any:
         name, change_set = module._p(params, "StackName"), module._p(params, "ChangeSetName")
         stack = module._resolve_stack(name) if name else None
         is_new = module._p(params, "ChangeSetType", "UPDATE") == "CREATE"
         if is_new and stack and stack.get("StackStatus") not in _TAKES_A_CREATION:
             text = f"Stack [{name}] already exists and cannot be created again with the changeSet"
             return module._error("ValidationError", f"{text} [{change_set}].")
-        return stock_change_set(params)
+        return stock(params)
 
-    for action in ("DescribeChangeSet", "DescribeStackEvents"):
-        handlers[action] = of_a_stack(action)
-    handlers |= {
-        "CreateStack": create,
-        "CreateChangeSet": create_change_set,
-        "DescribeStacks": describe,
-    }
+    return answer

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from deploy.prove import __main__ as prove
 from deploy.prove.check import Check, Deployed, Seen
-from deploy.prove.sandbox import Sandbox
+from deploy.prove.sandbox import Ended, Sandbox
 from local.platform import Platform
 
 
@@ -106,6 +106,35 @@ def test_a_stack_that_is_not_there_is_said_before_anything_is_made(
     told = capsys.readouterr()
     assert (code, told.out) == (2, "")
     assert "none-such cannot be looked at" in told.err
+
+
+def test_some_rows_can_be_asked_for_and_others_are_none(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = prove.main(["--endpoint", platform.endpoint, "--only", "cfn-names q-concurrency"])
+    told = capsys.readouterr().out
+    none = prove.main(["--endpoint", platform.endpoint, "--only", "cfn-names cfn-nothing"])
+
+    assert (some, none) == (0, 2)
+    assert "2 checks: 2 pass" in told
+    assert "No check for cfn-nothing" in capsys.readouterr().err
+
+
+def test_an_execution_is_repeated_while_its_role_is_not_known(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = "User: role is not authorized to perform: dynamodb:PutItem"
+    outcomes = [
+        Ended("FAILED", error="DynamoDB.AmazonDynamoDBException", cause=denied),
+        Ended("SUCCEEDED", output={"Error": "Lambda.AWSLambdaException", "Cause": denied}),
+        Ended("SUCCEEDED", output={"Error": "CustomError", "Cause": "{}"}),
+    ]
+    sandbox = Sandbox(platform.client, patience=5, poll=0)
+    monkeypatch.setattr(sandbox, "machine", lambda *_, **__: "machine")
+    monkeypatch.setattr(sandbox, "start", lambda *_: "execution")
+    monkeypatch.setattr(sandbox, "ended", lambda _: outcomes.pop(0))
+
+    assert sandbox.run({}).output["Error"] == "CustomError"
 
 
 def test_on_aws_the_stack_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
