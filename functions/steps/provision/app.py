@@ -1,4 +1,4 @@
-"""Provision: make what the environment is made of."""
+"""Provision: create the environment's resources."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from slipway.store import environment_records
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{environment_id, execution, started_at}` -> Progress.
 
-    Raises Overtaken if the environment is to go before it has come; DriverRefused, DriverFault.
+    Raises Overtaken if the environment is to be torn down; DriverRefused, DriverFault.
     """
     identity = ids.parse_environment(event["environment_id"])
     environment = environment_records.find(identity)
@@ -22,5 +22,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         progress = provisioning.provision(environment, event)
     if progress.outputs is not None:
         environment_records.came_up(identity, progress.outputs)
-    # One without an address is up as well.
+    # An environment without an address is running, too.
     return {**progress.model_dump(exclude={"outputs"}), "base_url": progress.base_url or ""}

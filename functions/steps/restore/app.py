@@ -1,4 +1,4 @@
-"""Restore: put an environment back as it was before a rollout that was canceled or has failed."""
+"""Restore: return an environment to its state before a failed or canceled rollout."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     the version that was live before; None if there was none. Of an update that is the template's
     version, if there was none.
 
-    Raises Overtaken if the deployment is not this execution's any more; DriverRefused (StackGone
-    if nothing is there any more), DriverFault.
+    Raises Overtaken if the deployment no longer belongs to this execution; DriverRefused
+    (StackGone if the stack no longer exists), DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployment_records.held_by(deployment, event["token"])

@@ -1,4 +1,4 @@
-"""Retire: take away what there is of the environment, the last resource first."""
+"""Retire: remove the environment's resources, the last one first."""
 
 from typing import Any
 

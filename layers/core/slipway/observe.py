@@ -1,4 +1,4 @@
-"""What functions tell those who run Slipway: one structured line a request or a run."""
+"""Structured logs for operators: one line for each request or run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 
 @cache
 def log() -> Logger:
-    """The service and the level come from the stack (POWERTOOLS_SERVICE_NAME, …_LOG_LEVEL)."""
+    """The logger. Service and level come from POWERTOOLS_SERVICE_NAME and …_LOG_LEVEL."""
     return Logger(location=None)
 
 

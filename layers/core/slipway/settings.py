@@ -1,4 +1,4 @@
-"""What the stack tells its functions, read from the environment on first use."""
+"""The stack's settings for its functions, read from the environment on first use."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Settings:
-    """`machines` is what the ARN of each state machine begins with; its name follows.
+    """`machines` is the prefix of each state machine's ARN; the machine's name follows.
 
-    `on_aws` is false in the embedded platform, which has no console to link to. `environment_role`
-    is what CloudFormation acts as when it makes an environment, `environment_boundary` what every
-    role in a template has to be bound by.
+    `on_aws` is false on the embedded platform, which has no console to link to. `environment_role`
+    is the role with which CloudFormation creates environments, `environment_boundary` the
+    permissions boundary that every role in a template must have.
     """
 
     table: str
@@ -42,7 +42,7 @@ class Credentials(NamedTuple):
 
 
 def credentials() -> Credentials:
-    """Read each time: Lambda may give a function others."""
+    """The credentials, read for each call, because Lambda may renew them."""
     env = os.environ
     return Credentials(
         env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN", "")
@@ -51,7 +51,7 @@ def credentials() -> Credentials:
 
 @cache
 def settings() -> Settings:
-    """What a function is not given, such as the signing secret, reads as empty."""
+    """The settings. One that a function is not given, such as the signing secret, is empty."""
     env = os.environ
     return Settings(
         table=env["TABLE"],

@@ -1,6 +1,6 @@
-"""The one seam to AWS's client library, for whoever makes environments and looks at them.
+"""Calls through AWS's client library, for code that creates and inspects environments.
 
-Imported by name only where it is needed: the library itself is loaded at the first call.
+The library is loaded at the first call, not at import.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
-# The parameter store takes a few writes a second, and one request may have a score of them.
+# The parameter store accepts a few writes a second, and one request can have twenty of them.
 _TRIES = {"ssm": 4}
 _PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
 
 
 def call(service: str, method: str, **request: Any) -> Any:
-    """Raises DriverFault for what another try may mend, else DriverRefused."""
+    """Raises DriverFault for a failure that may pass, otherwise DriverRefused."""
     from botocore.exceptions import ClientError
 
     try:
@@ -30,7 +30,7 @@ def call(service: str, method: str, **request: Any) -> Any:
 
 
 def unanswered() -> tuple[type[Exception], ...]:
-    """What the library raises if there is no answer, or none that it can read."""
+    """The exceptions that the library raises for a missing or unparseable answer."""
     from botocore.exceptions import BotoCoreError
     from botocore.parsers import ResponseParserError
 
@@ -38,19 +38,19 @@ def unanswered() -> tuple[type[Exception], ...]:
 
 
 def without_answer(error: Exception) -> str:
-    """The same in words; what cannot be read may be long, and is nobody's business."""
+    """The same as text. Unparseable responses are not echoed."""
     from botocore.exceptions import BotoCoreError
 
     return str(error) if isinstance(error, BotoCoreError) else "the answer cannot be read"
 
 
 def knows(service: str, method: str) -> bool:
-    """Whether the client library has this call: Lambda's runtime brings one of its own age."""
+    """Whether the client library has this operation. Lambda's runtime may bring an older one."""
     return hasattr(client(service), method)
 
 
 def pages(service: str, method: str, **request: Any) -> Iterator[Any]:
-    """Each page of an answer, read as far as is asked for."""
+    """The pages of an answer, read only as far as they are consumed."""
     while True:
         page = call(service, method, **request)
         yield page

@@ -1,10 +1,10 @@
-"""DynamoDB's own protocol: JSON, signed, over connections that are kept.
+"""DynamoDB's protocol: signed JSON over connections that are kept open.
 
     [page, items] = together(("Query", {…}), ("BatchGetItem", {…}))
 
-Only store/table.py calls it. It is our own because no library at hand tells all that the store
-must know, and yet starts and answers within its budget (docs/decisions/0008). It signs with the
-credentials that Lambda gives to a function, and knows no others.
+Only store/table.py calls it. No available library both reports everything that the store needs and
+starts and answers within the budget (docs/decisions/0008). Requests are signed with the credentials
+that Lambda gives to a function; no others are supported.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from urllib.parse import urlsplit
 
 from slipway.settings import Credentials, credentials, settings
 
-# At its worst a pair of calls takes less than the 15 s of a function, and so tells of it itself.
+# The worst pair of calls ends before a function's 15 s, so the function can report it.
 TRIES = 3
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.5
 PAUSE_SECONDS = 0.2
-# A function is frozen between requests, and a connection may die meanwhile without a word.
+# A function is frozen between requests, and a connection may be dropped silently meanwhile.
 IDLE_SECONDS = 60
 
 NO_ANSWER = "NoAnswer"
@@ -48,9 +48,9 @@ Answer = dict[str, Any]
 
 
 class DynamoDBError(Exception):
-    """What was asked was not done, by DynamoDB's word for why (`code`); `answer` is all it said.
+    """DynamoDB refused the call. `code` is its error code, `answer` its whole answer.
 
-    After NO_ANSWER it may have been done.
+    With the code NO_ANSWER, the call may have been carried out.
     """
 
     def __init__(self, code: str, answer: Answer, status: int = 400) -> None:
@@ -61,10 +61,10 @@ class DynamoDBError(Exception):
 
 
 def together(*calls: tuple[str, Answer]) -> list[Answer]:
-    """Make the calls (operation, request) at once, in one round trip; more only while they fail
-    by something that passes.
+    """Send the calls (operation, request) at the same time: one round trip, more only while they
+    fail for a transient reason.
 
-    Raises DynamoDBError, for the first that is refused.
+    Raises DynamoDBError for the first call that is refused.
     """
     bodies = [(operation, _body(operation, request)) for operation, request in calls]
     outcomes: list[Answer | DynamoDBError] = _each_once(bodies)
@@ -86,7 +86,7 @@ def together(*calls: tuple[str, Answer]) -> list[Answer]:
 
 def _body(operation: str, request: Answer) -> bytes:
     if operation == "TransactWriteItems":
-        # Tried again after no answer, it is the same transaction, and done once.
+        # Retried after a missing answer, it is the same transaction and is carried out once.
         request = {"ClientRequestToken": str(uuid.uuid4()), **request}
     return json.dumps(request, separators=(",", ":")).encode()
 
@@ -96,7 +96,7 @@ def _passing(outcome: Answer | DynamoDBError) -> bool:
 
 
 def _each_once(bodies: Sequence[tuple[str, bytes]]) -> list[Answer | DynamoDBError]:
-    """All are sent before the first answer is waited for."""
+    """Sends all calls before it waits for the first answer."""
     sent = [_sent(*each) for each in bodies]
     until = time.time() + ANSWER_SECONDS
     return [_outcome(each, until) for each in sent]
@@ -125,13 +125,13 @@ def _outcome(sent: Any, until: float) -> Answer | DynamoDBError:
 
 
 class Wire:
-    """The connections to DynamoDB. One carries one call at a time; several threads may call."""
+    """The connections to DynamoDB. Each carries one call at a time. Thread-safe."""
 
     def __init__(self, endpoint: str, region: str) -> None:
         url = urlsplit(endpoint)
         self._connect: Callable[..., HTTPConnection] = HTTPConnection
         if url.scheme == "https":
-            # One for all: to read the authorities' certificates takes longer than a request.
+            # Shared: loading the certificates takes longer than a request.
             self._connect = partial(HTTPSConnection, context=ssl.create_default_context())
         self._host = url.netloc
         self._region = region
@@ -157,7 +157,7 @@ class Wire:
         except BaseException:
             connection.close()
             raise
-        # http.client has closed it already if DynamoDB said that it would.
+        # http.client has already closed it if DynamoDB announced that.
         if connection.sock:
             self._idle.append((time.time(), connection))
         return response.status, raw
@@ -178,7 +178,7 @@ class Wire:
 
 
 def _readable(connection: HTTPConnection) -> bool:
-    """Nothing was asked, so what there is to read is that the other end has closed it."""
+    """Readable without a pending request: the other end has closed the connection."""
     waiting = select.poll()
     waiting.register(connection.sock, select.POLLIN)
     return bool(waiting.poll(0))
@@ -186,14 +186,14 @@ def _readable(connection: HTTPConnection) -> bool:
 
 @cache
 def wire() -> Wire:
-    """Made on first use."""
+    """The process's connections, created on first use."""
     return Wire(settings().dynamodb, settings().region)
 
 
 def signed(
     operation: str, body: bytes, host: str, region: str, by: Credentials, at: datetime
 ) -> dict[str, str]:
-    """The headers of a call, signed as AWS wants it (Signature Version 4)."""
+    """The headers of a call, signed with Signature Version 4."""
     moment = at.strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "content-type": "application/x-amz-json-1.0",

@@ -1,4 +1,4 @@
-"""The rule that runs reconcile every few minutes: on or off, each as often as one likes."""
+"""The rule that runs reconcile every few minutes. Enabling and disabling are idempotent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rule() -> str:
 
 @cache
 def _client() -> Any:
-    # Imported here: most who ask whether to switch it need not.
+    # Imported here, because most calls find the rule as it should be.
     import boto3
 
     return boto3.client("events", region_name=settings().region)

@@ -1,4 +1,4 @@
-"""The state machines: how their executions are named, shown and started."""
+"""Executions of the state machines: names, links, start and outcome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from slipway.domain import timestamps
 from slipway.settings import settings
 
-# The AWS console of each partition.
+# The console's host in each partition.
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
@@ -18,12 +18,12 @@ _CONSOLES = {
 
 
 def execution_arn(workflow: str, name: str) -> str:
-    """An execution bears the id of what it carries, so its ARN is known before it starts."""
+    """An execution is named after its record's id, so its ARN is known before it starts."""
     return f"{settings().machines.replace(':stateMachine:', ':execution:')}{workflow}:{name}"
 
 
 def execution_url(arn: str) -> str | None:
-    """The execution in the AWS console; None where there is no console that is known."""
+    """The execution's page in the AWS console; None outside AWS."""
     now = settings()
     host = _CONSOLES.get(arn.split(":")[1])
     if not now.on_aws or host is None:
@@ -33,9 +33,9 @@ def execution_url(arn: str) -> str | None:
 
 
 def start(workflow: str, name: str, carrying: dict[str, Any]) -> None:
-    """Start the execution, unless it was started before: repeating this changes nothing.
+    """Start the execution. No-op if it was started before.
 
-    `carrying` is the same whenever the name is, or Step Functions would call it another one.
+    `carrying` must be the same whenever the name is, or Step Functions refuses the repetition.
     """
     client = _client()
     try:
@@ -57,9 +57,9 @@ def outcome(workflow: str, name: str) -> str | None:
 
 
 def steps_of(workflow: str, name: str) -> list[dict[str, Any]]:
-    """`{step, entered_at, left_at?, attempts, error?}` of each state that an execution entered.
+    """`{step, entered_at, left_at?, attempts, error?}` for each state that an execution entered.
 
-    Empty if there was no such execution. Step Functions keeps the history for 90 days.
+    Empty if there is no such execution. Step Functions keeps the history for 90 days.
     """
     client = _client()
     steps: list[dict[str, Any]] = []
@@ -90,7 +90,7 @@ def _tell(steps: list[dict[str, Any]], event: dict[str, Any]) -> None:
 
 @cache
 def _client() -> Any:
-    # Imported here: the API shows executions but only dispatch starts them.
+    # Imported here, because the API only shows executions.
     import boto3
 
     return boto3.client("stepfunctions", region_name=settings().region)

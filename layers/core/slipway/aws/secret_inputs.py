@@ -1,11 +1,11 @@
-"""The values of NoEcho inputs: SecureStrings of SSM, one each, never in the table.
+"""The values of NoEcho inputs: one SecureString in SSM for each, never in the table.
 
-Those that an environment is made with are below its id, those that an update brings below the
-environment's id and a part of the update's own. So what was put in before is there until the
-update has succeeded, and the record then says which is in use. `place` is either.
+The values of a new environment are under its id; those of an update are under the environment's id
+and a part of the update's own. So the old values exist until the update has succeeded, and the
+record says which are in use. `place` is either of the two paths.
 
-They are written before the record that names them. If that is never written, reconcile removes
-them (slipway.services.cleanup).
+Values are written before the record that names them. If that record is never written, reconcile
+deletes them (slipway.services.cleanup).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def _below(place: str) -> str:
 
 
 def places(environment: Mapping[str, Any]) -> dict[str, str]:
-    """The place of each secret input that is in use, as the environment's record has it."""
+    """The place of each secret input that is in use, by the environment's record."""
     own, brought = environment["id"], environment.get("secret_places", {})
     return {name: brought.get(name, own) for name in environment.get("secret_inputs", ())}
 
 
 def write(place: str, values: Mapping[str, str]) -> None:
-    """Raises DriverFault; what was written by then is taken back."""
+    """Store the values. Raises DriverFault after deleting those that were stored."""
     try:
         for name, value in values.items():
             where = path(place, name)
@@ -48,7 +48,7 @@ def write(place: str, values: Mapping[str, str]) -> None:
 
 
 def read(places: Mapping[str, str]) -> dict[str, str]:
-    """The values by name. Raises DriverFault; DriverRefused if one is gone."""
+    """The values by name. Raises DriverFault; DriverRefused if one no longer exists."""
     names = {path(place, name): name for name, place in places.items()}
     found: dict[str, str] = {}
     for some in _some_at_once(names):
@@ -61,12 +61,12 @@ def read(places: Mapping[str, str]) -> dict[str, str]:
 
 
 def remove(place: str, names: Iterable[str]) -> None:
-    """Repeating it changes nothing. Raises DriverFault."""
+    """Delete the values. Idempotent. Raises DriverFault."""
     _remove(path(place, name) for name in names)
 
 
 def remove_all(place: str) -> None:
-    """All that is below it: for an environment, also what updates have brought. As remove."""
+    """Delete everything under the place, including values of updates. Idempotent, like remove."""
     pages = aws.pages("ssm", "get_parameters_by_path", Path=_below(place), Recursive=True)
     _remove([each["Name"] for page in pages for each in page["Parameters"]])
 

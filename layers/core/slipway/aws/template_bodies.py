@@ -1,7 +1,7 @@
-"""The bodies of templates, in S3: written once under their digest, read by CloudFormation.
+"""Template bodies in S3: written once under their digest, read by CloudFormation.
 
-A body is written before the record that names it. A crash in between leaves an object that nobody
-refers to, never a record without its body; what a draft no longer refers to stays there, too.
+A body is written before the record that names it. A crash in between leaves an unreferenced object,
+never a record without its body. A body that a draft no longer refers to also stays.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def digest(body: bytes) -> str:
 
 
 def put(key: str, body: bytes, media: str) -> None:
-    """Store the body, unless it is there: under this key there can be no other."""
+    """Store the body. No-op if it exists: the key contains its digest."""
     from botocore.exceptions import ClientError
 
     wanted = {
@@ -45,7 +45,7 @@ def put(key: str, body: bytes, media: str) -> None:
             code = error.response["Error"]["Code"]
             if code == "PreconditionFailed":
                 return
-            # A twin stores the same in this moment, and may fail yet.
+            # A concurrent repeat is storing the same body, and may still fail.
             if code != "ConditionalRequestConflict" or not tries_left:
                 raise DriverFault(f"The template could not be stored: {error}") from error
         except aws.unanswered() as error:
@@ -65,12 +65,12 @@ def get(key: str) -> bytes:
 
 
 def url(key: str) -> str:
-    """Where CloudFormation reads it, with the permissions of whoever asks."""
+    """The URL at which CloudFormation reads it, with the caller's permissions."""
     return f"{_s3().meta.endpoint_url}/{settings().templates_bucket}/{key}"
 
 
 def validate(key: str) -> None:
-    """CloudFormation's own word on a stored body. Raises Invalid."""
+    """Have CloudFormation validate a stored body. Raises Invalid, DriverFault."""
     from botocore.exceptions import ClientError
 
     try:

@@ -1,1 +1,1 @@
-"""What Slipway is about: shapes, rules and the tables of allowed transitions. Knows no AWS."""
+"""Types, rules and tables of allowed transitions, without AWS."""

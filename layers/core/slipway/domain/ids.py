@@ -5,7 +5,7 @@ so that ids sort by age, and 10 (50 bits) at random. The longest id has 66 chara
 `[a-z0-9_]`, so that any id is a Step Functions execution name (at most 80).
 
 Because a deployment's id names its environment and its project, the caller's membership and
-the object are read together in one round trip. To a client an id is opaque.
+the object are read together in one round trip. Ids are opaque to clients.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class DeploymentId(NamedTuple):
 
 
 def new_part(after: str | None = None) -> str:
-    """A fresh part; later than `after` even if the clock is behind it."""
+    """A new part, later than `after` even if the clock is behind."""
     millis = int(time.time() * 1000)
     if after is not None:
         millis = max(millis, _decode(after[:10]) + 1)
@@ -73,7 +73,7 @@ def new_part(after: str | None = None) -> str:
 
 
 def age(part: str) -> float:
-    """Seconds since the part was made, by the clock of who made it."""
+    """Seconds since the part was generated, by the generating process's clock."""
     return time.time() - _decode(part[:10]) / 1000
 
 
@@ -82,7 +82,7 @@ def new_user_id() -> str:
 
 
 def parse_project(text: str) -> ProjectId:
-    """Raises NotFound for what cannot be a project's id."""
+    """Raises NotFound for a malformed id."""
     match = _PROJECT.fullmatch(text)
     if not match:
         raise no_such("project")
@@ -90,7 +90,7 @@ def parse_project(text: str) -> ProjectId:
 
 
 def parse_environment(text: str) -> EnvironmentId:
-    """Raises NotFound for what cannot be an environment's id."""
+    """Raises NotFound for a malformed id."""
     match = _ENVIRONMENT.fullmatch(text)
     if not match:
         raise no_such("environment")
@@ -98,7 +98,7 @@ def parse_environment(text: str) -> EnvironmentId:
 
 
 def parse_deployment(text: str) -> DeploymentId:
-    """Raises NotFound for what cannot be a deployment's id."""
+    """Raises NotFound for a malformed id."""
     match = _DEPLOYMENT.fullmatch(text)
     if not match:
         raise no_such("deployment")

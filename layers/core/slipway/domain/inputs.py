@@ -1,7 +1,7 @@
-"""What is put into a template, against what its parameters say.
+"""Validation of a template's inputs against its parameters.
 
-CloudFormation takes every value as text, a list with commas between. It has the last word: here
-people are told at once, and of everything.
+CloudFormation takes every value as text, and a list as text with commas. It has the last word; the
+checks here report all faults at once, before anything is created.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from slipway.domain.fields import CONTROL, is_writable
 from slipway.domain.template import Parameter
 from slipway.errors import FieldError, Invalid
 
-# Filled in by Slipway, wherever a template declares them.
+# Slipway supplies these if a template declares them.
 CONVENTIONS = frozenset(
     {
         "Version",
@@ -34,7 +34,7 @@ CONVENTIONS = frozenset(
     }
 )
 
-# Of all of them together: they go through a workflow's state, which holds 256 KB.
+# All inputs together, because they pass through a workflow's state, which holds 256 KB.
 MAX_BYTES_TOGETHER = 65_536
 _MAX_BYTES = 4096
 _MAX_TOLD = 20
@@ -49,9 +49,9 @@ def checked(
     there: Collection[str] = (),
     also: Sequence[FieldError] = (),
 ) -> dict[str, str]:
-    """The values as CloudFormation takes them; those `there` have one already.
+    """The values as CloudFormation takes them. Parameters in `there` already have a value.
 
-    Raises Invalid, with a pointer to each at fault and what is `also` wrong.
+    Raises Invalid with a pointer to each wrong input, and the faults in `also`.
     """
     known = {each.name: each for each in parameters}
     faults = list(also)
@@ -74,10 +74,10 @@ def merged(
     secret: Collection[str],
     change: Mapping[str, Any],
 ) -> tuple[dict[str, str], frozenset[str]]:
-    """What there is, values and names of secrets, with a change of it (RFC 7396, null takes away).
+    """The current values and secret names, with a merge patch applied (RFC 7396, null removes).
 
-    Returns the values, new secrets among them, and which secrets stay. What there is and no
-    parameter knows any more is left out. Raises Invalid, as `checked`.
+    Returns the values, including new secrets, and the names of the secrets that stay. Drops values
+    without a parameter. Raises Invalid, like `checked`.
     """
     known = {each.name for each in parameters} - CONVENTIONS
     hidden = secrets(parameters)
@@ -97,7 +97,7 @@ def merged(
 
 
 def written(values: Mapping[str, str]) -> str:
-    """As a record keeps them. Raises Invalid if they are too much."""
+    """The values as a record stores them. Raises Invalid if they are too large."""
     text = json.dumps(values)
     if len(text) > MAX_BYTES_TOGETHER:
         detail = f"must be at most {MAX_BYTES_TOGETHER} bytes together"
@@ -106,12 +106,12 @@ def written(values: Mapping[str, str]) -> str:
 
 
 def secrets(parameters: Sequence[Parameter]) -> frozenset[str]:
-    """The names of those that are never shown."""
+    """The names of the parameters whose values are never shown."""
     return frozenset(each.name for each in parameters if each.no_echo)
 
 
 def with_defaults(parameters: Sequence[Parameter], values: Mapping[str, str]) -> dict[str, str]:
-    """What the template will get, except for what Slipway fills in; secrets masked."""
+    """The values that the template will get, except those that Slipway supplies; secrets masked."""
     return {
         each.name: MASK if each.no_echo else values.get(each.name, each.default or "")
         for each in parameters
@@ -120,7 +120,7 @@ def with_defaults(parameters: Sequence[Parameter], values: Mapping[str, str]) ->
 
 
 def problems(parameter: Parameter, text: str) -> Iterator[str]:
-    """What the parameter has against this value."""
+    """The rules of the parameter that this value breaks."""
     numbers = parameter.type in ("Number", "List<Number>")
     is_list = parameter.type.startswith(("List<", "CommaDelimitedList"))
     for each in [part.strip() for part in text.split(",")] if is_list else [text]:
@@ -157,7 +157,7 @@ def _put(parameter: Parameter | None, name: str, value: Any, into: dict[str, str
     elif len(text.encode()) > _MAX_BYTES:
         yield f"must be at most {_MAX_BYTES} bytes"
     elif "{{" in text:
-        # CloudFormation would look up what it names, with permissions that are not the caller's.
+        # CloudFormation would resolve it with permissions that the caller does not have.
         yield "must not contain {{"
     elif parameter.no_echo and not text:
         yield "must not be empty"
@@ -167,7 +167,7 @@ def _put(parameter: Parameter | None, name: str, value: Any, into: dict[str, str
 
 
 def _written(kind: str, value: Any) -> str | None:
-    """The value as CloudFormation's text; None if it is not of this type.
+    """The value as CloudFormation's text; None if it has another type.
 
     Raises OverflowError.
     """
@@ -186,7 +186,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _digits(value: float) -> str:
-    # 1e400 is infinite, and Python refuses to write out an integer of thousands of digits.
+    # 1e400 is infinite, and Python refuses to print an integer of thousands of digits.
     if not abs(value) < 10**50:
         raise OverflowError
     return str(value)
@@ -236,7 +236,7 @@ def _unlike(pattern: str, text: str, said: str | None) -> str | None:
             warnings.simplefilter("error", FutureWarning)
             compiled = re.compile(pattern, re.ASCII)
     except (re.error, FutureWarning, RecursionError, OverflowError):
-        # CloudFormation's patterns are Java's, which can say a little more: it checks this one.
+        # CloudFormation uses Java's patterns, which allow slightly more. It checks this one itself.
         return None
     try:
         with _at_most(_PATTERN_SECONDS):
@@ -248,7 +248,7 @@ def _unlike(pattern: str, text: str, said: str | None) -> str | None:
 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in the middle of a match: some patterns take for ever on some texts."""
+    """Raises TimeoutError during a match: some patterns take practically for ever."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

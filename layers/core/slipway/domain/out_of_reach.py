@@ -1,6 +1,6 @@
-"""Properties of templates that would need a right which the role that makes environments lacks.
+"""Template properties that need a permission which EnvironmentRole does not have.
 
-CloudFormation would say so only after it has begun to make the environment.
+CloudFormation would report it only after it has begun to create the environment.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from slipway.domain.references import below
 from slipway.errors import FieldError
 
-# It would have to be allowed to change who may write to any log of the account.
+# The role would need to change the resource policies of every log in the account.
 _ACCESS_LOGS = "is not available to environments: access logs need rights over the account's logs"
 _SIGNING = "is not available to environments: they may not use the account's signing profiles"
 PROPERTIES: Mapping[str, Mapping[str, str]] = {
@@ -23,7 +23,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
 
 
 def faults(resources: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[FieldError]:
-    """A fault for each such property; `common` is SAM's section Globals."""
+    """A fault for each such property. `common` is SAM's section Globals."""
     for name, resource in resources.items():
         if isinstance(resource, dict):
             at = below("#/Resources", name, "Properties")

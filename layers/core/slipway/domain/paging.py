@@ -1,4 +1,4 @@
-"""Lists come in pages, newest first; logs oldest first, to follow them."""
+"""Paging. Lists are newest first; logs are oldest first, so that they can be followed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Paging(Wanted):
 
     @property
     def after(self) -> str | None:
-        """The sort key that the last page ended with.
+        """The sort key at the end of the previous page.
 
-        Raises Invalid for a cursor that is not one of ours.
+        Raises Invalid for a malformed cursor.
         """
         if self.cursor is None:
             return None
@@ -44,7 +44,7 @@ Item = TypeVar("Item")
 
 
 class Page(list[Item]):
-    """One page; `cursor` leads to the next, None at the end."""
+    """One page. `cursor` leads to the next page; None at the end."""
 
     def __init__(self, items: list[Item], last: str | None = None) -> None:
         super().__init__(items)

@@ -1,8 +1,8 @@
-"""What the parts of a template say of each other: what is referred to has to be there.
+"""References within a template: each must have a target, and no output may refer to a secret.
 
-CloudFormation finds the same, but tells of one fault, and not where. No reference is refused here
-that it would take: what SAM may make, what is chosen by a condition, `Metadata` and `Rules` are
-left to it. Beside that, no output may refer to a secret.
+CloudFormation finds missing targets too, but reports one at a time and not where. A reference that
+it would accept is never refused here: resources that SAM may create, parts that a condition
+selects, `Metadata` and `Rules` are left to CloudFormation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from slipway.errors import FieldError
 
 MAX_NAME = 255
 
-# Those that name what is in them.
+# The sections whose keys are names.
 SECTIONS = ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")
 
 _OTHERS = (
@@ -32,7 +32,7 @@ _PSEUDO = {
     "AWS::StackName",
     "AWS::URLSuffix",
 }
-# What SAM calls that which it makes of no one resource; all else is named after what it is of.
+# SAM's names for resources that it derives from no single one. The others begin with its name.
 _SAMS_OWN = (
     "ApiGatewayDomainName",
     "CodeDeployServiceRole",
@@ -40,9 +40,9 @@ _SAMS_OWN = (
     "RecordSetGroup",
     "Serverless",
 )
-# How an event says what SAM is to call its queue.
+# The property of an event that names its queue.
 _SAMS_NAMES = frozenset({"QueueLogicalId", "QueuePolicyLogicalId"})
-# A text full of `${` is read once: no variable has either in its name.
+# A variable's name contains none of `${}`, so the search takes linear time.
 _VARIABLE = re.compile(r"\$\{([^${}]+)\}")
 _LONGEST_CIRCLE = 10
 
@@ -59,10 +59,10 @@ _Sections = Mapping[str, Mapping[str, Any]]
 
 
 class _Use(NamedTuple):
-    """A name, what it has to be, where it stands, and whether a condition chooses it.
+    """One use of a name: its kind, its place, and whether a condition selects it.
 
-    `operand`: `{"Condition": name}`, which refers to one among Conditions and nowhere else.
-    `called`: what SAM is to call something.
+    The kind `operand` is `{"Condition": name}`, which refers to a condition only inside Conditions.
+    The kind `called` is a name that SAM gives to a resource.
     """
 
     kind: str
@@ -78,7 +78,7 @@ def below(at: str, *parts: int | str) -> str:
 
 
 def unknown(tree: Mapping[str, Any], *, sam: bool) -> Iterator[FieldError]:
-    """What is no section of a template, and the format if it is not the only one that there is."""
+    """Unknown sections, and an unknown AWSTemplateFormatVersion."""
     for name in tree:
         if name not in (*SECTIONS, *_OTHERS) and not (sam and name == "Globals"):
             yield FieldError(below("#", name), "is not a section of a CloudFormation template")
@@ -87,7 +87,7 @@ def unknown(tree: Mapping[str, Any], *, sam: bool) -> Iterator[FieldError]:
 
 
 def missing(sections: _Sections, *, grows: bool) -> Iterator[FieldError]:
-    """What is referred to and not there. `grows`: SAM or a module makes more resources of these."""
+    """References without a target. `grows`: SAM or a module expands the resources."""
     names = {section: set(found) for section, found in sections.items()}
     resources = names["Resources"]
     known = {
@@ -109,8 +109,9 @@ def missing(sections: _Sections, *, grows: bool) -> Iterator[FieldError]:
 
 
 def circles(sections: _Sections) -> Iterator[FieldError]:
-    """Resources that wait for each other. Not if a condition has a say, or SAM or a module makes
-    others of one: that may part them."""
+    """Resources that depend on each other in a circle. Dependencies that a condition selects, or
+    that involve a resource which SAM or a module expands, are left out: they may not be circular
+    in the end."""
     resources = sections["Resources"]
     needs: dict[str, list[str]] = {name: [] for name in resources}
     for use in _in_resources(sections):
@@ -127,7 +128,7 @@ def circles(sections: _Sections) -> Iterator[FieldError]:
 
 
 def shown(sections: _Sections, secrets: Collection[str]) -> Iterator[FieldError]:
-    """Outputs that would show a secret: everybody who sees the environment sees them."""
+    """Outputs that would reveal a secret to everyone who can see the environment."""
     found = {
         (use.at[1], use.at[2], use.name): None
         for use in _in_outputs(sections)
@@ -167,7 +168,7 @@ def _circles(needs: Mapping[str, list[str]]) -> Iterator[list[str]]:
                 left.append(iter(needs[onward]))
 
 
-# --- who names what ---------------------------------------------------------------------------
+# --- names in use ---------------------------------------------------------------------------
 
 
 def _in_conditions(sections: _Sections) -> Iterator[_Use]:
@@ -199,7 +200,7 @@ def _in_outputs(sections: _Sections) -> Iterator[_Use]:
 
 
 def _uses(value: Any, path: list[int | str], chosen: bool = False) -> Iterator[_Use]:
-    """`path` is where the value stands; it is changed on the way, and back."""
+    """`path` is the place of the value. It is modified during the walk and restored."""
     if isinstance(value, dict):
         if len(value) == 1:
             for function, argument in value.items():
@@ -220,7 +221,7 @@ def _uses(value: Any, path: list[int | str], chosen: bool = False) -> Iterator[_
 
 
 def _named(function: str, argument: Any) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
-    """What a function names: as what, what, and where in its argument."""
+    """The names in a function's argument, each with its kind and its place there."""
     first = argument[0] if isinstance(argument, list) and argument else None
     if function == "Ref":
         yield "value", argument, ()
@@ -245,6 +246,6 @@ def _variables(text: Any, own: Any) -> Iterator[tuple[str, str, tuple[int, ...]]
     for found in _VARIABLE.findall(text) if isinstance(text, str) else ():
         name, dot, _ = found.strip().partition(".")
         its_own = isinstance(own, dict) and found.strip() in own
-        # `${!Literal}` is none; and what cannot be a name is CloudFormation's to refuse.
+        # `${!Literal}` is no variable. CloudFormation refuses malformed names.
         if not its_own and name.replace(":", "").isalnum():
             yield ("resource" if dot else "value"), name, ()

@@ -1,11 +1,11 @@
-"""What a CloudFormation or SAM template says, read without trusting it.
+"""Parses a CloudFormation or SAM template without trusting it.
 
-The body is kept as it was sent; what is read here is what people may put in (its parameters), what
-comes out, and what it makes. CloudFormation has the last word (slipway.aws.template_bodies).
+The body is stored unchanged. What is read here are its parameters, outputs and resource types.
+CloudFormation has the last word (slipway.aws.template_bodies).
 
-YAML is read as a stream of events and never made into objects of its own choosing: every scalar
-is text, tags are CloudFormation's short forms and nothing else, aliases are refused as
-CloudFormation refuses them, and depth and size have a limit.
+YAML is read as a stream of events and never constructs objects: every scalar is text, tags can only
+be CloudFormation's short forms, aliases are refused as CloudFormation refuses them, and depth and
+size are limited.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SAM = "AWS::Serverless-2016-10-31"
 _MAX_DEPTH = 50
 _MAX_EVENTS = 200_000
 _MAX_PARAMETERS = 200
-# Each is a value of its own in the parameter store, which takes a score of them at once.
+# Each is a parameter in the parameter store, which accepts about twenty writes at once.
 MAX_SECRETS = 20
-# An item of the table has at most 400 kB, and an answer is kept for those who ask again.
+# An item of the table has at most 400 kB, and idempotency records contain the answer.
 _MAX_DESCRIBED = 150_000
 _MAX_TOLD = 20
 
-# `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}. From Contains on those that Rules are made of.
+# `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}. The last ones, from Contains, are Rules'.
 _FUNCTIONS = (
     "And Base64 Cidr Equals FindInMap GetAZs GetAtt If ImportValue Join Length Not Or Select Split "
     "Sub ToJsonString Contains EachMemberEquals EachMemberIn RefAll ValueOf ValueOfAll"
@@ -53,8 +53,8 @@ _PLAIN_TAGS = {None, "!"} | {
 }
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
-# What SAM makes of an event of a function or a state machine, by its type; the permissions and the
-# role that it takes are the function's.
+# The resource types that SAM creates for an event of a function or a state machine, by its type.
+# Permissions and roles come with the function.
 EVENTS: Mapping[str, Sequence[str]] = {
     "AlexaSkill": (),
     "Api": ("AWS::Serverless::Api",),
@@ -76,7 +76,7 @@ EVENTS: Mapping[str, Sequence[str]] = {
     "ScheduleV2": ("AWS::Scheduler::Schedule",),
     "SelfManagedKafka": ("AWS::Lambda::EventSourceMapping",),
 }
-# The API is one for all the events that name none; it may be allowed as what SAM makes of it, too.
+# Events that name no API share one. It may also be allowed by the types that SAM creates for it.
 _APIS: Mapping[str, Sequence[str]] = {
     "AWS::Serverless::Api": (
         "AWS::ApiGateway::Deployment",
@@ -90,12 +90,12 @@ _NAMES_API = {"Api": "RestApiId", "HttpApi": "ApiId"}
 _TYPE = re.compile(
     r"String|Number|CommaDelimitedList|List<Number>|AWS::[A-Za-z0-9:]+|List<AWS::[A-Za-z0-9:]+>"
 )
-# CloudFormation would look up what the input names, with permissions that are not the caller's.
+# CloudFormation would resolve the input with permissions that the caller does not have.
 _LOOKED_UP = "AWS::SSM::Parameter::Value<"
 
 
 class Event(NamedTuple):
-    """Its type, and the types of what SAM makes of it."""
+    """The type of an event, and the resource types that SAM creates for it."""
 
     kind: str
     makes: tuple[str, ...]
@@ -103,9 +103,9 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Formation:
-    """`types`: of each resource, by its logical id. `sam`: whether SAM transforms it. `events`:
-    those that SAM makes something of, by where they stand. `out_of_reach`: properties that no
-    environment may have."""
+    """`types`: each resource's type by its logical id. `sam`: whether SAM transforms the template.
+    `events`: the events for which SAM creates resources, by their place. `out_of_reach`: properties
+    that no environment can have."""
 
     parameters: Sequence[Parameter]
     outputs: Sequence[str]
@@ -129,13 +129,13 @@ def read(body: bytes, *, is_json: bool) -> Formation:
 
 
 def tree(text: str, scalar: Callable[[ScalarEvent], str | None]) -> Any:
-    """YAML as mappings, lists and what `scalar` makes of each value. Raises Malformed, Invalid."""
+    """YAML as mappings and lists of what `scalar` returns. Raises Malformed, Invalid."""
     return _tree(_yaml(text, scalar))
 
 
 def refuse_others(formation: Formation, allowed: Sequence[str]) -> None:
-    """Raises Invalid for resources of types that none of the patterns allows, for events of which
-    SAM would make such, and for properties that environments may not have."""
+    """Raises Invalid for resource types that no pattern allows, for events for which SAM would
+    create such resources, and for properties that environments cannot have."""
     others = set(not_allowed(formation.types.values(), allowed))
     made = {event: _not_allowed(event.makes, allowed) for event in set(formation.events.values())}
     faults = {
@@ -156,7 +156,7 @@ def _not_allowed(types: Sequence[str], allowed: Sequence[str]) -> list[str]:
     return [each for each in others if not_allowed(_APIS.get(each, [each]), allowed)]
 
 
-# --- what the sections say --------------------------------------------------------------------
+# --- sections --------------------------------------------------------------------
 
 
 def _formation(tree: Any) -> Formation:
@@ -204,7 +204,7 @@ def _section(tree: Mapping[str, Any], name: str, faults: list[FieldError]) -> di
     if not isinstance(section, dict):
         faults.append(FieldError(f"#/{name}", "must be a mapping"))
         return {}
-    # How conditions are called is CloudFormation's to say.
+    # CloudFormation decides which names of conditions are valid.
     for key in section if name != "Conditions" else ():
         if not re.fullmatch(r"[A-Za-z0-9]{1,255}", key):
             faults.append(FieldError(below(f"#/{name}", key), "must be letters and digits"))
@@ -229,7 +229,7 @@ def _transform(tree: Mapping[str, Any], faults: list[FieldError]) -> bool:
 
 
 def _events(resources: Mapping[str, Any], faults: list[FieldError]) -> Iterator[tuple[str, Event]]:
-    """The events of which SAM makes something, and where their types stand."""
+    """The events for which SAM creates resources, with the places of their types."""
     for name, resource in resources.items():
         kind = resource.get("Type") if isinstance(resource, dict) else None
         if not str(kind).startswith("AWS::Serverless::"):
@@ -252,7 +252,7 @@ def _events(resources: Mapping[str, Any], faults: list[FieldError]) -> Iterator[
 
 
 def _queue(properties: Any) -> Iterator[str]:
-    """What SAM makes besides if an event has a queue before it, or one for what nobody took."""
+    """The types that SAM adds for an event with a queue before it or a dead-letter queue."""
     subscribed = _of(properties, "SqsSubscription")
     if subscribed not in (None, "false"):
         yield from ("AWS::Lambda::EventSourceMapping", "AWS::SQS::QueuePolicy")
@@ -265,7 +265,7 @@ def _of(value: Any, key: str) -> Any:
 
 
 def _macros(value: Any, at: str) -> Iterator[FieldError]:
-    """What would run code of somebody's, or fetch more of a template, while it is processed."""
+    """Macros and includes, which would run code or fetch text while the template is processed."""
     if isinstance(value, dict):
         for name, each in value.items():
             if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
@@ -318,7 +318,7 @@ def _parameter(name: str, declared: Any, faults: list[FieldError]) -> Parameter 
 
 
 def _wrong(key: str, value: Any) -> str | None:
-    """What is wrong with a parameter's attribute."""
+    """The fault of a parameter's attribute; None if it has none."""
     if key not in _FIELDS:
         return "is not an attribute of a parameter"
     if key == "AllowedValues":
@@ -343,7 +343,7 @@ def _wrong(key: str, value: Any) -> str | None:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A mapping as it was written, so that what is there twice can be seen."""
+    """A mapping as a list of pairs, so that duplicate keys are visible."""
 
 
 def _json(text: str) -> Any:
@@ -361,7 +361,7 @@ def _json(text: str) -> Any:
 
 
 def _tree(value: Any, at: str = "#", depth: int = 0) -> Any:
-    """Mappings, lists and text; None where there is nothing. Raises Invalid."""
+    """Mappings, lists and text, with None for null. Raises Invalid."""
     if depth > _MAX_DEPTH:
         raise Invalid([FieldError(at, "is nested too deeply")])
     if isinstance(value, _Pairs):
@@ -383,13 +383,13 @@ def _tree(value: Any, at: str = "#", depth: int = 0) -> Any:
 
 
 def _text(event: ScalarEvent) -> str | None:
-    """None where there is nothing."""
+    """The scalar's text; None for null."""
     return None if event.implicit[0] and event.value in _NULLS else str(event.value)
 
 
 def _yaml(text: str, scalar: Callable[[ScalarEvent], str | None] = _text) -> Any:
     """Raises Malformed, Invalid."""
-    # Imported here: only who adds a version pays for it.
+    # Imported here, because only adding a version needs it.
     import yaml
 
     builder = _Builder()
@@ -420,7 +420,7 @@ def _yaml(text: str, scalar: Callable[[ScalarEvent], str | None] = _text) -> Any
 
 @dataclass
 class _Open:
-    """A mapping or list that is not at its end; `key` is the one whose value is awaited."""
+    """An unfinished mapping or list. `key` is the key whose value comes next."""
 
     items: Any
     tag: str | None
@@ -429,7 +429,7 @@ class _Open:
 
 @dataclass
 class _Builder:
-    """Events -> what they describe, without recursion."""
+    """Builds the tree from events, without recursion."""
 
     root: Any = None
     documents: int = 0

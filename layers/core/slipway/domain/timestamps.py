@@ -1,4 +1,4 @@
-"""Moments in UTC to the millisecond; as text (2026-11-23T01:02:03.456Z) they sort by age."""
+"""Times in UTC with millisecond precision. As text (2026-11-23T01:02:03.456Z) they sort by age."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Moment = Annotated[
 
 
 def now() -> datetime:
-    """The present, cut to the millisecond that is written."""
+    """The current time, truncated to the millisecond."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
@@ -33,5 +33,5 @@ def hours_after(moment: datetime, hours: float) -> datetime:
 
 
 def epoch(moment: datetime) -> int:
-    """Whole seconds since 1970, never early: what DynamoDB's TTL reads."""
+    """Whole seconds since 1970, rounded up, as DynamoDB's TTL reads them."""
     return math.ceil(moment.timestamp())

@@ -1,4 +1,4 @@
-"""What an environment is made of. A driver is one file here and one line in DRIVERS."""
+"""Drivers create and remove what an environment consists of: one file here, one line in DRIVERS."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def ask(
     artifact: str | None = None,
     anew: bool = False,
 ) -> Progress:
-    """Ask the environment's driver how far `verb` is; the first call starts it.
+    """Start the operation `verb` if it was not started, and return its progress.
 
-    `event` is what the workflow sends: `execution`, its name, and `started_at`.
-    Raises DriverRefused, also when it has taken an hour; DriverFault. Both name the resource.
+    `event` is the workflow's payload: `execution`, its name, and `started_at`.
+    Raises DriverRefused, also after an hour; DriverFault. Both name the resource.
     """
     operation = _operation(environment, event, resource, version, artifact, anew)
     try:
@@ -59,9 +59,9 @@ def ask(
 
 
 def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
-    """What an update to this record would change, with what is live in it; `secrets` are new.
+    """What an update to this record would change. `secrets` are the new ones.
 
-    As model.update.ChangeSet has it. Raises DriverFault.
+    Returns the fields of domain.update.ChangeSet. Raises DriverFault.
     """
     from slipway.drivers import previews
 
@@ -71,14 +71,14 @@ def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
 
 
 def made_anew(environment: Mapping[str, Any]) -> Operation:
-    """What a driver would be asked to make the environment as this record has it."""
+    """The operation that would build the environment as this record describes it."""
     event = {"execution": environment["id"], "started_at": timestamps.written(timestamps.now())}
     version, artifact = environment.get("live_version"), environment.get("live_artifact")
     return _operation(environment, event, version=version, artifact=artifact, anew=True)
 
 
 def lines(environment: Mapping[str, Any], event: Mapping[str, Any]) -> list[LogLine]:
-    """What the infrastructure has said in this operation so far, oldest first.
+    """The log lines of this operation so far, oldest first.
 
     Raises DriverRefused, DriverFault.
     """

@@ -12,12 +12,11 @@ from slipway.domain.timestamps import Moment
 
 
 class Progress(BaseModel):
-    """How far an operation is.
+    """The progress of an operation.
 
-    Not `done`: ask again after `wait_seconds` (a whole number of seconds, as a Wait state
-    takes them). Once it is done, where there are such: `base_url`, where the environment answers,
-    and `outputs`, what else there is to know of it. `stack_id`: what tells its stack apart from any
-    other of that name, also when it is gone.
+    While it is not `done`, ask again after `wait_seconds` (whole seconds, as a Wait state takes
+    them). Once it is done, `base_url` is the environment's address and `outputs` its outputs, if it
+    has them. `stack_id` identifies its stack, even after another stack has the same name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,19 +29,17 @@ class Progress(BaseModel):
 
 
 class Operation(BaseModel):
-    """What a driver is asked about, the same at every call for one operation.
+    """One operation; the same in every call for it.
 
-    `execution` and `started_at`, when the workflow began with it, name the operation: a driver
-    that starts something passes them on as the request token, so that a repeated call starts
-    nothing twice. `resource`: which of the driver's is to be provisioned or retired. `version`
-    and `artifact`: what is to be live. `config`: the environment's own.
+    `execution` and `started_at`, the time at which the workflow began it, identify the operation. A
+    driver passes them on as the request token, so that a repeated call starts nothing twice.
+    `resource`: the resource to provision or retire. `version` and `artifact`: what should be live.
+    `config`: the environment's configuration.
 
-    Of an environment that is made from a template: where the template is, the names of the
-    parameters it declares, which of those that a deployment brings have `defaults` in it, what the
-    caller put in, and where the values are of what is secret.
-    `anew`: the environment is to be made of just these, not only to have the version. `retain`:
-    the logical ids of what is left in place when it goes, though it could not be deleted.
-    `stack_id`: as the driver told, if it did.
+    For an environment with a template: the key of the template's body, the names of its parameters,
+    which of those that a deployment sets have `defaults`, the inputs, and the places of the
+    secrets. `anew`: update everything, not only the version. `retain`: the logical ids of
+    resources to leave in place, which could not be deleted. `stack_id`: as the driver reported it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,15 +67,15 @@ class Operation(BaseModel):
 
 
 class Driver(Protocol):
-    """Each call starts its operation if it was not started, and says how far it is.
+    """The contract: each call starts its operation if it was not started, and returns its progress.
 
-    A driver never waits: the workflow does. It may be called any number of times, by two at
-    once, and again after it was done. It raises only DriverRefused (it will never work) and
-    DriverFault (perhaps another time). StackGone, of ship and restore, says that somebody else has
-    taken away what there was: the environment is then brought to its end.
+    A driver never waits; the workflow does. It can be called any number of times, concurrently, and
+    after the operation is done. It raises only DriverRefused (it will never work) and DriverFault
+    (it may work later). StackGone, from ship and restore, means that the stack was deleted by hand;
+    the environment is then ended.
 
-    `resources` are what an environment is made of, in the order in which they are provisioned;
-    each is retired by itself, also one that was never begun or is gone
+    `resources` are the parts of an environment, in the order in which they are provisioned. Each is
+    retired separately, even if it was never begun or no longer exists
     (slipway.services.provisioning).
     """
 
@@ -87,15 +84,15 @@ class Driver(Protocol):
     def provision(self, operation: Operation) -> Progress: ...
 
     def ship(self, operation: Operation) -> Progress:
-        """Raises RolledBack if it failed and what was live is live again."""
+        """Raises RolledBack if it failed and the previous version is live again."""
         ...
 
     def restore(self, operation: Operation) -> Progress:
-        """Bring back what was live before a rollout: `version`, or nothing if that is None."""
+        """Restore `version`, which was live before the rollout, or nothing if it is None."""
         ...
 
     def retire(self, operation: Operation) -> Progress: ...
 
     def lines(self, operation: Operation) -> list[LogLine]:
-        """What the infrastructure has said in this operation so far, oldest first."""
+        """The log lines of this operation so far, oldest first."""
         ...

@@ -1,23 +1,23 @@
-"""An environment that is a CloudFormation stack, made from a published template.
+"""An environment that is a CloudFormation stack, created from a published template.
 
-Each call looks at the stack and starts what is to be done if it was not started. What the stack's
-state means:
+Each call inspects the stack and starts the operation if it was not started. The stack's state
+decides:
 
 | the stack is                  | provision | ship, restore              | retire                  |
 | ----------------------------- | --------- | -------------------------- | ----------------------- |
-| not there, or deleted by hand | create it | StackGone                  | done                    |
-| …_IN_PROGRESS, by whomever    | wait      | wait                       | wait                    |
+| missing, or deleted by hand   | create it | StackGone                  | done                    |
+| …_IN_PROGRESS, by anyone      | wait      | wait                       | wait                    |
 | CREATE_ or UPDATE_COMPLETE    | done      | update it; then done       | delete it               |
 | UPDATE_ROLLBACK_COMPLETE      | done      | update it; then RolledBack | delete it               |
-| UPDATE_ROLLBACK_FAILED        | refused   | go on rolling back, once   | delete it               |
+| UPDATE_ROLLBACK_FAILED        | refused   | continue rollback, once    | delete it               |
 | …_FAILED, ROLLBACK_COMPLETE   | refused   | refused                    | delete it               |
 | DELETE_FAILED                 | refused   | refused                    | delete it; then refused |
 
-A restore cancels the rollout's own update first. Every operation has a request token, which all
-of its events bear: they tell whether it was started, how it ended, and why.
+A restore cancels the rollout's own update first. Every operation has a request token, which all of
+its events carry: they tell whether it was started, how it ended, and why.
 
-The stack is made with a role of its own, so that what a template may make does not depend on what
-Slipway's functions may do.
+CloudFormation acts with a role of its own, so what a template may create does not depend on the
+permissions of Slipway's functions.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class CloudFormation:
     def restore(self, operation: Operation) -> Progress:
         stack = stacks.find(operation.environment_id)
         if stack and stack["StackStatus"] == "UPDATE_IN_PROGRESS" and _is_ours(operation, stack):
-            # Refused if it ends in this moment: the next look sees how.
+            # Refused if the update has just ended. The next call sees how.
             with suppress(DriverRefused):
                 _start("cancel_update_stack", operation, _token(operation, "cancel"))
             return _wait(operation, stack)
@@ -110,17 +110,17 @@ class CloudFormation:
             told += map(_objection, stacks.invalid(stack_id, events, since))
         except DriverRefused as error:
             if stacks.is_missing(error):
-                # Deleted so long ago that CloudFormation has forgotten it.
+                # Deleted so long ago that CloudFormation no longer knows it.
                 return []
             raise
         return sorted(told, key=lambda line: line.ts)
 
 
-# ── What is asked for ─────────────────────────────────────────────────────────────────────────
+# ── Requests ─────────────────────────────────────────────────────────────────────────
 
 
 def tags(operation: Operation) -> list[dict[str, str]]:
-    """As they are now: an extended lease shows when something is next deployed."""
+    """The current tags. An extension of the lease reaches the stack with its next update."""
     tags = {
         "slipway:project": str(parse_environment(operation.environment_id).project),
         "slipway:environment": operation.environment_id,
@@ -149,7 +149,7 @@ def _made_of(operation: Operation) -> dict[str, Any]:
 
 
 def _changed(operation: Operation) -> dict[str, Any]:
-    """The stack as it is, with another version in it; or anew."""
+    """The request that changes the version only, or updates everything (`anew`)."""
     if operation.anew:
         return _made_of(operation)
     shipped = _shipped(operation)
@@ -169,7 +169,7 @@ def _changed(operation: Operation) -> dict[str, Any]:
 
 
 def _retained(operation: Operation, stack: Stack) -> dict[str, Any]:
-    """What was named of what remains; CloudFormation leaves it out of a deletion that failed."""
+    """The remaining resources to retain. CloudFormation allows that after a failed deletion."""
     if not operation.retain:
         return {}
     if stack["StackStatus"] != "DELETE_FAILED":
@@ -182,8 +182,8 @@ def _retained(operation: Operation, stack: Stack) -> dict[str, Any]:
 
 
 def parameters(operation: Operation, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Of the stack. Secrets whose value is not given here stay; what has none is as the
-    template's default says."""
+    """The stack's parameters. Secrets without a new value keep theirs; parameters without a
+    value have the template's default."""
     given = {
         **operation.inputs,
         **secrets,
@@ -207,7 +207,7 @@ def _written(expires_at: datetime | None) -> str:
 
 
 def _shipped(operation: Operation) -> dict[str, str]:
-    """What a deployment brings; if it brings none, what the template says itself goes first."""
+    """The values that a deployment sets. Without one, the template's default takes precedence."""
     brought = {"Version": operation.version, "Artifact": operation.artifact}
     nothing = {"Version": NOTHING_LIVE, "Artifact": ""}
     return {
@@ -232,13 +232,13 @@ def _token_of(execution: str) -> str:
 
 
 def _token(operation: Operation, verb: str) -> str:
-    """Another attempt of the same execution's begins at another moment."""
+    """The request token. Another attempt in the same execution begins at another time."""
     began = round(operation.started_at.timestamp() * 1000)
     return f"{_token_of(operation.execution)}{verb}-{began}"
 
 
 def _start(method: str, operation: Operation, token: str, **request: Any) -> bool:
-    """Whether there was something to do. Somebody else may have begun with it a moment ago."""
+    """Whether there was something to do. A concurrent call may have started it already."""
     try:
         aws.call(
             "cloudformation",
@@ -258,11 +258,11 @@ def _start(method: str, operation: Operation, token: str, **request: Any) -> boo
     return True
 
 
-# ── How far it is ─────────────────────────────────────────────────────────────────────────────
+# ── Progress ─────────────────────────────────────────────────────────────────────────────
 
 
 def _is_ours(operation: Operation, stack: Stack) -> bool:
-    """Whether the update that is in progress is this rollout's."""
+    """Whether the update in progress belongs to this rollout."""
     began = [
         event.get("ClientRequestToken", "")
         for event in stacks.all_events(stack["StackId"])
@@ -272,7 +272,7 @@ def _is_ours(operation: Operation, stack: Stack) -> bool:
 
 
 def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progress:
-    """The stack with the version in it."""
+    """Update the stack to the version."""
     if stack is None:
         raise StackGone("The stack no longer exists, and Slipway did not delete it")
     if stacks.is_busy(stack):
@@ -292,7 +292,7 @@ def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progres
 
 
 def _rolled_back_further(operation: Operation, stack: Stack) -> Progress:
-    """CloudFormation could not put back what was there: perhaps what stood in the way is gone."""
+    """Continue a failed rollback: the obstacle may have been removed."""
     token = _token(operation, "continue")
     events = _events(operation, stack, token)
     if not events:
@@ -305,10 +305,10 @@ def _rolled_back_further(operation: Operation, stack: Stack) -> Progress:
 
 
 def _how_it_ended(operation: Operation, stack: Stack, events: list[Event]) -> Progress:
-    """How the update ended that all of the events are of."""
+    """The result of the update to which all the events belong."""
     status = _last_of_the_stack(events)
     if status.endswith("_IN_PROGRESS"):
-        # The stack is through; its last events are on their way.
+        # The stack has finished; its last events are still to come.
         return _wait(operation, stack)
     if status == "UPDATE_COMPLETE":
         return _done(stack)
@@ -330,7 +330,7 @@ def _done(stack: Stack) -> Progress:
 
 
 def _wait(operation: Operation, stack: Stack | None = None) -> Progress:
-    """A quarter of the time that it has taken so far."""
+    """Wait a quarter of the time that has passed so far."""
     passed = (operation.now - operation.started_at).total_seconds()
     wait_seconds = max(1, min(_LONGEST_WAIT_SECONDS, int(passed / 4)))
     return Progress(

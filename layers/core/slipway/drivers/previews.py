@@ -1,7 +1,8 @@
-"""Change sets: what CloudFormation would do with a stack. They are looked at, never executed.
+"""Change sets: what CloudFormation would do to a stack. They are read and never executed.
 
-One is named after what it is about, so that asking again finds it. Those of an environment that are
-older than a few minutes are deleted when another is made, and all go with its stack.
+A change set is named after the request, so that a repeated request finds it. An environment's
+change sets that are older than a few minutes are deleted when another is created, and all are
+deleted with its stack.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ _ACTIONS = {"Add", "Modify", "Remove", "Import"}
 
 
 def look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
-    """How far the change set is that makes the stack anew, and what is in it; the first call
-    makes it. Raises DriverFault.
+    """The status and contents of the change set for this operation; the first call creates it.
+
+    Raises DriverFault.
     """
     try:
         return _look(operation, secrets)
@@ -52,13 +54,13 @@ def _look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
         found = find(where)
     told = shown(found)
     if told["status"] == "failed":
-        # Whoever asks again has perhaps mended what it failed for.
+        # The cause may have been removed by the time of the next request.
         aws.call("cloudformation", "delete_change_set", **where)
     return told
 
 
 def _digest(operation: Operation, secrets: Mapping[str, str], stack: stacks.Stack) -> str:
-    """Of what would be made, and of the stack as it is; of secrets only which are new."""
+    """A digest of the request and of the stack's last change. Of secrets, only which are new."""
     about = [
         operation.template_key,
         operation.inputs,
@@ -80,10 +82,10 @@ def make(
     about: str,
     **more: Any,
 ) -> None:
-    """Repeating it changes nothing. Raises DriverRefused, DriverFault."""
+    """Create the change set. Idempotent. Raises DriverRefused, DriverFault."""
     try:
-        # It says nothing of a role: an environment's stack has one, a plan's needs none, and this
-        # function may not hand one over.
+        # Without a role: an environment's stack has one, a plan's needs none, and this
+        # function may not pass one.
         aws.call(
             "cloudformation",
             "create_change_set",
@@ -96,13 +98,13 @@ def make(
             **more,
         )
     except DriverRefused as error:
-        # Somebody else asked in the same moment.
+        # A concurrent request has created it.
         if "AlreadyExistsException" not in str(error):
             raise
 
 
 def find(where: Mapping[str, str]) -> dict[str, Any] | None:
-    """It with all of its changes; None if there is none of this name. Raises DriverFault."""
+    """The change set with all changes; None if it does not exist. Raises DriverFault."""
     found: dict[str, Any] = {}
     try:
         for page in aws.pages("cloudformation", "describe_change_set", **where):
@@ -115,20 +117,20 @@ def find(where: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _delete_old(where: Mapping[str, str], now: datetime) -> None:
-    """Not those that somebody else may be about to look at."""
+    """Delete old change sets, but none that another caller may be about to read."""
     name = {"StackName": where["StackName"]}
     for page in aws.pages("cloudformation", "list_change_sets", **name):
         for each in page["Summaries"]:
             is_old = each["CreationTime"] < now - _STAYS
             if each["ChangeSetName"].startswith(_PREFIX) and is_old:
                 other = {**name, "ChangeSetName": each["ChangeSetName"]}
-                # It cannot be deleted while it is being made or deleted: then later.
+                # It cannot be deleted while it is being created or deleted. A later call does.
                 with suppress(DriverRefused):
                     aws.call("cloudformation", "delete_change_set", **other)
 
 
 def shown(found: dict[str, Any] | None) -> dict[str, Any]:
-    """As model.update.ChangeSet has it."""
+    """The fields of domain.update.ChangeSet."""
     status, why = (found or {}).get("Status"), (found or {}).get("StatusReason", "")
     if found and status == "CREATE_COMPLETE":
         changes = [each["ResourceChange"] for each in found["Changes"] if "ResourceChange" in each]

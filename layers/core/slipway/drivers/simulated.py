@@ -1,17 +1,17 @@
-"""An environment that is only pretended: every operation takes a few seconds and succeeds.
+"""A simulated environment: every operation takes a few seconds and succeeds.
 
-How many is set in one place, the stack's parameter SimulatedSeconds; to restore takes half, and
-to retire no time. It has a database, which is there at once, and a service, which takes the time.
+The stack's parameter SimulatedSeconds sets the time; restoring takes half of it, retiring none. The
+environment has a database, which is ready immediately, and a service, which takes the time.
 
-Where the stack's parameter SimulateFaults allows it, an environment's own configuration is a
-script of what goes wrong, by verb, so that every way back can be tried by hand:
+If the stack's parameter SimulateFaults allows it, an environment's configuration can script faults
+by verb, so that every recovery can be tried by hand:
 
     {"simulate": {"provision": {"seconds": 30}, "ship": {"refuse": "no capacity"},
                   "retire": {"fault_seconds": 20, "resource": "database"}}}
 
-`seconds`: how long it takes. `refuse`: it never works, and says so. `fault_seconds`: for so long
-it answers with faults that another try may mend. `resource`: what it befalls, if not the service.
-`version`: which one it befalls, if not every one.
+`seconds`: how long it takes. `refuse`: the reason for which it always fails. `fault_seconds`: how
+long it answers with transient faults. `resource`: the affected resource, if not the service.
+`version`: the affected version, if not all.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from slipway.drivers.base import Operation, Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
-# Short, so that a canceled rollout notices soon.
+# Short, so that a rollout soon notices its cancellation.
 LOOKS_EVERY_SECONDS = 5
-# Later looks come less often, because an execution's history is limited.
+# Later calls are less frequent, because an execution's history is limited.
 _LOOKS_EVERY_SHARE = 1 / 20
 _LONGEST = 1e9
 
@@ -74,7 +74,7 @@ def _progress(
 
 
 def _script(operation: Operation, verb: str) -> dict[str, Any]:
-    """What is to happen; whatever is not of this shape is nothing."""
+    """The scripted faults. Values of any other shape are ignored."""
     simulate = operation.config.get("simulate") if settings().simulate_faults else None
     script = simulate.get(verb) if isinstance(simulate, dict) else None
     its_own = isinstance(script, dict) and script.get("version", operation.version)

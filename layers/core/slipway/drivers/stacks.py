@@ -1,4 +1,4 @@
-"""Environments' stacks, as CloudFormation has them: read here, changed by the driver."""
+"""Reads environments' stacks from CloudFormation. The driver changes them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from slipway.settings import settings
 Stack = dict[str, Any]
 Event = dict[str, Any]
 
-# What CloudFormation looks for drift in.
+# The states in which CloudFormation detects drift.
 SETTLED = {
     "CREATE_COMPLETE",
     "UPDATE_COMPLETE",
     "UPDATE_ROLLBACK_COMPLETE",
     "UPDATE_ROLLBACK_FAILED",
 }
-# CloudFormation's clock and that of Step Functions may differ so much.
+# The maximum difference between CloudFormation's and Step Functions' clocks.
 _SKEW = timedelta(minutes=1)
 
 
@@ -31,17 +31,17 @@ def stack_name(environment_id: str) -> str:
 
 
 def plan_name(digest: str) -> str:
-    """Of a stack that is only looked at; no environment's is named like it."""
+    """The name of a plan's stack. No environment's stack has such a name."""
     return f"{settings().stack}-plan-{digest}"
 
 
 def find(environment_id: str) -> Stack | None:
-    """None if there is none, or none any more."""
+    """The environment's stack; None if there is none or it was deleted."""
     return named(stack_name(environment_id))
 
 
 def named(name: str) -> Stack | None:
-    """The same."""
+    """The stack with this name; None if there is none or it was deleted."""
     try:
         answer = aws.call("cloudformation", "describe_stacks", StackName=name)
     except DriverRefused as error:
@@ -53,24 +53,24 @@ def named(name: str) -> Stack | None:
 
 
 def is_missing(error: DriverRefused) -> bool:
-    """Whether this is how CloudFormation says that there is no such stack."""
+    """Whether the error is CloudFormation's for a stack that does not exist."""
     return "does not exist" in str(error)
 
 
 def is_busy(stack: Stack) -> bool:
-    """Not of one under review: it is a change set that nobody may ever execute."""
+    """Whether an operation is in progress. A stack under review counts as idle."""
     status = str(stack["StackStatus"])
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
 def delete_plan(stack: str) -> None:
-    """By its name or its id. Repeating it changes nothing. Raises DriverFault, DriverRefused."""
+    """Delete a plan's stack by name or id. Idempotent. Raises DriverFault, DriverRefused."""
     aws.call("cloudformation", "delete_stack", StackName=stack)
 
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """For who only looks, a refusal is a fault too: that of Slipway's own permissions."""
+    """For reads, turns a refusal into a fault, because only missing permissions cause one."""
     try:
         yield
     except DriverRefused as error:
@@ -78,7 +78,7 @@ def looking() -> Iterator[None]:
 
 
 def resources(environment_id: str) -> list[dict[str, Any]]:
-    """Every resource of the environment's stack; none if there is no stack.
+    """Every resource of the environment's stack; empty if there is no stack.
 
     Raises DriverFault, DriverRefused.
     """
@@ -101,14 +101,14 @@ def resources(environment_id: str) -> list[dict[str, Any]]:
 
 
 def drifts(environment_id: str) -> list[dict[str, Any]]:
-    """What was found of each resource that was looked at for drift, as CloudFormation has it."""
+    """CloudFormation's drift result for each checked resource."""
     name = stack_name(environment_id)
     pages = aws.pages("cloudformation", "describe_stack_resource_drifts", StackName=name)
     return [each for page in pages for each in page["StackResourceDrifts"]]
 
 
 def remains(environment_id: str) -> list[str]:
-    """What is left of a stack that could not be deleted."""
+    """The remaining resources of a stack that could not be deleted, as text."""
     return [
         f"{each['LogicalResourceId']} ({each['ResourceType']}, {each['PhysicalResourceId']})"
         for each in left(environment_id)
@@ -116,7 +116,7 @@ def remains(environment_id: str) -> list[str]:
 
 
 def left(environment_id: str) -> list[dict[str, Any]]:
-    """The same, as CloudFormation has it."""
+    """The remaining resources, as CloudFormation reports them."""
     return [
         each
         for each in _resources(environment_id)
@@ -131,16 +131,16 @@ def _resources(environment_id: str) -> Iterator[dict[str, Any]]:
 
 
 def all_events(stack_id: str) -> Iterator[Event]:
-    """Of whatever was done with the stack, the last one first; read as far as is asked for.
+    """All events of the stack, newest first, read only as far as they are consumed.
 
-    By its id they are there for 90 days after it was deleted, by its name they are not.
+    By the stack's id they exist for 90 days after its deletion; by its name they do not.
     """
     for page in aws.pages("cloudformation", "describe_stack_events", StackName=stack_id):
         yield from page["StackEvents"]
 
 
 def events(stack_id: str, token: str, since: datetime) -> list[Event]:
-    """Those of the operation that began then, by what its token begins with; oldest first."""
+    """The events of one operation, by its start and the prefix of its token; oldest first."""
     found: list[Event] = []
     for event in all_events(stack_id):
         if event["Timestamp"] < since - _SKEW:
@@ -155,7 +155,7 @@ def is_of_the_stack(event: Event) -> bool:
 
 
 def reason(stack: Stack, events: list[Event], since: datetime) -> str:
-    """Why the first resource failed, in CloudFormation's words; others only follow."""
+    """CloudFormation's reason for the first failed resource. Later failures follow from it."""
     for event in events:
         why = event.get("ResourceStatusReason", "")
         failed = str(event["ResourceStatus"]).endswith("_FAILED")
@@ -179,10 +179,10 @@ def objection(event: Event) -> str:
 
 
 def invalid(stack_id: str, events: list[Event], since: datetime) -> Iterator[Event]:
-    """What CloudFormation found wrong before it began: it tells that apart from the rest.
+    """The faults that CloudFormation found before it began, which it reports separately.
 
-    Nothing where the runtime's client library is too old to ask; then only the stack's own event
-    says that its validation failed.
+    Empty if the runtime's client library is too old for the operation. Then only the stack's own
+    event says that the validation failed.
     """
     if not any(event.get("DetailedStatus") == "VALIDATION_FAILED" for event in events):
         return
