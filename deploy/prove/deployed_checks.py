@@ -16,10 +16,10 @@ FEWEST_AT_ONCE = 10
 def slash(sandbox: Sandbox, deployed: Deployed) -> Seen:
     """The API answers itself, also to a path with a slash at its end."""
     url = deployed.outputs["ApiUrl"] + "/api/v1/projects/"
-    if not deployed.is_aws:
-        return Seen(None, "the laptop has a gateway of its own; its tests ask it")
+    # Loopback is never asked for through a proxy.
+    direct = [] if deployed.is_aws else [urllib.request.ProxyHandler({})]
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.build_opener(*direct).open(url, timeout=30) as answer:
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as refused:
         with refused:

@@ -253,6 +253,35 @@ def test_every_attempt_of_a_task_has_the_moment_at_which_its_state_was_entered(
     assert json.loads(first)["errorMessage"] == json.loads(second)["errorMessage"]
 
 
+def test_the_result_of_a_task_is_where_the_workflows_look_for_it(machines: Machines) -> None:
+    fact = facts("task_results")
+    key = {"pk": {"S": "result"}, "sk": {"S": "result"}}
+    where = {"TableName": machines.table, "Key": key}
+    change = {
+        "UpdateExpression": "SET a = :a",
+        "ExpressionAttributeValues": {":a": {"S": "1"}},
+        "ReturnValues": "ALL_NEW",
+    }
+    whole = {"Output": "{% $states.result %}"}
+
+    found = {
+        "invoke": machines.run(invoking(machines, {"given": 1}, **whole)),
+        "updateItem": machines.run(reading(machines, "updateItem", {**where, **change})),
+        "getItem": machines.run(reading(machines, "getItem", {**where, "ConsistentRead": True})),
+    }
+
+    item = {**key, "a": {"S": "1"}}
+    assert found["invoke"].output[fact["invoke"]] == {"given": 1}
+    assert found["updateItem"].output[fact["updateItem"]] == item
+    assert found["getItem"].output[fact["getItem"]] == item
+
+
+def reading(machines: Machines, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A call of DynamoDB that ends with its result."""
+    states = asking(f"arn:aws:states:::dynamodb:{action}", arguments)
+    return {**states, "Do": {**states["Do"], "Output": "{% $states.result %}"}}
+
+
 def test_objects_are_merged(machines: Machines) -> None:
     fact = facts("jsonata_merge")
     states = {"Merge": {"Type": "Pass", "Output": fact["expression"], "End": True}}
