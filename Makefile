@@ -1,4 +1,4 @@
-# Slipway's commands: `make` lists them. A machine needs Python 3.11 or newer and make, no more.
+# Slipway's commands. `make` lists them. They need only Python 3.11 or newer and make.
 
 PYTHON ?= python3
 STAGE  ?= dev
@@ -27,7 +27,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 .PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy undeploy prove-on-aws openapi lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT=, PARAMETERS="Key=Value …")
 	@exec .venv/bin/python -m local
@@ -37,71 +37,71 @@ sam-local: ARCHITECTURE =
 sam-local: .venv/ready .venv-sam/ready ## serve the API under `sam local start-api`, in containers (PORT=3000, HOST=)
 	@exec .venv/bin/python -m local.sam
 
-demo: ## publish a template, make an environment, deploy two versions (API= for one in AWS)
+demo: ## publish a template, create an environment, deploy two versions (API= for a stack on AWS)
 	@$(PYTHON) examples/hello-web/demo.py $(API)
 
-reconcile: .venv/ready ## look after what was left behind, now (of a running `make local`)
+reconcile: .venv/ready ## run reconcile now (for a running `make local`)
 	@.venv/bin/python -m local.reconcile
 
-redrive: .venv/ready ## replay what dispatch had to put aside (STACK= for one in AWS)
+redrive: .venv/ready ## replay changes that dispatch gave up (STACK= for a stack on AWS)
 	@.venv/bin/python -m local.redrive $(STACK)
 
-test: .venv/ready .venv-sam/ready ## run every test (ARGS= for pytest's own arguments, e.g. ARGS=tests/domain)
+test: .venv/ready .venv-sam/ready ## run every test (ARGS= for pytest's arguments, e.g. ARGS=tests/domain)
 	.venv/bin/pytest $(or $(ARGS),-n 3)
 
-coverage: .venv/ready .venv-sam/ready ## the same, and hold it to the coverage that pyproject.toml asks for
+coverage: .venv/ready .venv-sam/ready ## run every test and require the coverage set in pyproject.toml
 	.venv/bin/pytest -n 3 --cov
 
 bench: .venv/ready .venv-bench/ready ## measure everything beside a FastAPI peer (ten minutes; docs/performance.md)
 	.venv/bin/python -m benchmarks
 
-round-trips: .venv/ready ## write docs/round-trips.md: what each route asks of DynamoDB
+round-trips: .venv/ready ## write docs/round-trips.md: the DynamoDB calls of each route
 	PYTHONPATH=layers/core .venv/bin/python -m benchmarks.round_trips
 
-gate: .venv/ready ## no function's start takes more instructions than it did (ARGS=--write for new figures)
+gate: .venv/ready ## fail if a function's start takes more instructions (ARGS=--write records new figures)
 	PYTHONPATH=layers/core .venv/bin/python -m benchmarks.gate $(ARGS)
 
-crashes: .venv/ready ## every crash at every call, nineteen thousand of them (a quarter of an hour)
+crashes: .venv/ready ## test a crash at every call of every workflow (a quarter of an hour)
 	CRASHES=all .venv/bin/pytest -n 2 tests/workflows/test_crashes.py tests/workflows/test_stack_crashes.py
 
-soak: .venv/ready ## 300 environments at once, each to its end (five minutes; ARGS="--environments 50")
+soak: .venv/ready ## run 300 environments at once to their end (five minutes; ARGS="--environments 50")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)
 
-check: lint types test gate validate build ## everything CI runs
+check: lint types test gate validate build ## run everything that CI runs
 	@echo "All good."
 
-lint: .venv/ready ## ruff, and the format of the code
+lint: .venv/ready ## check the code with ruff, and its format
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 
-types: .venv/ready ## mypy --strict
+types: .venv/ready ## check the types with mypy --strict
 	.venv/bin/mypy
 
-format: .venv/ready ## write the code as lint wants it
+format: .venv/ready ## fix and format the code
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-validate: .venv-sam/ready ## sam validate --lint
+validate: .venv-sam/ready ## validate template.yaml (sam validate --lint)
 	$(SAM) validate
 
-build: .venv-sam/ready ## sam build: functions and layer as they go to AWS (ARCHITECTURE=, RUNTIME=)
+build: .venv-sam/ready ## build the functions and the layer for AWS (ARCHITECTURE=, RUNTIME=)
 	$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) PythonRuntime=$(RUNTIME)
 
-deploy: .venv-sam/ready ## check, build, send to AWS (STAGE=dev or prod, PARAMETERS="Key=Value …")
+deploy: .venv-sam/ready ## check, build and deploy to AWS (STAGE=dev or prod, PARAMETERS="Key=Value …")
 	@.venv-sam/bin/python -m deploy $(STAGE) --stack "$(STACK)" --parameters "$$PARAMETERS"
 
-undeploy: .venv/ready ## end every environment and delete the stack (STAGE=, YES=1 not to be asked)
+undeploy: .venv/ready ## destroy every environment and delete the stack (STAGE=, YES=1 to skip the question)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.undeploy $(STAGE) --stack "$(STACK)" \
 		$(if $(YES),--yes)
 
-prove-on-aws: .venv/ready ## ask AWS what docs/aws.md calls unproven (STACK=, or ENDPOINT=; ONLY=)
+prove-on-aws: .venv/ready ## check on AWS what docs/aws.md calls unproven (STACK=, or ENDPOINT=; ONLY=)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" \
 		--endpoint "$(ENDPOINT)" --only "$(ONLY)"
 
 openapi: .venv/ready ## write the OpenAPI document and the page of errors from the sources
 	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi
 
-lock: .venv-lock/ready ## pin what pyproject.toml asks for (ARGS=--upgrade for newer versions)
+lock: .venv-lock/ready ## pin the dependencies of pyproject.toml (ARGS=--upgrade for newer versions)
 	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock
 	$(LOCK) $(ARGS) --group sam --output-file local/sam.lock
 	$(LOCK) $(ARGS) --constraints requirements.lock --group bench layers/core/requirements.txt \
@@ -109,12 +109,12 @@ lock: .venv-lock/ready ## pin what pyproject.toml asks for (ARGS=--upgrade for n
 	$(LOCK) --constraints requirements.lock layers/core/requirements.txt \
 		--output-file layers/core/requirements.lock
 
-clean: ## remove everything that these commands made
+clean: ## remove everything that these commands created
 	rm -rf .venv .venv-sam .venv-bench .venv-lock .aws-sam .slipway .coverage .coverage.*
 	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each venv is ready when its last step is done: one that was interrupted is made anew.
+# Each venv is ready when its last step is done. An interrupted one is created again.
 .venv/ready: requirements.lock
 	$(call make_venv,.venv,--no-deps --require-hashes --requirement requirements.lock)
 

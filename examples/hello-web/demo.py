@@ -1,9 +1,9 @@
-"""From a template to what answers: publish it, make an environment of it, deploy v1, then v2.
+"""Publish a template, create an environment from it, deploy v1 and v2, and request its page.
 
     python3 examples/hello-web/demo.py [URL]
 
-URL is where Slipway answers, http://127.0.0.1:8000 if left out. Needs nothing but Python. The
-environment lives for an hour.
+URL is the address of Slipway, by default http://127.0.0.1:8000. Needs only Python. The environment
+lives for an hour.
 """
 
 import json
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 900
 
 
 class Slipway:
-    """Somebody who asks Slipway for things."""
+    """A client of the API."""
 
     def __init__(self, url: str) -> None:
         self.url, self.token = url.rstrip("/"), ""
@@ -39,7 +39,7 @@ class Slipway:
             with refused:
                 sys.exit(f"{method} {path}: {refused.code} {refused.read().decode()}")
         except urllib.error.URLError as error:
-            sys.exit(f"Nobody answers at {self.url} ({error.reason}): start it with `make local`")
+            sys.exit(f"{self.url} does not answer ({error.reason}). Start it with `make local`.")
 
     def sign_in(self) -> None:
         someone = {"email": f"demo-{secrets.token_hex(4)}@example.com", "password": "hello, web!"}
@@ -48,7 +48,7 @@ class Slipway:
         self.token = self.ask("POST", "/api/v1/auth/login", login)["access_token"]
 
     def wait_for(self, path: str, wanted: str) -> Any:
-        """The object, once it is in that state."""
+        """The object at the path, once it has this status."""
         until = time.monotonic() + PATIENCE_SECONDS
         while (seen := self.ask("GET", path))["status"] not in {wanted, *ENDED}:
             if time.monotonic() > until:
@@ -90,7 +90,7 @@ def main(url: str = "http://127.0.0.1:8000") -> None:
         say(f"{version} is live")
         said = curl(environment["base_url"])
         if f"version {version}" not in said:
-            sys.exit(f"{version} was deployed, but this is not it")
+            sys.exit(f"{version} was deployed, but the page shows another version")
 
 
 def curl(url: str) -> str:
