@@ -25,6 +25,7 @@ from deploy.checks import credentials
 from deploy.options import Refused, read
 
 POLL = 2.0  # seconds
+TRIES = 3  # for each environment
 CLOSED = {"ThrottlingBurstLimit": 0, "ThrottlingRateLimit": 0.0}
 
 
@@ -97,18 +98,20 @@ def remove(session: Any, stack: dict[str, Any], wait: float) -> None:
 
 
 def end_environments(session: Any, outputs: dict[str, str], wait: float) -> None:
-    """Give every environment back, and wait until all are destroyed."""
+    """Give every environment back, and wait until all are destroyed. A teardown that fails is tried
+    again; Raises Left when all that remain have failed TRIES times, or when the time is up."""
     _become_a_function(session, outputs["DispatchEnvironmentsFunctionName"])
-    table, end, said, tried = outputs["TableName"], time.monotonic() + wait, "", set[str]()
+    table, end, said = outputs["TableName"], time.monotonic() + wait, ""
+    tries = Counter[str]()
     while live := list(environments(session, table)):
-        for each in live:
-            if each["status"] not in ("expiring", "tearing_down") and each["id"] not in tried:
-                tried.add(each["id"])
-                _end(each)
-        stuck = [each for each in live if each["status"] == "teardown_failed"]
-        if stuck and len(stuck) == len(live) and all(each["id"] in tried for each in stuck):
-            names = "\n".join(f"  - {each['id']}: {_why(each)}" for each in stuck)
+        idle = [each for each in live if each["status"] not in ("expiring", "tearing_down")]
+        if len(idle) == len(live) and all(tries[each["id"]] >= TRIES for each in idle):
+            names = "\n".join(f"  - {each['id']}: {_why(each)}" for each in idle)
             raise Left(f"These environments cannot be ended, so the stack stays:\n{names}")
+        for each in idle:
+            if tries[each["id"]] < TRIES:
+                tries[each["id"]] += 1
+                _end(each)
         if time.monotonic() > end:
             raise Left(f"{len(live)} environments have not ended in {wait:.0f} s; ask again")
         counts = Counter(str(each["status"]) for each in live)
@@ -166,8 +169,11 @@ def _end(environment: dict[str, Any]) -> None:
 
 
 def _why(environment: dict[str, Any]) -> str:
-    failure = environment.get("failure") or {}
-    return str(failure.get("reason", "no reason was recorded"))
+    """As the API would tell."""
+    from slipway.store import environment_records
+
+    failure = environment_records.read(environment).failure
+    return failure.reason if failure else f"it is {environment['status']}"
 
 
 def delete(session: Any, stack: dict[str, Any], table: str | None) -> None:

@@ -24,7 +24,7 @@ from tests.template.repository import resources
         ("Colour", "red", "no such parameter; it has "),
         ("Stage", "test", "one of dev, prod"),
         ("MaxTtlHours", "0", "1 or more"),
-        ("MaxTtlHours", "9000", "8760 or less"),
+        ("MaxTtlHours", "9000", "8736 or less"),
         ("MaxTtlHours", "long", "a number"),
         ("PythonRuntime", "3.13", "like python3"),
     ],

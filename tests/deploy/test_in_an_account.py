@@ -6,6 +6,7 @@ in its own environment (.venv-sam), and builds for the processor and the Python 
 
 from __future__ import annotations
 
+import json
 import os
 import platform as machine
 import re
@@ -18,8 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from deploy import leavings, undeploy
 from local.iam_keys import OWNER
 from local.package import load_yaml
 from local.platform import REGION, Platform
@@ -179,8 +182,8 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
     assert [each for each in account.holds() if queue in each]
 
     # A function and a state machine change while a rollout runs.
-    config = {"simulate": {"ship": {"seconds": 30}}}
-    slow = someone.environment(project, "slow", config=config)["id"]
+    slowly = {"simulate": {"ship": {"seconds": 30}}}
+    slow = someone.environment(project, "slow", config=slowly)["id"]
     someone.wait_for(slow, "running")
     rollout = someone.deploy(slow, "v1").body["id"]
     someone.wait_for(rollout, "running")
@@ -219,17 +222,32 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
     ended = someone.wait_for(rollout, "succeeded", seconds=60)
     began, end = (datetime.fromisoformat(ended[at]) for at in ("started_at", "finished_at"))
     assert began < updated < end
-    third = someone.deploy(slow, "v3").body["id"]
-    someone.wait_for(third, "running")
     account.platform.client("sqs").delete_queue(
         QueueUrl=account.platform.client("sqs").get_queue_url(QueueName="taken")["QueueUrl"]
     )
 
-    # Removed, with its environments, one of them in the middle of a rollout.
+    # An environment that cannot be ended keeps the stack, and the API open.
+    stubborn = {"simulate": {"retire": {"refuse": "not empty"}}}
+    stuck = someone.environment(project, "stuck", config=stubborn)["id"]
+    someone.wait_for(stuck, "running")
+
+    done = account.undeploy()
+
+    assert done.returncode == 1, done.stdout
+    assert "environments: 4 running" in done.stdout
+    assert f"{stuck}: " in done.stdout and "not empty" in done.stdout
+    throttle = account.platform.client("apigatewayv2").get_stage(
+        ApiId=outputs["ApiId"], StageName="$default"
+    )["DefaultRouteSettings"]
+    assert (throttle["ThrottlingBurstLimit"], throttle["ThrottlingRateLimit"]) == (100, 50)
+    forgotten = someone.ask("DELETE", f"/api/v1/environments/{stuck}?force=true")
+    assert forgotten.body["status"] == "destroyed"
+    assert account.status() == "UPDATE_ROLLBACK_COMPLETE"
+
+    # Removed, with its environments.
     done = account.undeploy()
 
     assert done.returncode == 0, done.stdout
-    assert "environments: " in done.stdout
     bucket = outputs["TemplatesBucketName"]
     left = account.holds() - empty
     kept = {each for each in left if not re.match(r"bucket aws-sam-cli-managed-default-", each)}
@@ -274,3 +292,41 @@ def test_nobody_is_asked_whether_to_undeploy_where_nobody_can_answer(account: Ac
     assert done.returncode == 1
     assert "YES=1" in done.stdout
     assert account.platform.client("sqs").list_queues()["QueueUrls"]
+
+
+def test_a_table_that_is_protected_is_kept_and_nothing_else(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OWNER.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", account.platform.endpoint)
+    session = boto3.Session(region_name=REGION)
+    table = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+            "DeletionProtectionEnabled": True,
+        },
+    }
+    resources = {"Table": table, "Queue": {"Type": "AWS::SQS::Queue"}}
+    session.client("cloudformation").create_stack(
+        StackName="slipway-prod", TemplateBody=json.dumps({"Resources": resources})
+    )
+    stack = until(
+        lambda: (
+            found
+            if (found := undeploy.described(session, "slipway-prod"))
+            and found["StackStatus"] == "CREATE_COMPLETE"
+            else None
+        )
+    )
+    (name,) = [each for each in account.holds() if each.startswith("table slipway-prod-")]
+
+    undeploy.delete(session, stack, name.removeprefix("table "))
+
+    assert undeploy.described(session, "slipway-prod") is None
+    assert {each for each in account.holds() if "slipway-prod" in each} == {name}
+    ((kept, how),) = leavings.kept(session, "slipway-prod")
+    assert name in kept and "--no-deletion-protection-enabled" in how

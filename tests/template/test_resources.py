@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import re
 import tomllib
 from typing import Any
 
@@ -84,6 +85,26 @@ def test_environments_do_not_wait_behind_deployments() -> None:
     assert environments and not any("DEP#" in pattern for pattern in environments)
     assert deployments and all("DEP#" in pattern for pattern in deployments)
     assert wanted == {}
+
+
+def test_a_new_account_with_ten_executions_can_deploy_and_work() -> None:
+    parameters = template()["Parameters"]
+    reserved = {"Fn::If": ["Reserves", {"Ref": "ReservedConcurrency"}, {"Ref": "AWS::NoValue"}]}
+    written = (ROOT / "template.yaml").read_text()
+
+    # Lambda refuses any reservation there, and two readers of four shards are eight executions.
+    assert parameters["ReservedConcurrency"]["Default"] == 0
+    assert parameters["StreamParallelism"]["Default"] == 1
+    assert template()["Conditions"]["Reserves"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "ReservedConcurrency"}, "0"]}]
+    }
+    for function in transformed("AWS::Lambda::Function").values():
+        assert function["Properties"]["ReservedConcurrentExecutions"] == reserved
+    for mapping in transformed("AWS::Lambda::EventSourceMapping").values():
+        assert mapping["Properties"]["ParallelizationFactor"] == {"Ref": "StreamParallelism"}
+    # It is written once, and says why.
+    (at,) = [found.start() for found in re.finditer("ReservedConcurrentExecutions:", written)]
+    assert "# No function reserves anything unless asked to." in written[:at].splitlines()[-3]
 
 
 def test_no_two_mappings_share_a_stream_and_a_function() -> None:

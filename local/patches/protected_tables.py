@@ -1,0 +1,41 @@
+"""A table that is protected from deletion stays, also when its stack is deleted.
+
+Defects: the stock `AWS::DynamoDB::Table` deletes it all the same, so a stack of stage prod went
+with its table; and DeleteTable refuses in words of its own (AWS's: nubo-db/dynoxide, issue 46).
+"""
+
+from typing import Any
+
+WORDS = (
+    "Resource cannot be deleted as it is currently protected against deletion. "
+    "Disable deletion protection first."
+)
+
+
+def patch_service(module: Any) -> None:
+    stock = module._delete_table
+
+    def delete(data: dict[str, Any]) -> Any:
+        status, headers, body = stock(data)
+        if status == 400 and b"is protected against deletion" in body:
+            return module.error_response_json("ValidationException", WORDS, 400)
+        return status, headers, body
+
+    module._delete_table = delete
+
+
+def patch(module: Any) -> None:
+    table = module._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    stock = table["delete"]
+
+    def delete(physical_id: str, properties: dict[str, Any]) -> None:
+        found = module._dynamodb._tables.get(physical_id, {})
+        if str(found.get("DeletionProtectionEnabled")).lower() == "true":
+            raise ValueError(
+                f'Resource handler returned message: "{WORDS} (Service: DynamoDb, Status Code: '
+                f'400, Request ID: {module.new_uuid()})" (RequestToken: {module.new_uuid()}, '
+                "HandlerErrorCode: GeneralServiceException)"
+            )
+        stock(physical_id, properties)
+
+    table["delete"] = delete
