@@ -122,7 +122,7 @@ def end_environments(session: Any, outputs: dict[str, str], wait: float) -> None
         time.sleep(POLL)
 
 
-def environments(session: Any, table: str) -> Iterator[dict[str, Any]]:
+def environments(session: Any, table: str) -> Iterator[Any]:
     """Those that are not destroyed. Reads the whole table: nothing lists them across projects."""
     pages = (
         session.client("dynamodb")
@@ -156,7 +156,7 @@ def _become_a_function(session: Any, function: str) -> None:
         os.environ["AWS_SESSION_TOKEN"] = ours.token
 
 
-def _end(environment: dict[str, Any]) -> None:
+def _end(environment: Any) -> None:
     from slipway.domain import ids
     from slipway.errors import Overtaken
     from slipway.services import teardowns

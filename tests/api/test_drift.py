@@ -177,7 +177,7 @@ def test_looking_while_somebody_looks_is_no_fault(
 
     assert (first.status, second.status) == (202, 202)
     assert second.json["status"] == "checking"
-    assert table.get(drift_records.key(environment))[0]["detection"] == LOOK  # type: ignore[index]
+    assert table.get(drift_records.key(environment))[0]["detection"] == LOOK
 
 
 def test_a_look_whose_id_was_lost_is_shown_when_it_has_ended(
@@ -239,7 +239,7 @@ def test_an_older_look_is_not_remembered_over_a_newer_one(
     drift_records.began(environment, "second", minutes(2))
     drift_records.began(environment, "first", minutes(1))
 
-    assert table.get(drift_records.key(environment))[0]["detection"] == "second"  # type: ignore[index]
+    assert table.get(drift_records.key(environment))[0]["detection"] == "second"
 
 
 @pytest.mark.parametrize("status", [*BUSY, *BROKEN])

@@ -30,7 +30,7 @@ NOWHERE = EnvironmentId("0" * 20, "0" * 20)
 STATES: tuple[Status, ...] = get_args(Status)
 
 
-def lease(environment: EnvironmentId) -> dict[str, Any] | None:
+def lease(environment: EnvironmentId) -> Any:
     return table.get(environment_records.lease(environment))[0]
 
 

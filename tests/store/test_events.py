@@ -12,6 +12,7 @@ from slipway.domain import ids
 from slipway.domain.environment import TeardownRetry
 from slipway.domain.events import Event, Step
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.records import changed
 from slipway.errors import Invalid, NotFound
 from slipway.services import deployments, history, leases, rollout_queue, teardowns
 from slipway.store import deployment_records, environment_records, event_records, table
@@ -135,7 +136,7 @@ def test_a_warning_of_the_end_is_an_event_with_the_end(ann: Principal) -> None:
     made = world.environment(project, ann)
     item = environment_records.find(made)
     assert item
-    past = {**item, "warn_at": ["2026-11-23T01:02:03.456Z", item["warn_at"][1]]}
+    past = changed(item, {"warn_at": ["2026-11-23T01:02:03.456Z", item["warn_at"][1]]})
     table.write(table.Put(environment_records.key(made), past, condition=None))
 
     event = of_environment(made, ann, lambda: leases.warn(past, "expire_environment"))
@@ -363,7 +364,7 @@ STEPS = [
 ]
 
 
-def ended(ann: Principal, running: EnvironmentId) -> tuple[DeploymentId, dict[str, Any]]:
+def ended(ann: Principal, running: EnvironmentId) -> tuple[DeploymentId, Any]:
     made = world.deployment(running, ann)
     rollout_queue.holder_or_next(running)
     world.begins(made)

@@ -8,6 +8,7 @@ import pytest
 
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.records import DeploymentRecord
 from slipway.errors import Overtaken
 from slipway.services import deployments, rollout_queue, teardowns
 from slipway.store import deployment_records, table
@@ -22,7 +23,7 @@ def lock(environment: EnvironmentId) -> dict[str, Any]:
     return found or {}
 
 
-def given_to(item: dict[str, Any] | None) -> str | None:
+def given_to(item: DeploymentRecord | None) -> str | None:
     return item["id"] if item else None
 
 

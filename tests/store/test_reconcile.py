@@ -87,13 +87,13 @@ def settled(*keys: Key) -> None:
         deadlines.done(key)
 
 
-def record(this: EnvironmentId) -> Item:
+def record(this: EnvironmentId) -> Any:
     found = environment_records.find(this)
     assert found
     return found
 
 
-def deployment_record(this: DeploymentId) -> Item:
+def deployment_record(this: DeploymentId) -> Any:
     found = deployment_records.find(this)
     assert found
     return found

@@ -183,7 +183,7 @@ def test_undoing_twice_is_undoing_once(environment: EnvironmentId, driver: Built
 
 def shown(environment: EnvironmentId) -> list[str]:
     """What people are told that is left, once it failed."""
-    failed = {**item(environment), "status": "teardown_failed", "failure": FAILURE}
+    failed: Any = {**item(environment), "status": "teardown_failed", "failure": FAILURE}
     failure = environment_records.read(failed).failure
     assert failure and failure.remaining_resources is not None
     return failure.remaining_resources

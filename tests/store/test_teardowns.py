@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def failed(running: EnvironmentId) -> EnvironmentId:
     return running
 
 
-def record(environment: EnvironmentId) -> Item:
+def record(environment: EnvironmentId) -> Any:
     found = environment_records.find(environment)
     assert found
     return found

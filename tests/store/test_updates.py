@@ -92,7 +92,7 @@ def ask(ann: Principal, web: EnvironmentId) -> Ask:
     return lambda **wanted: updates.ask(web, EnvironmentUpdate.model_validate(wanted), ann)
 
 
-def found(environment: EnvironmentId) -> Item:
+def found(environment: EnvironmentId) -> Any:
     item = environment_records.find(environment)
     assert item
     return item
@@ -106,7 +106,7 @@ def turn_of(update: Deployment) -> tuple[DeploymentId, Item]:
     return deployment, updates.becomes(given, found(deployment.environment))
 
 
-def carried_out(update: Deployment) -> Item:
+def carried_out(update: Deployment) -> Any:
     """It is in place, and the lock is free; the environment's record."""
     deployment, fields = turn_of(update)
     world.begins(deployment)

@@ -401,7 +401,7 @@ class World:
 
     # ── What there is to see ────────────────────────────────────────────────────────────────
 
-    def look(self, thing: ProjectId | EnvironmentId | DeploymentId) -> Record:
+    def look(self, thing: ProjectId | EnvironmentId | DeploymentId) -> Any:
         """The whole record, its failure as it is shown; reading is no call that can fail."""
         item = self.item(_key(thing))
         assert item is not None, f"there is no {thing}"

@@ -16,6 +16,7 @@ from slipway.aws import executions
 from slipway.domain import failure, ids
 from slipway.domain.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.records import DeploymentRecord
 from slipway.errors import StackGone
 from slipway.services import leases, projects, reconcile_schedule, rollout_queue, teardowns
 from slipway.store import (
@@ -82,23 +83,23 @@ def _environment_changed(environment: EnvironmentId) -> None:
         return
     status = item["status"]
     name, carried = item["id"], environment_records.carried(item)
-    if "operation" in item:
+    if item.get("operation"):
         # Also for one that is to go already: nobody else says that provisioning let go of it.
         executions.start("provision_environment", name, carried)
     if status == "running":
         _give_the_lock(environment)
-    if status in TAKES_DEPLOYMENTS and "expires_at" in item:
+    if status in TAKES_DEPLOYMENTS and item.get("expires_at"):
         executions.start("expire_environment", environment_records.expiry(item), carried)
     if status not in TAKES_DEPLOYMENTS:
         rollout_queue.cancel_all(environment, f"The environment is {status}")
     # Provisioning has its hands on the infrastructure until it says that it let go.
-    if status in GOING and "operation" not in item:
+    if status in GOING and not item.get("operation"):
         executions.start("retire_environment", environment_records.teardown(item), carried)
     if status == "teardown_failed":
         teardowns.plan_retry(item)
     if status == "destroyed":
         projects.erase_if_empty(environment.project)
-    if "template" in item:
+    if item.get("template"):
         from slipway.store import template_records
 
         template_records.note_use(item)
@@ -122,7 +123,7 @@ def _deployment_changed(deployment: DeploymentId) -> None:
         return
     if item and item["status"] == "pending" and item["on_conflict"] in rollout_queue.MAKES_WAY:
         rollout_queue.make_way(deployment)
-    if item and "finished_at" in item and "token" in item:
+    if item and item.get("finished_at") and item.get("token") is not None:
         event_records.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
         leases.used(deployment.environment, item["finished_at"])
@@ -130,15 +131,16 @@ def _deployment_changed(deployment: DeploymentId) -> None:
         # Somebody has deleted what the environment was made of, so it counts as destroyed.
         teardowns.give_back(deployment.environment, item["id"])
     _give_the_lock(deployment.environment)
-    if item and "finished_at" in item and "secret_place" in item:
+    if item and item.get("finished_at") and item.get("secret_place"):
         _forget_what_is_not_used(item)
 
 
-def _error(item: dict[str, Any]) -> str | None:
-    return failure.decode(item["failure"])["error"] if "failure" in item else None
+def _error(item: DeploymentRecord) -> str | None:
+    reported = item.get("failure")
+    return failure.decode(reported)["error"] if reported else None
 
 
-def _forget_what_is_not_used(update: dict[str, Any]) -> None:
+def _forget_what_is_not_used(update: DeploymentRecord) -> None:
     """The secrets of an update that has ended, but for those that the environment has now."""
     from slipway.aws import secret_inputs
 

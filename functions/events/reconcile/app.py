@@ -14,10 +14,11 @@ from slipway import observe
 from slipway.aws import executions
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import GOING
+from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 from slipway.errors import Overtaken
 from slipway.services import cleanup, leases, reconcile_schedule, rollout_queue, teardowns
 from slipway.store import deadlines, environment_records, table
-from slipway.store.table import Item, Key
+from slipway.store.table import Key
 
 _metrics = Metrics()
 _LEASE_GRACE = timedelta(minutes=1)
@@ -66,16 +67,16 @@ def _look_after(key: Key) -> str | None:
     return _environment(key, item) if key.sk.startswith("ENV#") else _deployment(key, item)
 
 
-def _environment(key: Key, item: Item) -> str | None:
+def _environment(key: Key, item: EnvironmentRecord) -> str | None:
     environment = ids.parse_environment(item["id"])
     status = item["status"]
-    if "operation" in item:
+    if item.get("operation"):
         return _execution(key, item, "provision_environment", item["id"])
     if status in GOING:
         return _execution(key, item, "retire_environment", environment_records.teardown(item))
     if status == "teardown_failed":
         return _failed_teardown(key, item)
-    if "expires_at" in item and status != "destroyed":
+    if item.get("expires_at") and status != "destroyed":
         if datetime.fromisoformat(item["expires_at"]) <= timestamps.now():
             leases.expire(environment, "reconcile")
             return "lease_overdue"
@@ -89,8 +90,8 @@ def _environment(key: Key, item: Item) -> str | None:
     return None
 
 
-def _failed_teardown(key: Key, item: Item) -> str | None:
-    if "next_retry_at" not in item:
+def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
+    if not item.get("next_retry_at"):
         if teardowns.plan_retry(item):
             # Dispatch should have said so, but it was never told or gave up.
             return "retry_planned"
@@ -107,19 +108,21 @@ def _failed_teardown(key: Key, item: Item) -> str | None:
     return "teardown_retried"
 
 
-def _deployment(key: Key, item: Item) -> str | None:
-    if "finished_at" in item:
-        held = "token" in item and rollout_queue.release_of_the_ended(item)
+def _deployment(key: Key, item: DeploymentRecord) -> str | None:
+    if item.get("finished_at"):
+        held = item.get("token") is not None and rollout_queue.release_of_the_ended(item)
         deadlines.done(key)
         return "lock_of_the_ended" if held else None
-    if "token" in item:
+    if item.get("token") is not None:
         return _execution(key, item, "roll_out_deployment", item["id"])
     # It waits, perhaps only because nobody told dispatch that the lock is free.
     deadlines.nudge(key, item["id"])
     return None
 
 
-def _execution(key: Key, item: Item, workflow: str, name: str) -> str | None:
+def _execution(
+    key: Key, item: EnvironmentRecord | DeploymentRecord, workflow: str, name: str
+) -> str | None:
     outcome = executions.outcome(workflow, name)
     if outcome == "RUNNING":
         deadlines.look_again(key, item["id"])

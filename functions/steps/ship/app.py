@@ -4,6 +4,7 @@ from typing import Any
 
 from slipway import drivers
 from slipway.domain import ids
+from slipway.domain.records import DeploymentRecord, EnvironmentRecord, changed
 from slipway.errors import Canceled
 from slipway.store import deployment_records, environment_records, log_records
 
@@ -18,14 +19,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployment_records.held_by(deployment, event["token"])
-    if "cancel_requested_at" in shipping:
+    if shipping.get("cancel_requested_at"):
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
     log_records.keep(deployment, drivers.lines(environment, event))
     becomes, name = _becomes(shipping, environment), environment["name"]
     # Whatever a rollout has left that could not be taken back.
-    anew = bool(becomes) or "live_in_doubt" in environment
+    anew = bool(becomes or environment.get("live_in_doubt"))
     if anew:
-        environment = environment_records.with_project_name({**environment, **becomes})
+        environment = environment_records.with_project_name(changed(environment, becomes))
     progress = drivers.ask(
         "ship",
         environment,
@@ -50,7 +51,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {**progress.model_dump(exclude={"outputs"}), "record": record}
 
 
-def _becomes(shipping: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:
+def _becomes(shipping: DeploymentRecord, environment: EnvironmentRecord) -> dict[str, Any]:
     if not deployment_records.is_update(shipping):
         return {}
     # Imported here: most rollouts bring a version.

@@ -6,8 +6,16 @@ the round trip that serves the request: `keys` names them, `authorized` decides.
 
 from __future__ import annotations
 
+from typing import Any, overload
+
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.records import (
+    DeploymentRecord,
+    EnvironmentRecord,
+    ProjectRecord,
+    TemplateRecord,
+)
 from slipway.errors import Forbidden, no_such
 from slipway.store import project_records, table
 from slipway.store.table import Check, Item, Key
@@ -20,7 +28,19 @@ def keys(target: Target, principal: Principal) -> tuple[Key, Key]:
     return membership(target.project, principal), _record(target)
 
 
-def authorized(target: Target, membership: Item | None, record: Item | None) -> Item:
+@overload
+def authorized(
+    target: ProjectId, membership: Item | None, record: Item | None
+) -> ProjectRecord: ...
+@overload
+def authorized(
+    target: EnvironmentId, membership: Item | None, record: Item | None
+) -> EnvironmentRecord: ...
+@overload
+def authorized(
+    target: DeploymentId, membership: Item | None, record: Item | None
+) -> DeploymentRecord: ...
+def authorized(target: Target, membership: Item | None, record: Item | None) -> Any:
     """The target's record, if the principal may see it.
 
     Raises NotFound both for a target that does not exist and for another user's.
@@ -31,7 +51,13 @@ def authorized(target: Target, membership: Item | None, record: Item | None) -> 
     return record
 
 
-def read(target: Target, principal: Principal) -> Item:
+@overload
+def read(target: ProjectId, principal: Principal) -> ProjectRecord: ...
+@overload
+def read(target: EnvironmentId, principal: Principal) -> EnvironmentRecord: ...
+@overload
+def read(target: DeploymentId, principal: Principal) -> DeploymentRecord: ...
+def read(target: Target, principal: Principal) -> Any:
     """The target's record, if the principal may see it; one round trip. Raises NotFound."""
     return authorized(target, *table.get(*keys(target, principal)))
 
@@ -46,7 +72,7 @@ def still_member(project: ProjectId, principal: Principal) -> Check:
     return Check(membership(project, principal))
 
 
-def may_change_template(template: Item, principal: Principal) -> None:
+def may_change_template(template: TemplateRecord, principal: Principal) -> None:
     """Raises Forbidden unless the principal created the template."""
     if template["created_by"] != principal.user_id:
         raise Forbidden("Only the template's owner can change it. Ask the owner to change it.")

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from slipway.aws import secret_inputs
 from slipway.domain import ids, timestamps
+from slipway.domain.records import EnvironmentRecord
 from slipway.store import deadlines, table
 from slipway.store.table import Delete, Item, Key, Put
 
@@ -34,7 +35,7 @@ def claimed(place: str) -> Delete:
     return Delete(_key(place))
 
 
-def look_after(note: Item, its_record: Item | None) -> bool:
+def look_after(note: Item, its_record: EnvironmentRecord | None) -> bool:
     """Remove what is nobody's; whether it was. Repeating it changes nothing. Raises DriverFault.
 
     An update that was accepted has no note any more, so what it is of is nobody's.

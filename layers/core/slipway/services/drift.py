@@ -17,10 +17,10 @@ from slipway.domain import timestamps
 from slipway.domain.drift import Drift
 from slipway.domain.environment import MASK
 from slipway.domain.ids import EnvironmentId
+from slipway.domain.records import EnvironmentRecord
 from slipway.drivers import stacks
 from slipway.errors import DriverRefused, NoStack, StackNotReady
 from slipway.store import drift_records, table
-from slipway.store.table import Item
 
 _STATUS = {
     "NOT_CHECKED": "not_checked",
@@ -59,7 +59,7 @@ def see(environment: EnvironmentId, principal: Principal) -> Drift:
     return Drift.model_validate({**told, "resources": [_resource(each, hidden) for each in found]})
 
 
-def _read(environment: EnvironmentId, principal: Principal) -> tuple[Item, str | None]:
+def _read(environment: EnvironmentId, principal: Principal) -> tuple[EnvironmentRecord, str | None]:
     """The environment's record, and the id of the last look. Raises NotFound."""
     keys = authorization.keys(environment, principal)
     *found, last = table.get(*keys, drift_records.key(environment))
@@ -67,7 +67,7 @@ def _read(environment: EnvironmentId, principal: Principal) -> tuple[Item, str |
     return record, str(last["detection"]) if last else None
 
 
-def _needs_a_stack(item: Item) -> None:
+def _needs_a_stack(item: EnvironmentRecord) -> None:
     if item["driver"] != "cloudformation":
         raise NoStack(
             f"The environment is {item['driver']}, so it has no stack to inspect. Only environments"

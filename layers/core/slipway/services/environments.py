@@ -15,6 +15,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.environment import DEFAULT_TTL_HOURS, Environment, NewEnvironment
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
+from slipway.domain.records import EnvironmentRecord, ProjectRecord, changed
 from slipway.errors import (
     Busy,
     ExternalIdTaken,
@@ -47,7 +48,7 @@ class _Before(NamedTuple):
     """What was read before an environment is made; `versions` if it is made from a template."""
 
     project: ProjectId
-    its_record: Item
+    project_record: ProjectRecord
     versions: list[Found]
 
 
@@ -55,7 +56,7 @@ class _Before(NamedTuple):
 class _Draft:
     """An environment that could be made: its record, and what else its transaction writes."""
 
-    item: Item
+    item: EnvironmentRecord
     parts: Mapping[str, table.Action]
     ends: datetime | None
     most_hours: float
@@ -152,8 +153,7 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
         from slipway.domain import inputs
         from slipway.services import plans
 
-        would_be = {name: value for name, value in draft.item.items() if value is not None}
-        would_be["project_name"] = before.its_record["name"]
+        would_be = changed(draft.item, {"project_name": before.project_record["name"]})
         values = json.loads(draft.item["inputs"])
         shown.update(
             inputs=inputs.with_defaults(draft.version.parameters, values),
@@ -167,10 +167,10 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
 def _draft(before: _Before, wanted: NewEnvironment, principal: Principal) -> _Draft:
     environment = EnvironmentId(before.project.p, ids.new_part())
     now = timestamps.now()
-    policy = project_records.policy(before.its_record)
+    policy = project_records.policy(before.project_record)
     most = policy.most_hours(settings().max_ttl_hours)
     hours = wanted.lifetime_hours(most, policy.default_ttl_hours or DEFAULT_TTL_HOURS)
-    item: Item = {
+    item: Any = {
         "id": str(environment),
         "project_id": str(before.project),
         "name": wanted.name,

@@ -15,12 +15,13 @@ from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.domain.ids import EnvironmentId
+from slipway.domain.records import EnvironmentRecord, PinRecord, changed
 from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
 from slipway.store import deadlines, environment_records, idempotency, table
 from slipway.store.table import (
     ConditionFailed,
     Delete,
-    Item,
+    Fields,
     Transaction,
     TransactionFailed,
     Update,
@@ -56,7 +57,7 @@ def touch(environment: EnvironmentId, principal: Principal) -> Environment:
 def used(environment: EnvironmentId, at: str) -> None:
     """A deployment succeeded at `at`: an idle lease begins anew. Repeating it changes nothing."""
     item = environment_records.find(environment)
-    if item and item.get("expiry_mode") == "idle" and "expires_at" in item:
+    if item and item.get("expiry_mode") == "idle" and item.get("expires_at"):
         with suppress(EnvironmentGoing):
             _prolong(environment, item, _anew(item, datetime.fromisoformat(at)), "deployment")
 
@@ -67,10 +68,14 @@ def pin(environment: EnvironmentId, reason: str, principal: Principal) -> Enviro
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
     item = authorization.read(environment, principal)
-    if "pinned" in item:
+    if item.get("pinned"):
         return environment_records.read(item)
     item = _with_lease(item)
-    pinned = {"reason": reason, "at": timestamps.written(timestamps.now()), "by": principal.actor}
+    pinned: PinRecord = {
+        "reason": reason,
+        "at": timestamps.written(timestamps.now()),
+        "by": principal.actor,
+    }
     return _change(environment, item, principal.actor, pinned=pinned)
 
 
@@ -80,7 +85,7 @@ def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
     item = authorization.read(environment, principal)
-    if "pinned" not in item:
+    if not item.get("pinned"):
         raise NoLease("The environment is not pinned, so its lease already runs.")
     return _change(environment, item, principal.actor, ends=_anew(item, timestamps.now()))
 
@@ -97,7 +102,7 @@ def expire(environment: EnvironmentId, actor: str) -> None:
         )
 
 
-def warn(item: Item, actor: str) -> bool:
+def warn(item: EnvironmentRecord, actor: str) -> bool:
     """Its end comes near: say so, if the next warning is due and nobody said it yet; whether it
     was said. The event is made from the change."""
     now = timestamps.written(timestamps.now())
@@ -124,30 +129,32 @@ def warn(item: Item, actor: str) -> bool:
     return True
 
 
-def _leased(environment: EnvironmentId, principal: Principal) -> Item:
+def _leased(environment: EnvironmentId, principal: Principal) -> EnvironmentRecord:
     return _with_lease(authorization.read(environment, principal))
 
 
-def _with_lease(item: Item) -> Item:
+def _with_lease(item: EnvironmentRecord) -> EnvironmentRecord:
     if item["type"] == "persistent":
         raise NoLease("A persistent environment never expires, so it has no lease to change.")
-    if "pinned" in item:
+    if item.get("pinned"):
         raise NoLease("The environment is pinned. Unpin it first.")
     return item
 
 
-def _anew(item: Item, since: datetime) -> datetime:
+def _anew(item: EnvironmentRecord, since: datetime) -> datetime:
     ends = timestamps.hours_after(since, item["ttl_hours"])
     return max(since, min(ends, datetime.fromisoformat(item["max_expires_at"])))
 
 
-def _prolong(environment: EnvironmentId, item: Item, ends: datetime, actor: str) -> Environment:
+def _prolong(
+    environment: EnvironmentId, item: EnvironmentRecord, ends: datetime, actor: str
+) -> Environment:
     if timestamps.written(ends) <= item["expires_at"]:
         return _lasting(item)
     return _change(environment, item, actor, ends=ends)
 
 
-def _lasting(item: Item) -> Environment:
+def _lasting(item: EnvironmentRecord) -> Environment:
     """Raises EnvironmentGoing for what is not to last."""
     shown = environment_records.read(item).as_seen_at(timestamps.now())
     if shown.status not in TAKES_DEPLOYMENTS:
@@ -157,11 +164,11 @@ def _lasting(item: Item) -> Environment:
 
 def _change(
     environment: EnvironmentId,
-    item: Item,
+    item: EnvironmentRecord,
     actor: str,
     *,
     ends: datetime | None = None,
-    pinned: Item | None = None,
+    pinned: PinRecord | None = None,
 ) -> Environment:
     """Let the lease end then, or hold it open, if it still lives.
 
@@ -189,7 +196,7 @@ def _change(
             condition="version = :was AND lease = :was_lease"
             " AND (attribute_not_exists(expires_at) OR expires_at > :now)",
         )
-        shown = environment_records.read({**item, **written})
+        shown = environment_records.read(changed(item, written))
         try:
             transaction = Transaction().add("record", update).add("lease", lease_change)
             idempotency.commit(transaction, shown)
@@ -204,7 +211,7 @@ def _change(
     raise Busy(1)
 
 
-def _running_until(ends: datetime | None, item: Item) -> Item:
+def _running_until(ends: datetime | None, item: EnvironmentRecord) -> Fields:
     if ends is None:
         return {"expires_at": None, "warn_at": None}
     fields = environment_records.lasting_until(ends, item.get("warn_before_hours", ()))

@@ -17,18 +17,18 @@ from typing import Any
 
 from slipway import drivers
 from slipway.domain import ids
+from slipway.domain.records import EnvironmentRecord
 from slipway.drivers import previews, stacks
 from slipway.drivers.base import Operation
 from slipway.errors import DriverFault, DriverRefused
 from slipway.services import cleanup
 from slipway.store import table
-from slipway.store.table import Item
 
 _CHANGE_SET = "plan"
 _ABOUT = "A plan; not to be executed. Its note is "
 
 
-def look(would_be: Item, secrets: Mapping[str, str]) -> dict[str, Any]:
+def look(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str, Any]:
     """How far the change set is that would make this record, and what is in it; the first call
     makes it. As model.update.ChangeSet has it.
 

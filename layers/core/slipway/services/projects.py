@@ -13,6 +13,7 @@ from slipway.domain.fields import normalised
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange
+from slipway.domain.records import ProjectRecord, changed
 from slipway.errors import (
     Busy,
     NameTaken,
@@ -25,7 +26,7 @@ from slipway.errors import (
 from slipway.settings import settings
 from slipway.store import deadlines, idempotency, table
 from slipway.store import project_records as records
-from slipway.store.table import Item, Transaction, TransactionFailed
+from slipway.store.table import Transaction, TransactionFailed
 
 _MARK_TRIES = 5
 
@@ -186,7 +187,7 @@ def _still(version: int | None) -> tuple[str, dict[str, Any]]:
     return ("", {}) if version is None else (" AND version = :was", {"was": version})
 
 
-def _erase(project: ProjectId, item: Item, if_version: int | None = None) -> None:
+def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = None) -> None:
     """Raises Overtaken if there are environments, or the project has changed hands or name.
 
     What stays is the history of its environments, for the operator.
@@ -207,7 +208,9 @@ def _erase(project: ProjectId, item: Item, if_version: int | None = None) -> Non
         raise Overtaken() from None
 
 
-def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: str) -> Item:
+def _mark_deleting(
+    project: ProjectId, item: ProjectRecord, if_version: int | None, by: str
+) -> ProjectRecord:
     """The record of the project that goes; as it is, if it goes already."""
     for _ in range(_MARK_TRIES):
         if item["status"] != "active":
@@ -244,5 +247,5 @@ def _mark_deleting(project: ProjectId, item: Item, if_version: int | None, by: s
                 raise PreconditionFailed() from None
             item = record
         else:
-            return {**item, **more}
+            return changed(item, more)
     raise Busy(1)

@@ -73,7 +73,7 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
     if refused:
         raise DriverRefused("; ".join(refused))
     # Also of an environment of which nothing was made yet.
-    if "template" in environment:
+    if environment.get("template"):
         secret_inputs.remove_all(environment["id"])
     return Progress(done=True)
 

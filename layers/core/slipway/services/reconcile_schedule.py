@@ -54,7 +54,7 @@ def keep_awake() -> None:
         return
     until = timestamps.written(now + _REMEMBERED + _GRACE)
     clock = table.write(Update(KEY, "SET awake_until = :until", {"until": until}, condition=""))
-    if "off_at" in clock:
+    if clock.get("off_at"):
         event_rule.on()
     _told[:] = [now + _REMEMBERED]
 

@@ -17,6 +17,14 @@ from slipway.domain import ids, timestamps
 from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
 from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.records import (
+    DeploymentRecord,
+    EnvironmentRecord,
+    FailureRecord,
+    LockRecord,
+    PlaceRecord,
+    changed,
+)
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -36,8 +44,8 @@ from slipway.store import (
 from slipway.store.table import (
     Check,
     ConditionFailed,
+    Fields,
     Found,
-    Item,
     Key,
     Query,
     Transaction,
@@ -76,7 +84,7 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
         Query(f"ENV#{environment.e}", deployment_records.PREFIX, _LIKELY, newest_first=True),
     )
     authorization.authorized(environment, *found)
-    ahead = [held["holder"]] if held and "holder" in held else []
+    ahead = [held["holder"]] if held and held.get("holder") else []
     ahead += [place["deployment_id"] for place in places]
     # With those among the newest that no place leads to: who is given the lock between the reads.
     items = {item["id"]: item for item in newest}
@@ -86,11 +94,11 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
     ):
         if item:
             items[item["id"]] = item
-    waiting = sorted(each for each, item in items.items() if "finished_at" not in item)
+    waiting = sorted(each for each, item in items.items() if not item.get("finished_at"))
     return [deployment_records.read(items[each]) for each in waiting[:_SHOWN]]
 
 
-def _ahead(environment: EnvironmentId) -> list[Item]:
+def _ahead(environment: EnvironmentId) -> list[PlaceRecord]:
     """`{deployment_id, order?}` of who holds the lock and of who waits, in order; one round trip.
 
     Who is given the lock in that very moment may be missed: `_nobody_came_between` is for that.
@@ -103,18 +111,21 @@ def _places(environment: EnvironmentId) -> Query:
     return Query(f"ENV#{environment.e}", _PREFIX, _SHOWN)
 
 
-def _holding(held: Item | None) -> list[Item]:
-    if held and "holder" in held:
-        return [{"deployment_id": held["holder"], "order": held.get("order")}]
+def _holding(held: LockRecord | None) -> list[PlaceRecord]:
+    if held and held.get("holder"):
+        holder: PlaceRecord = {"deployment_id": held["holder"], "kind": "release"}
+        if order := held.get("order"):
+            holder["order"] = order
+        return [holder]
     return []
 
 
-def _all_waiting(environment: EnvironmentId, first_page: Found) -> list[Item]:
+def _all_waiting(environment: EnvironmentId, first_page: Found) -> list[PlaceRecord]:
     places, further = first_page
     return list(_waiting(environment)) if further else places
 
 
-def _waiting(environment: EnvironmentId) -> Iterator[Item]:
+def _waiting(environment: EnvironmentId) -> Iterator[PlaceRecord]:
     after = None
     while True:
         places, after = table.query(f"ENV#{environment.e}", _PREFIX, limit=100, after=after)
@@ -126,6 +137,7 @@ def _waiting(environment: EnvironmentId) -> Iterator[Item]:
 def join(environment: EnvironmentId, wanted: NewDeployment, principal: Principal) -> Deployment:
     """Accept a version at the end of the queue. As accept."""
     brings = {
+        "kind": "release",
         "version": wanted.version,
         "artifact": wanted.artifact,
         "order": wanted.order,
@@ -136,11 +148,11 @@ def join(environment: EnvironmentId, wanted: NewDeployment, principal: Principal
 
 def accept(
     environment: EnvironmentId,
-    brings: Item,
+    brings: Fields,
     on_conflict: OnConflict | None,
     principal: Principal,
     also: Mapping[str, table.Action] | None = None,
-    seen: Item | None = None,
+    seen: EnvironmentRecord | None = None,
 ) -> Deployment:
     """Accept what is to be brought into the environment at the end of the queue.
 
@@ -176,10 +188,12 @@ def accept(
         _check_order(item, ahead or [], brings)
         deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=last))
         new = _new(deployment, brings, meets, principal)
-        shown = deployment_records.read({k: v for k, v in new.items() if v is not None})
-        place = {"deployment_id": str(deployment), "order": brings.get("order")}
-        if deployment_records.is_update(new):
-            place["update"] = True
+        shown = deployment_records.read(changed(new, {}))
+        place = {
+            "deployment_id": str(deployment),
+            "kind": brings["kind"],
+            "order": brings.get("order"),
+        }
         transaction = (
             Transaction()
             .check("member", authorization.membership(environment.project, principal))
@@ -194,13 +208,13 @@ def accept(
         try:
             idempotency.commit(transaction, shown)
         except TransactionFailed as failed:
-            changed = failed.get("environment")
+            current = failed.get("environment")
             overlooked = failed.get("nobody_ahead") is not None
-            if failed.get("member") is not None or changed == {}:
+            if failed.get("member") is not None or current == {}:
                 raise no_such("environment") from None
-            if changed is None and not overlooked:
+            if current is None and not overlooked:
                 raise
-            item, ahead, looked = changed or item, None, looked or overlooked
+            item, ahead, looked = current or item, None, looked or overlooked
         else:
             return shown
     else:
@@ -209,8 +223,8 @@ def accept(
 
 
 def _seen_at_once(
-    environment: EnvironmentId, brings: Item, on_conflict: OnConflict | None, principal: Principal
-) -> tuple[Item, list[Item] | None]:
+    environment: EnvironmentId, brings: Fields, on_conflict: OnConflict | None, principal: Principal
+) -> tuple[EnvironmentRecord, list[PlaceRecord] | None]:
     """The environment's record, and what is ahead if that counts; None if that is not certain.
 
     Raises NotFound.
@@ -240,7 +254,7 @@ def _nobody_is_left(last: DeploymentId) -> Check:
     )
 
 
-def _nobody_came_between(environment: EnvironmentId, ahead: Sequence[Item]) -> Check:
+def _nobody_came_between(environment: EnvironmentId, ahead: Sequence[PlaceRecord]) -> Check:
     """Nobody has been given the lock since who is ahead was looked at."""
     return Check(
         lock(environment),
@@ -249,18 +263,23 @@ def _nobody_came_between(environment: EnvironmentId, ahead: Sequence[Item]) -> C
     )
 
 
-def _may_be_outdated(brings: Item) -> bool:
+def _may_be_outdated(brings: Fields) -> bool:
     return brings.get("order") is not None and not brings["allow_outdated"]
 
 
-def _check_order(item: Item, ahead: list[Item], brings: Item) -> None:
-    live = {"deployment_id": item.get("live_deployment_id"), "order": item.get("live_order")}
-    for other in [live, *ahead] if _may_be_outdated(brings) else ():
-        if is_outdated(brings["order"], other.get("order")):
-            raise OutdatedDeployment(other["deployment_id"])
+def _check_order(item: EnvironmentRecord, ahead: list[PlaceRecord], brings: Fields) -> None:
+    """Raises OutdatedDeployment if what is live or ahead is newer than what is brought."""
+    if not _may_be_outdated(brings):
+        return
+    others = [(each["deployment_id"], each.get("order")) for each in ahead]
+    if live := item.get("live_deployment_id"):
+        others.insert(0, (live, item.get("live_order")))
+    for deployment_id, order in others:
+        if is_outdated(brings["order"], order):
+            raise OutdatedDeployment(deployment_id)
 
 
-def _new(deployment: DeploymentId, brings: Item, on_conflict: str, principal: Principal) -> Item:
+def _new(deployment: DeploymentId, brings: Fields, on_conflict: str, principal: Principal) -> Any:
     return {
         "id": str(deployment),
         "project_id": str(deployment.environment.project),
@@ -294,9 +313,9 @@ def make_way(deployment: DeploymentId) -> None:
         return
     for place in _waiting(deployment.environment):
         other = ids.parse_deployment(place["deployment_id"])
-        if other.d < deployment.d and "update" not in place:
+        if other.d < deployment.d and place["kind"] != "update":
             reason = f"{new['version']} takes its place"
-            failure = {"error": "Superseded", "reason": reason}
+            failure: FailureRecord = {"error": "Superseded", "reason": reason}
             _leave(other, _end("superseded", failure, superseded_by=new["id"]))
     if new["on_conflict"] == "cancel_running":
         [held] = table.get(lock(deployment.environment))
@@ -308,14 +327,14 @@ def make_way(deployment: DeploymentId) -> None:
                 table.write(_stop(ids.parse_deployment(running["id"]), asked))
 
 
-def holder_or_next(environment: EnvironmentId) -> Item | None:
+def holder_or_next(environment: EnvironmentId) -> DeploymentRecord | None:
     """The deployment that has the lock, which the first in the queue is given if it is free.
 
     None if nobody has it and nobody waits, or if somebody else gave it just now, or if the
     environment does not run.
     """
     held, record = table.get(lock(environment), environment_records.key(environment))
-    if held and "holder" in held:
+    if held and held.get("holder"):
         return deployment_records.find(ids.parse_deployment(held["holder"]))
     if not (record and record["status"] == "running"):
         return None
@@ -327,7 +346,7 @@ def holder_or_next(environment: EnvironmentId) -> Item | None:
         # Checked again: what was live when it was accepted may not be so any more.
         if _is_outdated(item, record):
             reason = f"{record['live_version']} is live and newer"
-            failure = {"error": "OutdatedDeployment", "reason": reason}
+            failure: FailureRecord = {"error": "OutdatedDeployment", "reason": reason}
             newer = record["live_deployment_id"]
             _leave(deployment, _end("superseded", failure, superseded_by=newer))
             continue
@@ -335,18 +354,20 @@ def holder_or_next(environment: EnvironmentId) -> Item | None:
     return None
 
 
-def _is_outdated(item: Item, environment: Item) -> bool:
+def _is_outdated(item: DeploymentRecord, environment: EnvironmentRecord) -> bool:
     newer = is_outdated(item.get("order"), environment.get("live_order"))
     return newer and not item["allow_outdated"]
 
 
-def _give_to(item: Item, place: Item, environment: Item, last_token: int) -> Item | None:
+def _give_to(
+    item: DeploymentRecord, place: PlaceRecord, environment: EnvironmentRecord, last_token: int
+) -> DeploymentRecord | None:
     """None if somebody else gave it just now, or changed what is live."""
     deployment, token = ids.parse_deployment(item["id"]), last_token + 1
     hold, values = table.setting(
         {"holder": str(deployment), "token": token, "order": place.get("order")}
     )
-    fields: Item = {"token": token}
+    fields: Fields = {"token": token}
     if deployment_records.is_update(item):
         # It is about the environment: what is live in it stays so.
         fields |= {
@@ -377,10 +398,10 @@ def _give_to(item: Item, place: Item, environment: Item, last_token: int) -> Ite
         transaction.commit()
     except TransactionFailed:
         return None
-    return {**item, **fields}
+    return changed(item, fields)
 
 
-def _as_seen(environment: Item) -> Check:
+def _as_seen(environment: EnvironmentRecord) -> Check:
     """It runs, and no other rollout has ended since it was looked at."""
     live = environment.get("live_deployment_id")
     unchanged = "live_deployment_id = :live" if live else "attribute_not_exists(live_deployment_id)"
@@ -389,7 +410,7 @@ def _as_seen(environment: Item) -> Check:
     return Check(where, f"#status = :running AND {unchanged}", values)
 
 
-def carried(item: Item) -> dict[str, Any]:
+def carried(item: DeploymentRecord) -> dict[str, Any]:
     """The input of the rollout's execution: ids, keys, the fencing token, what it brings."""
     deployment = ids.parse_deployment(item["id"])
     keys = {
@@ -415,29 +436,34 @@ def cancel(deployment: DeploymentId, principal: Principal) -> Deployment:
     """
     for _ in range(_ORDER_TRIES):
         item = authorization.read(deployment, principal)
-        if "finished_at" in item:
+        if item.get("finished_at"):
             raise DeploymentFinished(item["status"])
-        if "cancel_requested_at" in item:
+        if item.get("cancel_requested_at"):
             return deployment_records.read(item)
         with suppress(ConditionFailed):
-            if "token" in item:
+            if item.get("token") is not None:
                 asked = _asked_to_stop(principal.actor)
-                shown = deployment_records.read({**item, **asked})
+                shown = deployment_records.read(changed(item, asked))
                 idempotency.write(shown, _stop(deployment, asked, as_read=item))
             else:
-                failure = {"error": "Canceled", "reason": f"{principal.actor} canceled it"}
+                failure: FailureRecord = {
+                    "error": "Canceled",
+                    "reason": f"{principal.actor} canceled it",
+                }
                 end = _end("canceled", failure, cancel_requested_by=principal.actor)
-                shown = deployment_records.read({**item, **end})
+                shown = deployment_records.read(changed(item, end))
                 idempotency.commit(_leaving(deployment, end), shown)
             return shown
     raise Busy(1)
 
 
-def _asked_to_stop(by: str) -> Item:
+def _asked_to_stop(by: str) -> Fields:
     return {"cancel_requested_at": timestamps.written(timestamps.now()), "cancel_requested_by": by}
 
 
-def _stop(deployment: DeploymentId, asked: Item, as_read: Item | None = None) -> Update:
+def _stop(
+    deployment: DeploymentId, asked: Fields, as_read: DeploymentRecord | None = None
+) -> Update:
     """The rollout reads it between its steps. Not if it has ended or was asked before."""
     change, values = table.setting(asked)
     condition = (
@@ -450,11 +476,14 @@ def _stop(deployment: DeploymentId, asked: Item, as_read: Item | None = None) ->
     return Update(deployment_records.key(deployment), change, values, condition)
 
 
-def ended_unrecorded(item: Item, outcome: str) -> bool:
+def ended_unrecorded(item: DeploymentRecord, outcome: str) -> bool:
     """Write down that a rollout's execution has ended without a word, and pass the lock on; whether
     that was still to be done. What it has left behind is in doubt."""
     deployment = ids.parse_deployment(item["id"])
-    failure = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
+    failure: FailureRecord = {
+        "error": "ExecutionLost",
+        "reason": f"Its execution has {outcome} unrecorded",
+    }
     end = _end("failed", failure)
     transaction = (
         Transaction()
@@ -469,7 +498,7 @@ def ended_unrecorded(item: Item, outcome: str) -> bool:
     return True
 
 
-def release_of_the_ended(item: Item) -> bool:
+def release_of_the_ended(item: DeploymentRecord) -> bool:
     """Take the lock from a deployment that has ended; whether it had it."""
     deployment = ids.parse_deployment(item["id"])
     try:
@@ -490,9 +519,9 @@ def _release(deployment: DeploymentId, token: int) -> Update:
 
 def cancel_all(environment: EnvironmentId, reason: str) -> None:
     """End the rollout that runs and all that wait. Repeating it changes nothing."""
-    failure = {"error": "EnvironmentGone", "reason": reason}
+    failure: FailureRecord = {"error": "EnvironmentGone", "reason": reason}
     [held] = table.get(lock(environment))
-    if held and "holder" in held:
+    if held and held.get("holder"):
         deployment = ids.parse_deployment(held["holder"])
         end = _end("canceled", failure)
         transaction = (
@@ -506,7 +535,7 @@ def cancel_all(environment: EnvironmentId, reason: str) -> None:
         _leave(ids.parse_deployment(place["deployment_id"]), _end("canceled", failure))
 
 
-def _leave(deployment: DeploymentId, end: Item) -> bool:
+def _leave(deployment: DeploymentId, end: Fields) -> bool:
     """Take a deployment that waits out of the queue; whether it waited still."""
     try:
         _leaving(deployment, end).commit()
@@ -515,7 +544,7 @@ def _leave(deployment: DeploymentId, end: Item) -> bool:
     return True
 
 
-def _leaving(deployment: DeploymentId, end: Item) -> Transaction:
+def _leaving(deployment: DeploymentId, end: Fields) -> Transaction:
     return (
         Transaction()
         .delete("place", _place(deployment), "attribute_exists(pk)")
@@ -523,13 +552,13 @@ def _leaving(deployment: DeploymentId, end: Item) -> Transaction:
     )
 
 
-def _end(status: str, failure: Item, **fields: str) -> Item:
+def _end(status: str, failure: FailureRecord, **fields: str) -> Fields:
     """What a deployment's record says of its end."""
     at = timestamps.written(timestamps.now())
     return {"status": status, "finished_at": at, "failure": failure, **fields}
 
 
-def _ended(deployment: DeploymentId, end: Item, condition: str) -> Update:
+def _ended(deployment: DeploymentId, end: Fields, condition: str) -> Update:
     expression, values = table.setting({**end, "due": None})
     return Update(
         deployment_records.key(deployment),

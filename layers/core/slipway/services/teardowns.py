@@ -11,6 +11,7 @@ from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import Environment, TeardownRetry
 from slipway.domain.ids import EnvironmentId
+from slipway.domain.records import EnvironmentRecord, changed
 from slipway.errors import (
     Busy,
     FieldError,
@@ -21,7 +22,7 @@ from slipway.errors import (
     PreconditionFailed,
 )
 from slipway.store import deadlines, environment_records, idempotency, project_records, table
-from slipway.store.table import ConditionFailed, Item, Transaction, TransactionFailed, Update
+from slipway.store.table import ConditionFailed, Transaction, TransactionFailed, Update
 
 _RETRIES = 4
 _TRIES = 5
@@ -59,7 +60,7 @@ def give_back(environment: EnvironmentId, actor: str) -> None:
 
 
 def retry(
-    item: Item, actor: str, if_version: int | None = None, retain: Collection[str] = ()
+    item: EnvironmentRecord, actor: str, if_version: int | None = None, retain: Collection[str] = ()
 ) -> Environment:
     """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken, Busy.
 
@@ -79,7 +80,7 @@ def retry(
             "version": item["version"] + 1,
             "next_retry_at": None,
         }
-        shown = environment_records.read({**item, **fields})
+        shown = environment_records.read(changed(item, fields))
         change, values = table.setting(fields)
         values["was"] = item["version"]
         try:
@@ -107,7 +108,7 @@ def ask_to_retry(
         ) from None
 
 
-def _retained(item: Item, names: Sequence[str]) -> list[str]:
+def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
     """What remains by these logical ids, as the driver told. Raises NothingToRetain, Invalid."""
     if item["status"] != "teardown_failed":
         raise NothingToRetry(
@@ -129,14 +130,14 @@ def _retained(item: Item, names: Sequence[str]) -> list[str]:
     return [remains[name] for name in names]
 
 
-def plan_retry(item: Item) -> bool:
+def plan_retry(item: EnvironmentRecord) -> bool:
     """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself.
 
     Whether it is tried again at all. Repeating it changes nothing.
     """
     attempts = item.get("teardown_attempts", 1)
-    if attempts > _RETRIES or "next_retry_at" in item:
-        return "next_retry_at" in item
+    if attempts > _RETRIES or item.get("next_retry_at"):
+        return item.get("next_retry_at") is not None
     minutes = timedelta(minutes=2 ** (attempts - 1))
     at = datetime.fromisoformat(item["updated_at"]) + minutes
     change = Update(
@@ -164,7 +165,7 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
     item = authorization.read(environment, principal)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
-    if "forgotten" in item:
+    if item.get("forgotten"):
         return environment_records.read(item)
     if item["status"] != "teardown_failed":
         raise NothingToRetry(
@@ -199,7 +200,7 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
         .delete("lease", environment_records.lease(environment))
         .update("project", project_records.key(project), "ADD environments :less", {"less": -1})
     )
-    if "template" in item:
+    if item.get("template"):
         # Reconcile removes its secrets, as a teardown would have done in the end.
         from slipway.services import cleanup
 
@@ -210,4 +211,4 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
         raise NothingToRetry(
             "The environment has changed at the same time. Read it again, then retry."
         ) from None
-    return environment_records.read({k: v for k, v in {**item, **fields}.items() if v is not None})
+    return environment_records.read(changed(item, fields))

@@ -11,6 +11,7 @@ from slipway.aws import template_bodies
 from slipway.domain import template as model
 from slipway.domain import timestamps
 from slipway.domain.paging import Page, Paging
+from slipway.domain.records import TemplateRecord
 from slipway.domain.template import (
     NewTemplate,
     State,
@@ -35,6 +36,7 @@ from slipway.store import template_records as records
 from slipway.store.table import (
     ConditionFailed,
     Delete,
+    Fields,
     Found,
     Item,
     Query,
@@ -259,7 +261,7 @@ def _living(lines: Iterable[Item]) -> Iterator[Item]:
     return (item for item in lines if item["status"] != "destroyed")
 
 
-def _owned(template: Item | None, principal: Principal) -> None:
+def _owned(template: TemplateRecord | None, principal: Principal) -> None:
     """Raises NotFound, Forbidden."""
     authorization.may_change_template(records.found(template), principal)
 
@@ -280,7 +282,7 @@ def _draft(
     body: bytes,
     media: str,
     created_by: str,
-) -> Item:
+) -> Fields:
     """The record of a draft, whose body is stored and stands before CloudFormation."""
     sha256 = template_bodies.digest(body)
     where = template_bodies.key(name, str(version), sha256)

@@ -19,6 +19,7 @@ from slipway.domain import ids, inputs, timestamps
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import EnvironmentId
+from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 from slipway.domain.template import Reference, TemplateVersion
 from slipway.domain.update import EnvironmentUpdate, InputChange, UpdatePlan
 from slipway.errors import (
@@ -32,7 +33,7 @@ from slipway.errors import (
 )
 from slipway.services import rollout_queue
 from slipway.store import environment_records, idempotency, table, template_records
-from slipway.store.table import ConditionFailed, Found, Item, TransactionFailed
+from slipway.store.table import ConditionFailed, Fields, Found, TransactionFailed
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princi
     the note of them, and one for each.
     """
     item, draft = _draft(environment, wanted, principal)
-    brings: Item = {
+    brings: Fields = {
+        "kind": "update",
         "template": draft.version.reference if wanted.template else None,
         "inputs": draft.change,
         "secret_inputs": sorted(draft.secrets),
@@ -131,7 +133,7 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princ
 
 def _draft(
     environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
-) -> tuple[Item, _Draft]:
+) -> tuple[EnvironmentRecord, _Draft]:
     """The environment's record, and what would be made of it. Raises as ask."""
     sought = [template_records.sought(wanted.template)] if wanted.template else []
     keys = (*authorization.keys(environment, principal), *idempotency.keys())
@@ -139,7 +141,7 @@ def _draft(
     item = authorization.authorized(environment, membership, record)
     idempotency.look(*mark)
     status = environment_records.read(item).as_seen_at(timestamps.now()).status
-    if "template" not in item:
+    if not item.get("template"):
         raise NoTemplate()
     if status not in TAKES_DEPLOYMENTS:
         raise EnvironmentNotReady(status)
@@ -157,7 +159,9 @@ def _draft(
     return item, _Draft(version, shown, secrets, stays, kept, json.dumps(told))
 
 
-def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> TemplateVersion:
+def _version(
+    item: EnvironmentRecord, wanted: EnvironmentUpdate, pages: list[Found]
+) -> TemplateVersion:
     name = item["template"].partition("@")[0]
     if wanted.template is None:
         return template_records.made_from(item["template"])
@@ -169,7 +173,7 @@ def _version(item: Item, wanted: EnvironmentUpdate, pages: list[Found]) -> Templ
 # ── When its turn has come ────────────────────────────────────────────────────────────────────
 
 
-def becomes(update: Item, environment: Item) -> Item:
+def becomes(update: DeploymentRecord, environment: EnvironmentRecord) -> Fields:
     """What the environment's record is to say when the update is in place.
 
     Raises DriverRefused if it does not fit the environment as it has become.
@@ -193,7 +197,7 @@ def becomes(update: Item, environment: Item) -> Item:
 
 
 def _inputs(
-    version: TemplateVersion, update: Item, environment: Item
+    version: TemplateVersion, update: DeploymentRecord, environment: EnvironmentRecord
 ) -> tuple[Mapping[str, str], frozenset[str]]:
     brought = _brought(update, environment)
     held: dict[str, Any] = json.loads(environment["inputs"])
@@ -206,7 +210,7 @@ def _inputs(
     return values, stays
 
 
-def _brought(update: Item, environment: Item) -> set[str]:
+def _brought(update: DeploymentRecord, environment: EnvironmentRecord) -> set[str]:
     """The names of the secrets that it brings; not of those that were only kept as they were when
     it was asked for, if an update that was ahead of it may have changed them."""
     brought = set(update["secret_inputs"])

@@ -9,9 +9,10 @@ from slipway.domain import failure
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK
 from slipway.domain.ids import DeploymentId
+from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 from slipway.errors import Overtaken
 from slipway.store import environment_records, table
-from slipway.store.table import Item, Key
+from slipway.store.table import Key
 
 PREFIX = "DEP#"
 
@@ -20,19 +21,19 @@ def key(deployment: DeploymentId) -> Key:
     return Key(f"ENV#{deployment.e}", PREFIX + deployment.d)
 
 
-def is_update(item: Item) -> bool:
-    """Whether it is about the environment itself, and brings no version."""
-    return "inputs" in item
+def is_update(item: DeploymentRecord) -> bool:
+    """Whether it changes the environment itself and brings no version."""
+    return item["kind"] == "update"
 
 
-def brings(item: Item) -> str:
+def brings(item: DeploymentRecord) -> str:
     """What it brings into the environment, in words."""
     if is_update(item):
         return str(item.get("template", "a change of inputs"))
     return str(item["version"])
 
 
-def read(item: Item) -> Deployment:
+def read(item: DeploymentRecord) -> Deployment:
     arn = executions.execution_arn("roll_out_deployment", item["id"])
     order = item.get("order")
     shown = {
@@ -48,16 +49,17 @@ def read(item: Item) -> Deployment:
     return Deployment.model_validate(shown)
 
 
-def _inputs(item: Item) -> dict[str, str | None]:
+def _inputs(item: DeploymentRecord) -> dict[str, str | None]:
     return {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
 
 
-def find(deployment: DeploymentId) -> Item | None:
+def find(deployment: DeploymentId) -> DeploymentRecord | None:
     """The whole record, for the workflows: they ask for nobody's permission."""
-    return table.get(key(deployment))[0]
+    item: DeploymentRecord | None = table.get(key(deployment))[0]
+    return item
 
 
-def held_by(deployment: DeploymentId, token: int) -> tuple[Item, Item]:
+def held_by(deployment: DeploymentId, token: int) -> tuple[DeploymentRecord, EnvironmentRecord]:
     """The running deployment and its environment; one round trip.
 
     Raises Overtaken if they are not for the holder of this token to change any more.

@@ -19,13 +19,14 @@ from slipway.domain.environment import (
     workflow_of,
 )
 from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.records import DeploymentRecord, EnvironmentRecord, changed
 from slipway.errors import (
     Overtaken,
 )
 from slipway.store import deadlines, project_records, table
 from slipway.store.table import (
     ConditionFailed,
-    Item,
+    Fields,
     Key,
     Put,
     Update,
@@ -47,13 +48,14 @@ def lease(environment: EnvironmentId) -> Key:
     return Key(f"ENV#{environment.e}", "LEASE")
 
 
-def read(item: Item) -> Environment:
+def read(item: EnvironmentRecord) -> Environment:
     workflow = workflow_of(item["status"])
     name = teardown(item) if workflow == "retire_environment" else item["id"]
     arn = executions.execution_arn(workflow, name)
     config = item.get("config")
-    failed: Item | None = failure.decode(item["failure"]) if "failure" in item else None
-    if failed and "resources" in item:
+    reported = item.get("failure")
+    failed: Fields | None = failure.decode(reported) if reported else None
+    if failed and item.get("resources"):
         failed = {**failed, "remaining_resources": _remaining(item)}
     warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
     inputs = item.get("inputs")
@@ -72,18 +74,19 @@ def read(item: Item) -> Environment:
     return Environment.model_validate(shown)
 
 
-def _remaining(item: Item) -> list[str]:
+def _remaining(item: EnvironmentRecord) -> list[str]:
     """What the record still has, in detail where the driver told."""
     told = [each for each in item.get("remains", ()) if each.partition(":")[0] in item["resources"]]
     return sorted(item["resources"] - {each.partition(":")[0] for each in told} | set(told))
 
 
-def find(environment: EnvironmentId) -> Item | None:
+def find(environment: EnvironmentId) -> EnvironmentRecord | None:
     """The whole record, for the workflows: they ask for nobody's permission."""
-    return table.get(key(environment))[0]
+    item: EnvironmentRecord | None = table.get(key(environment))[0]
+    return item
 
 
-def lasting_until(ends: datetime, warn_before_hours: Iterable[float]) -> Item:
+def lasting_until(ends: datetime, warn_before_hours: Iterable[float]) -> Fields:
     """A record's fields for a lease that ends then: also when that is warned of."""
     warn_at = warnings(ends, warn_before_hours, timestamps.now())
     return {
@@ -92,7 +95,7 @@ def lasting_until(ends: datetime, warn_before_hours: Iterable[float]) -> Item:
     }
 
 
-def wakes_at(item: Item) -> str:
+def wakes_at(item: Mapping[str, Any]) -> str:
     """When something is next to be done about the lease, a warning or its end; `""` for never."""
     warn_at = item.get("warn_at") or [item.get("expires_at") or ""]
     return str(warn_at[0])
@@ -111,7 +114,7 @@ def move(
     actor: str,
     condition: str = "",
     values: Mapping[str, Any] | None = None,
-) -> Item:
+) -> EnvironmentRecord:
     """Change the state, if the present one allows it; raises Overtaken if it does not."""
     now = timestamps.written(timestamps.now())
     # A teardown that failed is begun anew by retry_teardown, which numbers the attempts.
@@ -133,9 +136,10 @@ def move(
         condition=f"#status IN ({', '.join(f':{word}' for word in since)})" + condition,
     )
     try:
-        return table.write(change)
+        record: EnvironmentRecord = table.write(change)
     except ConditionFailed:
         raise Overtaken() from None
+    return record
 
 
 def register(environment: EnvironmentId, resource: str) -> None:
@@ -167,22 +171,22 @@ def what_remains(environment: EnvironmentId, remains: set[str]) -> None:
     table.write(Update(key(environment), change, {"remains": remains} if remains else {}))
 
 
-def with_project_name(item: Item) -> Item:
+def with_project_name(item: EnvironmentRecord) -> EnvironmentRecord:
     """The record as a driver needs it to make the environment; one round trip if it wants that."""
     if "ProjectName" not in item.get("parameters", ()):
         return item
     environment = ids.parse_environment(item["id"])
-    return {**item, "project_name": project_records.name(environment.project)}
+    return changed(item, {"project_name": project_records.name(environment.project)})
 
 
-def after_rollout(deployment: Item, changed: Item) -> dict[str, Any]:
+def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     """The fields that a successful rollout writes to the environment's record.
 
-    `changed` has those that an update changes. Returns `{set, remove}`: values as an SDK
+    `also` has those that an update changes. Returns `{set, remove}`: values as an SDK
     integration takes them, and the names of the fields that have none any more. Raises TypeError
     for a value that no SDK integration takes.
     """
-    fields = {f"live_{name}": deployment.get(name) for name in WHAT_IS_LIVE} | changed
+    fields = {f"live_{name}": deployment.get(name) for name in WHAT_IS_LIVE} | also
     return {
         "set": {name: encode_for_sdk(value) for name, value in fields.items() if value is not None},
         "remove": [name for name, value in fields.items() if value is None],
@@ -228,7 +232,7 @@ def is_as_it_was(deployment: DeploymentId) -> None:
         table.write(change)
 
 
-def ended_unrecorded(item: Item, outcome: str) -> bool:
+def ended_unrecorded(item: EnvironmentRecord, outcome: str) -> bool:
     """Write down that the execution that worked on it has ended without a word; whether that was
     still to be done."""
     lost = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
@@ -243,7 +247,7 @@ def ended_unrecorded(item: Item, outcome: str) -> bool:
     }
     if item["status"] == "provisioning":
         fields["status"] = "failed"
-    elif "operation" not in item:
+    elif not item.get("operation"):
         fields["status"] = "teardown_failed"
     expression, values = table.setting(fields)
     still = {**values, "was": item["version"]}
@@ -254,19 +258,19 @@ def ended_unrecorded(item: Item, outcome: str) -> bool:
     return True
 
 
-def teardown(item: Item) -> str:
+def teardown(item: EnvironmentRecord) -> str:
     """The name of the execution that tears it down: one for each attempt."""
     attempts = item.get("teardown_attempts", 1)
     return item["id"] if attempts == 1 else f"{item['id']}-{attempts}"
 
 
-def expiry(item: Item) -> str:
+def expiry(item: EnvironmentRecord) -> str:
     """The name of the execution that sees to this lease: another one each time that it begins to
     run, and when it is to wake before the one before would."""
     return item["id"] if item["lease"] == 1 else f"{item['id']}-{item['lease']}"
 
 
-def carried(item: Item) -> dict[str, Any]:
+def carried(item: EnvironmentRecord) -> dict[str, Any]:
     """What an execution about this environment is given: ids, keys, which time of its lease this
     is and when that next needs it (`""` for never), and which attempt to tear it down this is."""
     environment = ids.parse_environment(item["id"])

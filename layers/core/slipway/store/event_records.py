@@ -14,6 +14,7 @@ from typing import Any
 
 from slipway.domain import failure
 from slipway.domain.ids import DeploymentId, parse_deployment
+from slipway.domain.records import DeploymentRecord
 from slipway.store import deployment_records, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
 from slipway.store.wire import decode
@@ -85,7 +86,7 @@ def _event(old: Item, new: Item) -> Item | None:
     return {**event, "action": "repeated", "reason": reason}
 
 
-def _deployment_event(old: Item, new: Item) -> Item | None:
+def _deployment_event(old: Mapping[str, Any], new: Any) -> Item | None:
     if old.get("status") == new["status"]:
         return None
     times = {"pending": "created_at", "running": "started_at"}
@@ -101,11 +102,12 @@ def _deployment_event(old: Item, new: Item) -> Item | None:
     }
 
 
-def _reason(item: Item) -> str | None:
-    return failure.decode(item["failure"])["reason"] if "failure" in item else None
+def _reason(item: Mapping[str, Any]) -> str | None:
+    reported = item.get("failure")
+    return failure.decode(reported)["reason"] if reported else None
 
 
-def keep_timeline(deployment: Item, steps: Sequence[Mapping[str, Any]]) -> None:
+def keep_timeline(deployment: DeploymentRecord, steps: Sequence[Mapping[str, Any]]) -> None:
     """Keep the steps of a rollout that has ended, before Step Functions forgets them."""
     closed = [
         step if step.get("left_at") else {**step, "left_at": deployment["finished_at"]}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from slipway.domain.fields import normalised
 from slipway.domain.ids import ProjectId
 from slipway.domain.project import Policy
+from slipway.domain.records import ProjectRecord
 from slipway.errors import (
     ProjectGoing,
 )
 from slipway.store import table
-from slipway.store.table import Item, Key, Query, Update
+from slipway.store.table import Key, Query, Update
 
 LISTED = "PROJECT#"
 NAME = "NAME#"
@@ -55,7 +56,7 @@ def name(project: ProjectId) -> str:
     return str(item["name"]) if item else ""
 
 
-def policy(item: Item) -> Policy:
+def policy(item: ProjectRecord) -> Policy:
     """What holds for its new environments. Raises ProjectGoing."""
     if item["status"] != "active":
         raise ProjectGoing()

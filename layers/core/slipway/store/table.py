@@ -58,6 +58,15 @@ from slipway.store.wire import decode, encode
 
 Item = dict[str, Any]
 
+Found = tuple[list[Any], str | None]
+"""The items of a page, and the sort key to go on after; None at the end.
+
+Items that are read have no type here: whoever reads them knows which of domain.records they are.
+"""
+
+Fields = dict[str, Any]
+"""Attributes to write; one that is None is removed or left out."""
+
 _CONFLICT_TRIES = 8
 _BATCH_TRIES = 5
 
@@ -75,7 +84,7 @@ class Put(NamedTuple):
     """Write a whole item, by default only where there is none."""
 
     key: Key
-    item: Item
+    item: Mapping[str, Any]
     condition: str | None = "attribute_not_exists(pk)"
 
 
@@ -123,7 +132,7 @@ class ConditionFailed(SlipwayError):
     code = "condition_failed"
     title = "A condition was false"
 
-    def __init__(self, found: Item) -> None:
+    def __init__(self, found: Any) -> None:
         super().__init__()
         self.found = found
 
@@ -135,14 +144,14 @@ class TransactionFailed(ConditionFailed):
     KeyError if that part's condition was true. `failed.get("record")` is then None.
     """
 
-    def __init__(self, parts: Mapping[str, Item]) -> None:
+    def __init__(self, parts: Mapping[str, Any]) -> None:
         super().__init__(next(iter(parts.values()), {}))
         self.parts = parts
 
-    def __getitem__(self, part: str) -> Item:
+    def __getitem__(self, part: str) -> Any:
         return self.parts[part]
 
-    def get(self, part: str) -> Item | None:
+    def get(self, part: str) -> Any:
         return self.parts.get(part)
 
 
@@ -166,7 +175,11 @@ class Transaction:
         return self
 
     def put(
-        self, part: str, key: Key, item: Item, condition: str | None = "attribute_not_exists(pk)"
+        self,
+        part: str,
+        key: Key,
+        item: Mapping[str, Any],
+        condition: str | None = "attribute_not_exists(pk)",
     ) -> Self:
         return self.add(part, Put(key, item, condition))
 
@@ -222,11 +235,7 @@ class Query(NamedTuple):
     newest_first: bool = False
 
 
-Found = tuple[list[Item], str | None]
-"""The items of a page, and the sort key to go on after; None at the end."""
-
-
-def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Item | None], list[Found]]:
+def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """The items at the keys, None where there is none, and a page for each query.
 
     Strongly consistent, one round trip for all; each is read at a moment of its own.
@@ -242,7 +251,7 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Item | None], list[
     return [items.get((key.pk, key.sk)) for key in keys], pages
 
 
-def get(*keys: Key) -> list[Item | None]:
+def get(*keys: Key) -> list[Any]:
     """The items at the keys, None where there is none; strongly consistent, one round trip."""
     return read(keys)[0] if keys else []
 
@@ -267,7 +276,7 @@ def listing(pk: str, prefix: str, paging: Paging, *, newest_first: bool = True) 
 
 def page(
     keys: Sequence[Key], pk: str, prefix: str, paging: Paging, *, newest_first: bool = True
-) -> tuple[list[Item | None], list[Item], str | None]:
+) -> tuple[list[Any], list[Any], str | None]:
     """One page of a list, and with it the items at the keys; one round trip.
 
     The keys say who may see the list: whoever calls this looks at them before it shows anything.
@@ -336,7 +345,7 @@ def query_index(index: str, value: str, until: str, limit: int | None = None) ->
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def write(action: Put | Update | Delete) -> Item:
+def write(action: Put | Update | Delete) -> Any:
     """One conditional write; the item as it is afterwards (for an Update), one round trip.
 
     Raises ConditionFailed.

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway.aws import template_bodies
 from slipway.domain import template as model
 from slipway.domain import timestamps
 from slipway.domain.deployment import BROUGHT
+from slipway.domain.records import (
+    EnvironmentRecord,
+    TemplateRecord,
+    TemplateUseRecord,
+    VersionRecord,
+)
 from slipway.domain.template import (
     Reference,
     TemplateVersion,
@@ -25,8 +32,8 @@ from slipway.store import table
 from slipway.store.table import (
     Check,
     ConditionFailed,
+    Fields,
     Found,
-    Item,
     Key,
     Put,
     Query,
@@ -112,7 +119,7 @@ def stored_at(version: TemplateVersion) -> str:
     return template_bodies.key(version.template, version.version, version.sha256)
 
 
-def made_of(version: TemplateVersion) -> Item:
+def made_of(version: TemplateVersion) -> Fields:
     """What the record of an environment that is made from it says of it."""
     return {
         "template": version.reference,
@@ -128,12 +135,12 @@ def still_published(version: TemplateVersion) -> Check:
     return Check(where, "#state = :published", {"published": "published"})
 
 
-def begins_use(version: TemplateVersion, environment: Item) -> Put:
+def begins_use(version: TemplateVersion, environment: EnvironmentRecord) -> Put:
     """A part of the same transaction."""
     return Put(used_key(version.template, environment["id"]), _use(environment))
 
 
-def note_use(environment: Item) -> None:
+def note_use(environment: EnvironmentRecord) -> None:
     """Bring what is known of an environment's use of its template up to date, from the record.
 
     Repeating it changes nothing, and an older record changes nothing after a newer one: so one
@@ -155,7 +162,7 @@ def note_use(environment: Item) -> None:
         )
 
 
-def _use(environment: Item) -> Item:
+def _use(environment: EnvironmentRecord) -> TemplateUseRecord:
     return {
         "environment_id": environment["id"],
         "project_id": environment["project_id"],
@@ -169,18 +176,18 @@ def _use(environment: Item) -> Item:
 # --- reading and changing ---------------------------------------------------------------------
 
 
-def read(item: Item) -> TemplateVersion:
+def read(item: Mapping[str, Any]) -> TemplateVersion:
     return TemplateVersion.model_validate(item)
 
 
-def found(item: Item | None) -> Item:
+def found(item: TemplateRecord | None) -> TemplateRecord:
     if item is None:
         raise NotFound("There is no template with this name. Check the name.")
     return item
 
 
-def find_version(name: str, version: Version) -> Item:
-    [item] = table.get(version_key(name, version))
+def find_version(name: str, version: Version) -> VersionRecord:
+    item: VersionRecord | None = table.get(version_key(name, version))[0]
     if item is None:
         raise NotFound("The template has no such version. Check the number.")
     return item

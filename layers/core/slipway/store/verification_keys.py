@@ -28,10 +28,10 @@ def publish(kid: str, x: str, *, others_until: int) -> None:
     the key is known already.
     """
     known, _ = table.query(_PK, _PREFIX, limit=100)
-    if not any(item["kid"] == kid and "ttl" not in item for item in known):
+    if not any(item["kid"] == kid and item.get("ttl") is None for item in known):
         # The kid is a hash of the key, so whoever else writes it writes the same.
         table.write(Put(Key(_PK, _PREFIX + kid), {"kid": kid, "x": x}, condition=None))
     for item in known:
-        if item["kid"] != kid and "ttl" not in item:
+        if item["kid"] != kid and item.get("ttl") is None:
             retire = Update(Key(_PK, item["sk"]), "SET #ttl = :until", {"until": others_until})
             table.write(retire)
