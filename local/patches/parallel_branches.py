@@ -26,12 +26,7 @@ def patch(module: Any) -> None:
     stock_map = module._run_map_items
 
     def run_branches(state: Node, given: Any, execution: Node, ctx: Node) -> Any:
-        in_jsonata = module._state_query_language(state, ctx) == "JSONata"
-        if in_jsonata:
-            effective = module._apply_jsonata_arguments(state, given, ctx)
-        else:
-            effective = module._apply_input_path(state, given, ctx)
-            effective = module._apply_parameters(state, effective, ctx)
+        effective = _arguments(module, state, given, ctx)
 
         def job(branch: Node) -> Job:
             mine = {**ctx, "variables": dict(ctx.get("variables", {}))}
@@ -63,6 +58,14 @@ def patch(module: Any) -> None:
         return _output(module, state, given, ctx, results)
 
     module._run_parallel_branches, module._run_map_items = run_branches, run_items
+
+
+def _arguments(module: Any, state: Node, given: Any, ctx: Node) -> Any:
+    """What each branch of a Parallel is given."""
+    if module._state_query_language(state, ctx) == "JSONata":
+        return module._apply_jsonata_arguments(state, given, ctx)
+    effective = module._apply_input_path(state, given, ctx)
+    return module._apply_parameters(state, effective, ctx)
 
 
 def _items(module: Any, state: Node, given: Any, ctx: Node) -> tuple[list[Any], int]:

@@ -34,6 +34,19 @@ def _is_too_large(result: Any) -> bool:
     return len(json.dumps(result, ensure_ascii=False, default=str).encode()) > LIMIT
 
 
+def _measured(module: Any, stock: Any) -> Any:
+    """Execute a state, and refuse an output that is too large."""
+
+    def execute(state: Any, given: Any, *rest: Any) -> Any:
+        name = rest[-1]["State"]["Name"]
+        output, following = stock(state, given, *rest)
+        if _is_too_large(output):
+            raise too_large(module, name)
+        return output, following
+
+    return execute
+
+
 def patch(module: Any) -> None:
     stock_matches, stock_invoke = module._error_matches, module._invoke_resource
     stock_call, stock_event = module._call_lambda, module._add_event
@@ -48,16 +61,6 @@ def patch(module: Any) -> None:
         if _is_too_large(result):
             raise too_large(module, resource)
         return result
-
-    def measured(stock: Any) -> Any:
-        def execute(state: Any, given: Any, *rest: Any) -> Any:
-            name = rest[-1]["State"]["Name"]
-            output, following = stock(state, given, *rest)
-            if _is_too_large(output):
-                raise too_large(module, name)
-            return output, following
-
-        return execute
 
     def call(function: str, event: Any) -> Any:
         try:
@@ -77,6 +80,7 @@ def patch(module: Any) -> None:
         return stock_event(execution, kind, details)
 
     for kind in ("pass", "task", "choice", "wait", "parallel", "map"):
-        setattr(module, f"_execute_{kind}", measured(getattr(module, f"_execute_{kind}")))
+        name = f"_execute_{kind}"
+        setattr(module, name, _measured(module, getattr(module, name)))
     module._error_matches, module._invoke_resource = matches, invoke
     module._call_lambda, module._add_event = call, add_event
