@@ -1,9 +1,9 @@
-"""python -m slipway.importers.proton BUNDLE: a Proton bundle -> a template, and what it lacks.
+"""python -m slipway.importers.proton BUNDLE: turns a Proton bundle into a template and a report.
 
 0  everything was carried over
 1  something was not; the report says what, and the template is written unless with --strict
-2  the bundle is none that a template can be made of, or the command is wrong
-3  the platform did not take the template
+2  the bundle is broken, or the command is wrong
+3  the platform refused the template
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
-    """Ends the process with 2 for what it does not understand."""
+    """The parsed arguments. Exits with 2 if they are wrong."""
     parser = argparse.ArgumentParser(
         "python -m slipway.importers.proton",
         description="Turn a bundle of AWS Proton into a template of Slipway.",

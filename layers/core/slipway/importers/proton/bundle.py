@@ -1,4 +1,4 @@
-"""A bundle's files, read without trusting them: a folder, or the archive that Proton has in S3.
+"""Reads a bundle's files without trusting them: a folder, or the archive that Proton kept in S3.
 
     schema/schema.yaml
     infrastructure/{manifest,cloudformation}.yaml             of an environment template
@@ -6,7 +6,7 @@
     pipeline_infrastructure/…                                 of a service template, if it has one
     manifest.yaml, cloudformation.yaml                        of a component, which has no schema
 
-Nothing is unpacked onto the disk, and nothing outside of the folder is read.
+Nothing is unpacked to disk, and nothing outside the folder is read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _PIPELINE = "pipeline_infrastructure"
 
 
 class Written(str):
-    """A scalar as it was written: without quotes or with them, and where."""
+    """A scalar as written, with its quoting and its place."""
 
     plain: bool
     line: int
@@ -93,8 +93,8 @@ def read(path: Path) -> Bundle:
 
 
 def tree(text: str, file: str, lines: Sequence[int] | None = None) -> Any:
-    """A file's YAML: mappings, lists and Written. `lines`: where in the file each line of the text
-    is from, if it is not the file's own. Raises Broken."""
+    """A file's YAML as mappings, lists and Written. `lines`: the line of the file from which each
+    line of a rendered text comes. Raises Broken."""
 
     def source(line: int) -> int:
         return line if lines is None else lines[min(line, len(lines)) - 1]
@@ -113,7 +113,7 @@ def tree(text: str, file: str, lines: Sequence[int] | None = None) -> Any:
 
 
 def _folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Links are not followed."""
+    """The folder's files. Links are not followed."""
     count = 0
     for parent, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -129,7 +129,7 @@ def _folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def _archive(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Regular files only, and none whose name leads out of the archive."""
+    """The archive's regular files, except those whose names lead out of it."""
     with gzip.open(path) as unpacked:
         content = unpacked.read(_MAX_UNPACKED + 1)
     if len(content) > _MAX_UNPACKED:
@@ -151,7 +151,7 @@ def _wanted(name: str) -> bool:
 
 
 def _root(files: Mapping[PurePosixPath, bytes]) -> PurePosixPath:
-    """The folder that the bundle is in: the archive may have one around everything."""
+    """The bundle's folder: an archive may wrap everything in one."""
     roots = {name.parent.parent for name in files if name.match(_SCHEMA)}
     if not roots:
         roots = {name.parent for name in files if name.name == "manifest.yaml"}

@@ -1,4 +1,4 @@
-"""A bundle -> a template, and the report of what it lacks."""
+"""Imports a bundle: returns the template and the report."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def read(path: Path) -> Imported:
         said = said or refused.detail
         if not report.holes:
             raise Broken(f"the template would be refused: {said}") from None
-        # What is left out may be missed by what is not.
+        # Something that was kept may refer to something that was left out.
         report.note(found.template_file, 0, f"until it is mended it is refused: {said}")
     return Imported(found.kind, body, report)
 
 
 def _header(report: Report, body: str) -> str:
-    """What is missing stays with the template, wherever it goes."""
+    """A comment with the report, which stays with the template."""
     if not report.lost:
         return body
     lines = "".join(f"#   {each}\n" for each in report.lost)

@@ -1,4 +1,4 @@
-"""Marks -> `Ref`, `Fn::Sub` and `Condition`, and the parameters and conditions that these name."""
+"""Turns markers into `Ref`, `Fn::Sub` and `Condition`, with their parameters and conditions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ORDER = (
     "AWSTemplateFormatVersion", "Transform", "Description", "Metadata", "Parameters", "Mappings",
     "Conditions", "Rules", "Globals", "Resources", "Outputs",
 )  # fmt: skip
-# Where functions may stand, of a resource or an output.
+# The parts of a resource or an output in which functions are allowed.
 _COMPUTED = (*CHOOSING, "CreationPolicy", "Export")
 # Their arguments are names.
 _NAMING = ("Ref", "Fn::GetAtt", "Condition")
@@ -51,7 +51,7 @@ _NAMING = ("Ref", "Fn::GetAtt", "Condition")
 
 @dataclass
 class Intrinsics:
-    """`names`: of each symbol, its parameter; of each condition, its name."""
+    """`names`: each symbol's parameter and each condition's name."""
 
     source: Source
     names: dict[Any, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Intrinsics:
     _mapped: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def resolved(self, tree: Tree) -> Tree:
-        """The template without marks, and with the parameters that it needs."""
+        """The template without markers, with the parameters that it needs."""
         self._taken = {*CONVENTIONS, _HOLE}
         for section in ("Parameters", "Conditions", "Resources"):
             self._taken |= set(_section(tree, section))
@@ -104,13 +104,13 @@ class Intrinsics:
                 else self._literal(value, f"{name}: {key}", hole=key != "Description")
             )
         if entry.when is not True:
-            # Where people look for it: beside the type.
+            # Beside the type, where people look for it.
             condition = {"Condition": self._condition(entry.when)}
             body = {**{k: body.pop(k) for k in ("Type",) if k in body}, **condition, **body}
         return body
 
     def _constant_mappings(self, section: Any) -> Any:
-        """What is computed stands in the place of each FindInMap that asked for it."""
+        """Replaces each FindInMap of a computed value with the value."""
         if not isinstance(section, dict):
             return section
         whole: Tree = {}
@@ -131,7 +131,7 @@ class Intrinsics:
     # --- values -------------------------------------------------------------------------------
 
     def _value(self, value: Any) -> Any:
-        """Where functions may stand."""
+        """A value in a place where functions are allowed."""
         if isinstance(value, str):
             return self._text(value) if is_marked(value) else value
         if isinstance(value, list):
@@ -179,7 +179,7 @@ class Intrinsics:
         return {"Fn::FindInMap": found}
 
     def _list(self, items: list[Any]) -> Any:
-        """An item that stands for every one of a list has to be alone."""
+        """An item that stands for a whole list must be the only one."""
         rest = []
         for item in items:
             pieces = self.source.marks.pieces(item) if isinstance(item, str) else []
@@ -193,7 +193,7 @@ class Intrinsics:
         return rest
 
     def _compared(self, value: Any) -> Any:
-        """In a condition a text is one parameter, or none."""
+        """A text in a condition: one parameter, or none."""
         if isinstance(value, str) and is_marked(value):
             found = self._text(value)
             return found if "Ref" in found else self._literal(value, "a condition", hole=True)
@@ -211,7 +211,7 @@ class Intrinsics:
         return self._sub(text, escaping=True)
 
     def _sub(self, argument: Any, *, escaping: bool = False) -> Any:
-        """`escaping`: the text was not Fn::Sub's before, so its own `${` has no meaning."""
+        """`escaping`: the text was not in an Fn::Sub before, so its own `${` is literal."""
         text, values = argument, {}
         if isinstance(argument, list) and len(argument) == 2 and isinstance(argument[1], dict):
             text, values = argument[0], {k: self._value(v) for k, v in argument[1].items()}
@@ -246,7 +246,7 @@ class Intrinsics:
         return {"Ref": self._name(symbol)}
 
     def _literal(self, value: Any, where: str, *, hole: bool) -> Any:
-        """Where CloudFormation takes no functions."""
+        """A value in a place where CloudFormation accepts no functions."""
         if isinstance(value, str) and is_marked(value):
             text = self._in_words(value)
             self._lose(value, f"{where} takes no inputs: {text}", hole=hole)
@@ -272,7 +272,7 @@ class Intrinsics:
         return "".join(each if isinstance(each, str) else f"<{about(each)}>" for each in pieces)
 
     def _seen(self, symbol: Symbol, text: str) -> None:
-        """What to say of a symbol that is used as a value."""
+        """Reports a symbol that is used as a value."""
         given = symbol.name if isinstance(symbol, Given) else None
         if given and self.source.inputs[given].type == "boolean":
             at, file = schema.line(text), self.source.bundle.template_file
@@ -291,7 +291,7 @@ class Intrinsics:
         return self.names[when]
 
     def _defined(self, when: When) -> tuple[str, Tree]:
-        """What it could be called, and what it says."""
+        """A condition's proposed name and its definition."""
         match when:
             case Is():
                 name = self._name(when.symbol)
@@ -316,7 +316,7 @@ class Intrinsics:
     # --- parameters ---------------------------------------------------------------------------
 
     def _parameters(self) -> Tree:
-        """Of the inputs those that are used, in the order of the schema; then what is new."""
+        """The inputs that are used, in the order of the schema, then new parameters."""
         declared: Tree = {}
         for name, each in self.source.inputs.items():
             given = Given(name)
@@ -399,7 +399,7 @@ class Intrinsics:
 
 
 def camel(text: str) -> str:
-    """vpc_cidr -> VpcCidr: names are letters and digits."""
+    """vpc_cidr becomes VpcCidr: CloudFormation's names are letters and digits."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", text))
 
 
@@ -413,7 +413,7 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 
 
 def _without_nothing(value: Any) -> Any:
-    """What is left empty by what is left out."""
+    """Drops what is empty because its contents were left out."""
     if isinstance(value, Written) and value.plain and value == "":
         return NO_VALUE
     if isinstance(value, dict) and not is_function(value):

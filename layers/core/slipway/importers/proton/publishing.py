@@ -1,4 +1,4 @@
-"""A template as a version on a platform, by its API: always a draft, which people publish."""
+"""Adds a template to a platform through its API, always as a draft that a person publishes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SECONDS = 30
-# Between tries; together longer than a request can be in progress.
+# Seconds between tries; together longer than a request can take.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _AGAIN = (429, 500, 502, 503, 504)
 _MAX_ANSWER = 10_000_000
 
 
 class NotPublished(Exception):
-    """The platform says no, or nothing; the message says what it said."""
+    """The platform refused, or did not answer. The message has its reason."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The token is for the platform that was named."""
+    """Refuses redirects: the token is only for the named platform."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -33,7 +33,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 @dataclass
 class Platform:
-    """`url` is what the API's paths are appended to."""
+    """A client of the API. `url` is the prefix of the API's paths."""
 
     url: str
     token: str
@@ -48,11 +48,11 @@ class Platform:
         self.url = self.url.rstrip("/")
 
     def publish(self, name: str, body: str) -> str:
-        """Where the draft is. Made once: the same body is found again. Raises NotPublished."""
+        """Add the draft and return its name. The same body is found again. Raises NotPublished."""
         quoted = urllib.parse.quote(name, safe="")
         versions = f"/api/v1/templates/{quoted}/versions"
         wanted = {"name": name, "description": "Imported from AWS Proton."}
-        # The platform looks at a body only if there is a template that it may be a version of.
+        # The platform validates a body only for an existing template.
         made = self._send("POST", "/api/v1/templates", json.dumps(wanted), accept="name_taken")
         try:
             return self._add(versions, body)
@@ -79,7 +79,7 @@ class Platform:
         media: str = "application/json",
         accept: str = "",
     ) -> Any:
-        """The answer's JSON; None for the problem that is accepted. A POST is made once, however
+        """The answer's JSON; None for the accepted problem. A POST is carried out once, however
         often it is sent."""
         headers = {"Authorization": f"Bearer {self.token}"}
         if body is not None:
@@ -116,7 +116,7 @@ def _problem(body: bytes) -> dict[str, Any]:
 
 
 def _told(method: str, path: str, status: int, problem: dict[str, Any]) -> str:
-    """The problem for people: its title, and each field at fault."""
+    """The problem as text: its detail or title, and each field at fault."""
     said = problem.get("detail") or problem.get("title") or http.client.responses.get(status, "")
     code = f" {problem['code']}" if "code" in problem else ""
     lines = [f"{method} {path}: {status}{code}: {said}"]

@@ -1,6 +1,6 @@
-"""The template's Jinja, walked with a mark in the place of each value: one way through it.
+"""Renders the template's Jinja with a marker in place of each value, along one way.
 
-Nothing of the bundle is run: its syntax tree is read, and only what is listed here has a meaning.
+No code of the bundle runs: its syntax tree is walked, and only what is listed here is supported.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from slipway.importers.proton.symbols import (
 )
 from slipway.importers.proton.wording import begins, words
 
-# Over all ways.
+# For all ways together.
 _MAX_STEPS = 500_000
 _MAX_WRITTEN = 20_000_000
 _MAX_ITEMS = 1000
 _MAX_NUMBER = 10**9
 _MAX_SHOWN = 200
-# Of a scope: how often the loops around have turned. No variable can have this name.
+# The iteration counts of the surrounding loops. No variable can have this name.
 _TURN = "turn of the loop"
-# They write lines of YAML, not a value.
+# These write lines of YAML, not a value.
 _STRUCTURAL = {
     "proton_cfn_ecs_task_definition_formatted_env_vars",
     "proton_cfn_lambda_function_formatted_env_vars",
@@ -51,7 +51,7 @@ _ARITHMETIC: dict[type[nodes.Expr], Callable[[int, int], int]] = {
     nodes.Add: operator.add,
     nodes.Sub: operator.sub,
 }
-# Of the template's own numbers.
+# For numbers in the template itself.
 _SIZES: dict[str, Callable[[int, int], bool]] = {
     "gt": operator.gt,
     "gteq": operator.ge,
@@ -64,7 +64,7 @@ Scope = Mapping[str, Any]
 
 
 class Undecided(Exception):
-    """The way forks here."""
+    """A condition that this way has not decided yet."""
 
     def __init__(self, fork: Is) -> None:
         super().__init__()
@@ -73,14 +73,14 @@ class Undecided(Exception):
 
 @dataclass(frozen=True)
 class Path:
-    """A name of Proton's, such as `environment.inputs`, which may go on."""
+    """A name of Proton's that may continue, such as `environment.inputs`."""
 
     parts: tuple[str, ...]
 
 
 @dataclass
 class Source:
-    """What all ways have in common."""
+    """The state that all ways share."""
 
     bundle: Bundle
     inputs: Mapping[str, Input]
@@ -114,7 +114,7 @@ class Source:
 
 @dataclass
 class Rendering:
-    """`decided`: how the forks are taken on this way. `lines`: where each line written is from."""
+    """`decided`: the outcomes of conditions on this way. `lines`: the source of each line."""
 
     source: Source
     decided: Mapping[Is, bool]
@@ -181,7 +181,7 @@ class Rendering:
             self._block(node.body, {**inner, "loop": loop, _TURN: turn})
 
     def _for_each(self, node: nodes.For, over: Given, scope: dict[str, Any]) -> None:
-        """A list of the inputs: what can be carried is an item of YAML that is the value alone."""
+        """A loop over an input. Only a YAML item that is the value alone can be carried over."""
         inner = {**scope, **dict(_unpacked(node.target, Each(over))), "loop": Path(("loop",))}
         before = len(self._parts), len(self.lines)
         self._block(node.body, inner)
@@ -208,7 +208,7 @@ class Rendering:
             self._write(each, self._as_text(value, each, scope))
 
     def _alone(self, node: nodes.Node, following: nodes.Node | None) -> bool:
-        """Whether it has a line to itself, and so may write more than a value."""
+        """Whether it has a line of its own, so that it can write more than a value."""
         if isinstance(node, nodes.Filter) and node.name in _STRUCTURAL:
             return True
         if isinstance(following, nodes.Output):
@@ -219,7 +219,7 @@ class Rendering:
         return bool(ends) and not self._line().strip()
 
     def _line(self) -> str:
-        """What is written of the line that is not at its end."""
+        """The unfinished line."""
         line = ""
         for part in reversed(self._parts):
             _, newline, end = part.rpartition("\n")
@@ -238,7 +238,7 @@ class Rendering:
     # --- expressions --------------------------------------------------------------------------
 
     def _value(self, node: nodes.Node, scope: Scope) -> Any:
-        """A constant, a symbol, or text with symbols in it; a path where a name may go on."""
+        """A constant, a symbol, text with symbols, or a path that may continue."""
         self._step(node)
         match node:
             case nodes.Const():
@@ -273,7 +273,7 @@ class Rendering:
             case nodes.Call():
                 return self._called(node, scope)
             case nodes.And() | nodes.Or():
-                # One of the two, not whether.
+                # `and` and `or` return one of the two values, not a boolean.
                 is_left = self._true(node.left, scope) is isinstance(node, nodes.Or)
                 return self._value(node.left if is_left else node.right, scope)
             case nodes.Test() | nodes.Compare() | nodes.Not():
@@ -281,7 +281,7 @@ class Rendering:
         return self._unknown(node, scope)
 
     def _found(self, path: Path) -> Symbol | Path:
-        """What Proton's name stands for."""
+        """The value of a name of Proton's."""
         kind = self.source.bundle.kind
         match path.parts:
             case ("service_instance", "environment", *rest) if rest:
@@ -396,7 +396,7 @@ class Rendering:
     # --- conditions ---------------------------------------------------------------------------
 
     def _true(self, node: nodes.Node, scope: Scope) -> bool:
-        """Raises Undecided where this way has not been here before."""
+        """The outcome of the condition. Raises Undecided if this way has not decided it."""
         self._step(node)
         match node:
             case nodes.Not():
@@ -460,7 +460,7 @@ class Rendering:
         return self._told(node, scope) if equal is None else equal is (operand.op == "eq")
 
     def _equal(self, left: Any, right: Any) -> bool | None:
-        """None if CloudFormation could not say: it compares texts."""
+        """Whether two values are equal; None if CloudFormation, comparing text, cannot tell."""
         unknown = Symbol | Text | Path
         if not isinstance(left, unknown) and not isinstance(right, unknown):
             return bool(left == right)
@@ -481,7 +481,7 @@ class Rendering:
         return self._holds(Is(left, str(right)))
 
     def _told(self, node: nodes.Node, scope: Scope) -> bool:
-        """A condition that CloudFormation cannot evaluate: an input says it."""
+        """A condition that CloudFormation cannot evaluate becomes an input."""
         return self._holds(Is(self._unknown(node, scope, yes_no=True), "true"))
 
     def _holds(self, fork: Is) -> bool:
@@ -501,7 +501,7 @@ class Rendering:
     # --- the rest -----------------------------------------------------------------------------
 
     def _unknown(self, node: nodes.Node, scope: Scope, *, yes_no: bool = False) -> Told:
-        """The template's own variables are a part of it: they differ from turn to turn."""
+        """An unknown value. It includes the template's own variables, which differ each time."""
         used = {each.name: None for each in node.find_all(nodes.Name) if each.name in scope}
         if isinstance(node, nodes.Name) and node.name in scope:
             used[node.name] = None
@@ -512,7 +512,7 @@ class Rendering:
         return Told(words(node) + (f" where {', '.join(where)}" if where else ""), yes_no)
 
     def _as_text(self, value: Any, node: nodes.Expr, scope: Scope) -> str:
-        """As Jinja writes it, with marks."""
+        """The text that Jinja writes, with markers."""
         if isinstance(value, Path):
             value = Told(".".join(value.parts))
         if isinstance(value, Text):
@@ -558,7 +558,7 @@ class Rendering:
 
 
 def _unpacked(target: nodes.Node, item: Any) -> Iterator[tuple[str, Any]]:
-    """The loop's variables; those that the item has nothing for stay unknown."""
+    """The loop's variables. Those without a value in the item stay unknown."""
     if isinstance(target, nodes.Name):
         yield target.name, item
     elif isinstance(target, nodes.Tuple) and isinstance(item, list | tuple):
@@ -567,7 +567,7 @@ def _unpacked(target: nodes.Node, item: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _shown(value: Any) -> str | None:
-    """None for what is too large to be shown."""
+    """The value as text; None if it is too large."""
     match value:
         case Path():
             return ".".join(value.parts)

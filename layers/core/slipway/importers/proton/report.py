@@ -1,4 +1,4 @@
-"""What was not carried over, and what should be known of what was."""
+"""The report: what was not carried over, and notes on what was."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 class Broken(Exception):
-    """The bundle is none, or none that a template can be made of."""
+    """The input is not a bundle, or no template can be created from it."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Entry:
 
 @dataclass
 class Report:
-    """Each entry once, however many ways lead there.
+    """Contains each entry once, however many ways reach it.
 
-    `holes`: those of `lost` without which the template is not whole. A check that is not made any
-    more is no hole, nor is a value that has to be told.
+    `holes`: the entries of `lost` without which the template is incomplete. A dropped check or a
+    value that the caller must supply is not a hole.
     """
 
     _lost: dict[Entry, None] = field(default_factory=dict)
@@ -54,6 +54,6 @@ class Report:
 
 
 def _printable(text: str) -> str:
-    """One line, whatever the bundle has in it: it goes to a terminal and into a comment."""
+    """One printable line, for the terminal and for a comment, whatever the bundle contains."""
     shown = "".join(each if each.isprintable() else " " for each in text)
     return shown if len(shown) <= 500 else f"{shown[:500]}…"

@@ -1,4 +1,4 @@
-"""A bundle's schema: inputs as OpenAPI describes them -> CloudFormation's parameters."""
+"""Turns the inputs of a bundle's OpenAPI schema into CloudFormation parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INPUT_TYPE: dict[Kind, str] = {
     "service": "service_input_type",
 }
 _TYPES = {"string": "String", "number": "Number", "integer": "Number", "boolean": "String"}
-# Read here, or of no consequence to which values are taken.
+# Used here, or without effect on the accepted values.
 _READ = {
     *("type", "title", "description", "default", "enum", "pattern", "minLength", "maxLength"),
     *("minimum", "maximum", "items", "properties", "required", "example", "format"),
@@ -30,7 +30,7 @@ _NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 
 @dataclass(frozen=True)
 class Input:
-    """`absent`: whether it may be left out, and has no value then."""
+    """`absent`: whether it may be omitted, and then has no value."""
 
     name: str
     type: str
@@ -49,7 +49,7 @@ class Input:
 
 
 def inputs(bundle: Bundle, report: Report) -> dict[str, Input]:
-    """By their dotted names: those of objects are taken apart. Raises Broken."""
+    """The inputs by dotted name; objects are flattened. Raises Broken."""
     if bundle.schema is None:
         return {}
     file = bundle.schema_file
@@ -167,7 +167,7 @@ def _list(name: str, key: str, schema: Declared, reader: _Reader) -> Declared:
     for keyword in below:
         if keyword not in ("type", "title", "description", "enum", "pattern", "example"):
             reader.lose(keyword, f"{name}: {keyword} of its items is not checked any more")
-    # An empty list would come as a list of one empty text.
+    # An empty list would arrive as a list with one empty text.
     declared: Declared = {"Type": "CommaDelimitedList", "AllowedPattern": _quoted(r"[\s\S]+")}
     if isinstance(below.get("pattern"), str):
         declared["AllowedPattern"] = _quoted(rf"(?=[\s\S])(?:{whole(below['pattern'])})")
@@ -178,7 +178,7 @@ def _list(name: str, key: str, schema: Declared, reader: _Reader) -> Declared:
 
 
 def whole(pattern: str) -> str:
-    """OpenAPI's pattern is found somewhere in a text, CloudFormation's has to match all of it."""
+    """The pattern for CloudFormation, which matches the whole text; OpenAPI searches in it."""
     anchored = pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$")
     if anchored and "|" not in pattern:
         return pattern
@@ -186,7 +186,7 @@ def whole(pattern: str) -> str:
 
 
 def may_be_empty(declared: Declared) -> Declared:
-    """For an input that the template asks about: left out, it is an empty text."""
+    """The parameter of an input that the template tests: it is empty when omitted."""
     empty = dict(declared)
     pattern = empty.pop("AllowedPattern", None)
     least = int(empty.pop("MinLength", "0"))

@@ -1,11 +1,11 @@
-"""What a value of the bundle stands for, while nobody knows it yet."""
+"""Symbols: values of the bundle that are not known yet."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-# Around the number of a symbol, in the text that is rendered: of Unicode's private use.
+# They surround a symbol's number in rendered text. From Unicode's private use area.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
@@ -19,21 +19,21 @@ class Given:
 
 @dataclass(frozen=True)
 class Known:
-    """What Slipway or CloudFormation fills in."""
+    """A value that Slipway or CloudFormation supplies."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Wired:
-    """What Proton took from the environment that a service is in."""
+    """A value that Proton took from the service's environment."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class Told:
-    """What CloudFormation cannot compute: somebody has to say it. `text` is what it was."""
+    """A value that CloudFormation cannot compute and the caller must supply. `text`: its source."""
 
     text: str
     yes_no: bool = False
@@ -41,7 +41,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Item:
-    """One of a list, counted from 0."""
+    """One item of a list, counted from 0."""
 
     of: Given
     index: int
@@ -55,7 +55,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class Each:
-    """Every one of a list: an item of YAML stands for all."""
+    """All items of a list: one YAML item stands for them."""
 
     of: Given
 
@@ -72,7 +72,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Is:
-    """Whether the symbol's text is this one: what the ways fork at."""
+    """The test whether the symbol's text is this one, on which ways fork."""
 
     symbol: Symbol
     text: str
@@ -80,7 +80,7 @@ class Is:
 
 @dataclass
 class Marks:
-    """The same symbol has the same mark, in all ways: so they can be compared."""
+    """Markers. A symbol has the same marker in all ways, so that ways can be compared."""
 
     symbols: list[Symbol] = field(default_factory=list)
     lines: dict[Symbol, set[int]] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Marks:
         return f"{_OPEN}{self.symbols.index(symbol)}{_CLOSE}"
 
     def pieces(self, text: str) -> list[str | Symbol]:
-        """Text, symbol, text …; no empty text."""
+        """Alternating text and symbols, without empty text."""
         parts = _MARK.split(text)
         every = [self.symbols[int(part)] if n % 2 else part for n, part in enumerate(parts)]
         return [each for each in every if each != ""]

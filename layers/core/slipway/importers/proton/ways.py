@@ -1,7 +1,7 @@
-"""The ways through a template, laid over each other: one template that holds them all.
+"""Merges the ways through a template into one template.
 
 Where two ways differ in a value there is `Fn::If`; a resource or an output that only some ways
-have gets a `Condition`. What CloudFormation has no condition for stays as one way has it, and is
+have gets a `Condition`. Where CloudFormation supports no condition, one way's value is kept and
 reported.
 """
 
@@ -23,11 +23,11 @@ _MAX_WAYS = 1024
 _MAX_FORKS = 200
 NO_VALUE = {"Ref": "AWS::NoValue"}
 NOTHING = Written.of("", plain=True)
-# Whose entries may have a Condition.
+# The sections whose entries can have a Condition.
 CONDITIONAL = ("Resources", "Outputs")
-# Of a resource or an output, where Fn::If may stand.
+# The parts of a resource or an output in which Fn::If is allowed.
 CHOOSING = ("Properties", "Metadata", "UpdatePolicy", "Value")
-# What SAM's transform hands on to CloudFormation as it is.
+# Properties that SAM's transform passes to CloudFormation unchanged.
 _PASSED_ON = {
     *("Description", "Environment", "EphemeralStorage", "FunctionName", "Handler", "KmsKeyArn"),
     *("Layers", "LoggingConfig", "MemorySize", "Name", "ReservedConcurrentExecutions", "Runtime"),
@@ -37,7 +37,7 @@ _PASSED_ON = {
 
 @dataclass(frozen=True)
 class Named:
-    """A condition that the template has itself."""
+    """A condition that the template itself defines."""
 
     name: str
 
@@ -64,7 +64,7 @@ When = bool | Is | Named | Not | All | Any_
 
 @dataclass
 class Entry:
-    """A resource or an output, and when there is one."""
+    """A resource or an output, and the condition under which it exists."""
 
     body: Tree
     when: When
@@ -77,7 +77,7 @@ class Ways:
     count: int = 0
 
     def template(self) -> Tree:
-        """Entries are in the place of resources and outputs. Raises Broken."""
+        """The merged template, with Entry in place of resources and outputs. Raises Broken."""
         parsed = self.source.parsed()
 
         def from_here(decided: Mapping[Is, bool]) -> Tree:
@@ -116,7 +116,7 @@ class Ways:
         file = self.source.bundle.template_file
         return Broken(f"{file}: has more than {_MAX_WAYS} combinations of its conditions")
 
-    # --- laying two over each other -----------------------------------------------------------
+    # --- merging two ways -----------------------------------------------------------
 
     def _over(self, fork: Is, left: Tree, right: Tree) -> Tree:
         whole: Tree = {}
@@ -181,7 +181,7 @@ class Ways:
         return body
 
     def _for_sam(self, fork: Is, name: str, left: Tree, right: Tree) -> Tree:
-        """SAM's transform comes before conditions do: what it reads itself cannot have any."""
+        """SAM's transform precedes conditions, so what it reads cannot have any."""
         whole: Tree = {}
         for key in _names(left, right):
             if left.get(key) == right.get(key):
@@ -221,7 +221,7 @@ class Ways:
         return _if(fork, left, right)
 
     def _for_each(self, item: Any) -> bool:
-        """Whether the item stands for a list: it has to stay alone in its own."""
+        """Whether the item stands for a list, so that it must stay the only one."""
         pieces = self.source.marks.pieces(item) if isinstance(item, str) else []
         return any(isinstance(each, Each) for each in pieces)
 
@@ -234,7 +234,7 @@ class Ways:
 
 
 def _where(decided: Mapping[Is, bool]) -> str:
-    """Which of the ways it is."""
+    """The conditions of this way."""
     told = [
         f"{about(fork.symbol)} {'==' if is_so else '!='} {fork.text[:50]!r}"
         for fork, is_so in decided.items()
@@ -243,7 +243,7 @@ def _where(decided: Mapping[Is, bool]) -> str:
 
 
 def either(fork: Is, left: When, right: When) -> When:
-    """`left` if the fork is taken, else `right`."""
+    """`left` if the fork's condition holds, otherwise `right`."""
     if left == right:
         return left
     match left, right:
@@ -263,14 +263,14 @@ def either(fork: Is, left: When, right: When) -> When:
 
 
 def _something(value: Any, beside: Any) -> Any:
-    """What nothing is, where the other way has something: Proton's stacks refuse a null."""
+    """The replacement for a missing value where the other way has one: null is not allowed."""
     if not isinstance(value, Written) or not value.plain or value != "":
         return value
     return {} if _plain(beside) else NO_VALUE
 
 
 def _if(fork: Is, left: Any, right: Any) -> Tree:
-    """The condition gets its name later (intrinsics.py)."""
+    """An Fn::If whose condition is named later (intrinsics.py)."""
     return {"Fn::If": [fork, left, right]}
 
 
@@ -284,7 +284,7 @@ def _entry(name: str, body: Any, file: str) -> Entry:
 
 
 def _plain(value: Any) -> bool:
-    """A mapping that is not one of CloudFormation's functions."""
+    """Whether the value is a mapping and not one of CloudFormation's functions."""
     return isinstance(value, dict) and not is_function(value)
 
 
@@ -300,7 +300,7 @@ def _is_sam(body: Tree) -> bool:
 
 
 def _names(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[str]:
-    """In the order of the one, and what only the other has where it stands there."""
+    """The names of both, in the order of the first; those only in the second keep their place."""
     names = list(left)
     for position, name in enumerate(right):
         if name not in left:

@@ -1,4 +1,4 @@
-"""An expression of Jinja in words, for the report and for inputs that have to be told."""
+"""Jinja expressions as text, for the report and for descriptions of inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BETWEEN = {
 
 
 def words(node: nodes.Node) -> str:
-    """The expression as it may have been written."""
+    """The expression as it was probably written."""
     match node:
         case nodes.Const():
             return repr(node.value)
@@ -49,7 +49,7 @@ def words(node: nodes.Node) -> str:
 
 
 def begins(node: nodes.Node) -> int:
-    """A filter may be on a line of its own, below what it is applied to."""
+    """The first line of the expression. A filter can be below its operand."""
     while isinstance(node, nodes.Filter) and node.node is not None:
         node = node.node
     return node.lineno

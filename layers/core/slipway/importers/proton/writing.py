@@ -1,4 +1,4 @@
-"""A tree -> YAML, with CloudFormation's short forms and scalars as they were written."""
+"""Writes a tree as YAML, with CloudFormation's short forms and scalars as written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHORT = {name: tag for tag, name in SHORT_FORMS.items()}
 
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
-        """The same value twice is written twice."""
+        """Write a repeated value twice, not as an alias."""
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
