@@ -1,12 +1,13 @@
 """The parameter store keeps to its limits.
 
-Defect: the stock service takes a standard parameter of more than 4 KB and more than ten names at
-once. AWS: "Parameter tiers" in the user guide of Systems Manager, and the lengths in botocore's
-model.
+Defects: the stock service takes a standard parameter of more than 4 KB, more than ten names at
+once, and a value that the parameter's own pattern does not allow. AWS: "Parameter tiers" in the
+user guide of Systems Manager; the lengths and ParameterPatternMismatchException in botocore's model.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 MOST_BYTES = 4096
@@ -29,6 +30,10 @@ def patch(module: Any) -> None:
         is_standard = data.get("Tier", "Standard") == "Standard"
         if is_standard and len(str(data.get("Value", "")).encode()) > MOST_BYTES:
             return module.error_response_json("ValidationException", _TOO_LONG, 400)
+        pattern, value = data.get("AllowedPattern"), str(data.get("Value", ""))
+        if pattern and not re.fullmatch(pattern, value):
+            words = f"Parameter value, {value}, doesn't match the allowed pattern {pattern}"
+            return module.error_response_json("ParameterPatternMismatchException", words, 400)
         return stock_put(data)
 
     def of_some(name: str) -> Any:
