@@ -2,7 +2,7 @@
 
 Defects: the stock service takes a standard parameter of more than 4 KB, more than ten names at
 once, and a value that the parameter's own pattern does not allow. AWS: "Parameter tiers" in the
-user guide of Systems Manager; the lengths and ParameterPatternMismatchException in botocore's model.
+user guide of Systems Manager, and in botocore's model the lengths and the exception's name.
 """
 
 from __future__ import annotations
