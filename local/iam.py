@@ -99,6 +99,27 @@ def denial(role: str, session: str, checks: Iterable[Check]) -> Denial | None:
     return None
 
 
+def denied_everywhere(role: str, session: str, action: str) -> Denial | None:
+    """Whether no policy, or no boundary, of the role allows the action on anything at all."""
+    from ministack.core import iam_evaluator
+    from ministack.services import iam
+
+    account, name = role.split(":")[4], role.rpartition("/")[2]
+    layers = [iam_evaluator._gather_role_policies(name, account)]
+    layers += iam_evaluator._permissions_boundary(iam._roles, name, account)
+    clauses = ("because no identity-based policy allows", "because no permissions boundary allows")
+    for layer, clause in zip(layers, clauses, strict=False):
+        allowed = any(
+            statement.effect == "Allow"
+            and iam_evaluator._action_matches(action, statement.actions, statement.not_actions)
+            for document in layer
+            for statement in document
+        )
+        if not allowed:
+            return Denial(session_arn(role, session), Check(action), clause)
+    return None
+
+
 def decide(principal: Any, check: Check, region: str) -> Any:
     """The emulator's EvalResult for one check of a principal that is not the root user."""
     from ministack.core import iam_evaluator

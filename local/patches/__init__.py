@@ -34,6 +34,7 @@ from local.patches import (
     iam_evaluator,
     iam_executions,
     iam_requests,
+    iam_stacks,
     iam_words,
     lambda_runtimes,
     lambda_workers,
@@ -96,8 +97,10 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
     "ministack.services.s3": [full_buckets.patch_s3],
     "ministack.services.cloudformation.changesets": [change_sets.patch],
     "ministack.services.cloudformation.custom_resource": [custom_resources.patch],
+    "ministack.services.cloudformation.drift": [iam_stacks.patch_drift],
     "ministack.services.cloudformation.engine": [
         template_format.patch,
+        iam_stacks.patch_references,
         template_parameters.patch,
     ],
     "ministack.services.cloudformation.handlers": [
@@ -105,6 +108,7 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         resource_reasons.patch,
         stack_answers.patch,
         stack_states.patch,
+        iam_stacks.patch_handlers,
     ],
     "ministack.services.cloudformation.provisioners": [
         physical_names.patch,  # first: it replaces the stock functions, which the others wrap
@@ -128,11 +132,13 @@ PATCHES: dict[str, list[Callable[[Any], None]]] = {
         template_routes.patch,
         template_ttl.patch,
         mapping_requests.patch_template,
+        iam_stacks.patch,  # last, to be asked first
     ],
     "ministack.services.cloudformation.stacks": [
         api_endpoint.patch_outputs,
         exports.patch,
         physical_names.patch_generated,
+        iam_stacks.patch_deployments,
     ],
     "ministack.services.eventbridge": [event_rules.patch],
     "ministack.services.ssm": [parameter_limits.patch],

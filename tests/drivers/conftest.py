@@ -22,8 +22,9 @@ from slipway.drivers import cloudformation
 from slipway.drivers.base import Driver, Operation, Progress
 from slipway.settings import settings
 from tests.conftest import as_on_lambda
-from tests.local.support import ALARM, copy_of_app
+from tests.local.support import ALARM, allow, copy_of_app, role
 
+MAKER = "arn:aws:iam::000000000000:role/environments"
 BUCKET = "slipway-templates"
 KEY = "templates/small/1.0/digest"
 _ZONES = {"Fn::Join": ["+", {"Ref": "Zones"}]}
@@ -149,6 +150,7 @@ def until(ready: Callable[[], Any], seconds: float = 20) -> Any:
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     root: Path = copy_of_app(tmp_path_factory.mktemp("drivers"))
     with Platform(root) as running:
+        role(running, MAKER.rpartition("/")[2], allow("*"))
         s3 = running.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps(TEMPLATE).encode())
@@ -161,7 +163,7 @@ def on_lambda() -> Iterator[pytest.MonkeyPatch]:
     with as_on_lambda(), pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "TEMPLATES_BUCKET": BUCKET,
-            "ENVIRONMENT_ROLE": "arn:aws:iam::000000000000:role/environments",
+            "ENVIRONMENT_ROLE": MAKER,
             "ENVIRONMENT_BOUNDARY": "arn:aws:iam::000000000000:policy/environments",
         }.items():
             patch.setenv(name, value)

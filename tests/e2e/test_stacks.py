@@ -111,7 +111,10 @@ def maker(platform: Platform, someone: Person) -> Iterator[Maker]:
 def small(platform: Platform) -> str:
     """A template that fails if it is told to, because somebody has the bucket that it wants."""
     platform.client("s3").create_bucket(Bucket=BUCKET)
-    return json.dumps(TEMPLATE)
+    # The role that makes environments has no rights to Systems Manager's parameters.
+    resources = {**TEMPLATE["Resources"], "Secret": {"Type": "AWS::SQS::Queue"}}
+    outputs = {**TEMPLATE["Outputs"], "Password": {"Value": {"Ref": "Password"}}}
+    return json.dumps({**TEMPLATE, "Resources": resources, "Outputs": outputs})
 
 
 def get(url: str) -> str:
@@ -163,6 +166,8 @@ def test_what_is_deployed_answers_at_the_environments_address(
 # As SAM's documentation has it: the address is put together in the template.
 SAM = """
 Transform: AWS::Serverless-2016-10-31
+Parameters: {PermissionsBoundary: {Type: String}}
+Globals: {Function: {PermissionsBoundary: !Ref PermissionsBoundary}}
 Resources:
   Hello:
     Type: AWS::Serverless::Function

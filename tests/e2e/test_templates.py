@@ -122,14 +122,14 @@ def test_a_bundle_of_proton_becomes_an_environment(
     template = """Resources:
   Jobs:
     Type: AWS::SQS::Queue
-    Properties: {QueueName: '{{ service.name }}-{{ service_instance.name }}-jobs'}
+    Properties: {Tags: [{Key: of, Value: '{{ service.name }}'}]}
   {% if service_instance.inputs.dead_letters %}
   Dead:
     Type: AWS::SQS::Queue
-    Properties: {QueueName: 'dead-{{ service_instance.inputs.suffix }}'}
+    Properties: {Tags: [{Key: of, Value: 'dead-{{ service_instance.inputs.suffix }}'}]}
   {% endif %}
 Outputs:
-  Queue: {Value: !GetAtt Jobs.QueueName}
+  Queue: {Value: '{{ service.name }}-{{ service_instance.name }}-jobs'}
 """
     inputs = "dead_letters: {type: boolean, default: false}\nsuffix: {type: string, minLength: 1}"
     name = f"imported-{secrets.token_hex(4)}"
