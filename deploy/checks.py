@@ -77,6 +77,15 @@ def compiler(runtime: str, program: str) -> Iterator[str]:
     )
 
 
+def runtime(name: str) -> Iterator[str]:
+    """Whether Lambda runs this Python on a system that the layer's wheels are built for."""
+    if int(name.partition(".")[2] or 0) < 12:
+        yield (
+            f"Lambda runs {name} on Amazon Linux 2, whose C library is older than the one that the "
+            "layer may be built for: use RUNTIME=python3.12 or later"
+        )
+
+
 def layer(folder: Path, architecture: str, runtime: str) -> Iterator[str]:
     """Whether the built layer is one that the functions can import."""
     libraries = sorted(folder.rglob("*.so"))

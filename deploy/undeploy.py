@@ -168,7 +168,7 @@ def _end(environment: Any) -> None:
         teardowns.give_back(ids.parse_environment(environment["id"]), "undeploy")
 
 
-def _why(environment: dict[str, Any]) -> str:
+def _why(environment: Any) -> str:
     """As the API would tell."""
     from slipway.store import environment_records
 

@@ -122,6 +122,11 @@ def test_bytecode_needs_the_very_version() -> None:
         assert "no Python 3.99 here" in found and "COMPILER=" in found
 
 
+@pytest.mark.parametrize("name,wrong", [("python3.11", 1), ("python3.12", 0), ("python3.13", 0)])
+def test_a_python_of_amazon_linux_2_is_noticed(name: str, wrong: int) -> None:
+    assert len(list(checks.runtime(name))) == wrong
+
+
 class Cloud:
     """A CloudFormation with one stack."""
 
