@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local import console, iam_keys, runtime
-from local.patches import lambda_runtimes, payload_limits
+from local.patches import function_logs, lambda_runtimes, payload_limits
 
 INIT_SECONDS = 30
 WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait their turn
@@ -67,14 +67,15 @@ def keep(function: str, folders: list[Path]) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def environment(config: dict[str, Any], task_root: Path, region: str) -> dict[str, str]:
+def environment(
+    config: dict[str, Any], task_root: Path, region: str, log_stream: str
+) -> dict[str, str]:
     """What a handler finds in os.environ: its own variables and Lambda's, nothing of the user's."""
     own = {"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), "LANG": "en_US.UTF-8"}
     own |= {"TMPDIR": tempfile.gettempdir(), "TZ": ":UTC"}
     own |= (config.get("Environment") or {}).get("Variables", {})
     log_group = (config.get("LoggingConfig") or {}).get("LogGroup")
     version = config.get("Version", "$LATEST")
-    log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{os.urandom(8).hex()}"
     return (
         own
         | iam_keys.of_function(config).variables()
@@ -144,6 +145,8 @@ def _spawn(worker: Any) -> dict[str, Any]:
     identifier = config["Runtime"]
     path = lambda_runtimes.import_path(identifier, task_root, layers)
     _, region = lambda_svc._account_region_from_function_config(config)
+    version = config.get("Version", "$LATEST")
+    worker.log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{os.urandom(16).hex()}"
     worker.channel, theirs = socket.socketpair()
     with theirs:
         worker._proc = subprocess.Popen(
@@ -151,7 +154,7 @@ def _spawn(worker: Any) -> dict[str, Any]:
             pass_fds=[theirs.fileno()],
             cwd=task_root,
             env={
-                **environment(config, task_root, region),
+                **environment(config, task_root, region, worker.log_stream),
                 **lambda_runtimes.variables(identifier, task_root, layers),
             },
             stdin=subprocess.DEVNULL,
@@ -266,6 +269,7 @@ def patch_service(module: Any) -> None:
             except Exception as error:  # such as a layer that cannot be unpacked
                 reply = _error(request_id, "Runtime.Unknown", repr(error)) | {"log": ""}
             finally:
+                function_logs.current.set(getattr(worker, "log_stream", ""))
                 module.release_worker(worker)
         reply = payload_limits.limited(reply)
         console.invoked(name, reply)

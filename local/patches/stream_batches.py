@@ -3,7 +3,7 @@
 Defects: the stock poller repeats a failing batch for ever. ReportBatchItemFailures,
 BisectBatchOnFunctionError and MaximumRetryAttempts are ignored, so the OnFailure destination is
 reached only by MaximumRecordAgeInSeconds. ParallelizationFactor is ignored too: all of a table's
-changes wait for each other.
+changes wait for each other. Every record is kept for a day, read or not, which fills the memory.
 """
 
 import contextvars
@@ -16,6 +16,7 @@ from typing import Any
 
 Record = dict[str, Any]
 SLOWEST_RETRY = 1.5  # seconds
+KEPT = 1000  # records of each stream that stay, though all have read them
 
 
 @dataclass
@@ -106,6 +107,18 @@ def patch(module: Any) -> None:
                 mine[item % len(mine)].add(record, size)
         return bool(records)
 
+    def forget(arn: str, table: str) -> None:
+        """Drop what every mapping of the stream has fetched, but for the newest records."""
+        from ministack.services import dynamodb
+
+        readers = [each for _, _, each in module._iter_all_esms() if each["EventSourceArn"] == arn]
+        positions = [module._dynamodb_stream_positions.get(each["UUID"], 0) for each in readers]
+        records, gone = dynamodb._stream_records.get(table) or [], dynamodb._trimmed_count(table)
+        spare = min(min(positions) - gone, len(records) - KEPT)
+        if spare >= KEPT:  # seldom, for a list is cut at its beginning
+            del records[:spare]
+            dynamodb._stream_trimmed[table] = gone + spare
+
     def lanes_of(mapping: dict[str, Any]) -> list[Lane]:
         wanted = int(mapping.get("ParallelizationFactor") or 1)
         return lanes.setdefault(mapping["UUID"], [Lane() for _ in range(wanted)])
@@ -172,6 +185,7 @@ def patch(module: Any) -> None:
         if function is None or dynamodb._tables.get(table, {}).get("LatestStreamArn") != arn:
             return False
         fetched = fetch(mapping, table)
+        forget(arn, table)
         for lane in lanes_of(mapping):
             with lock:
                 begins = lane.begin()
