@@ -9,7 +9,9 @@
     watch.py      which sources changed
     emulator.py   the child process: the pinned emulator, patched, and the API's own port
     console.py    what the developer sees of the functions
-    gateway.py    what an HTTP API does with a request
-    runtime.py    what a Lambda worker process runs
+    gateway.py    what an HTTP API does with a request; its events, authorizers and permissions
+                  are in http_events.py, authorizers.py, resource_policy.py
+    runtime.py    what a Lambda worker process runs; runtime.mjs is that of Node.js
+    cfnresponse.py, cfn-response.js   what CloudFormation adds to inline code
     patches/      the emulator's defects that Slipway meets, one file each
 """
