@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from deploy import checks, names
 from deploy.options import ROOT, Options, Refused, declared, functions, read
@@ -53,7 +54,11 @@ def main(arguments: list[str]) -> int:
         return 1
     except subprocess.CalledProcessError as failed:
         return failed.returncode
-    print(DONE.format(how=_how(options), **outputs(session, options.stack)))
+    told = outputs(session, options.stack)
+    if "ApiUrl" not in told:
+        print("Nothing was deployed: the changes were not confirmed.", file=sys.stderr)
+        return 1
+    print(DONE.format(how=_how(options), **told))
     return 0
 
 
@@ -85,8 +90,8 @@ def before(options: Options, session: Any) -> tuple[str, bool]:
     known, wrong_with_it = checks.state(session.client("cloudformation"), options.stack)
     refuse(wrong_with_it)
     reserved = int(options.parameters.get("ReservedConcurrency", 0))
-    if reserved and not known:
-        limits = session.client("lambda").get_account_settings()["AccountLimit"]
+    limits = checks.limits(session.client("lambda")) if reserved and not known else None
+    if limits:
         refuse(checks.concurrency(limits, reserved, functions()))
     return account, known
 
@@ -95,9 +100,8 @@ def notes(session: Any, known: bool) -> list[str]:
     """What is worth knowing, and stops nothing."""
     if known:
         return []
-    limits = session.client("lambda").get_account_settings()["AccountLimit"]
-    total = limits["ConcurrentExecutions"]
-    if total < 100:
+    limits = checks.limits(session.client("lambda"))
+    if limits and (total := limits["ConcurrentExecutions"]) < 100:
         return [
             f"this account runs {total} functions at once; docs/deploying.md says what that means"
         ]
@@ -140,8 +144,12 @@ def _how(options: Options) -> str:
 
 
 def outputs(session: Any, stack: str) -> dict[str, str]:
-    [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+    """Empty if the stack was never made."""
+    try:
+        [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except ClientError:
+        return {}
+    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
 
 
 if __name__ == "__main__":

@@ -154,6 +154,15 @@ def state(cloudformation: Any, stack: str) -> tuple[bool, Iterator[str]]:
     return status != "REVIEW_IN_PROGRESS", iter(())
 
 
+def limits(functions: Any) -> dict[str, int] | None:
+    """AccountLimit of Lambda's GetAccountSettings; None if the credentials may not ask."""
+    try:
+        found: dict[str, int] = functions.get_account_settings()["AccountLimit"]
+    except ClientError:
+        return None
+    return found
+
+
 def concurrency(limits: Mapping[str, int], reserved: int, functions: int) -> Iterator[str]:
     """Whether the account leaves enough to reserve so many executions for each function.
 
