@@ -69,9 +69,9 @@ def _step(verb: str) -> Callable[[Stage], Event]:
             return {"environment_id": str(new), **common}
         if verb == "retire":
             return {"environment_id": str(stage.environment), **common}
-        from slipway.services import rollout_queue
+        from slipway.services import rollouts
 
-        rollout_queue.holder_or_next(stage.environment)
+        rollouts.acquire_next(stage.environment)
         stage.world.begins(stage.deployment)
         return {"deployment_id": str(stage.deployment), "token": 1, **common}
 

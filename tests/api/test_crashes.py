@@ -20,7 +20,7 @@ from slipway.access import auth
 from slipway.domain import ids
 from slipway.domain.environment import NewEnvironment
 from slipway.domain.template import NewTemplate, Version
-from slipway.services import environments, rollout_queue, templates
+from slipway.services import environments, rollouts, templates
 from slipway.settings import settings
 from slipway.store import template_records, user_records, wire
 from tests.api.client import Answer, Client, app
@@ -99,7 +99,7 @@ def waiting(world: World) -> Things:
 
 def shipping(world: World) -> Things:
     things = waiting(world)
-    rollout_queue.holder_or_next(things["environment_id"])
+    rollouts.acquire_next(things["environment_id"])
     workflows.begins(things["deployment_id"])
     return things
 

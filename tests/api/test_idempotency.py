@@ -11,7 +11,7 @@ import pytest
 
 from slipway.aws import dynamodb, template_bodies
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.services import leases, projects, rollout_queue
+from slipway.services import leases, projects, rollout_queue, rollouts
 from slipway.store import environment_records, project_records, table
 from tests.api import client as lambdas
 from tests.api.checks import assert_refused, nothing_changes
@@ -91,7 +91,7 @@ def of_a_template(stage: Stage) -> None:
 
 
 def shipping(stage: Stage) -> None:
-    rollout_queue.holder_or_next(stage.environment)
+    rollouts.acquire_next(stage.environment)
     world.begins(stage.deployment)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.domain import ids
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.services import rollout_queue
+from slipway.services import rollout_queue, rollouts
 from slipway.store import deployment_records, environment_records, event_records
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import HOST, JSON, Answer, Client
@@ -40,7 +40,7 @@ def ship(ann: Client, environment: EnvironmentId) -> Callable[..., Answer]:
 
 
 def runs(environment: EnvironmentId) -> None:
-    item = rollout_queue.holder_or_next(environment)
+    item = rollouts.acquire_next(environment)
     assert item
     world.begins(ids.parse_deployment(item["id"]))
 

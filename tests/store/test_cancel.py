@@ -7,7 +7,7 @@ import pytest
 from slipway.access.principal import Principal
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import Busy, DeploymentFinished, NotFound
-from slipway.services import deployments, rollout_queue
+from slipway.services import deployments, rollout_queue, rollouts
 from slipway.store import deployment_records, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
@@ -33,7 +33,7 @@ def test_who_has_the_lock_and_has_not_begun_is_asked(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
 
     shown = rollout_queue.cancel(made, ann)
 
@@ -43,7 +43,7 @@ def test_who_has_the_lock_and_has_not_begun_is_asked(
 
 def test_who_runs_is_asked_once(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
     first = rollout_queue.cancel(made, ann)
     before = world.everything()
@@ -57,7 +57,7 @@ def test_who_runs_is_asked_once(ann: Principal, running: EnvironmentId) -> None:
 
 def test_who_has_ended_is_not_canceled(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
     world.succeeds(made)
     before = world.everything()
@@ -72,7 +72,7 @@ def test_who_gets_the_lock_in_that_moment_is_asked(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollouts.acquire_next(running))
 
     shown = rollout_queue.cancel(made, ann)
 
@@ -84,7 +84,7 @@ def test_who_begins_in_that_moment_is_shown_as_he_is(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     between.first(monkeypatch, "UpdateItem", lambda: world.begins(made))
 
     shown = rollout_queue.cancel(made, ann)
@@ -98,7 +98,7 @@ def test_who_succeeds_in_that_moment_has_succeeded(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
     between.first(monkeypatch, "UpdateItem", lambda: world.succeeds(made))
 

@@ -12,7 +12,7 @@ from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Status
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
-from slipway.services import deployments, environments, history, rollout_queue, teardowns
+from slipway.services import deployments, environments, history, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, environment_records, log_records, table
 from slipway.store.table import Update
 from tests.store import between, world
@@ -44,7 +44,7 @@ def test_a_deployment_is_shown_as_it_was_asked_for(ann: Principal, running: Envi
 
 
 def test_what_is_returned_is_what_is_read_then(ann: Principal, running: EnvironmentId) -> None:
-    made = rollout_queue.join(running, NewDeployment(version="v1"), ann)
+    made = rollout_queue.enqueue(running, NewDeployment(version="v1"), ann)
 
     assert deployments.get(ids.parse_deployment(made.id), ann) == made
 
@@ -284,10 +284,10 @@ def test_its_workflow_is_given_ids_keys_and_the_token(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
-    item = rollout_queue.holder_or_next(running)
+    item = rollouts.acquire_next(running)
     assert item
 
-    given = rollout_queue.carried(item)
+    given = rollouts.execution_input(item)
 
     assert json.loads(json.dumps(given)) == given
     assert given["deployment_id"] == str(made)
@@ -299,5 +299,5 @@ def test_its_workflow_is_given_ids_keys_and_the_token(
 
 
 def test_a_deployment_says_that_it_is_one(ann: Principal, running: EnvironmentId) -> None:
-    assert isinstance(rollout_queue.join(running, NewDeployment(version="v1"), ann), Deployment)
+    assert isinstance(rollout_queue.enqueue(running, NewDeployment(version="v1"), ann), Deployment)
     assert deployment_records.find(DeploymentId(*running, "0" * 20)) is None

@@ -14,7 +14,7 @@ from slipway.domain.events import Event, Step
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.records import changed
 from slipway.errors import Invalid, NotFound
-from slipway.services import deployments, history, leases, rollout_queue, teardowns
+from slipway.services import deployments, history, leases, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, environment_records, event_records, table
 from slipway.store.table import Key, Update
 from tests.store import between, world
@@ -191,7 +191,9 @@ def test_who_lets_go_of_what_is_to_go_is_told(ann: Principal, project: ProjectId
     item = environment_records.find(made)
     assert item
 
-    event = of_environment(made, ann, lambda: environment_records.ended_unrecorded(item, "ABORTED"))
+    event = of_environment(
+        made, ann, lambda: environment_records.record_lost_execution(item, "ABORTED")
+    )
 
     reason = "Its execution has ABORTED unrecorded"
     assert said(event) == ("let_go", "tearing_down", "tearing_down", "reconcile", reason)
@@ -239,7 +241,7 @@ def test_a_deployment_is_told_from_its_beginning_to_its_end(
 ) -> None:
     made = world.deployment(running, ann, "v7")
     event_records.note({}, image(deployment_records.key(made)))
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     began = of_deployment(made, ann, lambda: world.begins(made))
     ended = of_deployment(made, ann, lambda: world.succeeds(made))
 
@@ -254,12 +256,12 @@ def test_a_failure_of_a_deployment_is_told_with_its_reason(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
     item = deployment_records.find(made)
     assert item
 
-    event = of_deployment(made, ann, lambda: rollout_queue.ended_unrecorded(item, "ABORTED"))
+    event = of_deployment(made, ann, lambda: rollouts.record_lost_execution(item, "ABORTED"))
 
     reason = "Its execution has ABORTED unrecorded"
     assert said(event) == ("deployment_failed", "running", "failed", str(made), reason)
@@ -267,7 +269,7 @@ def test_a_failure_of_a_deployment_is_told_with_its_reason(
 
 def test_who_canceled_it_is_the_actor(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
     rollout_queue.cancel(made, ann)
     change = Update(
@@ -285,7 +287,7 @@ def test_who_canceled_it_is_the_actor(ann: Principal, running: EnvironmentId) ->
 def test_a_token_or_a_request_to_stop_is_no_event(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
 
-    assert of_deployment(made, ann, lambda: rollout_queue.holder_or_next(running)) is None
+    assert of_deployment(made, ann, lambda: rollouts.acquire_next(running)) is None
     assert of_deployment(made, ann, lambda: rollout_queue.cancel(made, ann)) is None
 
 
@@ -366,7 +368,7 @@ STEPS = [
 
 def ended(ann: Principal, running: EnvironmentId) -> tuple[DeploymentId, Any]:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
     world.succeeds(made)
     item = deployment_records.find(made)

@@ -12,7 +12,7 @@ from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Page
 from slipway.errors import NotFound
-from slipway.services import history, rollout_queue
+from slipway.services import history, rollouts
 from slipway.store import deployment_records, log_records, table
 from tests.store import between, world
 
@@ -24,7 +24,7 @@ AT = "2026-11-23T01:02:0{}.456Z"
 @pytest.fixture
 def made(ann: Principal, running: EnvironmentId) -> DeploymentId:
     deployment = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(deployment)
     return deployment
 

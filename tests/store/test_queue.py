@@ -10,8 +10,8 @@ from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.records import DeploymentRecord
 from slipway.errors import Overtaken
-from slipway.services import deployments, rollout_queue, teardowns
-from slipway.store import deployment_records, table
+from slipway.services import deployments, rollout_queue, rollouts, teardowns
+from slipway.store import deployment_records, queue_records, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 def lock(environment: EnvironmentId) -> dict[str, Any]:
-    [found] = table.get(rollout_queue.lock(environment))
+    [found] = table.get(queue_records.lock(environment))
     return found or {}
 
 
@@ -33,7 +33,7 @@ def given_to(item: DeploymentRecord | None) -> str | None:
 def test_the_lock_goes_to_the_first_who_waits(ann: Principal, running: EnvironmentId) -> None:
     first, second = world.deployment(running, ann), world.deployment(running, ann)
 
-    item = rollout_queue.holder_or_next(running)
+    item = rollouts.acquire_next(running)
 
     assert item
     assert (item["id"], item["token"], item["status"]) == (str(first), 1, "pending")
@@ -44,15 +44,15 @@ def test_the_lock_goes_to_the_first_who_waits(ann: Principal, running: Environme
 def test_asking_again_shows_who_has_it(ann: Principal, running: EnvironmentId) -> None:
     first = world.deployment(running, ann)
     world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     before = world.everything()
 
-    assert given_to(rollout_queue.holder_or_next(running)) == str(first)
+    assert given_to(rollouts.acquire_next(running)) == str(first)
     assert world.everything() == before
 
 
 def test_nobody_has_the_lock_where_nobody_waits(running: EnvironmentId) -> None:
-    assert rollout_queue.holder_or_next(running) is None
+    assert rollouts.acquire_next(running) is None
     assert lock(running) == {}
 
 
@@ -63,14 +63,14 @@ def test_the_end_of_one_is_the_beginning_of_the_next(
     tokens = []
 
     for expected in waiting:
-        item = rollout_queue.holder_or_next(running)
+        item = rollouts.acquire_next(running)
         assert given_to(item) == str(expected)
         tokens.append(item and item["token"])
         world.begins(expected)
         world.succeeds(expected)
 
     assert tokens == [1, 2, 3, 4]
-    assert rollout_queue.holder_or_next(running) is None
+    assert rollouts.acquire_next(running) is None
 
 
 def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
@@ -79,7 +79,7 @@ def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
     first, second = world.deployment(running, ann), world.deployment(running, ann)
 
     results = between.at_once(
-        monkeypatch, *[lambda: rollout_queue.holder_or_next(running) for _ in range(6)]
+        monkeypatch, *[lambda: rollouts.acquire_next(running) for _ in range(6)]
     )
 
     assert {result["id"] for result in results if isinstance(result, dict)} == {str(first)}
@@ -91,9 +91,9 @@ def test_who_comes_second_gives_nothing(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.deployment(running, ann)
-    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollouts.acquire_next(running))
 
-    assert rollout_queue.holder_or_next(running) is None
+    assert rollouts.acquire_next(running) is None
     assert lock(running)["holder"] == str(first)
 
 
@@ -101,17 +101,17 @@ def test_a_token_is_never_given_twice(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = (world.deployment(running, ann) for _ in range(3))
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.succeeds(first)
 
     def a_whole_rollout() -> None:
-        rollout_queue.holder_or_next(running)
+        rollouts.acquire_next(running)
         world.succeeds(second)
 
     between.first(monkeypatch, "TransactWriteItems", a_whole_rollout)
 
-    assert rollout_queue.holder_or_next(running) is None
-    item = rollout_queue.holder_or_next(running)
+    assert rollouts.acquire_next(running) is None
+    item = rollouts.acquire_next(running)
     assert item
     assert (item["id"], item["token"]) == (str(third), 3)
 
@@ -124,7 +124,7 @@ def test_the_lock_is_given_only_while_the_environment_runs(
     waiting = world.deployment(environment, ann)
     world.becomes(environment, status)
 
-    assert rollout_queue.holder_or_next(environment) is None
+    assert rollouts.acquire_next(environment) is None
     assert waiting_in(environment) == [str(waiting)]
 
 
@@ -135,7 +135,7 @@ def test_who_waited_for_the_environment_has_the_lock_when_it_runs(
     waiting = world.deployment(environment, ann)
     world.comes_up(environment)
 
-    assert given_to(rollout_queue.holder_or_next(environment)) == str(waiting)
+    assert given_to(rollouts.acquire_next(environment)) == str(waiting)
 
 
 def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
@@ -146,7 +146,7 @@ def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
         monkeypatch, "TransactWriteItems", lambda: rollout_queue.cancel_all(running, "gone")
     )
 
-    assert rollout_queue.holder_or_next(running) is None
+    assert rollouts.acquire_next(running) is None
     assert "holder" not in lock(running)
 
 
@@ -155,7 +155,7 @@ def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
 
 def test_the_holder_of_the_token_may_write(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
 
     item, environment = deployment_records.held_by(made, 1)
@@ -165,7 +165,7 @@ def test_the_holder_of_the_token_may_write(ann: Principal, running: EnvironmentI
 
 def test_who_has_lost_the_lock_may_not(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
 
     for before_it_begins in (1, 2):
         with pytest.raises(Overtaken):
@@ -186,7 +186,7 @@ def test_who_has_lost_the_lock_may_not(ann: Principal, running: EnvironmentId) -
 
 def test_all_end_with_their_environment(ann: Principal, running: EnvironmentId) -> None:
     made = [world.deployment(running, ann) for _ in range(3)]
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made[0])
 
     rollout_queue.cancel_all(running, "The environment is tearing_down")
@@ -206,7 +206,7 @@ def test_all_end_with_their_environment(ann: Principal, running: EnvironmentId) 
 def test_ending_all_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
     for _ in range(2):
         world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     rollout_queue.cancel_all(running, "gone")
     before = world.everything()
 
@@ -217,7 +217,7 @@ def test_ending_all_again_changes_nothing(ann: Principal, running: EnvironmentId
 
 def test_what_has_ended_stays_as_it_ended(ann: Principal, running: EnvironmentId) -> None:
     done = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(done)
     world.succeeds(done)
 
@@ -230,7 +230,7 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    rollout_queue.holder_or_next(running)
+    rollouts.acquire_next(running)
     world.begins(made)
     between.first(monkeypatch, "TransactWriteItems", lambda: world.succeeds(made))
 
@@ -243,7 +243,7 @@ def test_who_gets_the_lock_in_that_moment_is_ended_by_the_next_try(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
-    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollouts.acquire_next(running))
 
     rollout_queue.cancel_all(running, "gone")
     rollout_queue.cancel_all(running, "gone")

@@ -17,8 +17,14 @@ from slipway.domain import ids
 from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, NotFound, OutdatedDeployment, QueueBusy
-from slipway.services import deployments, rollout_queue
-from slipway.store import deployment_records, environment_records, project_records, table
+from slipway.services import deployments, rollout_queue, rollouts
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    project_records,
+    queue_records,
+    table,
+)
 from slipway.store.table import Update
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
@@ -28,12 +34,12 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 def joins(environment: EnvironmentId, user_id: Principal, **fields: Any) -> DeploymentId:
     new = NewDeployment.model_validate_json(json.dumps({"version": "v1", **fields}))
-    return ids.parse_deployment(rollout_queue.join(environment, new, user_id).id)
+    return ids.parse_deployment(rollout_queue.enqueue(environment, new, user_id).id)
 
 
 def runs(environment: EnvironmentId) -> DeploymentId:
     """The first in the queue has the lock and has begun."""
-    item = rollout_queue.holder_or_next(environment)
+    item = rollouts.acquire_next(environment)
     assert item
     this = ids.parse_deployment(item["id"])
     world.begins(this)
@@ -123,12 +129,12 @@ def test_who_gets_the_lock_in_that_moment_is_not_superseded(
 ) -> None:
     first = joins(running, ann)
     newest = joins(running, ann, on_conflict="supersede")
-    between.first(monkeypatch, "TransactWriteItems", lambda: rollout_queue.holder_or_next(running))
+    between.first(monkeypatch, "TransactWriteItems", lambda: rollouts.acquire_next(running))
 
     rollout_queue.make_way(newest)
 
     assert shown(first, ann).status == "pending"
-    holder = rollout_queue.holder_or_next(running)
+    holder = rollouts.acquire_next(running)
     assert holder and holder["id"] == str(first)
 
 
@@ -266,7 +272,7 @@ def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahea
         functools.partial(joins, running, ann, **mode) for mode in modes
     ]
 
-    results = between.at_once(monkeypatch, *acts, lambda: rollout_queue.holder_or_next(running))
+    results = between.at_once(monkeypatch, *acts, lambda: rollouts.acquire_next(running))
 
     told = list(zip(modes, results[:-1], strict=True))
     assert all(
@@ -461,7 +467,7 @@ def test_what_became_outdated_while_it_waited_does_not_start(
     )
     live = goes_live(running, 6)
 
-    item = rollout_queue.holder_or_next(running)
+    item = rollouts.acquire_next(running)
 
     assert item and item["id"] == str(allowed)
     found = shown(outdated, ann)
@@ -481,9 +487,9 @@ def test_where_all_that_wait_are_outdated_nobody_gets_the_lock(
         joins(running, ann, committed_at=OLD)
     goes_live(running, "2026-11-02T00:00:00.000Z")
 
-    assert rollout_queue.holder_or_next(running) is None
+    assert rollouts.acquire_next(running) is None
     assert waiting_in(running) == []
-    [held] = table.get(rollout_queue.lock(running))
+    [held] = table.get(queue_records.lock(running))
     assert held is None
 
 
@@ -551,7 +557,7 @@ def test_who_is_given_the_lock_as_it_is_read_is_shown(
 def test_a_long_queue_is_shown_up_to_a_hundred(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollout_queue, "_SHOWN", 3)
+    monkeypatch.setattr(queue_records, "PAGE", 3)
     made = [joins(running, ann) for _ in range(5)]
     runs(running)
     between.short_pages(monkeypatch)

@@ -15,7 +15,7 @@ from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
 from slipway.services import rollout_queue
-from slipway.store import table
+from slipway.store import queue_records, table
 from tests.store import between, world
 from tests.store.test_deployments import waiting_in
 from tests.store.test_queue_modes import joins, runs
@@ -32,7 +32,7 @@ def has_the_lock(environment: EnvironmentId, user_id: Principal) -> None:
 
 
 def succeeds(environment: EnvironmentId, user_id: Principal) -> None:
-    [held] = table.get(rollout_queue.lock(environment))
+    [held] = table.get(queue_records.lock(environment))
     assert held
     world.succeeds(ids.parse_deployment(held["holder"]))
 

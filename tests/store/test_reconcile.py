@@ -20,6 +20,7 @@ from slipway.services import (
     projects,
     reconcile_schedule,
     rollout_queue,
+    rollouts,
     teardowns,
 )
 from slipway.store import (
@@ -27,6 +28,7 @@ from slipway.store import (
     deployment_records,
     environment_records,
     project_records,
+    queue_records,
     table,
 )
 from slipway.store.table import Item, Key, Update
@@ -123,7 +125,7 @@ def up(running: EnvironmentId) -> EnvironmentId:
 def holder(ann: Principal, up: EnvironmentId) -> DeploymentId:
     """A deployment that has the lock and runs, for longer than it should."""
     made = world.deployment(up, ann)
-    rollout_queue.holder_or_next(up)
+    rollouts.acquire_next(up)
     world.begins(made)
     overdue(deployment_records.key(made))
     return made
@@ -301,7 +303,7 @@ def test_a_rollout_that_ended_unrecorded_has_failed_and_lets_go(
     assert "due" not in deployment_record(holder)
     there = environments.get(holder.environment, ann)
     assert (there.live_in_doubt, record(holder.environment)["actor"]) == (str(holder), "reconcile")
-    item = rollout_queue.holder_or_next(holder.environment)
+    item = rollouts.acquire_next(holder.environment)
     assert item and (item["id"], item["token"]) == (str(following), 2)
 
 
@@ -358,7 +360,7 @@ def test_the_lock_of_one_that_has_ended_is_taken_away(
 
     assert reconcile() == counts(looked_at=1, repaired=1)
 
-    [held] = table.get(rollout_queue.lock(holder.environment))
+    [held] = table.get(queue_records.lock(holder.environment))
     assert held and "holder" not in held
     assert "due" not in deployment_record(holder)
 

@@ -28,7 +28,7 @@ from slipway.errors import (
     QueueBusy,
     StoreUnavailable,
 )
-from slipway.services import cleanup, deployments, rollout_queue, templates, updates
+from slipway.services import cleanup, deployments, rollout_queue, rollouts, templates, updates
 from slipway.settings import settings
 from slipway.store import (
     deployment_records,
@@ -101,7 +101,7 @@ def found(environment: EnvironmentId) -> Any:
 def turn_of(update: Deployment) -> tuple[DeploymentId, Item]:
     """It is given the lock; what it then makes of the environment."""
     deployment = parse_deployment(update.id)
-    given = rollout_queue.holder_or_next(deployment.environment)
+    given = rollouts.acquire_next(deployment.environment)
     assert given and given["id"] == update.id
     return deployment, updates.becomes(given, found(deployment.environment))
 
@@ -228,7 +228,7 @@ def test_it_keeps_what_is_live(ann: Principal, web: EnvironmentId, ask: Ask) -> 
         "live_artifact": {"S": "s3://builds/v7.zip"},
         "live_order": {"N": "7"},
     }
-    assert rollout_queue.carried(item)["brings"] == "a change of inputs"
+    assert rollouts.execution_input(item)["brings"] == "a change of inputs"
     shown = deployments.get(deployment, ann)
     assert (shown.version, shown.sequence) == ("v7", 7)
 
@@ -240,7 +240,7 @@ def test_what_becomes_live_in_that_moment_is_seen(
     live = {"live_version": "v2", "live_deployment_id": "dep_2"}
     between.first(monkeypatch, "TransactWriteItems", lambda: world.becomes(web, "running", **live))
 
-    given = [rollout_queue.holder_or_next(web), rollout_queue.holder_or_next(web)]
+    given = [rollouts.acquire_next(web), rollouts.acquire_next(web)]
 
     assert given[0] is None
     assert given[1] and (given[1]["id"], given[1]["version"]) == (made.id, "v2")
@@ -254,7 +254,9 @@ def test_who_takes_others_places_leaves_updates_theirs(
     world.begins(parse_deployment(runs.id))
     world.deployment(web, ann, "v1")
     waits = ask(inputs={"Size": None})
-    newer = rollout_queue.join(web, NewDeployment(version="v2", on_conflict="cancel_running"), ann)
+    newer = rollout_queue.enqueue(
+        web, NewDeployment(version="v2", on_conflict="cancel_running"), ann
+    )
 
     rollout_queue.make_way(parse_deployment(newer.id))
 

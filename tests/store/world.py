@@ -21,6 +21,7 @@ from slipway.store import (
     deployment_records,
     environment_records,
     project_records,
+    queue_records,
     table,
     template_records,
     user_records,
@@ -58,7 +59,7 @@ def environment(
 
 def deployment(of: EnvironmentId, principal: Principal, version: str = "v1") -> DeploymentId:
     return ids.parse_deployment(
-        rollout_queue.join(of, NewDeployment(version=version), principal).id
+        rollout_queue.enqueue(of, NewDeployment(version=version), principal).id
     )
 
 
@@ -136,7 +137,7 @@ def succeeds(this: DeploymentId) -> None:
     (
         Transaction()
         .update("record", deployment_records.key(this), change, {"done": "succeeded", "at": at})
-        .update("lock", rollout_queue.lock(this.environment), "REMOVE holder", {})
+        .update("lock", queue_records.lock(this.environment), "REMOVE holder", {})
         .commit()
     )
 

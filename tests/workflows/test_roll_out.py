@@ -11,8 +11,7 @@ from slipway.domain import failure, timestamps
 from slipway.domain.ids import EnvironmentId
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused, StackGone
-from slipway.services import rollout_queue
-from slipway.store import deployment_records
+from slipway.store import deployment_records, queue_records
 from tests.template.repository import ROOT, load_function
 from tests.workflows import faults
 from tests.workflows.emulator import stepfunctions, task_error
@@ -547,7 +546,7 @@ def test_an_execution_without_the_lock_can_do_no_harm(world: World) -> None:
     world.run_until(lambda: world.look(zombie)["status"] == "running")
 
     # An operator takes the lock away and gives it to another.
-    world.change(rollout_queue.lock(environment), "REMOVE holder")
+    world.change(queue_records.lock(environment), "REMOVE holder")
     world.change(deployment_records.key(zombie), "SET #token = :other", other=0)
     later = world.deploy(environment, "v2")
     world.settle()

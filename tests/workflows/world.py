@@ -49,6 +49,7 @@ from slipway.store import (
     deployment_records,
     environment_records,
     project_records,
+    queue_records,
     table,
     wire,
 )
@@ -207,7 +208,9 @@ class World:
         self, environment: EnvironmentId, version: str = "v1", **steering: Any
     ) -> DeploymentId:
         """`steering`: on_conflict, sequence, committed_at, allow_outdated."""
-        added = rollout_queue.join(environment, NewDeployment(version=version, **steering), OWNER)
+        added = rollout_queue.enqueue(
+            environment, NewDeployment(version=version, **steering), OWNER
+        )
         return ids.parse_deployment(added.id)
 
     def cancel(self, deployment: DeploymentId) -> str:
@@ -428,7 +431,7 @@ class World:
 
     def holder(self, environment: EnvironmentId) -> str | None:
         """The id of the deployment that has the lock."""
-        lock = self.item(rollout_queue.lock(environment))
+        lock = self.item(queue_records.lock(environment))
         return lock.get("holder") if lock else None
 
     def item(self, key: table.Key) -> Record | None:

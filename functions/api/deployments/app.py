@@ -27,7 +27,7 @@ handler = api.handler
 )
 def create(principal: Principal, environment_id: str, wanted: NewDeployment) -> Deployment:
     """Create a deployment. It waits in the queue behind those accepted before it."""
-    return rollout_queue.join(ids.parse_environment(environment_id), wanted, principal)
+    return rollout_queue.enqueue(ids.parse_environment(environment_id), wanted, principal)
 
 
 @api.get("/api/v1/deployments/environments/<environment_id>", refuses=(NotFound,))

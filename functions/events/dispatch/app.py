@@ -18,7 +18,14 @@ from slipway.domain.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.records import DeploymentRecord
 from slipway.errors import StackGone
-from slipway.services import leases, projects, reconcile_schedule, rollout_queue, teardowns
+from slipway.services import (
+    leases,
+    projects,
+    reconcile_schedule,
+    rollout_queue,
+    rollouts,
+    teardowns,
+)
 from slipway.store import (
     deployment_records,
     environment_records,
@@ -152,6 +159,6 @@ def _forget_what_is_not_used(update: DeploymentRecord) -> None:
 
 
 def _give_the_lock(environment: EnvironmentId) -> None:
-    item = rollout_queue.holder_or_next(environment)
+    item = rollouts.acquire_next(environment)
     if item is not None and item["status"] == "pending":
-        executions.start("roll_out_deployment", item["id"], rollout_queue.carried(item))
+        executions.start("roll_out_deployment", item["id"], rollouts.execution_input(item))

@@ -16,7 +16,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.environment import GOING
 from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 from slipway.errors import Overtaken
-from slipway.services import cleanup, leases, reconcile_schedule, rollout_queue, teardowns
+from slipway.services import cleanup, leases, reconcile_schedule, rollouts, teardowns
 from slipway.store import deadlines, environment_records, table
 from slipway.store.table import Key
 
@@ -110,7 +110,7 @@ def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
 
 def _deployment(key: Key, item: DeploymentRecord) -> str | None:
     if item.get("finished_at"):
-        held = item.get("token") is not None and rollout_queue.release_of_the_ended(item)
+        held = item.get("token") is not None and rollouts.release_ended(item)
         deadlines.done(key)
         return "lock_of_the_ended" if held else None
     if item.get("token") is not None:
@@ -130,5 +130,5 @@ def _execution(
     if outcome is None:
         deadlines.nudge(key, item["id"])
         return "never_started"
-    owner = rollout_queue if item["id"].startswith("dep_") else environment_records
-    return "ended_unrecorded" if owner.ended_unrecorded(item, outcome) else None
+    owner = rollouts if item["id"].startswith("dep_") else environment_records
+    return "ended_unrecorded" if owner.record_lost_execution(item, outcome) else None

@@ -232,7 +232,7 @@ def is_as_it_was(deployment: DeploymentId) -> None:
         table.write(change)
 
 
-def ended_unrecorded(item: EnvironmentRecord, outcome: str) -> bool:
+def record_lost_execution(item: EnvironmentRecord, outcome: str) -> bool:
     """Write down that the execution that worked on it has ended without a word; whether that was
     still to be done."""
     lost = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}

@@ -1,0 +1,133 @@
+"""Rollouts: which deployment may roll out, and what its execution is given.
+
+One deployment of an environment rolls out at a time: the holder of the environment's lock. The end
+of a rollout is one transaction of roll_out_deployment, which writes the result and releases the
+lock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway.domain import ids
+from slipway.domain.deployment import is_outdated
+from slipway.domain.ids import EnvironmentId
+from slipway.domain.records import (
+    DeploymentRecord,
+    EnvironmentRecord,
+    FailureRecord,
+    PlaceRecord,
+    changed,
+)
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    log_records,
+    queue_records,
+    table,
+)
+from slipway.store.table import ConditionFailed, Fields, TransactionFailed
+
+
+def acquire_next(environment: EnvironmentId) -> DeploymentRecord | None:
+    """The deployment that holds the lock. If the lock is free, the first in the queue gets it.
+
+    Returns None if the queue is empty, if the environment does not run, or if another process has
+    just given the lock to a deployment. Repeating it changes nothing.
+    """
+    held, record = table.get(queue_records.lock(environment), environment_records.key(environment))
+    if held and held.get("holder"):
+        return deployment_records.find(ids.parse_deployment(held["holder"]))
+    if not (record and record["status"] == "running"):
+        return None
+    for place in queue_records.waiting(environment):
+        item = deployment_records.find(ids.parse_deployment(place["deployment_id"]))
+        if item is None:
+            return None
+        # Checked again, because a newer version may have gone live since it was accepted.
+        if not _is_outdated(item, record):
+            return _acquire(item, place, record, held["token"] if held else 0)
+        _supersede(item, record)
+    return None
+
+
+def execution_input(item: DeploymentRecord) -> dict[str, Any]:
+    """The input of the rollout's execution: ids, keys, the fencing token, what it brings."""
+    deployment = ids.parse_deployment(item["id"])
+    keys = {
+        "deployment": deployment_records.key(deployment),
+        "environment": environment_records.key(deployment.environment),
+        "lock": queue_records.lock(deployment.environment),
+    }
+    return {
+        "deployment_id": item["id"],
+        "brings": deployment_records.brings(item),
+        "token": item["token"],
+        "keys": {name: each.wire() for name, each in keys.items()},
+        "log": {"pk": f"DEP#{deployment.d}", "sk": log_records.PREFIX},
+    }
+
+
+def record_lost_execution(item: DeploymentRecord, outcome: str) -> bool:
+    """Record that a rollout's execution ended with `outcome` and recorded nothing.
+
+    The deployment fails, the lock is released, and what is live is in doubt. Returns False if the
+    deployment has ended meanwhile.
+    """
+    deployment = ids.parse_deployment(item["id"])
+    failure: FailureRecord = {
+        "error": "ExecutionLost",
+        "reason": f"Its execution has {outcome} unrecorded",
+    }
+    end = queue_records.ending("failed", failure)
+    transaction = queue_records.end_holder(deployment, item["token"], end)
+    try:
+        transaction.add("environment", environment_records.is_in_doubt(deployment)).commit()
+    except TransactionFailed:
+        return False
+    return True
+
+
+def release_ended(item: DeploymentRecord) -> bool:
+    """Release the lock of a deployment that has ended. Returns whether it still held it."""
+    try:
+        table.write(queue_records.release(ids.parse_deployment(item["id"]), item["token"]))
+    except ConditionFailed:
+        return False
+    return True
+
+
+def _acquire(
+    item: DeploymentRecord, place: PlaceRecord, environment: EnvironmentRecord, last_token: int
+) -> DeploymentRecord | None:
+    """None if another process was faster, or if what is live has changed."""
+    fields: Fields = {"token": last_token + 1}
+    if deployment_records.is_update(item):
+        # An update brings no version: what is live stays live.
+        fields |= {
+            name: environment.get(f"live_{name}") for name in environment_records.WHAT_IS_LIVE
+        }
+    deployment = ids.parse_deployment(item["id"])
+    transaction = queue_records.take(deployment, fields, place.get("order"), last_token)
+    try:
+        transaction.add("environment", queue_records.unchanged_since(environment)).commit()
+    except TransactionFailed:
+        return None
+    return changed(item, fields)
+
+
+def _supersede(item: DeploymentRecord, environment: EnvironmentRecord) -> None:
+    """End a waiting deployment that is older than what is live."""
+    reason = f"{environment['live_version']} is live and newer"
+    failure: FailureRecord = {"error": "OutdatedDeployment", "reason": reason}
+    newer = environment["live_deployment_id"]
+    end = queue_records.ending("superseded", failure, superseded_by=newer)
+    try:
+        queue_records.end_waiting(ids.parse_deployment(item["id"]), end).commit()
+    except TransactionFailed:
+        return
+
+
+def _is_outdated(item: DeploymentRecord, environment: EnvironmentRecord) -> bool:
+    newer = is_outdated(item.get("order"), environment.get("live_order"))
+    return newer and not item["allow_outdated"]

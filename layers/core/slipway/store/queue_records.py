@@ -1,0 +1,200 @@
+"""The rollout queue of an environment: its places, and the lock that one deployment may hold.
+
+The lock's token grows with every holder. A rollout writes only as the holder of its token, so an
+execution that has lost the lock can do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slipway.domain import ids, timestamps
+from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.records import (
+    DeploymentRecord,
+    EnvironmentRecord,
+    FailureRecord,
+    LockRecord,
+    PlaceRecord,
+)
+from slipway.store import deployment_records, environment_records, table
+from slipway.store.table import Check, Fields, Found, Key, Query, Transaction, Update
+
+PAGE = 100
+
+_PREFIX = "QUEUE#"
+
+
+def lock(environment: EnvironmentId) -> Key:
+    return Key(f"ENV#{environment.e}", "LOCK")
+
+
+def place(deployment: DeploymentId) -> Key:
+    return Key(f"ENV#{deployment.e}", _PREFIX + deployment.d)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def first_places(environment: EnvironmentId) -> Query:
+    """The first page of the deployments that wait, in order."""
+    return Query(f"ENV#{environment.e}", _PREFIX, PAGE)
+
+
+def waiting(environment: EnvironmentId) -> Iterator[PlaceRecord]:
+    """Every deployment that waits, in order; a round trip for each 100."""
+    after = None
+    while True:
+        places, after = table.query(f"ENV#{environment.e}", _PREFIX, limit=PAGE, after=after)
+        yield from places
+        if after is None:
+            return
+
+
+def in_order(
+    environment: EnvironmentId, held: LockRecord | None, first_page: Found
+) -> list[PlaceRecord]:
+    """The deployment that holds the lock, then those that wait; reads on after the first page."""
+    places, further = first_page
+    return _holder(held) + (list(waiting(environment)) if further else places)
+
+
+def read_in_order(environment: EnvironmentId) -> list[PlaceRecord]:
+    """As in_order, in one round trip.
+
+    Lock and places are read at moments of their own, so a deployment that is given the lock in
+    between is missed. `nobody_came_between` makes a transaction notice that.
+    """
+    [held], [found] = table.read([lock(environment)], first_places(environment))
+    return in_order(environment, held, found)
+
+
+def _holder(held: LockRecord | None) -> list[PlaceRecord]:
+    if not (held and held.get("holder")):
+        return []
+    holder: PlaceRecord = {"deployment_id": held["holder"], "kind": "release"}
+    if order := held.get("order"):
+        holder["order"] = order
+    return [holder]
+
+
+# --- parts of transactions --------------------------------------------------------------------
+
+
+def nobody_came_between(environment: EnvironmentId, ahead: list[PlaceRecord]) -> Check:
+    """Nobody has been given the lock since `ahead` was read."""
+    return Check(
+        lock(environment),
+        "attribute_not_exists(holder) OR holder = :first",
+        {"first": ahead[0]["deployment_id"] if ahead else ""},
+    )
+
+
+def queue_is_empty(last: DeploymentId) -> Check:
+    """The last accepted deployment also used `reject` and has ended, so the queue is empty."""
+    return Check(
+        deployment_records.key(last),
+        "on_conflict = :reject AND attribute_exists(finished_at)",
+        {"reject": "reject"},
+    )
+
+
+def unchanged_since(environment: EnvironmentRecord) -> Check:
+    """The environment runs, and no other rollout has ended since its record was read."""
+    live = environment.get("live_deployment_id")
+    unchanged = "live_deployment_id = :live" if live else "attribute_not_exists(live_deployment_id)"
+    values = {"running": "running"} | ({"live": live} if live else {})
+    where = environment_records.key(ids.parse_environment(environment["id"]))
+    return Check(where, f"#status = :running AND {unchanged}", values)
+
+
+def take(
+    deployment: DeploymentId, fields: Fields, order: int | str | None, before: int
+) -> Transaction:
+    """Give the lock to the deployment in place of the holder with the token `before`, and write
+    `fields`, which have the new token, to its record."""
+    hold = {"holder": str(deployment), "token": fields["token"], "order": order}
+    held, held_values = table.setting(hold)
+    takes, taken = table.setting(fields)
+    return (
+        Transaction()
+        .update(
+            "lock",
+            lock(deployment.environment),
+            held,
+            {**held_values, "before": before},
+            condition="attribute_not_exists(holder)"
+            " AND (attribute_not_exists(#token) OR #token = :before)",
+        )
+        .delete("place", place(deployment), "attribute_exists(pk)")
+        .update(
+            "record",
+            deployment_records.key(deployment),
+            takes,
+            {**taken, "pending": "pending"},
+            condition="#status = :pending",
+        )
+    )
+
+
+def release(deployment: DeploymentId, token: int) -> Update:
+    """Take the lock from the deployment, if it still holds it with this token."""
+    return Update(
+        lock(deployment.environment),
+        "REMOVE holder, #order",
+        {"token": token, "holder": str(deployment)},
+        condition="holder = :holder AND #token = :token",
+    )
+
+
+def ending(status: str, failure: FailureRecord, **fields: str) -> Fields:
+    """The fields of a deployment's record that say how it ended, now."""
+    at = timestamps.written(timestamps.now())
+    return {"status": status, "finished_at": at, "failure": failure, **fields}
+
+
+def end_holder(deployment: DeploymentId, token: int, end: Fields) -> Transaction:
+    """End the deployment that holds the lock, and release it."""
+    return (
+        Transaction()
+        .add("lock", release(deployment, token))
+        .add("record", _end(deployment, end, "attribute_exists(#token)"))
+    )
+
+
+def end_waiting(deployment: DeploymentId, end: Fields) -> Transaction:
+    """End a deployment that waits, and give up its place."""
+    return (
+        Transaction()
+        .delete("place", place(deployment), "attribute_exists(pk)")
+        .add("record", _end(deployment, end, "attribute_not_exists(#token)"))
+    )
+
+
+def _end(deployment: DeploymentId, end: Fields, condition: str) -> Update:
+    expression, values = table.setting({**end, "due": None})
+    return Update(
+        deployment_records.key(deployment),
+        expression,
+        values,
+        condition=f"{condition} AND attribute_not_exists(finished_at)",
+    )
+
+
+def request_stop(
+    record: DeploymentRecord, asked: Fields, *, only_in_this_status: bool = False
+) -> Update:
+    """Ask the rollout to stop, unless it has ended or was asked before.
+
+    The rollout reads the request between its steps.
+    """
+    change, values = table.setting(asked)
+    condition = (
+        "attribute_exists(#token) AND attribute_not_exists(finished_at)"
+        " AND attribute_not_exists(cancel_requested_at)"
+    )
+    if only_in_this_status:
+        values["was"] = record["status"]
+        condition += " AND #status = :was"
+    where = deployment_records.key(ids.parse_deployment(record["id"]))
+    return Update(where, change, values, condition)
