@@ -131,3 +131,6 @@ def _look(module: Any) -> None:
         time.sleep(EVERY)
         with contextlib.suppress(RuntimeError):  # the dict changed while we looked
             module._evaluate_all_alarms()
+
+
+TARGETS = {"ministack.services.cloudwatch": patch}

@@ -195,3 +195,9 @@ def patch_template(module: Any) -> None:
 
     module._lambda_alias_create = create
     module._RESOURCE_HANDLERS["AWS::Lambda::Alias"]["create"] = create
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch_template,
+    "ministack.services.lambda_svc": patch,
+}

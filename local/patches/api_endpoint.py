@@ -47,3 +47,9 @@ def patch_outputs(module: Any) -> None:
         return outputs, exports
 
     module._resolve_stack_outputs = resolve
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch,
+    "ministack.services.cloudformation.stacks": patch_outputs,
+}

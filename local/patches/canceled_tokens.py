@@ -37,3 +37,6 @@ def patch(module: Any) -> None:
         return answer
 
     module._transact_write_items = transact
+
+
+TARGETS = {"ministack.services.dynamodb": patch}

@@ -24,3 +24,6 @@ def patch(module: Any) -> None:
         return {**resolved, "Resources": there}
 
     module._resolve_props_for_diff = resolve
+
+
+TARGETS = {"ministack.services.cloudformation.changesets": patch}

@@ -60,3 +60,9 @@ def patch_service(module: Any) -> None:
             _sent.reset(asking)
 
     module._execute_function_with_config_scope = execute
+
+
+TARGETS = {
+    "ministack.services.cloudformation.custom_resource": patch,
+    "ministack.services.lambda_svc": patch_service,
+}

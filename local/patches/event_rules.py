@@ -59,3 +59,9 @@ def patch_template(module: Any) -> None:
         return stock_update(physical_id, old, new, *rest)
 
     rule["create"], rule["update"] = create, update
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch_template,
+    "ministack.services.eventbridge": patch,
+}

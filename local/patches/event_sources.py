@@ -89,3 +89,9 @@ def patch_template(module: Any) -> None:
     module._lambda_esm_create = create  # which a replacement calls
     mapping = module._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
     mapping["create"], mapping["update"] = create, update
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch_template,
+    "ministack.services.lambda_svc": patch,
+}

@@ -131,3 +131,6 @@ def _timeout(definition: str) -> float | None:
     except ValueError:
         return None
     return seconds
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

@@ -23,3 +23,6 @@ def patch(module: Any) -> None:
 
     module._start_execution = refusing(module._start_execution)
     module._start_sync_execution = refusing(module._start_sync_execution)
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

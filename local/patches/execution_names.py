@@ -27,3 +27,6 @@ def patch(module: Any) -> None:
         return stock(data)
 
     module._start_execution = start
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

@@ -70,3 +70,9 @@ def _importers(export: str, exporter: str, stacks: Any) -> str:
         and stack.get("StackStatus", "") not in ("DELETE_COMPLETE", "ROLLBACK_COMPLETE")
         and export in _imported_export_names(stack, name)
     )
+
+
+TARGETS = {
+    "ministack.services.cloudformation.handlers": patch_deletion,
+    "ministack.services.cloudformation.stacks": patch,
+}

@@ -42,3 +42,9 @@ def patch(module: Any) -> None:
         stock(physical_id, properties)
 
     bucket["delete"] = delete
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch,
+    "ministack.services.s3": patch_s3,
+}

@@ -81,3 +81,9 @@ def patch_template(module: Any) -> None:
     module._zip_inline = inline
     module._lambda_create = create
     module._RESOURCE_HANDLERS["AWS::Lambda::Function"]["create"] = create
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch_template,
+    "ministack.services.lambda_svc": patch,
+}

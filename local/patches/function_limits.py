@@ -115,3 +115,9 @@ def patch_template(module: Any) -> None:
 
     module._lambda_create = create  # which a replacement calls
     function["create"], function["update"] = create, update
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch_template,
+    "ministack.services.lambda_svc": patch,
+}

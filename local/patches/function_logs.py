@@ -89,3 +89,6 @@ def _stream(logs: Any, group: str, name: str, now: int) -> dict[str, Any]:
             "lastIngestionTime": None,
         }
     return streams[name]
+
+
+TARGETS = {"ministack.services.lambda_svc": patch}

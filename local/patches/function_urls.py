@@ -25,3 +25,6 @@ def patch(module: Any) -> None:
         return stock(config | {"FunctionUrl": here(config["FunctionUrl"])})
 
     module._lambda_url_attributes = attributes
+
+
+TARGETS = {"ministack.services.cloudformation.provisioners": patch}

@@ -26,3 +26,6 @@ def parameters(route: str, path: str) -> dict[str, str] | None:
 
 def patch(module: Any) -> None:
     module._extract_path_params = parameters
+
+
+TARGETS = {"ministack.services.apigateway": patch}

@@ -235,3 +235,6 @@ def _of_anybody(module: Any, check: Check) -> Any:
     if module.evaluate_resource_policy(policy, asked).decision == "Allow":
         return None
     return module.AuthError("MissingAuthenticationToken", "")
+
+
+TARGETS = {"ministack.core.iam_evaluator": patch}

@@ -179,3 +179,9 @@ def _refused_by_sdk(resource: str, denied: iam.Denial, status: int) -> Exception
     told = f"(Service: {prefix}, Status Code: {status}, Request ID: {uuid.uuid4()})"
     error = stepfunctions._ExecutionError(f"{prefix}.{name}", f"{denied.message} {told}")
     return error
+
+
+TARGETS = {
+    "ministack.app": patch_calls,
+    "ministack.services.stepfunctions": patch,
+}

@@ -98,3 +98,14 @@ def patch_roles(module: Any) -> None:
         return name, attributes
 
     role |= {"create": create, "update": update}
+
+
+def patch_resources(module: Any) -> None:
+    patch_roles(module)
+    patch_secrets(module)
+
+
+TARGETS = {
+    "ministack.core.iam_actions": patch,
+    "ministack.services.cloudformation.provisioners": patch_resources,
+}

@@ -273,3 +273,12 @@ def patch_drift(module: Any) -> None:
         }
 
     module.detect_resource_drift = detect
+
+
+TARGETS = {
+    "ministack.services.cloudformation.drift": patch_drift,
+    "ministack.services.cloudformation.engine": patch_references,
+    "ministack.services.cloudformation.handlers": patch_handlers,
+    "ministack.services.cloudformation.provisioners": patch,
+    "ministack.services.cloudformation.stacks": patch_deployments,
+}

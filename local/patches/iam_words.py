@@ -60,3 +60,6 @@ def rest_json(message: str) -> tuple[int, dict[str, str], bytes]:
     """AWS's protocol of paths and verbs: the error's name is in a header."""
     headers = {"Content-Type": "application/json", "x-amzn-errortype": "AccessDeniedException"}
     return 403, headers, json.dumps({"Message": message}).encode()
+
+
+TARGETS = {"ministack.core.iam_actions": patch}

@@ -278,3 +278,9 @@ def patch_service(module: Any) -> None:
         return {"body": reply["result"], "log": reply["log"]}
 
     module._execute_function_warm = execute
+
+
+TARGETS = {
+    "ministack.core.lambda_runtime": patch_pool,
+    "ministack.services.lambda_svc": patch_service,
+}

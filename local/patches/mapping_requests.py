@@ -58,3 +58,9 @@ def patch_template(module: Any) -> None:
         return stock(logical_id, properties, stack)
 
     mapping["create"] = create
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch_template,
+    "ministack.services.lambda_svc": patch,
+}

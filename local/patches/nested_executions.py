@@ -46,3 +46,6 @@ def patch(module: Any) -> None:
     for name in ("_invoke_nested_start_execution", "_invoke_nested_start_execution_sync"):
         setattr(module, name, named(getattr(module, name)))
     module._nested_execution_failure = failure
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

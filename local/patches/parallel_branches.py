@@ -147,3 +147,6 @@ def _outcome(module: Any, number: int, job: Job) -> Outcome:
         return number, None, error
     except Exception as error:
         return number, None, module._ExecutionError("States.Runtime", str(error))
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

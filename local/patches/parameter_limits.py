@@ -47,3 +47,6 @@ def patch(module: Any) -> None:
     module._put_parameter = put
     for name in stock:
         setattr(module, name, of_some(name))
+
+
+TARGETS = {"ministack.services.ssm": patch}

@@ -53,3 +53,6 @@ def patch(module: Any) -> None:
         return await stock(method, path, headers, body, query)
 
     module.handle_request = handle
+
+
+TARGETS = {"ministack.services.lambda_svc": patch}

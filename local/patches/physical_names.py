@@ -164,3 +164,9 @@ def _refuse_taken(module: Any, kind: str, properties: Properties) -> None:
             f"'{name}' already exists.\" (RequestToken: {module.new_uuid()}, "
             "HandlerErrorCode: AlreadyExists)"
         )
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch,
+    "ministack.services.cloudformation.stacks": patch_generated,
+}

@@ -39,3 +39,9 @@ def patch(module: Any) -> None:
         stock(physical_id, properties)
 
     table["delete"] = delete
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch,
+    "ministack.services.dynamodb": patch_service,
+}

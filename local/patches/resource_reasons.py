@@ -20,3 +20,6 @@ def patch(module: Any) -> None:
         return status, headers, body
 
     module._ACTION_HANDLERS["ListStackResources"] = list_resources
+
+
+TARGETS = {"ministack.services.cloudformation.handlers": patch}

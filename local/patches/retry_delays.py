@@ -26,3 +26,6 @@ def patch(module: Any) -> None:
         return retrier | {"IntervalSeconds": seconds, "BackoffRate": 1.0}, index
 
     module._find_matching_retrier = find
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

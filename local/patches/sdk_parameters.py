@@ -63,3 +63,6 @@ def patch(module: Any) -> None:
         return stock_invoke(resource, arguments)
 
     module._invoke_aws_sdk_integration, module._invoke_resource = invoke_sdk, invoke
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

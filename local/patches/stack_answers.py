@@ -66,3 +66,6 @@ def _of_no_stack(module: Any, stock: Any) -> Any:
         return stock(params)
 
     return answer
+
+
+TARGETS = {"ministack.services.cloudformation.handlers": patch}

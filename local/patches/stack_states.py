@@ -39,3 +39,6 @@ def patch(module: Any) -> None:
 
     for action in ("UpdateStack", "CreateChangeSet"):
         handlers[action] = refusing(action)
+
+
+TARGETS = {"ministack.services.cloudformation.handlers": patch}

@@ -26,3 +26,6 @@ def patch(module: Any) -> None:
         }
 
     module._apigw_v2_stage_props = properties
+
+
+TARGETS = {"ministack.services.cloudformation.provisioners": patch}

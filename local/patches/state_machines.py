@@ -69,3 +69,9 @@ def patch_templates(module: Any) -> None:
         return stock_update(physical_id, old, new, *rest)
 
     machine["create"], machine["update"] = create, update
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch_templates,
+    "ministack.services.stepfunctions": patch,
+}

@@ -1,9 +1,9 @@
 """DynamoDB streams: a poison record does not block the stream.
 
-Defects: the stock poller repeats a failing batch for ever. ReportBatchItemFailures,
-BisectBatchOnFunctionError and MaximumRetryAttempts are ignored, so the OnFailure destination is
-reached only by MaximumRecordAgeInSeconds. ParallelizationFactor is ignored too: all of a table's
-changes wait for each other. Every record is kept for a day, read or not, which fills the memory.
+Defects: the stock poller retries a failing batch for ever. It ignores ReportBatchItemFailures,
+BisectBatchOnFunctionError and MaximumRetryAttempts, so only MaximumRecordAgeInSeconds sends records
+to the OnFailure destination. It also ignores ParallelizationFactor, so that all changes to a table
+are delivered one after another, and keeps every record for a day, which fills the memory.
 """
 
 import contextvars
@@ -12,16 +12,17 @@ import time
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 Record = dict[str, Any]
 SLOWEST_RETRY = 1.5  # seconds
-KEPT = 1000  # records of each stream that stay, though all have read them
+KEPT = 1000  # records that each stream keeps after all its mappings have read them
 
 
 @dataclass
 class Batch:
-    """Records to deliver together, and how often they failed at the first one."""
+    """Records that are delivered together. `failures` counts the failures at the first record."""
 
     records: list[Record]
     failures: int = 0
@@ -30,7 +31,7 @@ class Batch:
 
 @dataclass
 class Lane:
-    """What is delivered one after another. The changes of one item are in one lane."""
+    """Batches that are delivered in order. All changes to one item are in one lane."""
 
     waiting: deque[Batch] = field(default_factory=deque)
     busy: bool = False
@@ -41,14 +42,14 @@ class Lane:
         self.waiting[-1].records.append(record)
 
     def begin(self) -> bool:
-        """Whether somebody is needed to work here."""
+        """Return whether the lane needs a new thread, and reserve the lane for it."""
         if self.busy or not self._is_time():
             return False
         self.busy = True
         return True
 
     def take(self) -> Batch | None:
-        """The next batch for who works here; without one the work is over."""
+        """Return the thread's next batch. None ends the thread's work on the lane."""
         self.busy = self._is_time()
         return self.waiting.popleft() if self.busy else None
 
@@ -57,7 +58,7 @@ class Lane:
 
 
 def first_failed(records: list[Record], result: dict[str, Any], reports: bool) -> int | None:
-    """The index of the first record that was not done; None when all were."""
+    """The index of the first record that failed; None if all succeeded."""
     if result.get("error"):
         return 0
     body = result.get("body")
@@ -66,14 +67,14 @@ def first_failed(records: list[Record], result: dict[str, Any], reports: bool) -
         return None
     numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
     named = [item.get("itemIdentifier") for item in failed]
-    # As on AWS, a name that is not in the batch means that none of it was done.
+    # As on AWS, an identifier that is not in the batch fails the whole batch.
     return min(numbers.index(name) if name in numbers else 0 for name in named)
 
 
 def after_failure(
     batch: Batch, failed: int, *, attempts: int | None, bisect: bool, reported: bool
 ) -> tuple[list[Batch], list[Record]]:
-    """What to deliver next, and the records given up. `attempts` None repeats for ever."""
+    """The batches to deliver next, and the abandoned records. `attempts` None retries for ever."""
     rest = batch.records[failed:]
     failures = 1 if failed else batch.failures + 1
     if bisect and len(rest) > 1:
@@ -85,74 +86,120 @@ def after_failure(
     return [Batch(rest, failures, time.monotonic() + pause)], []
 
 
-def patch(module: Any) -> None:
-    lanes: dict[str, list[Lane]] = {}
-    lock = threading.Lock()
+class Poller:
+    """Delivers the records of DynamoDB streams to the functions of their event source mappings."""
 
-    def fetch(mapping: dict[str, Any], table: str) -> bool:
-        """Take the next records into their lanes; whether there were any."""
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self._lanes: dict[str, list[Lane]] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def dynamodb(self) -> Any:
         from ministack.services import dynamodb
 
+        return dynamodb
+
+    def poll(self) -> bool:
+        """Serve each mapping once. Returns whether more records may be waiting."""
+        from ministack.core.responses import request_scope
+
+        more = False
+        for account, region, mapping in self.module._iter_all_esms():
+            with request_scope(account, region):
+                more = self._serve(mapping) or more
+        return more
+
+    def _serve(self, mapping: dict[str, Any]) -> bool:
+        """Fetch the mapping's next records and start a thread for each lane that needs one."""
+        arn = mapping.get("EventSourceArn", "")
+        if ":dynamodb:" not in arn or not mapping.get("Enabled", True):
+            return False
+        table = arn.split("/")[1]
+        stream = self.dynamodb._tables.get(table, {}).get("LatestStreamArn")
+        if self._function(mapping) is None or stream != arn:
+            return False
+        fetched = self._fetch(mapping, table)
+        self._trim(arn, table)
+        for lane in self._lanes_of(mapping):
+            with self._lock:
+                begins = lane.begin()
+            if begins:
+                run = contextvars.copy_context().run
+                arguments = (self._deliver, mapping, lane)
+                threading.Thread(target=run, args=arguments, daemon=True).start()
+        return fetched
+
+    def _fetch(self, mapping: dict[str, Any], table: str) -> bool:
+        """Put the next records into their lanes. Returns whether there were any."""
         key, size = mapping["UUID"], int(mapping.get("BatchSize", 100))
-        start, end = dynamodb.stream_start_position(table), dynamodb.stream_end_position(table)
-        with module._dynamodb_stream_positions_lock:
+        start = self.dynamodb.stream_start_position(table)
+        end = self.dynamodb.stream_end_position(table)
+        with self.module._dynamodb_stream_positions_lock:
             first = start if mapping.get("StartingPosition") == "TRIM_HORIZON" else end
-            position = max(module._dynamodb_stream_positions.get(key, first), start)
-            records = dynamodb.stream_records_since(table, position, size)
-            module._dynamodb_stream_positions[key] = position + len(records)
-        mine = lanes_of(mapping)
-        with lock:
-            for record in module._apply_filter_criteria(records, mapping):
+            position = max(self.module._dynamodb_stream_positions.get(key, first), start)
+            records = self.dynamodb.stream_records_since(table, position, size)
+            self.module._dynamodb_stream_positions[key] = position + len(records)
+        lanes = self._lanes_of(mapping)
+        with self._lock:
+            for record in self.module._apply_filter_criteria(records, mapping):
                 item = zlib.crc32(repr(sorted(record["dynamodb"]["Keys"].items())).encode())
-                mine[item % len(mine)].add(record, size)
+                lanes[item % len(lanes)].add(record, size)
         return bool(records)
 
-    def forget(arn: str, table: str) -> None:
-        """Drop what every mapping of the stream has fetched, but for the newest records."""
-        from ministack.services import dynamodb
-
-        readers = [each for _, _, each in module._iter_all_esms() if each["EventSourceArn"] == arn]
-        positions = [module._dynamodb_stream_positions.get(each["UUID"], 0) for each in readers]
-        records, gone = dynamodb._stream_records.get(table) or [], dynamodb._trimmed_count(table)
-        spare = min(min(positions) - gone, len(records) - KEPT)
-        if spare >= KEPT:  # seldom, for a list is cut at its beginning
+    def _trim(self, arn: str, table: str) -> None:
+        """Delete records that every mapping of the stream has fetched, except the newest."""
+        positions = [
+            self.module._dynamodb_stream_positions.get(mapping["UUID"], 0)
+            for _, _, mapping in self.module._iter_all_esms()
+            if mapping["EventSourceArn"] == arn
+        ]
+        records = self.dynamodb._stream_records.get(table) or []
+        trimmed = self.dynamodb._trimmed_count(table)
+        spare = min(min(positions) - trimmed, len(records) - KEPT)
+        if spare >= KEPT:  # deleting from the beginning of a list is slow, so it is done seldom
             del records[:spare]
-            dynamodb._stream_trimmed[table] = gone + spare
+            self.dynamodb._stream_trimmed[table] = trimmed + spare
 
-    def lanes_of(mapping: dict[str, Any]) -> list[Lane]:
-        wanted = int(mapping.get("ParallelizationFactor") or 1)
-        return lanes.setdefault(mapping["UUID"], [Lane() for _ in range(wanted)])
+    def _lanes_of(self, mapping: dict[str, Any]) -> list[Lane]:
+        count = int(mapping.get("ParallelizationFactor") or 1)
+        return self._lanes.setdefault(mapping["UUID"], [Lane() for _ in range(count)])
 
-    def deliver(mapping: dict[str, Any], lane: Lane) -> None:
-        """Deliver the lane's batches while there are any."""
-        while batch := taken(lane):
-            function, _ = function_of(mapping)
+    def _function(self, mapping: dict[str, Any]) -> Any:
+        function, _ = self.module._get_func_record_for_qualifier(
+            mapping["FunctionName"], mapping.get("Qualifier")
+        )
+        return function
+
+    def _deliver(self, mapping: dict[str, Any], lane: Lane) -> None:
+        """Deliver the lane's batches until it has none that is due."""
+        while batch := self._take(lane):
+            function = self._function(mapping)
             try:
-                result = module._execute_function(function, {"Records": batch.records})
-            except Exception as error:  # such as a function that is gone
+                result = self.module._execute_function(function, {"Records": batch.records})
+            except Exception as error:  # for example, the function was deleted
                 result = {"error": True, "body": {"errorMessage": repr(error)}}
-            again = settle(mapping, function, batch, result)
-            with lock:
+            again = self._settle(mapping, function, batch, result)
+            with self._lock:
                 lane.waiting.extendleft(reversed(again))
             if again and again[0].not_before:
                 pause = again[0].not_before - time.monotonic()
-                wake = threading.Timer(max(0.0, pause), module._esm_wake.set)
+                wake = threading.Timer(max(0.0, pause), self.module._esm_wake.set)
                 wake.daemon = True
                 wake.start()
 
-    def taken(lane: Lane) -> Batch | None:
-        with lock:
+    def _take(self, lane: Lane) -> Batch | None:
+        with self._lock:
             return lane.take()
 
-    def function_of(mapping: dict[str, Any]) -> Any:
-        return module._get_func_record_for_qualifier(
-            mapping["FunctionName"], mapping.get("Qualifier")
-        )
-
-    def settle(
-        mapping: dict[str, Any], function: dict[str, Any], batch: Batch, result: dict[str, Any]
+    def _settle(
+        self,
+        mapping: dict[str, Any],
+        function: dict[str, Any],
+        batch: Batch,
+        result: dict[str, Any],
     ) -> list[Batch]:
-        """What to deliver again; what is given up goes to the dead letters."""
+        """Return the batches to deliver again; send abandoned records to the OnFailure target."""
         reports = "ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or [])
         failed = first_failed(batch.records, result, reports)
         if failed is None:
@@ -160,49 +207,23 @@ def patch(module: Any) -> None:
             return []
         mapping["LastProcessingResult"] = "PROBLEM: Function call failed"
         attempts = int(mapping.get("MaximumRetryAttempts", -1))
-        again, lost = after_failure(
+        again, abandoned = after_failure(
             batch,
             failed,
             attempts=None if attempts < 0 else attempts,
             bisect=str(mapping.get("BisectBatchOnFunctionError")).lower() == "true",
             reported=not result.get("error"),
         )
-        if lost:
-            arn = mapping["EventSourceArn"]
-            why = "RetryAttemptsExhausted"
-            module._send_ddb_stream_failure_record(mapping, function, lost, arn, result, why)
+        if abandoned:
+            arn, condition = mapping["EventSourceArn"], "RetryAttemptsExhausted"
+            self.module._send_ddb_stream_failure_record(
+                mapping, function, abandoned, arn, result, condition
+            )
         return again
 
-    def serve(mapping: dict[str, Any]) -> bool:
-        """Fetch what there is and see that each lane is worked at; whether there may be more."""
-        from ministack.services import dynamodb
 
-        arn = mapping.get("EventSourceArn", "")
-        if ":dynamodb:" not in arn or not mapping.get("Enabled", True):
-            return False
-        table = arn.split("/")[1]
-        function, _ = function_of(mapping)
-        if function is None or dynamodb._tables.get(table, {}).get("LatestStreamArn") != arn:
-            return False
-        fetched = fetch(mapping, table)
-        forget(arn, table)
-        for lane in lanes_of(mapping):
-            with lock:
-                begins = lane.begin()
-            if begins:
-                run = contextvars.copy_context().run
-                arguments = (deliver, mapping, lane)
-                threading.Thread(target=run, args=arguments, daemon=True).start()
-        return fetched
+def patch(module: Any) -> None:
+    module._poll_dynamodb_streams = Poller(module).poll
 
-    def poll() -> bool:
-        """Give every mapping one turn; True when there may be more to do at once."""
-        from ministack.core.responses import request_scope
 
-        done = False
-        for account, region, mapping in module._iter_all_esms():
-            with request_scope(account, region):
-                done = serve(mapping) or done
-        return done
-
-    module._poll_dynamodb_streams = poll
+TARGETS = {"ministack.services.lambda_svc": patch}

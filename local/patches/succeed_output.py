@@ -15,3 +15,6 @@ def patch(module: Any) -> None:
         return stock(state, data, ctx)
 
     module._apply_output_path = apply
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

@@ -69,3 +69,6 @@ def _modelled() -> frozenset[str]:
     return frozenset(
         shape.name for shape in shapes if getattr(shape, "metadata", {}).get("exception")
     )
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

@@ -84,3 +84,6 @@ def patch(module: Any) -> None:
         setattr(module, name, _measured(module, getattr(module, name)))
     module._error_matches, module._invoke_resource = matches, invoke
     module._call_lambda, module._add_event = call, add_event
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

@@ -88,3 +88,6 @@ def _wait(module: Any, info: dict[str, Any], state: dict[str, Any]) -> None:
         if time.time() >= info["beat"] + beat:
             raise module._ExecutionError(HeartbeatMissed("States.Timeout"), "")
     check()
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

@@ -52,3 +52,9 @@ def _typed(module: Any, query: dict[str, Any]) -> dict[str, Any]:
     if stat := found.get("MetricStat"):
         found["MetricStat"] = {**stat, "Period": int(stat["Period"])}
     return found
+
+
+TARGETS = {
+    "ministack.services.cloudformation.provisioners": patch,
+    "ministack.services.cloudwatch": patch_service,
+}

@@ -198,3 +198,6 @@ def _order(module: Any, template: Node, conditions: Node) -> None:
     except ValueError as error:
         names = str(error).rpartition(": ")[2]
         raise ValueError(f"Circular dependency between resources: [{names}]") from error
+
+
+TARGETS = {"ministack.services.cloudformation.engine": patch}

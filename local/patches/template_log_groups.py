@@ -26,3 +26,6 @@ def patch(module: Any) -> None:
         return stock_update(physical_id, old, new, stack, logical_id)
 
     group["create"], group["update"] = create, update
+
+
+TARGETS = {"ministack.services.cloudformation.provisioners": patch}

@@ -58,3 +58,6 @@ def _check_names(
     ]
     if missing:
         raise ValueError(f"Parameters: [{', '.join(missing)}] must have values")
+
+
+TARGETS = {"ministack.services.cloudformation.engine": patch}

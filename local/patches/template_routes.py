@@ -138,3 +138,6 @@ def patch(module: Any) -> None:
             gateway._apis[api_id]["corsConfiguration"] = cors
 
     resource.after(module, "AWS::ApiGatewayV2::Api", apply)
+
+
+TARGETS = {"ministack.services.cloudformation.provisioners": patch}

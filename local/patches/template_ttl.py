@@ -18,3 +18,6 @@ def patch(module: Any) -> None:
         }
 
     resource.after(module, "AWS::DynamoDB::Table", apply)
+
+
+TARGETS = {"ministack.services.cloudformation.provisioners": patch}

@@ -30,3 +30,6 @@ def patch(module: Any) -> None:
         return found
 
     module._jsonata_wait_timestamp = timestamp
+
+
+TARGETS = {"ministack.services.stepfunctions": patch}

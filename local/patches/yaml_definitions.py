@@ -25,3 +25,6 @@ def patch(module: Any) -> None:
         return json.dumps(read, default=str) if isinstance(read, dict) else text
 
     module._sfn_definition = definition
+
+
+TARGETS = {"ministack.services.cloudformation.provisioners": patch}
