@@ -23,7 +23,6 @@ from slipway.errors import (
     Invalid,
     NameTaken,
     ProjectGoing,
-    Refused,
     SlipwayError,
     no_such,
 )
@@ -31,7 +30,6 @@ from slipway.services import environment_drafts
 from slipway.services.environment_drafts import Draft, Seen
 from slipway.store import environment_records, idempotency, project_records, table
 from slipway.store.table import (
-    ConditionFailed,
     Item,
     Key,
     Transaction,
@@ -98,19 +96,10 @@ def _create(seen: Seen, wanted: NewEnvironment, principal: Principal) -> Environ
     draft = environment_drafts.draft(seen, wanted, principal)
     if not draft.secrets:
         return _commit(seen.project, wanted, draft, principal)
-    from slipway.aws import secret_inputs
     from slipway.services import cleanup
 
-    place = draft.record["id"]
-    table.write(cleanup.note(place))
-    secret_inputs.write(place, draft.secrets)
-    draft.parts["secrets"] = cleanup.claimed(place)
-    try:
+    with cleanup.storing(draft.record["id"], draft.secrets, draft.parts):
         return _commit(seen.project, wanted, draft, principal)
-    except (Refused, ConditionFailed, idempotency.Done):
-        secret_inputs.remove(place, draft.secrets)
-        table.write(cleanup.claimed(place))
-        raise
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
