@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from slipway.domain.project import Policy
-from slipway.http.api import MAX_BODY_BYTES
+from slipway.http.routes import MAX_BODY_BYTES
 from tests.api.checks import assert_refused, nothing_changes
 from tests.api.client import FORM, Client, app
 from tests.api.conftest import Stage
@@ -57,10 +57,7 @@ def filled(path: str, here: Here) -> str:
 
 PATHS = paths()
 WITH_BODY = [
-    (route.method, route.path)
-    for name in RESOURCES
-    for route in app(name).api.routes
-    if route.takes_body
+    (route.method, route.path) for name in RESOURCES for route in app(name).api.routes if route.body
 ]
 MODELS = [
     Policy,

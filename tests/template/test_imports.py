@@ -100,7 +100,7 @@ def test_one_module_knows_powertools_routing() -> None:
         if any(each.startswith("aws_lambda_powertools.event_handler") for each in imported(tree))
     }
 
-    assert knowing == {"slipway.http.api"}
+    assert knowing == {"slipway.http.app"}
 
 
 def test_one_module_is_the_seam_to_dynamodb() -> None:
@@ -130,7 +130,7 @@ def test_only_settings_reads_the_environment_of_the_process() -> None:
 AWS_SDK = {"boto3", "botocore.session", "urllib3"}
 SIGNING_IN = {"argon2", "email_validator", "passlib"}
 TOKENS = {"cryptography", "jwt"}
-HTTP = {"aws_lambda_powertools.event_handler", "slipway.http.api"}
+HTTP = {"aws_lambda_powertools.event_handler", "slipway.http"}
 NEVER = {
     "aws_lambda_powertools.event_handler.openapi.params",
     "aws_lambda_powertools.utilities.idempotency",
