@@ -1,6 +1,5 @@
 """/environments: create, inspect, update, extend and tear down."""
 
-from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.deployment import Deployment, LogLine
@@ -40,7 +39,14 @@ from slipway.errors import (
 )
 from slipway.http.app import Api
 from slipway.http.routes import IfMatch
-from slipway.services import environments, history, leases, rollout_queue, teardowns
+from slipway.services import (
+    environments,
+    history,
+    inspection,
+    leases,
+    rollout_queue,
+    teardowns,
+)
 
 api = Api()
 handler = api.handler
@@ -91,15 +97,7 @@ def get(principal: Principal, environment_id: str) -> Environment:
 @api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
 def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
     """List the resources of its stack. Empty if it is simulated or destroyed."""
-    environment = ids.parse_environment(environment_id)
-    item = authorization.read(environment, principal)
-    if item["driver"] != "cloudformation":
-        return Page([])
-    # Imported here, because no other route calls CloudFormation.
-    from slipway.drivers import stacks
-
-    with stacks.looking():
-        return Page([Resource.model_validate(each) for each in stacks.resources(environment_id)])
+    return Page(inspection.resources(ids.parse_environment(environment_id), principal))
 
 
 @api.post(
