@@ -15,11 +15,6 @@ FOLDERS = ("layers", "functions", "local", "deploy")
 EXCEPTIONS = {
     "layers/core/slipway/http/api.py",
     "layers/core/slipway/importers/proton/rendering.py",
-    "layers/core/slipway/services/environments.py",
-    "layers/core/slipway/services/leases.py",
-    "layers/core/slipway/services/projects.py",
-    "layers/core/slipway/services/teardowns.py",
-    "layers/core/slipway/services/updates.py",
     "layers/core/slipway/store/event_records.py",
     "layers/core/slipway/store/table.py",
 }
