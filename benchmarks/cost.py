@@ -64,8 +64,8 @@ class Run:
 
 def lived(story: Callable[[Any], None]) -> Run:
     """The story told in a world of its own."""
-    from tests.conftest import as_on_lambda
-    from tests.workflows.world import World
+    from tests.support.lambda_environment import as_on_lambda
+    from tests.support.workflows.world import World
 
     with (
         as_on_lambda(),
@@ -96,7 +96,7 @@ def lived(story: Callable[[Any], None]) -> Run:
 
 def _is_poll(workflow: str, state: str) -> bool:
     """Whether it waits for a driver: so many seconds, not until some moment."""
-    from tests.workflows.graph import definitions
+    from tests.support.workflows.graph import definitions
 
     return "Seconds" in definitions()[workflow]["States"][state]
 
@@ -174,7 +174,7 @@ def without(run: Run, other: Run) -> Run:
 
 def memory(function: str) -> int:
     """The megabytes that template.yaml gives each function that runs this code."""
-    from tests.template.repository import resources, running, template
+    from tests.support.repository import resources, running, template
 
     common = template()["Globals"]["Function"]["MemorySize"]
     functions = resources("AWS::Serverless::Function")
@@ -236,7 +236,7 @@ def start_seconds(function: str) -> float:
 
 
 def traced() -> bool:
-    from tests.template.repository import template
+    from tests.support.repository import template
 
     return bool(template()["Globals"]["Function"].get("Tracing") == "Active")
 
@@ -265,7 +265,7 @@ def log_line() -> int:
 
 def idle_month() -> Bill:
     """The deployed stack when nobody calls it, by the resources that template.yaml has."""
-    from tests.template.repository import resources
+    from tests.support.repository import resources
 
     alarms = resources("AWS::CloudWatch::Alarm").values()
     metrics = sum(
@@ -288,7 +288,7 @@ def idle_month() -> Bill:
 
 def awake_month() -> Bill:
     """What reconcile adds in a month in which something has a deadline all the time."""
-    from tests.template.repository import template
+    from tests.support.repository import template
 
     assert template()["Parameters"]["ReconcileSchedule"]["Default"] == "rate(5 minutes)"
     return reconciling("every five minutes", 30 * 24 * 12, "reconcile", reads=9, writes=0)

@@ -34,7 +34,7 @@ Item = dict[str, Any]
 
 def environ(endpoint: str) -> dict[str, str]:
     """What template.yaml gives a function, with AWS at `endpoint`."""
-    from tests.template.repository import template
+    from tests.support.repository import template
 
     known = {name: each.get("Default") for name, each in template()["Parameters"].items()}
     known |= {"Table": TABLE, "AWS::StackName": "slipway"}
@@ -90,7 +90,7 @@ class Watched:
         # Only the environment that measures has the emulator.
         from ministack.core import responses
 
-        from tests.workflows.emulator import dynamodb
+        from tests.support.workflows.emulator import dynamodb
 
         self.calls: list[Call] = []
         self.hold = 0.0
@@ -117,7 +117,7 @@ class Watched:
 
     def create_table(self) -> None:
         """A new table as template.yaml has it; what was there is gone."""
-        from tests.template.repository import template
+        from tests.support.repository import template
 
         properties = template()["Resources"]["Table"]["Properties"]
         names = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")

@@ -142,8 +142,8 @@ class Stage:
     def __init__(self) -> None:
         from slipway.access import auth
         from slipway.store import user_records
-        from tests.api.client import Client
-        from tests.store import world
+        from tests.support.api.client import Client
+        from tests.support.store import world
 
         auth.forget_keys()
         self.world = world
@@ -543,7 +543,7 @@ def handlers(dynamodb: Watched) -> Iterator[None]:
     """The functions in this process, with their table there."""
     from slipway import aws
     from slipway.aws import template_bodies
-    from tests.conftest import forget
+    from tests.support.lambda_environment import forget
 
     stored: dict[str, bytes] = {}
     template_bodies.put = lambda key, body, media: stored.update({key: body})

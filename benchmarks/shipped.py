@@ -33,7 +33,7 @@ class Request:
 
 def _api(method: str, path: str, body: str | None = None, form: bool = False) -> Any:
     def made(stage: Stage) -> Event:
-        from tests.api.client import FORM, JSON, event
+        from tests.support.api.client import FORM, JSON, event
 
         headers = {"authorization": f"Bearer {stage.ann.token}"}
         if body is not None:
@@ -45,11 +45,10 @@ def _api(method: str, path: str, body: str | None = None, form: bool = False) ->
 
 def _changed(stage: Stage) -> Event:
     """What the stream says when an environment is asked for."""
-    from slipway.access.principal import Principal
     from slipway.store import environment_records
     from slipway.store.wire import encode_value
 
-    made = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
+    made = stage.world.environment(stage.project, stage.ann.user_id, "another")
     item = {
         name: encode_value(value) for name, value in (environment_records.find(made) or {}).items()
     }
@@ -61,13 +60,12 @@ def _changed(stage: Stage) -> Event:
 
 def _step(verb: str) -> Callable[[Stage], Event]:
     def made(stage: Stage) -> Event:
-        from slipway.access.principal import Principal
         from slipway.domain import timestamps
 
         now = timestamps.written(timestamps.now())
         common = {"execution": "an-execution", "started_at": now, "entered_at": now}
         if verb == "provision":
-            new = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
+            new = stage.world.environment(stage.project, stage.ann.user_id, "another")
             return {"environment_id": str(new), **common}
         if verb == "retire":
             return {"environment_id": str(stage.environment), **common}
@@ -116,8 +114,8 @@ DAILY: dict[str, tuple[str, Callable[[Stage], Event]]] = {
 
 def recorded(asked: Mapping[str, tuple[str, Callable[[Stage], Event]]]) -> dict[str, Request]:
     """Each asked once of the emulator's table, for its answers."""
-    from tests.api.client import CONTEXT
-    from tests.template.repository import load_function
+    from tests.support.api.client import CONTEXT
+    from tests.support.repository import load_function
 
     found = {}
     with Watched() as dynamodb, handlers(dynamodb):

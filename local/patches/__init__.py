@@ -41,7 +41,6 @@ SORTED = (
     "iam_evaluator",
     "iam_executions",
     "iam_requests",
-    "iam_sources",
     "iam_words",
     "lambda_runtimes",
     "lambda_workers",

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from slipway.access import auth
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import user_records
-from tests.api.client import Client
-from tests.conftest import as_on_lambda, empty, moto
-from tests.store import world
-
-PASSWORD = "secret123"
-
-
-@functools.cache
-def password_hash() -> str:
-    """argon2id is slow by design, so it is asked once."""
-    return auth.hash_password(PASSWORD)
-
-
-def signed_in(email: str) -> Client:
-    """Somebody who registered before, with PASSWORD, and has a token."""
-    user = user_records.add(email, password_hash())
-    return Client(auth.mint(user.id).access_token, user.id)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What ann has, for the modules that only send what is refused: it is there once for all
-    their tests, for each of them asserts that it changed nothing."""
-
-    ann: Client
-    project: ProjectId
-    environment: EnvironmentId
-    deployment: DeploymentId
+from tests.support.api.client import Client
+from tests.support.api.people import Stage, signed_in
+from tests.support.lambda_environment import as_on_lambda
+from tests.support.moto_backend import empty, moto
+from tests.support.store import world
 
 
 @pytest.fixture(scope="module")

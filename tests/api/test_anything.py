@@ -11,9 +11,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.api.client import JSON, PROBLEM, Answer, Client, call, event
-from tests.api.conftest import Stage, password_hash
-from tests.api.test_bad_requests import MODELS, PATHS, WITH_BODY, Here, filled, ids_of
+from tests.support.api.client import JSON, PROBLEM, Answer, Client, call, event
+from tests.support.api.people import Stage, password_hash
+from tests.support.api.routes import MODELS, PATHS, WITH_BODY, Here, filled, ids_of
+
+pytestmark = pytest.mark.no_cover
+
 
 # One table for all examples of a test: what one left there must not hurt the next either.
 quick = settings(

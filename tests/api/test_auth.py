@@ -6,9 +6,9 @@ import pytest
 
 from slipway.access import auth
 from slipway.store import user_records
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import HOST, Client
-from tests.api.conftest import PASSWORD, password_hash
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import HOST, Client
+from tests.support.api.people import PASSWORD, password_hash
 
 REGISTER, LOGIN, ME = "/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/me"
 

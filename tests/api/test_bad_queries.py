@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from slipway.domain.paging import Page
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Client
-from tests.api.conftest import Stage
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Client
+from tests.support.api.people import Stage
+
+pytestmark = pytest.mark.no_cover
+
 
 LISTS = ["projects", "environments", "deployments", "logs", "environment's logs"]
 every_list = pytest.mark.parametrize("name", LISTS)

@@ -7,26 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway.domain.project import Policy
-from slipway.http.routes import MAX_BODY_BYTES
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import FORM, Client, app
-from tests.api.conftest import Stage
+from slipway.http.api import MAX_BODY_BYTES
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import FORM, Client
+from tests.support.api.people import Stage
+from tests.support.api.routes import PATHS, WITH_BODY, Here, filled, ids_of
 
-Here = dict[str, str]
-
-
-def ids_of(stage: Stage) -> Here:
-    """The ids of what is there, by their name in a path; and a name of an asset."""
-    return {
-        "project_id": str(stage.project),
-        "environment_id": str(stage.environment),
-        "deployment_id": str(stage.deployment),
-        "external_id": "github:acme:payments:123",
-        "name": "favicon.png",
-        "template": "web-service",
-        "version": "1.0",
-    }
+pytestmark = pytest.mark.no_cover
 
 
 @pytest.fixture(scope="module")
@@ -39,30 +26,6 @@ def here(stage: Stage) -> Here:
     return ids_of(stage)
 
 
-RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
-
-
-def paths() -> dict[str, set[str]]:
-    """The methods of each path, as the functions have them."""
-    found: dict[str, set[str]] = {}
-    for name in (*RESOURCES, "docs"):
-        for route in app(name).api.routes:
-            found.setdefault(route.path, set()).add(route.method)
-    return found
-
-
-def filled(path: str, here: Here) -> str:
-    return re.sub(r"<(\w+)>", lambda name: here[name[1]], path)
-
-
-PATHS = paths()
-WITH_BODY = [
-    (route.method, route.path) for name in RESOURCES for route in app(name).api.routes if route.body
-]
-MODELS = [
-    Policy,
-    *(route.body for name in RESOURCES for route in app(name).api.routes if route.body),
-]
 every_path = pytest.mark.parametrize("path", PATHS)
 every_body = pytest.mark.parametrize("method,path", WITH_BODY, ids=lambda word: str(word))
 

@@ -23,14 +23,17 @@ from slipway.domain.template import NewTemplate, Version
 from slipway.services import environments, rollouts, templates
 from slipway.settings import settings
 from slipway.store import template_records, user_records, wire
-from tests.api.client import Answer, Client, app
-from tests.api.cloud import Cloud
-from tests.api.conftest import PASSWORD, password_hash
-from tests.store import world as workflows
-from tests.workflows import faults
-from tests.workflows.emulator import acting
-from tests.workflows.faults import Died
-from tests.workflows.world import OWNER, USER, World
+from tests.support.api.client import Answer, Client, app
+from tests.support.api.cloud import Cloud
+from tests.support.api.people import PASSWORD, password_hash
+from tests.support.store import world as workflows
+from tests.support.workflows import faults
+from tests.support.workflows.emulator import acting
+from tests.support.workflows.faults import Died
+from tests.support.workflows.world import OWNER, USER, World
+
+pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
+
 
 RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}

@@ -6,9 +6,9 @@ import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import log_records
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import HOST, Client
-from tests.store import world
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import HOST, Client
+from tests.support.store import world
 
 DEPLOYMENTS = "/api/v1/deployments"
 AT = "2026-11-23T01:02:0{}.456Z"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slipway.http.openapi import document
-from tests.api.client import app
-from tests.api.test_bad_requests import PATHS
+from tests.support.api.client import app
+from tests.support.api.routes import PATHS
 
 TAGS = ("auth", "projects", "templates", "environments", "deployments")
 DOCUMENT = document({name: app(name).api for name in TAGS})

@@ -13,9 +13,9 @@ from botocore.stub import Stubber
 from slipway import aws
 from slipway.domain.ids import EnvironmentId
 from slipway.store import drift_records, table
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Client
-from tests.store import world
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Client
+from tests.support.store import world
 
 LOOK = "0f1e2d3c-0000-4000-8000-123456789abc"
 T0 = dt.datetime(2026, 11, 23, 1, 0, tzinfo=dt.UTC)

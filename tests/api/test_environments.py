@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from slipway.domain.ids import EnvironmentId, ProjectId
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Client
-from tests.store import world
-from tests.store.test_environments import overdue
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Client
+from tests.support.store import world
+from tests.support.store.records import overdue
 
 ENVIRONMENTS = "/api/v1/environments"
 

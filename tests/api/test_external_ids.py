@@ -9,9 +9,9 @@ import pytest
 from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.services import environments, projects
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Answer, Client
-from tests.store import between, world
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Answer, Client
+from tests.support.store import between, world
 
 X = "github:acme:payments:123"
 

@@ -12,11 +12,11 @@ from slipway import observe
 from slipway.access import auth
 from slipway.aws import dynamodb
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from tests.api.checks import assert_refused
-from tests.api.client import Client, call, event
-from tests.api.conftest import Stage
-from tests.api.test_bad_bodies import GOOD, Send, sender
-from tests.store import between, world
+from tests.support.api.bodies import GOOD, Send, sender
+from tests.support.api.checks import assert_refused
+from tests.support.api.client import Client, call, event
+from tests.support.api.people import Stage
+from tests.support.store import between, world
 
 READS = [
     "/api/v1/auth/me",

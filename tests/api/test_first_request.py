@@ -17,9 +17,9 @@ import pytest
 from slipway.aws import dynamodb
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.settings import settings
-from tests.api.client import Client, event
-from tests.template.repository import ROOT
-from tests.template.test_imports import AWS_SDK, NEVER, SIGNING_IN, TOKENS
+from tests.support.api.client import Client, event
+from tests.support.heavy_imports import AWS_SDK, NEVER, SIGNING_IN, TOKENS
+from tests.support.repository import ROOT
 
 ONCE = """
 import app, json, sys

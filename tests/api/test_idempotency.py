@@ -13,12 +13,15 @@ from slipway.aws import dynamodb, template_bodies
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.services import leases, projects, rollout_queue, rollouts
 from slipway.store import environment_records, project_records, table
-from tests.api import client as lambdas
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Answer, Client
-from tests.store import between, world
-from tests.store.cloudformation import CloudFormation
-from tests.template.repository import ROOT, load_function
+from tests.support.api import client as lambdas
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Answer, Client
+from tests.support.repository import ROOT, load_function
+from tests.support.store import between, world
+from tests.support.store.cloudformation import CloudFormation
+
+pytestmark = pytest.mark.no_cover
+
 
 PROJECTS = "/api/v1/projects"
 YAML = "application/yaml"

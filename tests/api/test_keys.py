@@ -11,9 +11,9 @@ import pytest
 
 from slipway.access import auth
 from slipway.store import table, verification_keys
-from tests.api.checks import assert_refused
-from tests.api.client import Client
-from tests.api.test_tokens import KID, claims, signed
+from tests.support.api.checks import assert_refused
+from tests.support.api.client import Client
+from tests.support.api.signing import KID, claims, signed
 
 ME, JWKS = "/api/v1/auth/me", "/.well-known/jwks.json"
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from slipway.domain.ids import EnvironmentId
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Client
-from tests.store import world
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Client
+from tests.support.store import world
 
 HOUR = timedelta(hours=1)
 

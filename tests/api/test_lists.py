@@ -9,8 +9,8 @@ import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import log_records
-from tests.api.client import HOST, Answer, Client
-from tests.store import world
+from tests.support.api.client import HOST, Answer, Client
+from tests.support.store import world
 
 Lists = dict[str, tuple[str, Callable[[int], str]]]
 

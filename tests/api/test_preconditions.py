@@ -8,10 +8,10 @@ import pytest
 
 from slipway.aws import template_bodies
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Answer, Client
-from tests.store import world
-from tests.store.cloudformation import CloudFormation
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Answer, Client
+from tests.support.store import world
+from tests.support.store.cloudformation import CloudFormation
 
 OTHERS = {
     "an older version": '"1"',

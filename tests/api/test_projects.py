@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from slipway.domain.ids import EnvironmentId, ProjectId
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Client
-from tests.store import world
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Client
+from tests.support.store import world
 
 PROJECTS = "/api/v1/projects"
 

@@ -11,9 +11,9 @@ from slipway.domain import ids
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.services import rollout_queue, rollouts
 from slipway.store import deployment_records, environment_records, event_records
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import HOST, JSON, Answer, Client
-from tests.store import between, world
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import HOST, JSON, Answer, Client
+from tests.support.store import between, world
 
 DEPLOYMENTS = "/api/v1/deployments"
 FAILURE = {

@@ -14,11 +14,11 @@ from slipway.aws import template_bodies
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.template import MAX_BYTES
 from slipway.errors import DriverFault
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Answer, Client
-from tests.store import between
-from tests.store.cloudformation import CloudFormation
-from tests.store.review import Review
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Answer, Client
+from tests.support.store import between
+from tests.support.store.cloudformation import CloudFormation
+from tests.support.store.review import Review
 
 TEMPLATES = "/api/v1/templates"
 WEB = f"{TEMPLATES}/web"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
-import secrets
 import time
 from typing import Any
 
@@ -16,35 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from slipway.access import auth
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Client
-from tests.api.conftest import Stage
-from tests.store import between
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Client
+from tests.support.api.people import Stage
+from tests.support.api.signing import KID, MINE, claims, signed
+from tests.support.store import between
 
 ME = "/api/v1/auth/me"
-MINE = auth._derived("s" * 64)
-KID = base64.urlsafe_b64encode(
-    hashlib.sha256(MINE.public_key().public_bytes_raw()).digest()[:12]
-).decode()
-
-
-def claims(user_id: str, **more: Any) -> dict[str, Any]:
-    now = int(time.time())
-    whole = {
-        "iss": "slipway-dev",
-        "aud": "slipway",
-        "sub": user_id,
-        "iat": now,
-        "exp": now + 3600,
-        "jti": secrets.token_urlsafe(12),
-    }
-    return {name: value for name, value in {**whole, **more}.items() if value is not None}
-
-
-def signed(
-    payload: dict[str, Any], key: Any = MINE, algorithm: str = "EdDSA", **header: Any
-) -> str:
-    return jwt.encode(payload, key, algorithm=algorithm, headers={"kid": KID, **header})
 
 
 def b64(raw: bytes | dict[str, Any]) -> str:

@@ -10,10 +10,10 @@ from slipway import aws
 from slipway.aws import template_bodies
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import DriverFault
-from tests.api.checks import assert_refused, nothing_changes
-from tests.api.client import Answer, Client
-from tests.store import world
-from tests.store.cloudformation import CloudFormation
+from tests.support.api.checks import assert_refused, nothing_changes
+from tests.support.api.client import Answer, Client
+from tests.support.store import world
+from tests.support.store.cloudformation import CloudFormation
 
 VERSIONS = "/api/v1/templates/web/versions"
 BODY = """

@@ -10,7 +10,7 @@ from deploy.prove.sandbox import Sandbox
 from local.platform import Platform
 from tests.support.machines import Harness, Laptop, Machines
 from tests.support.tables import OfTheSandbox, OfTheStore, Table
-from tests.workflows.world import World
+from tests.support.workflows.world import World
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,9 @@ from deploy.prove.sandbox import Sandbox
 from slipway.drivers import previews
 from tests.support.aws_facts import facts
 
+pytestmark = pytest.mark.xdist_group("aws")
+
+
 FACTS = facts("change_sets")
 ONE = {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": "one"}}}
 TWO = {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": "two"}}}

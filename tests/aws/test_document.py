@@ -15,10 +15,13 @@ from deploy.prove.__main__ import CHECKS
 from slipway import errors
 from slipway.domain.template import MAX_BYTES
 from slipway.drivers import cloudformation, stacks
-from slipway.http.routes import MAX_BODY_BYTES
+from slipway.http.api import MAX_BODY_BYTES
 from slipway.services import drift
 from tests.support.aws_facts import FIXTURES, fixture
-from tests.template.repository import MACHINES, ROOT, machine, modules
+from tests.support.repository import MACHINES, ROOT, machine, modules
+
+pytestmark = pytest.mark.xdist_group("aws")
+
 
 DOCUMENT = (ROOT / "docs/aws.md").read_text()
 UNPROVEN = "**unproven**"

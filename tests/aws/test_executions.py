@@ -10,7 +10,10 @@ import pytest
 from deploy.prove.sandbox import Sandbox
 from slipway.aws import executions
 from tests.support.aws_facts import facts
-from tests.workflows.world import World
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("aws")
+
 
 FACTS = facts("executions")
 

@@ -13,6 +13,8 @@ from deploy.prove.check import Check, Deployed, Seen
 from deploy.prove.sandbox import Ended, Sandbox
 from local.platform import Platform
 
+pytestmark = pytest.mark.xdist_group("aws")
+
 
 def left(platform: Platform, name: str) -> list[str]:
     """What there is on the account that bears the name."""

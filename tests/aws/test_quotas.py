@@ -11,7 +11,10 @@ import pytest
 from deploy import names
 from slipway.domain import ids
 from slipway.drivers import cloudformation, stacks
-from tests.template.repository import MACHINES, ROOT, machine, template, transformed
+from tests.support.repository import MACHINES, ROOT, machine, template, transformed
+
+pytestmark = pytest.mark.xdist_group("aws")
+
 
 # Not more of each in one stack.
 RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200

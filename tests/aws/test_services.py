@@ -17,6 +17,8 @@ from deploy.prove.sandbox import Clients, Sandbox
 from local.platform import Platform
 from tests.support.aws_facts import facts
 
+pytestmark = pytest.mark.xdist_group("aws")
+
 
 @pytest.fixture(params=["moto", "laptop"])
 def clients(request: pytest.FixtureRequest) -> Clients:

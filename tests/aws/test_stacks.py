@@ -15,10 +15,13 @@ from botocore.validate import validate_parameters
 from deploy.prove.sandbox import Sandbox
 from slipway.drivers import stacks as stacks_of_slipway
 from slipway.errors import DriverRefused
-from tests.local.support import ALARM
 from tests.support.aws_facts import facts
-from tests.workflows.stacks import Stacks
-from tests.workflows.world import World
+from tests.support.local.platform import ALARM
+from tests.support.workflows.stacks import Stacks
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("aws")
+
 
 FREE = {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
 Parameters = list[dict[str, str]]

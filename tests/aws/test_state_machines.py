@@ -13,6 +13,9 @@ from deploy.prove.sandbox import Ended, Sandbox
 from tests.support.aws_facts import facts
 from tests.support.machines import Laptop, Machines
 
+pytestmark = pytest.mark.xdist_group("aws")
+
+
 CAUGHT = {
     "ErrorEquals": ["States.ALL"],
     "Output": "{% $states.errorOutput %}",

@@ -14,6 +14,9 @@ from local.patches.stream_batches import first_failed
 from tests.support.aws_facts import facts
 from tests.support.tables import OfTheSandbox
 
+pytestmark = pytest.mark.xdist_group("aws")
+
+
 PARTIAL = facts("partial_answers")
 
 

@@ -10,6 +10,9 @@ import pytest
 from tests.support.aws_facts import facts
 from tests.support.tables import Refused, Table
 
+pytestmark = pytest.mark.xdist_group("aws")
+
+
 NOBODY = {"S": "nobody"}
 ONE = {":one": {"N": "1"}}
 

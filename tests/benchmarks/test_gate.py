@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from benchmarks import gate
-from tests.template.repository import FUNCTIONS
+from tests.support.repository import FUNCTIONS
 
 
 def test_what_grows_by_more_than_two_per_cent_is_named() -> None:

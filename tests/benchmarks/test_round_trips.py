@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import round_trips
-from tests.template.repository import FUNCTIONS, ROOT, load_function
+from tests.support.repository import FUNCTIONS, ROOT, load_function
 
 
 def test_every_route_that_reads_the_table_is_in_it() -> None:

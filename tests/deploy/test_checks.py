@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from deploy import checks
 from deploy.options import Refused, declared, functions, read
-from tests.template.repository import resources
+from tests.support.repository import resources
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deploy import names
 from slipway.domain import ids
 from slipway.domain.template import not_allowed
-from tests.template.repository import MACHINES, resources, template
+from tests.support.repository import MACHINES, resources, template
 
 RANDOM = "1GRP3N0TVA1L"
 # The longest name that each type may have, and the ARN of one, up to the name.

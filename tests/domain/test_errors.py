@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,16 +18,7 @@ from slipway.errors import (
     TooManyAttempts,
 )
 from slipway.http.error_page import codes
-
-
-def tree(root: type[SlipwayError]) -> Iterator[type[SlipwayError]]:
-    yield root
-    for child in root.__subclasses__():
-        if child.__module__ == errors.__name__:
-            yield from tree(child)
-
-
-EVERY = list(tree(SlipwayError))
+from tests.support.errors import EVERY
 
 
 def test_no_two_errors_have_the_same_code() -> None:

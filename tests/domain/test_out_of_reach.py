@@ -9,7 +9,7 @@ import pytest
 
 from slipway.domain import out_of_reach, template_parser
 from slipway.errors import Invalid
-from tests.template.repository import resources, template
+from tests.support.repository import resources, template
 
 
 def refused(template: dict[str, Any]) -> list[str]:
@@ -17,7 +17,7 @@ def refused(template: dict[str, Any]) -> list[str]:
     body = {"Transform": template_parser.SAM, **template}
     found = template_parser.read(json.dumps(body).encode(), is_json=True)
     try:
-        template_parser.check_allowed(found, ["*"])
+        template_parser.refuse_others(found, ["*"])
     except Invalid as error:
         return [each.pointer for each in error.fields]
     return []

@@ -9,7 +9,7 @@ import pytest
 
 from slipway import drivers
 from slipway.domain import timestamps
-from tests.drivers.conftest import Subject
+from tests.support.drivers import Subject
 
 VERBS = ("provision", "ship", "restore", "retire")
 

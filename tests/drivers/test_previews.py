@@ -16,7 +16,7 @@ from slipway.drivers import previews
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault
-from tests.drivers.conftest import OTHER, OTHER_KEY, Subject
+from tests.support.drivers import OTHER, OTHER_KEY, Subject
 
 PENDING = {"status": "pending", "reason": None}
 

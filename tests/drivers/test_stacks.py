@@ -13,7 +13,7 @@ from slipway.domain import timestamps
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack, StackGone
 from slipway.settings import settings
-from tests.drivers.conftest import BUCKET, OTHER, OTHER_KEY, Subject, signal, until
+from tests.support.drivers import BUCKET, OTHER, OTHER_KEY, Subject, signal, until
 
 
 def described(stacks: Any, of: Subject) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from slipway.drivers import cloudformation
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack
-from tests.drivers.conftest import Subject
+from tests.support.drivers import Subject
 
 SINCE = timestamps.now()
 FAILED = "The following resource(s) failed"

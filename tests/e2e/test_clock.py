@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from local.platform import Platform
-from tests.e2e.conftest import Person, until
+from tests.support.http_user import Person, until
+
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def test_a_platform_that_nobody_uses_runs_nothing_until_somebody_does() -> None:

@@ -8,9 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from local.platform import Platform
 from local.redrive import redrive
-from tests.e2e.conftest import Person, until
+from tests.support.http_user import Person, until
+
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def _reconcile(platform: Platform) -> dict[str, int]:

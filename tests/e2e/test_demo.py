@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local.platform import Platform
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 DEMO = Path(__file__).parents[2] / "examples/hello-web/demo.py"
 

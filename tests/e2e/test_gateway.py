@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 import urllib.request
 
-from tests.e2e.conftest import DIRECT, Person
+import pytest
+
+from tests.support.http_user import DIRECT, Person
+
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def test_paths_work_with_and_without_the_trailing_slash(someone: Person) -> None:

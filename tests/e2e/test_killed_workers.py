@@ -13,8 +13,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from local.platform import Platform
-from tests.e2e.conftest import Answer, Person, until
+from tests.support.http_user import Answer, Person, until
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 EVERY = 0.2  # seconds
 REST = 1.0  # seconds in which a function loses no other process, so that it comes up again

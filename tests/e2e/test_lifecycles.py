@@ -7,8 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from local.platform import Platform
-from tests.e2e.conftest import Person, until
+from tests.support.http_user import Person, until
+
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def _execution(platform: Platform, workflow: str, name: str) -> str:

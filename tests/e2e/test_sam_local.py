@@ -28,8 +28,8 @@ from local.iam_keys import Key
 from local.package import load_yaml
 from local.platform import HERE, Platform
 from local.sam import build, front
-from tests.e2e.conftest import Answer, Person, until
 from tests.support.container_engine import engine
+from tests.support.http_user import Answer, Person, until
 from tests.support.runtime_folder import link_runtime
 
 SAM = HERE / ".venv-sam" / "bin"
@@ -37,10 +37,13 @@ DRIVER = HERE / "tests" / "support" / "sam_without_containers.py"
 TEMPLATE = load_yaml(HERE / "template.yaml")
 PROBLEM = "application/problem+json"
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("awslambdaric") is None,
-    reason="Lambda's runtime client has wheels for Linux alone",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("awslambdaric") is None,
+        reason="Lambda's runtime client has wheels for Linux alone",
+    ),
+    pytest.mark.xdist_group("e2e"),
+]
 
 
 class Front(NamedTuple):

@@ -21,10 +21,12 @@ from slipway.domain.environment import NewEnvironment
 from slipway.services import environments
 from slipway.settings import settings
 from slipway.store import table
-from tests.conftest import as_on_lambda
-from tests.drivers.conftest import BUCKET, TEMPLATE, signal, until
-from tests.e2e.conftest import DIRECT, Person
-from tests.e2e.test_templates import send
+from tests.support.drivers import BUCKET, TEMPLATE, signal, until
+from tests.support.http_user import DIRECT, Person, send
+from tests.support.lambda_environment import as_on_lambda
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 HELLO = Path(__file__).parents[2] / "examples/hello-web/template.yaml"
 # If it is broken, its last resource waits in vain for a word, when all others are changed.
@@ -192,38 +194,6 @@ def test_an_address_that_a_template_puts_together_answers(maker: Maker) -> None:
 
     urls = [maker.someone.wait_for(each["id"], "running")["base_url"] for each in made]
     assert [get(url + "hello") for url in urls] == ["$default /hello", "live /live/hello"]
-
-
-UNBOUND = SAM.replace("PermissionsBoundary: !Ref PermissionsBoundary", "Timeout: 3")
-PAYROLL = """
-Resources:
-  Table:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      TableName: payroll
-      BillingMode: PAY_PER_REQUEST
-      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
-      KeySchema: [{AttributeName: pk, KeyType: HASH}]
-"""
-
-
-@pytest.mark.parametrize(
-    ("body", "refused"),
-    [
-        (PAYROLL, r"dynamodb:CreateTable on resource: arn:aws:dynamodb:\S+:table/payroll because"),
-        (UNBOUND, r"iam:CreateRole on resource: arn:aws:iam::\d+:role/slipway-env-\S+ because"),
-    ],
-)
-def test_what_the_making_role_may_not_make_fails_as_on_aws(
-    maker: Maker, someone: Person, platform: Platform, body: str, refused: str
-) -> None:
-    """A table outside of the environments' names, and a role without the boundary."""
-    made = maker.make(body)
-
-    failed = someone.wait_for(made["id"], "failed")
-
-    assert re.search(refused, failed["failure"]["reason"]), failed["failure"]
-    assert stacks(platform, made["id"]) == []
 
 
 def test_a_stack_that_cannot_be_made_is_rolled_back_and_taken_away(

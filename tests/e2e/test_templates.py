@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,11 @@ from botocore.exceptions import ClientError
 
 from local.platform import Platform
 from slipway.importers.proton.__main__ import main
-from tests.e2e.conftest import DIRECT, Answer, Person
-from tests.importers.making import files, write
+from tests.support.http_user import Person, send
+from tests.support.importers.bundles import files, write
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 BODY = """
 Parameters:
@@ -23,17 +24,6 @@ Resources:
   Jobs: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${AWS::StackName}-jobs"}}
 """
 SMALL = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
-
-
-def send(owner: Person, path: str, body: str) -> Answer:
-    headers = {"Authorization": f"Bearer {owner.token}", "Content-Type": "application/yaml"}
-    request = urllib.request.Request(owner.url + path, body.encode(), headers, method="POST")
-    try:
-        with DIRECT.open(request, timeout=30) as answer:
-            return Answer(answer.status, answer.headers, answer.read())
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return Answer(refused.code, refused.headers, refused.read())
 
 
 @pytest.fixture

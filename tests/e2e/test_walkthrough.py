@@ -13,6 +13,9 @@ import pytest
 
 from local.platform import Platform
 
+pytestmark = pytest.mark.xdist_group("e2e")
+
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 TEMPLATES = (ROOT / "docs/templates.md").read_text()

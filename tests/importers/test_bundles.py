@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from slipway.importers.proton import bundle, importing
 from slipway.importers.proton.report import Broken
-from tests.importers.making import BUNDLES, MANIFEST, files, write
+from tests.support.importers.bundles import BUNDLES, MANIFEST, files, write
 
 TEMPLATE = "Resources:\n  One: {Type: AWS::SQS::Queue}\n"
 SCHEMA = "a: {type: string}"

@@ -17,11 +17,11 @@ import pytest
 from slipway.aws import template_bodies
 from slipway.importers.proton import publishing
 from slipway.importers.proton.__main__ import main
-from tests.api.client import Answer, Client, call, event
-from tests.api.conftest import signed_in
-from tests.importers.making import BUNDLES, files, write
-from tests.store.cloudformation import CloudFormation
-from tests.template.repository import ROOT
+from tests.support.api.client import Answer, Client, call, event
+from tests.support.api.people import signed_in
+from tests.support.importers.bundles import BUNDLES, files, write
+from tests.support.repository import ROOT
+from tests.support.store.cloudformation import CloudFormation
 
 WORKER = str(BUNDLES / "worker")
 WEB_SERVICE = str(BUNDLES / "web-service")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from slipway.domain import template_parser
-from slipway.domain.template_parser import ParsedTemplate
+from slipway.domain.template_parser import Formation
 from slipway.importers.proton import importing
 from slipway.importers.proton.importing import Imported
 from slipway.importers.proton.report import Broken
-from tests.importers.making import bundle
+from tests.support.importers.bundles import bundle
 
 SCHEMA = """
 a: {type: string, enum: [x, y]}
@@ -29,7 +29,7 @@ def imported(template: str, kind: str = "environment") -> Imported:
         return importing.read(folder)
 
 
-def read(found: Imported) -> ParsedTemplate:
+def read(found: Imported) -> Formation:
     return template_parser.read(found.body.encode(), is_json=False)
 
 

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from slipway.domain import template_parser
 from slipway.importers.proton import importing
-from tests.importers.making import BUNDLES, bundle
-from tests.importers.stacks import Stack, proton, read, rendered, stack, transformed
-from tests.template.repository import ROOT
+from tests.support.importers.bundles import BUNDLES, bundle
+from tests.support.importers.stacks import Stack, proton, read, rendered, stack, transformed
+from tests.support.repository import ROOT
+
+pytestmark = pytest.mark.no_cover
+
 
 EVERY = ["network", "web-service", "worker", "bucket"]
 NAMES: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.platform import Platform
-from tests.local.support import EVERYTHING, Call, allow, calling, copy_of_app, role
+from tests.support.local.platform import EVERYTHING, Call, allow, calling, copy_of_app, role
 
 
 @pytest.fixture(scope="session")

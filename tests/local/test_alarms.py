@@ -9,7 +9,7 @@ import pytest
 
 from local.patches.alarm_evaluation import judge
 from local.platform import Platform
-from tests.local.support import ALARM, Stacks, eventually
+from tests.support.local.platform import ALARM, Stacks, eventually
 
 X, OK, NONE = 2.0, 0.0, None  # above the threshold, below it, no data
 # CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data": the datapoints of

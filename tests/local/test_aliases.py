@@ -12,8 +12,8 @@ import pytest
 
 from local.patches.alias_weights import drawn
 from local.platform import Platform
-from tests.local.lambdas import Function, Stack, function, refused
-from tests.local.support import calling
+from tests.support.local.lambdas import Function, Stack, function, refused
+from tests.support.local.platform import calling
 
 CODE = """
 def handler(event, context):

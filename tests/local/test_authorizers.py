@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from local.platform import Platform
-from tests.local.lambdas import Function, Stack, function
-from tests.local.support import Call, Reply
+from tests.support.local.lambdas import Function, Stack, function
+from tests.support.local.platform import Call, Reply
 
 UNAUTHORIZED = (401, {"message": "Unauthorized"})
 FORBIDDEN = (403, {"message": "Forbidden"})

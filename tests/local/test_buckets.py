@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.platform import Platform
-from tests.local.support import Stacks
+from tests.support.local.platform import Stacks
 
 TEMPLATE: dict[str, Any] = {
     "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}, "Queue": {"Type": "AWS::SQS::Queue"}}

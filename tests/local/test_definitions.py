@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from local import asl
 from local.asl import fields
 from local.platform import HERE, Platform
-from tests.local.support import Stacks
+from tests.support.local.platform import Stacks
 
 ROLE = "arn:aws:iam::000000000000:role/test"
 LAMBDA = "arn:aws:states:::lambda:invoke"

@@ -26,8 +26,8 @@ from slipway.store.table import (
     TransactionFailed,
     Update,
 )
-from tests.conftest import as_on_lambda
-from tests.template.repository import template
+from tests.support.lambda_environment import as_on_lambda
+from tests.support.repository import template
 
 
 @pytest.fixture(scope="module", autouse=True)

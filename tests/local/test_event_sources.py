@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from tests.local.lambdas import Function, Stack, function, refused
+from tests.support.local.lambdas import Function, Stack, function, refused
 
 CODE = {"app.py": "def handler(event, context): return {}"}
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from local.patches.retry_delays import delay
 from local.platform import Platform
-from tests.local.support import eventually, run, start
+from tests.support.local.platform import eventually, run, start
 
 LAMBDA = "arn:aws:states:::lambda:invoke"
 

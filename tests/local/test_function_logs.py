@@ -8,8 +8,8 @@ import pytest
 from local.patches import function_logs
 from local.patches.stream_batches import KEPT
 from local.platform import Platform
-from tests.local.lambdas import function
-from tests.local.support import eventually
+from tests.support.local.lambdas import function
+from tests.support.local.platform import eventually
 
 CODE = {
     "app.py": """

@@ -10,7 +10,7 @@ import pytest
 
 from local.patches.template_routes import INTEGRATION, routes_of
 from local.platform import Platform
-from tests.local.support import Call, eventually
+from tests.support.local.platform import Call, eventually
 
 
 def test_routes_come_from_the_templates_events(call: Call) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from local.patches.payload_limits import LARGEST_RESULT
 from local.platform import Platform
-from tests.local.lambdas import Function, Stack, function, refused
-from tests.local.support import Call
+from tests.support.local.lambdas import Function, Stack, function, refused
+from tests.support.local.platform import Call
 
 ECHO = {
     "app.py": """

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from tests.local.support import allow, deny, policy, role, run
+from tests.support.local.platform import allow, deny, policy, role, run
 
 ACCOUNT = "000000000000"
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function"

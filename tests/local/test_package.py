@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local import package, watch
-from tests.local.support import copy_of_app
+from tests.support.local.platform import copy_of_app
 
 
 @pytest.fixture

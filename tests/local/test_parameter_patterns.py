@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 
 from deploy import names
 from local.platform import Platform
-from tests.local.support import Stacks
-from tests.template.repository import resources
+from tests.support.local.platform import Stacks
+from tests.support.repository import resources
 
 GUARD = {"Resources": {"It": resources("AWS::SSM::Parameter")["StackNameFits"]}}
 

@@ -14,7 +14,7 @@ import pytest
 
 from local.patches.physical_names import _IDENTITIES
 from local.platform import Platform
-from tests.local.support import ALARM, EVERYTHING, Stacks
+from tests.support.local.platform import ALARM, EVERYTHING, Stacks
 
 TRUST = {
     "Version": "2012-10-17",

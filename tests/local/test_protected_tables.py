@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.platform import Platform
-from tests.local.support import Stacks
+from tests.support.local.platform import Stacks
 
 # What DynamoDB says (nubo-db/dynoxide, issue 46).
 PROTECTED = "currently protected against deletion. Disable deletion protection first."

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.platform import Platform
-from tests.local.support import Made, Stacks, eventually
+from tests.support.local.platform import Made, Stacks, eventually
 
 QUEUE: dict[str, Any] = {"Type": "AWS::SQS::Queue"}
 ROLE: dict[str, Any] = {

@@ -17,7 +17,7 @@ import pytest
 
 from local.platform import HERE, Platform, PortInUse
 from local.stack import StackFailed
-from tests.local.support import Call, calling, copy_of_app, eventually
+from tests.support.local.platform import Call, calling, copy_of_app, eventually
 
 Run = Callable[..., "Local"]
 

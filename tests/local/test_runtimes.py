@@ -17,7 +17,7 @@ from botocore.loaders import Loader
 from local.patches import lambda_runtimes
 from local.patches.function_code import archive
 from local.platform import Platform
-from tests.local.lambdas import Function, Stack, function, refused, zipped
+from tests.support.local.lambdas import Function, Stack, function, refused, zipped
 
 INVALID = "InvalidParameterValueException"
 PYTHON = {"app.py": "import sys\ndef handler(event, context): return sys.version_info[:2]"}

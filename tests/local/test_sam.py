@@ -13,7 +13,7 @@ import pytest
 
 from local.platform import HERE, Platform
 from local.sam import build, engine, front
-from tests.local.support import copy_of_app
+from tests.support.local.platform import copy_of_app
 
 LINUX: dict[str, Any] = {
     "name": "box, Debian GNU/Linux 12 27.1",

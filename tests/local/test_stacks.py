@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-from tests.local.support import ALARM, eventually
+from tests.support.local.platform import ALARM, eventually
 
 CONDITIONAL: dict[str, Any] = {
     "Parameters": {

@@ -8,7 +8,7 @@ import pytest
 
 from local.patches.stream_batches import Batch, after_failure, first_failed
 from local.platform import Platform
-from tests.local.support import eventually
+from tests.support.local.platform import eventually
 
 
 def put(platform: Platform, pk: str, sk: str, **numbers: int) -> None:

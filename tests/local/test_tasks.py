@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.platform import Platform
-from tests.local.support import eventually, run, start
+from tests.support.local.platform import eventually, run, start
 
 LAMBDA = "arn:aws:states:::lambda:invoke"
 SQS = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"

@@ -17,7 +17,7 @@ import pytest
 from local import runtime
 from local.patches import lambda_workers
 from local.platform import Platform
-from tests.local.support import Call, eventually
+from tests.support.local.platform import Call, eventually
 
 
 def invoke(platform: Platform, function: str, event: Any) -> tuple[str | None, Any]:

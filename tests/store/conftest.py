@@ -6,7 +6,7 @@ import pytest
 
 from slipway.access.principal import Principal
 from slipway.domain.ids import EnvironmentId, ProjectId
-from tests.store import world
+from tests.support.store import world
 
 
 @pytest.fixture

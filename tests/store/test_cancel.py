@@ -9,8 +9,8 @@ from slipway.domain.ids import EnvironmentId
 from slipway.errors import Busy, DeploymentFinished, NotFound
 from slipway.services import deployments, rollout_queue, rollouts
 from slipway.store import deployment_records, table
-from tests.store import between, world
-from tests.store.test_deployments import waiting_in
+from tests.support.store import between, world
+from tests.support.store.records import waiting_in
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -15,17 +15,12 @@ from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
 from slipway.services import deployments, environments, history, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, environment_records, log_records, table
 from slipway.store.table import Update
-from tests.store import between, world
-from tests.store.test_environments import STATES, overdue
+from tests.support.store import between, world
+from tests.support.store.records import STATES, overdue, waiting_in
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 NOWHERE = EnvironmentId("0" * 20, "0" * 20)
-
-
-def waiting_in(environment: EnvironmentId) -> list[str]:
-    items, _ = table.query(f"ENV#{environment.e}", "QUEUE#", limit=100)
-    return [item["deployment_id"] for item in items]
 
 
 # --- to ship --------------------------------------------------------------------------------

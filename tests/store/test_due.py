@@ -13,7 +13,7 @@ from slipway.domain.ids import EnvironmentId
 from slipway.services import rollout_queue, teardowns
 from slipway.store import deadlines, deployment_records, environment_records, table
 from slipway.store.table import Key
-from tests.store import world
+from tests.support.store import world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

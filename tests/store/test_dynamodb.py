@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 from slipway.aws import dynamodb
 from slipway.aws.dynamodb import NO_ANSWER, DynamoDBError, together
 from slipway.settings import Credentials, settings
-from tests.template.repository import template
+from tests.support.repository import template
 
 Reply = Callable[[socket.socket], bool]
 GET = ("GetItem", {"TableName": "slipway"})

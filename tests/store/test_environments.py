@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from slipway.access.principal import Principal
-from slipway.domain import timestamps
 from slipway.domain.environment import CAN_BECOME, Environment, Status
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import (
@@ -22,25 +21,12 @@ from slipway.errors import (
 )
 from slipway.services import environments, leases, projects, teardowns
 from slipway.store import environment_records, project_records, table
-from tests.store import between, world
+from tests.support.store import between, world
+from tests.support.store.records import STATES, lease, overdue
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 NOWHERE = EnvironmentId("0" * 20, "0" * 20)
-STATES: tuple[Status, ...] = get_args(Status)
-
-
-def lease(environment: EnvironmentId) -> Any:
-    return table.get(environment_records.lease(environment))[0]
-
-
-def overdue(environment: EnvironmentId) -> None:
-    """Its time was over a second ago."""
-    past = timestamps.written(timestamps.now() - timedelta(seconds=1))
-    change = table.Update(
-        environment_records.key(environment), "SET expires_at = :past", {"past": past}
-    )
-    table.write(change)
 
 
 # --- to ask for one -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from slipway.errors import Invalid, NotFound
 from slipway.services import deployments, history, leases, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, environment_records, event_records, table
 from slipway.store.table import Key, Update
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

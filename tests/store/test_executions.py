@@ -12,7 +12,7 @@ import pytest
 
 from slipway.aws import executions
 from slipway.settings import settings
-from tests.conftest import ACCOUNT, REGION
+from tests.support.lambda_environment import ACCOUNT, REGION
 
 pytestmark = pytest.mark.usefixtures("aws")
 

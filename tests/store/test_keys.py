@@ -7,7 +7,7 @@ import time
 import pytest
 
 from slipway.store import verification_keys
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

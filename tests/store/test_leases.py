@@ -22,8 +22,8 @@ from slipway.errors import (
 )
 from slipway.services import environments, leases, projects, teardowns
 from slipway.store import environment_records, table
-from tests.store import between, world
-from tests.store.test_environments import STATES, lease, overdue
+from tests.support.store import between, world
+from tests.support.store.records import STATES, lease, overdue
 
 pytestmark = pytest.mark.usefixtures("aws")
 

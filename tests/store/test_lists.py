@@ -17,7 +17,7 @@ from slipway.store import (
     table,
 )
 from slipway.store.table import Delete
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -14,7 +14,7 @@ from slipway.domain.paging import Page
 from slipway.errors import NotFound
 from slipway.services import history, rollouts
 from slipway.store import deployment_records, log_records, table
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -20,10 +20,10 @@ from slipway.errors import DriverFault, DriverRefused, Invalid, NameTaken, Store
 from slipway.services import cleanup, environments, reconcile_schedule, templates
 from slipway.store import table, wire
 from slipway.store.table import Item, Key, Update
-from tests.store import world
-from tests.store.cloudformation import CloudFormation
-from tests.store.review import Review
-from tests.template.repository import ROOT, load_function
+from tests.support.repository import ROOT, load_function
+from tests.support.store import world
+from tests.support.store.cloudformation import CloudFormation
+from tests.support.store.review import Review
 
 BODY = b"""
 Parameters:

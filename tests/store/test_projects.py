@@ -18,7 +18,7 @@ from slipway.errors import (
     ProjectNotEmpty,
 )
 from slipway.services import environments, projects
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

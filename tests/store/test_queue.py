@@ -12,8 +12,8 @@ from slipway.domain.records import DeploymentRecord
 from slipway.errors import Overtaken
 from slipway.services import deployments, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, queue_records, table
-from tests.store import between, world
-from tests.store.test_deployments import waiting_in
+from tests.support.store import between, world
+from tests.support.store.records import waiting_in
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,7 +13,7 @@ import pytest
 from slipway.access.principal import Principal
 from slipway.aws import dynamodb
 from slipway.domain import ids
-from slipway.domain.deployment import Deployment, NewDeployment
+from slipway.domain.deployment import Deployment
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, NotFound, OutdatedDeployment, QueueBusy
 from slipway.services import deployments, rollout_queue, rollouts
@@ -26,24 +25,10 @@ from slipway.store import (
     table,
 )
 from slipway.store.table import Update
-from tests.store import between, world
-from tests.store.test_deployments import waiting_in
+from tests.support.store import between, world
+from tests.support.store.records import joins, runs, waiting_in
 
 pytestmark = pytest.mark.usefixtures("aws")
-
-
-def joins(environment: EnvironmentId, user_id: Principal, **fields: Any) -> DeploymentId:
-    new = NewDeployment.model_validate_json(json.dumps({"version": "v1", **fields}))
-    return ids.parse_deployment(rollout_queue.enqueue(environment, new, user_id).id)
-
-
-def runs(environment: EnvironmentId) -> DeploymentId:
-    """The first in the queue has the lock and has begun."""
-    item = rollouts.acquire_next(environment)
-    assert item
-    this = ids.parse_deployment(item["id"])
-    world.begins(this)
-    return this
 
 
 def goes_live(environment: EnvironmentId, order: int | str | None) -> str:

@@ -16,11 +16,10 @@ from slipway.domain.ids import EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
 from slipway.services import rollout_queue
 from slipway.store import queue_records, table
-from tests.store import between, world
-from tests.store.test_deployments import waiting_in
-from tests.store.test_queue_modes import joins, runs
+from tests.support.store import between, world
+from tests.support.store.records import joins, runs, waiting_in
 
-pytestmark = pytest.mark.usefixtures("aws")
+pytestmark = [pytest.mark.usefixtures("aws"), pytest.mark.no_cover, pytest.mark.independent]
 
 
 def is_accepted(environment: EnvironmentId, user_id: Principal) -> None:

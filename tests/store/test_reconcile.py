@@ -32,8 +32,8 @@ from slipway.store import (
     table,
 )
 from slipway.store.table import Item, Key, Update
-from tests.store import between, world
-from tests.template.repository import ROOT, load_function
+from tests.support.repository import ROOT, load_function
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -623,7 +623,7 @@ def test_secrets_that_are_nobodys_are_removed_when_they_are_due(
     removed: list[str] = []
     monkeypatch.setattr(secret_inputs, "remove_all", removed.append)
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(cleanup.secrets_may_be_orphaned(str(never)))
+    table.write(cleanup.note(str(never)))
     assert reconcile() == counts()
 
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
@@ -640,7 +640,7 @@ def test_secrets_that_cannot_be_removed_now_are_so_another_time(
         raise DriverFault("not now")
 
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(cleanup.secrets_may_be_orphaned(str(never)))
+    table.write(cleanup.note(str(never)))
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
     with monkeypatch.context() as patch:
         patch.setattr(secret_inputs, "remove_all", refuses)

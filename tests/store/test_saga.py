@@ -15,7 +15,7 @@ from slipway.drivers.base import Operation, Progress
 from slipway.errors import DriverFault, DriverRefused, Overtaken
 from slipway.services import provisioning
 from slipway.store import environment_records
-from tests.store import world
+from tests.support.store import world
 
 REFUSED = DriverRefused("It is protected")
 FAILURE = {"error": "DriverRefused", "reason": "It is protected", "step": "Retire"}

@@ -21,7 +21,7 @@ from slipway.store.table import (
     TransactionFailed,
     Update,
 )
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -22,7 +22,7 @@ from slipway.errors import (
 from slipway.services import environments, teardowns
 from slipway.store import environment_records, project_records, table
 from slipway.store.table import Item
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -34,9 +34,9 @@ from slipway.services import cleanup, environments, projects, provisioning, tear
 from slipway.settings import settings
 from slipway.store import environment_records, table, template_records, wire
 from slipway.store.table import Item
-from tests.store import between, world
-from tests.store.cloudformation import TIMES_OUT, CloudFormation
-from tests.store.review import Review
+from tests.support.store import between, world
+from tests.support.store.cloudformation import TIMES_OUT, CloudFormation
+from tests.support.store.review import Review
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -478,9 +478,7 @@ def notes() -> list[Item]:
 
 
 def look_after(note: Item) -> bool:
-    return cleanup.remove_orphaned_secrets(
-        note, environment_records.find(parse_environment(note["id"]))
-    )
+    return cleanup.look_after(note, environment_records.find(parse_environment(note["id"])))
 
 
 def test_secrets_of_an_environment_that_was_never_made_are_swept(
@@ -509,7 +507,7 @@ def test_a_note_of_an_earlier_release_is_of_an_environment(
 ) -> None:
     add()
     made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
-    table.write(cleanup.secrets_may_be_orphaned(made.id))
+    table.write(cleanup.note(made.id))
     [note] = notes()
     del note["place"]
 
@@ -524,7 +522,7 @@ def test_secrets_of_an_environment_that_was_made_are_kept(
     made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     assert notes() == []
     identity = parse_environment(made.id)
-    table.write(cleanup.secrets_may_be_orphaned(str(identity)))
+    table.write(cleanup.note(str(identity)))
 
     assert not look_after(notes()[0])
     assert len(secrets()) == 1

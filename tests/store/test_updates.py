@@ -38,8 +38,8 @@ from slipway.store import (
     wire,
 )
 from slipway.store.table import Item
-from tests.store import between, world
-from tests.store.cloudformation import CloudFormation
+from tests.support.store import between, world
+from tests.support.store.cloudformation import CloudFormation
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -485,7 +485,7 @@ def test_secrets_of_an_update_that_never_was_are_swept(
 
     assert found_there == ["hunter22", "hunter33", "hunter44"]
     for _ in range(2):
-        assert cleanup.remove_orphaned_secrets(note, environment_records.find(web))
+        assert cleanup.look_after(note, environment_records.find(web))
         assert sorted(stored().values()) == ["hunter22", "hunter44"]
     assert not [i for i in world.everything() if i["sk"]["S"].startswith("SECRETS")]
 

@@ -9,7 +9,7 @@ import pytest
 from slipway.domain.user import User
 from slipway.errors import EmailTaken, TooManyAttempts, Unauthenticated
 from slipway.store import user_records
-from tests.store import between, world
+from tests.support.store import between, world
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from deploy.prove.function import handler
 from deploy.prove.sandbox import Ended, Sandbox, failures
-from tests.conftest import MACHINES
-from tests.workflows.emulator import stepfunctions
-from tests.workflows.world import World, create_machine
+from tests.support.lambda_environment import MACHINES
+from tests.support.workflows.emulator import stepfunctions
+from tests.support.workflows.world import World, create_machine
 
 FUNCTION = "fn"
 

@@ -18,7 +18,7 @@ import cfnlint
 import pytest
 
 from slipway.domain.template import not_allowed
-from tests.template.repository import resources, template
+from tests.support.repository import resources, template
 
 SCHEMAS = Path(cfnlint.__file__).parent / "data/schemas/resources"
 # To list is CloudFormation's "import" and IaC generator's, which Slipway does not use.

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.template.asl import INTEGRATION, handlers, keys, states, strings, tasks
-from tests.template.repository import MACHINES, ROOT, machine, short
+from tests.support.asl import INTEGRATION, handlers, keys, states, strings, tasks
+from tests.support.repository import MACHINES, ROOT, machine, short
 
 every_machine = pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.name)
 

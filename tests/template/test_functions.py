@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.repository import (
+from tests.support.repository import (
     FUNCTIONS,
     camel,
     load_function,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.repository import FUNCTIONS, ROOT, modules
+from tests.support.heavy_imports import AWS_SDK, NEVER, SIGNING_IN, TOKENS
+from tests.support.repository import FUNCTIONS, ROOT, modules
 
 AWS = {"aws_lambda_powertools", "boto3", "botocore", "jmespath"}
 MODULES = modules()
@@ -100,7 +101,7 @@ def test_one_module_knows_powertools_routing() -> None:
         if any(each.startswith("aws_lambda_powertools.event_handler") for each in imported(tree))
     }
 
-    assert knowing == {"slipway.http.app"}
+    assert knowing == {"slipway.http.api"}
 
 
 def test_one_module_is_the_seam_to_dynamodb() -> None:
@@ -126,23 +127,7 @@ def test_only_settings_reads_the_environment_of_the_process() -> None:
     assert reading == {"slipway.settings", "slipway.importers.proton.__main__"}
 
 
-# What takes long to import and is for other functions, or for other requests than most.
-AWS_SDK = {"boto3", "botocore.session", "urllib3"}
-SIGNING_IN = {"argon2", "email_validator", "passlib"}
-TOKENS = {"cryptography", "jwt"}
-HTTP = {"aws_lambda_powertools.event_handler", "slipway.http"}
-NEVER = {
-    "aws_lambda_powertools.event_handler.openapi.params",
-    "aws_lambda_powertools.utilities.idempotency",
-    "aws_xray_sdk",
-    "cffi",
-    "dns",
-    "jinja2",
-    "pycparser",
-    "slipway.importers",
-    "slipway.http.openapi",
-    "yaml",
-}
+HTTP = {"aws_lambda_powertools.event_handler", "slipway.http.api"}
 # Most environments are made without one.
 TEMPLATES = {"slipway.domain.inputs", "slipway.domain.template", "slipway.store.template_records"}
 WORKFLOWS = {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER, *TEMPLATES}

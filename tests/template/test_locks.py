@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.repository import ROOT, files, short, template
+from tests.support.repository import ROOT, files, short, template
 
 LOCKS = [
     ROOT / name

@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from deploy import names
-from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
+from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
+from tests.support.roles import (
+    ENVIRONMENT_ROLE,
+    OF_NO_RESOURCE,
+    ROLES,
+    RULE,
+    allowed,
+    as_list,
+    resource_name,
+    statements,
+)
 
 # What SAM attaches by itself: on every resource there is, but for the boundary.
 MANAGED = {
@@ -30,77 +40,8 @@ NEEDS = {
     "dynamodb:putItem": "dynamodb:PutItem",
     "lambda:invoke": "lambda:InvokeFunction",
 }
-# No ARN can be named for these.
-OF_NO_RESOURCE = {
-    "cloudformation:BatchDescribeTypeConfigurations",
-    "cloudformation:DescribeStackDriftDetectionStatus",
-    "cloudformation:ValidateTemplate",
-    "cloudwatch:DescribeAlarms",
-    "dynamodb:ListStreams",
-    "logs:DescribeLogGroups",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingStatisticSummaries",
-    "xray:GetSamplingTargets",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
-ROLES = dict(transformed("AWS::IAM::Role"))
-# Not for code of ours: CloudFormation takes it to make environments.
-ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
-# What runs reconcile while anything has a deadline.
-RULE = "ReconcileFunctionClock"
 every_role = pytest.mark.parametrize("role", ROLES)
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-# What environments are made of is named after the stack, and so are their secrets.
-OF_ENVIRONMENTS = (
-    r"[:/]\$\{AWS::StackName\}(-env-|/environments/)\*"
-    r"|\$\{AWS::Region\}:aws:transform/Serverless-2016-10-31"
-    r"|:apigateway:\$\{AWS::Region\}::/(apis|tags)/\*"
-    r"|:event-source-mapping:\*"
-)
-# Those that plans are looked at in are not environments'.
-OF_PLANS = r":stack/\$\{AWS::StackName\}-plan-\*"
-
-
-def statements(role: str) -> Iterator[dict[str, Any]]:
-    for policy in ROLES[role]["Properties"].get("Policies", []):
-        yield from as_list(policy["PolicyDocument"]["Statement"])
-
-
-def allowed(role: str) -> set[tuple[str, str]]:
-    """(action, logical id of the resource it is allowed on)."""
-    return {
-        (action, resource_name(resource))
-        for statement in statements(role)
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-        if action not in OF_NO_RESOURCE
-    }
-
-
-def resource_name(resource: Any) -> str:
-    """The one resource that an ARN is made from: by reference, or by the name it is given."""
-    if within := re.search(r"\$\{(\w+)\.Arn\}/", str(resource)):
-        return within[1]
-    if re.search(r":role/\$\{AWS::StackName\}-EnvironmentRole-", str(resource)):
-        return "EnvironmentRole"
-    if re.search(OF_ENVIRONMENTS, str(resource)):
-        return "the environments"
-    if re.search(OF_PLANS, str(resource)):
-        return "the plans"
-    if execution := re.search(r":execution:\$\{AWS::StackName\}-(\w+):\*'", str(resource)):
-        return camel(execution[1])
-    if re.search(r":rule/\$\{AWS::StackName\}-reconcile'", str(resource)):
-        return RULE
-    found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))
-    assert len(found) == 1, f"{resource} names no resource of this stack"
-    return str(found[0])
 
 
 @every_role

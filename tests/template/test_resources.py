@@ -8,14 +8,7 @@ import re
 import tomllib
 from typing import Any
 
-from tests.template.repository import (
-    MACHINES,
-    ROOT,
-    resources,
-    running,
-    template,
-    transformed,
-)
+from tests.support.repository import MACHINES, ROOT, resources, running, template, transformed
 
 
 def test_every_parameter_has_a_default() -> None:

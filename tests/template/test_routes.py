@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.repository import FUNCTIONS, camel, load_function, resources
+from tests.support.repository import FUNCTIONS, camel, load_function, resources
 
 API_FUNCTIONS = [folder for folder in FUNCTIONS if folder.parent.name == "api"]
 

@@ -13,8 +13,8 @@ from cfnlint.config import ManualArgs
 from jsonata import Jsonata
 
 from slipway import errors
-from tests.template.asl import handlers, keys, reached, states, strings, targets, tasks
-from tests.template.repository import FUNCTIONS, MACHINES, camel, machine, resources
+from tests.support.asl import handlers, keys, reached, states, strings, targets, tasks
+from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, resources
 
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 AWS_ERRORS = re.compile(r"(States|Lambda|Runtime|Sandbox|DynamoDB|DynamoDb)\.\w+")

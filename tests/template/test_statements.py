@@ -17,7 +17,7 @@ import pytest
 from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
 
-from tests.template.repository import transformed
+from tests.support.repository import transformed
 
 # An ARN could be named for these, but `*` it has to be.
 STAR_ALL_THE_SAME = {

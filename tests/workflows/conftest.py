@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workflows.graph import Execution
-from tests.workflows.world import World
+from tests.support.workflows.graph import Execution
+from tests.support.workflows.world import World
 
 _lived: list[Execution] = []
 
@@ -27,5 +27,5 @@ def lived() -> list[Execution]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back on all tests of this folder comes after them."""
-    items.sort(key=lambda item: item.path.name == "test_every_way.py")
+    """Tests that use `lived` come after those whose executions they look at."""
+    items.sort(key=lambda item: "lived" in getattr(item, "fixturenames", ()))

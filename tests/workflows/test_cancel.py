@@ -7,8 +7,11 @@ import pytest
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.drivers.base import Progress
 from slipway.errors import DeploymentFinished, DriverFault, DriverRefused
-from tests.workflows import faults
-from tests.workflows.world import USER, World
+from tests.support.workflows import faults
+from tests.support.workflows.world import USER, World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 RESTORE = "Restore > driver restore"
 BEGIN = "roll_out_deployment/Begin > dynamodb UpdateItem"

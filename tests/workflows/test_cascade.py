@@ -6,8 +6,10 @@ import pytest
 
 from slipway.errors import DriverRefused, ProjectGoing
 from slipway.services import projects
-from tests.workflows import faults
-from tests.workflows.world import OWNER, World
+from tests.support.workflows import faults
+from tests.support.workflows.world import OWNER, World
+
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 def remove(world: World) -> None:

@@ -11,11 +11,14 @@ from slipway.domain.ids import EnvironmentId
 from slipway.drivers import stacks
 from slipway.services import cleanup, projects, reconcile_schedule
 from slipway.store import deadlines, table
-from tests.workflows import faults
-from tests.workflows.emulator import dynamodb
-from tests.workflows.faults import Fault
-from tests.workflows.invariants import broken
-from tests.workflows.world import OWNER, SCHEDULE, World
+from tests.support.workflows import faults
+from tests.support.workflows.emulator import dynamodb
+from tests.support.workflows.faults import Fault
+from tests.support.workflows.invariants import broken
+from tests.support.workflows.world import OWNER, SCHEDULE, World
+
+pytestmark = [pytest.mark.no_cover, pytest.mark.xdist_group("workflows")]
+
 
 RECONCILE = "reconcile > "
 Act = Callable[[World, EnvironmentId], object]
@@ -76,7 +79,7 @@ def test_a_plan_that_is_asked_for_wakes_it_and_what_nobody_deletes_it_does(
     deleted: list[str] = []
     monkeypatch.setattr(stacks, "delete_plan", deleted.append)
 
-    table.write(cleanup.plan_may_be_orphaned("slipway-plan-1", "1"))
+    table.write(cleanup.note_of_plan("slipway-plan-1", "1"))
     world.settle()
     assert world.is_awake()
     world.recover(11)
@@ -95,7 +98,7 @@ def test_secrets_that_are_being_stored_wake_it_too(
     update = f"{environment}/01m83t4cm0j6vmh6bcfn"
 
     for place in (str(environment), update):
-        table.write(cleanup.secrets_may_be_orphaned(place))
+        table.write(cleanup.note(place))
     world.settle()
     assert world.is_awake()
     world.recover(11)

@@ -7,10 +7,13 @@ import pytest
 from slipway.aws import secret_inputs
 from slipway.store import environment_records, template_records
 from slipway.store.table import Key
-from tests.workflows import faults
-from tests.workflows.emulator import dynamodb
-from tests.workflows.faults import Fault
-from tests.workflows.world import Record, World
+from tests.support.workflows import faults
+from tests.support.workflows.emulator import dynamodb
+from tests.support.workflows.faults import Fault
+from tests.support.workflows.world import Record, World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 StateOfTheWorld = tuple[list[Record], list[tuple[str, str, str]]]
 

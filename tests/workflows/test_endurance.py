@@ -17,11 +17,14 @@ from slipway.domain.ids import EnvironmentId
 from slipway.drivers import LONGEST, cloudformation, simulated
 from slipway.drivers.base import Operation, Progress
 from slipway.settings import settings
-from tests.template.repository import template
-from tests.workflows import faults
-from tests.workflows.emulator import stepfunctions
-from tests.workflows.graph import definitions
-from tests.workflows.world import World
+from tests.support.repository import template
+from tests.support.workflows import faults
+from tests.support.workflows.emulator import stepfunctions
+from tests.support.workflows.graph import definitions
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 EVENTS = 25_000
 YEAR = timedelta(days=365)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflows.graph import Execution, definitions, edges
+from tests.support.workflows.graph import Execution, definitions, edges
+
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 @pytest.fixture

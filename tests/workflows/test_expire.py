@@ -10,9 +10,12 @@ import pytest
 from slipway.domain import timestamps
 from slipway.domain.ids import EnvironmentId
 from slipway.store import environment_records
-from tests.workflows import faults
-from tests.workflows.graph import Execution
-from tests.workflows.world import World
+from tests.support.workflows import faults
+from tests.support.workflows.graph import Execution
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 ENDS = "expire_environment/Its time is up > dynamodb UpdateItem"
 READS = "expire_environment/Read the environment > dynamodb GetItem"

@@ -16,11 +16,13 @@ from slipway.domain import timestamps
 from slipway.errors import StoreUnavailable
 from slipway.store import table
 from slipway.store.table import ConditionFailed, Key, Put, Transaction
-from tests.conftest import MACHINES
-from tests.workflows import emulator, faults
-from tests.workflows.emulator import dynamodb, stepfunctions, task_error
-from tests.workflows.schedule import EPOCH
-from tests.workflows.world import World, create_machine
+from tests.support.lambda_environment import MACHINES
+from tests.support.workflows import emulator, faults
+from tests.support.workflows.emulator import dynamodb, stepfunctions, task_error
+from tests.support.workflows.schedule import EPOCH
+from tests.support.workflows.world import World, create_machine
+
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 def execute(world: World, states: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -9,8 +9,10 @@ import pytest
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused
 from slipway.services import history
-from tests.workflows import faults
-from tests.workflows.world import OWNER, USER, World
+from tests.support.workflows import faults
+from tests.support.workflows.world import OWNER, USER, World
+
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 def actions(world: World, environment: EnvironmentId) -> list[tuple[str, str]]:

@@ -9,7 +9,10 @@ import pytest
 from slipway.domain import timestamps
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import EnvironmentGoing, NoLease, TtlExceedsPolicy
-from tests.workflows.world import World
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 HOUR = 3600.0
 

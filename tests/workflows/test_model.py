@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,9 +27,12 @@ from slipway.errors import (
     QueueBusy,
     TtlExceedsPolicy,
 )
-from tests.workflows import faults
-from tests.workflows.invariants import broken
-from tests.workflows.world import World
+from tests.support.workflows import faults
+from tests.support.workflows.invariants import broken
+from tests.support.workflows.world import World
+
+pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
+
 
 EXAMPLES = 40
 # The calls of each example that came to its end.

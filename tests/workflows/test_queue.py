@@ -6,8 +6,10 @@ import pytest
 
 from slipway.domain.ids import DeploymentId
 from slipway.errors import DriverRefused, EnvironmentNotReady
-from tests.workflows import faults
-from tests.workflows.world import World
+from tests.support.workflows import faults
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 def spans(world: World, queue: list[DeploymentId]) -> list[tuple[str, str]]:

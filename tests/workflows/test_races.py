@@ -26,9 +26,12 @@ from slipway.errors import (
     QueueBusy,
     Refused,
 )
-from tests.workflows import faults
-from tests.workflows.invariants import broken
-from tests.workflows.world import World
+from tests.support.workflows import faults
+from tests.support.workflows.invariants import broken
+from tests.support.workflows.world import World
+
+pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
+
 
 Act = Callable[[World], object]
 

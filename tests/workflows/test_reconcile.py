@@ -8,7 +8,9 @@ import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.store import deployment_records, environment_records
-from tests.workflows.world import World
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 def test_what_is_well_is_not_touched(world: World) -> None:

@@ -8,10 +8,13 @@ from slipway.domain import failure
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environment_records
-from tests.workflows import faults
-from tests.workflows.emulator import task_error
-from tests.workflows.faults import Fault
-from tests.workflows.world import World
+from tests.support.workflows import faults
+from tests.support.workflows.emulator import task_error
+from tests.support.workflows.faults import Fault
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 RETIRE = "Retire > driver retire service"
 GONE = "retire_environment/It is gone > dynamodb TransactWriteItems"

@@ -12,11 +12,14 @@ from slipway.domain.ids import EnvironmentId
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused, StackGone
 from slipway.store import deployment_records, queue_records
-from tests.template.repository import ROOT, load_function
-from tests.workflows import faults
-from tests.workflows.emulator import stepfunctions, task_error
-from tests.workflows.faults import Fault
-from tests.workflows.world import World
+from tests.support.repository import ROOT, load_function
+from tests.support.workflows import faults
+from tests.support.workflows.emulator import stepfunctions, task_error
+from tests.support.workflows.faults import Fault
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 SHIP = "Ship > driver ship"
 BEGIN = "roll_out_deployment/Begin > dynamodb UpdateItem"

@@ -21,11 +21,14 @@ from slipway.domain.update import EnvironmentUpdate
 from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
 from slipway.services import environments, templates, updates
-from tests.workflows import faults, test_crashes
-from tests.workflows.invariants import broken
-from tests.workflows.stacks import STUCK, UNROLLABLE, OfOneTemplate, Stacks
-from tests.workflows.test_crashes import ROUNDS, ask, cancel, chosen, deploy, environment
-from tests.workflows.world import OWNER, World
+from tests.support.workflows import faults, stories
+from tests.support.workflows.crashes import ROUNDS, chosen
+from tests.support.workflows.invariants import broken
+from tests.support.workflows.stacks import STUCK, UNROLLABLE, OfOneTemplate, Stacks
+from tests.support.workflows.stories import ask, cancel, deploy, environment
+from tests.support.workflows.world import OWNER, World
+
+pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
 
 
 def one_update_fails(world: World) -> None:
@@ -143,9 +146,9 @@ def deleted_while_it_is_updated(world: World) -> None:
 
 
 SCENARIOS = [
-    test_crashes.canceled,
-    test_crashes.deleted_while_it_comes_up,
-    test_crashes.deleted_while_it_ships,
+    stories.canceled,
+    stories.deleted_while_it_comes_up,
+    stories.deleted_while_it_ships,
     one_update_fails,
     one_rollback_fails,
     one_cannot_be_made,

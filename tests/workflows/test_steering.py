@@ -9,7 +9,9 @@ import pytest
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
 from slipway.store import deployment_records
-from tests.workflows.world import Record, World
+from tests.support.workflows.world import Record, World
+
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 def statuses(world: World, queue: list[DeploymentId]) -> list[str]:

@@ -11,10 +11,13 @@ from slipway.domain import timestamps
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused, NothingToRetry
 from slipway.store import environment_records
-from tests.workflows import faults
-from tests.workflows.faults import Perform, Refusal
-from tests.workflows.graph import Execution
-from tests.workflows.world import World
+from tests.support.workflows import faults
+from tests.support.workflows.faults import Perform, Refusal
+from tests.support.workflows.graph import Execution
+from tests.support.workflows.world import World
+
+pytestmark = pytest.mark.xdist_group("workflows")
+
 
 RETIRE = "Retire > driver retire service"
 REFUSED = faults.raises(DriverRefused("It is protected"))

@@ -4,8 +4,7 @@ from slipway.access import auth
 from slipway.access.principal import Principal
 from slipway.domain.user import Keys, NewUser, SignIn, Token, User
 from slipway.errors import EmailTaken, TooManyAttempts, WrongCredentials
-from slipway.http.app import Api
-from slipway.http.routes import FORM, JSON, SourceIp
+from slipway.http.api import FORM, JSON, Api, Source
 from slipway.store import user_records
 
 api = Api()
@@ -25,9 +24,9 @@ def register(wanted: NewUser) -> User:
     media=(FORM, JSON),
     replays=False,
 )
-def sign_in(wanted: SignIn, source_ip: SourceIp) -> Token:
+def sign_in(wanted: SignIn, source: Source) -> Token:
     """Sign in: exchange a password for a token."""
-    return auth.mint(auth.sign_in(wanted, source_ip))
+    return auth.mint(auth.sign_in(wanted, source))
 
 
 @api.get("/api/v1/auth/me")

@@ -24,9 +24,7 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.http.app import Api
-from slipway.http.responses import DocumentResponse
-from slipway.http.routes import EtagPredicate, RawBody
+from slipway.http.api import Api, Document, IfSeen, Sent
 from slipway.services import templates
 
 api = Api()
@@ -71,11 +69,11 @@ def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
     refuses=(NotFound, Forbidden, VersionTaken, DriverFault),
 )
 def add_version(
-    principal: Principal, template: str, wanted: NewVersion, raw: RawBody
+    principal: Principal, template: str, wanted: NewVersion, sent: Sent
 ) -> TemplateVersion:
     """Add a version: the CloudFormation or SAM template itself. It starts as a draft."""
     version = Version.parse(wanted.version) if wanted.version else None
-    return templates.add_version(template, version, raw.body, raw.media, principal)
+    return templates.add_version(template, version, sent.body, sent.media, principal)
 
 
 @api.get("/api/v1/templates/<template>/versions", refuses=(NotFound,))
@@ -95,10 +93,10 @@ def version(principal: Principal, template: str, version: str) -> TemplateVersio
     media=MEDIA,
     refuses=(NotFound, DriverFault),
 )
-def body(principal: Principal, template: str, version: str) -> DocumentResponse:
+def body(principal: Principal, template: str, version: str) -> Document:
     """Read a version's body, unchanged."""
     found, media, sha256 = templates.body(template, Version.parse(version))
-    return DocumentResponse(found.decode(), media, headers={"ETag": f'"{sha256}"'})
+    return Document(found.decode(), media, headers={"ETag": f'"{sha256}"'})
 
 
 @api.put(
@@ -108,18 +106,18 @@ def body(principal: Principal, template: str, version: str) -> DocumentResponse:
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, DriverFault),
 )
 def replace(
-    principal: Principal, template: str, version: str, raw: RawBody, seen: EtagPredicate | None
+    principal: Principal, template: str, version: str, sent: Sent, seen: IfSeen | None
 ) -> TemplateVersion:
     """Replace a draft."""
     wanted = Version.parse(version)
-    return templates.replace(template, wanted, raw.body, raw.media, principal, seen)
+    return templates.replace(template, wanted, sent.body, sent.media, principal, seen)
 
 
 @api.delete(
     "/api/v1/templates/<template>/versions/<version>",
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed),
 )
-def discard(principal: Principal, template: str, version: str, seen: EtagPredicate | None) -> None:
+def discard(principal: Principal, template: str, version: str, seen: IfSeen | None) -> None:
     """Delete a draft."""
     templates.discard(template, Version.parse(version), principal, seen)
 
@@ -129,7 +127,7 @@ def discard(principal: Principal, template: str, version: str, seen: EtagPredica
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
 )
 def publish(
-    principal: Principal, template: str, version: str, seen: EtagPredicate | None
+    principal: Principal, template: str, version: str, seen: IfSeen | None
 ) -> TemplateVersion:
     """Publish a draft. It can no longer change, and environments can be created from it."""
     return templates.publish(template, Version.parse(version), principal, seen)
@@ -140,7 +138,7 @@ def publish(
     refuses=(NotFound, Forbidden, NotPublished, PreconditionFailed, Busy),
 )
 def deprecate(
-    principal: Principal, template: str, version: str, seen: EtagPredicate | None
+    principal: Principal, template: str, version: str, seen: IfSeen | None
 ) -> TemplateVersion:
     """Deprecate a version. Its environments keep it; new ones cannot use it."""
     return templates.deprecate(template, Version.parse(version), principal, seen)

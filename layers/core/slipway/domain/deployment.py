@@ -27,7 +27,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from slipway.domain import timestamps
 from slipway.domain.environment import Failure, OnConflict
-from slipway.domain.fields import RequestModel, ResponseModel, matching
+from slipway.domain.fields import Shown, Wanted, matching
 from slipway.domain.timestamps import Moment
 
 Status = Literal[
@@ -69,7 +69,7 @@ Artifact = Annotated[
 ]
 
 
-class NewDeployment(RequestModel):
+class NewDeployment(Wanted):
     version: Version = Field(examples=["sha-1234567"])
     artifact: Artifact | None = Field(
         None,
@@ -133,7 +133,7 @@ def is_outdated(order: int | str | None, by: int | str | None) -> bool:
     return isinstance(order, str) and isinstance(by, str) and order < by
 
 
-class Deployment(ResponseModel):
+class Deployment(Shown):
     id: str = Field(examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
@@ -167,15 +167,11 @@ class Deployment(ResponseModel):
     execution_arn: str = Field(description="The Step Functions execution that carries it out.")
     execution_url: str | None = Field(None, description="The execution in the AWS console.")
 
-    @property
-    def location(self) -> str:
-        return f"/api/v1/deployments/{self.id}"
-
-    def with_absolute_urls(self, base: str) -> Self:
+    def seen_from(self, base: str) -> Self:
         return self.model_copy(update={"logs_url": base + self.logs_url})
 
 
-class LogLine(ResponseModel):
+class LogLine(Shown):
     ts: Moment
     step: str = Field(examples=["ship"])
     level: Literal["info", "warning", "error"]

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from slipway.domain.fields import ResponseModel
+from slipway.domain.fields import Shown
 from slipway.domain.timestamps import Moment
 
 
-class Difference(ResponseModel):
+class Difference(Shown):
     """One property that differs from the template."""
 
     path: str = Field(examples=["/VisibilityTimeout"])
@@ -19,7 +19,7 @@ class Difference(ResponseModel):
     type: str = Field(description="ADD, REMOVE or NOT_EQUAL.", examples=["NOT_EQUAL"])
 
 
-class ResourceDrift(ResponseModel):
+class ResourceDrift(Shown):
     """One resource that was checked."""
 
     logical_id: str = Field(examples=["Jobs"])
@@ -34,7 +34,7 @@ class ResourceDrift(ResponseModel):
     )
 
 
-class Drift(ResponseModel):
+class Drift(Shown):
     """Whether the stack matches its template or was changed by hand."""
 
     status: Literal["not_checked", "checking", "in_sync", "drifted", "failed"]

@@ -17,16 +17,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
 
 from slipway.domain import timestamps
-from slipway.domain.fields import (
-    ExternalId,
-    Hours,
-    Line,
-    LogicalId,
-    Name,
-    QueryModel,
-    RequestModel,
-    ResponseModel,
-)
+from slipway.domain.fields import Asked, ExternalId, Hours, Line, LogicalId, Name, Shown, Wanted
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
 
@@ -72,7 +63,7 @@ def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> li
     return sorted(moment for moment in found if moment > now)
 
 
-class NewEnvironment(RequestModel):
+class NewEnvironment(Wanted):
     name: Name = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
     ttl_hours: Hours | None = Field(
@@ -160,25 +151,25 @@ class NewEnvironment(RequestModel):
         return text
 
 
-class CreationMode(QueryModel):
+class Creation(Asked):
     dry_run: bool = Field(
         False, strict=False, description="Answer 200 with the plan, and create nothing."
     )
 
     @property
-    def is_dry_run(self) -> bool:
+    def only_looks(self) -> bool:
         return self.dry_run
 
 
-class Extension(RequestModel):
+class Extension(Wanted):
     ttl_hours: Hours = Field(description="Counted from now.", examples=[4])
 
 
-class Pinning(RequestModel):
+class Pinning(Wanted):
     reason: Line = Field(examples=["demo on Friday"])
 
 
-class Pin(ResponseModel):
+class Pin(Shown):
     """Why, since when and by whom the environment is pinned."""
 
     reason: str = Field(examples=["demo on Friday"])
@@ -186,7 +177,7 @@ class Pin(ResponseModel):
     by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
 
 
-class Failure(ResponseModel):
+class Failure(Shown):
     """Why something failed: `error` is for programs, `reason` for people."""
 
     error: str = Field(examples=["DriverRefused"])
@@ -197,7 +188,7 @@ class Failure(ResponseModel):
     )
 
 
-class Environment(ResponseModel):
+class Environment(Shown):
     id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     name: str = Field(examples=["preview-pr-123"])
@@ -257,10 +248,6 @@ class Environment(ResponseModel):
     execution_url: str | None = Field(None, description="The execution in the AWS console.")
     version: int = Field(description="Increases with every change. Also the ETag.")
 
-    @property
-    def location(self) -> str:
-        return f"/api/v1/environments/{self.id}"
-
     def as_seen_at(self, moment: datetime) -> Self:
         """A copy in which an overdue environment is `expiring`."""
         if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
@@ -268,7 +255,7 @@ class Environment(ResponseModel):
         return self
 
 
-class Resource(ResponseModel):
+class Resource(Shown):
     """One resource of the environment's stack, as CloudFormation reports it."""
 
     logical_id: str = Field(examples=["Jobs"])
@@ -285,7 +272,7 @@ def workflow_of(status: Status) -> str:
     return "retire_environment" if status in going else "provision_environment"
 
 
-class TeardownRetry(RequestModel):
+class TeardownRetry(Wanted):
     retain: list[LogicalId] = Field(
         [],
         max_length=200,
@@ -295,7 +282,7 @@ class TeardownRetry(RequestModel):
     )
 
 
-class EnvironmentDeletion(QueryModel):
+class EnvironmentDeletion(Wanted):
     force: bool = Field(
         False,
         strict=False,

@@ -6,23 +6,14 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from slipway.domain.fields import (
-    Hours,
-    HoursBefore,
-    Name,
-    QueryModel,
-    RepoUrl,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
+from slipway.domain.fields import Hours, HoursBefore, Name, RepoUrl, Shown, Text, Wanted
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
 
 Status = Literal["active", "deleting"]
 
 
-class Policy(RequestModel):
+class Policy(Wanted):
     """How long the project's ephemeral environments live. Applies to new environments."""
 
     default_ttl_hours: Hours | None = Field(
@@ -68,14 +59,14 @@ class Policy(RequestModel):
         return self.max_ttl_hours or at_most
 
 
-class NewProject(RequestModel):
+class NewProject(Wanted):
     name: Name = Field(examples=["payments"])
     description: Text | None = Field(None, examples=["payment service"])
     repo_url: RepoUrl | None = Field(None, examples=["https://github.com/acme/payments"])
     policy: Policy | None = None
 
 
-class ProjectChange(RequestModel):
+class ProjectChange(Wanted):
     """Omitted fields keep their values; `null` clears an optional field."""
 
     name: Name | None = Field(None, examples=["payments"])
@@ -97,13 +88,13 @@ class ProjectChange(RequestModel):
         return self
 
 
-class ProjectDeletion(QueryModel):
+class ProjectDeletion(Wanted):
     cascade: bool = Field(
         False, strict=False, description="Tear down the project's environments first."
     )
 
 
-class Project(ResponseModel):
+class Project(Shown):
     id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     name: str = Field(examples=["payments"])
     description: str | None = Field(None, examples=["payment service"])
@@ -113,7 +104,3 @@ class Project(ResponseModel):
     created_at: Moment
     updated_at: Moment
     version: int = Field(description="Increases with every change. Also the ETag.")
-
-    @property
-    def location(self) -> str:
-        return f"/api/v1/projects/{self.id}"

@@ -26,7 +26,7 @@ from slipway.errors import (
 from slipway.settings import settings
 from slipway.store import deadlines, idempotency, table
 from slipway.store import project_records as records
-from slipway.store.table import Fields, Transaction, TransactionFailed
+from slipway.store.table import Transaction, TransactionFailed
 
 _MARK_TRIES = 5
 
@@ -84,7 +84,7 @@ def list_(principal: Principal, paging: Paging) -> Page[Project]:
 def change(
     project: ProjectId, wanted: ProjectChange, principal: Principal, if_version: int | None
 ) -> Project:
-    """Change the fields that the request sets. No-op if nothing differs.
+    """What is so already is not changed again: repeating it changes nothing.
 
     Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed, Invalid. Two round trips.
     """
@@ -95,12 +95,27 @@ def change(
         raise PreconditionFailed()
     if item["status"] != "active":
         raise ProjectGoing()
-    fields = wanted.model_dump(exclude_unset=True)
-    if Project(**{**item, **fields}) == Project(**item):
+    changes: dict[str, Any] = wanted.model_dump(exclude_unset=True)
+    after = {**item, **changes}
+    if Project(**after) == Project(**item):
         return Project(**item)
-    fields |= {"updated_at": timestamps.written(timestamps.now()), "version": item["version"] + 1}
-    shown = Project(**{**item, **fields})
-    transaction = _writing(project, item, fields)
+    after.update(updated_at=timestamps.written(timestamps.now()), version=item["version"] + 1)
+    shown = Project(**after)
+    same = {"was": item["version"], "active": "active"}
+    unchanged = "version = :was AND #status = :active"
+    fields = {name: after[name] for name in (*changes, "updated_at", "version")}
+    expression, values = table.setting(fields)
+    transaction = (
+        Transaction()
+        .update(
+            "record",
+            records.key(project),
+            expression,
+            {**values, **same},
+            condition=unchanged,
+        )
+        .update("listing", records.listed(project, item["owner"]), expression, values)
+    )
     if normalised(shown.name) != normalised(item["name"]):
         transaction.put(
             "name",
@@ -115,7 +130,7 @@ def change(
             raise NameTaken(
                 f"You already have a project named {shown.name}. Choose another name."
             ) from None
-        # Another caller has changed it since it was read.
+        # Somebody else changed it since it was read, a moment ago.
         raise PreconditionFailed() from None
     return shown
 
@@ -167,29 +182,6 @@ def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
             return
 
 
-def _writing(
-    project: ProjectId, item: ProjectRecord, fields: Fields, more: Fields | None = None
-) -> Transaction:
-    """A transaction that changes an active project, if nothing has changed since it was read.
-
-    `fields` go to its record and to the owner's list, `more` replaces them in the record.
-    """
-    change, values = table.setting(more or fields)
-    listed, shown = table.setting(fields)
-    same = {"was": item["version"], "active": "active"}
-    return (
-        Transaction()
-        .update(
-            "record",
-            records.key(project),
-            change,
-            {**values, **same},
-            condition="version = :was AND #status = :active",
-        )
-        .update("listing", records.listed(project, item["owner"]), listed, shown)
-    )
-
-
 def _still(version: int | None) -> tuple[str, dict[str, Any]]:
     """The rest of a condition, and its values: as `If-Match` says, if it says anything."""
     return ("", {}) if version is None else (" AND version = :was", {"was": version})
@@ -230,8 +222,23 @@ def _mark_deleting(
         }
         # Whom the events of its environments name.
         more = {**fields, "deleted_by": by, **deadlines.by(item["id"])}
+        marked, values = table.setting(more)
+        listed, shown = table.setting(fields)
+        same = {"was": item["version"], "active": "active"}
+        unchanged = "version = :was AND #status = :active"
+        transaction = (
+            Transaction()
+            .update(
+                "record",
+                records.key(project),
+                marked,
+                {**values, **same},
+                condition=unchanged,
+            )
+            .update("listing", records.listed(project, item["owner"]), listed, shown)
+        )
         try:
-            _writing(project, item, fields, more).commit()
+            transaction.commit()
         except TransactionFailed as failed:
             record = failed.get("record")
             if not record:

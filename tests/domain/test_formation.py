@@ -1,0 +1,757 @@
+"""What a body says: a CloudFormation or SAM template, or why it is none."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samtranslator.model.sam_resources import SamFunction, SamStateMachine
+
+from slipway.domain import template_parser
+from slipway.domain.template_parser import Formation
+from slipway.errors import Invalid, Malformed
+from tests.support.repository import ROOT, template
+
+QUEUE = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
+WHOLE = """
+AWSTemplateFormatVersion: 2010-09-09
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Size: {Type: String, AllowedValues: [small, large], Default: small, Description: How big.}
+  Count: {Type: Number, MinValue: 1, MaxValue: 5, Default: 1.50}
+  Password: {Type: String, NoEcho: true, MinLength: 8, MaxLength: 64}
+  Names: {Type: CommaDelimitedList, AllowedPattern: "[a-z]+", ConstraintDescription: lower case}
+Conditions:
+  IsBig: !Equals [!Ref Size, large]
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: !Sub "${AWS::StackName}-${Size}"
+      Delay: !If [IsBig, !Ref Count, !Ref AWS::NoValue]
+  Web: {Type: AWS::Serverless::Function, Properties: {Role: !GetAtt More.Arn}}
+  More: {Type: AWS::SQS::Queue}
+Outputs:
+  Url: {Value: !Join ["", [a, !Ref Jobs]]}
+"""
+
+
+def read(text: str | bytes, *, is_json: bool = False) -> Formation:
+    return template_parser.read(text if isinstance(text, bytes) else text.encode(), is_json=is_json)
+
+
+def refused(text: str | bytes, *, is_json: bool = False) -> dict[str, str]:
+    """Pointer -> what is wrong there."""
+    with pytest.raises(Invalid) as error:
+        read(text, is_json=is_json)
+    return {each.pointer: each.detail for each in error.value.fields}
+
+
+def test_a_template_says_what_goes_in_what_comes_out_and_what_it_makes() -> None:
+    found = read(WHOLE)
+    size, count, password, names = found.parameters
+
+    assert (size.name, size.type, size.default) == ("Size", "String", "small")
+    assert (size.allowed_values, size.description) == (["small", "large"], "How big.")
+    # As it is written: a number would lose its zero.
+    assert (count.default, count.min_value, count.max_value) == ("1.50", "1", "5")
+    assert (password.no_echo, password.min_length, password.max_length) == (True, 8, 64)
+    assert (names.allowed_pattern, names.constraint_description) == ("[a-z]+", "lower case")
+    assert found.outputs == ["Url"]
+    assert found.resources == {"AWS::SQS::Queue": 2, "AWS::Serverless::Function": 1}
+    assert found.sam
+
+
+def test_json_says_the_same() -> None:
+    text = """{"Transform": ["AWS::Serverless-2016-10-31"],
+      "Parameters": {"Count": {"Type": "Number", "Default": 1.50, "MinValue": 1},
+                     "Password": {"Type": "String", "NoEcho": true}},
+      "Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}}"""
+
+    found = read(text, is_json=True)
+
+    assert [(each.name, each.default) for each in found.parameters] == [
+        ("Count", "1.50"),
+        ("Password", None),
+    ]
+    assert found.parameters[1].no_echo
+    assert found.sam
+    assert read(json.dumps({"Resources": {"A": {"Type": "T"}}})) == read(
+        json.dumps({"Resources": {"A": {"Type": "T"}}}), is_json=True
+    )
+
+
+def test_slipways_own_template_can_be_read() -> None:
+    text = (Path(__file__).parents[2] / "template.yaml").read_bytes()
+
+    found = read(text)
+
+    assert "AWS::DynamoDB::Table" in found.resources
+    assert "Stage" in [each.name for each in found.parameters]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a: \xff",
+        "a: [",
+        "a: b: c",
+        "\t- x",
+        "a: 'x",
+        "a: \x07",
+        "%YAML 9.9\n---\na: b",
+        "a: 1\n---\nb: 2",
+        "a: %",
+    ],
+)
+def test_what_is_no_yaml_is_said_to_be_none(text: str | bytes) -> None:
+    with pytest.raises(Malformed):
+        read(text)
+
+
+def test_where_the_yaml_is_broken_is_said() -> None:
+    with pytest.raises(Malformed, match="line 2: "):
+        read("Resources:\n  a: b: c\n")
+
+
+@pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "NaN", '{"a": Infinity}', "[" * 100_000])
+def test_what_is_no_json_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(Malformed):
+        read(text, is_json=True)
+
+
+@pytest.mark.parametrize(
+    "text,pointer",
+    [
+        ("", "#"),
+        ("just text", "#"),
+        ("[a, b]", "#"),
+        ("Description: x", "#/Resources"),
+        ("Resources: {}", "#/Resources"),
+        ("Resources:", "#/Resources"),
+        ("Resources: [a]", "#/Resources"),
+        ("Resources: {Jobs: {Properties: {}}}", "#/Resources/Jobs/Type"),
+        ("Resources: {Jobs: }", "#/Resources/Jobs/Type"),
+        ("Resources: {Jobs: {Type: [a]}}", "#/Resources/Jobs/Type"),
+        ("Resources: {my-jobs: {Type: T}}", "#/Resources/my-jobs"),
+        ("Resources: {a/b: {Type: T}}", "#/Resources/a~1b"),
+        (f"{QUEUE}\nOutputs: [a]", "#/Outputs"),
+        (f"{QUEUE}\nTransform: Mine", "#/Transform"),
+        (f"{QUEUE}\nTransform: [AWS::Serverless-2016-10-31, AWS::Include]", "#/Transform"),
+        (f"{QUEUE}\nTransform: {{Name: AWS::Include}}", "#/Transform"),
+        ("Resources: {A: {Type: T, Fn::Transform: {Name: Mine}}}", "#/Resources/A/Fn::Transform"),
+        ("Resources: {A: {Type: T, P: [{Fn::Transform: x}]}}", "#/Resources/A/P/0/Fn::Transform"),
+        (
+            "Resources: {A: {Type: T, P: {Fn::ForEach::X: [a]}}}",
+            "#/Resources/A/P/Fn::ForEach::X",
+        ),
+        (f"{QUEUE}\nParameters: {{A: x}}", "#/Parameters/A"),
+        (f"{QUEUE}\nParameters: {{A: {{Default: x}}}}", "#/Parameters/A/Type"),
+        (f"{QUEUE}\nParameters: {{A: {{Type: Text}}}}", "#/Parameters/A/Type"),
+        (f"{QUEUE}\nParameters: {{A: {{Type: String, Size: 1}}}}", "#/Parameters/A/Size"),
+        (f"{QUEUE}\nParameters: {{A: {{Type: String, Default: [1]}}}}", "#/Parameters/A/Default"),
+        (f"{QUEUE}\nParameters: {{A: {{Type: String, NoEcho: no}}}}", "#/Parameters/A/NoEcho"),
+        (
+            f"{QUEUE}\nParameters: {{A: {{Type: String, MinLength: x}}}}",
+            "#/Parameters/A/MinLength",
+        ),
+        (f"{QUEUE}\nParameters: {{A: {{Type: Number, MinValue: x}}}}", "#/Parameters/A/MinValue"),
+        (
+            f"{QUEUE}\nParameters: {{A: {{Type: String, AllowedValues: x}}}}",
+            "#/Parameters/A/AllowedValues",
+        ),
+        (
+            f"{QUEUE}\nParameters: {{A: {{Type: Number, Default: x}}}}",
+            "#/Parameters/A/Default",
+        ),
+        (
+            f"{QUEUE}\nParameters: {{A: {{Type: String, AllowedValues: [x], Default: y}}}}",
+            "#/Parameters/A/Default",
+        ),
+    ],
+)
+def test_what_is_no_template_is_refused_where_it_is_none(text: str, pointer: str) -> None:
+    assert pointer in refused(text)
+
+
+@pytest.mark.parametrize("of", ["String", "List<String>", "AWS::EC2::Image::Id"])
+def test_what_cloudformation_would_look_up_for_anybody_is_refused(of: str) -> None:
+    declared = f"{{A: {{Type: AWS::SSM::Parameter::Value<{of}>, Default: /x}}}}"
+
+    [(pointer, detail)] = refused(f"{QUEUE}\nParameters: {declared}").items()
+
+    assert pointer == "#/Parameters/A/Type"
+    assert detail.startswith("is not allowed")
+
+
+def test_what_the_author_has_looked_up_is_taken() -> None:
+    text = f"""{QUEUE}
+Parameters:
+  Name: {{Type: AWS::SSM::Parameter::Name, Default: /x}}
+  Image: {{Type: String, Default: "{{{{resolve:ssm:/image}}}}"}}
+"""
+
+    assert [each.default for each in read(text).parameters] == ["/x", "{{resolve:ssm:/image}}"]
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    text = "Resources: {A: {}, B: {}}\nParameters: {C: {Type: Text}}\nTransform: Mine"
+
+    assert set(refused(text)) == {
+        "#/Resources/A/Type",
+        "#/Resources/B/Type",
+        "#/Parameters/C/Type",
+        "#/Transform",
+    }
+
+
+# --- what is not taken on trust ---------------------------------------------------------------
+
+LAUGHS = "a: &a [x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(20)
+)
+
+
+@pytest.mark.parametrize(
+    "text,pointer",
+    [
+        (LAUGHS, "#/a"),
+        ("Resources: {A: &a {Type: T}, B: *a}", "#/Resources/A"),
+        ("Resources: {A: *a}", "#/Resources/A"),
+        ("Resources: {A: {Type: T}, A: {Type: U}}", "#/Resources/A"),
+        ("Resources: {A: {Type: T, Type: U}}", "#/Resources/A/Type"),
+        ("Resources: {A: {Type: !!python/object/apply:os.system [x]}}", "#/Resources/A/Type"),
+        ("Resources: {A: {Type: !Evil x}}", "#/Resources/A/Type"),
+        ("Resources: {A: {Type: !!binary aGk=}}", "#/Resources/A/Type"),
+        ("? [a]\n: b", "#"),
+        ("? {a: b}\n: b", "#"),
+    ],
+)
+def test_yamls_tricks_are_refused_where_they_are(text: str, pointer: str) -> None:
+    assert list(refused(text)) == [pointer]
+
+
+def test_the_same_name_twice_is_refused_in_json_too() -> None:
+    text = '{"Resources": {"A": {"Type": "T"}, "A": {"Type": "U"}}}'
+
+    assert refused(text, is_json=True) == {"#/Resources/A": "is given more than once"}
+
+
+@pytest.mark.parametrize("letter", ["[", "{a: ", "- ", "? "])
+def test_depth_has_a_limit(letter: str) -> None:
+    [(pointer, detail)] = refused(letter * 200_000).items()
+
+    assert "deeply" in detail or "not a string" in detail
+    assert len(pointer) < 20_000
+
+
+def test_depth_has_a_limit_in_json() -> None:
+    text = '{"a":' * 60 + "1" + "}" * 60
+
+    [detail] = refused(text, is_json=True).values()
+    assert detail == "is nested too deeply"
+
+
+def test_the_number_of_nodes_has_a_limit() -> None:
+    assert "nodes" in refused("[" + "a," * 200_001 + "a]")["#"]
+
+
+def test_what_is_said_of_parameters_has_a_limit() -> None:
+    many = "".join(f"\n  P{n}: {{Type: String, Description: {'x' * 4000}}}" for n in range(60))
+
+    assert "at most" in refused(f"{QUEUE}\nParameters:{many}")["#/Parameters"]
+
+
+def test_there_are_not_more_parameters_than_cloudformation_takes() -> None:
+    many = "".join(f"\n  P{n}: {{Type: String}}" for n in range(201))
+
+    assert refused(f"{QUEUE}\nParameters:{many}") == {"#/Parameters": "must be at most 200"}
+
+
+@pytest.mark.parametrize("letter", ["\\u0000", "\\u0001", "\\u001b", "\\ud800", "\\uffff"])
+def test_what_xml_cannot_hold_is_refused_in_a_template(letter: str) -> None:
+    said = "must not contain control characters"
+    value = f'{{"Resources": {{"A": {{"Type": "T", "P": ["a{letter}"]}}}}}}'
+    name = f'{{"Resources": {{"A": {{"Type": "T", "a{letter}": 1}}}}}}'
+
+    for is_json in (True, False) if letter != "\\ud800" else (True,):
+        assert refused(value, is_json=is_json) == {"#/Resources/A/P/0": said}
+        assert refused(name, is_json=is_json) == {"#/Resources/A": said}
+
+
+@given(st.text(max_size=200) | st.text("[]{}:,-?!&*|>'\"#%@ \n\tab", max_size=80))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for is_json in (False, True):
+        try:
+            template_parser.read(text.encode(errors="surrogatepass"), is_json=is_json)
+        except (Invalid, Malformed) as error:
+            assert len(str(error)) < 2000
+
+
+# --- what refers to what ----------------------------------------------------------------------
+
+NAMES = """
+Parameters: {Size: {Type: String, Default: small}}
+Mappings: {Sizes: {small: {Cpu: 1}}}
+Conditions:
+  IsBig: !Equals [!Ref Size, large]
+Resources:
+  Jobs: {Type: AWS::SQS::Queue}
+"""
+SAM_TOO = f"Transform: {template_parser.SAM}{NAMES}"
+
+
+def with_properties(properties: str) -> str:
+    return f"{NAMES}  More: {{Type: AWS::SQS::Queue, Properties: {properties}}}\n"
+
+
+@pytest.mark.parametrize(
+    "properties,at,detail",
+    [
+        ("{P: !Ref No}", "P/Ref", "No is neither a parameter nor a resource"),
+        ("{P: [1, {Ref: No}]}", "P/1/Ref", "No is neither a parameter nor a resource"),
+        ("{P: !Ref AWS::No}", "P/Ref", "AWS::No is neither a parameter nor a resource"),
+        ("{P: !GetAtt No.Arn}", "P/Fn::GetAtt", "No is not a resource"),
+        ("{P: {Fn::GetAtt: No.Arn}}", "P/Fn::GetAtt", "No is not a resource"),
+        ("{P: {Fn::GetAtt: [No, Arn]}}", "P/Fn::GetAtt", "No is not a resource"),
+        ("{P: !GetAtt Size.Arn}", "P/Fn::GetAtt", "Size is not a resource"),
+        ('{P: !Sub "a ${Size} ${No}"}', "P/Fn::Sub", "No is neither a parameter nor a resource"),
+        ('{P: !Sub "${ No }"}', "P/Fn::Sub", "No is neither a parameter nor a resource"),
+        ('{P: !Sub "${No.Arn}"}', "P/Fn::Sub", "No is not a resource"),
+        (
+            '{P: !Sub ["${X}${No}", {X: 1}]}',
+            "P/Fn::Sub",
+            "No is neither a parameter nor a resource",
+        ),
+        ('{P: !Sub ["${X}", {X: !Ref No}]}', "P/Fn::Sub/1/X/Ref", "No is neither a"),
+        ("{P: !If [No, 1, 2]}", "P/Fn::If/0", "No is not a condition"),
+        ("{P: !If [IsBig, 1, !Ref No]}", "P/Fn::If/2/Ref", "No is neither a parameter"),
+        ("{P: !FindInMap [No, a, b]}", "P/Fn::FindInMap/0", "No is not a mapping"),
+        ("{P: !FindInMap [Sizes, !Ref No, Cpu]}", "P/Fn::FindInMap/1/Ref", "No is neither"),
+    ],
+)
+def test_what_is_referred_to_has_to_be_there(properties: str, at: str, detail: str) -> None:
+    [(pointer, said)] = refused(with_properties(properties)).items()
+
+    assert pointer == f"#/Resources/More/Properties/{at}"
+    assert said.startswith(detail)
+
+
+@pytest.mark.parametrize(
+    "text,pointer",
+    [
+        (f"{NAMES}  A: {{Type: T, DependsOn: No}}", "#/Resources/A/DependsOn"),
+        (f"{NAMES}  A: {{Type: T, DependsOn: [Jobs, No]}}", "#/Resources/A/DependsOn/1"),
+        (f"{NAMES}  A: {{Type: T, DependsOn: Size}}", "#/Resources/A/DependsOn"),
+        (f"{NAMES}  A: {{Type: T, Condition: No}}", "#/Resources/A/Condition"),
+        (
+            f"{NAMES}  A: {{Type: T, UpdatePolicy: {{P: !Ref No}}}}",
+            "#/Resources/A/UpdatePolicy/P/Ref",
+        ),
+        (f"{NAMES}Outputs: {{A: {{Value: !Ref No}}}}", "#/Outputs/A/Value/Ref"),
+        (f"{NAMES}Outputs: {{A: {{Value: 1, Condition: No}}}}", "#/Outputs/A/Condition"),
+        (f"{NAMES}Outputs: {{A: {{Value: 1}}, B: {{Value: !Ref A}}}}", "#/Outputs/B/Value/Ref"),
+        (
+            f"{NAMES}Outputs: {{A: {{Value: 1, Export: {{Name: !Sub '${{No}}'}}}}}}",
+            "#/Outputs/A/Export/Name/Fn::Sub",
+        ),
+        (
+            f"Conditions: {{A: !Not [!Condition No]}}\n{QUEUE}",
+            "#/Conditions/A/Fn::Not/0/Condition",
+        ),
+        (f"Conditions: {{A: !Equals [!Ref No, 1]}}\n{QUEUE}", "#/Conditions/A/Fn::Equals/0/Ref"),
+        # CloudFormation knows conditions before it makes anything.
+        (f"Conditions: {{A: !Equals [!Ref Jobs, 1]}}\n{QUEUE}", "#/Conditions/A/Fn::Equals/0/Ref"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: !Ref No}}}}", "#/Outputs/A/Value/Ref"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt No.Arn}}}}", "#/Outputs/A/Value/Fn::GetAtt"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: 1, Condition: Jobs}}}}", "#/Outputs/A/Condition"),
+    ],
+)
+def test_so_it_is_in_every_section(text: str, pointer: str) -> None:
+    assert list(refused(text)) == [pointer]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        "{P: !Ref Size, Q: !Ref Jobs, R: !GetAtt Jobs.Arn, S: {Fn::GetAtt: Jobs.Arn}}",
+        '{P: !Sub "${Size} ${Jobs} ${Jobs.Arn} ${AWS::Region} ${!No} $${Size} ${} ${a b}"}',
+        '{P: !Sub ["${X} ${Y.Z}", {X: 1, Y.Z: 2}], Q: {Fn::Sub: ["${No}"]}}',
+        "{P: !If [IsBig, !Ref AWS::NoValue, !Ref AWS::NotificationARNs]}",
+        "{P: !FindInMap [Sizes, !Ref Size, Cpu], Q: !FindInMap [!Ref Size, a, b]}",
+        # The condition of a policy's statement is none of CloudFormation's.
+        "{PolicyDocument: {Statement: [{Condition: {StringEquals: {a: b}}}, {Condition: No}]}}",
+        "{P: ['${No}', {Ref: No, And: more}, {Ref: [No]}, {Fn::GetAtt: []}, {Fn::If: No}]}",
+    ],
+)
+def test_what_is_there_may_be_referred_to(properties: str) -> None:
+    assert read(with_properties(properties)).types["More"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{NAMES}  A: {{Type: T, DependsOn: Jobs, Condition: IsBig, Metadata: {{M: !Ref No}}}}",
+        f"{NAMES}  A: {{Type: T, DependsOn: [Jobs], DeletionPolicy: Retain}}",
+        f"{NAMES}Outputs: {{A: {{Condition: IsBig, Value: !Ref Jobs}}}}",
+        f"Conditions: {{A: !Equals [1, 1], B_&: !Or [{{Condition: A}}, !Condition A]}}\n{QUEUE}",
+        f"Rules: {{R: {{Assertions: [{{Assert: !Ref No}}]}}}}\n{QUEUE}",
+        f"Rules: {{R: {{Assertions: [{{Assert: !Contains [[a], !Ref No]}}]}}}}\n{QUEUE}",
+        f"Hooks: {{}}\nMetadata: {{}}\nDescription: x\n{QUEUE}",
+        f"{SAM_TOO}Globals: {{Function: {{Role: !Ref JobsRole}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !Ref JobsRole}}, B: {{Value: !Ref Jobs.Version}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt Jobs.Alias.Arn}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !Sub '${{ServerlessHttpApi}} ${{JobsUrl.Url}}'}}}}",
+        f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt [Jobs.Version, Version]}}}}",
+        f"{SAM_TOO}  A: {{Type: T, DependsOn: [ServerlessRestApi, CodeDeployServiceRole]}}",
+        f"{SAM_TOO}  A: {{Type: T, P: {{DeadLetterConfig: {{QueueLogicalId: Dead}}}}}}\n"
+        "Outputs: {A: {Value: !GetAtt Dead.Arn}}",
+        # A module's resources are called after it, too.
+        "Resources: {Mine: {Type: My::Own::Queue::MODULE}}\nOutputs: {A: {Value: !Ref MineJobs}}",
+    ],
+)
+def test_what_cloudformation_takes_is_taken(text: str) -> None:
+    assert read(text).types
+
+
+def test_where_a_section_is_none_nothing_is_said_of_what_refers_to_it() -> None:
+    text = f"Parameters: x\n{QUEUE}\nOutputs: {{A: {{Value: !Ref Size}}}}"
+
+    assert refused(text) == {"#/Parameters": "must be a mapping"}
+
+
+@pytest.mark.parametrize("section", ["Foo", "resources", "Globals", "a/b", "Output"])
+def test_what_is_no_section_is_refused(section: str) -> None:
+    pointer = f"#/{section.replace('/', '~1')}"
+
+    assert refused(f"{section}: {{}}\n{QUEUE}") == {
+        pointer: "is not a section of a CloudFormation template"
+    }
+
+
+@pytest.mark.parametrize("written", ["2010-09-10", "'2010'", "", "[a]"])
+def test_there_is_one_format(written: str) -> None:
+    text = f"AWSTemplateFormatVersion: {written}\n{QUEUE}"
+
+    assert refused(text) == {"#/AWSTemplateFormatVersion": "must be 2010-09-09"}
+
+
+@pytest.mark.parametrize(
+    "resources,at,way",
+    [
+        ("{A: {Type: T, DependsOn: A}}", "A", "A → A"),
+        ("{A: {Type: T, Properties: {P: !Ref A}}}", "A", "A → A"),
+        (
+            "{Z: {Type: T, DependsOn: A}, A: {Type: T, Properties: {P: !GetAtt B.Arn}},"
+            " B: {Type: T, Properties: {P: [!Sub '${C}']}}, C: {Type: T, DependsOn: [D, A]},"
+            " D: {Type: T}}",
+            "A",
+            "A → B → C → A",
+        ),
+    ],
+)
+def test_no_resource_waits_for_itself(resources: str, at: str, way: str) -> None:
+    assert refused(f"Resources: {resources}") == {f"#/Resources/{at}": f"depends on itself: {way}"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Resources: {A: {Type: T, DependsOn: [B, C]}, B: {Type: T, DependsOn: C}, C: {Type: T}}",
+        f"{NAMES}  A: {{Type: T, P: 1, Properties: {{P: !If [IsBig, !Ref B, 1]}}}}\n"
+        "  B: {Type: T, Properties: {P: !If [IsBig, 1, !Ref A]}}",
+        f"{NAMES}  A: {{Type: T, Condition: IsBig, DependsOn: B}}\n  B: {{Type: T, DependsOn: A}}",
+        "Transform: AWS::Serverless-2016-10-31\nResources: {F: {Type: AWS::Serverless::Function,"
+        " Properties: {P: !Ref G}}, G: {Type: T, Properties: {P: !GetAtt F.Arn}}}",
+    ],
+)
+def test_what_may_be_no_circle_is_none(text: str) -> None:
+    assert read(text).types
+
+
+def test_with_sam_too_what_it_does_not_make_more_of_waits_for_nothing_of_its_own() -> None:
+    text = (
+        "Transform: AWS::Serverless-2016-10-31\n"
+        "Resources: {A: {Type: T, DependsOn: B}, B: {Type: T, Properties: {P: !Ref A}}}"
+    )
+
+    assert refused(text) == {"#/Resources/A": "depends on itself: A → B → A"}
+
+
+def test_what_all_functions_have_has_to_be_there() -> None:
+    globals_ = "Globals: {Function: {Environment: {Variables: {A: !Ref Nope, B: !Ref Jobs}}}}"
+    text = f"Transform: AWS::Serverless-2016-10-31\n{globals_}\n{QUEUE}"
+
+    pointer = "#/Globals/Function/Environment/Variables/A/Ref"
+    assert refused(text) == {pointer: "Nope is neither a parameter nor a resource"}
+
+
+def test_a_long_circle_is_told_in_short() -> None:
+    names = [f"R{n}" for n in range(5000)]
+    waits = zip(names, names[1:] + names[:1], strict=True)
+    text = json.dumps({"Resources": {a: {"Type": "T", "DependsOn": b} for a, b in waits}})
+
+    [said] = refused(text, is_json=True).values()
+
+    assert said == "depends on itself: R0 → R1 → R2 → R3 → R4 → R5 → R6 → R7 → R8 → R9 → … → R0"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"Ref": f"No{n}"} for n in range(60_000)],
+        ["${A" * 300_000],
+        {"Fn::Sub": "${A" * 300_000},
+        {"Fn::Sub": "${" * 450_000},
+        {"Fn::Sub": "${" + " " * 900_000},
+        {"Ref": "A" * 900_000},
+        [{"Ref": f"{n}" * 50} for n in range(15_000)],
+    ],
+    ids=["refs", "text", "variables", "beginnings", "blanks", "a long name", "long names"],
+)
+def test_what_refers_to_what_is_soon_known(value: Any) -> None:
+    resources = {f"R{n}": {"Type": "T"} for n in range(3)} | {
+        "A": {"Type": "T", "Properties": {"P": value}}
+    }
+    sam = {"Transform": template_parser.SAM, "Resources": resources}
+    began = time.process_time()
+
+    for tree in ({"Resources": resources}, sam):
+        try:
+            read(json.dumps(tree), is_json=True)
+        except Invalid as error:
+            assert len(error.fields) <= 20
+            assert all(len(each.detail) < 400 for each in error.fields)
+
+    assert time.process_time() - began < 10
+
+
+SECRET = f"Parameters: {{Password: {{Type: String, NoEcho: true}}}}\n{QUEUE}"
+
+
+@pytest.mark.parametrize(
+    "output,part",
+    [
+        ("{Value: !Ref Password}", "Value"),
+        ("{Value: !Sub 'a ${Password}'}", "Value"),
+        ("{Value: !Sub '${ Password }'}", "Value"),
+        ("{Value: !Sub ['${X}', {X: !Ref Password}]}", "Value"),
+        ("{Value: !Join ['', [a, !If [IsBig, b, !Ref Password]]]}", "Value"),
+        ("{Value: {Fn::Base64: !Select [0, [!Ref Password, !Ref Password]]}}", "Value"),
+        ("{Value: 1, Export: {Name: !Ref Password}}", "Export"),
+    ],
+)
+def test_no_output_shows_a_secret(output: str, part: str) -> None:
+    text = f"{SECRET}\nConditions: {{IsBig: !Equals [1, 1]}}\nOutputs: {{Url: {output}}}"
+
+    assert refused(text) == {f"#/Outputs/Url/{part}": "would reveal the secret Password"}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "{Value: !GetAtt Jobs.Arn, Description: the Password}",
+        "{Value: !Sub ['${Password}', {Password: x}]}",
+        "{Value: !Sub '${!Password}'}",
+    ],
+)
+def test_other_outputs_are_shown(output: str) -> None:
+    assert read(f"{SECRET}\nOutputs: {{Url: {output}}}").outputs == ["Url"]
+
+
+def test_a_secret_may_be_used_in_resources() -> None:
+    text = SECRET.replace("Queue}", "Queue, Properties: {P: !Ref Password}}")
+
+    assert read(text).parameters[0].no_echo
+
+
+def test_a_template_has_as_many_secrets_as_the_parameter_store_takes_at_once() -> None:
+    def with_secrets(count: int) -> str:
+        return f"{QUEUE}\nParameters:" + "".join(
+            f"\n  P{n}: {{Type: String, NoEcho: true}}" for n in range(count)
+        )
+
+    assert len(read(with_secrets(20)).parameters) == 20
+    assert refused(with_secrets(21)) == {"#/Parameters": "must be at most 20 with NoEcho"}
+
+
+# --- what a template may make -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "allowed,refuses",
+    [
+        (["AWS::SQS::Queue", "AWS::Serverless::Function"], []),
+        (["AWS::SQS::*", "AWS::Serverless::*"], []),
+        (["*"], []),
+        (["AWS::SQS::*"], ["#/Resources/Web/Type"]),
+        (
+            ["AWS::SQS::Q"],
+            ["#/Resources/Jobs/Type", "#/Resources/Web/Type", "#/Resources/More/Type"],
+        ),
+        (["aws::sqs::*", "AWS::S.S::*"], ["#/Resources/Jobs/Type"]),
+        ([""], ["#/Resources/Jobs/Type"]),
+    ],
+)
+def test_what_is_not_on_the_list_is_refused(allowed: list[str], refuses: list[str]) -> None:
+    found = read(WHOLE)
+    if not refuses:
+        template_parser.refuse_others(found, allowed)
+        return
+
+    with pytest.raises(Invalid) as error:
+        template_parser.refuse_others(found, allowed)
+
+    pointers = [each.pointer for each in error.value.fields]
+    assert set(refuses) <= set(pointers)
+    assert re.search(r"is not allowed here", error.value.fields[0].detail)
+
+
+DEFAULT = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
+
+
+def with_events(events: str, kind: str = "Function") -> Formation:
+    return read(
+        f"""
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Mine: {{Type: AWS::Serverless::{kind}, Properties: {{Events: {events}}}}}
+  Api: {{Type: AWS::ApiGatewayV2::Api}}
+"""
+    )
+
+
+def others(found: Formation, allowed: list[str]) -> dict[str, str]:
+    """Pointer -> what is not allowed there."""
+    try:
+        template_parser.refuse_others(found, allowed)
+    except Invalid as error:
+        return {each.pointer: each.detail for each in error.fields}
+    return {}
+
+
+def test_the_demo_is_allowed_by_default() -> None:
+    found = read((ROOT / "examples/hello-web/template.yaml").read_bytes())
+
+    assert others(found, DEFAULT) == {}
+
+
+@pytest.mark.parametrize(
+    "events,allowed",
+    [
+        ("{E: {Type: SQS, Properties: {Queue: x}}}", DEFAULT),
+        ("{E: {Type: HttpApi}}", DEFAULT),
+        ("{E: {Type: SNS}, F: {Type: S3}, G: {Type: AlexaSkill}, H: {Type: Cognito}}", DEFAULT),
+        (
+            "{E: {Type: Schedule}}",
+            ["AWS::Serverless::*", "AWS::Events::Rule", "AWS::ApiGatewayV2::*"],
+        ),
+        ("{E: {Type: HttpApi}}", ["AWS::Serverless::Function", "AWS::ApiGatewayV2::*"]),
+        ("{E: {Type: Api}}", ["AWS::Serverless::Function", "AWS::ApiGateway*"]),
+        ("{E: {Type: Api}}", ["AWS::Serverless::*", "AWS::ApiGatewayV2::Api"]),
+        # An API of the template is allowed or refused as what it is.
+        (
+            "{E: {Type: HttpApi, Properties: {ApiId: !Ref Api}}}",
+            ["AWS::Serverless::Function", "AWS::ApiGatewayV2::Api"],
+        ),
+        ("{}", DEFAULT),
+        ("", DEFAULT),
+    ],
+)
+def test_events_may_make_what_is_on_the_list(events: str, allowed: list[str]) -> None:
+    assert others(with_events(events), allowed) == {}
+
+
+@pytest.mark.parametrize(
+    "event,makes",
+    [
+        ("{Type: Schedule}", "AWS::Events::Rule"),
+        ("{Type: ScheduleV2}", "AWS::Scheduler::Schedule"),
+        ("{Type: EventBridgeRule}", "AWS::Events::Rule"),
+        ("{Type: CloudWatchLogs}", "AWS::Logs::SubscriptionFilter"),
+        ("{Type: IoTRule}", "AWS::IoT::TopicRule"),
+        ("{Type: Api}", "AWS::Serverless::Api"),
+        ("{Type: Api, Properties: {RestApiId: !Ref ServerlessRestApi}}", "AWS::Serverless::Api"),
+        ("{Type: Api, Properties: {RestApiId: elsewhere}}", "AWS::Serverless::Api"),
+        ("{Type: Schedule, Properties: {DeadLetterConfig: {Type: SQS}}}", "AWS::Events::Rule"),
+    ],
+)
+def test_events_make_nothing_that_is_not_on_the_list(event: str, makes: str) -> None:
+    for kind in ("Function", "StateMachine"):
+        found = with_events(f"{{E: {event}}}", kind)
+
+        [said] = others(found, [*DEFAULT, "AWS::Serverless::StateMachine"]).items()
+
+        assert said[0] == "#/Resources/Mine/Properties/Events/E/Type"
+        assert said[1].endswith(f" makes {makes}, which is not allowed here")
+
+
+@pytest.mark.parametrize(
+    "event,makes",
+    [
+        (
+            "{Type: SNS, Properties: {SqsSubscription: true}}",
+            "AWS::Lambda::EventSourceMapping, AWS::SQS::QueuePolicy, AWS::SQS::Queue",
+        ),
+        (
+            "{Type: SNS, Properties: {SqsSubscription: {QueueArn: q, QueueUrl: u}}}",
+            "AWS::Lambda::EventSourceMapping, AWS::SQS::QueuePolicy",
+        ),
+        ("{Type: SNS, Properties: {SqsSubscription: false}}", None),
+        (
+            "{Type: EventBridgeRule, Properties: {DeadLetterConfig: {Type: SQS}}}",
+            "AWS::SQS::Queue",
+        ),
+        ("{Type: EventBridgeRule, Properties: {DeadLetterConfig: {Arn: q}}}", None),
+    ],
+)
+def test_queues_of_events_are_held_against_the_list_too(event: str, makes: str | None) -> None:
+    allowed = ["AWS::Serverless::Function", "AWS::ApiGatewayV2::Api", "AWS::SNS::Subscription"]
+    allowed += ["AWS::Events::Rule"]
+
+    said = list(others(with_events(f"{{E: {event}}}"), allowed).values())
+
+    kind = event[7:].split(",")[0]
+    assert said == ([f"{kind} makes {makes}, which is not allowed here"] if makes else [])
+
+
+@pytest.mark.parametrize("kind", template_parser.EVENTS)
+def test_each_event_that_sam_has_is_known(kind: str) -> None:
+    assert others(with_events(f"{{E: {{Type: {kind}}}}}"), ["*"]) == {}
+
+
+@pytest.mark.parametrize(
+    "events,pointer,detail",
+    [
+        ("{E: {Type: Pigeon}}", "/E/Type", "Pigeon is not an event type of SAM"),
+        ("{E: {Type: !Ref Size}}", "/E/Type", "is required"),
+        ("{E: {Properties: {}}}", "/E/Type", "is required"),
+        ("{E: x}", "/E/Type", "is required"),
+        ("[a]", "", "must be a mapping"),
+    ],
+)
+def test_an_event_that_is_none_is_refused(events: str, pointer: str, detail: str) -> None:
+    with pytest.raises(Invalid) as error:
+        with_events(events)
+
+    told = {each.pointer: each.detail for each in error.value.fields}
+    assert told[f"#/Resources/Mine/Properties/Events{pointer}"] == detail
+
+
+def test_the_table_of_events_is_sams() -> None:
+    of = (SamFunction.event_resolver, SamStateMachine.event_resolver)
+
+    # One of its classes is only what others are made of.
+    assert {k for each in of for k in each.resource_types if k} == set(template_parser.EVENTS)
+
+
+def test_events_are_only_sams() -> None:
+    text = "Resources: {A: {Type: AWS::Serverless::Function, Properties: {Events: {E: x}}}}"
+
+    assert read(text).events == {}

@@ -1,0 +1,36 @@
+"""Registered users who call the API, and the objects that they own."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from slipway.access import auth
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.store import user_records
+from tests.support.api.client import Client
+
+PASSWORD = "secret123"
+
+
+@functools.cache
+def password_hash() -> str:
+    """argon2id is slow by design, so it is asked once."""
+    return auth.hash_password(PASSWORD)
+
+
+def signed_in(email: str) -> Client:
+    """Somebody who registered before, with PASSWORD, and has a token."""
+    user = user_records.add(email, password_hash())
+    return Client(auth.mint(user.id).access_token, user.id)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What ann has, for the modules that only send what is refused: it is there once for all
+    their tests, for each of them asserts that it changed nothing."""
+
+    ann: Client
+    project: ProjectId
+    environment: EnvironmentId
+    deployment: DeploymentId

@@ -1,0 +1,53 @@
+"""Every route of the API, its methods and its request bodies."""
+
+from __future__ import annotations
+
+import re
+
+from slipway.domain.project import Policy
+from tests.support.api.client import app
+from tests.support.api.people import Stage
+
+Here = dict[str, str]
+
+
+def ids_of(stage: Stage) -> Here:
+    """The ids of what is there, by their name in a path; and a name of an asset."""
+    return {
+        "project_id": str(stage.project),
+        "environment_id": str(stage.environment),
+        "deployment_id": str(stage.deployment),
+        "external_id": "github:acme:payments:123",
+        "name": "favicon.png",
+        "template": "web-service",
+        "version": "1.0",
+    }
+
+
+RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
+
+
+def paths() -> dict[str, set[str]]:
+    """The methods of each path, as the functions have them."""
+    found: dict[str, set[str]] = {}
+    for name in (*RESOURCES, "docs"):
+        for route in app(name).api.routes:
+            found.setdefault(route.path, set()).add(route.method)
+    return found
+
+
+def filled(path: str, here: Here) -> str:
+    return re.sub(r"<(\w+)>", lambda name: here[name[1]], path)
+
+
+PATHS = paths()
+WITH_BODY = [
+    (route.method, route.path)
+    for name in RESOURCES
+    for route in app(name).api.routes
+    if route.takes_body
+]
+MODELS = [
+    Policy,
+    *(route.body for name in RESOURCES for route in app(name).api.routes if route.body),
+]

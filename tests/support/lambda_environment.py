@@ -1,0 +1,55 @@
+"""The environment of a Lambda function, as template.yaml sets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from slipway.access import auth
+from slipway.services import reconcile_schedule
+from slipway.settings import settings
+from slipway.store import template_records
+
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+MACHINES = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-"
+
+
+@contextmanager
+def as_on_lambda() -> Iterator[None]:
+    """What the template gives each function; nothing of the developer's own AWS settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        for name, value in {
+            "TABLE": "slipway",
+            "STAGE": "dev",
+            "STACK": "slipway",
+            "MACHINES": MACHINES,
+            "MAX_TTL_HOURS": "720",
+            "SIMULATED_SECONDS": "0",
+            "SIMULATE_FAULTS": "true",
+            "TOKEN_MINUTES": "60",
+            "SIGNING_SECRET": "signing",
+            "TEMPLATES_BUCKET": "templates",
+            "ALLOWED_RESOURCE_TYPES": "AWS::SQS::*, AWS::Lambda::Function,AWS::Serverless::*",
+            "POWERTOOLS_SERVICE_NAME": "slipway",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+        }.items():
+            patch.setenv(name, value)
+        forget()
+        yield
+        forget()
+
+
+def forget() -> None:
+    """What a function keeps between requests is kept between tests too, unless it is dropped."""
+    settings.cache_clear()
+    auth.forget_keys()
+    reconcile_schedule.forget()
+    template_records.made_from.cache_clear()

@@ -1,0 +1,160 @@
+"""A small world in the table, and what the workflows do to it at their ends."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from moto.dynamodb.models import dynamodb_backends
+
+from slipway.access.principal import Principal
+from slipway.domain import ids, timestamps
+from slipway.domain.deployment import NewDeployment
+from slipway.domain.environment import NewEnvironment, Status
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.paging import Paging
+from slipway.domain.project import NewProject, ProjectChange
+from slipway.domain.template import Version
+from slipway.services import environments, projects, rollout_queue
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    project_records,
+    queue_records,
+    table,
+    template_records,
+    user_records,
+)
+from slipway.store.table import Put, Transaction, Update
+from tests.support.lambda_environment import ACCOUNT, REGION
+
+
+def user(email: str = "ann@example.com") -> Principal:
+    return Principal(user_records.add(email, "a hash").id)
+
+
+def wanted(name: str = "preview", **fields: Any) -> NewEnvironment:
+    return NewEnvironment.model_validate({"name": name, "type": "ephemeral"} | fields)
+
+
+def page(**fields: Any) -> Paging:
+    return Paging.model_validate(fields)
+
+
+def to_change(**fields: Any) -> ProjectChange:
+    return ProjectChange.model_validate(fields)
+
+
+def project(principal: Principal, name: str = "payments", **fields: Any) -> ProjectId:
+    new = NewProject.model_validate({"name": name, **fields})
+    return ids.parse_project(projects.create(new, principal).id)
+
+
+def environment(
+    of: ProjectId, principal: Principal, name: str = "preview", **fields: Any
+) -> EnvironmentId:
+    return ids.parse_environment(environments.create(of, wanted(name, **fields), principal).id)
+
+
+def deployment(of: EnvironmentId, principal: Principal, version: str = "v1") -> DeploymentId:
+    return ids.parse_deployment(
+        rollout_queue.enqueue(of, NewDeployment(version=version), principal).id
+    )
+
+
+def becomes(this: EnvironmentId, status: Status, **fields: Any) -> None:
+    """What a workflow writes when it is through: no operation, one version more."""
+    values = {"to": status, "one": 1, **fields}
+    more = "".join(f", {name} = :{name}" for name in fields)
+    change = f"SET #status = :to, version = version + :one{more} REMOVE operation"
+    table.write(Update(environment_records.key(this), change, values))
+
+
+def comes_up(this: EnvironmentId) -> None:
+    becomes(this, "running", base_url="https://preview.example.com")
+
+
+def is_of_a_template(this: EnvironmentId) -> None:
+    """As if it had been made from version 1.0 of `web`, which is published and takes a size."""
+    at = timestamps.written(timestamps.now())
+    record = {
+        "template": "web",
+        "version": "1.0",
+        "state": "published",
+        "sha256": "0" * 64,
+        "bytes": 100,
+        "parameters": [{"name": "Size", "type": "String", "default": "small"}],
+        "outputs": [],
+        "resources": {"AWS::SQS::Queue": 1},
+        "transforms": False,
+        "created_by": "usr_1",
+        "created_at": at,
+        "updated_at": at,
+    }
+    made_of = {
+        "driver": "cloudformation",
+        "template": "web@1.0",
+        "template_key": "templates/web/1.0/0",
+        "parameters": ["Size"],
+        "inputs": "{}",
+        "secret_inputs": [],
+    }
+    change, values = table.setting(made_of)
+    table.write(Put(template_records.version_key("web", Version(1, 0)), record))
+    table.write(Update(environment_records.key(this), change, values))
+
+
+def is_destroyed(this: EnvironmentId) -> None:
+    """The last state of retire_environment."""
+    item = environment_records.find(this)
+    assert item
+    becomes(this, "destroyed", destroyed_at=timestamps.written(timestamps.now()))
+    external_id = item.get("external_id") or item["id"]
+    (
+        Transaction()
+        .delete("name", project_records.environment_name(this.project, item["name"]))
+        .delete("external_id", project_records.external_id(this.project, external_id))
+        .delete("lease", environment_records.lease(this))
+        .update(
+            "project", project_records.key(this.project), "ADD environments :less", {"less": -1}
+        )
+        .commit()
+    )
+
+
+def begins(this: DeploymentId) -> None:
+    """The first state of roll_out_deployment."""
+    at = timestamps.written(timestamps.now())
+    change = "SET #status = :running, started_at = :at"
+    table.write(Update(deployment_records.key(this), change, {"running": "running", "at": at}))
+
+
+def succeeds(this: DeploymentId) -> None:
+    """The last state of roll_out_deployment: told, and the lock let go, in one."""
+    at = timestamps.written(timestamps.now())
+    change = "SET #status = :done, finished_at = :at"
+    (
+        Transaction()
+        .update("record", deployment_records.key(this), change, {"done": "succeeded", "at": at})
+        .update("lock", queue_records.lock(this.environment), "REMOVE holder", {})
+        .commit()
+    )
+
+
+def as_now() -> Callable[[], None]:
+    """What it returns makes the table as it is now."""
+    backend = dynamodb_backends[ACCOUNT][REGION]
+    kept = copy.deepcopy(backend.tables)
+
+    def again() -> None:
+        backend.tables = copy.deepcopy(kept)
+
+    return again
+
+
+def everything() -> list[dict[str, Any]]:
+    """All that the table holds, from moto itself: a scan over the wire takes ten times as long."""
+    held = dynamodb_backends[ACCOUNT][REGION].tables["slipway"].all_items()
+    found = [item.to_json()["Attributes"] for item in held]
+    return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))

@@ -1,0 +1,181 @@
+"""What is true of any world that has come to rest, whatever went wrong in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from slipway.domain import failure, ids, timestamps
+from slipway.drivers.simulated import Simulated
+from slipway.store import project_records, wire
+from tests.support.workflows.world import Record, World
+
+ENDED = {"succeeded", "rolled_back", "failed", "canceled", "superseded"}
+AT_REST = {"running", "failed", "destroyed", "teardown_failed"}
+
+
+def broken(world: World) -> list[str]:
+    """Each invariant that does not hold, as a sentence; none of a world that is well."""
+    items = [wire.decode(item) for item in world.items("")]
+    environments = [item for item in items if item["sk"].startswith("ENV#")]
+    deployments = [item for item in items if item["sk"].startswith("DEP#")]
+    found = [f"A record was given up: {letter}" for letter in world.dead_letters]
+    found += _names_and_counts(world, items, environments)
+    for environment in environments:
+        mine = [each for each in deployments if each["environment_id"] == environment["id"]]
+        found += _environment(world, items, environment)
+        found += _deployments(items, environment, mine)
+        found += _live(world, environment, mine)
+        found += _history(items, environment, mine)
+    found += [f"{verb} of {e} after its teardown" for verb, e in world.infrastructure.harmed]
+    if not world.is_awake():
+        found += [f"{item['id']} is due, and nobody will look" for item in items if "due" in item]
+    return found
+
+
+def _environment(world: World, items: list[Record], item: Record) -> Iterator[str]:
+    e, status = item["id"], item["status"]
+    if status not in AT_REST:
+        yield f"{e} is {status}"
+    if "operation" in item:
+        yield f"{e} is {status}, and {item['operation']} has not let go of it"
+    if "next_retry_at" in item:
+        yield f"{e} is still to be retried"
+    if item.get("expires_at", "~") <= _now() and status in ("running", "failed"):
+        yield f"{e} is {status}, although its time was up at {item['expires_at']}"
+    if status in ("running", "failed") and (item.get("warn_at") or ["~"])[0] <= _now():
+        yield f"{e} is {status}, and nobody warned of its end"
+    if status == "destroyed" and "due" in item:
+        yield f"{e} is destroyed, but somebody will look at it"
+    lease = any(each["pk"].endswith(e.split("_")[2]) and each["sk"] == "LEASE" for each in items)
+    if lease != ("expires_at" in item and status != "destroyed"):
+        yield f"{e} is {status}, its lease {'is there' if lease else 'is missing'}"
+    exists, registered = world.infrastructure.of(e), item.get("resources", set())
+    if exists - registered:
+        yield f"{e} has {exists}, and knows only of {registered}"
+    if registered and (status == "destroyed" and not item.get("forgotten")):
+        yield f"{e} is destroyed, but {registered} may still be there"
+    if status == "running" and exists != set(Simulated.resources):
+        yield f"{e} is running, but there is only {exists}"
+
+
+def _now() -> str:
+    return timestamps.written(timestamps.now())
+
+
+def _names_and_counts(
+    world: World, items: list[Record], environments: list[Record]
+) -> Iterator[str]:
+    for item in items:
+        if item["sk"] == "PROJECT" and item["status"] != "active" and not item["environments"]:
+            yield f"{item['id']} is {item['status']}, and nothing holds it up"
+    by_project = Counter(
+        each["project_id"] for each in environments if each["status"] != "destroyed"
+    )
+    for project, living in by_project.items():
+        if world.item(project_records.key(ids.parse_project(project))) is None:
+            yield f"{project} is gone, but {living} of its environments are not"
+    for item in items:
+        if item["sk"] == "PROJECT" and item["environments"] != by_project[item["id"]]:
+            yield f"{item['id']} counts {item['environments']}, not {by_project[item['id']]}"
+    names = sorted(
+        item["environment_id"]
+        for item in items
+        if item["sk"].startswith("NAME#") and item["pk"].startswith("PROJECT#")
+    )
+    owners = sorted(each["id"] for each in environments if each["status"] != "destroyed")
+    if names != owners:
+        yield f"The names are of {names}, but these live: {owners}"
+
+
+def _deployments(items: list[Record], environment: Record, mine: list[Record]) -> Iterator[str]:
+    e = environment["id"].split("_")[2]
+    for item in mine:
+        if item["status"] not in ENDED:
+            yield f"{item['id']} is {item['status']}"
+        if "due" in item:
+            yield f"{item['id']} is {item['status']}, but somebody will look at it"
+        said = [each["sk"] for each in items if each["pk"] == f"DEP#{item['id'].split('_')[3]}"]
+        if sum(sk.endswith("#succeed") for sk in said) != (item["status"] == "succeeded"):
+            yield f"{item['id']} is {item['status']}, and says {said}"
+    for item in items:
+        if item["pk"] == f"ENV#{e}" and item["sk"].startswith("QUEUE#"):
+            yield f"{item['deployment_id']} waits still"
+        if item["pk"] == f"ENV#{e}" and item["sk"] == "LOCK" and "holder" in item:
+            yield f"{item['holder']} has the lock"
+    ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
+    tokens = [item["token"] for item in ran]
+    if tokens != list(range(1, len(ran) + 1)):
+        yield f"The tokens were given in the order {tokens}"
+    spans = [
+        (item["started_at"], item["finished_at"])
+        for item in ran
+        if "started_at" in item and "finished_at" in item
+    ]
+    for (_, ended), (began, _) in pairwise(spans):
+        if began < ended:
+            yield f"One began at {began}, before another ended at {ended}"
+    live = [item["id"] for item in ran if item["status"] == "succeeded"]
+    if live[-1:] != [each for each in [environment.get("live_deployment_id")] if each]:
+        yield f"{environment.get('live_deployment_id')} is live, not the last of {live}"
+
+
+def _live(world: World, environment: Record, mine: list[Record]) -> Iterator[str]:
+    """Who failed was rolled back if anything was live, and what is live is really there, unless it
+    is said to be in doubt."""
+    live, doubted = None, None
+    ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
+    for item in ran:
+        status, failed = item["status"], failure.decode(item.get("failure", {}))
+        gone = failed["error"] in ("EnvironmentGone", "StackGone")
+        if failed.get("step") == "Begin" or gone:
+            # It has changed nothing, or nothing is there any more.
+            continue
+        cut_off = failed["error"] == "ExecutionLost"
+        doubted = item["id"] if cut_off or "could not be put back" in failed["reason"] else None
+        live = item.get("version") if status == "succeeded" else live
+        # An update is taken back to what the environment was made of, whatever was live.
+        there = live or "inputs" in item
+        if status == "rolled_back" and (doubted or not there):
+            yield f"{item['id']} is rolled_back to {live}, and says {failed}"
+        if status == "failed" and there and not doubted:
+            yield f"{item['id']} is failed, and {live} was live"
+    if environment["status"] != "running":
+        return
+    e, found = environment["id"], world.infrastructure.version_in(environment["id"])
+    if environment.get("live_in_doubt") != doubted:
+        yield f"{environment.get('live_in_doubt')} is said to have left {e} in doubt, not {doubted}"
+    if not doubted and found != live:
+        yield f"{live} is said to be live in {e}, and {found} is"
+
+
+def _history(items: list[Record], environment: Record, mine: list[Record]) -> Iterator[str]:
+    told: dict[str, list[Record]] = {}
+    for item in sorted(items, key=lambda each: str(each["sk"])):
+        if item["sk"].startswith("EVENT#"):
+            told.setdefault(item["subject"], []).append(item)
+    e = environment["id"]
+    events = sorted(told.get(e, []), key=_number)
+    versions = [_number(event) for event in events]
+    if versions != list(range(1, environment["version"] + 1)):
+        yield f"{e} has version {environment['version']} and events for {versions}"
+    warnings = Counter(each["reason"] for each in events if each["action"] == "expiry_warning")
+    if max(warnings.values(), default=0) > len(environment.get("warn_before_hours", [])):
+        yield f"{e} was warned of one end too often: {warnings}"
+    yield from _chain(e, events, environment["status"])
+    for item in mine:
+        yield from _chain(item["id"], told.get(item["id"], []), item["status"])
+
+
+def _number(event: Record) -> int:
+    return int(event["id"].rpartition("_")[2])
+
+
+def _chain(subject: str, events: list[Record], status: Any) -> Iterator[str]:
+    """From nothing to its present state, each event going on where the one before ended."""
+    states = [event["to"] for event in events]
+    sources = [event.get("from") for event in events]
+    if sources != [None, *states[:-1]] or states[-1:] != [status]:
+        yield f"{subject} is {status}, and its events go {list(zip(sources, states, strict=True))}"
