@@ -161,3 +161,19 @@ def test_the_errors_told_to_the_developer_name_the_line() -> None:
     error = {"errorType": "KeyError", "errorMessage": "'id'", "stackTrace": [frame]}
 
     assert _told(error) == "KeyError: 'id' (slipway/ids.py:7 in parse)"
+
+
+def test_a_logged_exception_is_shown_by_its_root_cause() -> None:
+    from local.console import logged_exceptions
+
+    chain = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in b\n'
+        "botocore.exceptions.ClientError: User: x is not authorized to perform: s3:GetObject\n\n"
+        "The above exception was the direct cause of the following exception:\n\n"
+        "Traceback (most recent call last):\nslipway.errors.StoreUnavailable: no answer"
+    )
+    log = json.dumps({"level": "ERROR", "exception": chain}) + '\nplain text\n{"exception": 7}'
+
+    assert logged_exceptions(log) == [
+        "botocore.exceptions.ClientError: User: x is not authorized to perform: s3:GetObject"
+    ]
