@@ -28,18 +28,29 @@ from benchmarks.invoke import Context
 
 # Each part is the time in these functions that is not in another part's.
 PARTS = {
-    "validation": ["slipway.http.api:_body", "slipway.http.api:_query"],
+    "validation": ["slipway.http.binding:_body", "slipway.http.binding:_query"],
     "token": ["slipway.access.auth:caller", "slipway.access.auth:mint"],
     "password": ["slipway.access.auth:sign_in"],
     "DynamoDB": ["slipway.aws.dynamodb:together"],
-    "serialisation": ["slipway.http.api:Api._answer"],
+    "serialisation": ["slipway.http.responses:render"],
     "log": ["slipway.observe:event"],
 }
-STORES = ["deployments", "environments", "events", "projects", "queue", "users"]
+# Their functions, as `authorisation and items`.
+STORES = [
+    "access.authorization",
+    "services.deployments",
+    "services.environments",
+    "services.rollout_queue",
+    "store.deployment_records",
+    "store.environment_records",
+    "store.project_records",
+    "store.queue_records",
+    "store.user_records",
+]
 
 
 class Parts:
-    """Watches the functions of PARTS, and the store's as `authorisation and items`."""
+    """Watches the functions of PARTS and STORES."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = defaultdict(float)
@@ -54,7 +65,7 @@ class Parts:
                 holder: Any = importlib.import_module(home)
                 self._watch(functools.reduce(getattr, owners, holder), name, part)
         for store in STORES:
-            module = importlib.import_module(f"slipway.store.{store}")
+            module = importlib.import_module(f"slipway.{store}")
             for name, value in list(vars(module).items()):
                 if callable(value) and value.__module__ == module.__name__:
                     self._watch(module, name, "authorisation and items")

@@ -45,10 +45,11 @@ def _api(method: str, path: str, body: str | None = None, form: bool = False) ->
 
 def _changed(stage: Stage) -> Event:
     """What the stream says when an environment is asked for."""
+    from slipway.access.principal import Principal
     from slipway.store import environment_records
     from slipway.store.wire import encode_value
 
-    made = stage.world.environment(stage.project, stage.ann.user_id, "another")
+    made = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
     item = {
         name: encode_value(value) for name, value in (environment_records.find(made) or {}).items()
     }
@@ -60,12 +61,13 @@ def _changed(stage: Stage) -> Event:
 
 def _step(verb: str) -> Callable[[Stage], Event]:
     def made(stage: Stage) -> Event:
+        from slipway.access.principal import Principal
         from slipway.domain import timestamps
 
         now = timestamps.written(timestamps.now())
         common = {"execution": "an-execution", "started_at": now, "entered_at": now}
         if verb == "provision":
-            new = stage.world.environment(stage.project, stage.ann.user_id, "another")
+            new = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
             return {"environment_id": str(new), **common}
         if verb == "retire":
             return {"environment_id": str(stage.environment), **common}

@@ -108,12 +108,13 @@ FEATURES: dict[str, dict[str, str]] = {
         ),
         "lambda:*agResource": "Tags",
         "lambda:GetLayerVersion": "Layers",
+        "lambda:GetCodeSigningConfig": NEVER,
         "lambda:*CodeSigningConfig": "CodeSigningConfigArn",
         "lambda:*RuntimeManagementConfig": "RuntimeManagementConfig",
         "lambda:*RecursionConfig": "RecursiveLoop",
         "lambda:*ScalingConfig": "FunctionScalingConfig",
         "lambda:PublishVersion": "PublishToLatestPublished",
-        "lambda:*CapacityProvider": "CapacityProviderConfig",
+        "lambda:*CapacityProvider": NEVER,
         "lambda:AssociateRuntimeAlias": NEVER,
         "iam:PassRole": "Role",
         "s3:GetObject": "Code.S3Bucket|Code.S3Key",
@@ -159,6 +160,20 @@ FEATURES: dict[str, dict[str, str]] = {
         "cloudwatch:ListTagsForResource": "Tags",
     },
     "AWS::S3::Bucket": {
+        **dict.fromkeys(
+            # IAM does not know these, it has other names for them.
+            (
+                "s3:PutBucketReplication",
+                "s3:PutObjectLockConfiguration",
+                "s3:DeleteBucketAnalyticsConfiguration",
+                "s3:DeleteBucketCors",
+                "s3:DeleteBucketMetricsConfiguration",
+                "s3:DeleteBucketEncryption",
+                "s3:DeleteBucketLifecycle",
+                "s3:DeleteBucketReplication",
+            ),
+            NEVER,
+        ),
         "s3:*Tag*": "Tags",
         "s3:*Abac": NEVER,
         "s3:*AnalyticsConfiguration": "AnalyticsConfigurations",
@@ -211,9 +226,12 @@ PASSED_TO = {
     "AWS::ApiGatewayV2::Integration": ("CredentialsArn", "apigateway.amazonaws.com"),
     "AWS::ApiGatewayV2::Authorizer": ("AuthorizerCredentialsArn", "apigateway.amazonaws.com"),
 }
-# Lambda's actions and CloudWatch's that know no resource, and those that know another one.
+# Actions that know no resource.
 WITHOUT_RESOURCE = {
     "logs:DescribeLogGroups",
+    *(f"logs:{verb}ResourcePolicy" for verb in ("Put", "Delete")),
+    *(f"logs:{verb}IndexPolicy" for verb in ("Put", "Delete")),
+    *("logs:DescribeResourcePolicies", "logs:DescribeIndexPolicies"),
     "cloudwatch:DescribeAlarms",
     "lambda:CreateEventSourceMapping",
 }

@@ -121,16 +121,25 @@ class Sandbox:
         arn = iam.create_role(RoleName=self.name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         self.delete_later(f"role {self.name}", iam.delete_role, RoleName=self.name)
         prefix = arn.split(":")[1]
-        rights = _policy(
-            Action=[
-                *("dynamodb:*Item", "dynamodb:*Items", "lambda:InvokeFunction"),
-                *("sns:Subscribe", "sns:Unsubscribe", "sns:GetSubscriptionAttributes"),
-            ],
-            Resource=[
-                f"arn:{prefix}:sns:*:{self.account}:slipway-prove-*",
-                f"arn:{prefix}:dynamodb:*:{self.account}:table/slipway-prove-*",
-                f"arn:{prefix}:lambda:*:{self.account}:function:slipway-prove-*",
-            ],
+        # Lambda reads streams, and puts failures aside, with the function's role. To list streams
+        # knows no resource.
+        of_streams = ("DescribeStream", "GetRecords", "GetShardIterator")
+        rights = _policies(
+            {
+                "Action": [
+                    *("dynamodb:*Item", "dynamodb:*Items", "lambda:InvokeFunction"),
+                    *("sns:Subscribe", "sns:Unsubscribe", "sns:GetSubscriptionAttributes"),
+                    *(f"dynamodb:{name}" for name in of_streams),
+                    "sqs:SendMessage",
+                ],
+                "Resource": [
+                    f"arn:{prefix}:sns:*:{self.account}:slipway-prove-*",
+                    f"arn:{prefix}:dynamodb:*:{self.account}:table/slipway-prove-*",
+                    f"arn:{prefix}:lambda:*:{self.account}:function:slipway-prove-*",
+                    f"arn:{prefix}:sqs:*:{self.account}:slipway-prove-*",
+                ],
+            },
+            {"Action": "dynamodb:ListStreams", "Resource": "*"},
         )
         where = {"RoleName": self.name, "PolicyName": "prove"}
         iam.put_role_policy(**where, PolicyDocument=rights)
@@ -295,5 +304,9 @@ def failures(events: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _policy(**statement: Any) -> str:
-    allowed = {"Effect": "Allow", **statement}
-    return json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    return _policies(statement)
+
+
+def _policies(*statements: dict[str, Any]) -> str:
+    allowed = [{"Effect": "Allow", **statement} for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})

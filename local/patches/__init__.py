@@ -41,6 +41,7 @@ SORTED = (
     "iam_evaluator",
     "iam_executions",
     "iam_requests",
+    "iam_sources",
     "iam_words",
     "lambda_runtimes",
     "lambda_workers",

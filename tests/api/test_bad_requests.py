@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway.http.api import MAX_BODY_BYTES
+from slipway.http.routes import MAX_BODY_BYTES
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import FORM, Client
 from tests.support.api.people import Stage

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from slipway import errors
-from slipway.http.api import status_of
-from slipway.http.error_page import codes, sections, written
+from slipway.http.error_page import codes, render_page, sections
+from slipway.http.responses import status_of
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Client
 from tests.support.errors import EVERY
@@ -133,14 +133,14 @@ def test_every_error_that_a_caller_can_meet_is_explained(reader: Client) -> None
 def test_the_page_of_errors_is_the_documents() -> None:
     markdown = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
 
-    assert (ASSETS.parent / "errors.html").read_text(encoding="utf-8") == written(markdown)
+    assert (ASSETS.parent / "errors.html").read_text(encoding="utf-8") == render_page(markdown)
     assert set(sections(markdown)[1]) == {kind.code for kind in codes()}
 
 
 def test_the_page_of_errors_shows_text_and_never_markup() -> None:
     introduction, _ = sections("# Errors\n\nA `<b>` & more\n")
 
-    page = written((ROOT / "docs/errors.md").read_text(encoding="utf-8"))
+    page = render_page((ROOT / "docs/errors.md").read_text(encoding="utf-8"))
 
     assert introduction == ["A `<b>` & more"]
     assert "<p>What to do: sign in at <code>POST /api/v1/auth/login</code>" in page

@@ -15,7 +15,7 @@ from deploy.prove.__main__ import CHECKS
 from slipway import errors
 from slipway.domain.template import MAX_BYTES
 from slipway.drivers import cloudformation, stacks
-from slipway.http.api import MAX_BODY_BYTES
+from slipway.http.routes import MAX_BODY_BYTES
 from slipway.services import drift
 from tests.support.aws_facts import FIXTURES, fixture
 from tests.support.repository import MACHINES, ROOT, machine, modules

@@ -147,6 +147,14 @@ def code_of(account: Account, name: str) -> str:
     return str(code)
 
 
+def definition_of(account: Account, name: str) -> str:
+    """A state machine's definition, as Step Functions has it."""
+    client = account.platform.client("stepfunctions")
+    machines = client.list_state_machines()["stateMachines"]
+    (arn,) = [each["stateMachineArn"] for each in machines if each["name"] == f"{STACK}-{name}"]
+    return str(client.describe_state_machine(stateMachineArn=arn)["definition"])
+
+
 @pytest.mark.skipif(
     sys.platform != "linux", reason="the layer is built for Linux, and the functions run here"
 )
@@ -197,12 +205,14 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
         code.write("# changed\n")
     definition = next(account.sources.glob("statemachines/roll_out_deployment*"))
     edit(definition, "Comment: ", "Comment: Changed. ")
+    assert '"Changed. ' not in definition_of(account, "roll_out_deployment")
 
     done = account.send()
 
     assert done.returncode == 0, done.stdout
     assert account.status() == "UPDATE_COMPLETE"
     assert code_of(account, "ShipFunction") != shipping
+    assert '"Changed. ' in definition_of(account, "roll_out_deployment")
     updated = account.stack()["LastUpdatedTime"]
     after = someone.deploy(someone.environment(project, "after")["id"], "v2").body["id"]
     someone.wait_for(after, "succeeded")

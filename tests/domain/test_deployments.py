@@ -94,7 +94,7 @@ def test_the_address_of_the_log_is_whole_for_who_asks() -> None:
         }
     )
 
-    assert deployment.seen_from("https://api.example.com").logs_url == (
+    assert deployment.with_absolute_urls("https://api.example.com").logs_url == (
         "https://api.example.com/api/v1/deployments/dep/logs"
     )
 

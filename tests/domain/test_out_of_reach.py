@@ -17,7 +17,7 @@ def refused(template: dict[str, Any]) -> list[str]:
     body = {"Transform": template_parser.SAM, **template}
     found = template_parser.read(json.dumps(body).encode(), is_json=True)
     try:
-        template_parser.refuse_others(found, ["*"])
+        template_parser.check_allowed(found, ["*"])
     except Invalid as error:
         return [each.pointer for each in error.fields]
     return []

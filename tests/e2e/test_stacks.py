@@ -196,6 +196,38 @@ def test_an_address_that_a_template_puts_together_answers(maker: Maker) -> None:
     assert [get(url + "hello") for url in urls] == ["$default /hello", "live /live/hello"]
 
 
+UNBOUND = SAM.replace("PermissionsBoundary: !Ref PermissionsBoundary", "Timeout: 3")
+PAYROLL = """
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: payroll
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        (PAYROLL, r"dynamodb:CreateTable on resource: arn:aws:dynamodb:\S+:table/payroll because"),
+        (UNBOUND, r"iam:CreateRole on resource: arn:aws:iam::\d+:role/slipway-env-\S+ because"),
+    ],
+)
+def test_what_the_making_role_may_not_make_fails_as_on_aws(
+    maker: Maker, someone: Person, platform: Platform, body: str, refused: str
+) -> None:
+    """A table outside of the environments' names, and a role without the boundary."""
+    made = maker.make(body)
+
+    failed = someone.wait_for(made["id"], "failed")
+
+    assert re.search(refused, failed["failure"]["reason"]), failed["failure"]
+    assert stacks(platform, made["id"]) == []
+
+
 def test_a_stack_that_cannot_be_made_is_rolled_back_and_taken_away(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipway.domain import template_parser
-from slipway.domain.template_parser import Formation
+from slipway.domain.template_parser import ParsedTemplate
 from slipway.importers.proton import importing
 from slipway.importers.proton.importing import Imported
 from slipway.importers.proton.report import Broken
@@ -29,7 +29,7 @@ def imported(template: str, kind: str = "environment") -> Imported:
         return importing.read(folder)
 
 
-def read(found: Imported) -> Formation:
+def read(found: Imported) -> ParsedTemplate:
     return template_parser.read(found.body.encode(), is_json=False)
 
 

@@ -3,17 +3,15 @@
 The sentences are AWS's: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 """
 
-import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from local.iam_keys import OWNER, Key
+from local.iam_keys import Key
 from local.platform import Platform
-from tests.support.local.platform import Call, allow, deny, policy, role
+from tests.support.local.callers import acting, refusal
+from tests.support.local.platform import allow, deny, policy
 
 ACCOUNT = "000000000000"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/only-reading"
@@ -35,19 +33,6 @@ def _boundary(platform: Platform) -> None:
     platform.client("iam").create_policy(
         PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=policy(allow("dynamodb:GetItem"))
     )
-
-
-def acting(platform: Platform, *statements: dict[str, Any], boundary: str | None = None) -> Key:
-    """The key of a session `me` of a new role with the statements."""
-    made = role(platform, f"iam-{uuid.uuid4().hex[:8]}", *statements, boundary=boundary)
-    return platform.assume(made, "me")
-
-
-def refusal(platform: Platform, key: Key, service: str, operation: str, **request: Any) -> Any:
-    """What the caller hears, who must not be allowed to make this request."""
-    with pytest.raises(ClientError) as refused:
-        getattr(platform.client(service, key), operation)(**request)
-    return refused.value.response
 
 
 def put(table: str) -> dict[str, Any]:
@@ -341,167 +326,3 @@ def test_all_parameters_of_a_call_are_judged(platform: Platform) -> None:
     refused = refusal(platform, key, "ssm", "get_parameters", Names=["/mine/a", "/yours/b"])
 
     assert f"{PARAMETER}/yours/b" in refused["Error"]["Message"]
-
-
-# --- conditions -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("passed_to", "allowed"), [("cloudformation.amazonaws.com", True), ("ec2.amazonaws.com", False)]
-)
-def test_a_role_is_passed_to_the_service_that_the_policy_names(
-    platform: Platform, passed_to: str, allowed: bool
-) -> None:
-    maker = role(platform, f"iam-maker-{uuid.uuid4().hex[:8]}", allow("*"))
-    to = {"StringEquals": {"iam:PassedToService": passed_to}}
-    key = acting(
-        platform,
-        allow("cloudformation:CreateStack"),
-        allow("iam:PassRole", on=maker, Condition=to),
-    )
-    name = f"iam-{uuid.uuid4().hex[:8]}"
-    template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
-    request = {"StackName": name, "TemplateBody": json.dumps(template), "RoleARN": maker}
-
-    if allowed:
-        assert platform.client("cloudformation", key).create_stack(**request)
-    else:
-        refused = refusal(platform, key, "cloudformation", "create_stack", **request)
-        assert f"perform: iam:PassRole on resource: {maker} because" in refused["Error"]["Message"]
-
-
-def test_a_role_is_made_only_with_the_boundary_that_the_policy_demands(platform: Platform) -> None:
-    demanded = {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}}
-    key = acting(platform, allow("iam:CreateRole", "iam:PutRolePolicy", Condition=demanded))
-    iam = platform.client("iam", key)
-    bound, free = f"iam-{uuid.uuid4().hex[:8]}", f"iam-{uuid.uuid4().hex[:8]}"
-    trust = {"AssumeRolePolicyDocument": policy(allow("sts:AssumeRole") | {"Principal": "*"})}
-    own = {"PolicyName": "own", "PolicyDocument": policy(allow("*"))}
-
-    iam.create_role(RoleName=bound, PermissionsBoundary=BOUNDARY, **trust)
-    iam.put_role_policy(RoleName=bound, **own)
-    made = refusal(platform, key, "iam", "create_role", RoleName=free, **trust)
-    role(platform, free)
-    changed = refusal(platform, key, "iam", "put_role_policy", RoleName=free, **own)
-
-    assert (
-        f"perform: iam:CreateRole on resource: arn:aws:iam::{ACCOUNT}:role/{free} because"
-        in (made["Error"]["Message"])
-    )
-    assert "perform: iam:PutRolePolicy on" in changed["Error"]["Message"]
-
-
-def test_a_mapping_is_made_only_for_the_function_that_the_policy_names(platform: Platform) -> None:
-    mine = {"ArnLike": {"lambda:FunctionArn": f"{LAMBDA}:mine-*"}}
-    key = acting(platform, allow("lambda:CreateEventSourceMapping", Condition=mine))
-    source = f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"
-
-    def answer(function: str) -> Any:
-        request = {"FunctionName": function, "EventSourceArn": source}
-        return refusal(platform, key, "lambda", "create_event_source_mapping", **request)["Error"]
-
-    assert answer("mine-f")["Code"] == "ResourceNotFoundException"  # allowed, but not there
-    assert answer("yours-f")["Code"] == "AccessDeniedException"
-
-
-def test_a_template_is_fetched_with_the_callers_rights(platform: Platform) -> None:
-    key = acting(platform, allow("cloudformation:*"))
-    url = f"{platform.endpoint}/somebodys-bucket/template.json"
-
-    refused = refusal(platform, key, "cloudformation", "validate_template", TemplateURL=url)
-
-    assert (
-        's3:GetObject on resource: "arn:aws:s3:::somebodys-bucket/template.json"'
-        in (refused["Error"]["Message"])
-    )
-
-
-def test_a_macro_takes_the_right_to_a_change_set(platform: Platform) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-macros.html"""
-    key = acting(platform, allow("cloudformation:CreateStack"))
-    queue = {"Type": "AWS::SQS::Queue"}
-    template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": {"Queue": queue}}
-    request = {"StackName": "iam-macro", "TemplateBody": json.dumps(template)}
-
-    refused = refusal(platform, key, "cloudformation", "create_stack", **request)
-
-    assert (
-        "cloudformation:CreateChangeSet on resource: "
-        "arn:aws:cloudformation:us-east-1:aws:transform/Serverless-2016-10-31 because"
-    ) in refused["Error"]["Message"]
-
-
-# --- keys -------------------------------------------------------------------------------------
-
-
-def test_a_key_that_was_never_given_out_is_refused(platform: Platform) -> None:
-    for key in (Key("test", "test"), Key(ACCOUNT, "test"), Key("AKIAEXAMPLE", "x")):
-        refused = refusal(platform, key, "dynamodb", "list_tables")
-        assert refused["Error"]["Code"] == "UnrecognizedClientException"
-
-
-def test_a_signature_by_another_secret_is_refused(platform: Platform, nobody: Key) -> None:
-    forged = nobody._replace(secret="guessed")
-
-    refused = refusal(platform, forged, "dynamodb", "list_tables")
-
-    assert refused["Error"]["Code"] == "InvalidSignatureException"
-
-
-def test_what_is_not_signed_is_refused(platform: Platform, call_aws: Call) -> None:
-    name = f"iam-{uuid.uuid4().hex[:8]}"
-    s3 = platform.client("s3")
-    s3.create_bucket(Bucket=name)
-    s3.put_object(Bucket=name, Key="k", Body=b"private")
-
-    assert call_aws(f"/{name}/k").status == 403
-    assert call_aws("/2015-03-31/functions").status == 403
-    assert call_aws("/", "POST", b"{}", x_amz_target="DynamoDB_20120810.ListTables").status == 400
-
-
-def test_a_bucket_policy_may_open_its_objects_to_everybody(
-    platform: Platform, call_aws: Call
-) -> None:
-    name = f"iam-{uuid.uuid4().hex[:8]}"
-    s3 = platform.client("s3")
-    s3.create_bucket(Bucket=name)
-    s3.put_object(Bucket=name, Key="k", Body=b"public")
-    s3.delete_public_access_block(Bucket=name)
-    opened = allow("s3:GetObject", on=f"arn:aws:s3:::{name}/*") | {"Principal": "*"}
-    s3.put_bucket_policy(Bucket=name, Policy=policy(opened))
-
-    assert call_aws(f"/{name}/k").body == b"public"
-    assert call_aws(f"/{name}/k", "PUT", b"mine").status == 403
-
-
-@pytest.fixture
-def call_aws(platform: Platform) -> Iterator[Call]:
-    from tests.support.local.platform import calling
-
-    yield calling(platform.endpoint)
-
-
-def test_a_function_calls_with_its_own_roles_session(platform: Platform) -> None:
-    """It may do what the fixture's template allows, and nothing else."""
-    function = platform.outputs["TaskFunction"]
-    configuration = platform.client("lambda").get_function_configuration(FunctionName=function)
-    name = configuration["Role"].rpartition("/")[2]
-    ask = {"call": ["dynamodb", "list_tables"]}
-
-    answer = platform.client("lambda").invoke(FunctionName=function, Payload=json.dumps(ask))
-    failure = json.loads(answer["Payload"].read())
-
-    assert failure["errorType"] == "ClientError"
-    assert (
-        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{configuration['FunctionName']} "
-        in (failure["errorMessage"])
-    )
-    assert "dynamodb:ListTables on resource: *" in failure["errorMessage"]
-
-
-def test_a_function_is_not_given_the_owners_key(call: Call) -> None:
-    environ = call("/things").json["environ"]
-
-    assert environ["AWS_ACCESS_KEY_ID"].startswith("ASIA")
-    assert environ["AWS_SESSION_TOKEN"]
-    assert OWNER.secret not in (environ["AWS_SECRET_ACCESS_KEY"], environ["AWS_ACCESS_KEY_ID"])

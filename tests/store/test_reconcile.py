@@ -623,7 +623,7 @@ def test_secrets_that_are_nobodys_are_removed_when_they_are_due(
     removed: list[str] = []
     monkeypatch.setattr(secret_inputs, "remove_all", removed.append)
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(cleanup.note(str(never)))
+    table.write(cleanup.secrets_may_be_orphaned(str(never)))
     assert reconcile() == counts()
 
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
@@ -640,7 +640,7 @@ def test_secrets_that_cannot_be_removed_now_are_so_another_time(
         raise DriverFault("not now")
 
     never = EnvironmentId(project.p, ids.new_part())
-    table.write(cleanup.note(str(never)))
+    table.write(cleanup.secrets_may_be_orphaned(str(never)))
     overdue(Key(f"ENV#{never.e}", "SECRETS"))
     with monkeypatch.context() as patch:
         patch.setattr(secret_inputs, "remove_all", refuses)

@@ -478,7 +478,9 @@ def notes() -> list[Item]:
 
 
 def look_after(note: Item) -> bool:
-    return cleanup.look_after(note, environment_records.find(parse_environment(note["id"])))
+    return cleanup.remove_orphaned_secrets(
+        note, environment_records.find(parse_environment(note["id"]))
+    )
 
 
 def test_secrets_of_an_environment_that_was_never_made_are_swept(
@@ -507,7 +509,7 @@ def test_a_note_of_an_earlier_release_is_of_an_environment(
 ) -> None:
     add()
     made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
-    table.write(cleanup.note(made.id))
+    table.write(cleanup.secrets_may_be_orphaned(made.id))
     [note] = notes()
     del note["place"]
 
@@ -522,7 +524,7 @@ def test_secrets_of_an_environment_that_was_made_are_kept(
     made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     assert notes() == []
     identity = parse_environment(made.id)
-    table.write(cleanup.note(str(identity)))
+    table.write(cleanup.secrets_may_be_orphaned(str(identity)))
 
     assert not look_after(notes()[0])
     assert len(secrets()) == 1

@@ -485,7 +485,7 @@ def test_secrets_of_an_update_that_never_was_are_swept(
 
     assert found_there == ["hunter22", "hunter33", "hunter44"]
     for _ in range(2):
-        assert cleanup.look_after(note, environment_records.find(web))
+        assert cleanup.remove_orphaned_secrets(note, environment_records.find(web))
         assert sorted(stored().values()) == ["hunter22", "hunter44"]
     assert not [i for i in world.everything() if i["sk"]["S"].startswith("SECRETS")]
 

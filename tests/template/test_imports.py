@@ -101,7 +101,7 @@ def test_one_module_knows_powertools_routing() -> None:
         if any(each.startswith("aws_lambda_powertools.event_handler") for each in imported(tree))
     }
 
-    assert knowing == {"slipway.http.api"}
+    assert knowing == {"slipway.http.app"}
 
 
 def test_one_module_is_the_seam_to_dynamodb() -> None:
@@ -127,7 +127,7 @@ def test_only_settings_reads_the_environment_of_the_process() -> None:
     assert reading == {"slipway.settings", "slipway.importers.proton.__main__"}
 
 
-HTTP = {"aws_lambda_powertools.event_handler", "slipway.http.api"}
+HTTP = {"aws_lambda_powertools.event_handler", "slipway.http"}
 # Most environments are made without one.
 TEMPLATES = {"slipway.domain.inputs", "slipway.domain.template", "slipway.store.template_records"}
 WORKFLOWS = {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER, *TEMPLATES}

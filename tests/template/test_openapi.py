@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.http.openapi import FUNCTIONS, document, load, written
+from slipway.http.openapi import FUNCTIONS, as_text, document, load
 from tests.support.repository import ROOT
 
 PATH = ROOT / "functions/api/docs/openapi.json"
@@ -47,7 +47,7 @@ def test_the_command_reads_and_writes_the_checkouts_functions() -> None:
 
 
 def test_the_committed_copy_is_what_the_routes_say() -> None:
-    generated = written(document(load(ROOT / "functions")))
+    generated = as_text(document(load(ROOT / "functions")))
 
     assert PATH.read_text(encoding="utf-8") == generated, "write it anew: make openapi"
 

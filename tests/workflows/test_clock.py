@@ -79,7 +79,7 @@ def test_a_plan_that_is_asked_for_wakes_it_and_what_nobody_deletes_it_does(
     deleted: list[str] = []
     monkeypatch.setattr(stacks, "delete_plan", deleted.append)
 
-    table.write(cleanup.note_of_plan("slipway-plan-1", "1"))
+    table.write(cleanup.plan_may_be_orphaned("slipway-plan-1", "1"))
     world.settle()
     assert world.is_awake()
     world.recover(11)
@@ -98,7 +98,7 @@ def test_secrets_that_are_being_stored_wake_it_too(
     update = f"{environment}/01m83t4cm0j6vmh6bcfn"
 
     for place in (str(environment), update):
-        table.write(cleanup.note(place))
+        table.write(cleanup.secrets_may_be_orphaned(place))
     world.settle()
     assert world.is_awake()
     world.recover(11)

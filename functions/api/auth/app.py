@@ -4,7 +4,8 @@ from slipway.access import auth
 from slipway.access.principal import Principal
 from slipway.domain.user import Keys, NewUser, SignIn, Token, User
 from slipway.errors import EmailTaken, TooManyAttempts, WrongCredentials
-from slipway.http.api import FORM, JSON, Api, Source
+from slipway.http.app import Api
+from slipway.http.routes import FORM, JSON, SourceIp
 from slipway.store import user_records
 
 api = Api()
@@ -24,9 +25,9 @@ def register(wanted: NewUser) -> User:
     media=(FORM, JSON),
     replays=False,
 )
-def sign_in(wanted: SignIn, source: Source) -> Token:
+def sign_in(wanted: SignIn, source_ip: SourceIp) -> Token:
     """Sign in: exchange a password for a token."""
-    return auth.mint(auth.sign_in(wanted, source))
+    return auth.mint(auth.sign_in(wanted, source_ip))
 
 
 @api.get("/api/v1/auth/me")

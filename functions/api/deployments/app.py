@@ -13,7 +13,7 @@ from slipway.errors import (
     OutdatedDeployment,
     QueueBusy,
 )
-from slipway.http.api import Api
+from slipway.http.app import Api
 from slipway.services import deployments, history, rollout_queue
 
 api = Api()

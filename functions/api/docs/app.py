@@ -4,9 +4,10 @@ import gzip
 from pathlib import Path
 from typing import Literal
 
-from slipway.domain.fields import Shown
+from slipway.domain.fields import ResponseModel
 from slipway.errors import NotFound
-from slipway.http.api import Api, Raw
+from slipway.http.app import Api
+from slipway.http.responses import RawResponse
 
 _HERE = Path(__file__).parent
 _MEDIA = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
@@ -17,7 +18,7 @@ _POLICY = (
 )
 
 
-class Health(Shown):
+class Health(ResponseModel):
     status: Literal["ok"] = "ok"
 
 
@@ -32,20 +33,20 @@ def health() -> Health:
 
 
 @api.get("/openapi.json")
-def openapi() -> Raw:
+def openapi() -> RawResponse:
     """The OpenAPI document."""
     text = (_HERE / "openapi.json").read_text(encoding="utf-8")
-    return Raw(text, "application/json", headers={"Cache-Control": "public, max-age=60"})
+    return RawResponse(text, "application/json", headers={"Cache-Control": "public, max-age=60"})
 
 
 @api.get("/")
-def root() -> Raw:
+def root() -> RawResponse:
     """Redirect to the documentation."""
-    return Raw("", "text/plain", status=302, headers={"Location": "/docs"})
+    return RawResponse("", "text/plain", status=302, headers={"Location": "/docs"})
 
 
 @api.get("/docs")
-def swagger() -> Raw:
+def swagger() -> RawResponse:
     """The interactive reference."""
     return _page(
         '<link rel="stylesheet" href="/docs/assets/swagger-ui.css"><div id="swagger-ui"></div>'
@@ -55,7 +56,7 @@ def swagger() -> Raw:
 
 
 @api.get("/redoc")
-def redoc() -> Raw:
+def redoc() -> RawResponse:
     """The reference to read."""
     return _page(
         '<redoc id="redoc" spec-url="/openapi.json"></redoc>'
@@ -64,13 +65,13 @@ def redoc() -> Raw:
 
 
 @api.get("/docs/errors")
-def problems() -> Raw:
+def problems() -> RawResponse:
     """What each error code means and what to do. The `type` of a problem leads here."""
     return _html((_HERE / "errors.html").read_text(encoding="utf-8"))
 
 
 @api.get("/docs/assets/<name>")
-def asset(name: str) -> Raw:
+def asset(name: str) -> RawResponse:
     """An asset of the pages, from npm's swagger-ui-dist and redoc."""
     media = _MEDIA.get(Path(name).suffix)
     # Chosen from what is there: no path is ever made from what a caller sends.
@@ -79,14 +80,14 @@ def asset(name: str) -> Raw:
     if media and (packed := files.get(f"{name}.gz")):
         body = packed.read_bytes()
         if api.accepts("gzip"):
-            return Raw(body, media, headers={**headers, "Content-Encoding": "gzip"})
-        return Raw(gzip.decompress(body), media, headers=headers)
+            return RawResponse(body, media, headers={**headers, "Content-Encoding": "gzip"})
+        return RawResponse(gzip.decompress(body), media, headers=headers)
     if media and (plain := files.get(name)):
-        return Raw(plain.read_bytes(), media, headers=headers)
+        return RawResponse(plain.read_bytes(), media, headers=headers)
     raise NotFound("There is no asset with this name.")
 
 
-def _page(body: str) -> Raw:
+def _page(body: str) -> RawResponse:
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Slipway</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -95,5 +96,7 @@ def _page(body: str) -> Raw:
     return _html(text)
 
 
-def _html(text: str) -> Raw:
-    return Raw(text, "text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
+def _html(text: str) -> RawResponse:
+    return RawResponse(
+        text, "text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY}
+    )

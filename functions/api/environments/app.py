@@ -1,12 +1,11 @@
 """/environments: create, inspect, update, extend and tear down."""
 
-from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.deployment import Deployment, LogLine
 from slipway.domain.drift import Drift
 from slipway.domain.environment import (
-    Creation,
+    CreationMode,
     Environment,
     EnvironmentDeletion,
     Extension,
@@ -38,8 +37,16 @@ from slipway.errors import (
     StackNotReady,
     TtlExceedsPolicy,
 )
-from slipway.http.api import Api, IfMatch
-from slipway.services import environments, history, leases, rollout_queue, teardowns
+from slipway.http.app import Api
+from slipway.http.routes import IfMatch
+from slipway.services import (
+    environments,
+    history,
+    inspection,
+    leases,
+    rollout_queue,
+    teardowns,
+)
 
 api = Api()
 handler = api.handler
@@ -52,11 +59,11 @@ handler = api.handler
     refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault),
 )
 def create(
-    principal: Principal, project_id: str, wanted: NewEnvironment, how: Creation
+    principal: Principal, project_id: str, wanted: NewEnvironment, mode: CreationMode
 ) -> tuple[Environment | Plan, bool]:
     """Create an environment. It is `provisioning` until it is `running`."""
     project = ids.parse_project(project_id)
-    if how.dry_run:
+    if mode.dry_run:
         return environments.plan(project, wanted, principal), False
     return environments.create(project, wanted, principal), True
 
@@ -90,15 +97,7 @@ def get(principal: Principal, environment_id: str) -> Environment:
 @api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
 def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
     """List the resources of its stack. Empty if it is simulated or destroyed."""
-    environment = ids.parse_environment(environment_id)
-    item = authorization.read(environment, principal)
-    if item["driver"] != "cloudformation":
-        return Page([])
-    # Imported here, because no other route calls CloudFormation.
-    from slipway.drivers import stacks
-
-    with stacks.looking():
-        return Page([Resource.model_validate(each) for each in stacks.resources(environment_id)])
+    return Page(inspection.resources(ids.parse_environment(environment_id), principal))
 
 
 @api.post(
@@ -136,14 +135,14 @@ def logs_(principal: Principal, environment_id: str, paging: Paging) -> Page[Log
     refuses=(NotFound, NoTemplate, EnvironmentNotReady, QueueBusy, Busy, DriverFault),
 )
 def update(
-    principal: Principal, environment_id: str, wanted: EnvironmentUpdate, how: UpdateMode
+    principal: Principal, environment_id: str, wanted: EnvironmentUpdate, mode: UpdateMode
 ) -> tuple[Deployment | UpdatePlan, bool]:
     """Change the template version or inputs. The update waits in the queue of deployments."""
     # Imported here, because no other route changes a stack.
     from slipway.services import updates
 
     environment = ids.parse_environment(environment_id)
-    if how.dry_run:
+    if mode.dry_run:
         return updates.plan(environment, wanted, principal), False
     return updates.ask(environment, wanted, principal), True
 

@@ -5,7 +5,8 @@ from slipway.domain import ids
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange, ProjectDeletion
 from slipway.errors import NameTaken, NotFound, PreconditionFailed, ProjectGoing, ProjectNotEmpty
-from slipway.http.api import Api, IfMatch
+from slipway.http.app import Api
+from slipway.http.routes import IfMatch
 from slipway.services import projects
 
 api = Api()

@@ -24,7 +24,9 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.http.api import Api, Document, IfSeen, Sent
+from slipway.http.app import Api
+from slipway.http.responses import DocumentResponse
+from slipway.http.routes import EtagPredicate, RawBody
 from slipway.services import templates
 
 api = Api()
@@ -69,11 +71,11 @@ def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
     refuses=(NotFound, Forbidden, VersionTaken, DriverFault),
 )
 def add_version(
-    principal: Principal, template: str, wanted: NewVersion, sent: Sent
+    principal: Principal, template: str, wanted: NewVersion, raw: RawBody
 ) -> TemplateVersion:
     """Add a version: the CloudFormation or SAM template itself. It starts as a draft."""
     version = Version.parse(wanted.version) if wanted.version else None
-    return templates.add_version(template, version, sent.body, sent.media, principal)
+    return templates.add_version(template, version, raw.body, raw.media, principal)
 
 
 @api.get("/api/v1/templates/<template>/versions", refuses=(NotFound,))
@@ -93,10 +95,10 @@ def version(principal: Principal, template: str, version: str) -> TemplateVersio
     media=MEDIA,
     refuses=(NotFound, DriverFault),
 )
-def body(principal: Principal, template: str, version: str) -> Document:
+def body(principal: Principal, template: str, version: str) -> DocumentResponse:
     """Read a version's body, unchanged."""
     found, media, sha256 = templates.body(template, Version.parse(version))
-    return Document(found.decode(), media, headers={"ETag": f'"{sha256}"'})
+    return DocumentResponse(found.decode(), media, headers={"ETag": f'"{sha256}"'})
 
 
 @api.put(
@@ -106,18 +108,18 @@ def body(principal: Principal, template: str, version: str) -> Document:
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, DriverFault),
 )
 def replace(
-    principal: Principal, template: str, version: str, sent: Sent, seen: IfSeen | None
+    principal: Principal, template: str, version: str, raw: RawBody, seen: EtagPredicate | None
 ) -> TemplateVersion:
     """Replace a draft."""
     wanted = Version.parse(version)
-    return templates.replace(template, wanted, sent.body, sent.media, principal, seen)
+    return templates.replace(template, wanted, raw.body, raw.media, principal, seen)
 
 
 @api.delete(
     "/api/v1/templates/<template>/versions/<version>",
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed),
 )
-def discard(principal: Principal, template: str, version: str, seen: IfSeen | None) -> None:
+def discard(principal: Principal, template: str, version: str, seen: EtagPredicate | None) -> None:
     """Delete a draft."""
     templates.discard(template, Version.parse(version), principal, seen)
 
@@ -127,7 +129,7 @@ def discard(principal: Principal, template: str, version: str, seen: IfSeen | No
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
 )
 def publish(
-    principal: Principal, template: str, version: str, seen: IfSeen | None
+    principal: Principal, template: str, version: str, seen: EtagPredicate | None
 ) -> TemplateVersion:
     """Publish a draft. It can no longer change, and environments can be created from it."""
     return templates.publish(template, Version.parse(version), principal, seen)
@@ -138,7 +140,7 @@ def publish(
     refuses=(NotFound, Forbidden, NotPublished, PreconditionFailed, Busy),
 )
 def deprecate(
-    principal: Principal, template: str, version: str, seen: IfSeen | None
+    principal: Principal, template: str, version: str, seen: EtagPredicate | None
 ) -> TemplateVersion:
     """Deprecate a version. Its environments keep it; new ones cannot use it."""
     return templates.deprecate(template, Version.parse(version), principal, seen)

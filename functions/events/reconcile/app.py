@@ -56,9 +56,9 @@ def _look_after(key: Key) -> str | None:
         return None
     if key.sk.startswith(cleanup.SECRETS):
         its_record = environment_records.find(ids.parse_environment(item["id"]))
-        return "secrets_of_nobody" if cleanup.look_after(item, its_record) else None
+        return "secrets_of_nobody" if cleanup.remove_orphaned_secrets(item, its_record) else None
     if key.sk.startswith(cleanup.PLAN):
-        cleanup.delete_plan(item)
+        cleanup.delete_orphaned_plan(item)
         return "plan_of_nobody"
     if key.sk == "PROJECT":
         # It goes, and takes its environments along: dispatch sees to both.

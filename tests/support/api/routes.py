@@ -42,10 +42,7 @@ def filled(path: str, here: Here) -> str:
 
 PATHS = paths()
 WITH_BODY = [
-    (route.method, route.path)
-    for name in RESOURCES
-    for route in app(name).api.routes
-    if route.takes_body
+    (route.method, route.path) for name in RESOURCES for route in app(name).api.routes if route.body
 ]
 MODELS = [
     Policy,

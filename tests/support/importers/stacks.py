@@ -14,7 +14,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from local.package import load_yaml
-from slipway.domain import template_parser
+from slipway.domain import template_syntax
 
 GONE = object()
 PSEUDO = {
@@ -26,7 +26,7 @@ PSEUDO = {
 
 
 def read(text: str) -> dict[str, Any]:
-    tree: dict[str, Any] = template_parser.tree(text, lambda event: str(event.value))
+    tree: dict[str, Any] = template_syntax.from_yaml(text, lambda event: str(event.value))
     return tree
 
 

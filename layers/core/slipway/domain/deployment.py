@@ -27,7 +27,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from slipway.domain import timestamps
 from slipway.domain.environment import Failure, OnConflict
-from slipway.domain.fields import Shown, Wanted, matching
+from slipway.domain.fields import RequestModel, ResponseModel, matching
 from slipway.domain.timestamps import Moment
 
 Status = Literal[
@@ -69,7 +69,7 @@ Artifact = Annotated[
 ]
 
 
-class NewDeployment(Wanted):
+class NewDeployment(RequestModel):
     version: Version = Field(examples=["sha-1234567"])
     artifact: Artifact | None = Field(
         None,
@@ -133,7 +133,7 @@ def is_outdated(order: int | str | None, by: int | str | None) -> bool:
     return isinstance(order, str) and isinstance(by, str) and order < by
 
 
-class Deployment(Shown):
+class Deployment(ResponseModel):
     id: str = Field(examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
@@ -167,11 +167,15 @@ class Deployment(Shown):
     execution_arn: str = Field(description="The Step Functions execution that carries it out.")
     execution_url: str | None = Field(None, description="The execution in the AWS console.")
 
-    def seen_from(self, base: str) -> Self:
+    @property
+    def location(self) -> str:
+        return f"/api/v1/deployments/{self.id}"
+
+    def with_absolute_urls(self, base: str) -> Self:
         return self.model_copy(update={"logs_url": base + self.logs_url})
 
 
-class LogLine(Shown):
+class LogLine(ResponseModel):
     ts: Moment
     step: str = Field(examples=["ship"])
     level: Literal["info", "warning", "error"]

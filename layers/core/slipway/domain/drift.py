@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from slipway.domain.fields import Shown
+from slipway.domain.fields import ResponseModel
 from slipway.domain.timestamps import Moment
 
 
-class Difference(Shown):
+class Difference(ResponseModel):
     """One property that differs from the template."""
 
     path: str = Field(examples=["/VisibilityTimeout"])
@@ -19,7 +19,7 @@ class Difference(Shown):
     type: str = Field(description="ADD, REMOVE or NOT_EQUAL.", examples=["NOT_EQUAL"])
 
 
-class ResourceDrift(Shown):
+class ResourceDrift(ResponseModel):
     """One resource that was checked."""
 
     logical_id: str = Field(examples=["Jobs"])
@@ -34,7 +34,7 @@ class ResourceDrift(Shown):
     )
 
 
-class Drift(Shown):
+class Drift(ResponseModel):
     """Whether the stack matches its template or was changed by hand."""
 
     status: Literal["not_checked", "checking", "in_sync", "drifted", "failed"]

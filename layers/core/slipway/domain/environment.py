@@ -17,7 +17,16 @@ from typing import Any, Literal, Self
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
 
 from slipway.domain import timestamps
-from slipway.domain.fields import Asked, ExternalId, Hours, Line, LogicalId, Name, Shown, Wanted
+from slipway.domain.fields import (
+    ExternalId,
+    Hours,
+    Line,
+    LogicalId,
+    Name,
+    QueryModel,
+    RequestModel,
+    ResponseModel,
+)
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
 
@@ -63,7 +72,7 @@ def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> li
     return sorted(moment for moment in found if moment > now)
 
 
-class NewEnvironment(Wanted):
+class NewEnvironment(RequestModel):
     name: Name = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
     ttl_hours: Hours | None = Field(
@@ -151,25 +160,25 @@ class NewEnvironment(Wanted):
         return text
 
 
-class Creation(Asked):
+class CreationMode(QueryModel):
     dry_run: bool = Field(
         False, strict=False, description="Answer 200 with the plan, and create nothing."
     )
 
     @property
-    def only_looks(self) -> bool:
+    def is_dry_run(self) -> bool:
         return self.dry_run
 
 
-class Extension(Wanted):
+class Extension(RequestModel):
     ttl_hours: Hours = Field(description="Counted from now.", examples=[4])
 
 
-class Pinning(Wanted):
+class Pinning(RequestModel):
     reason: Line = Field(examples=["demo on Friday"])
 
 
-class Pin(Shown):
+class Pin(ResponseModel):
     """Why, since when and by whom the environment is pinned."""
 
     reason: str = Field(examples=["demo on Friday"])
@@ -177,7 +186,7 @@ class Pin(Shown):
     by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
 
 
-class Failure(Shown):
+class Failure(ResponseModel):
     """Why something failed: `error` is for programs, `reason` for people."""
 
     error: str = Field(examples=["DriverRefused"])
@@ -188,7 +197,7 @@ class Failure(Shown):
     )
 
 
-class Environment(Shown):
+class Environment(ResponseModel):
     id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     name: str = Field(examples=["preview-pr-123"])
@@ -248,6 +257,10 @@ class Environment(Shown):
     execution_url: str | None = Field(None, description="The execution in the AWS console.")
     version: int = Field(description="Increases with every change. Also the ETag.")
 
+    @property
+    def location(self) -> str:
+        return f"/api/v1/environments/{self.id}"
+
     def as_seen_at(self, moment: datetime) -> Self:
         """A copy in which an overdue environment is `expiring`."""
         if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
@@ -255,7 +268,7 @@ class Environment(Shown):
         return self
 
 
-class Resource(Shown):
+class Resource(ResponseModel):
     """One resource of the environment's stack, as CloudFormation reports it."""
 
     logical_id: str = Field(examples=["Jobs"])
@@ -272,7 +285,7 @@ def workflow_of(status: Status) -> str:
     return "retire_environment" if status in going else "provision_environment"
 
 
-class TeardownRetry(Wanted):
+class TeardownRetry(RequestModel):
     retain: list[LogicalId] = Field(
         [],
         max_length=200,
@@ -282,7 +295,7 @@ class TeardownRetry(Wanted):
     )
 
 
-class EnvironmentDeletion(Wanted):
+class EnvironmentDeletion(QueryModel):
     force: bool = Field(
         False,
         strict=False,

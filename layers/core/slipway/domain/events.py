@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, computed_field
 
-from slipway.domain.fields import Shown
+from slipway.domain.fields import ResponseModel
 from slipway.domain.timestamps import Moment
 
 
-class Event(Shown):
+class Event(ResponseModel):
     """`actor` is a user's id, a workflow, `ttl`, or the deployment that caused it."""
 
     id: str = Field(examples=["evt_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_2"])
@@ -21,7 +21,7 @@ class Event(Shown):
     reason: str | None = None
 
 
-class Step(Shown):
+class Step(ResponseModel):
     """One state of the rollout's execution, once for each time it was entered."""
 
     step: str = Field(examples=["Ship"])

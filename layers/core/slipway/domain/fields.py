@@ -1,4 +1,4 @@
-"""The kinds of field that requests and answers are made of."""
+"""The base classes and field types of requests and responses."""
 
 from __future__ import annotations
 
@@ -8,32 +8,41 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-
-class Wanted(BaseModel):
-    """A request model: unknown fields, wrong types, NaN and infinities are refused."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
-    )
+_STRICT = ConfigDict(
+    extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
+)
 
 
-class Asked(Wanted):
-    """A model of the query string, whatever the method."""
+class RequestModel(BaseModel):
+    """The body of a request, or a part of it. Unknown fields, NaN and infinities are refused."""
+
+    model_config = _STRICT
+
+
+class QueryModel(BaseModel):
+    """The query string of a request. Unknown fields are refused."""
+
+    model_config = _STRICT
 
     @property
-    def only_looks(self) -> bool:
-        """Whether the request changes nothing, so that a repeat is never answered from a record."""
+    def is_dry_run(self) -> bool:
+        """Whether the request changes nothing. Then its response is never replayed."""
         return False
 
 
-class Shown(BaseModel):
-    """A response model, built from records that can hold more than is shown."""
+class ResponseModel(BaseModel):
+    """A response, or a part of it. The fields of a record that the model lacks are not shown."""
 
     model_config = ConfigDict(
         extra="ignore", frozen=True, defer_build=True, serialize_by_alias=True
     )
 
-    def seen_from(self, base: str) -> Self:
+    @property
+    def location(self) -> str:
+        """The path of the object. Each model that a route creates has one."""
+        raise NotImplementedError(f"{type(self).__name__} has no path of its own")
+
+    def with_absolute_urls(self, base: str) -> Self:
         """A copy with absolute URLs, for a request that was sent to `base` (`https://host`)."""
         return self
 

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, StringConstraints
 
-from slipway.domain.fields import Wanted
+from slipway.domain.fields import QueryModel
 from slipway.errors import FieldError, Invalid
 
 
@@ -18,7 +18,9 @@ def bad_cursor() -> Invalid:
     )
 
 
-class Paging(Wanted):
+class Paging(QueryModel):
+    """Which page of a list to return."""
+
     limit: int = Field(
         20, ge=1, le=100, strict=False, description="The maximum number of entries.", examples=[20]
     )

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from slipway.domain.fields import Shown
+from slipway.domain.fields import ResponseModel
 from slipway.domain.timestamps import Moment
 from slipway.domain.update import ChangeSet
 
 
-class Plan(Shown):
+class Plan(ResponseModel):
     """What would be created. Nothing was."""
 
     name: str = Field(examples=["preview-pr-123"])

@@ -6,14 +6,23 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from slipway.domain.fields import Hours, HoursBefore, Name, RepoUrl, Shown, Text, Wanted
+from slipway.domain.fields import (
+    Hours,
+    HoursBefore,
+    Name,
+    QueryModel,
+    RepoUrl,
+    RequestModel,
+    ResponseModel,
+    Text,
+)
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
 
 Status = Literal["active", "deleting"]
 
 
-class Policy(Wanted):
+class Policy(RequestModel):
     """How long the project's ephemeral environments live. Applies to new environments."""
 
     default_ttl_hours: Hours | None = Field(
@@ -59,14 +68,14 @@ class Policy(Wanted):
         return self.max_ttl_hours or at_most
 
 
-class NewProject(Wanted):
+class NewProject(RequestModel):
     name: Name = Field(examples=["payments"])
     description: Text | None = Field(None, examples=["payment service"])
     repo_url: RepoUrl | None = Field(None, examples=["https://github.com/acme/payments"])
     policy: Policy | None = None
 
 
-class ProjectChange(Wanted):
+class ProjectChange(RequestModel):
     """Omitted fields keep their values; `null` clears an optional field."""
 
     name: Name | None = Field(None, examples=["payments"])
@@ -88,13 +97,13 @@ class ProjectChange(Wanted):
         return self
 
 
-class ProjectDeletion(Wanted):
+class ProjectDeletion(QueryModel):
     cascade: bool = Field(
         False, strict=False, description="Tear down the project's environments first."
     )
 
 
-class Project(Shown):
+class Project(ResponseModel):
     id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     name: str = Field(examples=["payments"])
     description: str | None = Field(None, examples=["payment service"])
@@ -104,3 +113,7 @@ class Project(Shown):
     created_at: Moment
     updated_at: Moment
     version: int = Field(description="Increases with every change. Also the ETag.")
+
+    @property
+    def location(self) -> str:
+        return f"/api/v1/projects/{self.id}"

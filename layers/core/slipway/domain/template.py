@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, StringConstraints
 
 from slipway.domain import environment
-from slipway.domain.fields import Asked, Shown, Text, Wanted, matching
+from slipway.domain.fields import QueryModel, RequestModel, ResponseModel, Text, matching
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid, NotFound
 
@@ -88,18 +88,18 @@ TemplateName = Annotated[
 VersionText = Annotated[str, matching(_VERSION, "a version like 1.2")]
 
 
-class NewTemplate(Wanted):
+class NewTemplate(RequestModel):
     name: TemplateName = Field(examples=["web-service"])
     description: Text | None = Field(None, examples=["A web function with a table."])
 
 
-class NewVersion(Asked):
+class NewVersion(QueryModel):
     version: VersionText | None = Field(
         None, description="The next minor version if omitted. The first is 1.0.", examples=["1.2"]
     )
 
 
-class Template(Shown):
+class Template(ResponseModel):
     name: str = Field(examples=["web-service"])
     description: str | None = Field(None, examples=["A web function with a table."])
     created_by: str = Field(description="The owner.", examples=["usr_01kaq3h5x0c2m9f7r4tz"])
@@ -112,7 +112,7 @@ class Template(Shown):
         return f"/api/v1/templates/{self.name}"
 
 
-class Parameter(Shown):
+class Parameter(ResponseModel):
     """One of the template's parameters, with CloudFormation's attributes."""
 
     name: str = Field(examples=["Size"])
@@ -129,7 +129,7 @@ class Parameter(Shown):
     max_value: str | None = None
 
 
-class TemplateVersion(Shown):
+class TemplateVersion(ResponseModel):
     template: str = Field(examples=["web-service"])
     version: str = Field(examples=["1.2"])
     state: State
@@ -159,7 +159,7 @@ class TemplateVersion(Shown):
         return f"{self.template}@{self.version}"
 
 
-class Usage(Shown):
+class Usage(ResponseModel):
     """A template's environments, compared with its newest published versions."""
 
     newest: str | None = Field(None, description="The newest published version.", examples=["1.2"])
@@ -171,7 +171,7 @@ class Usage(Shown):
     )
 
 
-class Use(Shown):
+class Use(ResponseModel):
     """One environment that was created from a template."""
 
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])

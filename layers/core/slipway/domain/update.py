@@ -10,10 +10,10 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from slipway.domain.fields import Asked, Line, Shown, Wanted
+from slipway.domain.fields import Line, QueryModel, RequestModel, ResponseModel
 
 
-class EnvironmentUpdate(Wanted):
+class EnvironmentUpdate(RequestModel):
     template: Line | None = Field(
         None,
         description="Another version of its template: `name@1.2`, `name@1` for the newest minor "
@@ -40,24 +40,24 @@ class EnvironmentUpdate(Wanted):
         return self
 
 
-class UpdateMode(Asked):
+class UpdateMode(QueryModel):
     dry_run: bool = Field(
         False, strict=False, description="Answer 200 with what would change, and change nothing."
     )
 
     @property
-    def only_looks(self) -> bool:
+    def is_dry_run(self) -> bool:
         return self.dry_run
 
 
-class InputChange(Shown):
+class InputChange(ResponseModel):
     """One input before and after. `null` is the template's default, or no such input."""
 
     before: str | None = Field(None, examples=["small"])
     after: str | None = Field(None, examples=["large"])
 
 
-class ResourceChange(Shown):
+class ResourceChange(ResponseModel):
     """What CloudFormation would do to one resource."""
 
     action: Literal["add", "modify", "remove", "import", "dynamic"] = Field(
@@ -75,7 +75,7 @@ class ResourceChange(Shown):
     )
 
 
-class ChangeSet(Shown):
+class ChangeSet(ResponseModel):
     """CloudFormation's list of changes. While `pending`, send the same request again."""
 
     status: Literal["pending", "ready", "failed"]
@@ -85,7 +85,7 @@ class ChangeSet(Shown):
     )
 
 
-class UpdatePlan(Shown):
+class UpdatePlan(ResponseModel):
     """What an update would change. Nothing was changed."""
 
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints
 
-from slipway.domain.fields import Shown, Wanted
+from slipway.domain.fields import RequestModel, ResponseModel
 from slipway.domain.timestamps import Moment
 from slipway.errors import WrongCredentials
 
@@ -28,12 +28,12 @@ Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_normal
 Password = Annotated[str, StringConstraints(min_length=8, max_length=128)]
 
 
-class NewUser(Wanted):
+class NewUser(RequestModel):
     email: Email = Field(examples=["test@example.com"])
     password: Password = Field(examples=["secret123"])
 
 
-class SignIn(Wanted):
+class SignIn(RequestModel):
     """OAuth 2's password form (RFC 6749, 4.3.2); `username`, or `email`, is the e-mail address."""
 
     username: Annotated[str, StringConstraints(max_length=254)] = Field(
@@ -54,13 +54,17 @@ class SignIn(Wanted):
             raise WrongCredentials() from None
 
 
-class User(Shown):
+class User(ResponseModel):
     id: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
     email: str = Field(examples=["test@example.com"])
     created_at: Moment
 
+    @property
+    def location(self) -> str:
+        return "/api/v1/auth/me"
 
-class Token(Shown):
+
+class Token(ResponseModel):
     """`expires_in` is in seconds."""
 
     access_token: str
@@ -68,7 +72,7 @@ class Token(Shown):
     expires_in: int = Field(examples=[3600])
 
 
-class Key(Shown):
+class Key(ResponseModel):
     """A public key (RFC 8037)."""
 
     kty: Literal["OKP"] = "OKP"
@@ -79,7 +83,7 @@ class Key(Shown):
     x: str = Field(examples=["uOrCjddtWPzLr68hZGD8Ks5dtrefIinec3rd8ngKpNs"])
 
 
-class Keys(Shown):
+class Keys(ResponseModel):
     """A JSON Web Key Set (RFC 7517)."""
 
     keys: list[Key]

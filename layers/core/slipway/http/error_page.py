@@ -1,7 +1,7 @@
 """The page behind `/docs/errors`: docs/errors.md as HTML, with each code's status and title.
 
-Written by `python -m slipway.http.openapi` together with the OpenAPI document, and never imported
-by a function: what is served is the committed copy, which a test compares.
+`python -m slipway.http.openapi` writes it together with the OpenAPI document. No function imports
+this module: the docs function serves the committed copy, and a test compares it with the document.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from html import escape
 
 from slipway import errors
-from slipway.http.api import status_of
+from slipway.http.responses import status_of
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
@@ -34,18 +34,18 @@ td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; }
 
 def codes() -> list[type[errors.SlipwayError]]:
     """The errors that a caller can receive, by status and code."""
-    return sorted(_met(errors.SlipwayError), key=lambda kind: (status_of(kind), kind.code))
+    return sorted(_reachable(errors.SlipwayError), key=lambda kind: (status_of(kind), kind.code))
 
 
-def _met(root: type[errors.SlipwayError]) -> Iterator[type[errors.SlipwayError]]:
+def _reachable(root: type[errors.SlipwayError]) -> Iterator[type[errors.SlipwayError]]:
     if "code" in vars(root) and (status_of(root) < 500 or issubclass(root, errors.Fault)):
         yield root
     for child in root.__subclasses__():
-        yield from _met(child)
+        yield from _reachable(child)
 
 
 def sections(markdown: str) -> tuple[list[str], dict[str, list[str]]]:
-    """The paragraphs before the first heading, and those of each section by its code."""
+    """The paragraphs before the first heading, and the paragraphs of each section by its code."""
     introduction, *rest = re.split(r"^## ", markdown, flags=re.MULTILINE)
     explained = {}
     for section in rest:
@@ -54,8 +54,8 @@ def sections(markdown: str) -> tuple[list[str], dict[str, list[str]]]:
     return _paragraphs(introduction.partition("\n")[2]), explained
 
 
-def written(markdown: str) -> str:
-    """The whole page. Raises KeyError for a code that the document does not explain."""
+def render_page(markdown: str) -> str:
+    """The page as HTML. Raises KeyError if `markdown` does not explain a code."""
     introduction, explained = sections(markdown)
     rows = "".join(
         f"<tr><td>{status_of(kind)}</td><td>{_link(kind)}</td></tr>\n" for kind in codes()
@@ -99,6 +99,6 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _html(paragraphs: list[str]) -> str:
-    """Paragraphs with inline code, which is all that the document uses of Markdown."""
+    """The paragraphs as HTML. Inline code is the only Markdown in them."""
     text = "\n".join(f"<p>{escape(each)}</p>" for each in paragraphs)
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)

@@ -1,8 +1,9 @@
-"""The OpenAPI 3.1 document of all resources, made from their tables of routes.
+"""The OpenAPI 3.1 document of all resources, generated from their tables of routes.
 
     python -m slipway.http.openapi        writes functions/api/docs/{openapi.json,errors.html}
 
-Never imported by a function: what is served is the committed copy, which a test compares.
+No function imports this module: the docs function serves the committed copy, and a test compares it
+with the routes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,28 +24,15 @@ from slipway import errors
 from slipway.access.principal import Principal
 from slipway.domain.paging import Page
 from slipway.http import error_page
-from slipway.http.api import (
-    FORM,
-    JSON,
-    PROBLEM,
-    Api,
-    Document,
-    IfMatch,
-    IfSeen,
-    Raw,
-    Route,
-    Sent,
-    problem,
-    status_of,
-)
+from slipway.http.app import Api
+from slipway.http.openapi_examples import TEMPLATE, Schema, add_examples, example_problem
+from slipway.http.responses import PROBLEM, DocumentResponse, RawResponse, status_of
+from slipway.http.routes import JSON, EtagPredicate, IfMatch, RawBody, Route
 
-Schema = dict[str, Any]
-
-# The checkout's: this module runs nowhere else.
+# This module runs only in a checkout.
 FUNCTIONS = Path(__file__).parents[4] / "functions"
 
 _REF = "#/components/schemas/{model}"
-_EXAMPLE_REQUEST = "JKJaXPLvDoEEJiA="
 
 _INFO = {
     "title": "Slipway",
@@ -106,7 +95,7 @@ _HEADERS: Schema = {
 
 
 def document(apis: Mapping[str, Api]) -> Schema:
-    """The document of these APIs, by the name of their resource."""
+    """The OpenAPI document of these APIs; their names become its tags."""
     routes = [(tag, route) for tag, api in apis.items() for route in api.routes if _public(route)]
     paths: dict[str, Schema] = {}
     for tag, route in routes:
@@ -130,13 +119,13 @@ def document(apis: Mapping[str, Api]) -> Schema:
             },
         },
     }
-    _add_examples(document, schemas)
+    add_examples(document, schemas)
     return document
 
 
 def _public(route: Route) -> bool:
-    """Pages for people are not a part of the API."""
-    return route.returns is not Raw
+    """Pages for people are not part of the API."""
+    return route.returns is not RawResponse
 
 
 def _operation(tag: str, route: Route) -> Schema:
@@ -146,19 +135,18 @@ def _operation(tag: str, route: Route) -> Schema:
         "summary": text.rstrip("."),
         "tags": [tag],
         "parameters": list(_parameters(route)),
-        "responses": {**_answers(route), **_problems(route)},
+        "responses": {**_successes(route), **_problems(route)},
     }
     if route.body:
-        ref = {"$ref": _REF.format(model=route.body.__name__)}
         operation["requestBody"] = {
-            "required": not route.optional,
-            "content": {media: {"schema": ref} for media in route.media},
+            "required": not route.body_optional,
+            "content": {media: {"schema": _reference(route.body)} for media in route.media},
         }
-    if route.takes(Sent):
+    if route.takes(RawBody):
         operation["requestBody"] = {
             "description": f"At most {route.limit} bytes.",
             "required": True,
-            "content": {media: _DOCUMENT for media in route.media},
+            "content": {media: TEMPLATE for media in route.media},
         }
     if route.takes(Principal):
         operation["security"] = [{"token": []}, {"password": []}]
@@ -181,7 +169,7 @@ def _parameters(route: Route) -> Iterable[Schema]:
             "not carried out twice and gets the same answer, with `Idempotent-Replayed: true`.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         }
-    if route.takes(IfMatch | None) or route.takes(IfSeen | None):
+    if route.takes(IfMatch) or route.takes(EtagPredicate):
         yield {
             "name": "If-Match",
             "in": "header",
@@ -190,182 +178,108 @@ def _parameters(route: Route) -> Iterable[Schema]:
         }
 
 
-def _answers(route: Route) -> Schema:
-    if route.returns is type(None):
+def _successes(route: Route) -> Schema:
+    if route.returns is NoneType:
         return {"204": {"description": "Done."}}
-    if route.returns is Document:
-        return {
-            "200": {"description": "The current state.", "content": {route.media[0]: _DOCUMENT}}
-        }
-    kinds = _kinds(route.returns)
+    if route.returns is DocumentResponse:
+        return {"200": {"description": "The current state.", "content": {route.media[0]: TEMPLATE}}}
     headers = ["Link"] if typing.get_origin(route.returns) is Page else ["ETag"]
     if route.status == 201:
         headers.append("Location")
     answer: Schema = {
         "description": {200: "The current state.", 201: "Created.", 202: "Accepted."}[route.status],
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {JSON: {"schema": _shape(route.returns)}},
+        "content": {JSON: {"schema": _content(route.returns)}},
     }
     answers = {str(route.status): answer}
     if route.found is not None:
-        answers[str(route.found)] = _otherwise(route) or {
+        answers[str(route.found)] = _found(route) or {
             **answer,
             "description": "It existed already.",
         }
-    if type(None) in kinds:
+    if NoneType in _types(route.returns):
         answers["204"] = {"description": "Deleted."}
     return answers
 
 
-def _otherwise(route: Route) -> Schema | None:
-    """What a route answers that shows something else than what it makes."""
-    models = [kind for kind in _kinds(route.returns) if _is_model(kind)]
+def _found(route: Route) -> Schema | None:
+    """The response of a route that returns another model if it creates nothing."""
+    models = models_of(route.returns)
     if len(models) < 2:
         return None
     return {
         "description": (models[1].__doc__ or "").strip(),
         "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
-        "content": {JSON: {"schema": {"$ref": _REF.format(model=models[1].__name__)}}},
+        "content": {JSON: {"schema": _reference(models[1])}},
     }
 
 
-def _kinds(returns: Any) -> Sequence[Any]:
-    """`tuple[A | B, bool]` is A, B, bool."""
+def models_of(returns: Any) -> list[type[BaseModel]]:
+    """The models in a return type: of `tuple[A | B, bool]` A and B."""
+    return [
+        kind for kind in _types(returns) if isinstance(kind, type) and issubclass(kind, BaseModel)
+    ]
+
+
+def _types(returns: Any) -> Sequence[Any]:
+    """The types in a return type: of `tuple[A | B, bool]` A, B and bool."""
     parts = typing.get_args(returns)
-    return [each for part in parts for each in _kinds(part)] if parts else [returns]
+    return [each for part in parts for each in _types(part)] if parts else [returns]
 
 
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _shape(returns: Any) -> Schema:
-    model = next((kind for kind in _kinds(returns) if _is_model(kind)), None)
-    if model is None:
-        return {"type": "object"}
-    ref = {"$ref": _REF.format(model=model.__name__)}
+def _content(returns: Any) -> Schema:
+    ref = _reference(models_of(returns)[0])
     return {"type": "array", "items": ref} if typing.get_origin(returns) is Page else ref
 
 
+def _reference(model: type[BaseModel]) -> Schema:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
 def _problems(route: Route) -> Schema:
-    """One answer a status, one example a code."""
-    kinds: list[type[errors.SlipwayError]] = list(route.refuses)
+    """A response for each status, with an example for each error code."""
+    problems: Schema = {}
+    for kind in _errors_of(route):
+        content: Schema = {"schema": {"$ref": _REF.format(model="Problem")}, "examples": {}}
+        response = problems.setdefault(
+            str(status_of(kind)), {"description": kind.title, "content": {PROBLEM: content}}
+        )
+        examples = response["content"][PROBLEM]["examples"]
+        examples[kind.code] = {"value": example_problem(kind)}
+    return dict(sorted(problems.items()))
+
+
+def _errors_of(route: Route) -> list[type[errors.SlipwayError]]:
+    """The errors that the route declares, and those that follow from its parameters."""
+    kinds = list(route.refuses)
+    has_body = route.body is not None or route.takes(RawBody)
     if route.takes(Principal):
         kinds += [errors.TokenMissing, errors.TokenExpired, errors.TokenInvalid]
-    if route.body or route.takes(Sent):
+    if has_body:
         kinds += [errors.Malformed, errors.TooLarge, errors.UnsupportedMediaType]
-    if route.body or route.query or route.takes(Sent):
+    if has_body or route.query:
         kinds.append(errors.Invalid)
     if route.replays:
         kinds.append(errors.IdempotencyKeyReused)
     if route.method != "GET" and route.takes(Principal):
         kinds.append(errors.Busy)
-    kinds.append(errors.StoreUnavailable)
-    answers: Schema = {}
-    for kind in kinds:
-        status = status_of(kind)
-        answer = answers.setdefault(
-            str(status),
-            {
-                "description": kind.title,
-                "content": {
-                    PROBLEM: {
-                        "schema": {"$ref": _REF.format(model="Problem")},
-                        "examples": {},
-                    }
-                },
-            },
-        )
-        example = {"value": problem(_example(kind), status, _EXAMPLE_REQUEST)}
-        answer["content"][PROBLEM]["examples"][kind.code] = example
-    return dict(sorted(answers.items()))
-
-
-_DOCUMENT: Schema = {
-    "schema": {"type": "string"},
-    "example": "Resources: {Jobs: {Type: AWS::SQS::Queue}}",
-}
-_ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
-_EXAMPLES: dict[type[errors.SlipwayError], errors.SlipwayError] = {
-    errors.Invalid: errors.Invalid([errors.FieldError("#/name", "is required")]),
-    errors.IdempotencyKeyReused: errors.IdempotencyKeyReused(),
-    errors.TtlExceedsPolicy: errors.TtlExceedsPolicy("2026-11-26T01:02:03.456Z"),
-    errors.TooManyAttempts: errors.TooManyAttempts(60),
-    errors.Busy: errors.Busy(1),
-    errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
-    errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
-    errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),
-    errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),
-    errors.VersionFixed: errors.VersionFixed(
-        "Version 1.2 is published and cannot change. Add a new version.", "published"
-    ),
-    errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),
-    errors.OutdatedDeployment: errors.OutdatedDeployment(
-        "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
-    ),
-}
-
-
-def _example(kind: type[errors.SlipwayError]) -> errors.SlipwayError:
-    return _EXAMPLES.get(kind) or kind()
+    return [*kinds, errors.StoreUnavailable]
 
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
-    wanted: dict[type[BaseModel], typing.Literal["validation", "serialization"]] = {}
+    modes: dict[type[BaseModel], typing.Literal["validation", "serialization"]] = {}
     for route in routes:
         if route.body:
-            wanted[route.body] = "validation"
-        for kind in _kinds(route.returns):
-            if _is_model(kind):
-                wanted[kind] = "serialization"
-    _, generated = models_json_schema(list(wanted.items()), ref_template=_REF)
+            modes[route.body] = "validation"
+        for model in models_of(route.returns):
+            modes[model] = "serialization"
+    _, generated = models_json_schema(list(modes.items()), ref_template=_REF)
     schemas: dict[str, Schema] = generated["$defs"]
     return schemas
 
 
-def _add_examples(document: Schema, schemas: dict[str, Schema]) -> None:
-    """A whole example a body, made of the examples of its fields."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            bodies = [operation.get("requestBody", {})]
-            bodies += [answer for status, answer in operation["responses"].items() if status < "3"]
-            for body in bodies:
-                for media in (JSON, FORM):
-                    content = body.get("content", {}).get(media)
-                    if content and "example" not in content:
-                        _add_example(content, schemas)
-
-
-def _add_example(content: Schema, schemas: dict[str, Schema]) -> None:
-    shape = content["schema"]
-    ref = shape.get("$ref") or shape.get("items", {}).get("$ref")
-    if ref:
-        example = _example_of(schemas[ref.rpartition("/")[2]], schemas)
-        content["example"] = [example] if "items" in shape else example
-
-
-def _example_of(schema: Schema, schemas: dict[str, Schema]) -> Schema:
-    example = {}
-    required = schema.get("required", [])
-    for name, field in schema.get("properties", {}).items():
-        nested = field.get("items", {}).get("$ref", "").rpartition("/")[2]
-        if "examples" in field:
-            example[name] = field["examples"][0]
-        elif nested:
-            example[name] = [_example_of(schemas[nested], schemas)]
-        elif "const" in field:
-            example[name] = field["const"]
-        elif "default" in field and field["default"] is not None:
-            example[name] = field["default"]
-        elif "enum" in field:
-            example[name] = field["enum"][0]
-        elif name in required:
-            example[name] = 1 if field.get("type") == "integer" else "…"
-    return example
-
-
 def load(functions: Path) -> dict[str, Api]:
-    """The API of each `functions/api/<resource>/app.py`, in the order a reader wants."""
+    """The API of each `functions/api/<resource>/app.py`, in the order of the document."""
     order = ["auth", "projects", "templates", "environments", "deployments"]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py")),
@@ -381,16 +295,18 @@ def load(functions: Path) -> dict[str, Api]:
     return apis
 
 
-def written(document: Schema) -> str:
+def as_text(document: Schema) -> str:
+    """The document as it is committed and served."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
+    """Write the document and the page of errors into the docs function's folder."""
     target = FUNCTIONS / "api" / "docs"
-    text = written(document(load(FUNCTIONS)))
+    text = as_text(document(load(FUNCTIONS)))
     (target / "openapi.json").write_text(text, encoding="utf-8")
     explanations = (FUNCTIONS.parent / "docs" / "errors.md").read_text(encoding="utf-8")
-    (target / "errors.html").write_text(error_page.written(explanations), encoding="utf-8")
+    (target / "errors.html").write_text(error_page.render_page(explanations), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,68 +1,96 @@
-"""What may come to be nobody's: a note of it, which reconcile looks after.
+"""Clean-up records for things outside the table that may be orphaned.
 
-That of secret inputs is written before them, and goes in the transaction that makes their
-environment or accepts their update. It is written again in the one that forgets an environment,
-whose teardown did not get to them. That of a plan's stack is written before it, too, and goes
-after it (slipway.services.plans).
+A clean-up record is written before secret inputs are stored or a plan's stack is created. If the
+process dies, reconcile finds the record after an hour and removes what it names.
+
+The record of secret inputs goes in the transaction that creates their environment or accepts their
+update. Forgetting an environment writes it again, because its teardown did not get to the secrets.
+The record of a plan's stack goes after the stack (slipway.services.plans).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from slipway.aws import secret_inputs
 from slipway.domain import ids, timestamps
 from slipway.domain.records import EnvironmentRecord
-from slipway.store import deadlines, table
-from slipway.store.table import Delete, Item, Key, Put
+from slipway.errors import Refused
+from slipway.store import deadlines, idempotency, table
+from slipway.store.table import Action, ConditionFailed, Delete, Item, Key, Put
 
 SECRETS = "SECRETS"
 PLAN = "PLAN#"
-# Whoever makes an environment or asks for a plan is long through by then, or dead.
+# By then, a request that stores secrets or creates a plan has ended, or its process has died.
 _GRACE = timedelta(hours=1)
 
 
-def note(place: str, at: datetime | None = None) -> Put:
-    """Of secret inputs, to be looked after at that moment, in an hour if None."""
+def secrets_may_be_orphaned(place: str, at: datetime | None = None) -> Put:
+    """Write the clean-up record of the secret inputs at the place, due at `at`, in an hour if None.
+
+    A place is an environment's id, or `<id>/<part>` for the secrets of an update.
+    """
     at = at or timestamps.now() + _GRACE
     environment_id = place.partition("/")[0]
     item = {"id": environment_id, "place": place, **deadlines.by(environment_id, at)}
     return Put(_key(place), item, condition=None)
 
 
-def claimed(place: str) -> Delete:
-    """They are somebody's."""
+def secrets_claimed(place: str) -> Delete:
+    """Remove the clean-up record, because a record owns the secret inputs at the place."""
     return Delete(_key(place))
 
 
-def look_after(note: Item, its_record: EnvironmentRecord | None) -> bool:
-    """Remove what is nobody's; whether it was. Repeating it changes nothing. Raises DriverFault.
+@contextmanager
+def storing(place: str, secrets: Mapping[str, str], parts: dict[str, Action]) -> Iterator[None]:
+    """Store secrets for a transaction, and remove them again if it fails.
 
-    An update that was accepted has no note any more, so what it is of is nobody's.
+    Adds the part that claims them to `parts`. If this process dies before the transaction,
+    reconcile removes them. One round trip, and one for each secret. Raises DriverFault.
     """
-    # One that was written by an earlier release has no place of its own.
+    table.write(secrets_may_be_orphaned(place))
+    secret_inputs.write(place, secrets)
+    parts["secrets"] = secrets_claimed(place)
+    try:
+        yield
+    except (Refused, ConditionFailed, idempotency.Done):
+        secret_inputs.remove(place, secrets)
+        table.write(secrets_claimed(place))
+        raise
+
+
+def remove_orphaned_secrets(note: Item, environment: EnvironmentRecord | None) -> bool:
+    """Remove the secret inputs of a clean-up record that is due, if no record owns them.
+
+    Returns whether they were orphaned. Repeating it changes nothing. Raises DriverFault.
+    """
+    # A clean-up record of an earlier release has no place.
     place = str(note.get("place", note["id"]))
-    is_of_update = place != note["id"]
-    is_nobodys = is_of_update or its_record is None or its_record["status"] == "destroyed"
-    if is_nobodys:
+    # An accepted update has no clean-up record, so an update's secrets are always orphaned here.
+    of_update = place != note["id"]
+    orphaned = of_update or environment is None or environment["status"] == "destroyed"
+    if orphaned:
         secret_inputs.remove_all(place)
     table.write(Delete(Key(note["pk"], note["sk"])))
-    return is_nobodys
+    return orphaned
 
 
-def note_of_plan(stack: str, note: str) -> Put:
-    """Of the stack that is made next; another one for each attempt to make it."""
+def plan_may_be_orphaned(stack: str, note: str) -> Put:
+    """Write the clean-up record of a plan's stack. Each attempt to create it has a note of its
+    own, so that nobody removes the record of another attempt."""
     item = {"stack": stack, **deadlines.by(stack, timestamps.now() + _GRACE)}
     return Put(_plan(stack, note), item, condition=None)
 
 
-def is_planned(stack: str, note: str) -> Delete:
-    """The stack of this note is gone."""
+def plan_deleted(stack: str, note: str) -> Delete:
+    """Remove the clean-up record, because the stack of this note is gone."""
     return Delete(_plan(stack, note))
 
 
-def delete_plan(note: Item) -> None:
-    """Repeating it changes nothing. Raises DriverFault, DriverRefused."""
+def delete_orphaned_plan(note: Item) -> None:
+    """Delete a plan's stack. Repeating it changes nothing. Raises DriverFault, DriverRefused."""
     from slipway.drivers import stacks
 
     stacks.delete_plan(note["stack"])

@@ -1,21 +1,21 @@
-"""Creating environments: for real, only if missing (`ensure`), or as a plan."""
+"""Environments: reading them, and creating them for real, only if missing, or as a plan.
+
+A creation writes all that provisioning, expiry and teardown need. The table's stream starts them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
-from slipway.domain.environment import DEFAULT_TTL_HOURS, Environment, NewEnvironment
+from slipway.domain.environment import Environment, NewEnvironment
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
-from slipway.domain.records import EnvironmentRecord, ProjectRecord, changed
+from slipway.domain.records import changed
 from slipway.errors import (
     Busy,
     ExternalIdTaken,
@@ -23,14 +23,13 @@ from slipway.errors import (
     Invalid,
     NameTaken,
     ProjectGoing,
-    Refused,
+    SlipwayError,
     no_such,
 )
-from slipway.settings import settings
-from slipway.store import deadlines, environment_records, idempotency, project_records, table
+from slipway.services import environment_drafts
+from slipway.services.environment_drafts import Draft, Seen
+from slipway.store import environment_records, idempotency, project_records, table
 from slipway.store.table import (
-    ConditionFailed,
-    Found,
     Item,
     Key,
     Transaction,
@@ -39,29 +38,8 @@ from slipway.store.table import (
 
 if TYPE_CHECKING:
     from slipway.domain.plan import Plan
-    from slipway.domain.template import TemplateVersion
 
 _ENSURE_TRIES = 3
-
-
-class _Before(NamedTuple):
-    """What was read before an environment is made; `versions` if it is made from a template."""
-
-    project: ProjectId
-    project_record: ProjectRecord
-    versions: list[Found]
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """An environment that could be made: its record, and what else its transaction writes."""
-
-    item: EnvironmentRecord
-    parts: Mapping[str, table.Action]
-    ends: datetime | None
-    most_hours: float
-    version: TemplateVersion | None
-    secrets: Mapping[str, str]
 
 
 def get(environment: EnvironmentId, principal: Principal) -> Environment:
@@ -84,77 +62,71 @@ def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Envi
 
 
 def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:
-    """Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault.
+    """Create an environment, which is `provisioning` until its workflow has made it.
 
-    What is written here is all that provisioning, expiry and teardown need: the table's stream
-    starts them. Two round trips; with secrets one for the note of them, and one for each.
+    Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault. Two round
+    trips; with secrets one more for their clean-up record and one for each secret.
     """
-    # The mark is read along: secrets are written before the transaction would lose on it.
-    before, mark = _look(project, wanted, principal, *idempotency.keys())
+    # The idempotency mark is read as well, because secrets are written before the transaction
+    # that would fail on it.
+    seen, mark = _look(project, wanted, principal, *idempotency.keys())
     idempotency.look(*mark)
-    return _add(before, wanted, principal)
+    return _create(seen, wanted, principal)
 
 
 def _look(
     project: ProjectId, wanted: NewEnvironment, principal: Principal, *more: Key
-) -> tuple[_Before, list[Item | None]]:
-    """What has to be known to make it, and the items at more keys; one round trip.
+) -> tuple[Seen, list[Item | None]]:
+    """What a draft needs, and the items at the additional keys; one round trip.
 
     Raises NotFound, Invalid.
     """
     queries = []
     if wanted.template is not None:
-        # Imported here: most environments are made without.
+        # Imported here, because most environments have no template.
         from slipway.store import template_records
 
         queries.append(template_records.sought(wanted.template))
     keys = (*authorization.keys(project, principal), *more)
     (membership, item, *rest), pages = table.read(keys, *queries)
-    return _Before(project, authorization.authorized(project, membership, item), pages), rest
+    return Seen(project, authorization.authorized(project, membership, item), pages), rest
 
 
-def _add(before: _Before, wanted: NewEnvironment, principal: Principal) -> Environment:
-    draft = _draft(before, wanted, principal)
+def _create(seen: Seen, wanted: NewEnvironment, principal: Principal) -> Environment:
+    draft = environment_drafts.draft(seen, wanted, principal)
     if not draft.secrets:
-        return _record(before.project, wanted, draft, principal)
-    from slipway.aws import secret_inputs
+        return _commit(seen.project, wanted, draft, principal)
     from slipway.services import cleanup
 
-    place = draft.item["id"]
-    table.write(cleanup.note(place))
-    secret_inputs.write(place, draft.secrets)
-    try:
-        return _record(before.project, wanted, draft, principal, secrets=cleanup.claimed(place))
-    except (Refused, ConditionFailed, idempotency.Done):
-        secret_inputs.remove(place, draft.secrets)
-        table.write(cleanup.claimed(place))
-        raise
+    with cleanup.storing(draft.record["id"], draft.secrets, draft.parts):
+        return _commit(seen.project, wanted, draft, principal)
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
-    """What `create` would make, and its refusals; as create.
+    """What `create` would make, without making it. Raises what `create` raises.
 
-    One round trip; from a template one more when its change set is made, and one when that ended.
+    One round trip; from a template one more when its change set is created, and one when the
+    change set has ended.
     """
     names = [project_records.environment_name(project, wanted.name)]
     if wanted.external_id:
         names.append(project_records.external_id(project, wanted.external_id))
-    before, (name, *external) = _look(project, wanted, principal, *names)
-    draft = _draft(before, wanted, principal)
+    seen, (name, *external) = _look(project, wanted, principal, *names)
+    draft = environment_drafts.draft(seen, wanted, principal)
     if name:
         raise _name_taken(wanted)
     if any(external):
         raise ExternalIdTaken()
-    # Imported here: most environments are made without.
+    # Imported here and below, because few requests are plans, and fewer have a template.
     from slipway.domain.plan import Plan
 
-    shown: dict[str, Any] = {**draft.item, "inputs": None, "max_ttl_hours": draft.most_hours}
+    shown: dict[str, Any] = {**draft.record, "inputs": None, "max_ttl_hours": draft.most_hours}
     if draft.version:
         from slipway.domain import inputs
         from slipway.services import plans
 
-        would_be = changed(draft.item, {"project_name": before.project_record["name"]})
-        values = json.loads(draft.item["inputs"])
+        would_be = changed(draft.record, {"project_name": seen.record["name"]})
+        values = json.loads(draft.record["inputs"])
         shown.update(
             inputs=inputs.with_defaults(draft.version.parameters, values),
             resources=draft.version.resources,
@@ -164,106 +136,46 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
     return Plan.model_validate(shown)
 
 
-def _draft(before: _Before, wanted: NewEnvironment, principal: Principal) -> _Draft:
-    environment = EnvironmentId(before.project.p, ids.new_part())
-    now = timestamps.now()
-    policy = project_records.policy(before.project_record)
-    most = policy.most_hours(settings().max_ttl_hours)
-    hours = wanted.lifetime_hours(most, policy.default_ttl_hours or DEFAULT_TTL_HOURS)
-    item: Any = {
-        "id": str(environment),
-        "project_id": str(before.project),
-        "name": wanted.name,
-        "type": wanted.type,
-        "status": "provisioning",
-        "operation": "provision_environment",
-        "driver": "cloudformation" if wanted.template else "simulated",
-        "external_id": wanted.external_id,
-        "on_conflict": wanted.on_conflict,
-        "config": wanted.config_json(),
-        "created_at": timestamps.written(now),
-        "created_by": principal.user_id,
-        **deadlines.by(str(environment)),
-        "actor": principal.actor,
-        "updated_at": timestamps.written(now),
-        "version": 1,
-    }
-    ends = None
-    if hours is not None:
-        ends = timestamps.hours_after(now, hours)
-        item.update(
-            ttl_hours=hours,
-            **environment_records.lasting_until(ends, policy.warn_before_hours),
-            warn_before_hours=policy.warn_before_hours or None,
-            max_expires_at=timestamps.written(timestamps.hours_after(now, most)),
-            expiry_mode=policy.expiry_mode,
-            lease=1,
-        )
-    if wanted.template is None:
-        return _Draft(item, {}, ends, most, None, {})
-    # Imported here: most environments are made without.
-    from slipway.domain import inputs
-    from slipway.store import template_records
-
-    version = template_records.allowed(
-        template_records.resolved(wanted.template, before.versions[0])
-    )
-    values = inputs.checked(version.parameters, wanted.inputs or {})
-    hidden = inputs.secrets(version.parameters)
-    item.update(
-        **template_records.made_of(version),
-        inputs=inputs.written({n: each for n, each in values.items() if n not in hidden}),
-        secret_inputs=sorted(hidden & set(values)),
-    )
-    parts: dict[str, table.Action] = {
-        "template": template_records.still_published(version),
-        "template_use": template_records.begins_use(version, item),
-    }
-    secrets = {name: each for name, each in values.items() if name in hidden}
-    return _Draft(item, parts, ends, most, version, secrets)
-
-
-def _record(
-    project: ProjectId,
-    wanted: NewEnvironment,
-    draft: _Draft,
-    principal: Principal,
-    **more: table.Action,
+def _commit(
+    project: ProjectId, wanted: NewEnvironment, draft: Draft, principal: Principal
 ) -> Environment:
-    item = draft.item
-    environment = ids.parse_environment(item["id"])
+    """Write the draft. Raises NotFound, ProjectGoing, ExternalIdTaken, NameTaken, Invalid."""
+    environment = ids.parse_environment(draft.record["id"])
     name = {"environment_id": str(environment), "name": wanted.name}
     transaction = (
         Transaction()
-        .check("member", authorization.membership(project, principal))
+        .add("member", authorization.still_member(project, principal))
         .add("project", project_records.takes_environments(project))
         .put("name", project_records.environment_name(project, wanted.name), name)
-        .put("record", environment_records.key(environment), item)
+        .put("record", environment_records.key(environment), draft.record)
     )
     if wanted.external_id:
         external_id = project_records.external_id(project, wanted.external_id)
         transaction.put("external_id", external_id, {"environment_id": str(environment)})
-    if draft.ends is not None:
-        transaction.add("lease", environment_records.put_lease(environment, draft.ends))
-    for part, action in {**draft.parts, **more}.items():
+    for part, action in draft.parts.items():
         transaction.add(part, action)
-    shown = environment_records.read(item)
+    shown = environment_records.read(draft.record)
     try:
         idempotency.commit(transaction, shown)
     except TransactionFailed as failed:
-        if failed.get("member") is not None or failed.get("project") == {}:
-            raise no_such("project") from None
-        if failed.get("project") is not None:
-            raise ProjectGoing() from None
-        if failed.get("external_id") is not None:
-            raise ExternalIdTaken() from None
-        if failed.get("name") is not None:
-            raise _name_taken(wanted) from None
-        if draft.version and failed.get("template") is not None:
-            detail = f"{draft.version.reference} is no longer published; choose another version"
-            raise Invalid([FieldError("#/template", detail)]) from None
-        raise
+        raise _refusal(failed, wanted, draft) from None
     return shown
+
+
+def _refusal(failed: TransactionFailed, wanted: NewEnvironment, draft: Draft) -> SlipwayError:
+    """The first reason for which the transaction failed, in the order in which callers care."""
+    if failed.get("member") is not None or failed.get("project") == {}:
+        return no_such("project")
+    if failed.get("project") is not None:
+        return ProjectGoing()
+    if failed.get("external_id") is not None:
+        return ExternalIdTaken()
+    if failed.get("name") is not None:
+        return _name_taken(wanted)
+    if draft.version and failed.get("template") is not None:
+        detail = f"{draft.version.reference} is no longer published; choose another version"
+        return Invalid([FieldError("#/template", detail)])
+    return failed
 
 
 def _name_taken(wanted: NewEnvironment) -> NameTaken:
@@ -275,18 +187,19 @@ def _name_taken(wanted: NewEnvironment) -> NameTaken:
 def ensure(
     project: ProjectId, external_id: str, wanted: NewEnvironment, principal: Principal
 ) -> tuple[Environment, bool]:
-    """The environment that a caller knows by this name, made if there is none; and whether it was.
+    """The environment with this external id, created if there is none, and whether it was created.
 
-    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy. Two round trips, also to find it.
+    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy, DriverFault. Two round trips, also to
+    find it.
     """
     for _ in range(_ENSURE_TRIES):
         name = project_records.external_id(project, external_id)
-        before, [known] = _look(project, wanted, principal, name)
+        seen, [known] = _look(project, wanted, principal, name)
         if known:
             there = environment_records.find(ids.parse_environment(known["environment_id"]))
             if there:
                 return environment_records.read(there).as_seen_at(timestamps.now()), False
-        # Somebody else may make it in this very moment: then it is there to be found.
+        # If another caller creates it at the same time, the next look finds it.
         with suppress(ExternalIdTaken):
-            return _add(before, wanted, principal), True
+            return _create(seen, wanted, principal), True
     raise Busy(1)

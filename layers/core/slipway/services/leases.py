@@ -187,19 +187,10 @@ def _change(
             "updated_at": now,
             "actor": actor,
         }
-        expression, values = table.setting(written)
-        update = Update(
-            environment_records.key(environment),
-            expression,
-            # An execution that hands its lease over changes only `lease`.
-            {**values, "was": item["version"], "was_lease": item["lease"], "now": now},
-            condition="version = :was AND lease = :was_lease"
-            " AND (attribute_not_exists(expires_at) OR expires_at > :now)",
-        )
+        transaction = Transaction().add("record", _write(item, written, now))
         shown = environment_records.read(changed(item, written))
         try:
-            transaction = Transaction().add("record", update).add("lease", lease_change)
-            idempotency.commit(transaction, shown)
+            idempotency.commit(transaction.add("lease", lease_change), shown)
         except TransactionFailed as failed:
             fresh = failed.get("record") or item
             if any(fresh.get(name) != item.get(name) for name in ("expires_at", "pinned")):
@@ -209,6 +200,19 @@ def _change(
             return shown
     _lasting(fresh)
     raise Busy(1)
+
+
+def _write(item: EnvironmentRecord, fields: Fields, now: str) -> Update:
+    """Write the fields if the record and its lease are as they were read, and the lease runs."""
+    expression, values = table.setting(fields)
+    return Update(
+        environment_records.key(ids.parse_environment(item["id"])),
+        expression,
+        # An execution that hands its lease over changes only `lease`.
+        {**values, "was": item["version"], "was_lease": item["lease"], "now": now},
+        condition="version = :was AND lease = :was_lease"
+        " AND (attribute_not_exists(expires_at) OR expires_at > :now)",
+    )
 
 
 def _running_until(ends: datetime | None, item: EnvironmentRecord) -> Fields:

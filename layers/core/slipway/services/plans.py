@@ -70,7 +70,7 @@ def _digest(operation: Operation, project_id: str) -> str:
 def _make(where: Mapping[str, str], operation: Operation, secrets: Mapping[str, str]) -> None:
     """Raises DriverRefused, and then there is nothing; DriverFault."""
     name, note = where["StackName"], ids.new_part()
-    table.write(cleanup.note_of_plan(name, note))
+    table.write(cleanup.plan_may_be_orphaned(name, note))
     try:
         previews.make(where, operation, secrets, "CREATE", _ABOUT + note)
     except DriverRefused:
@@ -82,4 +82,4 @@ def _delete(stack: str, name: str, note: str) -> None:
     """If it cannot be deleted now, the note is still there."""
     with suppress(DriverFault, DriverRefused):
         stacks.delete_plan(stack)
-        table.write(cleanup.is_planned(name, note))
+        table.write(cleanup.plan_deleted(name, note))

@@ -26,7 +26,7 @@ from slipway.errors import (
 from slipway.settings import settings
 from slipway.store import deadlines, idempotency, table
 from slipway.store import project_records as records
-from slipway.store.table import Transaction, TransactionFailed
+from slipway.store.table import Fields, Transaction, TransactionFailed
 
 _MARK_TRIES = 5
 
@@ -84,7 +84,7 @@ def list_(principal: Principal, paging: Paging) -> Page[Project]:
 def change(
     project: ProjectId, wanted: ProjectChange, principal: Principal, if_version: int | None
 ) -> Project:
-    """What is so already is not changed again: repeating it changes nothing.
+    """Change the fields that the request sets. No-op if nothing differs.
 
     Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed, Invalid. Two round trips.
     """
@@ -95,27 +95,12 @@ def change(
         raise PreconditionFailed()
     if item["status"] != "active":
         raise ProjectGoing()
-    changes: dict[str, Any] = wanted.model_dump(exclude_unset=True)
-    after = {**item, **changes}
-    if Project(**after) == Project(**item):
+    fields = wanted.model_dump(exclude_unset=True)
+    if Project(**{**item, **fields}) == Project(**item):
         return Project(**item)
-    after.update(updated_at=timestamps.written(timestamps.now()), version=item["version"] + 1)
-    shown = Project(**after)
-    same = {"was": item["version"], "active": "active"}
-    unchanged = "version = :was AND #status = :active"
-    fields = {name: after[name] for name in (*changes, "updated_at", "version")}
-    expression, values = table.setting(fields)
-    transaction = (
-        Transaction()
-        .update(
-            "record",
-            records.key(project),
-            expression,
-            {**values, **same},
-            condition=unchanged,
-        )
-        .update("listing", records.listed(project, item["owner"]), expression, values)
-    )
+    fields |= {"updated_at": timestamps.written(timestamps.now()), "version": item["version"] + 1}
+    shown = Project(**{**item, **fields})
+    transaction = _writing(project, item, fields)
     if normalised(shown.name) != normalised(item["name"]):
         transaction.put(
             "name",
@@ -130,7 +115,7 @@ def change(
             raise NameTaken(
                 f"You already have a project named {shown.name}. Choose another name."
             ) from None
-        # Somebody else changed it since it was read, a moment ago.
+        # Another caller has changed it since it was read.
         raise PreconditionFailed() from None
     return shown
 
@@ -182,6 +167,29 @@ def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
             return
 
 
+def _writing(
+    project: ProjectId, item: ProjectRecord, fields: Fields, more: Fields | None = None
+) -> Transaction:
+    """A transaction that changes an active project, if nothing has changed since it was read.
+
+    `fields` go to its record and to the owner's list, `more` replaces them in the record.
+    """
+    change, values = table.setting(more or fields)
+    listed, shown = table.setting(fields)
+    same = {"was": item["version"], "active": "active"}
+    return (
+        Transaction()
+        .update(
+            "record",
+            records.key(project),
+            change,
+            {**values, **same},
+            condition="version = :was AND #status = :active",
+        )
+        .update("listing", records.listed(project, item["owner"]), listed, shown)
+    )
+
+
 def _still(version: int | None) -> tuple[str, dict[str, Any]]:
     """The rest of a condition, and its values: as `If-Match` says, if it says anything."""
     return ("", {}) if version is None else (" AND version = :was", {"was": version})
@@ -222,23 +230,8 @@ def _mark_deleting(
         }
         # Whom the events of its environments name.
         more = {**fields, "deleted_by": by, **deadlines.by(item["id"])}
-        marked, values = table.setting(more)
-        listed, shown = table.setting(fields)
-        same = {"was": item["version"], "active": "active"}
-        unchanged = "version = :was AND #status = :active"
-        transaction = (
-            Transaction()
-            .update(
-                "record",
-                records.key(project),
-                marked,
-                {**values, **same},
-                condition=unchanged,
-            )
-            .update("listing", records.listed(project, item["owner"]), listed, shown)
-        )
         try:
-            transaction.commit()
+            _writing(project, item, fields, more).commit()
         except TransactionFailed as failed:
             record = failed.get("record")
             if not record:

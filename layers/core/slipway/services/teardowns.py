@@ -22,7 +22,7 @@ from slipway.errors import (
     PreconditionFailed,
 )
 from slipway.store import deadlines, environment_records, idempotency, project_records, table
-from slipway.store.table import ConditionFailed, Transaction, TransactionFailed, Update
+from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed, Update
 
 _RETRIES = 4
 _TRIES = 5
@@ -183,6 +183,17 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
         "due": None,
         "next_retry_at": None,
     }
+    try:
+        _destroying(environment, item, fields).commit()
+    except TransactionFailed:
+        raise NothingToRetry(
+            "The environment has changed at the same time. Read it again, then retry."
+        ) from None
+    return environment_records.read(changed(item, fields))
+
+
+def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fields) -> Transaction:
+    """A transaction that ends the environment without a workflow, as retire_environment would."""
     expression, values = table.setting(fields)
     project = environment.project
     external_id = str(item.get("external_id") or item["id"])
@@ -201,14 +212,10 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
         .update("project", project_records.key(project), "ADD environments :less", {"less": -1})
     )
     if item.get("template"):
-        # Reconcile removes its secrets, as a teardown would have done in the end.
+        # Reconcile removes its secrets, as a completed teardown would have done.
         from slipway.services import cleanup
 
-        transaction.add("secrets", cleanup.note(str(environment), timestamps.now()))
-    try:
-        transaction.commit()
-    except TransactionFailed:
-        raise NothingToRetry(
-            "The environment has changed at the same time. Read it again, then retry."
-        ) from None
-    return environment_records.read(changed(item, fields))
+        transaction.add(
+            "secrets", cleanup.secrets_may_be_orphaned(str(environment), timestamps.now())
+        )
+    return transaction

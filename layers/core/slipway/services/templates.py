@@ -46,7 +46,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
-    from slipway.domain.template_parser import Formation
+    from slipway.domain.template_parser import ParsedTemplate
 
 _TRIES = 5
 # More than DynamoDB puts into a page, which it ends at a megabyte.
@@ -266,19 +266,19 @@ def _owned(template: TemplateRecord | None, principal: Principal) -> None:
     authorization.may_change_template(records.found(template), principal)
 
 
-def _admissible(body: bytes, media: str) -> Formation:
+def _admissible(body: bytes, media: str) -> ParsedTemplate:
     # Imported here: only who adds a version pays for it.
     from slipway.domain import template_parser
 
     read = template_parser.read(body, is_json=media == "application/json")
-    template_parser.refuse_others(read, settings().allowed_resource_types)
+    template_parser.check_allowed(read, settings().allowed_resource_types)
     return read
 
 
 def _draft(
     name: str,
     version: Version,
-    read: Formation,
+    read: ParsedTemplate,
     body: bytes,
     media: str,
     created_by: str,

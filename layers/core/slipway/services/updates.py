@@ -29,11 +29,10 @@ from slipway.errors import (
     Invalid,
     NoTemplate,
     NotFound,
-    Refused,
 )
 from slipway.services import rollout_queue
 from slipway.store import environment_records, idempotency, table, template_records
-from slipway.store.table import ConditionFailed, Fields, Found, TransactionFailed
+from slipway.store.table import Fields, Found, TransactionFailed
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,32 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princi
     the note of them, and one for each.
     """
     item, draft = _draft(environment, wanted, principal)
-    brings: Fields = {
+    brings = _brings(item, wanted, draft)
+    # An update waits for those ahead of it, unless it or its environment rejects.
+    own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
+    mode = wanted.on_conflict or own
+    parts: dict[str, table.Action] = {}
+    if wanted.template:
+        parts["template"] = template_records.still_published(draft.version)
+    try:
+        if not draft.secrets:
+            return rollout_queue.accept(environment, brings, mode, principal, parts, item)
+        # Imported here, because most updates have no secrets.
+        from slipway.services import cleanup
+
+        place = brings["secret_place"] = f"{environment}/{ids.new_part()}"
+        with cleanup.storing(place, draft.secrets, parts):
+            return rollout_queue.accept(environment, brings, mode, principal, parts, item)
+    except TransactionFailed as failed:
+        if failed.get("template") is not None:
+            detail = f"{draft.version.reference} is no longer published; choose another version"
+            raise Invalid([FieldError("#/template", detail)]) from None
+        raise
+
+
+def _brings(item: EnvironmentRecord, wanted: EnvironmentUpdate, draft: _Draft) -> Fields:
+    """The fields of the deployment's record that say what the update changes."""
+    return {
         "kind": "update",
         "template": draft.version.reference if wanted.template else None,
         "inputs": draft.change,
@@ -66,40 +90,6 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princi
         "kept_inputs": sorted(draft.kept) or None,
         "kept_of_update": item.get("last_update_id") if draft.kept else None,
     }
-    # The environment's own, if that only waits or rejects.
-    own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
-    parts: dict[str, table.Action] = {}
-    if wanted.template:
-        parts["template"] = template_records.still_published(draft.version)
-
-    def accept() -> Deployment:
-        on_conflict = wanted.on_conflict or own
-        return rollout_queue.accept(
-            environment, brings, on_conflict, principal, also=parts, seen=item
-        )
-
-    try:
-        if not draft.secrets:
-            return accept()
-        # Imported here: most updates have none.
-        from slipway.aws import secret_inputs
-        from slipway.services import cleanup
-
-        place = brings["secret_place"] = f"{environment}/{ids.new_part()}"
-        table.write(cleanup.note(place))
-        secret_inputs.write(place, draft.secrets)
-        try:
-            parts["secrets"] = cleanup.claimed(place)
-            return accept()
-        except (Refused, ConditionFailed, idempotency.Done):
-            secret_inputs.remove(place, draft.secrets)
-            table.write(cleanup.claimed(place))
-            raise
-    except TransactionFailed as failed:
-        if failed.get("template") is not None:
-            detail = f"{draft.version.reference} is no longer published; choose another version"
-            raise Invalid([FieldError("#/template", detail)]) from None
-        raise
 
 
 def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal) -> UpdatePlan:

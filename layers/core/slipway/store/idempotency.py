@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from slipway.domain import timestamps
-from slipway.domain.fields import Shown
+from slipway.domain.fields import ResponseModel
 from slipway.errors import IdempotencyKeyReused, Refused
 from slipway.store import table
 from slipway.store.table import (
@@ -101,7 +101,7 @@ def once(
     return mark["answer"], True
 
 
-def commit(transaction: Transaction, result: Shown) -> None:
+def commit(transaction: Transaction, result: ResponseModel) -> None:
     """Commit the transaction, with the request's mark if the request names itself.
 
     `result` is the answer, which the mark keeps, so it must be known before. Raises
@@ -121,7 +121,7 @@ def commit(transaction: Transaction, result: Shown) -> None:
     request.marked = True
 
 
-def write(result: Shown, change: Update) -> None:
+def write(result: ResponseModel, change: Update) -> None:
     """Write one change, with the request's mark if the request names itself.
 
     `result` is as for `commit`. Raises ConditionFailed, Done.

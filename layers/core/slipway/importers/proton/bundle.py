@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from slipway.domain import template_parser
+from slipway.domain import template_syntax
 from slipway.domain.template import MAX_BYTES
 from slipway.errors import Refused
 from slipway.importers.proton.report import Broken
@@ -105,7 +105,7 @@ def tree(text: str, file: str, lines: Sequence[int] | None = None) -> Any:
         return Written.of(event.value, plain=plain, line=source(line))
 
     try:
-        return template_parser.tree(text, scalar)
+        return template_syntax.from_yaml(text, scalar)
     except Refused as refused:
         said = "; ".join(f"{each.pointer} {each.detail}" for each in refused.fields)
         told = re.sub(r"line (\d+)", lambda found: f"line {source(int(found[1]))}", refused.detail)

@@ -70,7 +70,7 @@ class Intrinsics:
         own = _section(tree, "Parameters")
         for name in own:
             if name in CONVENTIONS:
-                self._lose(name, f"the template's own parameter {name} is filled in by Slipway")
+                self._lose(name, f"the template's own parameter {name} is supplied by Slipway")
         whole["Parameters"] = {**self._parameters(), **whole.get("Parameters", {})}
         whole["Conditions"] = {**whole.get("Conditions", {}), **self.conditions}
         first = {name: whole.pop(name) for name in _ORDER if whole.get(name)}

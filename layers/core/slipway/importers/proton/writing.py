@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from slipway.domain.template_parser import SHORT_FORMS
+from slipway.domain.template_syntax import SHORT_FORMS
 from slipway.importers.proton.bundle import Written
 from slipway.importers.proton.ways import is_function
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samtranslator.model.sam_resources import SamFunction, SamStateMachine
 
-from slipway.domain import template_parser
-from slipway.domain.template_parser import Formation
+from slipway.domain import sam_events, template_parser
+from slipway.domain.template_parser import ParsedTemplate
 from slipway.errors import Invalid, Malformed
 from tests.support.repository import ROOT, template
 
@@ -42,7 +42,7 @@ Outputs:
 """
 
 
-def read(text: str | bytes, *, is_json: bool = False) -> Formation:
+def read(text: str | bytes, *, is_json: bool = False) -> ParsedTemplate:
     return template_parser.read(text if isinstance(text, bytes) else text.encode(), is_json=is_json)
 
 
@@ -602,11 +602,11 @@ def test_a_template_has_as_many_secrets_as_the_parameter_store_takes_at_once() -
 def test_what_is_not_on_the_list_is_refused(allowed: list[str], refuses: list[str]) -> None:
     found = read(WHOLE)
     if not refuses:
-        template_parser.refuse_others(found, allowed)
+        template_parser.check_allowed(found, allowed)
         return
 
     with pytest.raises(Invalid) as error:
-        template_parser.refuse_others(found, allowed)
+        template_parser.check_allowed(found, allowed)
 
     pointers = [each.pointer for each in error.value.fields]
     assert set(refuses) <= set(pointers)
@@ -616,7 +616,7 @@ def test_what_is_not_on_the_list_is_refused(allowed: list[str], refuses: list[st
 DEFAULT = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
 
 
-def with_events(events: str, kind: str = "Function") -> Formation:
+def with_events(events: str, kind: str = "Function") -> ParsedTemplate:
     return read(
         f"""
 Transform: AWS::Serverless-2016-10-31
@@ -627,10 +627,10 @@ Resources:
     )
 
 
-def others(found: Formation, allowed: list[str]) -> dict[str, str]:
+def others(found: ParsedTemplate, allowed: list[str]) -> dict[str, str]:
     """Pointer -> what is not allowed there."""
     try:
-        template_parser.refuse_others(found, allowed)
+        template_parser.check_allowed(found, allowed)
     except Invalid as error:
         return {each.pointer: each.detail for each in error.fields}
     return {}
@@ -721,7 +721,7 @@ def test_queues_of_events_are_held_against_the_list_too(event: str, makes: str |
     assert said == ([f"{kind} makes {makes}, which is not allowed here"] if makes else [])
 
 
-@pytest.mark.parametrize("kind", template_parser.EVENTS)
+@pytest.mark.parametrize("kind", sam_events.EVENTS)
 def test_each_event_that_sam_has_is_known(kind: str) -> None:
     assert others(with_events(f"{{E: {{Type: {kind}}}}}"), ["*"]) == {}
 
@@ -748,7 +748,7 @@ def test_the_table_of_events_is_sams() -> None:
     of = (SamFunction.event_resolver, SamStateMachine.event_resolver)
 
     # One of its classes is only what others are made of.
-    assert {k for each in of for k in each.resource_types if k} == set(template_parser.EVENTS)
+    assert {k for each in of for k in each.resource_types if k} == set(sam_events.EVENTS)
 
 
 def test_events_are_only_sams() -> None:

@@ -1,0 +1,207 @@
+"""The API of one function: its routes and its Lambda handler.
+
+    api = Api()
+    handler = api.handler
+
+    @api.post("/api/v1/projects", status=201, refuses=(NameTaken,))
+    def create(principal: Principal, wanted: NewProject) -> Project:
+
+The signature says what the route takes and returns (slipway.http.routes). The OpenAPI document is
+generated from the same routes (slipway.http.openapi).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, Unpack
+from urllib.parse import quote
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from slipway import errors, observe
+from slipway.access.principal import Principal
+from slipway.domain.fields import QueryModel
+from slipway.http import binding, responses
+from slipway.http.responses import RawResponse
+from slipway.http.routes import Route, RouteOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Api:
+    """A table of routes and the Lambda handler that serves it.
+
+    `get`, `post`, `put`, `patch` and `delete` are decorators that add a route. Their options are
+    documented at Route. The decorated function is not changed.
+    """
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        self._resolver = APIGatewayHttpResolver()
+        self._resolver.exception_handler(errors.SlipwayError)(self._error)
+        self._resolver.exception_handler(Exception)(self._bug)
+        self._resolver.not_found(self._no_route)
+
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Function], Function]:
+        return self._route("GET", path, options)
+
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Function], Function]:
+        return self._route("POST", path, options)
+
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Function], Function]:
+        return self._route("PUT", path, options)
+
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Function], Function]:
+        return self._route("PATCH", path, options)
+
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Function], Function]:
+        return self._route("DELETE", path, options)
+
+    def _route(
+        self, method: str, path: str, options: RouteOptions
+    ) -> Callable[[Function], Function]:
+        def register(function: Function) -> Function:
+            route = Route.of(method, path, function, **options)
+            self.routes.append(route)
+            self._resolver.route(path, method)(lambda **path_names: self._serve(route, path_names))
+            return function
+
+        return register
+
+    def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """The Lambda handler: a request (payload 2.0) to its response. Logs one line."""
+        began = time.perf_counter()
+        _normalize(event)
+        http = event["requestContext"]["http"]
+        method = http["method"]
+        if method == "HEAD":
+            http["method"] = "GET"
+        response = self._resolver.resolve(event, context)
+        if method == "HEAD":
+            response["body"] = ""
+        observe.event(
+            "request",
+            method=method[:20],
+            route=event.get("routeKey"),
+            # URL-encoded, so that no character takes more bytes in JSON.
+            path=quote(event["rawPath"])[:200],
+            status=response["statusCode"],
+            ms=round((time.perf_counter() - began) * 1000, 1),
+            request_id=event["requestContext"]["requestId"],
+        )
+        return response
+
+    def accepts(self, encoding: str) -> bool:
+        """Whether the caller of the current request accepts this content encoding."""
+        return encoding in self._event["headers"].get("accept-encoding", "")
+
+    @property
+    def _event(self) -> dict[str, Any]:
+        """API Gateway's event of the current request."""
+        return self._resolver.current_event.raw_event
+
+    def _serve(self, route: Route, path_names: Mapping[str, str]) -> Response[Any]:
+        event = self._event
+        arguments = binding.bind(route, event, path_names)
+        key = _idempotency_key(route, event, arguments)
+        if key is None:
+            return _response(responses.render(route, route.function(**arguments), event))
+        return _serve_once(key, route, event, arguments)
+
+    def _no_route(self, _: Exception) -> Response[Any]:
+        path, method = self._event["rawPath"], self._event["requestContext"]["http"]["method"]
+        allowed = sorted({route.method for route in self.routes if _matches(route.path, path)})
+        if allowed and method not in allowed:
+            return self._error(errors.MethodNotAllowed(allowed))
+        return self._error(errors.NotFound("No route has this path. See /docs for all routes."))
+
+    def _error(self, error: Exception) -> Response[Any]:
+        assert isinstance(error, errors.SlipwayError)
+        request_id = self._event["requestContext"]["requestId"]
+        response = responses.render_error(error, request_id)
+        if response.status == 503:
+            observe.log().exception(error.title, extra={"request_id": request_id})
+        return _response(response)
+
+    def _bug(self, error: Exception) -> Response[Any]:
+        request_id = self._event["requestContext"]["requestId"]
+        observe.log().exception("A bug in Slipway", extra={"request_id": request_id})
+        return self._error(errors.Bug())
+
+
+def _normalize(event: dict[str, Any]) -> None:
+    """Make header names lower case and remove trailing slashes from the path.
+
+    API Gateway sends header names in lower case, SAM CLI as the caller wrote them. `/projects` and
+    `/projects/` are the same route to a caller, but not to API Gateway.
+    """
+    headers = event.get("headers") or {}
+    event["headers"] = {name.lower(): value for name, value in headers.items()}
+    event["rawPath"] = event["rawPath"].rstrip("/") or "/"
+
+
+def _matches(pattern: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"<\w+>", "[^/]+", pattern), path) is not None
+
+
+def _response(response: RawResponse) -> Response[Any]:
+    return Response(
+        status_code=response.status,
+        content_type=response.media,
+        headers=dict(response.headers),
+        body=response.body,
+    )
+
+
+# --- idempotency ------------------------------------------------------------------------------
+
+
+def _idempotency_key(
+    route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> str | None:
+    """The request's `Idempotency-Key`; None if its response is never replayed.
+
+    Raises Invalid.
+    """
+    key: str | None = event["headers"].get("idempotency-key")
+    is_dry_run = any(isinstance(v, QueryModel) and v.is_dry_run for v in arguments.values())
+    if key is None or not route.replays or is_dry_run:
+        return None
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        detail = "must be 1 to 255 printable ASCII characters"
+        raise errors.Invalid([errors.FieldError("Idempotency-Key", detail)])
+    return key
+
+
+def _serve_once(
+    key: str, route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Response[Any]:
+    """The response; the stored one if a request with this key was carried out before.
+
+    Raises IdempotencyKeyReused if that request was a different one.
+    """
+    # Imported here, because most requests have no key.
+    from slipway.store import idempotency
+
+    principal = next((v for v in arguments.values() if isinstance(v, Principal)), None)
+    owner = principal.user_id if principal else event["requestContext"]["http"]["sourceIp"]
+    query = event.get("rawQueryString")
+    path = f"{event['rawPath']}?{query}" if query else event["rawPath"]
+    request = f"{route.method} {path} {event.get('body') or ''}"
+
+    def stored(result: Any) -> dict[str, Any]:
+        response = _response(responses.render(route, result, event))
+        return {
+            "status_code": response.status_code,
+            "headers": response.headers,
+            "body": response.body,
+        }
+
+    answer, replayed = idempotency.once(
+        owner, key, request, lambda: route.function(**arguments), stored
+    )
+    if replayed:
+        answer["headers"] = {**answer["headers"], "Idempotent-Replayed": "true"}
+    return Response(**answer)

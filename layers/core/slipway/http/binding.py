@@ -1,0 +1,238 @@
+"""Binding: from a request to the arguments of a route's function, validated.
+
+Powertools' request validation is not used. It costs each cold start 100 ms and has an error format
+of its own (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import ValidationError
+
+from slipway import errors
+from slipway.access import auth
+from slipway.access.principal import Principal
+from slipway.domain.fields import QueryModel, RequestModel
+from slipway.http.responses import etag
+from slipway.http.routes import (
+    FORM,
+    EtagPredicate,
+    IfMatch,
+    RawBody,
+    Route,
+    SourceIp,
+    is_query_model,
+    is_request_model,
+)
+
+Model = TypeVar("Model", RequestModel, QueryModel)
+
+# An error lists at most this many fields.
+_MAX_FIELD_ERRORS = 20
+_MAX_PAIRS = 20
+# Pydantic's messages that say nothing about JSON fields, by type.
+_DETAILS = {"missing": "is required", "extra_forbidden": "is not a field here"}
+
+
+def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) -> dict[str, Any]:
+    """The arguments for the route's function, by name.
+
+    `event` is API Gateway's (payload 2.0, header names in lower case); `path_names` has the parts
+    of the path by name. Raises Unauthenticated, then Malformed, TooLarge, UnsupportedMediaType,
+    Invalid.
+    """
+    return {
+        name: path_names[name] if kind is str else _argument(kind, route, event)
+        for name, kind in route.parameters.items()
+    }
+
+
+def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
+    headers = event["headers"]
+    if kind is Principal:
+        return auth.caller(headers.get("authorization"))
+    if is_query_model(kind):
+        return _query(kind, event.get("rawQueryString") or "")
+    if is_request_model(kind):
+        if route.body_optional and event.get("body") in (None, "", "null"):
+            return None
+        return _body(kind, _raw_body(route, event))
+    if kind is RawBody:
+        return _raw_body(route, event)
+    if kind is IfMatch:
+        return _if_match(headers.get("if-match"))
+    if kind == EtagPredicate:
+        return _etag_predicate(headers.get("if-match"))
+    if kind is SourceIp:
+        return event["requestContext"]["http"]["sourceIp"]
+    raise TypeError(f"A route cannot have a parameter of the type {kind}")
+
+
+# --- headers ----------------------------------------------------------------------------------
+
+
+def _if_match(header: str | None) -> int | None:
+    """The version; None for any version; -1, which no object has, if it is not one of our ETags."""
+    if header is None or header.strip() == "*":
+        return None
+    found = re.fullmatch(r'\s*"([0-9]{1,18})"\s*', header)
+    return int(found[1]) if found else -1
+
+
+def _etag_predicate(header: str | None) -> EtagPredicate | None:
+    if header is None or header.strip() == "*":
+        return None
+    tag = header.strip()
+    return lambda model: etag(model, model.model_dump_json()) == tag
+
+
+# --- the query string and forms ---------------------------------------------------------------
+
+
+def _query(model: type[QueryModel], text: str) -> QueryModel:
+    try:
+        pairs = _pairs(text)
+    except ValueError:
+        raise errors.Invalid([errors.FieldError("?", "is not a query string in UTF-8")]) from None
+    return _validated(model, _distinct(pairs, "?"), "?")
+
+
+def _form(body: bytes) -> dict[str, str]:
+    try:
+        pairs = _pairs(body.decode())
+    except ValueError:
+        raise errors.Malformed("The body is not a form in UTF-8.") from None
+    return _distinct(pairs, "#/")
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Raises ValueError if it is not UTF-8 or has too many pairs."""
+    return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PAIRS)
+
+
+def _distinct(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
+    """The pairs as a dict. Raises Invalid if a name is repeated."""
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise errors.Invalid([errors.FieldError(where + name, "is given more than once")])
+        fields[name] = value
+    return fields
+
+
+# --- the body ---------------------------------------------------------------------------------
+
+
+def _raw_body(route: Route, event: Mapping[str, Any]) -> RawBody:
+    """The decoded body. Raises Malformed, TooLarge, UnsupportedMediaType."""
+    text = event.get("body") or ""
+    try:
+        body = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+    except ValueError:
+        raise errors.Malformed("The body is not valid UTF-8.") from None
+    if len(body) > route.limit:
+        raise errors.TooLarge(
+            f"The body has {len(body)} bytes, and {route.limit} are allowed. Send a smaller one."
+        )
+    media = event["headers"].get("content-type", "").partition(";")[0].strip().lower()
+    if media not in route.media:
+        raise errors.UnsupportedMediaType(f"Send the body as {' or '.join(route.media)}.")
+    return RawBody(body, media)
+
+
+def _body(model: type[RequestModel], raw: RawBody) -> RequestModel:
+    if raw.media == FORM:
+        return _validated(model, _form(raw.body), "#/")
+    _check_json(raw.body)
+    return _validated(model, raw.body, "#/")
+
+
+def _check_json(body: bytes) -> None:
+    """Raises Malformed if the body is not JSON, Invalid if an object repeats a name."""
+    has_repeats = False
+
+    def note_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal has_repeats
+        fields = dict(pairs)
+        has_repeats = has_repeats or len(fields) < len(pairs)
+        return fields
+
+    repeats: list[Sequence[int | str]] = []
+    try:
+        text = body.decode()
+        json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=note_repeats)
+        if has_repeats:
+            document = json.loads(text, object_pairs_hook=_Object)
+            repeats += islice(_repeated_names(document), _MAX_FIELD_ERRORS)
+    except RecursionError:
+        raise errors.Malformed("The body is nested too deeply.") from None
+    except UnicodeDecodeError:
+        raise errors.Malformed("The body is not valid UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise errors.Malformed(f"The body is not JSON: {error}") from None
+    except ValueError:
+        raise errors.Malformed("A number in the body has too many digits.") from None
+    if repeats:
+        detail = "is given more than once"
+        raise errors.Invalid([errors.FieldError(_pointer("#/", path), detail) for path in repeats])
+
+
+def _refuse_constant(name: str) -> float:
+    """Python's parser accepts NaN, Infinity and -Infinity, which JSON does not have."""
+    raise errors.Malformed(f"The body is not JSON: {name} is not a JSON number")
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs, so that repeated names are kept."""
+
+
+def _repeated_names(value: Any, at: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
+    """The path of each name that its object has more than once."""
+    if isinstance(value, _Object):
+        names: set[str] = set()
+        for name, each in value:
+            if name in names:
+                yield (*at, name)
+            names.add(name)
+            yield from _repeated_names(each, (*at, name))
+    elif isinstance(value, list):
+        for n, each in enumerate(value):
+            yield from _repeated_names(each, (*at, n))
+
+
+# --- validation -------------------------------------------------------------------------------
+
+
+def _validated(model: type[Model], sent: bytes | dict[str, str], where: str) -> Model:
+    """The model. Raises Malformed, or Invalid with pointers that begin with `where`."""
+    try:
+        if isinstance(sent, bytes):
+            return model.model_validate_json(sent)
+        return model.model_validate(sent)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        # Pydantic refuses more than json.loads: lone surrogates, and a depth of 200.
+        if details[0]["type"] == "json_invalid":
+            raise errors.Malformed(f"The body is not JSON: {details[0]['msg']}") from None
+        raise errors.Invalid(
+            [
+                errors.FieldError(
+                    _pointer(where, each["loc"]),
+                    _DETAILS.get(each["type"]) or each["msg"].removeprefix("Value error, "),
+                )
+                for each in details[:_MAX_FIELD_ERRORS]
+            ]
+        ) from None
+
+
+def _pointer(where: str, parts: Sequence[int | str]) -> str:
+    """A JSON pointer (RFC 6901) as a URI fragment; `#` is the whole body."""
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return where + "/".join(escaped) if parts else where.rstrip("/")

@@ -1,0 +1,133 @@
+"""Responses: a route's result or error as status, headers and body."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from slipway import errors
+from slipway.domain.fields import ResponseModel
+from slipway.domain.paging import Page
+from slipway.http.routes import JSON, Route
+
+PROBLEM = "application/problem+json"
+
+STATUS: dict[type[errors.SlipwayError], int] = {
+    errors.Malformed: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.Invalid: 422,
+    errors.RetryLater: 429,
+    errors.Fault: 503,
+    errors.Bug: 500,
+}
+
+
+@dataclass(frozen=True)
+class RawResponse:
+    """A complete response. A route that returns it serves a page, which the API does not document.
+
+    `body` is None only with 204, which has no `media` either.
+    """
+
+    body: str | bytes | None
+    media: str | None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class DocumentResponse(RawResponse):
+    """A response that is not JSON and is part of the API and its OpenAPI document."""
+
+
+# --- results ----------------------------------------------------------------------------------
+
+
+def render(route: Route, result: Any, event: Mapping[str, Any]) -> RawResponse:
+    """The response for what the route's function returned; `event` is API Gateway's."""
+    status = route.status
+    # A stored response is rendered from the created object alone, before the function returns.
+    if route.found is not None and isinstance(result, tuple):
+        result, created = result
+        status = route.status if created else route.found
+    if isinstance(result, RawResponse):
+        return result
+    if result is None:
+        return RawResponse(None, None, 204, {"Cache-Control": "no-store"})
+    if isinstance(result, Page):
+        return _page(result, status, event)
+    return _object(result, status, event)
+
+
+def _object(model: ResponseModel, status: int, event: Mapping[str, Any]) -> RawResponse:
+    model = model.with_absolute_urls(base_url(event))
+    body = model.model_dump_json()
+    headers = {"Cache-Control": "no-store", "ETag": etag(model, body)}
+    if status == 201:
+        headers["Location"] = model.location
+    return RawResponse(body, JSON, status, headers)
+
+
+def _page(page: Page[Any], status: int, event: Mapping[str, Any]) -> RawResponse:
+    base = base_url(event)
+    items = [item.with_absolute_urls(base).model_dump_json() for item in page]
+    headers = {"Cache-Control": "no-store"}
+    if page.cursor:
+        query = dict(parse_qsl(event.get("rawQueryString") or "")) | {"cursor": page.cursor}
+        url = f"{base}{quote(event['rawPath'])}?{urlencode(query)}"
+        headers["Link"] = f'<{url}>; rel="next"'
+    return RawResponse(f"[{','.join(items)}]", JSON, status, headers)
+
+
+def etag(model: ResponseModel, body: str) -> str:
+    """The object's ETag: its version if it has a number, else a hash of `body`, its JSON."""
+    version = getattr(model, "version", None)
+    if isinstance(version, int):
+        return f'"{version}"'
+    return f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
+
+
+def base_url(event: Mapping[str, Any]) -> str:
+    """The scheme and host that the caller used, for absolute URLs."""
+    headers = event["headers"]
+    host = headers.get("host") or event["requestContext"].get("domainName", "")
+    return f"{headers.get('x-forwarded-proto', 'http')}://{host}"
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def status_of(error: type[errors.SlipwayError]) -> int:
+    """The status of the error, from the nearest of its classes that STATUS has."""
+    return next((STATUS[kind] for kind in error.__mro__ if kind in STATUS), 500)
+
+
+def render_error(error: errors.SlipwayError, request_id: str) -> RawResponse:
+    """The response for an error, with the headers that it asks for (`Retry-After`, `Allow`)."""
+    status = status_of(type(error))
+    body = json.dumps(problem(error, status, request_id))
+    return RawResponse(body, PROBLEM, status, {"Cache-Control": "no-store", **error.headers})
+
+
+def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[str, Any]:
+    """The error as a problem object (RFC 9457)."""
+    return {
+        "type": f"/docs/errors#{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+        "errors": [vars(field) for field in error.fields],
+        **error.extra,
+    }

@@ -1,0 +1,138 @@
+"""The table of routes. A route is read from the signature of the function that serves it.
+
+The types of the function's parameters declare what the route takes from a request:
+
+    Principal             the caller; the route requires a token
+    a RequestModel        the body; it can be omitted if the type is `RequestModel | None`
+    a QueryModel          the query string
+    RawBody               the body, unparsed
+    IfMatch | None        the version in the `If-Match` header
+    EtagPredicate | None  the `If-Match` header of an object without a version
+    SourceIp              the caller's address
+    str                   the part of the path that has the parameter's name
+
+Its return type declares the response: a ResponseModel is an object with an ETag, a Page a bare
+array with the next page in `Link`, None an empty 204 and a RawResponse anything else
+(slipway.http.responses).
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, NewType, TypedDict, TypeGuard, Unpack
+
+from slipway.access.principal import Principal
+from slipway.domain.fields import QueryModel, RequestModel, ResponseModel
+from slipway.errors import SlipwayError
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MAX_BODY_BYTES = 65_536
+
+IfMatch = NewType("IfMatch", int)
+"""The version in `If-Match`; None if the header is absent or `*`."""
+
+EtagPredicate = Callable[[ResponseModel], bool]
+"""Whether an object has the ETag in `If-Match`; None if the header is absent or `*`."""
+
+SourceIp = NewType("SourceIp", str)
+"""The IP address that the request came from."""
+
+
+@dataclass(frozen=True)
+class RawBody:
+    """An unparsed body and its media type, which is one of the route's."""
+
+    body: bytes
+    media: str
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route declares besides its signature. The fields of Route with these names."""
+
+    status: int
+    found: int | None
+    refuses: Sequence[type[SlipwayError]]
+    media: Sequence[str]
+    limit: int
+    replays: bool
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row of the table of routes.
+
+    `parameters` has the type of each of the function's parameters, without `| None`.
+    `body_optional`: whether the body can be omitted.
+    `status`: of a success. `found`: the status if the object existed already or if it was a dry
+    run; the function then returns (result, whether something was created).
+    `refuses`: the errors that the function raises, besides those that follow from its parameters.
+    `media`: the media types that the body can have. `limit`: its maximum length in bytes.
+    `replays`: whether a repeated `Idempotency-Key` gets the stored response. Only POST does.
+    """
+
+    method: str
+    path: str
+    function: Callable[..., Any]
+    parameters: Mapping[str, Any]
+    body_optional: bool
+    returns: Any
+    status: int = 200
+    found: int | None = None
+    refuses: Sequence[type[SlipwayError]] = ()
+    media: Sequence[str] = (JSON,)
+    limit: int = MAX_BODY_BYTES
+    replays: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        path: str,
+        function: Callable[..., Any],
+        **options: Unpack[RouteOptions],
+    ) -> Route:
+        """The route that this function serves."""
+        hints = typing.get_type_hints(function)
+        returns = hints.pop("return")
+        options["replays"] = method == "POST" and options.get("replays", True)
+        # Authenticate before validating: the Principal is bound first.
+        names = sorted(hints, key=lambda name: hints[name] is not Principal)
+        parameters = {name: _without_none(hints[name]) for name in names}
+        optional = any(
+            is_request_model(kind) and hints[name] is not kind for name, kind in parameters.items()
+        )
+        return cls(method, path, function, parameters, optional, returns, **options)
+
+    @property
+    def body(self) -> type[RequestModel] | None:
+        """The model of the body."""
+        return next((kind for kind in self.parameters.values() if is_request_model(kind)), None)
+
+    @property
+    def query(self) -> type[QueryModel] | None:
+        """The model of the query string."""
+        return next((kind for kind in self.parameters.values() if is_query_model(kind)), None)
+
+    def takes(self, kind: Any) -> bool:
+        """Whether the function has a parameter of this type."""
+        return kind in self.parameters.values()
+
+
+def is_request_model(kind: Any) -> TypeGuard[type[RequestModel]]:
+    """Whether a parameter of this type is the body."""
+    return isinstance(kind, type) and issubclass(kind, RequestModel)
+
+
+def is_query_model(kind: Any) -> TypeGuard[type[QueryModel]]:
+    """Whether a parameter of this type is the query string."""
+    return isinstance(kind, type) and issubclass(kind, QueryModel)
+
+
+def _without_none(kind: Any) -> Any:
+    """`Kind | None` is Kind; any other type is returned unchanged."""
+    first, *others = typing.get_args(kind) or (kind,)
+    return first if others == [NoneType] else kind

@@ -1,0 +1,148 @@
+"""A right that the template does not give is missed on the laptop, under its name on AWS."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.package import Package
+from local.platform import Platform
+from tests.support.http_user import Person, until
+
+
+class Lacking(Platform):
+    """The platform, from whose template rights are taken: by the resource, what is not given."""
+
+    def __init__(self, lacks: dict[str, str]) -> None:
+        super().__init__(parameters={"SimulatedSeconds": "0"})
+        self.lacks = lacks
+
+    def _package(self) -> Package:
+        built = super()._package()
+        template = copy.deepcopy(built.template)
+        for name, right in self.lacks.items():
+            properties = template["Resources"][name]["Properties"]
+            before = json.dumps(properties["Policies"])
+            properties["Policies"] = [_without(each, right) for each in properties["Policies"]]
+            assert json.dumps(properties["Policies"]) != before, f"{name} has no {right}"
+        built.template = template
+        return built
+
+
+def _without(policy: dict[str, Any], right: str) -> dict[str, Any]:
+    """The policy without the action, or without what SAM's policy template of the name gives."""
+    if right in policy:
+        return {"Statement": [{"Effect": "Deny", "Action": "aws:Nothing", "Resource": "*"}]}
+    for statement in policy.get("Statement", []):
+        actions = statement["Action"]
+        actions = actions if isinstance(actions, list) else [actions]
+        statement["Action"] = [each for each in actions if each != right] or ["aws:Nothing"]
+    return policy
+
+
+@pytest.fixture(scope="module")
+def lacking() -> Iterator[Platform]:
+    lacks = {
+        "ProjectsFunction": "dynamodb:UpdateItem",
+        "ProvisionEnvironment": "LambdaInvokePolicy",
+        "ExpireEnvironment": "dynamodb:UpdateItem",
+    }
+    with Lacking(lacks) as platform:
+        yield platform
+
+
+def physical(platform: Platform, name: str) -> str:
+    found = platform.client("cloudformation").describe_stack_resource(
+        StackName="slipway", LogicalResourceId=name
+    )
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def role_of(platform: Platform, name: str) -> str:
+    """The name of the role that SAM makes for a function or a state machine."""
+    return physical(platform, f"{name}Role")
+
+
+def table(platform: Platform) -> str:
+    name = platform.outputs["TableName"]
+    return f"arn:aws:dynamodb:us-east-1:000000000000:table/{name}"
+
+
+def failed_task(platform: Platform, machine: str) -> dict[str, Any]:
+    """The details of the first task that failed in any execution of the state machine."""
+    client = platform.client("stepfunctions")
+
+    def found() -> Any:
+        arn = physical(platform, machine)
+        for execution in client.list_executions(stateMachineArn=arn)["executions"]:
+            history = client.get_execution_history(executionArn=execution["executionArn"])
+            for event in history["events"]:
+                if event["type"] == "TaskFailed":
+                    return event["taskFailedEventDetails"]
+        return None
+
+    details: dict[str, Any] = until(found)
+    return details
+
+
+def test_a_function_without_an_action_fails_with_the_refusal_that_names_it(
+    lacking: Platform,
+) -> None:
+    someone = Person(lacking.url).sign_in()
+    project = someone.project()
+
+    answer = someone.ask("PATCH", f"/api/v1/projects/{project}", {"name": "renamed"})
+
+    assert answer.status in (500, 503), answer.raw
+    group = physical(lacking, "FunctionLogs")
+    logs = lacking.client("logs")
+    role, function = role_of(lacking, "ProjectsFunction"), physical(lacking, "ProjectsFunction")
+    refusal = (
+        f"User: arn:aws:sts::000000000000:assumed-role/{role}/{function} is not authorized to "
+        f"perform: dynamodb:UpdateItem on resource: {table(lacking)} "
+        "because no identity-based policy allows the dynamodb:UpdateItem action"
+    )
+
+    def told() -> bool:
+        events = logs.filter_log_events(logGroupName=group)["events"]
+        return any(refusal in event["message"] for event in events)
+
+    until(told)
+
+
+def test_a_state_machine_without_an_action_fails_with_the_refusal_that_names_it(
+    lacking: Platform,
+) -> None:
+    someone = Person(lacking.url).sign_in()
+    someone.environment(someone.project())
+
+    failed = failed_task(lacking, "ProvisionEnvironment")
+
+    assert failed["error"] == "Lambda.AWSLambdaException"
+    role = role_of(lacking, "ProvisionEnvironment")
+    function = physical(lacking, "ProvisionFunction")
+    assert f":assumed-role/{role}/" in failed["cause"]
+    assert (
+        "perform: lambda:InvokeFunction on resource: "
+        f"arn:aws:lambda:us-east-1:000000000000:function:{function} because no identity-based"
+    ) in failed["cause"]
+
+
+def test_a_state_machine_without_its_direct_write_fails_with_the_refusal_that_names_it(
+    lacking: Platform,
+) -> None:
+    client = lacking.client("stepfunctions")
+    key = {"pk": {"S": "env"}, "sk": {"S": "env"}}
+    client.start_execution(
+        stateMachineArn=physical(lacking, "ExpireEnvironment"),
+        input=json.dumps({"wakes_at": "2026-01-01T00:00:00Z", "keys": {"environment": key}}),
+    )
+
+    failed = failed_task(lacking, "ExpireEnvironment")
+
+    assert failed["error"] == "DynamoDB.AmazonDynamoDBException"
+    assert f"dynamodb:UpdateItem on resource: {table(lacking)} because" in failed["cause"]
