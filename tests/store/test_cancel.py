@@ -1,4 +1,4 @@
-"""Cancelling a deployment in each of its states, and what happens in that very moment."""
+"""Cancelling a deployment in each of its states, and while that state changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.store.records import waiting_in
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def test_who_waits_is_canceled_at_once(ann: Principal, running: EnvironmentId) -> None:
+def test_a_waiting_deployment_is_canceled_at_once(ann: Principal, running: EnvironmentId) -> None:
     made, other = world.deployment(running, ann), world.deployment(running, ann)
 
     shown = rollout_queue.cancel(made, ann)
@@ -29,7 +29,7 @@ def test_who_waits_is_canceled_at_once(ann: Principal, running: EnvironmentId) -
     assert item and "due" not in item
 
 
-def test_who_has_the_lock_and_has_not_begun_is_asked(
+def test_a_deployment_with_the_lock_that_has_not_begun_is_asked_to_stop(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
@@ -41,7 +41,7 @@ def test_who_has_the_lock_and_has_not_begun_is_asked(
     assert shown.cancel_requested_at
 
 
-def test_who_runs_is_asked_once(ann: Principal, running: EnvironmentId) -> None:
+def test_a_running_deployment_is_asked_to_stop_once(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
     rollouts.acquire_next(running)
     world.begins(made)
@@ -55,7 +55,7 @@ def test_who_runs_is_asked_once(ann: Principal, running: EnvironmentId) -> None:
     assert world.everything() == before
 
 
-def test_who_has_ended_is_not_canceled(ann: Principal, running: EnvironmentId) -> None:
+def test_a_finished_deployment_cannot_be_canceled(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
     rollouts.acquire_next(running)
     world.begins(made)
@@ -68,7 +68,7 @@ def test_who_has_ended_is_not_canceled(ann: Principal, running: EnvironmentId) -
     assert world.everything() == before
 
 
-def test_who_gets_the_lock_in_that_moment_is_asked(
+def test_a_deployment_that_gets_the_lock_meanwhile_is_asked_to_stop(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
@@ -80,7 +80,7 @@ def test_who_gets_the_lock_in_that_moment_is_asked(
     assert shown.cancel_requested_at
 
 
-def test_who_begins_in_that_moment_is_shown_as_he_is(
+def test_a_deployment_that_begins_meanwhile_is_shown_as_running(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
@@ -94,7 +94,7 @@ def test_who_begins_in_that_moment_is_shown_as_he_is(
     assert deployments.get(made, ann) == shown
 
 
-def test_who_succeeds_in_that_moment_has_succeeded(
+def test_a_deployment_that_succeeds_meanwhile_stays_succeeded(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
@@ -108,7 +108,7 @@ def test_who_succeeds_in_that_moment_has_succeeded(
     assert item and "cancel_requested_at" not in item
 
 
-def test_of_many_who_cancel_at_once_none_does_harm(
+def test_canceling_many_times_at_once_cancels_once(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
@@ -121,7 +121,7 @@ def test_of_many_who_cancel_at_once_none_does_harm(
     assert deployments.get(made, ann).status == "canceled"
 
 
-def test_one_that_never_stands_still_is_busy(
+def test_a_deployment_that_keeps_changing_is_busy(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
@@ -136,7 +136,7 @@ def test_one_that_never_stands_still_is_busy(
     assert deployments.get(made, ann).status == "pending"
 
 
-def test_nobody_cancels_what_is_not_theirs(
+def test_only_members_cancel_a_deployment(
     ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)

@@ -1,4 +1,4 @@
-"""Deployments: who sees them, in which order they are accepted, and by whom."""
+"""Deployments: who sees them, who creates them and in which order they are accepted."""
 
 from __future__ import annotations
 
@@ -38,14 +38,16 @@ def test_a_deployment_is_shown_as_it_was_asked_for(ann: Principal, running: Envi
     assert shown.execution_arn.endswith(f":slipway-roll_out_deployment:{made}")
 
 
-def test_what_is_returned_is_what_is_read_then(ann: Principal, running: EnvironmentId) -> None:
+def test_a_new_deployment_is_returned_as_it_is_read_later(
+    ann: Principal, running: EnvironmentId
+) -> None:
     made = rollout_queue.enqueue(running, NewDeployment(version="v1"), ann)
 
     assert deployments.get(ids.parse_deployment(made.id), ann) == made
 
 
 @pytest.mark.parametrize("status", STATES)
-def test_only_what_is_there_or_comes_takes_deployments(
+def test_only_an_environment_that_runs_or_is_being_made_takes_deployments(
     ann: Principal, project: ProjectId, status: Status
 ) -> None:
     environment = world.environment(project, ann)
@@ -74,7 +76,7 @@ def test_an_overdue_environment_takes_no_deployments(
     assert world.everything() == before
 
 
-def test_nobody_ships_into_what_is_not_theirs(
+def test_only_members_deploy_to_an_environment(
     ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     his = world.project(bob)
@@ -97,7 +99,7 @@ def test_shipping_is_two_round_trips(
     assert made == ["BatchGetItem", "TransactWriteItems"]
 
 
-def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
+def test_an_environment_that_begins_to_go_meanwhile_takes_no_deployment(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(
@@ -114,7 +116,7 @@ def test_an_environment_that_begins_to_go_in_that_moment_takes_none(
 # --- in order -------------------------------------------------------------------------------
 
 
-def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
+def test_ten_deployments_at_once_have_ids_in_the_order_of_acceptance(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted: list[str] = []
@@ -141,7 +143,7 @@ def test_ten_at_once_have_ids_in_the_order_of_their_acceptance(
     assert [each.id for each in listed] == sorted(accepted, reverse=True)
 
 
-def test_who_is_overtaken_takes_a_later_place(
+def test_a_deployment_that_is_overtaken_takes_a_later_place(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("slipway.domain.ids.time.time", lambda: 1_790_000_000.0)
@@ -158,7 +160,7 @@ def test_who_is_overtaken_takes_a_later_place(
     assert waiting_in(running) == [str(faster[0]), str(slower)]
 
 
-def test_a_clock_that_is_behind_changes_no_order(
+def test_a_clock_that_is_behind_does_not_change_the_order(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
@@ -169,7 +171,7 @@ def test_a_clock_that_is_behind_changes_no_order(
     assert made == sorted(made)
 
 
-def test_who_is_overtaken_again_and_again_is_told_to_come_later(
+def test_a_deployment_that_is_always_overtaken_is_refused_as_busy(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = environment_records.find(running)
@@ -189,7 +191,7 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_later(
 # --- to look at them ------------------------------------------------------------------------
 
 
-def test_what_belongs_to_somebody_else_is_not_there(
+def test_the_deployment_of_another_user_is_not_found(
     ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
@@ -204,7 +206,7 @@ def test_what_belongs_to_somebody_else_is_not_there(
         deployments.get(DeploymentId(*running, "0" * 20), ann)
 
 
-def test_an_id_with_another_ancestry_leads_nowhere(
+def test_an_id_with_other_parents_is_not_found(
     ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
@@ -218,7 +220,7 @@ def test_an_id_with_another_ancestry_leads_nowhere(
             history.deployment_logs(forged, bob, world.page())
 
 
-def test_looking_is_one_round_trip(
+def test_reading_a_deployment_is_one_round_trip(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = world.deployment(running, ann)
@@ -275,7 +277,7 @@ def test_a_failure_is_shown_with_its_reason(ann: Principal, running: Environment
 # --- what its workflow is given -------------------------------------------------------------
 
 
-def test_its_workflow_is_given_ids_keys_and_the_token(
+def test_the_workflow_gets_ids_keys_and_the_fencing_token(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
@@ -293,6 +295,8 @@ def test_its_workflow_is_given_ids_keys_and_the_token(
     assert given["log"] == {"pk": f"DEP#{made.d}", "sk": "LOG#"}
 
 
-def test_a_deployment_says_that_it_is_one(ann: Principal, running: EnvironmentId) -> None:
+def test_enqueueing_returns_a_deployment_and_an_unknown_id_finds_none(
+    ann: Principal, running: EnvironmentId
+) -> None:
     assert isinstance(rollout_queue.enqueue(running, NewDeployment(version="v1"), ann), Deployment)
     assert deployment_records.find(DeploymentId(*running, "0" * 20)) is None

@@ -1,4 +1,4 @@
-"""The sparse index of deadlines: who is in it, since when, and who takes it away."""
+"""The sparse index of deadlines: which records are in it, since when, and what removes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def at(key: Key) -> datetime:
     return datetime.fromisoformat(item["due_at"])
 
 
-def test_what_is_new_is_due_in_five_minutes(ann: Principal, running: EnvironmentId) -> None:
+def test_a_new_record_is_due_in_five_minutes(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
     keys = {environment_records.key(running), deployment_records.key(made)}
 
@@ -35,7 +35,7 @@ def test_what_is_new_is_due_in_five_minutes(ann: Principal, running: Environment
     assert list(deadlines.overdue(timestamps.now() + timedelta(minutes=4))) == []
 
 
-def test_a_deadline_may_be_set_to_any_moment(running: EnvironmentId) -> None:
+def test_a_deadline_may_be_set_to_any_time(running: EnvironmentId) -> None:
     key = environment_records.key(running)
     moment = timestamps.now() + timedelta(hours=3)
 
@@ -45,7 +45,7 @@ def test_a_deadline_may_be_set_to_any_moment(running: EnvironmentId) -> None:
     assert abs(at(key) - timestamps.now() - timedelta(minutes=5)) < timedelta(minutes=0.5)
 
 
-def test_who_was_done_with_is_not_brought_back_by_a_late_look(running: EnvironmentId) -> None:
+def test_a_late_look_does_not_restore_a_removed_deadline(running: EnvironmentId) -> None:
     key = environment_records.key(running)
     deadlines.done(key)
     before = world.everything()
@@ -68,7 +68,7 @@ def test_a_nudge_changes_the_record_and_its_deadline(running: EnvironmentId) -> 
     assert at(key) > timestamps.now()
 
 
-def test_what_is_gone_is_not_made_by_looking_after_it() -> None:
+def test_changing_the_deadline_of_a_missing_record_creates_nothing() -> None:
     before = world.everything()
 
     deadlines.look_again(NOWHERE, "x")
@@ -78,7 +78,7 @@ def test_what_is_gone_is_not_made_by_looking_after_it() -> None:
     assert world.everything() == before
 
 
-def test_whatever_begins_to_go_is_due_again(ann: Principal, running: EnvironmentId) -> None:
+def test_a_teardown_that_begins_sets_a_deadline(ann: Principal, running: EnvironmentId) -> None:
     deadlines.done(environment_records.key(running))
 
     teardowns.begin(running, ann, None)
@@ -86,9 +86,7 @@ def test_whatever_begins_to_go_is_due_again(ann: Principal, running: Environment
     assert list(deadlines.overdue(timestamps.now() + LATER)) == [environment_records.key(running)]
 
 
-def test_who_is_canceled_or_superseded_is_not_due_any_more(
-    ann: Principal, running: EnvironmentId
-) -> None:
+def test_a_canceled_deployment_has_no_deadline(ann: Principal, running: EnvironmentId) -> None:
     for _ in range(3):
         world.deployment(running, ann)
     rollout_queue.cancel_all(running, "gone")

@@ -1,4 +1,4 @@
-"""The transport, against a server that does to its connections whatever a test wants."""
+"""The transport, against a server that does anything to its connections that a test asks for."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def serving(made: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.mark.parametrize("token", ["", "a/session+token=="])
 @pytest.mark.parametrize("body", [b"{}", '{"a":"ü \U0001f680"}'.encode()])
 @pytest.mark.parametrize("host", ["dynamodb.eu-central-1.amazonaws.com", "127.0.0.1:4566"])
-def test_it_signs_as_the_sdk_does(
+def test_requests_are_signed_as_the_sdk_signs_them(
     token: str, body: bytes, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime.now(UTC)
@@ -171,7 +171,7 @@ def test_it_signs_as_the_sdk_does(
     assert ours.get("x-amz-security-token") == theirs.headers["X-Amz-Security-Token"]
 
 
-def test_what_is_asked_arrives(server: Server) -> None:
+def test_the_request_arrives_as_it_was_sent(server: Server) -> None:
     server.replies = [answers({"Item": {"pk": {"S": "ü"}}})]
 
     [answer] = together(("GetItem", {"TableName": "slipway", "Key": {"pk": {"S": "ü"}}}))
@@ -301,7 +301,7 @@ def tls_server(
     yield from serving(Server(context), monkeypatch)
 
 
-def test_who_is_vouched_for_is_called_over_tls(
+def test_a_server_with_a_trusted_certificate_is_called_over_tls(
     tls_server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -324,7 +324,9 @@ def test_a_connection_over_tls_that_was_closed_meanwhile_is_not_used_again(
     assert (len(tls_server.asked), tls_server.connections, pauses) == (2, 2, [])
 
 
-def test_who_is_not_vouched_for_is_told_nothing(tls_server: Server, pauses: list[float]) -> None:
+def test_a_server_without_a_trusted_certificate_gets_no_request(
+    tls_server: Server, pauses: list[float]
+) -> None:
     with pytest.raises(DynamoDBError, match="CERTIFICATE_VERIFY_FAILED") as refused:
         together(GET)
 
@@ -335,7 +337,7 @@ def test_who_is_not_vouched_for_is_told_nothing(tls_server: Server, pauses: list
 # --- connections that end -------------------------------------------------------------------
 
 
-def test_one_that_was_closed_meanwhile_is_not_used_again(
+def test_a_connection_that_was_closed_meanwhile_is_not_used_again(
     server: Server, pauses: list[float]
 ) -> None:
     server.replies = [closes_behind_your_back]
@@ -347,7 +349,9 @@ def test_one_that_was_closed_meanwhile_is_not_used_again(
     assert (len(server.asked), server.connections, pauses) == (2, 2, [])
 
 
-def test_one_that_the_server_closes_is_not_kept(server: Server, pauses: list[float]) -> None:
+def test_a_connection_that_the_server_closes_is_not_kept(
+    server: Server, pauses: list[float]
+) -> None:
     server.replies = [answers({}, close=True)]
     together(GET)
     together(GET)
@@ -355,7 +359,7 @@ def test_one_that_the_server_closes_is_not_kept(server: Server, pauses: list[flo
     assert (len(server.asked), server.connections, pauses) == (2, 2, [])
 
 
-def test_one_that_was_not_used_for_long_is_not_used_again(
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together(GET)
@@ -385,7 +389,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("reply", PASSING.values(), ids=PASSING.keys())
-def test_what_passes_is_tried_again(server: Server, pauses: list[float], reply: Reply) -> None:
+def test_a_temporary_fault_is_retried(server: Server, pauses: list[float], reply: Reply) -> None:
     server.replies = [reply, reply, answers({"n": 1})]
 
     assert together(GET) == [{"n": 1}]
@@ -394,7 +398,9 @@ def test_what_passes_is_tried_again(server: Server, pauses: list[float], reply: 
 
 
 @pytest.mark.parametrize("reply", PASSING.values(), ids=PASSING.keys())
-def test_what_does_not_pass_is_told(server: Server, pauses: list[float], reply: Reply) -> None:
+def test_a_fault_that_stays_is_raised_after_the_last_try(
+    server: Server, pauses: list[float], reply: Reply
+) -> None:
     server.replies = [reply] * 9
 
     with pytest.raises(DynamoDBError) as refused:
@@ -404,7 +410,7 @@ def test_what_does_not_pass_is_told(server: Server, pauses: list[float], reply: 
     assert len(server.asked) == dynamodb.TRIES
 
 
-def test_it_waits_for_an_answer_no_longer_than_it_says(
+def test_the_wait_for_an_answer_is_limited(
     server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", 0.05)
@@ -415,7 +421,7 @@ def test_it_waits_for_an_answer_no_longer_than_it_says(
     assert 0.1 <= time.perf_counter() - began < 0.5
 
 
-def test_two_that_are_not_answered_take_no_longer_than_one(
+def test_two_unanswered_calls_take_no_longer_than_one(
     server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", 0.4)
@@ -429,7 +435,7 @@ def test_two_that_are_not_answered_take_no_longer_than_one(
     assert time.perf_counter() - began < 0.4 * 5
 
 
-def test_nobody_there_is_no_answer(server: Server, pauses: list[float]) -> None:
+def test_a_server_that_is_not_there_gives_no_answer(server: Server, pauses: list[float]) -> None:
     server.close()
 
     with pytest.raises(DynamoDBError) as refused:
@@ -439,7 +445,7 @@ def test_nobody_there_is_no_answer(server: Server, pauses: list[float]) -> None:
     assert len(pauses) == 2
 
 
-def test_what_will_never_work_is_not_tried_again(server: Server, pauses: list[float]) -> None:
+def test_a_permanent_error_is_not_retried(server: Server, pauses: list[float]) -> None:
     server.replies = [refuses("ValidationException")]
 
     with pytest.raises(DynamoDBError, match="ValidationException: stubbed") as refused:
@@ -449,7 +455,7 @@ def test_what_will_never_work_is_not_tried_again(server: Server, pauses: list[fl
     assert (len(server.asked), pauses) == (1, [])
 
 
-def test_only_what_failed_is_tried_again(server: Server, pauses: list[float]) -> None:
+def test_only_the_calls_that_failed_are_retried(server: Server, pauses: list[float]) -> None:
     together(GET, GET)
     server.replies = [refuses("ThrottlingException")]
 
@@ -459,7 +465,7 @@ def test_only_what_failed_is_tried_again(server: Server, pauses: list[float]) ->
     assert len(server.asked) == 5
 
 
-def test_one_that_is_refused_leaves_no_answer_for_the_next(
+def test_a_refused_call_leaves_no_answer_for_the_next_one(
     server: Server, pauses: list[float]
 ) -> None:
     server.replies = [refuses("ValidationException"), refuses("ValidationException")]
@@ -471,7 +477,7 @@ def test_one_that_is_refused_leaves_no_answer_for_the_next(
     assert server.connections == 2
 
 
-def test_a_transaction_that_is_tried_again_is_the_same(server: Server, pauses: list[float]) -> None:
+def test_a_transaction_is_retried_with_the_same_token(server: Server, pauses: list[float]) -> None:
     server.replies = [hangs_up]
 
     together(("TransactWriteItems", {"TransactItems": []}))
@@ -482,7 +488,7 @@ def test_a_transaction_that_is_tried_again_is_the_same(server: Server, pauses: l
     assert len(first) == 36
 
 
-def test_all_that_was_said_is_told(server: Server) -> None:
+def test_an_error_has_the_whole_answer(server: Server) -> None:
     reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"n": {"N": "1"}}}]
     server.replies = [refuses("TransactionCanceledException", CancellationReasons=reasons)]
 
@@ -493,7 +499,7 @@ def test_all_that_was_said_is_told(server: Server) -> None:
     assert refused.value.answer["CancellationReasons"] == reasons
 
 
-def test_a_function_hears_of_it_before_its_time_is_up() -> None:
+def test_all_tries_together_fit_into_the_timeout_of_a_function() -> None:
     # Of two calls made at once both may wait for their connections, and wait for answers together.
     once = 2 * dynamodb.CONNECT_SECONDS + dynamodb.ANSWER_SECONDS
     pauses = sum(dynamodb.PAUSE_SECONDS * 2**n for n in range(1, dynamodb.TRIES))

@@ -1,4 +1,4 @@
-"""Environments: who sees them, how long they live, and that one ending wins."""
+"""Environments: who sees them, how long they live, and that exactly one end wins."""
 
 from __future__ import annotations
 
@@ -45,14 +45,16 @@ def test_an_environment_is_shown_as_it_was_asked_for(ann: Principal, project: Pr
     assert shown.execution_arn.endswith(f":slipway-provision_environment:{made}")
 
 
-def test_what_is_returned_is_what_is_read_then(ann: Principal, project: ProjectId) -> None:
+def test_a_new_environment_is_returned_as_it_is_read_later(
+    ann: Principal, project: ProjectId
+) -> None:
     made = environments.create(project, world.wanted(ttl_hours=0.002, config={"x": None}), ann)
 
     environment = EnvironmentId(project.p, made.id[-20:])
     assert environments.get(environment, ann) == made
 
 
-def test_an_ephemeral_environment_has_a_lease_that_ttl_ends(
+def test_an_ephemeral_environment_has_a_lease_with_a_ttl(
     ann: Principal, project: ProjectId
 ) -> None:
     made = world.environment(project, ann, ttl_hours=0.002)
@@ -73,7 +75,7 @@ def test_a_persistent_environment_has_no_lease(ann: Principal, project: ProjectI
     assert (shown.ttl_hours, shown.expires_at, lease(made)) == (None, None, None)
 
 
-def test_the_record_itself_is_never_under_ttl(ann: Principal, project: ProjectId) -> None:
+def test_the_record_of_an_environment_has_no_ttl(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann)
 
     found = environment_records.find(made)
@@ -81,7 +83,7 @@ def test_the_record_itself_is_never_under_ttl(ann: Principal, project: ProjectId
     assert found and "ttl" not in found
 
 
-def test_a_name_is_unique_while_it_lives(ann: Principal, project: ProjectId) -> None:
+def test_a_name_is_unique_while_its_environment_lives(ann: Principal, project: ProjectId) -> None:
     first = world.environment(project, ann, "preview")
     before = world.everything()
 
@@ -98,7 +100,7 @@ def test_two_projects_may_use_one_name(ann: Principal, project: ProjectId) -> No
     assert world.environment(project, ann) != world.environment(other, ann)
 
 
-def test_of_many_who_take_one_name_at_once_one_wins(
+def test_one_of_many_simultaneous_requests_for_a_name_wins(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(
@@ -117,7 +119,7 @@ def test_of_many_who_take_one_name_at_once_one_wins(
     [{"ttl_hours": 720.5}, {"config": {"k": "x" * 20_000}}],
     ids=["a life that is too long", "a configuration that is too large"],
 )
-def test_what_the_policy_does_not_allow_changes_nothing(
+def test_a_request_beyond_the_policy_changes_nothing(
     ann: Principal, project: ProjectId, fields: dict[str, Any]
 ) -> None:
     before = world.everything()
@@ -128,7 +130,7 @@ def test_what_the_policy_does_not_allow_changes_nothing(
     assert world.everything() == before
 
 
-def test_nobody_makes_one_in_what_is_not_theirs(
+def test_only_members_create_an_environment(
     ann: Principal, bob: Principal, project: ProjectId
 ) -> None:
     before = world.everything()
@@ -141,7 +143,7 @@ def test_nobody_makes_one_in_what_is_not_theirs(
     assert world.everything() == before
 
 
-def test_asking_for_one_is_one_read_and_one_transaction(
+def test_creating_an_environment_is_one_read_and_one_transaction(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = between.counted(monkeypatch)
@@ -151,7 +153,7 @@ def test_asking_for_one_is_one_read_and_one_transaction(
     assert made == ["BatchGetItem", "TransactWriteItems"]
 
 
-def test_a_project_that_begins_to_go_in_that_moment_takes_none(
+def test_a_project_that_begins_to_go_meanwhile_takes_no_environment(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.environment(project, ann, "first")
@@ -168,7 +170,7 @@ def test_a_project_that_begins_to_go_in_that_moment_takes_none(
 # --- to look at it --------------------------------------------------------------------------
 
 
-def test_what_belongs_to_somebody_else_is_not_there(
+def test_the_environment_of_another_user_is_not_found(
     ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     before = world.everything()
@@ -185,14 +187,14 @@ def test_what_belongs_to_somebody_else_is_not_there(
     assert world.everything() == before
 
 
-def test_an_id_with_another_ancestry_leads_nowhere(bob: Principal, running: EnvironmentId) -> None:
+def test_an_id_with_other_parents_is_not_found(bob: Principal, running: EnvironmentId) -> None:
     his = world.project(bob)
 
     with pytest.raises(NotFound):
         environments.get(EnvironmentId(his.p, running.e), bob)
 
 
-def test_looking_is_one_round_trip(
+def test_reading_an_environment_is_one_round_trip(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = between.counted(monkeypatch)
@@ -259,7 +261,7 @@ def test_a_destroyed_environment_stays_readable(ann: Principal, running: Environ
 
 
 @pytest.mark.parametrize("status", STATES)
-def test_a_teardown_begins_only_where_the_table_allows_it(
+def test_a_teardown_begins_only_in_states_that_allow_it(
     ann: Principal, project: ProjectId, status: Status
 ) -> None:
     made = world.environment(project, ann)
@@ -281,7 +283,7 @@ def test_repeating_a_teardown_changes_nothing(ann: Principal, running: Environme
     assert world.everything() == before
 
 
-def test_of_two_teardowns_at_once_one_begins_and_both_see_it(
+def test_one_of_two_simultaneous_teardowns_begins_and_both_return_it(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(
@@ -303,7 +305,7 @@ def test_tearing_down_another_version_is_refused(ann: Principal, running: Enviro
     assert teardowns.begin(running, ann, 2).status == "tearing_down"
 
 
-def test_a_version_that_was_not_seen_is_never_torn_down(
+def test_a_version_that_the_caller_has_not_seen_is_not_torn_down(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.environment(project, ann)
@@ -315,7 +317,7 @@ def test_a_version_that_was_not_seen_is_never_torn_down(
     assert environments.get(made, ann).status == "running"
 
 
-def test_giving_back_needs_nobodys_permission_and_may_be_repeated(running: EnvironmentId) -> None:
+def test_giving_back_checks_no_membership_and_may_be_repeated(running: EnvironmentId) -> None:
     teardowns.give_back(running, "usr_1")
     before = world.everything()
     teardowns.give_back(running, "usr_1")
@@ -325,7 +327,9 @@ def test_giving_back_needs_nobodys_permission_and_may_be_repeated(running: Envir
     assert world.everything() == before
 
 
-def test_giving_back_keeps_who_provisions_at_work(ann: Principal, project: ProjectId) -> None:
+def test_giving_back_leaves_a_running_provisioning_alone(
+    ann: Principal, project: ProjectId
+) -> None:
     made = world.environment(project, ann)
 
     teardowns.give_back(made, "usr_1")
@@ -337,7 +341,7 @@ def test_giving_back_keeps_who_provisions_at_work(ann: Principal, project: Proje
 # --- its end --------------------------------------------------------------------------------
 
 
-def test_a_lease_that_is_over_ends_the_environment_once(running: EnvironmentId) -> None:
+def test_an_expired_lease_ends_the_environment_once(running: EnvironmentId) -> None:
     overdue(running)
 
     leases.expire(running, "ttl")
@@ -349,7 +353,7 @@ def test_a_lease_that_is_over_ends_the_environment_once(running: EnvironmentId) 
     assert world.everything() == before
 
 
-def test_a_lease_that_was_extended_meanwhile_ends_nothing(running: EnvironmentId) -> None:
+def test_a_lease_that_was_extended_meanwhile_does_not_expire(running: EnvironmentId) -> None:
     before = world.everything()
 
     leases.expire(running, "ttl")
@@ -369,7 +373,7 @@ def test_a_persistent_environment_never_expires(ann: Principal, project: Project
 
 
 @pytest.mark.parametrize("status", STATES)
-def test_an_end_comes_only_where_the_table_allows_it(
+def test_expiry_begins_only_in_states_that_allow_it(
     ann: Principal, project: ProjectId, status: Status
 ) -> None:
     made = world.environment(project, ann)
@@ -383,7 +387,7 @@ def test_an_end_comes_only_where_the_table_allows_it(
     assert found["status"] == ("expiring" if "expiring" in CAN_BECOME[status] else status)
 
 
-def test_of_two_killers_at_once_one_wins(
+def test_an_expiry_that_meets_a_teardown_leaves_it_alone(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overdue(running)
@@ -396,7 +400,7 @@ def test_of_two_killers_at_once_one_wins(
     assert (found["status"], found["version"]) == ("tearing_down", 3)
 
 
-def test_a_move_that_the_table_does_not_allow_is_overtaken(
+def test_a_transition_that_is_not_allowed_is_refused(
     ann: Principal, running: EnvironmentId
 ) -> None:
     world.is_destroyed(running)
@@ -409,7 +413,7 @@ def test_a_move_that_the_table_does_not_allow_is_overtaken(
 # --- what its workflows are given -----------------------------------------------------------
 
 
-def test_its_workflows_are_given_ids_and_keys(ann: Principal, project: ProjectId) -> None:
+def test_the_workflows_get_ids_and_keys(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, "preview", external_id="pr-1")
     item = environment_records.find(made)
     assert item
@@ -425,7 +429,7 @@ def test_its_workflows_are_given_ids_and_keys(ann: Principal, project: ProjectId
     assert set(given["keys"]) == {"environment", "external", "lease", "name", "project"}
 
 
-def test_what_is_given_is_the_same_as_long_as_it_lives(ann: Principal, project: ProjectId) -> None:
+def test_the_input_of_the_workflows_never_changes(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, type="persistent")
     before = environment_records.find(made)
     world.comes_up(made)

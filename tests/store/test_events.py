@@ -1,4 +1,4 @@
-"""Events are made of what the stream says has changed: each once, none missing."""
+"""Events are derived from changes in the stream: each change has one event, and none is missing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def said(event: Event | None) -> tuple[str, str | None, str | None, str, str | N
 # --- of an environment ----------------------------------------------------------------------
 
 
-def test_its_beginning_is_an_event(ann: Principal, project: ProjectId) -> None:
+def test_creating_an_environment_is_an_event(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann)
     item = environment_records.find(made)
     assert item
@@ -88,7 +88,7 @@ def test_its_beginning_is_an_event(ann: Principal, project: ProjectId) -> None:
 
 
 @pytest.mark.parametrize("status", ["running", "failed", "expiring", "tearing_down"])
-def test_a_change_of_its_state_is_an_event(ann: Principal, project: ProjectId, status: Any) -> None:
+def test_a_change_of_status_is_an_event(ann: Principal, project: ProjectId, status: Any) -> None:
     made = world.environment(project, ann)
     failure = {"error": "X", "reason": "no room"}
 
@@ -119,7 +119,7 @@ def test_an_extension_is_an_event_with_the_new_end(ann: Principal, running: Envi
     assert said(event) == ("extended", "running", "running", ann.user_id, reason)
 
 
-def test_what_goes_live_is_an_event(ann: Principal, running: EnvironmentId) -> None:
+def test_a_version_that_goes_live_is_an_event(ann: Principal, running: EnvironmentId) -> None:
     event = of_environment(
         running,
         ann,
@@ -146,7 +146,7 @@ def test_a_warning_of_the_end_is_an_event_with_the_end(ann: Principal) -> None:
     assert said(event) == told
 
 
-def test_an_extension_is_no_warning_though_it_changes_the_warnings(ann: Principal) -> None:
+def test_an_extension_that_changes_the_warnings_is_not_a_warning(ann: Principal) -> None:
     made = world.environment(world.project(ann, policy={"warn_before_hours": [2]}), ann)
 
     event = of_environment(made, ann, lambda: leases.extend(made, 48, ann))
@@ -154,7 +154,7 @@ def test_an_extension_is_no_warning_though_it_changes_the_warnings(ann: Principa
     assert event and event.action == "extended"
 
 
-def test_what_a_workflow_takes_up_is_an_event(ann: Principal, running: EnvironmentId) -> None:
+def test_a_workflow_that_begins_is_an_event(ann: Principal, running: EnvironmentId) -> None:
     teardowns.begin(running, ann, None)
 
     event = of_environment(
@@ -174,7 +174,7 @@ def test_what_a_workflow_takes_up_is_an_event(ann: Principal, running: Environme
         ("teardown_failed", "retire_environment"),
     ],
 )
-def test_what_is_written_twice_is_told_as_what_it_is(
+def test_a_repeated_write_is_an_event_of_its_own_kind(
     ann: Principal, running: EnvironmentId, status: Any, actor: str
 ) -> None:
     world.becomes(running, status, actor=actor)
@@ -185,7 +185,7 @@ def test_what_is_written_twice_is_told_as_what_it_is(
     assert said(event) == ("repeated", status, status, actor, reason)
 
 
-def test_who_lets_go_of_what_is_to_go_is_told(ann: Principal, project: ProjectId) -> None:
+def test_a_lost_execution_of_a_teardown_is_an_event(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann)
     teardowns.begin(made, ann, None)
     item = environment_records.find(made)
@@ -199,7 +199,7 @@ def test_who_lets_go_of_what_is_to_go_is_told(ann: Principal, project: ProjectId
     assert said(event) == ("let_go", "tearing_down", "tearing_down", "reconcile", reason)
 
 
-def test_what_is_forgotten_is_an_event_with_what_remains(
+def test_forgetting_is_an_event_that_lists_what_remains(
     ann: Principal, running: EnvironmentId
 ) -> None:
     failure = {"error": "X", "reason": "the bucket is not empty"}
@@ -211,7 +211,7 @@ def test_what_is_forgotten_is_an_event_with_what_remains(
     assert said(event) == ("forgotten", "teardown_failed", "destroyed", ann.user_id, reason)
 
 
-def test_what_is_retained_is_told_when_it_is_asked_for_and_when_the_rest_is_gone(
+def test_retained_resources_are_in_the_events_of_the_retry_and_of_the_end(
     ann: Principal, running: EnvironmentId
 ) -> None:
     data = "Data (AWS::S3::Bucket, data-1)"
@@ -227,7 +227,9 @@ def test_what_is_retained_is_told_when_it_is_asked_for_and_when_the_rest_is_gone
     assert said(gone) == ("destroyed", "tearing_down", "destroyed", ann.user_id, reason)
 
 
-def test_a_change_that_nobody_made_is_no_event(ann: Principal, running: EnvironmentId) -> None:
+def test_a_change_of_internal_fields_is_not_an_event(
+    ann: Principal, running: EnvironmentId
+) -> None:
     change = Update(environment_records.key(running), "SET nudged_at = :x", {"x": "now"})
 
     assert of_environment(running, ann, lambda: table.write(change)) is None
@@ -236,7 +238,7 @@ def test_a_change_that_nobody_made_is_no_event(ann: Principal, running: Environm
 # --- of a deployment ------------------------------------------------------------------------
 
 
-def test_a_deployment_is_told_from_its_beginning_to_its_end(
+def test_a_deployment_has_events_from_its_beginning_to_its_end(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann, "v7")
@@ -252,7 +254,7 @@ def test_a_deployment_is_told_from_its_beginning_to_its_end(
     assert ended and ended.id == f"evt_{str(made)[4:]}_succeeded"
 
 
-def test_a_failure_of_a_deployment_is_told_with_its_reason(
+def test_the_event_of_a_failed_deployment_has_the_reason(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann)
@@ -267,7 +269,7 @@ def test_a_failure_of_a_deployment_is_told_with_its_reason(
     assert said(event) == ("deployment_failed", "running", "failed", str(made), reason)
 
 
-def test_who_canceled_it_is_the_actor(ann: Principal, running: EnvironmentId) -> None:
+def test_the_user_who_cancels_is_the_actor(ann: Principal, running: EnvironmentId) -> None:
     made = world.deployment(running, ann)
     rollouts.acquire_next(running)
     world.begins(made)
@@ -284,7 +286,9 @@ def test_who_canceled_it_is_the_actor(ann: Principal, running: EnvironmentId) ->
     assert (event.action, event.actor) == ("deployment_canceled", ann.user_id)
 
 
-def test_a_token_or_a_request_to_stop_is_no_event(ann: Principal, running: EnvironmentId) -> None:
+def test_a_fencing_token_or_a_request_to_stop_is_not_an_event(
+    ann: Principal, running: EnvironmentId
+) -> None:
     made = world.deployment(running, ann)
 
     assert of_deployment(made, ann, lambda: rollouts.acquire_next(running)) is None
@@ -304,7 +308,7 @@ def many(environment: EnvironmentId, count: int) -> None:
         )
 
 
-def test_they_are_read_newest_first(ann: Principal, running: EnvironmentId) -> None:
+def test_events_are_read_newest_first(ann: Principal, running: EnvironmentId) -> None:
     many(running, 5)
 
     moments = [each.at for each in seen(running, ann)]
@@ -313,7 +317,7 @@ def test_they_are_read_newest_first(ann: Principal, running: EnvironmentId) -> N
     assert moments == sorted(moments, reverse=True)
 
 
-def test_they_are_read_page_by_page(ann: Principal, running: EnvironmentId) -> None:
+def test_events_are_read_page_by_page(ann: Principal, running: EnvironmentId) -> None:
     many(running, 5)
     found: list[str] = []
     cursor = None
@@ -336,12 +340,12 @@ def test_a_cursor_of_another_list_is_refused(ann: Principal, running: Environmen
         history.events(running, ann, world.page(cursor=cursor))
 
 
-def test_nobody_reads_what_happened_elsewhere(bob: Principal, running: EnvironmentId) -> None:
+def test_only_members_read_the_events(bob: Principal, running: EnvironmentId) -> None:
     with pytest.raises(NotFound):
         history.events(running, bob, world.page())
 
 
-def test_an_event_that_cannot_be_written_is_not_lost_silently(
+def test_an_event_that_cannot_be_written_raises(
     running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after = image(environment_records.key(running))
@@ -376,7 +380,7 @@ def ended(ann: Principal, running: EnvironmentId) -> tuple[DeploymentId, Any]:
     return made, {**item, "finished_at": "2026-11-23T01:02:06.000Z"}
 
 
-def test_the_steps_of_a_rollout_are_kept(ann: Principal, running: EnvironmentId) -> None:
+def test_the_timeline_of_a_rollout_is_kept(ann: Principal, running: EnvironmentId) -> None:
     made, item = ended(ann, running)
 
     event_records.keep_timeline(item, STEPS)
@@ -386,7 +390,7 @@ def test_the_steps_of_a_rollout_are_kept(ann: Principal, running: EnvironmentId)
     assert (shipped.step, shipped.seconds, shipped.error) == ("Shipped", 0.5, None)
 
 
-def test_they_are_kept_once(ann: Principal, running: EnvironmentId) -> None:
+def test_a_timeline_is_kept_once(ann: Principal, running: EnvironmentId) -> None:
     made, item = ended(ann, running)
     event_records.keep_timeline(item, STEPS)
     before = world.everything()
@@ -397,7 +401,7 @@ def test_they_are_kept_once(ann: Principal, running: EnvironmentId) -> None:
     assert len(history.timeline(made, ann)) == 2
 
 
-def test_of_an_execution_that_is_forgotten_nothing_is_kept(
+def test_an_execution_without_history_leaves_no_timeline(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made, item = ended(ann, running)
@@ -409,14 +413,14 @@ def test_of_an_execution_that_is_forgotten_nothing_is_kept(
     assert history.timeline(made, ann) == []
 
 
-def test_a_step_that_goes_on_has_no_duration() -> None:
+def test_a_step_that_has_not_ended_has_no_duration() -> None:
 
     step = Step.model_validate({**STEPS[1]})
 
     assert step.seconds is None
 
 
-def test_nobody_reads_somebody_elses_timeline(
+def test_only_members_read_a_timeline(
     ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     made, _ = ended(ann, running)

@@ -1,4 +1,4 @@
-"""Executions are named after what they carry, so that nothing is started twice."""
+"""Executions are named after their subject, so that none is started twice."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_embedded_platform_has_no_console(monkeypatch: pytest.MonkeyPatch) -
 # --- what became of them --------------------------------------------------------------------
 
 
-def test_an_execution_says_how_it_stands(step_functions: Any) -> None:
+def test_the_outcome_of_an_execution_is_read(step_functions: Any) -> None:
     executions.start("retire_environment", "env_1", {})
 
     assert executions.outcome("retire_environment", "env_1") == "RUNNING"
@@ -111,7 +111,7 @@ def test_an_execution_says_how_it_stands(step_functions: Any) -> None:
     assert executions.outcome("retire_environment", "env_1") == "ABORTED"
 
 
-def test_one_that_was_never_started_has_no_outcome(step_functions: Any) -> None:
+def test_an_execution_that_was_never_started_has_no_outcome(step_functions: Any) -> None:
     assert executions.outcome("retire_environment", "env_1") is None
     assert executions.steps_of("retire_environment", "env_1") == []
 
@@ -120,7 +120,9 @@ def at(second: float) -> datetime:
     return datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC) + timedelta(seconds=second)
 
 
-def test_its_history_is_told_state_by_state(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_history_of_an_execution_is_read_state_by_state(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entered, left = "stateEnteredEventDetails", "stateExitedEventDetails"
     pages: list[list[dict[str, Any]]] = [
         [

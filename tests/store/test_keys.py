@@ -1,4 +1,4 @@
-"""Public keys are made known once, and lapse when nobody can sign with them any more."""
+"""Public keys are published once, and expire when no valid token can be signed with them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_publishing_again_changes_nothing() -> None:
     assert world.everything() == before
 
 
-def test_a_new_key_lets_the_one_before_lapse() -> None:
+def test_a_new_key_makes_the_previous_one_expire() -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     verification_keys.publish("two", "x2", others_until=SOON)
 
@@ -46,7 +46,7 @@ def test_a_new_key_lets_the_one_before_lapse() -> None:
     assert lapses == {"one": SOON, "two": None}
 
 
-def test_a_key_that_lapses_is_not_given_more_time_by_the_next() -> None:
+def test_a_later_key_does_not_extend_a_key_that_expires() -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     verification_keys.publish("two", "x2", others_until=SOON)
     verification_keys.publish("three", "x3", others_until=SOON + 900)
@@ -56,7 +56,7 @@ def test_a_key_that_lapses_is_not_given_more_time_by_the_next() -> None:
     assert lapses == {"one": SOON, "two": SOON + 900, "three": None}
 
 
-def test_a_key_that_has_lapsed_is_not_known_though_ttl_is_late() -> None:
+def test_an_expired_key_is_unknown_before_ttl_deletes_it() -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     verification_keys.publish("two", "x2", others_until=PAST)
 
@@ -64,7 +64,9 @@ def test_a_key_that_has_lapsed_is_not_known_though_ttl_is_late() -> None:
     assert len(world.everything()) == 2
 
 
-def test_two_who_publish_one_key_at_once_publish_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_one_key_twice_at_once_publishes_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     between.first(
         monkeypatch, "PutItem", lambda: verification_keys.publish("two", "x2", others_until=SOON)
@@ -75,7 +77,7 @@ def test_two_who_publish_one_key_at_once_publish_it_once(monkeypatch: pytest.Mon
     assert known() == {"one", "two"}
 
 
-def test_a_secret_that_is_set_back_has_its_key_again() -> None:
+def test_a_secret_that_is_restored_has_its_key_again() -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     verification_keys.publish("two", "x2", others_until=SOON)
 
@@ -85,7 +87,7 @@ def test_a_secret_that_is_set_back_has_its_key_again() -> None:
     assert lapses == {"one": None, "two": SOON}
 
 
-def test_a_secret_that_is_set_back_late_has_its_key_again() -> None:
+def test_a_secret_that_is_restored_late_has_its_key_again() -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     verification_keys.publish("two", "x2", others_until=PAST)
 
@@ -94,7 +96,7 @@ def test_a_secret_that_is_set_back_late_has_its_key_again() -> None:
     assert known() == {"one", "two"}
 
 
-def test_a_key_lapses_though_who_published_the_next_died_then(
+def test_publishing_again_after_a_crash_makes_the_previous_key_expire(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
@@ -108,7 +110,7 @@ def test_a_key_lapses_though_who_published_the_next_died_then(
     assert lapses == {"one": SOON, "two": None}
 
 
-def test_publishing_what_is_known_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_a_known_key_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     made = between.counted(monkeypatch)
 

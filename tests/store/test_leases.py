@@ -1,4 +1,4 @@
-"""Leases that people manage: longer, anew, held open, and never past the policy."""
+"""Leases that people extend, touch, pin and unpin, never past the policy."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def about(found: timedelta, hours: float) -> bool:
 # --- policies -------------------------------------------------------------------------------
 
 
-def test_a_policy_holds_for_what_is_made_from_now_on(ann: Principal, project: ProjectId) -> None:
+def test_a_policy_applies_to_environments_created_after_it(
+    ann: Principal, project: ProjectId
+) -> None:
     before = world.environment(project, ann, "before")
     policy = {"default_ttl_hours": 2, "max_ttl_hours": 3, "expiry_mode": "idle"}
 
@@ -75,7 +77,7 @@ def test_a_policy_holds_for_what_is_made_from_now_on(ann: Principal, project: Pr
     assert (shown.ttl_hours, shown.expiry_mode) == (24, "absolute")
 
 
-def test_more_than_the_projects_policy_is_refused(ann: Principal) -> None:
+def test_more_hours_than_the_policy_of_the_project_are_refused(ann: Principal) -> None:
     project = world.project(ann, policy={"max_ttl_hours": 3})
     before = world.everything()
 
@@ -88,7 +90,7 @@ def test_more_than_the_projects_policy_is_refused(ann: Principal) -> None:
 
 
 @pytest.mark.parametrize("policy", [{"max_ttl_hours": 721}, {"default_ttl_hours": 721}], ids=repr)
-def test_a_policy_above_the_platforms_is_refused(
+def test_a_policy_above_the_maximum_of_the_platform_is_refused(
     ann: Principal, project: ProjectId, policy: dict[str, Any]
 ) -> None:
     before = world.everything()
@@ -101,7 +103,7 @@ def test_a_policy_above_the_platforms_is_refused(
     assert world.everything() == before
 
 
-def test_where_one_may_not_have_an_environment_the_policy_does_not_matter(
+def test_access_and_status_are_checked_before_the_policy(
     ann: Principal, bob: Principal, project: ProjectId
 ) -> None:
     world.environment(project, ann)
@@ -116,7 +118,7 @@ def test_where_one_may_not_have_an_environment_the_policy_does_not_matter(
 # --- longer ---------------------------------------------------------------------------------
 
 
-def test_it_lives_as_many_hours_from_now_as_it_is_extended(
+def test_an_extension_counts_from_now(
     ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 10 * HOUR
@@ -130,7 +132,7 @@ def test_it_lives_as_many_hours_from_now_as_it_is_extended(
     assert found and found["expires_at"] == timestamps.written(shown.expires_at or timestamps.now())
 
 
-def test_an_extension_never_makes_it_shorter(ann: Principal, running: EnvironmentId) -> None:
+def test_an_extension_never_shortens_a_lease(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     shown = leases.extend(running, 1, ann)
@@ -140,7 +142,7 @@ def test_an_extension_never_makes_it_shorter(ann: Principal, running: Environmen
 
 
 @pytest.mark.parametrize("hours", [720.1, 1e9, 1e300])
-def test_it_never_lives_past_its_policy(
+def test_a_lease_never_ends_after_the_policy(
     ann: Principal, running: EnvironmentId, hours: float
 ) -> None:
     before = world.everything()
@@ -164,7 +166,7 @@ def test_the_policy_counts_from_creation(
     assert about(ends(leases.extend(running, 709, ann)), 719)
 
 
-def test_what_expires_in_that_moment_is_not_extended(
+def test_an_environment_that_expires_meanwhile_is_not_extended(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def time_is_over() -> None:
@@ -179,7 +181,7 @@ def test_what_expires_in_that_moment_is_not_extended(
     assert found and found["status"] == "expiring"
 
 
-def test_what_is_extended_in_that_moment_does_not_expire(
+def test_an_environment_that_is_extended_meanwhile_does_not_expire(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soon = timestamps.written(timestamps.now() + timedelta(seconds=60))
@@ -193,7 +195,7 @@ def test_what_is_extended_in_that_moment_does_not_expire(
     assert environments.get(running, ann).status == "running"
 
 
-def test_another_change_in_that_moment_does_not_matter(
+def test_an_unrelated_change_meanwhile_does_not_prevent_an_extension(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(
@@ -209,7 +211,7 @@ def test_another_change_in_that_moment_does_not_matter(
     assert shown == environments.get(running, ann)
 
 
-def test_another_change_of_the_lease_in_that_moment_is_told(
+def test_another_change_of_the_lease_meanwhile_makes_an_extension_busy(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "TransactWriteItems", lambda: leases.extend(running, 30, ann))
@@ -219,7 +221,7 @@ def test_another_change_of_the_lease_in_that_moment_is_told(
     assert about(ends(environments.get(running, ann)), 30)
 
 
-def test_who_is_overtaken_again_and_again_is_told_to_come_later(
+def test_a_change_that_is_always_overtaken_is_refused_as_busy(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = environment_records.find(running)
@@ -239,7 +241,7 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_later(
 # --- anew -----------------------------------------------------------------------------------
 
 
-def test_a_touch_begins_the_time_of_an_idle_lease_anew(
+def test_a_touch_restarts_an_idle_lease(
     ann: Principal, idle: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 3 * HOUR
@@ -258,7 +260,7 @@ def test_a_touch_does_nothing_to_an_absolute_lease(ann: Principal, running: Envi
     assert world.everything() == before
 
 
-def test_a_deployment_that_succeeds_is_a_use(
+def test_a_deployment_that_succeeds_restarts_an_idle_lease(
     ann: Principal, idle: EnvironmentId, running: EnvironmentId
 ) -> None:
     used = environments.get(idle, ann).created_at + 2 * HOUR
@@ -273,7 +275,9 @@ def test_a_deployment_that_succeeds_is_a_use(
     assert world.everything() == before
 
 
-def test_a_use_of_what_goes_changes_nothing(ann: Principal, idle: EnvironmentId) -> None:
+def test_a_use_of_an_environment_that_goes_changes_nothing(
+    ann: Principal, idle: EnvironmentId
+) -> None:
     teardowns.begin(idle, ann, None)
     before = world.everything()
 
@@ -310,7 +314,7 @@ def test_pinning_again_changes_nothing(ann: Principal, running: EnvironmentId) -
     assert world.everything() == before
 
 
-def test_unpinned_it_has_its_own_time_from_then_on(
+def test_an_unpinned_environment_gets_its_full_time_again(
     ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     leases.pin(running, "demo", ann)
@@ -324,7 +328,7 @@ def test_unpinned_it_has_its_own_time_from_then_on(
     assert shown == environments.get(running, ann)
 
 
-def test_unpinned_past_its_policy_it_ends_at_once(
+def test_an_environment_unpinned_past_its_policy_ends_at_once(
     ann: Principal, running: EnvironmentId, clock: list[timedelta]
 ) -> None:
     leases.pin(running, "demo", ann)
@@ -336,9 +340,7 @@ def test_unpinned_past_its_policy_it_ends_at_once(
     assert environments.get(running, ann).status == "expiring"
 
 
-def test_each_time_it_begins_to_run_another_execution_waits_for_its_end(
-    ann: Principal, running: EnvironmentId
-) -> None:
+def test_an_unpinned_lease_gets_another_execution(ann: Principal, running: EnvironmentId) -> None:
     first = environment_records.find(running)
     leases.pin(running, "demo", ann)
     leases.unpin(running, ann)
@@ -350,7 +352,9 @@ def test_each_time_it_begins_to_run_another_execution_waits_for_its_end(
     assert len(environment_records.expiry(second)) <= 80
 
 
-def test_what_is_not_pinned_cannot_be_unpinned(ann: Principal, running: EnvironmentId) -> None:
+def test_an_environment_that_is_not_pinned_cannot_be_unpinned(
+    ann: Principal, running: EnvironmentId
+) -> None:
     before = world.everything()
 
     with pytest.raises(NoLease):
@@ -359,7 +363,7 @@ def test_what_is_not_pinned_cannot_be_unpinned(ann: Principal, running: Environm
     assert world.everything() == before
 
 
-def test_a_pinned_lease_is_neither_extended_nor_touched(
+def test_a_pinned_lease_is_not_extended_and_not_touched(
     ann: Principal, idle: EnvironmentId
 ) -> None:
     leases.pin(idle, "demo", ann)
@@ -403,14 +407,14 @@ def test_only_warnings_that_are_still_to_come_are_planned(
     assert shown.next_warning_at == shown.expires_at - 2 * HOUR
 
 
-def test_without_a_policy_nothing_is_planned(ann: Principal, running: EnvironmentId) -> None:
+def test_without_a_policy_no_warning_is_planned(ann: Principal, running: EnvironmentId) -> None:
     item = environment_records.find(running)
 
     assert item and not {"warn_at", "warn_before_hours"} & set(item)
     assert environments.get(running, ann).next_warning_at is None
 
 
-def test_what_never_ends_is_not_warned_of(ann: Principal) -> None:
+def test_a_persistent_environment_has_no_warnings(ann: Principal) -> None:
     project = world.project(ann, policy={"warn_before_hours": [1]})
     made = world.environment(project, ann, type="persistent")
 
@@ -418,7 +422,7 @@ def test_what_never_ends_is_not_warned_of(ann: Principal) -> None:
     assert item and not {"warn_at", "warn_before_hours"} & set(item)
 
 
-def test_a_policy_that_changes_changes_no_warnings_of_what_is_there(
+def test_a_changed_policy_keeps_the_warnings_of_existing_environments(
     ann: Principal, warned: EnvironmentId
 ) -> None:
     projects.change(warned.project, world.to_change(policy={"warn_before_hours": [9]}), ann, None)
@@ -428,7 +432,7 @@ def test_a_policy_that_changes_changes_no_warnings_of_what_is_there(
     assert warnings(warned) == [48 * HOUR, 2 * HOUR, 0.5 * HOUR]
 
 
-def test_a_warning_is_said_once(
+def test_a_warning_is_given_once(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     item = environment_records.find(warned)
@@ -445,7 +449,7 @@ def test_a_warning_is_said_once(
     assert after["updated_at"] > item["updated_at"]
 
 
-def test_after_the_last_warning_there_is_none(
+def test_there_is_no_warning_after_the_last(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 23.9 * HOUR
@@ -462,7 +466,7 @@ def test_after_the_last_warning_there_is_none(
     assert after and environment_records.wakes_at(after) == after["expires_at"]
 
 
-def test_an_extension_brings_the_warnings_of_the_new_end_and_none_of_the_old(
+def test_an_extension_replaces_the_warnings_of_the_old_end(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 22.1 * HOUR
@@ -476,7 +480,7 @@ def test_an_extension_brings_the_warnings_of_the_new_end_and_none_of_the_old(
     assert leases.warn(item, "reconcile") is False
 
 
-def test_a_warning_in_that_moment_does_not_matter_to_an_extension(
+def test_a_warning_meanwhile_does_not_prevent_an_extension(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock[0] = 22.1 * HOUR
@@ -489,7 +493,7 @@ def test_a_warning_in_that_moment_does_not_matter_to_an_extension(
     assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
 
 
-def test_a_lease_that_is_handed_over_in_that_moment_still_wakes_in_time(
+def test_a_lease_that_is_handed_over_meanwhile_still_wakes_in_time(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock[0] = 23.6 * HOUR
@@ -512,7 +516,7 @@ def test_a_lease_that_is_handed_over_in_that_moment_still_wakes_in_time(
 
 
 @pytest.mark.parametrize("status", sorted(set(STATES) - comes_from("expiring")))
-def test_what_goes_is_not_warned_of(
+def test_an_environment_that_goes_gets_no_warning(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta], status: Any
 ) -> None:
     world.becomes(warned, status)
@@ -524,7 +528,7 @@ def test_what_goes_is_not_warned_of(
     assert environments.get(warned, ann).next_warning_at is None
 
 
-def test_what_is_over_is_not_warned_of(
+def test_an_overdue_environment_gets_no_warning(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 24.1 * HOUR
@@ -534,7 +538,7 @@ def test_what_is_over_is_not_warned_of(
     assert leases.warn(item, "reconcile") is False
 
 
-def test_a_pin_takes_the_warnings_away_and_unpinning_brings_them_back(
+def test_a_pin_removes_the_warnings_and_unpinning_restores_them(
     ann: Principal, warned: EnvironmentId
 ) -> None:
     pinned = leases.pin(warned, "demo", ann)
@@ -546,7 +550,7 @@ def test_a_pin_takes_the_warnings_away_and_unpinning_brings_them_back(
     assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
 
 
-def test_a_touch_puts_the_warnings_off_too(ann: Principal, clock: list[timedelta]) -> None:
+def test_a_touch_postpones_the_warnings(ann: Principal, clock: list[timedelta]) -> None:
     policy = {"default_ttl_hours": 4, "expiry_mode": "idle", "warn_before_hours": [1]}
     made = world.environment(world.project(ann, policy=policy), ann)
     clock[0] = 2 * HOUR
@@ -557,7 +561,7 @@ def test_a_touch_puts_the_warnings_off_too(ann: Principal, clock: list[timedelta
     assert about(shown.next_warning_at - shown.created_at, 5)
 
 
-def test_who_would_wake_too_late_is_relieved_by_another_execution(
+def test_an_execution_that_would_wake_too_late_is_replaced(
     ann: Principal, warned: EnvironmentId, clock: list[timedelta]
 ) -> None:
     clock[0] = 23.6 * HOUR
@@ -602,7 +606,7 @@ def test_a_persistent_environment_has_no_lease_to_change(
     assert world.everything() == before
 
 
-def test_somebody_elses_lease_is_not_there(bob: Principal, running: EnvironmentId) -> None:
+def test_the_lease_of_another_user_is_not_found(bob: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     for act in every_way(running, bob).values():
@@ -613,7 +617,7 @@ def test_somebody_elses_lease_is_not_there(bob: Principal, running: EnvironmentI
 
 
 @pytest.mark.parametrize("status", sorted(set(STATES) - TAKES_DEPLOYMENTS))
-def test_the_lease_of_what_goes_cannot_be_changed(
+def test_the_lease_of_an_environment_that_goes_cannot_be_changed(
     ann: Principal, idle: EnvironmentId, status: Any
 ) -> None:
     world.becomes(idle, status)
@@ -630,7 +634,7 @@ def test_the_lease_of_what_goes_cannot_be_changed(
     assert world.everything() == before
 
 
-def test_the_lease_of_what_is_overdue_cannot_be_changed(
+def test_the_lease_of_an_overdue_environment_cannot_be_changed(
     ann: Principal, idle: EnvironmentId
 ) -> None:
     overdue(idle)
@@ -643,5 +647,5 @@ def test_the_lease_of_what_is_overdue_cannot_be_changed(
     assert world.everything() == before
 
 
-def test_what_is_shown_is_a_moment(ann: Principal, running: EnvironmentId) -> None:
+def test_the_latest_possible_end_is_a_datetime(ann: Principal, running: EnvironmentId) -> None:
     assert isinstance(environments.get(running, ann).max_expires_at, datetime)

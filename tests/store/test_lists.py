@@ -1,4 +1,4 @@
-"""Every list: one round trip with who may see it, and nothing of it for anybody else."""
+"""Every list is one round trip that also checks access, and shows nothing without access."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_list_is_one_round_trip(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_list_is_not_there_for_anybody_else(
+def test_a_list_is_not_found_by_another_user(
     ann: Principal, bob: Principal, lists: dict[str, List], name: str
 ) -> None:
     with pytest.raises(NotFound):
@@ -62,7 +62,7 @@ def test_a_list_is_not_there_for_anybody_else(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_who_is_put_out_in_that_moment_sees_nothing(
+def test_a_member_who_is_removed_meanwhile_sees_nothing(
     ann: Principal,
     running: EnvironmentId,
     lists: dict[str, List],

@@ -1,4 +1,4 @@
-"""A rollout's lines: in order, none twice, and followed while more may come."""
+"""The lines of a rollout: in order, without duplicates, and followed while more may come."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def made(ann: Principal, running: EnvironmentId) -> DeploymentId:
     return deployment
 
 
-def test_lines_are_read_as_they_were_written(ann: Principal, made: DeploymentId) -> None:
+def test_lines_are_read_in_the_order_they_were_written(ann: Principal, made: DeploymentId) -> None:
     log_records.write(made, "ship", AT.format(2), "second", "third")
     log_records.write(made, "begin", AT.format(1), "first")
 
@@ -44,7 +44,7 @@ def test_lines_are_read_as_they_were_written(ann: Principal, made: DeploymentId)
     }
 
 
-def test_a_step_that_is_tried_again_says_nothing_twice(ann: Principal, made: DeploymentId) -> None:
+def test_a_step_that_is_retried_writes_no_line_twice(ann: Principal, made: DeploymentId) -> None:
     log_records.write(made, "ship", AT.format(1), "shipping")
     log_records.write(made, "ship", AT.format(1), "shipping, tried again")
     log_records.write(made, "ship", AT.format(2), "shipping")
@@ -74,7 +74,7 @@ def test_lines_can_be_followed_until_the_end(ann: Principal, made: DeploymentId)
     assert last.cursor is None
 
 
-def test_the_lines_of_an_end_in_that_moment_are_not_missed(
+def test_lines_are_not_missed_when_the_rollout_ends_meanwhile(
     ann: Principal, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_records.write(made, "ship", AT.format(1), "one")
@@ -91,7 +91,7 @@ def test_the_lines_of_an_end_in_that_moment_are_not_missed(
     assert lines.cursor is None
 
 
-def test_a_line_that_is_later_than_the_end_is_not_the_end(
+def test_a_line_with_a_later_time_than_the_end_is_not_the_last_line(
     ann: Principal, made: DeploymentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CloudFormation's clock may be ahead of ours."""
@@ -129,7 +129,7 @@ def test_a_log_is_one_round_trip(
 
 
 @pytest.mark.parametrize("seen", [False, True])
-def test_one_that_has_just_ended_is_one_round_trip_if_its_last_line_is_there(
+def test_a_log_that_has_just_ended_is_one_round_trip_if_it_is_complete(
     ann: Principal, made: DeploymentId, monkeypatch: pytest.MonkeyPatch, seen: bool
 ) -> None:
     world.succeeds(made)
@@ -151,14 +151,12 @@ def test_a_log_without_lines_is_empty(ann: Principal, made: DeploymentId) -> Non
     assert history.deployment_logs(made, ann, world.page()) == []
 
 
-def test_a_log_of_a_deployment_that_is_not_there_is_not_there(
-    ann: Principal, made: DeploymentId
-) -> None:
+def test_the_log_of_an_unknown_deployment_is_not_found(ann: Principal, made: DeploymentId) -> None:
     with pytest.raises(NotFound):
         history.deployment_logs(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())
 
 
-def test_an_environments_lines_can_be_followed_while_something_is_done_to_it(
+def test_the_log_of_an_environment_can_be_followed_during_an_operation(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = world.environment(project, ann)
@@ -182,7 +180,7 @@ def test_an_environments_lines_can_be_followed_while_something_is_done_to_it(
     assert first.cursor and second.cursor and every.cursor
 
 
-def test_an_environments_lines_are_for_its_own_people(
+def test_only_members_read_the_log_of_an_environment(
     ann: Principal, bob: Principal, running: EnvironmentId
 ) -> None:
     log_records.keep(running, [said(1, "secret")])
@@ -197,9 +195,7 @@ def said(second: int, message: str) -> LogLine:
     )
 
 
-def test_what_the_infrastructure_says_is_kept_once_however_often_it_says_it(
-    ann: Principal, made: DeploymentId
-) -> None:
+def test_an_event_of_the_infrastructure_is_kept_once(ann: Principal, made: DeploymentId) -> None:
     lines = [said(1, "Queue is made"), said(1, "Topic is made"), said(2, "Alarm is made")]
     for n in range(1, 4):
         log_records.keep(made, lines[:n])
@@ -210,7 +206,7 @@ def test_what_the_infrastructure_says_is_kept_once_however_often_it_says_it(
     assert list(kept) == lines
 
 
-def test_what_comes_too_late_for_those_who_follow_stays_out(
+def test_a_line_that_comes_too_late_for_followers_is_left_out(
     ann: Principal, made: DeploymentId
 ) -> None:
     log_records.keep(made, [said(2, "second")])

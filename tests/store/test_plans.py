@@ -1,4 +1,4 @@
-"""Plans of environments: a stack under review, which somebody always deletes."""
+"""Plans of environments: a stack under review, which is always deleted."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ def reconcile(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 # --- how it ends ------------------------------------------------------------------------------
 
 
-def test_it_is_asked_for_again_until_it_has_ended_and_then_nothing_is_left(
-    ask: Ask, review: Review
-) -> None:
+def test_a_plan_is_polled_until_it_ends_and_leaves_nothing(ask: Ask, review: Review) -> None:
     review.says = {"Status": "CREATE_IN_PROGRESS"}
     assert [change_set(ask()), change_set(ask())] == [PENDING, PENDING]
     [name] = review.made
@@ -115,9 +113,7 @@ def test_it_is_asked_for_again_until_it_has_ended_and_then_nothing_is_left(
     assert "hunter22" not in str(world.everything())
 
 
-def test_one_that_failed_says_why_and_is_made_anew_when_asked_again(
-    ask: Ask, review: Review
-) -> None:
+def test_a_plan_that_failed_says_why_and_can_be_asked_for_again(ask: Ask, review: Review) -> None:
     review.says = {"Status": "FAILED", "StatusReason": "Transform failed"}
     failed = {"status": "failed", "reason": "Transform failed", "changes": None}
 
@@ -126,7 +122,7 @@ def test_one_that_failed_says_why_and_is_made_anew_when_asked_again(
     assert (review.made, notes()) == ({}, [])
 
 
-def test_one_that_cannot_be_made_says_why(ask: Ask, review: Review) -> None:
+def test_a_plan_that_cannot_be_made_says_why(ask: Ask, review: Review) -> None:
     def refused() -> None:
         raise DriverRefused("ValidationError: Template error")
 
@@ -138,7 +134,7 @@ def test_one_that_cannot_be_made_says_why(ask: Ask, review: Review) -> None:
     assert (review.made, notes()) == ({}, [])
 
 
-def test_while_the_one_before_is_being_deleted_it_is_pending(
+def test_a_plan_is_pending_while_the_previous_one_is_deleted(
     ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused() -> None:
@@ -152,7 +148,7 @@ def test_while_the_one_before_is_being_deleted_it_is_pending(
     assert change_set(ask())["status"] == "ready"
 
 
-def test_another_request_is_another_plan_and_the_same_one_is_not(ask: Ask, review: Review) -> None:
+def test_a_different_request_is_a_different_plan(ask: Ask, review: Review) -> None:
     review.says = {"Status": "CREATE_IN_PROGRESS"}
 
     ask()
@@ -168,7 +164,7 @@ def test_another_request_is_another_plan_and_the_same_one_is_not(ask: Ask, revie
     assert not {"RoleARN", "Tags"} & set(first)
 
 
-def test_what_is_refused_makes_no_stack(
+def test_a_refused_request_makes_no_stack(
     ask: Ask, review: Review, ann: Principal, project: ProjectId
 ) -> None:
     world.environment(project, ann, "taken")
@@ -184,7 +180,7 @@ def test_what_is_refused_makes_no_stack(
     assert (review.calls, world.everything()) == ([], before)
 
 
-def test_what_is_simulated_has_no_change_set(
+def test_a_simulated_environment_has_no_change_set(
     ann: Principal, project: ProjectId, review: Review
 ) -> None:
     assert environments.plan(project, world.wanted(), ann).change_set is None
@@ -196,7 +192,7 @@ def test_what_is_simulated_has_no_change_set(
 
 @pytest.mark.parametrize("at", ["describe_change_set", "create_change_set"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_throttled_call_is_a_fault_and_another_try_ends(
+def test_a_throttled_call_is_a_fault_and_the_next_try_succeeds(
     ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch, at: str, when: str
 ) -> None:
     getattr(review, when)[at] = is_throttled
@@ -211,7 +207,7 @@ def test_a_throttled_call_is_a_fault_and_another_try_ends(
     assert notes() == []
 
 
-def test_what_cannot_be_deleted_now_is_told_and_deleted_later(
+def test_a_plan_that_cannot_be_deleted_is_answered_and_deleted_later(
     ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     review.before["delete_stack"] = is_throttled
@@ -232,7 +228,7 @@ def test_what_cannot_be_deleted_now_is_told_and_deleted_later(
         ("after", "delete_stack"),
     ],
 )
-def test_what_a_crash_leaves_reconcile_deletes(
+def test_reconcile_deletes_plans_that_a_crash_left(
     ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch, when: str, at: str
 ) -> None:
     getattr(review, when)[at] = dies
@@ -249,7 +245,7 @@ def test_what_a_crash_leaves_reconcile_deletes(
     assert (review.made, notes()) == ({}, [])
 
 
-def test_without_a_note_nothing_is_made(
+def test_without_a_cleanup_record_no_stack_is_made(
     ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(action: table.Action) -> None:
@@ -265,7 +261,9 @@ def test_without_a_note_nothing_is_made(
 # --- two at once ------------------------------------------------------------------------------
 
 
-def test_two_at_once_make_one(ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_simultaneous_requests_make_one_plan(
+    ask: Ask, review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
     review.says = {"Status": "CREATE_IN_PROGRESS"}
 
     def another_asks() -> None:
@@ -285,7 +283,7 @@ def test_two_at_once_make_one(ask: Ask, review: Review, monkeypatch: pytest.Monk
     assert (review.made, notes()) == ({}, [])
 
 
-def test_who_is_told_takes_away_only_the_one_that_he_was_told_of(ask: Ask, review: Review) -> None:
+def test_a_caller_deletes_only_the_plan_that_it_was_shown(ask: Ask, review: Review) -> None:
     def another_is_told_and_a_third_asks() -> None:
         ask()
         review.says = {"Status": "CREATE_IN_PROGRESS"}
@@ -303,7 +301,7 @@ def test_who_is_told_takes_away_only_the_one_that_he_was_told_of(ask: Ask, revie
 # --- in the shapes of botocore's model --------------------------------------------------------
 
 
-def test_it_asks_as_cloudformation_takes_it(ask: Ask) -> None:
+def test_the_calls_to_cloudformation_are_valid(ask: Ask) -> None:
     aws.client.cache_clear()
     stack_id = "arn:aws:cloudformation:eu-central-1:123456789012:stack/slipway-plan-1/1"
     with Stubber(aws.client("cloudformation")) as stubber:

@@ -1,4 +1,4 @@
-"""Projects: who sees them, whose names are unique, and how they go."""
+"""Projects: who sees them, which names are unique, and how they are deleted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOWHERE = ProjectId("0" * 20)
 # --- to see ---------------------------------------------------------------------------------
 
 
-def test_a_project_is_shown_as_it_was_made(ann: Principal) -> None:
+def test_a_project_is_shown_as_it_was_created(ann: Principal) -> None:
     project = world.project(ann, "payments", description="takes money")
 
     shown = projects.get(project, ann)
@@ -37,7 +37,7 @@ def test_a_project_is_shown_as_it_was_made(ann: Principal) -> None:
     assert (shown.repo_url, shown.status, shown.version) == (None, "active", 1)
 
 
-def test_what_belongs_to_somebody_else_is_not_there(ann: Principal, bob: Principal) -> None:
+def test_the_project_of_another_user_is_not_found(ann: Principal, bob: Principal) -> None:
     project = world.project(ann)
 
     for unseen, who in ((project, bob), (NOWHERE, ann)):
@@ -80,7 +80,7 @@ def test_a_list_pages_from_the_newest_to_the_oldest(ann: Principal, bob: Princip
     assert len(found) == 7
 
 
-def test_a_project_that_is_made_while_somebody_pages_moves_nothing(ann: Principal) -> None:
+def test_a_new_project_does_not_shift_the_pages_of_a_list(ann: Principal) -> None:
     old = [str(world.project(ann, f"p{n}")) for n in range(4)]
     first = projects.list_(ann, world.page(limit=2))
 
@@ -120,7 +120,7 @@ def test_two_owners_may_use_one_name(ann: Principal, bob: Principal) -> None:
     assert world.project(ann, "payments") != world.project(bob, "payments")
 
 
-def test_of_many_who_make_one_name_at_once_one_wins(
+def test_one_of_many_simultaneous_requests_for_a_name_wins(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(monkeypatch, *[lambda: world.project(ann) for _ in range(6)])
@@ -146,7 +146,7 @@ def test_a_change_is_seen_alone_and_in_the_list(ann: Principal) -> None:
     assert list(projects.list_(ann, world.page())) == [shown]
 
 
-def test_what_a_change_leaves_out_stays(ann: Principal) -> None:
+def test_fields_that_a_change_omits_stay(ann: Principal) -> None:
     project = world.project(ann, description="old", repo_url="https://example.com/x")
 
     shown = projects.change(project, world.to_change(description=None), ann, None)
@@ -155,7 +155,7 @@ def test_what_a_change_leaves_out_stays(ann: Principal) -> None:
     assert shown.repo_url == "https://example.com/x"
 
 
-def test_a_name_that_is_given_up_is_free_and_the_new_one_is_not(ann: Principal) -> None:
+def test_renaming_frees_the_old_name_and_takes_the_new_one(ann: Principal) -> None:
     project = world.project(ann, "payments")
 
     projects.change(project, world.to_change(name="billing"), ann, None)
@@ -196,7 +196,7 @@ def test_a_change_of_another_version_is_refused(ann: Principal) -> None:
     assert world.everything() == before
 
 
-def test_a_change_never_overwrites_one_that_it_has_not_seen(
+def test_a_change_never_overwrites_an_unseen_change(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -211,7 +211,7 @@ def test_a_change_never_overwrites_one_that_it_has_not_seen(
     assert projects.get(project, ann).description == "hers"
 
 
-def test_of_two_who_take_one_name_by_a_change_at_once_one_wins(
+def test_one_of_two_simultaneous_renames_to_one_name_wins(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = world.project(ann, "one"), world.project(ann, "two")
@@ -252,7 +252,7 @@ def test_an_empty_project_leaves_nothing_behind(ann: Principal) -> None:
     assert world.project(ann)
 
 
-def test_an_empty_project_is_gone_at_once_with_a_cascade_too(ann: Principal) -> None:
+def test_a_cascade_deletes_an_empty_project_at_once(ann: Principal) -> None:
     project = world.project(ann)
 
     assert projects.remove(project, ann, None, cascade=True) is None
@@ -260,7 +260,7 @@ def test_an_empty_project_is_gone_at_once_with_a_cascade_too(ann: Principal) -> 
         projects.remove(project, ann, None, cascade=True)
 
 
-def test_a_project_with_environments_stays_and_says_which(ann: Principal) -> None:
+def test_a_project_with_environments_is_kept_and_lists_them(ann: Principal) -> None:
     project = world.project(ann)
     one = world.environment(project, ann, "one")
     gone = world.environment(project, ann, "gone")
@@ -274,7 +274,7 @@ def test_a_project_with_environments_stays_and_says_which(ann: Principal) -> Non
     assert world.everything() == before
 
 
-def test_a_project_whose_environments_are_destroyed_can_go(ann: Principal) -> None:
+def test_a_project_whose_environments_are_destroyed_can_be_deleted(ann: Principal) -> None:
     project = world.project(ann)
     environment = world.environment(project, ann)
     world.is_destroyed(environment)
@@ -284,7 +284,7 @@ def test_a_project_whose_environments_are_destroyed_can_go(ann: Principal) -> No
         environments.get(environment, ann)
 
 
-def test_an_environment_cannot_slip_into_a_project_that_goes(
+def test_no_environment_is_added_to_a_project_that_is_being_deleted(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -299,7 +299,7 @@ def test_an_environment_cannot_slip_into_a_project_that_goes(
     assert len(environments.list_(project, ann, world.page())) == 1
 
 
-def test_a_project_cannot_go_from_under_an_environment(
+def test_a_project_is_not_deleted_while_an_environment_is_added(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -313,7 +313,7 @@ def test_a_project_cannot_go_from_under_an_environment(
         world.environment(project, ann, "late")
 
 
-def test_a_cascade_marks_the_project_and_tears_down_what_lives(ann: Principal) -> None:
+def test_a_cascade_marks_the_project_and_tears_down_its_environments(ann: Principal) -> None:
     project = world.project(ann)
     living = world.environment(project, ann, "living")
     gone = world.environment(project, ann, "gone")
@@ -341,7 +341,7 @@ def test_a_cascade_over_many_environments_misses_none(
     assert len(found) == 5
 
 
-def test_nothing_is_torn_down_in_a_project_that_stays(ann: Principal) -> None:
+def test_no_environment_is_torn_down_in_a_project_that_stays(ann: Principal) -> None:
     project = world.project(ann)
     world.environment(project, ann)
 
@@ -359,7 +359,7 @@ def test_repeating_a_cascade_changes_nothing(ann: Principal) -> None:
     assert world.everything() == before
 
 
-def test_of_two_cascades_at_once_one_begins_and_both_see_it(
+def test_one_of_two_simultaneous_cascades_begins_and_both_return_it(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -372,7 +372,7 @@ def test_of_two_cascades_at_once_one_begins_and_both_see_it(
     assert [result.version for result in results if isinstance(result, Project)] == [2, 2, 2]
 
 
-def test_a_project_that_goes_takes_no_change_and_no_environment(ann: Principal) -> None:
+def test_a_project_that_is_being_deleted_takes_no_change_and_no_environment(ann: Principal) -> None:
     project = world.project(ann)
     world.environment(project, ann)
     projects.remove(project, ann, None, cascade=True)
@@ -413,7 +413,7 @@ def test_a_project_that_stays_is_never_erased(ann: Principal) -> None:
     assert projects.get(project, ann).status == "active"
 
 
-def test_of_two_who_see_the_last_environment_go_one_erases(
+def test_the_end_of_the_last_environment_erases_the_project_once(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -442,7 +442,7 @@ def test_removing_another_version_is_refused(ann: Principal) -> None:
 
 @pytest.mark.parametrize("cascade", [False, True], ids=["alone", "with a cascade"])
 @pytest.mark.parametrize("environments", [0, 1])
-def test_a_version_that_was_not_seen_is_never_removed(
+def test_a_version_that_the_caller_has_not_seen_is_not_removed(
     ann: Principal, monkeypatch: pytest.MonkeyPatch, cascade: bool, environments: int
 ) -> None:
     project = world.project(ann)
@@ -462,7 +462,7 @@ def test_a_version_that_was_not_seen_is_never_removed(
     assert (shown.status, shown.description) == ("active", "changed meanwhile")
 
 
-def test_a_name_that_changes_while_the_project_goes_is_not_left_behind(
+def test_a_name_that_changes_during_the_deletion_is_not_left_behind(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann, "old")
@@ -480,7 +480,7 @@ def test_a_name_that_changes_while_the_project_goes_is_not_left_behind(
     assert {world.project(ann, "old"), world.project(ann, "new")}
 
 
-def test_a_cascade_that_meets_the_end_of_its_project_finds_nothing(
+def test_a_cascade_on_a_project_that_was_deleted_meanwhile_is_not_found(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -508,7 +508,7 @@ def describes_it_first(
     )
 
 
-def test_a_cascade_goes_on_with_what_somebody_else_changed(
+def test_a_cascade_continues_after_a_change_by_another_user(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -521,7 +521,7 @@ def test_a_cascade_goes_on_with_what_somebody_else_changed(
     assert (shown.status, shown.version, shown.description) == ("deleting", 3, "going")
 
 
-def test_who_has_seen_another_version_does_not_begin_a_cascade(
+def test_a_cascade_with_an_outdated_version_does_not_begin(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -534,7 +534,7 @@ def test_who_has_seen_another_version_does_not_begin_a_cascade(
     assert projects.get(project, ann).status == "active"
 
 
-def test_a_project_that_changes_all_the_time_is_to_be_asked_for_later(
+def test_a_project_that_keeps_changing_is_busy(
     ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = world.project(ann)
@@ -551,7 +551,7 @@ def test_a_project_that_changes_all_the_time_is_to_be_asked_for_later(
         projects.remove(project, ann, None, cascade=True)
 
 
-def test_the_id_of_a_project_is_the_key_of_nobody_else(ann: Principal) -> None:
+def test_the_id_of_a_project_can_be_parsed_again(ann: Principal) -> None:
     project = world.project(ann)
 
     assert ids.parse_project(projects.get(project, ann).id) == project

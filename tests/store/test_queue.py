@@ -1,4 +1,4 @@
-"""One lock an environment: it goes to one at a time, in order, and every token is new."""
+"""Each environment has one lock: one holder at a time, in order, with a new token each time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def given_to(item: DeploymentRecord | None) -> str | None:
 # --- to whom the lock goes ------------------------------------------------------------------
 
 
-def test_the_lock_goes_to_the_first_who_waits(ann: Principal, running: EnvironmentId) -> None:
+def test_the_first_in_the_queue_gets_the_lock(ann: Principal, running: EnvironmentId) -> None:
     first, second = world.deployment(running, ann), world.deployment(running, ann)
 
     item = rollouts.acquire_next(running)
@@ -41,7 +41,7 @@ def test_the_lock_goes_to_the_first_who_waits(ann: Principal, running: Environme
     assert waiting_in(running) == [str(second)]
 
 
-def test_asking_again_shows_who_has_it(ann: Principal, running: EnvironmentId) -> None:
+def test_acquiring_again_returns_the_holder(ann: Principal, running: EnvironmentId) -> None:
     first = world.deployment(running, ann)
     world.deployment(running, ann)
     rollouts.acquire_next(running)
@@ -51,14 +51,12 @@ def test_asking_again_shows_who_has_it(ann: Principal, running: EnvironmentId) -
     assert world.everything() == before
 
 
-def test_nobody_has_the_lock_where_nobody_waits(running: EnvironmentId) -> None:
+def test_an_empty_queue_has_no_holder(running: EnvironmentId) -> None:
     assert rollouts.acquire_next(running) is None
     assert lock(running) == {}
 
 
-def test_the_end_of_one_is_the_beginning_of_the_next(
-    ann: Principal, running: EnvironmentId
-) -> None:
+def test_the_end_of_a_deployment_passes_the_lock_on(ann: Principal, running: EnvironmentId) -> None:
     waiting = [world.deployment(running, ann) for _ in range(4)]
     tokens = []
 
@@ -73,7 +71,7 @@ def test_the_end_of_one_is_the_beginning_of_the_next(
     assert rollouts.acquire_next(running) is None
 
 
-def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
+def test_acquiring_many_times_at_once_gives_the_lock_once(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = world.deployment(running, ann), world.deployment(running, ann)
@@ -87,7 +85,7 @@ def test_of_many_who_give_the_lock_at_once_one_gives_it_once(
     assert waiting_in(running) == [str(second)]
 
 
-def test_who_comes_second_gives_nothing(
+def test_a_second_simultaneous_acquire_gives_nothing(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = world.deployment(running, ann)
@@ -128,7 +126,7 @@ def test_the_lock_is_given_only_while_the_environment_runs(
     assert waiting_in(environment) == [str(waiting)]
 
 
-def test_who_waited_for_the_environment_has_the_lock_when_it_runs(
+def test_a_deployment_that_waited_for_the_environment_gets_the_lock_when_it_runs(
     ann: Principal, project: ProjectId
 ) -> None:
     environment = world.environment(project, ann)
@@ -138,7 +136,7 @@ def test_who_waited_for_the_environment_has_the_lock_when_it_runs(
     assert given_to(rollouts.acquire_next(environment)) == str(waiting)
 
 
-def test_who_is_canceled_in_that_moment_does_not_get_the_lock(
+def test_a_deployment_that_is_canceled_meanwhile_does_not_get_the_lock(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deployment(running, ann)
@@ -163,7 +161,9 @@ def test_the_holder_of_the_token_may_write(ann: Principal, running: EnvironmentI
     assert (item["id"], environment["id"]) == (str(made), str(running))
 
 
-def test_who_has_lost_the_lock_may_not(ann: Principal, running: EnvironmentId) -> None:
+def test_a_deployment_that_has_lost_the_lock_may_not_write(
+    ann: Principal, running: EnvironmentId
+) -> None:
     made = world.deployment(running, ann)
     rollouts.acquire_next(running)
 
@@ -184,7 +184,7 @@ def test_who_has_lost_the_lock_may_not(ann: Principal, running: EnvironmentId) -
 # --- when the environment goes --------------------------------------------------------------
 
 
-def test_all_end_with_their_environment(ann: Principal, running: EnvironmentId) -> None:
+def test_all_deployments_end_with_their_environment(ann: Principal, running: EnvironmentId) -> None:
     made = [world.deployment(running, ann) for _ in range(3)]
     rollouts.acquire_next(running)
     world.begins(made[0])
@@ -203,7 +203,7 @@ def test_all_end_with_their_environment(ann: Principal, running: EnvironmentId) 
     assert "holder" not in lock(running)
 
 
-def test_ending_all_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
+def test_canceling_all_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
     for _ in range(2):
         world.deployment(running, ann)
     rollouts.acquire_next(running)
@@ -215,7 +215,7 @@ def test_ending_all_again_changes_nothing(ann: Principal, running: EnvironmentId
     assert world.everything() == before
 
 
-def test_what_has_ended_stays_as_it_ended(ann: Principal, running: EnvironmentId) -> None:
+def test_a_finished_deployment_keeps_its_status(ann: Principal, running: EnvironmentId) -> None:
     done = world.deployment(running, ann)
     rollouts.acquire_next(running)
     world.begins(done)
@@ -226,7 +226,7 @@ def test_what_has_ended_stays_as_it_ended(ann: Principal, running: EnvironmentId
     assert deployments.get(done, ann).status == "succeeded"
 
 
-def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
+def test_a_rollout_that_succeeds_meanwhile_stays_succeeded(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
@@ -239,7 +239,7 @@ def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
     assert deployments.get(made, ann).status == "succeeded"
 
 
-def test_who_gets_the_lock_in_that_moment_is_ended_by_the_next_try(
+def test_a_deployment_that_gets_the_lock_meanwhile_is_canceled_by_the_next_try(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = world.deployment(running, ann)
@@ -252,7 +252,7 @@ def test_who_gets_the_lock_in_that_moment_is_ended_by_the_next_try(
     assert "holder" not in lock(running)
 
 
-def test_a_long_queue_ends_to_the_last(
+def test_a_long_queue_is_canceled_to_its_end(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [world.deployment(running, ann) for _ in range(5)]

@@ -1,4 +1,4 @@
-"""What a deployment does about those ahead of it: wait, take their place, stop them, stay away."""
+"""What a deployment does about those ahead of it: queue, supersede, cancel_running, reject."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def shown(deployment: DeploymentId, user_id: Principal) -> Deployment:
 # --- supersede ------------------------------------------------------------------------------
 
 
-def test_who_supersedes_takes_the_place_of_all_that_wait(
-    ann: Principal, running: EnvironmentId
-) -> None:
+def test_supersede_replaces_all_waiting_deployments(ann: Principal, running: EnvironmentId) -> None:
     first = joins(running, ann)
     runs(running)
     waiting = [joins(running, ann) for _ in range(3)]
@@ -69,7 +67,7 @@ def test_who_supersedes_takes_the_place_of_all_that_wait(
     assert shown(first, ann).cancel_requested_at is None
 
 
-def test_making_way_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
+def test_superseding_again_changes_nothing(ann: Principal, running: EnvironmentId) -> None:
     joins(running, ann)
     newest = joins(running, ann, on_conflict="supersede")
     rollout_queue.make_way(newest)
@@ -80,7 +78,7 @@ def test_making_way_again_changes_nothing(ann: Principal, running: EnvironmentId
     assert world.everything() == before
 
 
-def test_who_came_later_is_never_superseded(ann: Principal, running: EnvironmentId) -> None:
+def test_a_later_deployment_is_never_superseded(ann: Principal, running: EnvironmentId) -> None:
     superseding = joins(running, ann, on_conflict="supersede")
     later = joins(running, ann)
 
@@ -90,9 +88,7 @@ def test_who_came_later_is_never_superseded(ann: Principal, running: Environment
 
 
 @pytest.mark.parametrize("mode", ["queue", "reject"])
-def test_who_only_waits_takes_nobodys_place(
-    ann: Principal, running: EnvironmentId, mode: str
-) -> None:
+def test_queue_supersedes_nothing(ann: Principal, running: EnvironmentId, mode: str) -> None:
     made = joins(running, ann, on_conflict=mode)
     before = world.everything()
 
@@ -101,7 +97,7 @@ def test_who_only_waits_takes_nobodys_place(
     assert world.everything() == before
 
 
-def test_nobody_makes_way_for_what_is_not_there(running: EnvironmentId) -> None:
+def test_an_unknown_deployment_supersedes_nothing(running: EnvironmentId) -> None:
     before = world.everything()
 
     rollout_queue.make_way(DeploymentId(*running, "0" * 20))
@@ -109,7 +105,7 @@ def test_nobody_makes_way_for_what_is_not_there(running: EnvironmentId) -> None:
     assert world.everything() == before
 
 
-def test_who_gets_the_lock_in_that_moment_is_not_superseded(
+def test_a_deployment_that_gets_the_lock_meanwhile_is_not_superseded(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = joins(running, ann)
@@ -123,9 +119,7 @@ def test_who_gets_the_lock_in_that_moment_is_not_superseded(
     assert holder and holder["id"] == str(first)
 
 
-def test_the_environments_own_way_holds_for_who_says_nothing(
-    ann: Principal, project: ProjectId
-) -> None:
+def test_the_mode_of_the_environment_is_the_default(ann: Principal, project: ProjectId) -> None:
     previews = world.environment(project, ann, "previews", on_conflict="supersede")
 
     made = [joins(previews, ann), joins(previews, ann, on_conflict="queue")]
@@ -136,7 +130,7 @@ def test_the_environments_own_way_holds_for_who_says_nothing(
 # --- cancel_running -------------------------------------------------------------------------
 
 
-def test_cancel_running_asks_the_one_that_runs_to_stop(
+def test_cancel_running_asks_the_running_deployment_to_stop(
     ann: Principal, running: EnvironmentId
 ) -> None:
     first, second = joins(running, ann), joins(running, ann)
@@ -152,7 +146,9 @@ def test_cancel_running_asks_the_one_that_runs_to_stop(
     assert shown(second, ann).superseded_by == str(newest)
 
 
-def test_cancel_running_leaves_who_came_later(ann: Principal, running: EnvironmentId) -> None:
+def test_cancel_running_leaves_later_deployments_alone(
+    ann: Principal, running: EnvironmentId
+) -> None:
     newest = joins(running, ann, on_conflict="cancel_running")
     assert runs(running) == newest
     before = world.everything()
@@ -162,7 +158,7 @@ def test_cancel_running_leaves_who_came_later(ann: Principal, running: Environme
     assert world.everything() == before
 
 
-def test_cancel_running_finds_nobody_and_nothing_happens(
+def test_cancel_running_without_a_running_deployment_changes_nothing(
     ann: Principal, running: EnvironmentId
 ) -> None:
     newest = joins(running, ann, on_conflict="cancel_running")
@@ -173,7 +169,7 @@ def test_cancel_running_finds_nobody_and_nothing_happens(
     assert world.everything() == before
 
 
-def test_who_ends_in_that_moment_is_not_asked_to_stop(
+def test_a_deployment_that_ends_meanwhile_is_not_asked_to_stop(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = joins(running, ann)
@@ -190,7 +186,7 @@ def test_who_ends_in_that_moment_is_not_asked_to_stop(
 # --- reject ---------------------------------------------------------------------------------
 
 
-def test_reject_is_accepted_where_nobody_is_ahead(ann: Principal, running: EnvironmentId) -> None:
+def test_reject_is_accepted_if_the_queue_is_empty(ann: Principal, running: EnvironmentId) -> None:
     made = joins(running, ann, on_conflict="reject")
 
     assert shown(made, ann).status == "pending"
@@ -200,7 +196,7 @@ def test_reject_is_accepted_where_nobody_is_ahead(ann: Principal, running: Envir
 
 
 @pytest.mark.parametrize("ahead", ["waits", "runs"])
-def test_reject_is_refused_behind_another(
+def test_reject_is_refused_behind_another_deployment(
     ann: Principal, running: EnvironmentId, ahead: str
 ) -> None:
     joins(running, ann)
@@ -213,7 +209,7 @@ def test_reject_is_refused_behind_another(
     assert world.everything() == before
 
 
-def test_of_many_who_reject_at_once_one_is_accepted(
+def test_one_of_many_simultaneous_rejecting_deployments_is_accepted(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = between.at_once(
@@ -226,7 +222,7 @@ def test_of_many_who_reject_at_once_one_is_accepted(
     assert waiting_in(running) == [str(accepted[0])]
 
 
-def test_reject_sees_one_that_is_accepted_in_that_moment(
+def test_reject_sees_a_deployment_that_is_accepted_meanwhile(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "TransactWriteItems", lambda: joins(running, ann))
@@ -235,7 +231,7 @@ def test_reject_sees_one_that_is_accepted_in_that_moment(
         joins(running, ann, on_conflict="reject")
 
 
-def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
+def test_a_deployment_that_gets_the_lock_during_the_comparison_is_compared(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = joins(running, ann, sequence=10)
@@ -249,7 +245,7 @@ def test_one_who_is_given_the_lock_as_an_order_is_compared_is_compared_too(
     assert refused.value.extra == {"newer": str(newer)}
 
 
-def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahead(
+def test_simultaneous_rejecting_deployments_never_have_another_ahead(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[dict[str, Any]] = [{"on_conflict": "reject"}, {}] * 3
@@ -270,7 +266,7 @@ def test_of_many_who_ship_and_reject_at_once_nobody_rejects_and_has_another_ahea
 
 
 @pytest.mark.parametrize("last", ["none", "old", "young", "waits"])
-def test_how_many_round_trips_it_takes_to_be_alone(
+def test_the_round_trips_of_a_rejecting_deployment(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
     here = world.environment(project, ann)
@@ -297,7 +293,7 @@ def test_how_many_round_trips_it_takes_to_be_alone(
 
 
 @pytest.mark.parametrize("last", ["none", "rejected", "queued", "waits", "queued and waits"])
-def test_how_many_round_trips_it_takes_where_the_environment_rejects(
+def test_the_round_trips_where_the_environment_rejects(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
     here = world.environment(project, ann, on_conflict="reject")
@@ -322,7 +318,7 @@ def test_how_many_round_trips_it_takes_where_the_environment_rejects(
     assert made == trips[last]
 
 
-def test_where_the_environment_rejects_nobody_is_overlooked_who_outlives_the_last(
+def test_a_rejecting_environment_sees_all_deployments_not_only_the_last(
     ann: Principal, project: ProjectId
 ) -> None:
     here = world.environment(project, ann, on_conflict="reject")
@@ -333,7 +329,7 @@ def test_where_the_environment_rejects_nobody_is_overlooked_who_outlives_the_las
         joins(here, ann)
 
 
-def test_where_the_environment_rejects_one_of_many_at_once_is_accepted(
+def test_a_rejecting_environment_accepts_one_of_many_at_once(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = world.environment(project, ann, on_conflict="reject")
@@ -346,7 +342,7 @@ def test_where_the_environment_rejects_one_of_many_at_once_is_accepted(
     assert waiting_in(here) == accepted
 
 
-def test_who_is_overtaken_again_and_again_is_told_to_come_back(
+def test_a_deployment_that_is_always_overtaken_is_refused_as_busy(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = table.Transaction.commit
@@ -405,7 +401,7 @@ def test_a_newer_version_follows_an_older_one(
 
 
 @every_order
-def test_an_older_version_is_shipped_all_the_same_if_that_is_allowed(
+def test_an_older_version_is_accepted_if_it_may_be_outdated(
     ann: Principal, running: EnvironmentId, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     joins(running, ann, **new)
@@ -415,7 +411,7 @@ def test_an_older_version_is_shipped_all_the_same_if_that_is_allowed(
     assert shown(made, ann).status == "pending"
 
 
-def test_an_older_version_is_refused_where_a_newer_one_is_live(
+def test_an_older_version_is_refused_if_a_newer_one_is_live(
     ann: Principal, running: EnvironmentId
 ) -> None:
     live = goes_live(running, 10)
@@ -428,7 +424,7 @@ def test_an_older_version_is_refused_where_a_newer_one_is_live(
 
 @pytest.mark.parametrize("first", [{"sequence": 10}, {"committed_at": NEW}, {}])
 @pytest.mark.parametrize("second", [{"sequence": 9}, {"committed_at": OLD}, {}])
-def test_what_cannot_be_compared_is_not_outdated(
+def test_versions_that_cannot_be_compared_are_not_outdated(
     ann: Principal, running: EnvironmentId, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     if first.keys() == second.keys() and first:
@@ -443,7 +439,7 @@ def test_what_cannot_be_compared_is_not_outdated(
     assert (found.committed_at is None) == ("committed_at" not in second)
 
 
-def test_what_became_outdated_while_it_waited_does_not_start(
+def test_a_deployment_that_becomes_outdated_in_the_queue_does_not_start(
     ann: Principal, running: EnvironmentId
 ) -> None:
     outdated, allowed = (
@@ -465,7 +461,7 @@ def test_what_became_outdated_while_it_waited_does_not_start(
     assert waiting_in(running) == []
 
 
-def test_where_all_that_wait_are_outdated_nobody_gets_the_lock(
+def test_the_lock_stays_free_if_all_waiting_deployments_are_outdated(
     ann: Principal, running: EnvironmentId
 ) -> None:
     for _ in range(3):
@@ -481,7 +477,7 @@ def test_where_all_that_wait_are_outdated_nobody_gets_the_lock(
 # --- what is shown of it --------------------------------------------------------------------
 
 
-def test_the_queue_is_shown_in_order_the_running_one_first(
+def test_the_queue_is_shown_in_order_with_the_running_deployment_first(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = [joins(running, ann) for _ in range(4)]
@@ -497,7 +493,7 @@ def test_an_empty_queue_is_shown_as_empty(ann: Principal, running: EnvironmentId
     assert rollout_queue.list_(running, ann) == []
 
 
-def test_it_is_one_round_trip_with_who_may_see_it(
+def test_reading_the_queue_and_the_access_is_one_round_trip(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):
@@ -509,7 +505,7 @@ def test_it_is_one_round_trip_with_who_may_see_it(
     assert made == ["Query + Query + BatchGetItem"]
 
 
-def test_what_waits_behind_many_that_ended_is_shown_too(
+def test_a_deployment_behind_many_that_ended_is_shown(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollout_queue, "_LIKELY", 2)
@@ -521,7 +517,7 @@ def test_what_waits_behind_many_that_ended_is_shown_too(
     assert [each.id for each in rollout_queue.list_(running, ann)] == [str(each) for each in waits]
 
 
-def test_who_is_given_the_lock_as_it_is_read_is_shown(
+def test_a_deployment_that_gets_the_lock_during_the_read_is_shown(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = joins(running, ann)
@@ -552,7 +548,7 @@ def test_a_long_queue_is_shown_up_to_a_hundred(
     ]
 
 
-def test_who_has_ended_by_then_is_not_shown(
+def test_a_deployment_that_ends_during_the_read_is_not_shown(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollout_queue, "_LIKELY", 1)
@@ -574,7 +570,7 @@ def test_who_has_ended_by_then_is_not_shown(
 # --- what goes in that moment ---------------------------------------------------------------
 
 
-def test_who_is_put_out_of_the_project_in_that_moment_ships_nothing(
+def test_a_member_who_is_removed_meanwhile_deploys_nothing(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     member = project_records.member(running.project, ann.user_id)

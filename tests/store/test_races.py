@@ -1,4 +1,4 @@
-"""What others may do between any two of the reads that one deployment's acceptance takes."""
+"""Changes by others between any two reads that the acceptance of one deployment takes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ AN_ORDER: dict[str, Any] = {"sequence": 5}
         "a newer was there",
     ],
 )
-def test_nobody_is_overlooked_whatever_becomes_of_him_in_that_moment(
+def test_no_deployment_is_overlooked_when_its_state_changes_meanwhile(
     ann: Principal,
     running: EnvironmentId,
     monkeypatch: pytest.MonkeyPatch,

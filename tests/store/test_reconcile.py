@@ -1,4 +1,4 @@
-"""Reconcile against the table: what is overdue is mended, once, and nothing else is read."""
+"""Reconcile against the table: it repairs what is overdue, once, and reads nothing else."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def holder(ann: Principal, up: EnvironmentId) -> DeploymentId:
 # --- what it reads --------------------------------------------------------------------------
 
 
-def test_where_nothing_is_due_nothing_but_the_index_and_the_clock_is_read(
+def test_without_a_deadline_only_the_index_and_the_schedule_are_read(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deployment(running, ann)
@@ -173,7 +173,7 @@ def test_an_index_of_many_pages_is_read_to_its_end(
     assert reconcile() == counts(looked_at=8)
 
 
-def test_who_does_not_want_to_wait_looks_ahead(
+def test_ahead_minutes_includes_deadlines_of_the_next_minutes(
     ann: Principal, project: ProjectId, executions: Executions
 ) -> None:
     made = world.environment(project, ann)
@@ -183,7 +183,7 @@ def test_who_does_not_want_to_wait_looks_ahead(
     assert executions.asked == [f"provision_environment:{made}"]
 
 
-def test_what_is_gone_by_then_is_let_be(
+def test_a_record_that_is_gone_is_left_alone(
     coming: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "get", lambda *keys: [None] * len(keys))
@@ -194,7 +194,9 @@ def test_what_is_gone_by_then_is_let_be(
 # --- executions -----------------------------------------------------------------------------
 
 
-def test_what_was_never_started_is_brought_to_dispatch_again(coming: EnvironmentId) -> None:
+def test_an_environment_that_was_never_started_is_sent_to_dispatch_again(
+    coming: EnvironmentId,
+) -> None:
     version = record(coming)["version"]
 
     assert reconcile() == counts(looked_at=1, repaired=1)
@@ -206,7 +208,7 @@ def test_what_was_never_started_is_brought_to_dispatch_again(coming: Environment
     assert reconcile() == counts()
 
 
-def test_what_goes_on_is_looked_at_again_later(
+def test_an_operation_that_still_runs_is_looked_at_again_later(
     coming: EnvironmentId, executions: Executions
 ) -> None:
     executions.outcomes[str(coming)] = "RUNNING"
@@ -238,7 +240,7 @@ def test_provisioning_that_ended_unrecorded_has_failed(
     assert item["actor"] == "reconcile"
 
 
-def test_one_that_is_to_go_is_let_go_of(
+def test_a_lost_provisioning_of_an_environment_that_goes_is_released(
     ann: Principal, coming: EnvironmentId, executions: Executions
 ) -> None:
     teardowns.begin(coming, ann, None)
@@ -274,7 +276,7 @@ def test_a_teardown_that_was_never_started_is_started(up: EnvironmentId, ann: Pr
     assert record(up)["nudged_at"]
 
 
-def test_what_is_recorded_in_that_moment_stands(
+def test_an_outcome_that_is_recorded_meanwhile_is_kept(
     coming: EnvironmentId, executions: Executions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executions.outcomes[str(coming)] = "SUCCEEDED"
@@ -288,7 +290,7 @@ def test_what_is_recorded_in_that_moment_stands(
 
 
 @pytest.mark.parametrize("outcome", ENDED)
-def test_a_rollout_that_ended_unrecorded_has_failed_and_lets_go(
+def test_a_rollout_that_ended_unrecorded_has_failed_and_releases_the_lock(
     ann: Principal, holder: DeploymentId, executions: Executions, outcome: str
 ) -> None:
     following = world.deployment(holder.environment, ann)
@@ -307,7 +309,7 @@ def test_a_rollout_that_ended_unrecorded_has_failed_and_lets_go(
     assert item and (item["id"], item["token"]) == (str(following), 2)
 
 
-def test_a_rollout_that_succeeds_in_that_moment_has_succeeded(
+def test_a_rollout_that_succeeds_meanwhile_stays_succeeded(
     ann: Principal,
     holder: DeploymentId,
     executions: Executions,
@@ -330,7 +332,9 @@ def test_a_rollout_that_was_never_started_is_started(
     assert executions.asked == [f"roll_out_deployment:{holder}"]
 
 
-def test_a_rollout_that_goes_on_is_let_be(holder: DeploymentId, executions: Executions) -> None:
+def test_a_rollout_that_still_runs_is_left_alone(
+    holder: DeploymentId, executions: Executions
+) -> None:
     executions.outcomes[str(holder)] = "RUNNING"
 
     assert reconcile() == counts(looked_at=1)
@@ -340,7 +344,7 @@ def test_a_rollout_that_goes_on_is_let_be(holder: DeploymentId, executions: Exec
 # --- the queue ------------------------------------------------------------------------------
 
 
-def test_who_waits_is_brought_to_dispatch_again(ann: Principal, up: EnvironmentId) -> None:
+def test_a_waiting_deployment_is_sent_to_dispatch_again(ann: Principal, up: EnvironmentId) -> None:
     made = world.deployment(up, ann)
     overdue(deployment_records.key(made))
 
@@ -351,7 +355,7 @@ def test_who_waits_is_brought_to_dispatch_again(ann: Principal, up: EnvironmentI
     assert is_in_minutes(item, 5)
 
 
-def test_the_lock_of_one_that_has_ended_is_taken_away(
+def test_the_lock_of_a_finished_deployment_is_released(
     holder: DeploymentId,
 ) -> None:
     values = {"failed": "failed", "at": "2026-11-23T01:02:03.456Z"}
@@ -365,7 +369,7 @@ def test_the_lock_of_one_that_has_ended_is_taken_away(
     assert "due" not in deployment_record(holder)
 
 
-def test_one_that_has_ended_in_order_is_done_with(holder: DeploymentId) -> None:
+def test_a_finished_deployment_has_no_deadline(holder: DeploymentId) -> None:
     world.succeeds(holder)
     overdue(deployment_records.key(holder))
 
@@ -374,7 +378,9 @@ def test_one_that_has_ended_in_order_is_done_with(holder: DeploymentId) -> None:
     assert reconcile() == counts()
 
 
-def test_one_that_ended_without_the_lock_is_done_with(ann: Principal, up: EnvironmentId) -> None:
+def test_a_deployment_that_ended_without_the_lock_has_no_deadline(
+    ann: Principal, up: EnvironmentId
+) -> None:
     made = world.deployment(up, ann)
     rollout_queue.cancel(made, ann)
     change = Update(
@@ -402,7 +408,7 @@ def test_an_overdue_lease_is_ended(running: EnvironmentId) -> None:
     assert is_in_minutes(item, 5)
 
 
-def test_a_lease_that_lasts_is_looked_at_when_it_ends(running: EnvironmentId) -> None:
+def test_a_lease_is_looked_at_when_it_ends(running: EnvironmentId) -> None:
     overdue(environment_records.key(running))
 
     assert reconcile() == counts(looked_at=1)
@@ -413,7 +419,7 @@ def test_a_lease_that_lasts_is_looked_at_when_it_ends(running: EnvironmentId) ->
     assert item["status"] == "running"
 
 
-def test_a_lease_that_is_extended_is_looked_at_anew(ann: Principal, running: EnvironmentId) -> None:
+def test_an_extended_lease_gets_a_new_deadline(ann: Principal, running: EnvironmentId) -> None:
     overdue(environment_records.key(running))
     reconcile()
     leases.extend(running, 48, ann)
@@ -435,7 +441,7 @@ def warned(ann: Principal) -> EnvironmentId:
     return made
 
 
-def test_a_lease_is_looked_at_when_its_end_is_to_be_warned_of(warned: EnvironmentId) -> None:
+def test_a_lease_is_looked_at_when_a_warning_is_due(warned: EnvironmentId) -> None:
     overdue(environment_records.key(warned))
 
     assert reconcile() == counts(looked_at=1)
@@ -445,7 +451,7 @@ def test_a_lease_is_looked_at_when_its_end_is_to_be_warned_of(warned: Environmen
     assert datetime.fromisoformat(item["due_at"]) == first + timedelta(minutes=1)
 
 
-def test_a_warning_that_nobody_gave_is_given(warned: EnvironmentId) -> None:
+def test_a_warning_that_was_missed_is_given(warned: EnvironmentId) -> None:
     past = timestamps.written(timestamps.now() - HOUR)
     later = record(warned)["warn_at"][1]
     world.becomes(warned, "running", warn_at=[past, later])
@@ -461,7 +467,7 @@ def test_a_warning_that_nobody_gave_is_given(warned: EnvironmentId) -> None:
     assert due_at == datetime.fromisoformat(later) + timedelta(minutes=1)
 
 
-def test_what_is_over_is_ended_and_not_warned_of(warned: EnvironmentId) -> None:
+def test_an_overdue_environment_is_ended_without_a_warning(warned: EnvironmentId) -> None:
     past = [timestamps.written(timestamps.now() - hours * HOUR) for hours in (3, 2)]
     world.becomes(warned, "running", warn_at=past, expires_at=past[1])
     overdue(environment_records.key(warned))
@@ -470,7 +476,9 @@ def test_what_is_over_is_ended_and_not_warned_of(warned: EnvironmentId) -> None:
     assert record(warned)["status"] == "expiring"
 
 
-def test_what_never_ends_is_not_looked_at_again(ann: Principal, project: ProjectId) -> None:
+def test_a_persistent_environment_is_not_looked_at_again(
+    ann: Principal, project: ProjectId
+) -> None:
     persistent = world.environment(project, ann, type="persistent")
     world.comes_up(persistent)
     overdue(environment_records.key(persistent))
@@ -479,7 +487,7 @@ def test_what_never_ends_is_not_looked_at_again(ann: Principal, project: Project
     assert "due" not in record(persistent)
 
 
-def test_a_pinned_one_is_looked_at_again_once_it_is_unpinned(
+def test_a_pinned_environment_is_looked_at_again_once_it_is_unpinned(
     ann: Principal, running: EnvironmentId
 ) -> None:
     leases.pin(running, "demo", ann)
@@ -492,7 +500,7 @@ def test_a_pinned_one_is_looked_at_again_once_it_is_unpinned(
     assert is_in_minutes(record(running), 5)
 
 
-def test_one_that_failed_expires_all_the_same(running: EnvironmentId) -> None:
+def test_a_failed_environment_expires_too(running: EnvironmentId) -> None:
     past = timestamps.written(timestamps.now() - HOUR)
     world.becomes(running, "failed", expires_at=past)
     overdue(environment_records.key(running))
@@ -501,7 +509,7 @@ def test_one_that_failed_expires_all_the_same(running: EnvironmentId) -> None:
     assert record(running)["status"] == "expiring"
 
 
-def test_what_is_destroyed_is_done_with(running: EnvironmentId) -> None:
+def test_a_destroyed_environment_has_no_deadline(running: EnvironmentId) -> None:
     world.is_destroyed(running)
     overdue(environment_records.key(running))
 
@@ -520,7 +528,7 @@ def failed(running: EnvironmentId) -> EnvironmentId:
     return running
 
 
-def test_a_retry_that_nobody_planned_is_planned(failed: EnvironmentId) -> None:
+def test_a_retry_that_was_not_planned_is_planned(failed: EnvironmentId) -> None:
     assert reconcile() == counts(looked_at=1, repaired=1)
 
     item = record(failed)
@@ -529,7 +537,7 @@ def test_a_retry_that_nobody_planned_is_planned(failed: EnvironmentId) -> None:
     assert is_in_minutes(item, 1)
 
 
-def test_a_retry_that_is_due_is_made(failed: EnvironmentId) -> None:
+def test_a_retry_that_is_due_is_started(failed: EnvironmentId) -> None:
     reconcile()
     past = {"past": timestamps.written(timestamps.now() - HOUR)}
     table.write(
@@ -548,7 +556,7 @@ def test_a_retry_that_is_due_is_made(failed: EnvironmentId) -> None:
     assert is_in_minutes(item, 5)
 
 
-def test_a_retry_that_is_not_due_is_not_made(failed: EnvironmentId) -> None:
+def test_a_retry_that_is_not_due_is_not_started(failed: EnvironmentId) -> None:
     reconcile()
     before = world.everything()
 
@@ -557,7 +565,7 @@ def test_a_retry_that_is_not_due_is_not_made(failed: EnvironmentId) -> None:
     assert world.everything() == before
 
 
-def test_after_the_last_retry_it_is_somebodys_turn(failed: EnvironmentId) -> None:
+def test_after_the_last_retry_nothing_is_planned(failed: EnvironmentId) -> None:
     table.write(Update(environment_records.key(failed), "SET teardown_attempts = :n", {"n": 5}))
 
     assert reconcile() == counts(looked_at=1)
@@ -570,7 +578,7 @@ def test_after_the_last_retry_it_is_somebodys_turn(failed: EnvironmentId) -> Non
 # --- what cannot be mended ------------------------------------------------------------------
 
 
-def test_one_that_is_broken_does_not_stop_the_others(
+def test_a_record_that_cannot_be_repaired_does_not_stop_the_others(
     ann: Principal, project: ProjectId, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = [world.environment(project, ann, f"e{n}") for n in range(5)]
@@ -600,7 +608,7 @@ def test_each_repair_is_counted_and_logged(
 # --- projects -------------------------------------------------------------------------------
 
 
-def test_a_cascade_that_nobody_carried_on_is_brought_to_dispatch_again(
+def test_a_cascade_that_stopped_is_sent_to_dispatch_again(
     ann: Principal, project: ProjectId, running: EnvironmentId
 ) -> None:
     settled(environment_records.key(running))
@@ -617,7 +625,7 @@ def test_a_cascade_that_nobody_carried_on_is_brought_to_dispatch_again(
 # --- secrets that are nobody's --------------------------------------------------------------
 
 
-def test_secrets_that_are_nobodys_are_removed_when_they_are_due(
+def test_orphaned_secrets_are_removed_when_they_are_due(
     project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[str] = []
@@ -633,7 +641,7 @@ def test_secrets_that_are_nobodys_are_removed_when_they_are_due(
     assert reconcile() == counts()
 
 
-def test_secrets_that_cannot_be_removed_now_are_so_another_time(
+def test_secrets_that_cannot_be_removed_are_tried_again_later(
     project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuses(of: str) -> None:

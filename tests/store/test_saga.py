@@ -1,4 +1,4 @@
-"""The saga: registered before it is made, undone the last first, and what is left is told."""
+"""Provisioning: resources are registered before they are made, and undone in reverse order."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_each_resource_is_registered_before_it_is_made(
     ]
 
 
-def test_one_that_takes_its_time_is_waited_for(environment: EnvironmentId, driver: Built) -> None:
+def test_a_slow_resource_is_waited_for(environment: EnvironmentId, driver: Built) -> None:
     driver.says["provision", "database"] = WAIT
 
     assert go("provision", environment) == WAIT
@@ -105,7 +105,7 @@ def test_one_that_takes_its_time_is_waited_for(environment: EnvironmentId, drive
     assert go("provision", environment).base_url == "https://here.example.com"
 
 
-def test_nothing_is_made_of_what_is_not_wanted_any_more(
+def test_an_environment_that_goes_is_not_provisioned(
     environment: EnvironmentId, driver: Built, ann: Principal
 ) -> None:
     before = item(environment)
@@ -129,9 +129,7 @@ def test_a_failure_is_undone_in_reverse(environment: EnvironmentId, driver: Buil
     assert left(environment) == []
 
 
-def test_what_is_being_undone_is_waited_for_before_the_next(
-    environment: EnvironmentId, driver: Built
-) -> None:
+def test_each_resource_is_undone_before_the_next(environment: EnvironmentId, driver: Built) -> None:
     go("provision", environment)
     driver.says["retire", "database"] = WAIT
 
@@ -148,7 +146,7 @@ def test_what_is_being_undone_is_waited_for_before_the_next(
         ({"service": REFUSED, "database": FAULT}, DriverFault),
     ],
 )
-def test_what_cannot_be_undone_does_not_keep_the_rest(
+def test_a_resource_that_cannot_be_undone_does_not_stop_the_others(
     environment: EnvironmentId,
     driver: Built,
     says: dict[str, Exception],
@@ -170,7 +168,7 @@ def test_what_cannot_be_undone_does_not_keep_the_rest(
     assert left(environment) == []
 
 
-def test_undoing_twice_is_undoing_once(environment: EnvironmentId, driver: Built) -> None:
+def test_undoing_twice_changes_nothing(environment: EnvironmentId, driver: Built) -> None:
     go("provision", environment)
     before = item(environment)
     event = {"execution": "x", "started_at": before["created_at"]}
@@ -189,7 +187,7 @@ def shown(environment: EnvironmentId) -> list[str]:
     return failure.remaining_resources
 
 
-def test_what_remains_of_a_resource_is_told_as_far_as_the_driver_knows(
+def test_the_parts_that_remain_of_a_resource_are_listed_if_the_driver_knows_them(
     environment: EnvironmentId, driver: Built
 ) -> None:
     go("provision", environment)
@@ -206,7 +204,7 @@ def test_what_remains_of_a_resource_is_told_as_far_as_the_driver_knows(
     assert shown(environment) == ["database", "network"]
 
 
-def test_what_remained_of_something_that_is_gone_is_not_told(
+def test_the_parts_of_a_resource_that_is_gone_are_not_listed(
     environment: EnvironmentId, driver: Built
 ) -> None:
     go("provision", environment)
@@ -222,7 +220,7 @@ def test_what_remained_of_something_that_is_gone_is_not_told(
     assert shown(environment) == ["network"]
 
 
-def test_the_outputs_of_all_resources_are_one(environment: EnvironmentId, driver: Built) -> None:
+def test_the_outputs_of_all_resources_are_merged(environment: EnvironmentId, driver: Built) -> None:
     driver.says["provision", "database"] = Progress(done=True, outputs={"Table": "t"})
     driver.says["provision", "service"] = Progress(done=True, outputs={"Url": "https://u"})
 

@@ -1,4 +1,4 @@
-"""The seam to DynamoDB: what it is asked, and what its refusals become."""
+"""The seam to DynamoDB: which requests it sends, and how it raises refusals."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_items_and_pages_are_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> 
     assert made == ["Query + Query + Query + BatchGetItem"]
 
 
-def test_a_page_goes_on_where_the_last_one_ended() -> None:
+def test_a_page_continues_where_the_last_one_ended() -> None:
     for n in range(3):
         table.write(Put(Key("HERE", f"ITEM#{n}"), {"n": n}))
 
@@ -93,7 +93,7 @@ def test_a_cursor_of_another_list_is_refused_before_anything_is_read(
     assert made == []
 
 
-def test_what_was_not_processed_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unprocessed_keys_are_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses = between.no_sleep(monkeypatch)
     left = {"slipway": {"Keys": [THERE.wire()], "ConsistentRead": True}}
     requests = between.answers(
@@ -111,7 +111,9 @@ def test_what_was_not_processed_is_asked_for_again(monkeypatch: pytest.MonkeyPat
     assert len(pauses) == 2
 
 
-def test_a_table_that_never_processes_all_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_never_processes_all_keys_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pauses = between.no_sleep(monkeypatch)
     left = {"slipway": {"Keys": [HERE.wire()], "ConsistentRead": True}}
     never = {"Responses": {}, "UnprocessedKeys": left}
@@ -124,7 +126,7 @@ def test_a_table_that_never_processes_all_is_unavailable(monkeypatch: pytest.Mon
     assert sum(pauses) < 2
 
 
-def test_a_query_pages_to_its_end_without_gaps_or_doubles() -> None:
+def test_a_query_pages_to_its_end_without_gaps_or_duplicates() -> None:
     for n in range(7):
         table.write(Put(Key("HERE", f"ITEM#{n}"), {"n": n}))
     table.write(Put(Key("HERE", "OTHER#1"), {"n": 99}))
@@ -180,7 +182,7 @@ def test_an_item_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize("value", [b"bytes", {1, 2}, object()])
-def test_what_the_table_does_not_hold_is_not_written_as_something_else(value: Any) -> None:
+def test_a_value_that_the_table_cannot_hold_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):
         table.write(Put(HERE, {"value": value}))
 
@@ -188,7 +190,7 @@ def test_what_the_table_does_not_hold_is_not_written_as_something_else(value: An
 # --- writes ---------------------------------------------------------------------------------
 
 
-def test_a_put_never_replaces_what_is_there() -> None:
+def test_a_put_never_replaces_an_item() -> None:
     table.write(Put(HERE, {"n": 1}))
 
     with pytest.raises(ConditionFailed) as failed:
@@ -207,7 +209,7 @@ def test_a_put_without_a_condition_replaces() -> None:
     assert found and found["n"] == 2
 
 
-def test_an_update_needs_something_to_change() -> None:
+def test_an_update_needs_an_existing_item() -> None:
     with pytest.raises(ConditionFailed) as failed:
         table.write(Update(HERE, "SET n = :n", {"n": 1}))
 
@@ -215,7 +217,7 @@ def test_an_update_needs_something_to_change() -> None:
     assert table.get(HERE) == [None]
 
 
-def test_an_update_returns_the_item_as_it_is_then() -> None:
+def test_an_update_returns_the_new_item() -> None:
     table.write(Put(HERE, {"status": "old", "n": 1}))
 
     after = table.write(Update(HERE, "SET #status = :to, n = n + :one", {"to": "new", "one": 1}))
@@ -303,7 +305,9 @@ BUGS = {
 
 
 @pytest.mark.parametrize("raised", BUGS.values(), ids=BUGS.keys())
-def test_a_bug_is_seen_as_one(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
+def test_an_error_caused_by_a_bug_is_raised_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception
+) -> None:
     between.fails(monkeypatch, "TransactWriteItems", raised)
 
     with pytest.raises(DynamoDBError):
@@ -317,7 +321,7 @@ CONFLICTS = {
 
 
 @pytest.mark.parametrize("raised", CONFLICTS.values(), ids=CONFLICTS.keys())
-def test_a_conflict_is_tried_again(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
+def test_a_conflict_is_retried(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
     pauses = between.no_sleep(monkeypatch)
     requests = between.fails(monkeypatch, "TransactWriteItems", raised, raised)
 
@@ -344,7 +348,7 @@ def test_a_conflict_that_does_not_end_is_busy(
     assert table.get(HERE) == [None]
 
 
-def test_a_condition_that_failed_beside_a_conflict_is_looked_at_again(
+def test_a_condition_that_failed_beside_a_conflict_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table.write(Put(THERE, {"n": 2}))

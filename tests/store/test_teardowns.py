@@ -1,4 +1,4 @@
-"""Teardowns that fail: when they are tried again, and how they are forgotten."""
+"""Teardowns that fail: when they are retried, and how they are forgotten."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def minutes_until_retry(item: Item) -> float:
 # --- when it is tried again -----------------------------------------------------------------
 
 
-def test_a_failed_teardown_is_tried_again_in_a_minute(
-    ann: Principal, failed: EnvironmentId
-) -> None:
+def test_a_failed_teardown_is_retried_after_a_minute(ann: Principal, failed: EnvironmentId) -> None:
     assert teardowns.plan_retry(record(failed))
 
     item = record(failed)
@@ -70,7 +68,7 @@ def test_a_failed_teardown_is_tried_again_in_a_minute(
     assert shown.next_retry_at == datetime.fromisoformat(item["next_retry_at"])
 
 
-def test_every_time_it_waits_twice_as_long_and_then_for_somebody(failed: EnvironmentId) -> None:
+def test_the_pause_doubles_until_only_people_retry(failed: EnvironmentId) -> None:
     waits = []
     for attempt in range(1, 6):
         item = record(failed)
@@ -93,7 +91,7 @@ def test_planning_a_retry_again_changes_nothing(failed: EnvironmentId) -> None:
     assert world.everything() == before
 
 
-def test_no_retry_is_planned_for_what_changed_meanwhile(
+def test_no_retry_is_planned_for_an_environment_that_changed_meanwhile(
     ann: Principal, failed: EnvironmentId
 ) -> None:
     stale = record(failed)
@@ -118,7 +116,7 @@ def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None
     assert names == [str(failed), f"{failed}-2", f"{failed}-3"]
 
 
-def test_who_asks_for_a_retry_is_the_actor(ann: Principal, failed: EnvironmentId) -> None:
+def test_the_user_who_asks_for_a_retry_is_the_actor(ann: Principal, failed: EnvironmentId) -> None:
     teardowns.plan_retry(record(failed))
 
     shown = teardowns.ask_to_retry(failed, ann)
@@ -135,7 +133,7 @@ def test_deleting_it_again_is_a_retry_too(ann: Principal, failed: EnvironmentId)
     assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
 
 
-def test_the_end_of_its_project_does_not_number_attempts(failed: EnvironmentId) -> None:
+def test_deleting_the_project_does_not_count_as_an_attempt(failed: EnvironmentId) -> None:
     before = world.everything()
 
     teardowns.give_back(failed, "somebody")
@@ -143,7 +141,7 @@ def test_the_end_of_its_project_does_not_number_attempts(failed: EnvironmentId) 
     assert world.everything() == before
 
 
-def test_of_two_who_retry_at_once_one_does(
+def test_one_of_two_simultaneous_retries_begins(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
@@ -153,7 +151,7 @@ def test_of_two_who_retry_at_once_one_does(
     assert record(failed)["teardown_attempts"] == 2
 
 
-def test_what_failed_again_in_that_moment_is_tried_again(
+def test_a_teardown_that_failed_again_meanwhile_is_retried(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_between() -> None:
@@ -168,7 +166,7 @@ def test_what_failed_again_in_that_moment_is_tried_again(
     assert shown == environments.get(failed, ann)
 
 
-def test_what_never_stands_still_is_busy(
+def test_an_environment_that_keeps_changing_is_busy(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = record(failed)
@@ -182,7 +180,7 @@ def test_what_never_stands_still_is_busy(
         teardowns.ask_to_retry(failed, ann)
 
 
-def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
+def test_deleting_during_a_retry_shows_its_progress(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
@@ -192,7 +190,7 @@ def test_deleting_it_while_it_is_retried_shows_how_far_that_is(
     assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
 
 
-def test_what_has_not_failed_is_not_retried(ann: Principal, running: EnvironmentId) -> None:
+def test_only_a_failed_teardown_is_retried(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
@@ -213,7 +211,7 @@ def retaining(*names: str) -> TeardownRetry:
     return TeardownRetry(retain=list(names))
 
 
-def test_what_is_retained_is_written_along_with_the_new_attempt(
+def test_retained_resources_are_recorded_with_the_new_attempt(
     ann: Principal, failed: EnvironmentId
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
@@ -225,7 +223,7 @@ def test_what_is_retained_is_written_along_with_the_new_attempt(
     assert record(failed)["retain"] == {BUCKET}
 
 
-def test_later_attempts_retain_it_too_and_what_is_named_then(
+def test_later_attempts_retain_the_earlier_and_the_new_resources(
     ann: Principal, failed: EnvironmentId
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
@@ -239,7 +237,7 @@ def test_later_attempts_retain_it_too_and_what_is_named_then(
     assert shown.retained_resources == [BUCKET, TABLE]
 
 
-def test_only_what_remains_can_be_retained(ann: Principal, failed: EnvironmentId) -> None:
+def test_only_resources_that_remain_can_be_retained(ann: Principal, failed: EnvironmentId) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
     before = world.everything()
 
@@ -251,9 +249,7 @@ def test_only_what_remains_can_be_retained(ann: Principal, failed: EnvironmentId
     assert world.everything() == before
 
 
-def test_without_a_stack_of_which_something_is_left_nothing_is_retained(
-    ann: Principal, failed: EnvironmentId
-) -> None:
+def test_nothing_is_retained_if_no_stack_remains(ann: Principal, failed: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NothingToRetain):
@@ -261,7 +257,7 @@ def test_without_a_stack_of_which_something_is_left_nothing_is_retained(
     assert world.everything() == before
 
 
-def test_before_a_teardown_failed_nothing_is_retained(
+def test_nothing_is_retained_before_a_teardown_failed(
     ann: Principal, running: EnvironmentId
 ) -> None:
     before = world.everything()
@@ -271,7 +267,7 @@ def test_before_a_teardown_failed_nothing_is_retained(
     assert world.everything() == before
 
 
-def test_of_two_who_retry_at_once_only_the_first_has_something_retained(
+def test_only_the_first_of_two_simultaneous_retries_retains_resources(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
@@ -285,7 +281,7 @@ def test_of_two_who_retry_at_once_only_the_first_has_something_retained(
 # --- forgetting what remains ----------------------------------------------------------------
 
 
-def test_what_remains_is_forgotten_and_recorded(ann: Principal, project: ProjectId) -> None:
+def test_forgetting_records_what_remains(ann: Principal, project: ProjectId) -> None:
     made = world.environment(project, ann, "x", external_id="pr-1")
     world.becomes(made, "teardown_failed", failure=FAILURE, next_retry_at="x", due="DUE#1")
 
@@ -307,16 +303,16 @@ def test_what_remains_is_forgotten_and_recorded(ann: Principal, project: Project
     assert owner and owner["environments"] == 0
 
 
-def test_one_without_a_lease_is_forgotten_too(ann: Principal, project: ProjectId) -> None:
+def test_an_environment_without_a_lease_can_be_forgotten(
+    ann: Principal, project: ProjectId
+) -> None:
     made = world.environment(project, ann, "x", type="persistent")
     world.becomes(made, "teardown_failed", failure=FAILURE)
 
     assert teardowns.forget(made, ann, None).status == "destroyed"
 
 
-def test_only_what_could_not_be_torn_down_is_forgotten(
-    ann: Principal, running: EnvironmentId
-) -> None:
+def test_only_a_failed_teardown_can_be_forgotten(ann: Principal, running: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
@@ -324,7 +320,7 @@ def test_only_what_could_not_be_torn_down_is_forgotten(
     assert world.everything() == before
 
 
-def test_what_is_retried_in_that_moment_is_not_forgotten(
+def test_a_teardown_that_is_retried_meanwhile_is_not_forgotten(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.first(
@@ -336,7 +332,7 @@ def test_what_is_retried_in_that_moment_is_not_forgotten(
     assert record(failed)["status"] == "tearing_down"
 
 
-def test_nobody_touches_somebody_elses_teardown(bob: Principal, failed: EnvironmentId) -> None:
+def test_only_members_retry_or_forget_a_teardown(bob: Principal, failed: EnvironmentId) -> None:
     before = world.everything()
 
     with pytest.raises(NotFound):
@@ -349,7 +345,7 @@ def test_nobody_touches_somebody_elses_teardown(bob: Principal, failed: Environm
 # --- If-Match -------------------------------------------------------------------------------
 
 
-def test_who_has_not_seen_the_latest_neither_retries_nor_forgets(
+def test_an_outdated_version_cannot_be_retried_or_forgotten(
     ann: Principal, failed: EnvironmentId
 ) -> None:
     before = world.everything()
@@ -361,7 +357,7 @@ def test_who_has_not_seen_the_latest_neither_retries_nor_forgets(
     assert world.everything() == before
 
 
-def test_what_changes_in_that_moment_is_not_retried_by_who_has_not_seen_it(
+def test_a_change_meanwhile_makes_the_version_of_a_retry_outdated(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = record(failed)["version"]

@@ -1,4 +1,4 @@
-"""Templates: who changes them, what never changes, and what environments are made from."""
+"""Templates: who changes them, what never changes, and how environments use them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Twins:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_body_that_a_twin_stores_in_the_same_moment_is_stored(
+def test_a_body_that_another_request_stores_at_once_is_stored(
     times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twins = Twins(times)
@@ -79,7 +79,7 @@ def test_a_body_that_a_twin_stores_in_the_same_moment_is_stored(
     assert twins.times == -1
 
 
-def test_when_it_never_ends_whoever_asks_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conflict_on_a_body_that_does_not_end_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     twins = Twins(100)
     monkeypatch.setattr(template_bodies, "_s3", lambda: twins)
 
@@ -140,7 +140,7 @@ def test_a_name_is_taken_once(ann: Principal, bob: Principal, web: str) -> None:
     assert templates.get("web").created_by == ann.user_id
 
 
-def test_a_version_is_kept_under_its_digest_before_it_is_told(
+def test_a_body_is_stored_under_its_digest_before_its_version_is_recorded(
     add: Add, cloudformation: CloudFormation
 ) -> None:
     made = add(publish=False)
@@ -165,14 +165,16 @@ def test_versions_are_numbered_and_listed_newest_first(add: Add) -> None:
         add("1.9")
 
 
-def test_there_is_an_end_to_the_numbers(add: Add) -> None:
+def test_the_number_of_versions_is_limited(add: Add) -> None:
     add("1.99999")
 
     with pytest.raises(VersionTaken):
         add()
 
 
-def test_two_who_add_at_once_get_two_versions(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_simultaneous_additions_get_two_versions(
+    add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put, others = template_bodies.put, [BODY]
 
     def meanwhile(key: str, body: bytes, media: str) -> None:
@@ -202,7 +204,7 @@ def test_only_the_owner_changes_a_template(bob: Principal, add: Add) -> None:
     assert templates.version("web", V1).state == "draft"
 
 
-def test_what_is_not_there_is_not_found(ann: Principal, web: str) -> None:
+def test_an_unknown_template_is_not_found(ann: Principal, web: str) -> None:
     for look in (
         lambda: templates.get("other"),
         lambda: templates.get("x" * 5000),
@@ -234,7 +236,7 @@ def test_a_draft_is_replaced_or_deleted(ann: Principal, add: Add) -> None:
     assert templates.versions("web", world.page()) == []
 
 
-def test_what_was_published_never_changes(ann: Principal, add: Add) -> None:
+def test_a_published_version_never_changes(ann: Principal, add: Add) -> None:
     published = add()
 
     for change in (
@@ -252,7 +254,7 @@ def test_what_was_published_never_changes(ann: Principal, add: Add) -> None:
         templates.publish("web", V1, ann)
 
 
-def test_what_is_published_is_the_draft_as_it_is_by_then(
+def test_publishing_takes_the_latest_draft(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
@@ -274,7 +276,9 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_draft_is_changed_by_who_has_seen_it(ann: Principal, add: Add, change: Change) -> None:
+def test_a_draft_is_changed_only_with_its_current_etag(
+    ann: Principal, add: Add, change: Change
+) -> None:
     before = add(publish=False)
 
     with pytest.raises(PreconditionFailed):
@@ -288,7 +292,7 @@ def test_a_draft_is_changed_by_who_has_seen_it(ann: Principal, add: Add, change:
 
 @pytest.mark.parametrize("call", ["UpdateItem", "DeleteItem"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_draft_that_changes_in_that_moment_is_not_the_one_that_was_seen(
+def test_a_draft_that_changes_meanwhile_fails_the_precondition(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch, change: Change, call: str
 ) -> None:
     before = add(publish=False)
@@ -307,7 +311,7 @@ def test_a_draft_that_changes_in_that_moment_is_not_the_one_that_was_seen(
         assert done == []
 
 
-def test_a_draft_that_was_published_in_that_moment_is_not_as_it_was_seen(
+def test_a_draft_that_is_published_meanwhile_fails_the_precondition(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = add(publish=False)
@@ -319,7 +323,7 @@ def test_a_draft_that_was_published_in_that_moment_is_not_as_it_was_seen(
     assert templates.version("web", V1).state == "published"
 
 
-def test_what_is_gone_is_not_found_whatever_was_seen(ann: Principal, add: Add) -> None:
+def test_a_deleted_draft_is_not_found_with_any_etag(ann: Principal, add: Add) -> None:
     before = add(publish=False)
     templates.discard("web", V1, ann)
 
@@ -328,7 +332,7 @@ def test_what_is_gone_is_not_found_whatever_was_seen(ann: Principal, add: Add) -
             change(ann, before.__eq__)
 
 
-def test_a_draft_that_is_deleted_in_that_moment_is_not_published(
+def test_a_draft_that_is_deleted_meanwhile_is_not_published(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
@@ -339,7 +343,7 @@ def test_a_draft_that_is_deleted_in_that_moment_is_not_published(
     assert templates.versions("web", world.page()) == []
 
 
-def test_of_two_who_publish_at_once_both_are_told(
+def test_publishing_twice_at_once_answers_both(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
@@ -349,7 +353,7 @@ def test_of_two_who_publish_at_once_both_are_told(
     assert [templates.publish("web", V1, ann)] == told
 
 
-def test_a_draft_that_never_stands_still_is_busy(
+def test_a_draft_that_keeps_changing_is_busy(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(publish=False)
@@ -381,7 +385,7 @@ def test_a_draft_is_not_deprecated(ann: Principal, add: Add) -> None:
         (b"Resources: {A: {Type: AWS::EC2::Instance}}", Invalid),
     ],
 )
-def test_what_is_refused_leaves_nothing(add: Add, body: bytes, error: type[Exception]) -> None:
+def test_a_refused_body_leaves_nothing(add: Add, body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         add(body=body)
 
@@ -392,7 +396,7 @@ def test_what_is_refused_leaves_nothing(add: Add, body: bytes, error: type[Excep
 @pytest.mark.parametrize(
     "says,error", [("Unresolved dependencies", Invalid), (TIMES_OUT, DriverFault)]
 )
-def test_cloudformation_has_the_last_word(
+def test_a_body_that_cloudformation_refuses_is_not_added(
     add: Add, cloudformation: CloudFormation, says: str, error: type[Exception]
 ) -> None:
     cloudformation.says = says
@@ -414,7 +418,7 @@ class Broken:
         self.put_object()
 
 
-def test_no_record_is_without_its_body(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_version_is_recorded_without_its_body(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(template_bodies, "_s3", Broken)
         with pytest.raises(DriverFault):
@@ -459,7 +463,7 @@ def test_an_environment_is_made_from_a_version(
     assert item["secret_inputs"] == ["Password"]
 
 
-def test_a_secret_is_in_the_parameter_store_and_nowhere_else(
+def test_a_secret_is_only_in_the_parameter_store(
     ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
@@ -483,7 +487,7 @@ def look_after(note: Item) -> bool:
     )
 
 
-def test_secrets_of_an_environment_that_was_never_made_are_swept(
+def test_secrets_of_an_environment_that_was_never_created_are_removed(
     ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
@@ -504,7 +508,7 @@ def test_secrets_of_an_environment_that_was_never_made_are_swept(
     assert look_after(note)
 
 
-def test_a_note_of_an_earlier_release_is_of_an_environment(
+def test_a_cleanup_record_of_an_earlier_release_means_an_environment(
     ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
@@ -517,7 +521,7 @@ def test_a_note_of_an_earlier_release_is_of_an_environment(
     assert (len(secrets()), notes()) == (1, [])
 
 
-def test_secrets_of_an_environment_that_was_made_are_kept(
+def test_secrets_of_an_environment_that_was_created_are_kept(
     ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
@@ -531,7 +535,7 @@ def test_secrets_of_an_environment_that_was_made_are_kept(
     assert notes() == []
 
 
-def test_secrets_of_what_is_forgotten_are_swept(
+def test_secrets_of_a_forgotten_environment_are_removed(
     ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
@@ -547,7 +551,7 @@ def test_secrets_of_what_is_forgotten_are_swept(
     assert (secrets(), notes()) == ({}, [])
 
 
-def test_secrets_go_with_an_environment_of_which_nothing_was_made(
+def test_secrets_are_removed_with_an_environment_that_has_no_resources(
     ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
@@ -560,7 +564,7 @@ def test_secrets_go_with_an_environment_of_which_nothing_was_made(
     assert secrets() == {}
 
 
-def test_what_is_not_allowed_any_more_is_not_made(
+def test_a_version_with_a_type_that_is_no_longer_allowed_makes_no_environment(
     ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
@@ -588,7 +592,7 @@ def test_a_refused_environment_leaves_no_secret(
 
 
 @pytest.mark.parametrize("text,version", [("web", "2.0"), ("web@1", "1.1"), ("web@1.0", "1.0")])
-def test_the_newest_published_is_meant(
+def test_a_template_without_a_full_version_means_the_newest_published_one(
     ann: Principal, project: ProjectId, add: Add, text: str, version: str
 ) -> None:
     for each in ("1.0", "1.1", "2.0"):
@@ -616,7 +620,7 @@ def test_a_version_is_found_behind_any_number_of_drafts(
 
 
 @pytest.mark.parametrize("text", ["other", "web@3", "web@1.7", "web@1.2", "web@2.1", "WEB", "web@"])
-def test_what_is_not_published_is_refused(
+def test_a_version_that_is_not_published_is_refused(
     ann: Principal, project: ProjectId, add: Add, text: str
 ) -> None:
     add("1.0")
@@ -631,7 +635,7 @@ def test_what_is_not_published_is_refused(
     assert (world.everything(), secrets()) == (before, {})
 
 
-def test_a_version_that_is_deprecated_in_this_moment_is_refused(
+def test_a_version_that_is_deprecated_meanwhile_is_refused(
     ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
@@ -650,7 +654,7 @@ def test_a_version_that_is_deprecated_in_this_moment_is_refused(
     assert environments.list_(project, ann, world.page()) == []
 
 
-def test_wrong_inputs_are_all_told(ann: Principal, project: ProjectId, add: Add) -> None:
+def test_all_wrong_inputs_are_reported(ann: Principal, project: ProjectId, add: Add) -> None:
     add()
 
     with pytest.raises(Invalid) as error:
@@ -662,7 +666,7 @@ def test_wrong_inputs_are_all_told(ann: Principal, project: ProjectId, add: Add)
     assert pointers == {"#/inputs/Size", "#/inputs/Version", "#/inputs/Password"}
 
 
-def test_a_plan_says_what_would_be_made_and_makes_nothing(
+def test_a_plan_shows_what_would_be_created_and_creates_nothing(
     ann: Principal, project: ProjectId, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add()
@@ -681,7 +685,7 @@ def test_a_plan_says_what_would_be_made_and_makes_nothing(
     assert plan.expires_at and plan.max_expires_at
 
 
-def test_a_plan_refuses_what_would_be_refused(
+def test_a_plan_refuses_what_creation_would_refuse(
     ann: Principal, bob: Principal, project: ProjectId
 ) -> None:
     world.environment(project, ann, "taken", external_id="pr-1")
@@ -703,7 +707,7 @@ def counts(name: str = "web") -> dict[str, int]:
     return {standing: number for standing, number in found.items() if number}
 
 
-def test_use_is_known_from_the_first_moment_and_follows_the_record(
+def test_the_use_of_a_template_is_recorded_with_the_environment(
     ann: Principal, project: ProjectId, add: Add
 ) -> None:
     add()
@@ -735,7 +739,7 @@ def test_use_is_known_from_the_first_moment_and_follows_the_record(
     assert line and line["ttl"]
 
 
-def test_each_is_counted_for_everybody_and_listed_for_its_own(
+def test_uses_are_counted_for_everyone_and_listed_for_members(
     ann: Principal, bob: Principal, add: Add
 ) -> None:
     add()
@@ -768,7 +772,9 @@ def test_use_is_counted_beyond_the_first_page(
     assert [each.name for each in templates.uses("web", world.page(), ann)] == list("abcde")
 
 
-def test_a_project_may_go_before_its_uses(ann: Principal, project: ProjectId, add: Add) -> None:
+def test_a_project_may_be_deleted_before_its_uses(
+    ann: Principal, project: ProjectId, add: Add
+) -> None:
     add()
     made = environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
     world.is_destroyed(parse_environment(made.id))

@@ -1,4 +1,4 @@
-"""Updates of environments: what is accepted, what it adds up to in its turn, its secrets."""
+"""Updates of environments: which are accepted, what each one changes in its turn, its secrets."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def refused(ask: Ask, **wanted: Any) -> dict[str, str]:
     return {each.pointer: each.detail for each in error.value.fields}
 
 
-def test_an_update_waits_in_the_queue_and_brings_what_it_says(
+def test_an_update_waits_in_the_queue_and_describes_its_change(
     ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     made = ask(template="web@1.1", inputs={"Region": "eu", "Size": None})
@@ -159,7 +159,7 @@ def test_an_update_waits_in_the_queue_and_brings_what_it_says(
 @pytest.mark.parametrize(
     "text,version", [("web", "1.4"), ("web@1", "1.4"), ("web@1.2", "1.2"), ("web@1.0", "1.0")]
 )
-def test_the_version_is_said_when_it_is_accepted(
+def test_an_accepted_update_names_the_exact_version(
     ann: Principal, ask: Ask, text: str, version: str
 ) -> None:
     inputs = {"Size": "large", "Password": "hunter33"}
@@ -167,7 +167,7 @@ def test_the_version_is_said_when_it_is_accepted(
     assert ask(template=text, inputs=inputs).template == f"web@{version}"
 
 
-def test_an_older_version_is_one_like_any_other(ask: Ask) -> None:
+def test_an_update_may_name_an_older_version(ask: Ask) -> None:
     carried_out(ask(template="web@1.3"))
 
     back = ask(template="web@1.0", inputs={"Key": "k2"})
@@ -175,7 +175,7 @@ def test_an_older_version_is_one_like_any_other(ask: Ask) -> None:
     assert json.loads(carried_out(back)["inputs"])["Key"] == "k2"
 
 
-def test_those_that_wait_add_up(web: EnvironmentId, ask: Ask) -> None:
+def test_waiting_updates_add_up(web: EnvironmentId, ask: Ask) -> None:
     first = ask(template="web@1.1", inputs={"Region": "eu"})
     second = ask(inputs={"Size": "large"})
     third = ask(inputs={"Key": None})
@@ -201,7 +201,7 @@ def test_those_that_wait_add_up(web: EnvironmentId, ask: Ask) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_any_more_when_its_turn_comes_is_refused_then(
+def test_an_update_that_no_longer_fits_is_refused_in_its_turn(
     ask: Ask, first: dict[str, Any], second: dict[str, Any], reason: str
 ) -> None:
     made = [ask(**first), ask(inputs=second)]
@@ -213,7 +213,7 @@ def test_what_does_not_fit_any_more_when_its_turn_comes_is_refused_then(
         turn_of(made[1])
 
 
-def test_it_keeps_what_is_live(ann: Principal, web: EnvironmentId, ask: Ask) -> None:
+def test_an_update_keeps_the_live_version(ann: Principal, web: EnvironmentId, ask: Ask) -> None:
     live = {"live_version": "v7", "live_artifact": "s3://builds/v7.zip", "live_order": 7}
     world.becomes(web, "running", live_deployment_id="dep_1", **live)
 
@@ -233,7 +233,7 @@ def test_it_keeps_what_is_live(ann: Principal, web: EnvironmentId, ask: Ask) -> 
     assert (shown.version, shown.sequence) == ("v7", 7)
 
 
-def test_what_becomes_live_in_that_moment_is_seen(
+def test_a_version_that_goes_live_meanwhile_is_kept(
     ann: Principal, web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = ask(inputs={})
@@ -246,7 +246,7 @@ def test_what_becomes_live_in_that_moment_is_seen(
     assert given[1] and (given[1]["id"], given[1]["version"]) == (made.id, "v2")
 
 
-def test_who_takes_others_places_leaves_updates_theirs(
+def test_a_deployment_never_supersedes_an_update(
     ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     runs = ask(inputs={"Size": "large"})
@@ -265,7 +265,7 @@ def test_who_takes_others_places_leaves_updates_theirs(
 
 
 @pytest.mark.parametrize("of_the_environment", [True, False])
-def test_who_does_not_want_to_wait_is_not_accepted(
+def test_a_rejecting_update_is_refused_behind_another(
     ann: Principal, project: ProjectId, of_the_environment: bool
 ) -> None:
     mode = "reject" if of_the_environment else "supersede"
@@ -312,7 +312,7 @@ def test_another_template_or_none_is_refused(ask: Ask, text: str) -> None:
     assert list(refused(ask, template=text)) == ["#/template"]
 
 
-def test_wrong_inputs_are_all_told(ask: Ask) -> None:
+def test_all_wrong_inputs_are_reported(ask: Ask) -> None:
     wrong = {"Size": "huge", "Nope": None, "Version": None, "Password": "short", "Zones": 1}
 
     told = refused(ask, inputs=wrong)
@@ -330,7 +330,7 @@ def test_wrong_inputs_are_all_told(ask: Ask) -> None:
         ("1.4", {"Password": "was a secret and would become visible: send it again, or null"}),
     ],
 )
-def test_what_it_has_must_fit_the_other_version(
+def test_kept_inputs_must_fit_the_other_version(
     ask: Ask, version: str, told: dict[str, str]
 ) -> None:
     expected = {f"#/inputs/{name}": detail for name, detail in told.items()}
@@ -338,7 +338,7 @@ def test_what_it_has_must_fit_the_other_version(
     assert refused(ask, template=f"web@{version}") == expected
 
 
-def test_inputs_may_not_be_too_much_together(ann: Principal, ask: Ask) -> None:
+def test_the_combined_inputs_have_a_maximum_size(ann: Principal, ask: Ask) -> None:
     declared = {f"P{n}": {"Type": "String", "Default": ""} for n in range(20)}
     body = json.dumps({"Parameters": declared, "Resources": {"A": {"Type": "AWS::SQS::Queue"}}})
     templates.add_version("web", Version(2, 0), body.encode(), "application/json", ann)
@@ -385,7 +385,7 @@ def test_the_largest_update_fits_a_workflows_state(ann: Principal, project: Proj
     assert len(json.dumps({"record": record, "base_url": "x" * 4096})) < _STATE - 10_000
 
 
-def test_a_version_that_is_deprecated_in_this_moment_is_refused(
+def test_a_version_that_is_deprecated_meanwhile_is_refused(
     ann: Principal, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = secret_inputs.write
@@ -402,7 +402,7 @@ def test_a_version_that_is_deprecated_in_this_moment_is_refused(
     assert secrets() == {"Password": "hunter22"}
 
 
-def test_one_of_a_deprecated_version_changes_its_inputs_all_the_same(
+def test_an_environment_of_a_deprecated_version_may_change_its_inputs(
     ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     templates.deprecate("web", Version(1, 0), ann)
@@ -428,7 +428,7 @@ def test_a_new_secret_is_beside_the_old_one_until_the_update_is_in_place(
     assert secret_inputs.places(kept) == secret_inputs.places(record)
 
 
-def test_what_becomes_a_secret_is_kept_as_one(web: EnvironmentId, ask: Ask) -> None:
+def test_an_input_that_becomes_a_secret_is_stored_as_one(web: EnvironmentId, ask: Ask) -> None:
     record = carried_out(ask(template="web@1.3"))
 
     assert record["secret_inputs"] == ["Key", "Password"]
@@ -439,7 +439,7 @@ def test_what_becomes_a_secret_is_kept_as_one(web: EnvironmentId, ask: Ask) -> N
     assert (without["secret_inputs"], without["secret_places"]) == (["Password"], {})
 
 
-def test_a_secret_that_cannot_be_stored_is_no_update(
+def test_an_update_whose_secret_cannot_be_stored_is_not_accepted(
     web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = world.everything()
@@ -457,7 +457,7 @@ def _fails(*_: object, **__: object) -> None:
     raise DriverFault("throttled")
 
 
-def test_whether_it_was_accepted_is_not_known_and_its_secret_stays(
+def test_the_secret_of_an_update_with_an_unknown_outcome_is_kept(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.no_sleep(monkeypatch)
@@ -470,7 +470,7 @@ def test_whether_it_was_accepted_is_not_known_and_its_secret_stays(
     assert secrets() == {"Password": "hunter22", "*/Password": "hunter33"}
 
 
-def test_secrets_of_an_update_that_never_was_are_swept(
+def test_secrets_of_an_update_that_was_not_accepted_are_removed(
     web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies(transaction: table.Transaction) -> None:
@@ -498,7 +498,7 @@ def test_secrets_of_an_update_that_never_was_are_swept(
         ({"Size": "large"}, "refused"),
     ],
 )
-def test_what_was_kept_as_a_secret_does_not_undo_what_was_ahead(
+def test_an_input_that_became_a_secret_does_not_undo_the_update_ahead(
     web: EnvironmentId, ask: Ask, ahead: dict[str, Any], becomes: str
 ) -> None:
     first, second = ask(inputs=ahead), ask(template="web@1.3")
@@ -511,9 +511,7 @@ def test_what_was_kept_as_a_secret_does_not_undo_what_was_ahead(
         assert carried_out(second)["secret_inputs"] == ["Password"]
 
 
-def test_a_secret_that_was_sent_is_what_was_sent_whatever_was_ahead(
-    web: EnvironmentId, ask: Ask
-) -> None:
+def test_a_secret_that_was_sent_wins_over_the_update_ahead(web: EnvironmentId, ask: Ask) -> None:
     first = ask(inputs={"Key": "k2"})
     second = ask(template="web@1.3", inputs={"Key": "k3"})
     carried_out(first)
@@ -523,7 +521,7 @@ def test_a_secret_that_was_sent_is_what_was_sent_whatever_was_ahead(
     assert secret_inputs.read(secret_inputs.places(record))["Key"] == "k3"
 
 
-def test_a_secret_of_the_update_ahead_is_not_undone_by_one_that_was_kept(
+def test_a_kept_secret_does_not_undo_the_secret_of_the_update_ahead(
     web: EnvironmentId, ask: Ask
 ) -> None:
     first = ask(template="web@1.3", inputs={"Key": "k2"})
@@ -535,7 +533,7 @@ def test_a_secret_of_the_update_ahead_is_not_undone_by_one_that_was_kept(
     assert secret_inputs.read(secret_inputs.places(record))["Key"] == "k2"
 
 
-def test_what_is_not_allowed_any_more_is_not_moved_to(
+def test_a_version_with_a_type_that_is_no_longer_allowed_is_refused(
     web: EnvironmentId, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALLOWED_RESOURCE_TYPES", "AWS::SNS::*")
@@ -549,7 +547,7 @@ def test_what_is_not_allowed_any_more_is_not_moved_to(
     assert ask(inputs={"Size": "large"}).status == "pending"
 
 
-def test_who_asks_again_for_the_answer_was_lost_is_told_and_nothing_is_done(
+def test_a_repeated_request_gets_its_answer_and_changes_nothing(
     ann: Principal, web: EnvironmentId, ask: Ask
 ) -> None:
     def once() -> tuple[dict[str, Any], bool]:
@@ -567,7 +565,7 @@ def test_who_asks_again_for_the_answer_was_lost_is_told_and_nothing_is_done(
 # --- what is shown beforehand -----------------------------------------------------------------
 
 
-def test_a_plan_says_what_would_change_and_changes_nothing(
+def test_a_plan_shows_what_would_change_and_changes_nothing(
     ann: Principal, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Item, dict[str, str]]] = []

@@ -36,7 +36,7 @@ def test_a_user_is_found_by_id_and_by_address() -> None:
     assert user_records.for_sign_in("ann@example.com", HOME) == (added.id, "a hash")
 
 
-def test_a_user_who_is_not_there_is_not_signed_in() -> None:
+def test_an_unknown_user_is_not_signed_in() -> None:
     assert user_records.for_sign_in("nobody@example.com", HOME) is None
     with pytest.raises(Unauthenticated):
         user_records.get("usr_01kaq3h5x0c2m9f7r4tz")
@@ -53,7 +53,9 @@ def test_an_address_is_registered_once() -> None:
     assert user_records.for_sign_in("ann@example.com", HOME) == (added.id, "a hash")
 
 
-def test_of_many_who_register_one_address_at_once_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_many_simultaneous_registrations_of_an_address_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     results = between.at_once(
         monkeypatch, *[lambda: user_records.add("ann@example.com", "a hash") for _ in range(8)]
     )
@@ -65,7 +67,9 @@ def test_of_many_who_register_one_address_at_once_one_wins(monkeypatch: pytest.M
     assert len(world.everything()) == 2
 
 
-def test_a_user_is_never_half_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registration_is_written_completely_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     between.first(
         monkeypatch, "TransactWriteItems", lambda: user_records.add("ann@example.com", "hers")
     )
@@ -79,7 +83,7 @@ def test_a_user_is_never_half_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(world.everything()) == 2
 
 
-def test_the_eleventh_try_of_an_account_has_to_wait(clock: list[float]) -> None:
+def test_the_eleventh_attempt_on_an_account_must_wait(clock: list[float]) -> None:
     user_records.add("ann@example.com", "a hash")
     fail(9)
     assert user_records.for_sign_in("ann@example.com", HOME)
@@ -91,14 +95,14 @@ def test_the_eleventh_try_of_an_account_has_to_wait(clock: list[float]) -> None:
     assert refused.value.seconds == 800
 
 
-def test_an_account_that_is_not_there_is_counted_alike(clock: list[float]) -> None:
+def test_attempts_on_an_unknown_account_are_counted_too(clock: list[float]) -> None:
     fail(10, "nobody@example.com")
 
     with pytest.raises(TooManyAttempts):
         user_records.for_sign_in("nobody@example.com", HOME)
 
 
-def test_an_address_that_tries_many_accounts_has_to_wait(clock: list[float]) -> None:
+def test_an_address_that_tries_many_accounts_must_wait(clock: list[float]) -> None:
     user_records.add("ann@example.com", "a hash")
     for n in range(100):
         fail(1, f"user{n}@example.com")
@@ -108,7 +112,7 @@ def test_an_address_that_tries_many_accounts_has_to_wait(clock: list[float]) -> 
     assert user_records.for_sign_in("ann@example.com", "198.51.100.1")
 
 
-def test_who_waited_may_try_again(clock: list[float]) -> None:
+def test_attempts_are_allowed_again_after_the_wait(clock: list[float]) -> None:
     user_records.add("ann@example.com", "a hash")
     fail(10)
     with pytest.raises(TooManyAttempts) as refused:
@@ -119,7 +123,7 @@ def test_who_waited_may_try_again(clock: list[float]) -> None:
     assert user_records.for_sign_in("ann@example.com", HOME)
 
 
-def test_counts_are_deleted_by_ttl_and_not_before_they_are_over(clock: list[float]) -> None:
+def test_ttl_deletes_counts_only_after_their_window(clock: list[float]) -> None:
     fail(1)
 
     counts = [item for item in world.everything() if item["sk"]["S"] == "ATTEMPTS"]
@@ -138,7 +142,7 @@ def test_signing_in_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made == ["BatchGetItem"]
 
 
-def test_the_moment_of_registration_is_kept() -> None:
+def test_the_time_of_registration_is_kept() -> None:
     before = time.time()
 
     added = user_records.add("ann@example.com", "a hash")

@@ -1,4 +1,4 @@
-"""DynamoDB's JSON, and what of it may be handed to a state machine."""
+"""DynamoDB's JSON, and which of its values a state machine can take."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kinds(value: Any) -> Iterator[str]:
 
 
 @given(_VALUES)
-def test_what_an_sdk_integration_is_given_has_kinds_that_it_knows(value: Any) -> None:
+def test_a_value_for_an_sdk_integration_has_only_kinds_that_it_knows(value: Any) -> None:
     try:
         encoded = encode_for_sdk(value)
     except TypeError as error:
@@ -39,7 +39,7 @@ def test_what_an_sdk_integration_is_given_has_kinds_that_it_knows(value: Any) ->
 
 
 @pytest.mark.parametrize("value", [None, True, {"a"}, [None], {"a": [{"b": False}]}])
-def test_what_an_sdk_integration_would_not_know_is_refused(value: Any) -> None:
+def test_a_value_that_no_sdk_integration_takes_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="No SDK integration takes"):
         encode_for_sdk(value)
 
