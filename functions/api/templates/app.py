@@ -108,20 +108,22 @@ def body(principal: Principal, template: str, version: str) -> DocumentResponse:
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, DriverFault),
 )
 def replace(
-    principal: Principal, template: str, version: str, raw: RawBody, seen: EtagPredicate | None
+    principal: Principal, template: str, version: str, raw: RawBody, if_match: EtagPredicate | None
 ) -> TemplateVersion:
     """Replace a draft."""
     wanted = Version.parse(version)
-    return templates.replace(template, wanted, raw.body, raw.media, principal, seen)
+    return templates.replace(template, wanted, raw.body, raw.media, principal, if_match)
 
 
 @api.delete(
     "/api/v1/templates/<template>/versions/<version>",
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed),
 )
-def discard(principal: Principal, template: str, version: str, seen: EtagPredicate | None) -> None:
+def discard(
+    principal: Principal, template: str, version: str, if_match: EtagPredicate | None
+) -> None:
     """Delete a draft."""
-    templates.discard(template, Version.parse(version), principal, seen)
+    templates.discard(template, Version.parse(version), principal, if_match)
 
 
 @api.post(
@@ -129,10 +131,10 @@ def discard(principal: Principal, template: str, version: str, seen: EtagPredica
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
 )
 def publish(
-    principal: Principal, template: str, version: str, seen: EtagPredicate | None
+    principal: Principal, template: str, version: str, if_match: EtagPredicate | None
 ) -> TemplateVersion:
     """Publish a draft. It can no longer change, and environments can be created from it."""
-    return templates.publish(template, Version.parse(version), principal, seen)
+    return templates.publish(template, Version.parse(version), principal, if_match)
 
 
 @api.post(
@@ -140,7 +142,7 @@ def publish(
     refuses=(NotFound, Forbidden, NotPublished, PreconditionFailed, Busy),
 )
 def deprecate(
-    principal: Principal, template: str, version: str, seen: EtagPredicate | None
+    principal: Principal, template: str, version: str, if_match: EtagPredicate | None
 ) -> TemplateVersion:
     """Deprecate a version. Its environments keep it; new ones cannot use it."""
-    return templates.deprecate(template, Version.parse(version), principal, seen)
+    return templates.deprecate(template, Version.parse(version), principal, if_match)
