@@ -236,8 +236,8 @@ def test_what_came_later_than_our_look_counts(
 def test_an_older_look_is_not_remembered_over_a_newer_one(
     stack: Recorded, environment: EnvironmentId
 ) -> None:
-    drift_records.began(environment, "second", minutes(2))
-    drift_records.began(environment, "first", minutes(1))
+    drift_records.record_start(environment, "second", minutes(2))
+    drift_records.record_start(environment, "first", minutes(1))
 
     assert table.get(drift_records.key(environment))[0]["detection"] == "second"
 

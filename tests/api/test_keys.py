@@ -88,11 +88,11 @@ def test_a_retired_key_lapses_when_its_last_token_has(ann: Client, clock: Clock)
 
     clock.ahead = hour + 2 * 300 - 5
     auth._known.clear()
-    assert kid(ann.token) in {item["kid"] for item in verification_keys.every()}
+    assert kid(ann.token) in {item["kid"] for item in verification_keys.list_()}
     clock.ahead = hour + 2 * 300 + 5
     auth._known.clear()
 
-    assert kid(ann.token) not in {item["kid"] for item in verification_keys.every()}
+    assert kid(ann.token) not in {item["kid"] for item in verification_keys.list_()}
     assert_refused(ann.get(ME), 401, "token_invalid")
 
 
@@ -115,15 +115,15 @@ def test_an_unknown_kid_is_asked_for_but_never_believed(ann: Client) -> None:
 
 
 def test_a_key_is_published_before_anything_is_signed_with_it(aws: None) -> None:
-    assert verification_keys.every() == []
+    assert verification_keys.list_() == []
 
     token = auth.mint("usr_1").access_token
 
-    assert [item["kid"] for item in verification_keys.every()] == [kid(token)]
+    assert [item["kid"] for item in verification_keys.list_()] == [kid(token)]
 
 
 def test_the_secret_itself_is_nowhere_in_the_table(ann: Client) -> None:
-    [item] = verification_keys.every()
+    [item] = verification_keys.list_()
 
     assert set(item) == {"pk", "sk", "kid", "x"}
     assert auth._unb64(item["x"]) == auth._derived("s" * 64).public_key().public_bytes_raw()

@@ -16,13 +16,13 @@ PAST = int(time.time()) - 1
 
 
 def known() -> set[str]:
-    return {item["kid"] for item in verification_keys.every()}
+    return {item["kid"] for item in verification_keys.list_()}
 
 
 def test_a_key_is_known_once_it_is_published() -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
 
-    [item] = verification_keys.every()
+    [item] = verification_keys.list_()
 
     assert (item["kid"], item["x"]) == ("one", "x1")
     assert "ttl" not in item
@@ -41,7 +41,7 @@ def test_a_new_key_makes_the_previous_one_expire() -> None:
     verification_keys.publish("one", "x1", others_until=SOON)
     verification_keys.publish("two", "x2", others_until=SOON)
 
-    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.list_()}
 
     assert lapses == {"one": SOON, "two": None}
 
@@ -51,7 +51,7 @@ def test_a_later_key_does_not_extend_a_key_that_expires() -> None:
     verification_keys.publish("two", "x2", others_until=SOON)
     verification_keys.publish("three", "x3", others_until=SOON + 900)
 
-    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.list_()}
 
     assert lapses == {"one": SOON, "two": SOON + 900, "three": None}
 
@@ -83,7 +83,7 @@ def test_a_secret_that_is_restored_has_its_key_again() -> None:
 
     verification_keys.publish("one", "x1", others_until=SOON)
 
-    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.list_()}
     assert lapses == {"one": None, "two": SOON}
 
 
@@ -106,7 +106,7 @@ def test_publishing_again_after_a_crash_makes_the_previous_key_expire(
 
     verification_keys.publish("two", "x2", others_until=SOON)
 
-    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.every()}
+    lapses = {item["kid"]: item.get("ttl") for item in verification_keys.list_()}
     assert lapses == {"one": SOON, "two": None}
 
 

@@ -267,7 +267,7 @@ def test_publishing_takes_the_latest_draft(
     assert templates.version("web", V1) == published
 
 
-Change = Callable[[Principal, templates.Seen | None], object]
+Change = Callable[[Principal, templates.Precondition | None], object]
 CHANGES: dict[str, Change] = {
     "replace": lambda ann, seen: templates.replace("web", V1, BODY + b"# mine", YAML, ann, seen),
     "discard": lambda ann, seen: templates.discard("web", V1, ann, seen),
@@ -760,7 +760,7 @@ def test_uses_are_counted_for_everyone_and_listed_for_members(
 def test_use_is_counted_beyond_the_first_page(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(templates, "_AT_ONCE", 2)
+    monkeypatch.setattr(templates, "_FULL_PAGE", 2)
     for version in ("1.0", "1.1", "1.2", "2.0", "2.1"):
         add(version)
     for name in "abcde":

@@ -18,7 +18,7 @@ def register(wanted: NewUser) -> User:
     return user_records.add(wanted.email, auth.hash_password(wanted.password))
 
 
-# A token is not for the table: signing in again gives another.
+# The table does not store tokens, so a repeated sign-in mints another one.
 @api.post(
     "/api/v1/auth/login",
     refuses=(WrongCredentials, TooManyAttempts),

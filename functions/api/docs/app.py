@@ -11,7 +11,7 @@ from slipway.http.responses import RawResponse
 
 _HERE = Path(__file__).parent
 _MEDIA = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
-# Only what Slipway itself serves; Swagger UI and ReDoc write styles into the page.
+# Only Slipway's own assets. Swagger UI and ReDoc need inline styles.
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "worker-src blob:; frame-ancestors 'none'"
@@ -66,7 +66,7 @@ def redoc() -> RawResponse:
 
 @api.get("/docs/errors")
 def problems() -> RawResponse:
-    """What each error code means and what to do. The `type` of a problem leads here."""
+    """The meaning of each error code, and what to do. The `type` of a problem links here."""
     return _html((_HERE / "errors.html").read_text(encoding="utf-8"))
 
 
@@ -74,7 +74,7 @@ def problems() -> RawResponse:
 def asset(name: str) -> RawResponse:
     """An asset of the pages, from npm's swagger-ui-dist and redoc."""
     media = _MEDIA.get(Path(name).suffix)
-    # Chosen from what is there: no path is ever made from what a caller sends.
+    # Choose from the existing files, so that no path is built from the request.
     files = {path.name: path for path in (_HERE / "assets").iterdir()}
     headers = {"Cache-Control": "public, max-age=86400", "Vary": "Accept-Encoding"}
     if media and (packed := files.get(f"{name}.gz")):

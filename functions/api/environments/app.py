@@ -204,7 +204,7 @@ def extend(principal: Principal, environment_id: str, wanted: Extension) -> Envi
     "/api/v1/environments/<environment_id>/touch", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
 def touch(principal: Principal, environment_id: str) -> Environment:
-    """Mark an environment as in use: with `expiry_mode: idle` its time starts again."""
+    """Mark an environment as in use: with `expiry_mode: idle` its lease starts again."""
     return leases.touch(ids.parse_environment(environment_id), principal)
 
 
@@ -221,5 +221,5 @@ def pin(principal: Principal, environment_id: str, wanted: Pinning) -> Environme
     "/api/v1/environments/<environment_id>/unpin", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
 def unpin(principal: Principal, environment_id: str) -> Environment:
-    """Unpin an environment: its time starts again."""
+    """Unpin an environment: its lease starts again."""
     return leases.unpin(ids.parse_environment(environment_id), principal)

@@ -1,4 +1,4 @@
-"""/projects: what a team ships."""
+"""/projects: create, list, read, change and delete."""
 
 from slipway.access.principal import Principal
 from slipway.domain import ids

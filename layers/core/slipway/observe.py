@@ -1,4 +1,4 @@
-"""Structured logs for operators: one line for each request or run."""
+"""Structured logs for operators."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from aws_lambda_powertools import Logger
 
 @cache
 def log() -> Logger:
-    """The logger. Service and level come from POWERTOOLS_SERVICE_NAME and …_LOG_LEVEL."""
+    """The logger. POWERTOOLS_SERVICE_NAME and POWERTOOLS_LOG_LEVEL configure it."""
     return Logger(location=None)
 
 
 def event(message: str, **fields: Any) -> None:
+    """Log an event at the level INFO, with fields of its own."""
     log().info(message, extra=fields)

@@ -1,4 +1,4 @@
-"""The stack's settings for its functions, read from the environment on first use."""
+"""The settings of the stack, read from the environment variables on first use."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Settings:
-    """`machines` is the prefix of each state machine's ARN; the machine's name follows.
+    """The settings of a function.
 
-    `on_aws` is false on the embedded platform, which has no console to link to. `environment_role`
-    is the role with which CloudFormation creates environments, `environment_boundary` the
-    permissions boundary that every role in a template must have.
+    `machines` is the common prefix of the state machines' ARNs. `environment_role` is the ARN of
+    the role with which CloudFormation creates environments, and `environment_boundary` that of the
+    permissions boundary that each role in a template must have. `dynamodb` is the endpoint's URL.
+    `on_aws` is False on the laptop, where there is no console to link to.
     """
 
     table: str
@@ -42,7 +43,7 @@ class Credentials(NamedTuple):
 
 
 def credentials() -> Credentials:
-    """The credentials, read for each call, because Lambda may renew them."""
+    """The AWS credentials of the process. Read for each call, because Lambda may renew them."""
     env = os.environ
     return Credentials(
         env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN", "")
@@ -51,7 +52,10 @@ def credentials() -> Credentials:
 
 @cache
 def settings() -> Settings:
-    """The settings. One that a function is not given, such as the signing secret, is empty."""
+    """The settings of this function, cached. Optional ones that it is not given are empty.
+
+    Raises KeyError if a required environment variable is missing.
+    """
     env = os.environ
     return Settings(
         table=env["TABLE"],

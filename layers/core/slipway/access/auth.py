@@ -1,10 +1,9 @@
-"""Passwords, tokens, and who is calling.
+"""Authentication: passwords, and the tokens that identify callers.
 
-Passwords are hashed by argon2id at OWASP's parameters. Tokens are JWTs signed with Ed25519.
-Only the auth function can read the signing secret, from which the private key is derived, and
-so mint tokens; every other function verifies with the public keys that it finds in the table
-and keeps them for minutes. A key that is not known yet is looked up at once, so that keys
-rotate without signing anyone out.
+Passwords are hashed with argon2id at OWASP's parameters. Tokens are JWTs signed with Ed25519. Only
+the auth function can read the signing secret, from which it derives the private key, so only it can
+mint tokens. The other functions verify tokens with public keys from the table, which they cache for
+minutes. An unknown key id is looked up immediately, so keys rotate without signing anyone out.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from slipway.access.principal import Principal
@@ -48,20 +48,21 @@ _KID = re.compile(r"[A-Za-z0-9_-]{16}")
 
 
 def hash_password(password: str) -> str:
+    """The argon2id hash, with its salt and parameters. Takes tens of milliseconds of CPU time."""
     return str(_argon2().hash(password))
 
 
 def sign_in(wanted: SignIn, address: str) -> str:
-    """The user's id, if the password is right.
+    """The id of the user with this e-mail and password.
 
-    Raises WrongCredentials, after the same work, whether or not the account exists;
-    TooManyAttempts. One round trip.
+    `address` is the caller's IP address. Raises TooManyAttempts, and WrongCredentials, after the
+    same work whether or not the account exists. One round trip, three if the sign-in fails.
     """
     from slipway.store import user_records
 
     email = wanted.email
     found = user_records.for_sign_in(email, address)
-    user_id, password_hash = found or ("", _nobodys_hash())
+    user_id, password_hash = found or ("", _dummy_hash())
     if not _argon2().verify(wanted.password, password_hash) or not user_id:
         user_records.count_failure(email, address)
         raise WrongCredentials()
@@ -75,13 +76,10 @@ def _argon2() -> Any:
     return argon2.using(type="ID", memory_cost=19_456, time_cost=2, parallelism=1)
 
 
-_nobody: list[str] = []
-
-
-def _nobodys_hash() -> str:
-    if not _nobody:
-        _nobody.append(hash_password("nobody has this password"))
-    return _nobody[0]
+@cache
+def _dummy_hash() -> str:
+    """The hash to verify against if the account does not exist."""
+    return hash_password(secrets.token_urlsafe())
 
 
 # --- minting --------------------------------------------------------------------------------
@@ -98,7 +96,10 @@ _signing: list[_SigningKey] = []
 
 
 def mint(user_id: str) -> Token:
-    """A token for the user. Only the auth function is allowed to read what this needs."""
+    """A token for the user. Only the auth function may read the signing secret that this needs.
+
+    Raises StoreUnavailable if the secret cannot be read. No round trip while the key is cached.
+    """
     import jwt
 
     from slipway.domain.user import Token
@@ -119,23 +120,25 @@ def mint(user_id: str) -> Token:
 
 
 def jwks() -> Keys:
-    """The public keys that verify tokens."""
+    """The public keys that verify tokens. Raises StoreUnavailable. One round trip."""
     from slipway.domain.user import Key, Keys
 
     _signing_key()
-    return Keys(keys=[Key(kid=item["kid"], x=item["x"]) for item in verification_keys.every()])
+    return Keys(keys=[Key(kid=item["kid"], x=item["x"]) for item in verification_keys.list_()])
 
 
 def _signing_key() -> _SigningKey:
-    """Read again every few minutes, so that a rotated secret is taken up; published before
-    anything is signed with it."""
+    """The key to sign with, which is published before it is used.
+
+    The secret is read every few minutes, so that a rotated one takes effect.
+    """
     now = time.time()
     if _signing and now - _signing[0].read_at < _KEEP_KEYS_SECONDS:
         return _signing[0]
     private = _derived(_secret())
     raw = private.public_key().public_bytes_raw()
     kid = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()[:12]).decode()
-    # Whoever still holds the key before this one may sign with it until it reads again.
+    # Another process may sign with the previous key until its cache expires.
     lapse = int(now) + settings().token_minutes * 60 + 2 * _KEEP_KEYS_SECONDS
     verification_keys.publish(kid, _b64(raw), others_until=lapse)
     _signing[:] = [_SigningKey(kid, private, now)]
@@ -173,15 +176,15 @@ def _issuer() -> str:
 
 _known: dict[str, Ed25519PublicKey] = {}
 _read_at: list[float] = [0.0]
-# Tokens that these keys have verified: when each ends, and whose it is.
+# The tokens that these keys have verified: the expiry and the user id of each.
 _verified: dict[str, tuple[float, str]] = {}
 
 
 def caller(authorization: str | None) -> Principal:
-    """Who sent this `Authorization` header.
+    """The principal of an `Authorization` header.
 
-    Raises TokenMissing, TokenExpired, TokenInvalid. No round trip while the keys are known, and
-    no second look at a signature until they are read again.
+    Raises TokenMissing, TokenExpired, TokenInvalid. One round trip if the keys have to be read,
+    otherwise none. A token's signature is verified once while the keys are cached.
     """
     scheme, _, token = (authorization or "").strip().partition(" ")
     if not token or scheme.lower() != "bearer":
@@ -194,7 +197,7 @@ def caller(authorization: str | None) -> Principal:
 
 
 def _verify(token: str) -> str:
-    """The user's id."""
+    """The id of the token's user. Raises TokenExpired, TokenInvalid."""
     import jwt
 
     try:
@@ -226,7 +229,7 @@ def _public_key(kid: str) -> Ed25519PublicKey | None:
 
         fresh = {
             item["kid"]: Ed25519PublicKey.from_public_bytes(_unb64(item["x"]))
-            for item in verification_keys.every()
+            for item in verification_keys.list_()
         }
         _known.clear()
         _known.update(fresh)
@@ -236,7 +239,7 @@ def _public_key(kid: str) -> Ed25519PublicKey | None:
 
 
 def forget_keys() -> None:
-    """As a new process would be."""
+    """Clear the caches, as a new process would start; for tests."""
     _signing.clear()
     _known.clear()
     _verified.clear()

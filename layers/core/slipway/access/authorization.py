@@ -1,7 +1,7 @@
-"""What a principal may see and do. The only place that decides it.
+"""Authorization: the only module that decides what a principal may see and do.
 
-A decision takes the principal's membership of the project and the record itself. Both are read in
-the round trip that serves the request: `keys` names them, `authorized` decides.
+A decision needs the principal's membership of the project, and the target's record. Both are read
+in the round trip that serves the request: `keys` returns their keys, `authorized` decides.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def authorized(
 def authorized(target: Target, membership: Item | None, record: Item | None) -> Any:
     """The target's record, if the principal may see it.
 
-    Raises NotFound both for a target that does not exist and for another user's.
+    `membership` and `record` are the items at `keys`. Raises NotFound both for a target that does
+    not exist and for another user's.
     """
-    # A key does not hold the whole id, so an id with an invented ancestry finds a record too.
+    # A key has only a part of the id, so an id with a wrong project finds a record too.
     if not (membership and record and record["id"] == str(target)):
         raise no_such(_noun(target))
     return record
@@ -68,7 +69,7 @@ def membership(project: ProjectId, principal: Principal) -> Key:
 
 
 def still_member(project: ProjectId, principal: Principal) -> Check:
-    """The authorization of a write, as a part of its transaction."""
+    """The part of a write's transaction that fails if the principal is no longer a member."""
     return Check(membership(project, principal))
 
 
@@ -79,7 +80,7 @@ def may_change_template(template: TemplateRecord, principal: Principal) -> None:
 
 
 def _record(target: Target) -> Key:
-    # Imported here: a function that serves projects only starts without the other two.
+    # Imported here, because the projects function does not need these modules.
     if isinstance(target, ProjectId):
         return project_records.key(target)
     if isinstance(target, EnvironmentId):

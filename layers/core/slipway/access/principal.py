@@ -1,4 +1,4 @@
-"""Principals: who calls the API."""
+"""Principals: the callers of the API."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller whose identity is proven: a user who signed in.
+    """An authenticated caller: a signed-in user.
 
-    `user_id` is whose rights it has. Tokens, workloads and agents will be principals too; then
-    they differ in `actor`.
+    The principal has the rights of the user with the id `user_id`. Tokens, workloads and agents
+    will be principals too, with an `actor` of their own.
     """
 
     user_id: str
 
     @property
     def actor(self) -> str:
-        """Who the records and events say made a change."""
+        """The author of a change, as records and events name it."""
         return self.user_id

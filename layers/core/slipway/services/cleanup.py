@@ -79,7 +79,7 @@ def remove_orphaned_secrets(note: Item, environment: EnvironmentRecord | None) -
 
 def plan_may_be_orphaned(stack: str, note: str) -> Put:
     """Write the clean-up record of a plan's stack. Each attempt to create it has a note of its
-    own, so that nobody removes the record of another attempt."""
+    own, so that no attempt removes the record of another one."""
     item = {"stack": stack, **deadlines.by(stack, timestamps.now() + _GRACE)}
     return Put(_plan(stack, note), item, condition=None)
 

@@ -1,4 +1,4 @@
-"""Deployments: looking at them. How one follows another is in services/rollout_queue.py."""
+"""Deployments: reading and listing them. slipway.services.rollout_queue accepts them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Drift: whether an environment's stack is still as its template says.
+"""Drift: whether an environment's stack differs from its template.
 
-CloudFormation looks, which takes minutes, and keeps what it finds. What only its starter is told
-is the look's id, and only by that CloudFormation says that it is under way, or that it failed. If
-we die before the id is written, the look goes on, nobody else can begin one meanwhile, and what it
-finds is shown all the same.
+CloudFormation detects drift, which takes minutes, and keeps the result. Only the caller that starts
+a detection receives its id, and only with this id does CloudFormation report that the detection is
+in progress or has failed. If the process dies before it records the id, the detection continues, no
+other one can start meanwhile, and its result is shown as that of any other detection.
 """
 
 from __future__ import annotations
@@ -31,43 +31,51 @@ _STATUS = {
 
 
 def detect(environment: EnvironmentId, principal: Principal) -> Drift:
-    """Begin to look, unless somebody does already.
+    """Start drift detection, unless one is in progress.
 
-    Raises NotFound, NoStack, StackNotReady, DriverFault. Two round trips.
+    Raises NotFound, NoStack, StackNotReady, DriverFault. Two round trips to the table, one to
+    CloudFormation.
     """
     item, _ = _read(environment, principal)
-    _needs_a_stack(item)
+    _require_stack(item)
     at = timestamps.now()
     with stacks.looking():
-        detection = _begin(item["id"])
+        detection = _start(item["id"])
     if detection:
-        drift_records.began(environment, detection, at)
+        drift_records.record_start(environment, detection, at)
     return Drift(status="checking", resources=[])
 
 
 def see(environment: EnvironmentId, principal: Principal) -> Drift:
-    """What is known by now. Raises NotFound, NoStack, DriverFault. One round trip."""
+    """The progress or the result of the last drift detection.
+
+    Raises NotFound, NoStack, DriverFault. One round trip to the table; to CloudFormation up to
+    two, and its pages of drifted resources.
+    """
     item, detection = _read(environment, principal)
-    _needs_a_stack(item)
+    _require_stack(item)
     with stacks.looking():
         stack = stacks.find(item["id"])
         if stack is None:
             raise NoStack()
-        told = _told(stack, _detection(detection) if detection else None)
+        summary = _summary(stack, _detection(detection) if detection else None)
         found = stacks.drifts(item["id"])
     hidden = bool(item.get("secret_inputs"))
-    return Drift.model_validate({**told, "resources": [_resource(each, hidden) for each in found]})
+    return Drift.model_validate(
+        {**summary, "resources": [_resource(each, hidden) for each in found]}
+    )
 
 
 def _read(environment: EnvironmentId, principal: Principal) -> tuple[EnvironmentRecord, str | None]:
-    """The environment's record, and the id of the last look. Raises NotFound."""
+    """The environment's record, and the id of the last recorded detection. Raises NotFound."""
     keys = authorization.keys(environment, principal)
     *found, last = table.get(*keys, drift_records.key(environment))
     record = authorization.authorized(environment, *found)
     return record, str(last["detection"]) if last else None
 
 
-def _needs_a_stack(item: EnvironmentRecord) -> None:
+def _require_stack(item: EnvironmentRecord) -> None:
+    """Raises NoStack."""
     if item["driver"] != "cloudformation":
         raise NoStack(
             f"The environment is {item['driver']}, so it has no stack to inspect. Only environments"
@@ -75,8 +83,8 @@ def _needs_a_stack(item: EnvironmentRecord) -> None:
         )
 
 
-def _begin(environment_id: str) -> str | None:
-    """The look's id; None if one was under way. Raises NoStack, StackNotReady."""
+def _start(environment_id: str) -> str | None:
+    """The detection's id, None if another one is in progress. Raises NoStack, StackNotReady."""
     name = stacks.stack_name(environment_id)
     try:
         answer = aws.call("cloudformation", "detect_stack_drift", StackName=name)
@@ -93,7 +101,7 @@ def _begin(environment_id: str) -> str | None:
 
 
 def _detection(identity: str) -> dict[str, Any] | None:
-    """What has become of a look; None if CloudFormation has forgotten it."""
+    """The state of a detection, None if CloudFormation no longer knows it."""
     try:
         return dict(
             aws.call(
@@ -108,15 +116,15 @@ def _detection(identity: str) -> dict[str, Any] | None:
         raise
 
 
-def _told(stack: stacks.Stack, detection: dict[str, Any] | None) -> dict[str, Any]:
-    """`{status, checked_at, reason}`: of our look, or of a later one of somebody else's."""
+def _summary(stack: stacks.Stack, detection: dict[str, Any] | None) -> dict[str, Any]:
+    """`{status, checked_at, reason}` of the recorded detection, or of a later one."""
     if detection and detection["DetectionStatus"] == "DETECTION_IN_PROGRESS":
         return {"status": "checking"}
     last = stack.get("DriftInformation", {"StackDriftStatus": "NOT_CHECKED"})
-    since = [
+    later = [
         each for each in (last.get("LastCheckTimestamp"), stack.get("LastUpdatedTime")) if each
     ]
-    if detection is None or any(each > detection["Timestamp"] for each in since):
+    if detection is None or any(each > detection["Timestamp"] for each in later):
         status, reason = last["StackDriftStatus"], None
         checked_at = last.get("LastCheckTimestamp")
     else:
@@ -129,7 +137,11 @@ def _told(stack: stacks.Stack, detection: dict[str, Any] | None) -> dict[str, An
 
 
 def _resource(found: dict[str, Any], hidden: bool) -> dict[str, Any]:
-    """Where a value comes from is not told, so if any input is a secret none is shown."""
+    """The drift of one resource.
+
+    CloudFormation does not report which values come from a parameter. So if the environment has a
+    secret input, all values are masked.
+    """
     return {
         "logical_id": found["LogicalResourceId"],
         "type": found["ResourceType"],

@@ -1,4 +1,4 @@
-"""What happened: events, timelines and logs of environments and deployments."""
+"""History: events, timelines and logs of environments and deployments."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from slipway.store import event_records, log_records, table
 from slipway.store.table import Item
 
 _ENDING = timedelta(minutes=1)
-# Something is done to an environment in these; in the others nothing is to come for now.
-_UNDER_WAY = {"provisioning", "expiring", "tearing_down"}
+# The states of an environment in which its log grows.
+_LOG_GROWS = {"provisioning", "expiring", "tearing_down"}
 
 
 def events(environment: EnvironmentId, principal: Principal, paging: Paging) -> Page[Event]:
-    """What happened to the environment and in it, newest first. Raises NotFound."""
+    """A page of the events of an environment and its deployments, newest first; one round trip.
+
+    Raises NotFound, and Invalid for a cursor of another list.
+    """
     found, items, last = table.page(
         authorization.keys(environment, principal),
         f"ENV#{environment.e}",
@@ -34,7 +37,7 @@ def events(environment: EnvironmentId, principal: Principal, paging: Paging) -> 
 
 
 def timeline(deployment: DeploymentId, principal: Principal) -> list[Step]:
-    """The steps of a rollout that has ended, in order; none before. Raises NotFound."""
+    """The steps of a rollout in order, empty until its end; one round trip. Raises NotFound."""
     *found, kept = table.get(
         *authorization.keys(deployment, principal), event_records.timeline_key(deployment)
     )
@@ -45,10 +48,11 @@ def timeline(deployment: DeploymentId, principal: Principal) -> list[Step]:
 def deployment_logs(
     deployment: DeploymentId, principal: Principal, paging: Paging
 ) -> Page[LogLine]:
-    """The rollout's lines, oldest first. Raises NotFound. One round trip; one more within a minute
-    of its end if the page has not the line that is written together with that.
+    """A page of the rollout's log lines, oldest first.
 
-    While the deployment has not ended the last page has a cursor too: more may come after it.
+    Until the deployment has ended, the last page has a cursor too, to follow the log. Raises
+    NotFound, and Invalid for a cursor of another list. One round trip. In the minute after the
+    deployment's end one more, if the page does not have the final line.
     """
     keys = authorization.keys(deployment, principal)
     found, items, last = table.page(
@@ -57,16 +61,16 @@ def deployment_logs(
     ended = authorization.authorized(deployment, *found).get("finished_at")
     if last is None and ended is None:
         last = items[-1]["sk"] if items else paging.after
-    elif last is None and _is_recent(str(ended)) and not _has_the_end(items, paging, str(ended)):
-        # The last lines may have come after the page was read, and before the record was.
+    elif last is None and _is_recent(str(ended)) and not _has_final_line(items, paging, str(ended)):
+        # The final lines may have been written after the page was read and before the record was.
         items, last = table.query(
             log_records.pk(deployment), log_records.PREFIX, limit=paging.limit, after=paging.after
         )
     return Page([log_records.read(item) for item in items], last)
 
 
-def _has_the_end(items: Sequence[Item], paging: Paging, ended: str) -> bool:
-    """Whether the line was read that is written together with the end: no other is to come."""
+def _has_final_line(items: Sequence[Item], paging: Paging, ended: str) -> bool:
+    """Whether the page, or one before it, has the line that is written when the rollout ends."""
     read = [*(item["sk"] for item in items), paging.after or ""]
     return any(sk.startswith(f"{log_records.PREFIX}{ended}#") for sk in read)
 
@@ -74,16 +78,17 @@ def _has_the_end(items: Sequence[Item], paging: Paging, ended: str) -> bool:
 def environment_logs(
     environment: EnvironmentId, principal: Principal, paging: Paging
 ) -> Page[LogLine]:
-    """What was said as the environment was made and taken away, oldest first. Raises NotFound.
+    """A page of the log lines of the environment's creation and teardown, oldest first.
 
-    While either goes on, and for a minute after, the last page has a cursor too. One round trip.
+    While either is in progress, and for a minute after, the last page has a cursor too, to follow
+    the log. Raises NotFound, and Invalid for a cursor of another list. One round trip.
     """
     keys = authorization.keys(environment, principal)
     found, items, last = table.page(
         keys, log_records.pk(environment), log_records.PREFIX, paging, newest_first=False
     )
     item = authorization.authorized(environment, *found)
-    if last is None and (item["status"] in _UNDER_WAY or _is_recent(item["updated_at"])):
+    if last is None and (item["status"] in _LOG_GROWS or _is_recent(item["updated_at"])):
         last = items[-1]["sk"] if items else paging.after
     return Page([log_records.read(item) for item in items], last)
 

@@ -1,4 +1,4 @@
-"""What an environment is made of, as its driver reports it."""
+"""The resources of an environment, as its driver reports them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""What CloudFormation would make of an environment that there is not: a change set, never executed.
+"""Plans: the change set that would create an environment. It is never executed.
 
-CloudFormation makes a stack for it, under review, which somebody has to delete. So it is a stack
-of its own, named after what is asked: asking again finds it, and whoever is told how it ended
-deletes it. A note of it is written before, for whoever dies in between or never asks again:
-reconcile deletes what it names an hour later. The change set says which note is its own, so nobody
-takes away another's.
+CloudFormation keeps a change set that creates a stack in a stack under review, which has to be
+deleted. The stack of a plan is named after a digest of the request, so repeating the request finds
+it. The request that reads the final state deletes the stack.
+
+A clean-up record is written before the stack is created, in case the process dies or the client
+does not ask again: reconcile deletes the stack after an hour. The change set's description names
+its clean-up record, so no request removes the record of another attempt.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ _ABOUT = "A plan; not to be executed. Its note is "
 
 
 def look(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str, Any]:
-    """How far the change set is that would make this record, and what is in it; the first call
-    makes it. As model.update.ChangeSet has it.
+    """The fields of a slipway.domain.update.ChangeSet that would create the environment.
 
-    Raises DriverFault. One write to make it, and one when it has ended.
+    The first call creates the change set; repeat the call for progress. Raises DriverFault. One
+    round trip to the table when the change set is created, and one when it has ended.
     """
     operation = drivers.made_anew(would_be)
     name = stacks.plan_name(_digest(operation, would_be["project_id"]))
@@ -40,23 +42,23 @@ def look(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str, A
     found = previews.find(where)
     if found is None:
         try:
-            _make(where, operation, secrets)
+            _create(where, operation, secrets)
         except DriverRefused as error:
             with stacks.looking():
                 stack = stacks.named(name)
-            # The one before is perhaps still being deleted.
-            goes = stack is not None and stacks.is_busy(stack)
-            return previews.pending(None) if goes else previews.failed(str(error))
+            # The stack of an earlier plan may still be being deleted.
+            deleting = stack is not None and stacks.is_busy(stack)
+            return previews.pending(None) if deleting else previews.failed(str(error))
         found = previews.find(where)
-    told = previews.shown(found)
-    if found and told["status"] != "pending":
+    change_set = previews.shown(found)
+    if found and change_set["status"] != "pending":
         _delete(found["StackId"], name, found.get("Description", "").removeprefix(_ABOUT))
-    return told
+    return change_set
 
 
 def _digest(operation: Operation, project_id: str) -> str:
-    """Of what is asked: of secrets only which there are, and not when it would end."""
-    about = [
+    """A digest of the request: of its secrets only the names, and not the lease."""
+    request = [
         project_id,
         operation.environment_name,
         operation.project_name,
@@ -64,11 +66,14 @@ def _digest(operation: Operation, project_id: str) -> str:
         operation.inputs,
         sorted(operation.secrets),
     ]
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:40]
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:40]
 
 
-def _make(where: Mapping[str, str], operation: Operation, secrets: Mapping[str, str]) -> None:
-    """Raises DriverRefused, and then there is nothing; DriverFault."""
+def _create(where: Mapping[str, str], operation: Operation, secrets: Mapping[str, str]) -> None:
+    """Create the change set and its stack.
+
+    Raises DriverRefused, after which there is no stack; DriverFault.
+    """
     name, note = where["StackName"], ids.new_part()
     table.write(cleanup.plan_may_be_orphaned(name, note))
     try:
@@ -79,7 +84,7 @@ def _make(where: Mapping[str, str], operation: Operation, secrets: Mapping[str, 
 
 
 def _delete(stack: str, name: str, note: str) -> None:
-    """If it cannot be deleted now, the note is still there."""
+    """Delete the plan's stack and its clean-up record, which stays if the deletion fails."""
     with suppress(DriverFault, DriverRefused):
         stacks.delete_plan(stack)
         table.write(cleanup.plan_deleted(name, note))

@@ -32,7 +32,7 @@ _MARK_TRIES = 5
 
 
 def create(wanted: NewProject, principal: Principal) -> Project:
-    """Raises NameTaken, Invalid. One round trip."""
+    """Create a project that the principal owns; one round trip. Raises NameTaken, Invalid."""
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
     project = ProjectId(ids.new_part())
@@ -71,12 +71,15 @@ def create(wanted: NewProject, principal: Principal) -> Project:
 
 
 def get(project: ProjectId, principal: Principal) -> Project:
-    """Raises NotFound, also for somebody else's project."""
+    """The project; one round trip. Raises NotFound, also for another user's project."""
     return Project(**authorization.read(project, principal))
 
 
 def list_(principal: Principal, paging: Paging) -> Page[Project]:
-    """The user's projects, newest first."""
+    """A page of the user's projects, newest first; one round trip.
+
+    Raises Invalid for a cursor of another list.
+    """
     _, items, last = table.page((), f"USER#{principal.user_id}", records.LISTED, paging)
     return Page([Project(**item) for item in items], last)
 
@@ -86,7 +89,8 @@ def change(
 ) -> Project:
     """Change the fields that the request sets. No-op if nothing differs.
 
-    Raises NotFound, NameTaken, ProjectGoing, PreconditionFailed, Invalid. Two round trips.
+    `if_version` is the version that the caller expects, None for any. Raises NotFound, NameTaken,
+    ProjectGoing, PreconditionFailed, Invalid. Two round trips.
     """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
@@ -123,11 +127,12 @@ def change(
 def remove(
     project: ProjectId, principal: Principal, if_version: int | None, *, cascade: bool
 ) -> Project | None:
-    """Remove the project, or with `cascade` begin to: the environments go first.
+    """Delete the project if it is empty; with `cascade`, begin to tear down its environments.
 
-    Returns the project that goes, None if it is gone already. Repeating a cascade changes nothing.
-    Raises NotFound, PreconditionFailed, ProjectNotEmpty, Busy. Two round trips; three to say
-    what is in the way, more if it changes in that moment.
+    `if_version` is the version that the caller expects, None for any. Returns the project that is
+    being deleted, None if it is deleted already. Repeating a cascade changes nothing. Raises
+    NotFound, PreconditionFailed, ProjectNotEmpty, Busy. Two round trips; three if the project is
+    not empty, more if it changes in between.
     """
     item = authorization.read(project, principal)
     if if_version is not None and if_version != item["version"]:
@@ -137,13 +142,16 @@ def remove(
             _erase(project, item, if_version)
             return None
     if not cascade:
-        living = records.living_in(project)
-        raise ProjectNotEmpty(living) if living else PreconditionFailed()
+        remaining = records.living_in(project)
+        raise ProjectNotEmpty(remaining) if remaining else PreconditionFailed()
     return Project(**_mark_deleting(project, item, if_version, principal.actor))
 
 
 def erase_if_empty(project: ProjectId) -> None:
-    """The end of a cascade, for whoever sees the last environment go; else nothing."""
+    """Delete a project whose cascade has torn down the last environment; no-op for others.
+
+    One round trip, two if it deletes the project.
+    """
     [item] = table.get(records.key(project))
     if item and item["status"] == "deleting" and item["environments"] == 0:
         try:
@@ -153,8 +161,10 @@ def erase_if_empty(project: ProjectId) -> None:
 
 
 def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
-    """The environments that a cascade has still to take down, and who asked for it; none if the
-    project stays."""
+    """The environments that a cascade must still tear down, each with the actor who requested it.
+
+    Empty if the project is not being deleted. One round trip, and one for each 100 environments.
+    """
     [item] = table.get(records.key(project))
     if not item or item["status"] != "deleting":
         return
@@ -170,38 +180,38 @@ def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
 def _writing(
     project: ProjectId, item: ProjectRecord, fields: Fields, more: Fields | None = None
 ) -> Transaction:
-    """A transaction that changes an active project, if nothing has changed since it was read.
+    """A transaction that changes an active project, if it has not changed since it was read.
 
-    `fields` go to its record and to the owner's list, `more` replaces them in the record.
+    Writes `fields` to the owner's list and to the record; to the record `more` instead if given.
     """
     change, values = table.setting(more or fields)
     listed, shown = table.setting(fields)
-    same = {"was": item["version"], "active": "active"}
+    expected = {"was": item["version"], "active": "active"}
     return (
         Transaction()
         .update(
             "record",
             records.key(project),
             change,
-            {**values, **same},
+            {**values, **expected},
             condition="version = :was AND #status = :active",
         )
         .update("listing", records.listed(project, item["owner"]), listed, shown)
     )
 
 
-def _still(version: int | None) -> tuple[str, dict[str, Any]]:
-    """The rest of a condition, and its values: as `If-Match` says, if it says anything."""
+def _version_condition(version: int | None) -> tuple[str, dict[str, Any]]:
+    """The condition that the version is still the expected one, and its values; empty for None."""
     return ("", {}) if version is None else (" AND version = :was", {"was": version})
 
 
 def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = None) -> None:
-    """Raises Overtaken if there are environments, or the project has changed hands or name.
+    """Delete the project's items; the history of its environments stays for operators.
 
-    What stays is the history of its environments, for the operator.
+    Raises Overtaken if it has environments, or if its name or the expected version has changed.
     """
-    still, was = _still(if_version)
-    condition = "environments = :none AND #name = :name" + still
+    same_version, was = _version_condition(if_version)
+    condition = "environments = :none AND #name = :name" + same_version
     values = {"none": 0, "name": item["name"], **was}
     transaction = (
         Transaction()
@@ -219,7 +229,7 @@ def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = Non
 def _mark_deleting(
     project: ProjectId, item: ProjectRecord, if_version: int | None, by: str
 ) -> ProjectRecord:
-    """The record of the project that goes; as it is, if it goes already."""
+    """Mark the project as being deleted, and return its record; no-op if it is marked already."""
     for _ in range(_MARK_TRIES):
         if item["status"] != "active":
             return item
@@ -228,7 +238,7 @@ def _mark_deleting(
             "updated_at": timestamps.written(timestamps.now()),
             "version": item["version"] + 1,
         }
-        # Whom the events of its environments name.
+        # The events of its environments name this actor.
         more = {**fields, "deleted_by": by, **deadlines.by(item["id"])}
         try:
             _writing(project, item, fields, more).commit()

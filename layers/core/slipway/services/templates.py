@@ -1,4 +1,4 @@
-"""Templates and their versions: adding, publishing and deprecating them, and who uses them."""
+"""Templates: their versions, and the environments that use them."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
     from slipway.domain.template_parser import ParsedTemplate
 
 _TRIES = 5
-# More than DynamoDB puts into a page, which it ends at a megabyte.
-_AT_ONCE = 10_000
-# Nothing else of a version changes without these.
-_SAME = "sha256 = :digest AND updated_at = :since"
+# Larger than any page, because DynamoDB ends a page at a megabyte.
+_FULL_PAGE = 10_000
+# A version changes in nothing else unless one of these changes.
+_UNCHANGED = "sha256 = :digest AND updated_at = :since"
 
-Seen = Callable[[TemplateVersion], bool]
-"""Whether a version is still as somebody has seen it."""
+Precondition = Callable[[TemplateVersion], bool]
+"""Whether a version is still the one that the caller has read (`If-Match`)."""
 
 
 def create(wanted: NewTemplate, principal: Principal) -> Template:
-    """Raises NameTaken. One round trip."""
+    """Create a template that the principal owns; one round trip. Raises NameTaken."""
     at = timestamps.written(timestamps.now())
     item = {
         **wanted.model_dump(),
@@ -79,19 +79,25 @@ def create(wanted: NewTemplate, principal: Principal) -> Template:
 
 
 def get(name: str) -> Template:
-    """Raises NotFound."""
+    """The template; one round trip. Raises NotFound."""
     [item] = table.get(records.key(name))
     return Template.model_validate(records.found(item))
 
 
 def list_(paging: Paging) -> Page[Template]:
-    """All templates, by name."""
+    """A page of all templates, by name; one round trip.
+
+    Raises Invalid for a cursor of another list.
+    """
     _, items, last = table.page((), records.ALL, records.TEMPLATE, paging, newest_first=False)
     return Page([Template.model_validate(item) for item in items], last)
 
 
 def versions(name: str, paging: Paging) -> Page[TemplateVersion]:
-    """The template's versions, newest first. Raises NotFound. One round trip."""
+    """A page of the template's versions, newest first; one round trip.
+
+    Raises NotFound, and Invalid for a cursor of another list.
+    """
     [item], items, last = table.page(
         [records.key(name)],
         records.TEMPLATE + name,
@@ -103,12 +109,15 @@ def versions(name: str, paging: Paging) -> Page[TemplateVersion]:
 
 
 def version(name: str, wanted: Version) -> TemplateVersion:
-    """Raises NotFound."""
+    """The version; one round trip. Raises NotFound."""
     return records.read(records.find_version(name, wanted))
 
 
 def body(name: str, wanted: Version) -> tuple[bytes, str, str]:
-    """The body as it was sent, its media type and its digest. Raises NotFound, DriverFault."""
+    """The version's body as it was sent, its media type and its SHA-256 in hexadecimal.
+
+    Raises NotFound, DriverFault. One round trip to the table and one to S3.
+    """
     item = records.find_version(name, wanted)
     return template_bodies.get(item["key"]), item["media"], item["sha256"]
 
@@ -116,22 +125,23 @@ def body(name: str, wanted: Version) -> tuple[bytes, str, str]:
 def add_version(
     name: str, wanted: Version | None, body: bytes, media: str, principal: Principal
 ) -> TemplateVersion:
-    """Add a draft, as the next minor version if it is not said which.
+    """Add a draft. `wanted` is its number; None stands for the next minor version.
 
-    Raises NotFound, Forbidden, Malformed, Invalid, VersionTaken, Busy, DriverFault. The body is
-    stored first. Two round trips to the table, one to S3 and one to CloudFormation.
+    The body is stored before the record is written. Raises NotFound, Forbidden, Malformed, Invalid,
+    VersionTaken, Busy, DriverFault. Two round trips to the table, one to S3 and one to
+    CloudFormation; more if other versions are added at the same time.
     """
-    read = None
+    parsed = None
     for _ in range(_TRIES):
         [template, *mark], [(last, _)] = table.read(
             [records.key(name), *idempotency.keys()],
             Query(records.TEMPLATE + name, records.VERSION, 1, newest_first=True),
         )
         idempotency.look(*mark)
-        _owned(template, principal)
-        version = wanted or _after(last)
-        read = read or _admissible(body, media)
-        item = _draft(name, version, read, body, media, principal.user_id)
+        _require_owner(template, principal)
+        version = wanted or _next_version(last)
+        parsed = parsed or _parse(body, media)
+        item = _draft(name, version, parsed, body, media, principal.user_id)
         shown = records.read(item)
         try:
             idempotency.commit(
@@ -154,19 +164,20 @@ def replace(
     body: bytes,
     media: str,
     principal: Principal,
-    seen: Seen | None = None,
+    precondition: Precondition | None = None,
 ) -> TemplateVersion:
-    """Another body for a draft.
+    """Replace the body of a draft.
 
-    Raises NotFound, Forbidden, PreconditionFailed, Malformed, Invalid, VersionFixed.
+    Raises NotFound, Forbidden, PreconditionFailed, Malformed, Invalid, VersionFixed, DriverFault.
+    Two round trips to the table, one to S3 and one to CloudFormation.
     """
     template, before = table.get(records.key(name), records.version_key(name, version))
-    _owned(template, principal)
-    condition, same = _still_a_draft(before, seen)
+    _require_owner(template, principal)
+    condition, expected = _draft_condition(before, precondition)
     if before is None or before["state"] != "draft":
-        raise _refused(before)
-    read = _admissible(body, media)
-    item = _draft(name, version, read, body, media, before["created_by"])
+        raise _refusal(before)
+    parsed = _parse(body, media)
+    item = _draft(name, version, parsed, body, media, before["created_by"])
     item["created_at"] = before["created_at"]
     expression, values = table.setting(item)
     try:
@@ -174,80 +185,91 @@ def replace(
             Update(
                 records.version_key(name, version),
                 expression,
-                {**values, **same},
+                {**values, **expected},
                 condition,
             )
         )
     except ConditionFailed as failed:
-        _expect(failed.found, seen)
-        raise _refused(failed.found) from None
+        _check_precondition(failed.found, precondition)
+        raise _refusal(failed.found) from None
     return records.read(item)
 
 
-def discard(name: str, version: Version, principal: Principal, seen: Seen | None = None) -> None:
-    """Delete a draft. Raises NotFound, Forbidden, PreconditionFailed, VersionFixed. Two round
-    trips."""
-    here = records.version_key(name, version)
-    template, *found = table.get(records.key(name), *([here] if seen else []))
-    _owned(template, principal)
-    condition, same = _still_a_draft(found[0] if found else None, seen)
+def discard(
+    name: str, version: Version, principal: Principal, precondition: Precondition | None = None
+) -> None:
+    """Delete a draft; two round trips.
+
+    Raises NotFound, Forbidden, PreconditionFailed, VersionFixed.
+    """
+    key = records.version_key(name, version)
+    template, *found = table.get(records.key(name), *([key] if precondition else []))
+    _require_owner(template, principal)
+    condition, expected = _draft_condition(found[0] if found else None, precondition)
     try:
-        table.write(Delete(here, condition, same))
+        table.write(Delete(key, condition, expected))
     except ConditionFailed as failed:
-        _expect(failed.found, seen)
-        raise _refused(failed.found) from None
+        _check_precondition(failed.found, precondition)
+        raise _refusal(failed.found) from None
 
 
 def publish(
-    name: str, version: Version, principal: Principal, seen: Seen | None = None
+    name: str, version: Version, principal: Principal, precondition: Precondition | None = None
 ) -> TemplateVersion:
-    """Raises NotFound, Forbidden, PreconditionFailed, VersionFixed, Busy. Repeating it changes
-    nothing."""
-    return _turn(name, version, "draft", "published", principal, seen)
+    """Publish a draft; two round trips. Repeating it changes nothing.
+
+    Raises NotFound, Forbidden, PreconditionFailed, VersionFixed, Busy.
+    """
+    return _change_state(name, version, "draft", "published", principal, precondition)
 
 
 def deprecate(
-    name: str, version: Version, principal: Principal, seen: Seen | None = None
+    name: str, version: Version, principal: Principal, precondition: Precondition | None = None
 ) -> TemplateVersion:
-    """Raises NotFound, Forbidden, PreconditionFailed, NotPublished, Busy. Repeating it changes
-    nothing."""
-    return _turn(name, version, "published", "deprecated", principal, seen)
+    """Deprecate a published version; two round trips. Repeating it changes nothing.
+
+    Raises NotFound, Forbidden, PreconditionFailed, NotPublished, Busy.
+    """
+    return _change_state(name, version, "published", "deprecated", principal, precondition)
 
 
 def usage(name: str) -> Usage:
-    """How many environments stand how. Raises NotFound. Reads every environment's line."""
-    versions = _page(name, records.VERSION)
-    lines = _page(name, records.USED)
-    [template], [some_versions, some_lines] = table.read([records.key(name)], versions, lines)
+    """Counts of the template's environments by how far they are behind the newest version.
+
+    Reads the use record of every environment: one round trip for each megabyte. Raises NotFound.
+    """
+    version_query = _first_page(name, records.VERSION)
+    use_query = _first_page(name, records.USED)
+    [template], pages = table.read([records.key(name)], version_query, use_query)
     records.found(template)
-    published = _published(_and_further(versions, some_versions))
+    published = _published(_all_items(version_query, pages[0]))
     counts = {"up_to_date": 0, "behind_minor": 0, "behind_major": 0, "failed": 0}
-    for item in _living(_and_further(lines, some_lines)):
+    for item in _not_destroyed(_all_items(use_query, pages[1])):
         counts[_standing(item, published)] += 1
     newest = max(published, default=None)
     return Usage(newest=newest and str(newest), **counts)
 
 
 def uses(name: str, paging: Paging, principal: Principal) -> Page[Use]:
-    """Those of its environments that the caller may see; a page may have fewer than its limit.
+    """A page of the template's environments that the principal may see, possibly short or empty.
 
-    Raises NotFound, Invalid. One round trip, unless the template has very many versions or the
-    caller very many projects.
+    Raises NotFound, and Invalid for a cursor of another list. One round trip; more if the versions
+    or the principal's projects exceed a megabyte.
     """
-    lines = table.listing(records.TEMPLATE + name, records.USED, paging, newest_first=False)
-    versions, mine = (
-        _page(name, records.VERSION),
-        project_records.mine(principal.user_id, _AT_ONCE),
+    use_query = table.listing(records.TEMPLATE + name, records.USED, paging, newest_first=False)
+    version_query = _first_page(name, records.VERSION)
+    projects = project_records.of_user(principal.user_id, _FULL_PAGE)
+    [template], [(items, last), *pages] = table.read(
+        [records.key(name)], use_query, version_query, projects
     )
-    [template], [(items, last), *pages] = table.read([records.key(name)], lines, versions, mine)
     records.found(template)
-    published = _published(_and_further(versions, pages[0]))
-    projects_of_caller = {item["id"] for item in _and_further(mine, pages[1])}
+    published = _published(_all_items(version_query, pages[0]))
+    project_ids = {item["id"] for item in _all_items(projects, pages[1])}
     return Page(
         [
             Use.model_validate({**item, "standing": _standing(item, published)})
-            for item in _living(items)
-            if item["project_id"] in projects_of_caller
+            for item in _not_destroyed(items)
+            if item["project_id"] in project_ids
         ],
         last,
     )
@@ -257,33 +279,34 @@ def _standing(item: Item, published: list[Version]) -> model.Standing:
     return model.standing(Version.parse(item["version"]), item["status"], published)
 
 
-def _living(lines: Iterable[Item]) -> Iterator[Item]:
-    return (item for item in lines if item["status"] != "destroyed")
+def _not_destroyed(uses: Iterable[Item]) -> Iterator[Item]:
+    return (item for item in uses if item["status"] != "destroyed")
 
 
-def _owned(template: TemplateRecord | None, principal: Principal) -> None:
+def _require_owner(template: TemplateRecord | None, principal: Principal) -> None:
     """Raises NotFound, Forbidden."""
     authorization.may_change_template(records.found(template), principal)
 
 
-def _admissible(body: bytes, media: str) -> ParsedTemplate:
-    # Imported here: only who adds a version pays for it.
+def _parse(body: bytes, media: str) -> ParsedTemplate:
+    """Raises Malformed, Invalid."""
+    # Imported here, because only versions that are added or replaced are parsed.
     from slipway.domain import template_parser
 
-    read = template_parser.read(body, is_json=media == "application/json")
-    template_parser.check_allowed(read, settings().allowed_resource_types)
-    return read
+    parsed = template_parser.read(body, is_json=media == "application/json")
+    template_parser.check_allowed(parsed, settings().allowed_resource_types)
+    return parsed
 
 
 def _draft(
     name: str,
     version: Version,
-    read: ParsedTemplate,
+    parsed: ParsedTemplate,
     body: bytes,
     media: str,
     created_by: str,
 ) -> Fields:
-    """The record of a draft, whose body is stored and stands before CloudFormation."""
+    """Store the body, let CloudFormation validate it, and return the draft's record."""
     sha256 = template_bodies.digest(body)
     where = template_bodies.key(name, str(version), sha256)
     template_bodies.put(where, body, media)
@@ -297,18 +320,18 @@ def _draft(
         "bytes": len(body),
         "media": media,
         "key": where,
-        "parameters": [model.as_record(each) for each in read.parameters],
-        "outputs": list(read.outputs),
-        "resources": read.resources,
-        "resource_types": list(read.resources),
-        "transforms": read.sam,
+        "parameters": [model.as_record(each) for each in parsed.parameters],
+        "outputs": list(parsed.outputs),
+        "resources": parsed.resources,
+        "resource_types": list(parsed.resources),
+        "transforms": parsed.sam,
         "created_by": created_by,
         "created_at": at,
         "updated_at": at,
     }
 
 
-def _after(newest: list[Item]) -> Version:
+def _next_version(newest: list[Item]) -> Version:
     if not newest:
         return Version(1, 0)
     last = Version.parse(newest[0]["version"])
@@ -319,32 +342,32 @@ def _after(newest: list[Item]) -> Version:
     return Version(last.major, last.minor + 1)
 
 
-def _turn(
+def _change_state(
     name: str,
     version: Version,
     before: State,
     after: State,
     principal: Principal,
-    seen: Seen | None,
+    precondition: Precondition | None,
 ) -> TemplateVersion:
     template, item = table.get(records.key(name), records.version_key(name, version))
-    _owned(template, principal)
+    _require_owner(template, principal)
     for _ in range(_TRIES):
-        _expect(item, seen)
+        _check_precondition(item, precondition)
         if item and item["state"] == after:
             return records.read(item)
         if not item or item["state"] != before:
-            raise _refused(item)
+            raise _refusal(item)
         at = timestamps.written(timestamps.now())
         fields = {"state": after, "updated_at": at, f"{after}_at": at}
         shown = records.read({**item, **fields})
         change, values = table.setting(fields)
-        # Not if the draft was replaced in this moment: it is looked at again.
-        same = {"before": before, **_same(item)}
-        condition = f"#state = :before AND {_SAME}"
-        turn = Update(records.version_key(name, version), change, {**values, **same}, condition)
+        # If the draft is replaced at the same time, it is checked again.
+        values |= {"before": before, **_unchanged(item)}
+        condition = f"#state = :before AND {_UNCHANGED}"
+        update = Update(records.version_key(name, version), change, values, condition)
         try:
-            idempotency.write(shown, turn)
+            idempotency.write(shown, update)
         except ConditionFailed as failed:
             item = failed.found
         else:
@@ -352,29 +375,29 @@ def _turn(
     raise Busy(1)
 
 
-def _expect(item: Item | None, seen: Seen | None) -> None:
+def _check_precondition(item: Item | None, precondition: Precondition | None) -> None:
     """Raises PreconditionFailed."""
-    if item and seen and not seen(records.read(item)):
+    if item and precondition and not precondition(records.read(item)):
         raise PreconditionFailed()
 
 
-def _still_a_draft(item: Item | None, seen: Seen | None) -> tuple[str, Item]:
-    """The condition for that, and its values; for the one that somebody has seen, if so.
+def _draft_condition(item: Item | None, precondition: Precondition | None) -> tuple[str, Item]:
+    """The condition that the version is a draft, and its values.
 
-    Raises PreconditionFailed.
+    With a precondition, the draft must also be unchanged. Raises PreconditionFailed.
     """
-    _expect(item, seen)
-    if item is None or seen is None:
+    _check_precondition(item, precondition)
+    if item is None or precondition is None:
         return "#state = :state", {"state": "draft"}
-    return f"#state = :state AND {_SAME}", {"state": "draft", **_same(item)}
+    return f"#state = :state AND {_UNCHANGED}", {"state": "draft", **_unchanged(item)}
 
 
-def _same(item: Item) -> Item:
-    """The values for _SAME."""
+def _unchanged(item: Item) -> Item:
+    """The values for _UNCHANGED."""
     return {"digest": item["sha256"], "since": item["updated_at"]}
 
 
-def _refused(item: Item | None) -> NotFound | NotPublished | VersionFixed:
+def _refusal(item: Item | None) -> NotFound | NotPublished | VersionFixed:
     if not item:
         return NotFound("The template has no such version. Check the number.")
     if item["state"] == "draft":
@@ -387,13 +410,13 @@ def _published(versions: Iterable[Item]) -> list[Version]:
     return [Version.parse(each["version"]) for each in versions if each["state"] == "published"]
 
 
-def _page(name: str, prefix: str) -> Query:
-    return Query(records.TEMPLATE + name, prefix, _AT_ONCE)
+def _first_page(name: str, prefix: str) -> Query:
+    return Query(records.TEMPLATE + name, prefix, _FULL_PAGE)
 
 
-def _and_further(query: Query, found: Found) -> Iterator[Item]:
-    """What a page has, and what comes after it."""
-    items, after = found
+def _all_items(query: Query, first_page: Found) -> Iterator[Item]:
+    """The items of the first page, then those of the pages after it."""
+    items, after = first_page
     yield from items
     while after is not None:
         [(items, after)] = table.read((), query._replace(after=after))[1]

@@ -1,9 +1,9 @@
-"""Updates of an environment: asked for, looked at beforehand, carried out when their turn comes.
+"""Updates: changing an environment's template version or inputs.
 
-An update waits in the environment's queue and holds its lock as any deployment does. What it
-changes is merged twice into what the environment has: when it is asked for, so that whoever asks
-is told at once what does not fit; and when it is carried out, for what was ahead of it may have
-been an update, too.
+An update is a deployment: it waits in the environment's queue and holds its lock. Its changes are
+merged into the environment's inputs twice: when it is requested, so that the caller learns
+immediately what does not fit, and when it rolls out, because an update ahead of it in the queue may
+have changed the inputs.
 """
 
 from __future__ import annotations
@@ -37,9 +37,13 @@ from slipway.store.table import Fields, Found, TransactionFailed
 
 @dataclass(frozen=True)
 class _Draft:
-    """What an environment would be made of: `values` that are shown, `secrets` that are new, and
-    the names of those that stay; and the change as the deployment's record has it. `kept`: the
-    names of new secrets that are values which were shown until now, and nobody sent again."""
+    """The environment after the update.
+
+    `values` are the inputs that are not secret, `secrets` the new secrets. `stays` are the names of
+    secrets that do not change. `kept` are the names of new secrets whose values the environment's
+    record has shown until now, because only the new version declares them as secrets. `change` is
+    the requested change, as the deployment's record stores it.
+    """
 
     version: TemplateVersion
     values: Mapping[str, str]
@@ -53,8 +57,8 @@ def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princi
     """Accept an update at the end of the queue.
 
     Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
-    round trips, and one to read a version of a template for the first time; with secrets one for
-    the note of them, and one for each.
+    round trips, and one if the template version is not cached; with secrets one more for their
+    clean-up record and one for each secret.
     """
     item, draft = _draft(environment, wanted, principal)
     brings = _brings(item, wanted, draft)
@@ -93,8 +97,11 @@ def _brings(item: EnvironmentRecord, wanted: EnvironmentUpdate, draft: _Draft) -
 
 
 def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal) -> UpdatePlan:
-    """What the update would change, and its refusals; nothing is. As ask."""
-    # Imported here: nobody else who asks for something looks at stacks.
+    """The changes that the update would make, without making them. Costs and raises as ask.
+
+    CloudFormation previews them in a change set; repeat the call for progress.
+    """
+    # Imported here, because only plans need the drivers.
     from slipway import drivers
 
     item, draft = _draft(environment, wanted, principal)
@@ -124,10 +131,10 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princ
 def _draft(
     environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
 ) -> tuple[EnvironmentRecord, _Draft]:
-    """The environment's record, and what would be made of it. Raises as ask."""
-    sought = [template_records.sought(wanted.template)] if wanted.template else []
+    """The environment's record, and the draft of its update. Raises as ask."""
+    queries = [template_records.sought(wanted.template)] if wanted.template else []
     keys = (*authorization.keys(environment, principal), *idempotency.keys())
-    (membership, record, *mark), pages = table.read(keys, *sought)
+    (membership, record, *mark), pages = table.read(keys, *queries)
     item = authorization.authorized(environment, membership, record)
     idempotency.look(*mark)
     status = environment_records.read(item).as_seen_at(timestamps.now()).status
@@ -137,16 +144,16 @@ def _draft(
         raise EnvironmentNotReady(status)
     version = _version(item, wanted, pages)
     held, hidden = json.loads(item["inputs"]), inputs.secrets(version.parameters)
-    # What this version of the template makes a secret is kept as one.
+    # Inputs that this version declares as secrets, and that were not secret before.
     now_secret = {name: value for name, value in held.items() if name in hidden}
     change = {**now_secret, **(wanted.inputs or {})}
     values, stays = inputs.merged(version.parameters, held, item["secret_inputs"], change)
     shown = {name: value for name, value in values.items() if name not in hidden}
     inputs.written(shown)
-    told = {name: shown.get(name) for name in change if name in shown or change[name] is None}
+    stored = {name: shown.get(name) for name in change if name in shown or change[name] is None}
     secrets = {name: value for name, value in values.items() if name in hidden}
     kept = frozenset(now_secret).difference(wanted.inputs or {})
-    return item, _Draft(version, shown, secrets, stays, kept, json.dumps(told))
+    return item, _Draft(version, shown, secrets, stays, kept, json.dumps(stored))
 
 
 def _version(
@@ -160,13 +167,14 @@ def _version(
     return template_records.allowed(template_records.resolved(wanted.template, pages[0]))
 
 
-# ── When its turn has come ────────────────────────────────────────────────────────────────────
+# --- rolling out ------------------------------------------------------------------------------
 
 
 def becomes(update: DeploymentRecord, environment: EnvironmentRecord) -> Fields:
-    """What the environment's record is to say when the update is in place.
+    """The fields of the environment's record after the update.
 
-    Raises DriverRefused if it does not fit the environment as it has become.
+    Raises DriverRefused if the update no longer fits the environment, which may have changed since
+    the request. One round trip if the template version is not cached.
     """
     reference = update.get("template") or environment["template"]
     try:
@@ -201,8 +209,11 @@ def _inputs(
 
 
 def _brought(update: DeploymentRecord, environment: EnvironmentRecord) -> set[str]:
-    """The names of the secrets that it brings; not of those that were only kept as they were when
-    it was asked for, if an update that was ahead of it may have changed them."""
+    """The names of the secrets that the update sets.
+
+    Kept inputs are not among them if another update has rolled out since the request, because it
+    may have changed them.
+    """
     brought = set(update["secret_inputs"])
     if update.get("kept_of_update") != environment.get("last_update_id"):
         brought -= set(update.get("kept_inputs", ()))

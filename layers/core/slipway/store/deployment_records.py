@@ -1,4 +1,4 @@
-"""Deployments: their records. How one follows another is in store/queue.py."""
+"""Deployment records. Their queue is in slipway.store.queue_records."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ def key(deployment: DeploymentId) -> Key:
 
 
 def is_update(item: DeploymentRecord) -> bool:
-    """Whether it changes the environment itself and brings no version."""
+    """Whether the deployment updates the environment itself instead of releasing a version."""
     return item["kind"] == "update"
 
 
 def brings(item: DeploymentRecord) -> str:
-    """What it brings into the environment, in words."""
+    """What the deployment changes, as text: its version, or an update's template or inputs."""
     if is_update(item):
         return str(item.get("template", "a change of inputs"))
     return str(item["version"])
 
 
 def read(item: DeploymentRecord) -> Deployment:
+    """The deployment as the API returns it. Values of secret inputs are masked."""
     arn = executions.execution_arn("roll_out_deployment", item["id"])
     order = item.get("order")
     shown = {
@@ -54,15 +55,16 @@ def _inputs(item: DeploymentRecord) -> dict[str, str | None]:
 
 
 def find(deployment: DeploymentId) -> DeploymentRecord | None:
-    """The whole record, for the workflows: they ask for nobody's permission."""
+    """The record, None if there is none, without authorization: for workflows. One round trip."""
     item: DeploymentRecord | None = table.get(key(deployment))[0]
     return item
 
 
 def held_by(deployment: DeploymentId, token: int) -> tuple[DeploymentRecord, EnvironmentRecord]:
-    """The running deployment and its environment; one round trip.
+    """The records of a running deployment and its environment; one round trip.
 
-    Raises Overtaken if they are not for the holder of this token to change any more.
+    Raises Overtaken if the deployment no longer runs with this fencing token, or if the environment
+    no longer runs.
     """
     item, environment = table.get(key(deployment), environment_records.key(deployment.environment))
     if not (item and item["status"] == "running" and item["token"] == token):

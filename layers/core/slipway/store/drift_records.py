@@ -1,4 +1,4 @@
-"""The last look for drift that was begun in an environment; what it found is CloudFormation's."""
+"""The last drift detection started for an environment. CloudFormation keeps its result."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from slipway.store import table
 from slipway.store.table import ConditionFailed, Key, Update
 
 
-def began(environment: EnvironmentId, detection: str, at: datetime) -> None:
-    """Remember the look, unless a later one is remembered."""
+def record_start(environment: EnvironmentId, detection: str, at: datetime) -> None:
+    """Record a drift detection that started at `at`, unless a later one is recorded.
+
+    `detection` is CloudFormation's StackDriftDetectionId. One round trip.
+    """
     fields = {"detection": detection, "at": timestamps.written(at)}
     expression, values = table.setting(fields)
     condition = "attribute_not_exists(pk) OR #at < :at"

@@ -1,9 +1,9 @@
-"""What a request that names itself (`Idempotency-Key`) has done: a mark, written along with it.
+"""Idempotency marks: requests with an `Idempotency-Key` are carried out once.
 
-The mark is a part of the transaction that carries the request out, and holds the answer. So
-whoever is asked to carry it out again, because the answer was lost on its way, finds that it was
-done and what was answered. A request that changes nothing leaves its mark alone; one that is
-refused, or does not name itself, leaves none.
+The mark is an item that holds the response. It is a part of the transaction that carries out the
+request, so the two cannot disagree. When a client repeats a request, for example because the
+response was lost, the mark makes the transaction fail and supplies the response. A request that
+changes nothing writes the mark by itself. A refused request, or one without a key, writes none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Answer = dict[str, Any]
 
 
 class Done(Exception):
-    """The present request was carried out before, or another one had its name."""
+    """The current request's key has a mark, of the same request or of another one."""
 
     def __init__(self, mark: Item) -> None:
         super().__init__()
@@ -48,15 +48,15 @@ class _Request:
     marked: bool = False
 
     def mark(self, result: Any) -> Update:
-        """A part of a transaction, which loses on it if the request was carried out before."""
+        """The part of a transaction that writes the mark. It fails if there already is one."""
         now = timestamps.epoch(timestamps.now())
         fields = {"request": self.hash, "answer": self.answer(result), "ttl": now + KEPT_SECONDS}
         expression, values = table.setting(fields)
         condition = "attribute_not_exists(pk) OR #ttl < :now"
         return Update(self.key, expression, {**values, "now": now}, condition)
 
-    def changes_nothing(self, result: Any) -> None:
-        """Raises Done."""
+    def mark_unchanged(self, result: Any) -> None:
+        """Write the mark of a request that changed nothing. Raises Done."""
         try:
             table.write(self.mark(result))
         except ConditionFailed as failed:
@@ -73,25 +73,28 @@ def once(
     carry_out: Callable[[], Any],
     answer: Callable[[Any], Answer],
 ) -> tuple[Answer, bool]:
-    """The answer to the owner's request of this key, and whether it was carried out before.
+    """Carry out a request, unless a request with the same owner and key was carried out before.
 
-    `content` is what must be the same whenever the key is; `answer` makes of a result what the
-    mark keeps. As many round trips as without a key; one more for what changes nothing, and for
-    what is refused. Raises IdempotencyKeyReused.
+    `content` identifies the request: two requests with the same key must have the same content.
+    `answer` converts the result of `carry_out` into the response that the mark keeps.
+
+    Returns the response, and whether it is that of an earlier request. Raises
+    IdempotencyKeyReused, and what `carry_out` raises. One round trip more than without a key if
+    the request changes nothing or is refused; otherwise none.
     """
     request = _Request(Key(f"IDEMPOTENCY#{owner}", f"DONE#{_hash(key)}"), _hash(content), answer)
     token = _present.set(request)
     try:
         result = carry_out()
         if not request.marked:
-            request.changes_nothing(result)
+            request.mark_unchanged(result)
         return answer(result), False
     except Done as done:
         mark = done.mark
     except (Refused, ConditionFailed):
-        # Perhaps only because it was carried out before.
+        # It may have been refused only because it was carried out before.
         [found] = table.get(request.key)
-        if not _lasts(found):
+        if not _is_valid(found):
             raise
         mark = found
     finally:
@@ -102,10 +105,10 @@ def once(
 
 
 def commit(transaction: Transaction, result: ResponseModel) -> None:
-    """Commit the transaction, with the request's mark if the request names itself.
+    """Commit the transaction, together with the mark if the current request has a key.
 
-    `result` is the answer, which the mark keeps, so it must be known before. Raises
-    TransactionFailed, Busy; Done if the request was carried out before, whatever else failed.
+    `result` is the response that the mark keeps. Raises Done if there already is a mark, whatever
+    else failed; otherwise TransactionFailed, Busy. One round trip.
     """
     request = _present.get()
     if request is None:
@@ -122,9 +125,10 @@ def commit(transaction: Transaction, result: ResponseModel) -> None:
 
 
 def write(result: ResponseModel, change: Update) -> None:
-    """Write one change, with the request's mark if the request names itself.
+    """Write one change, together with the mark if the current request has a key.
 
-    `result` is as for `commit`. Raises ConditionFailed, Done.
+    `result` is the response that the mark keeps. Raises ConditionFailed, Busy, Done. One round
+    trip.
     """
     if _present.get() is None:
         table.write(change)
@@ -133,18 +137,22 @@ def write(result: ResponseModel, change: Update) -> None:
 
 
 def keys() -> list[Key]:
-    """The mark's, for who reads it along before what costs more than a round trip; for `look`."""
+    """The key of the current request's mark, or nothing if the request has no key.
+
+    A use case with costly work before its transaction reads the mark together with its other
+    items, and passes it to `look`.
+    """
     request = _present.get()
     return [request.key] if request else []
 
 
 def look(mark: Item | None = None) -> None:
-    """Raises Done."""
-    if _lasts(mark):
+    """Raises Done if the mark shows that the request was carried out before."""
+    if _is_valid(mark):
         raise Done(mark)
 
 
-def _lasts(mark: Item | None) -> TypeGuard[Item]:
+def _is_valid(mark: Item | None) -> TypeGuard[Item]:
     return mark is not None and mark["ttl"] >= timestamps.epoch(timestamps.now())
 
 

@@ -1,7 +1,7 @@
-"""What is said while something is done: a rollout's lines, and those of an environment itself.
+"""Log lines: those of a rollout, and those of an environment's creation and teardown.
 
-Who follows a log never looks back. So a line that comes later than its time is left out if a
-later one is there already.
+Readers follow a log forwards only. A line that arrives late is dropped if a line with a later time
+has been written.
 """
 
 from __future__ import annotations
@@ -19,43 +19,50 @@ from slipway.store.table import ConditionFailed, Item, Key, Put
 PREFIX = "LOG#"
 
 
-def pk(of: DeploymentId | EnvironmentId) -> str:
-    return f"DEP#{of.d}" if isinstance(of, DeploymentId) else f"ENV#{of.e}"
+def pk(subject: DeploymentId | EnvironmentId) -> str:
+    """The partition key of the subject's log."""
+    if isinstance(subject, DeploymentId):
+        return f"DEP#{subject.d}"
+    return f"ENV#{subject.e}"
 
 
-def write(of: DeploymentId, step: str, entered_at: str, *messages: str) -> None:
-    """Say something, one round trip a line.
+def write(deployment: DeploymentId, step: str, entered_at: str, *messages: str) -> None:
+    """Write a line for each message; one round trip for each.
 
-    A step that is tried again writes its lines again under the same keys, which begin with
-    the moment when the workflow entered the step (as text): nothing is said twice.
+    `entered_at` is the time when the workflow entered the step, as text. The keys begin with it,
+    so a retried step writes its lines under the same keys and none appears twice.
     """
     for n, message in enumerate(messages):
         line = {"ts": entered_at, "step": step, "level": "info", "message": message}
         with suppress(ConditionFailed):
-            table.write(Put(Key(pk(of), f"{PREFIX}{entered_at}#{step}#{n}"), line))
+            table.write(Put(Key(pk(deployment), f"{PREFIX}{entered_at}#{step}#{n}"), line))
 
 
 def read(item: Item) -> LogLine:
-    """The line as it is shown. A state machine's last line holds the failure, not a message."""
+    """The line as the API returns it.
+
+    The last line of a state machine holds the failure itself; its message is made here.
+    """
     if "failure" not in item:
         return LogLine(**item)
     again = f"; {item['live']} is live again" if item.get("live") else ""
     return LogLine(**item, message=failure.summary(item["failure"]) + again)
 
 
-def keep(of: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> None:
-    """Write down what the infrastructure says, as far as the log does not have it yet.
+def keep(subject: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> None:
+    """Write the lines that the log does not have yet.
 
-    `lines` are all there are so far, in order. One round trip, and one for each new line.
+    `lines` are all lines that the infrastructure has reported so far, in order. One round trip,
+    and one for each new line.
     """
     if not lines:
         return
-    [*last], _ = table.query(pk(of), PREFIX, limit=1, newest_first=True)
-    in_this_moment: Counter[str] = Counter()
+    [*last], _ = table.query(pk(subject), PREFIX, limit=1, newest_first=True)
+    at_same_time: Counter[str] = Counter()
     for line in lines:
         ts = timestamps.written(line.ts)
-        sk = f"{PREFIX}{ts}#{line.step}#{in_this_moment[ts]:05}"
-        in_this_moment[ts] += 1
+        sk = f"{PREFIX}{ts}#{line.step}#{at_same_time[ts]:05}"
+        at_same_time[ts] += 1
         if not last or sk > last[0]["sk"]:
             with suppress(ConditionFailed):
-                table.write(Put(Key(pk(of), sk), line.model_dump()))
+                table.write(Put(Key(pk(subject), sk), line.model_dump()))

@@ -1,4 +1,4 @@
-"""Projects, their members, and the names that are unique for an owner."""
+"""Project records: projects, their members, and the names that must be unique."""
 
 from __future__ import annotations
 
@@ -17,31 +17,38 @@ NAME = "NAME#"
 
 
 def key(project: ProjectId) -> Key:
+    """The key of the project's record."""
     return Key(f"PROJECT#{project.p}", "PROJECT")
 
 
 def member(project: ProjectId, user_id: str) -> Key:
+    """The key of the item that makes the user a member."""
     return Key(f"PROJECT#{project.p}", f"MEMBER#{user_id}")
 
 
 def environment_name(project: ProjectId, name: str) -> Key:
+    """The key that reserves an environment's name in its project."""
     return Key(f"PROJECT#{project.p}", NAME + normalised(name))
 
 
 def external_id(project: ProjectId, identity: str) -> Key:
+    """The key that reserves an environment's external id in its project."""
     return Key(f"PROJECT#{project.p}", f"EXTERNAL#{identity}")
 
 
 def listed(project: ProjectId, user_id: str) -> Key:
+    """The key of the project in the user's list of projects."""
     return Key(f"USER#{user_id}", LISTED + project.p)
 
 
 def name_key(user_id: str, name: str) -> Key:
+    """The key that reserves a project's name for its owner."""
     return Key(f"USER#{user_id}", NAME + normalised(name))
 
 
 def takes_environments(project: ProjectId) -> Update:
-    """One environment more; only while the project stays. Part of a transaction."""
+    """The part of a transaction that counts a new environment. It fails unless the project is
+    active."""
     return Update(
         key(project),
         "ADD environments :one",
@@ -51,24 +58,27 @@ def takes_environments(project: ProjectId) -> Update:
 
 
 def name(project: ProjectId) -> str:
-    """For the workflows: they ask for nobody's permission. Empty if there is no such project."""
+    """The project's name, empty if there is no such project, without authorization: for workflows.
+
+    One round trip.
+    """
     [item] = table.get(key(project))
     return str(item["name"]) if item else ""
 
 
 def policy(item: ProjectRecord) -> Policy:
-    """What holds for its new environments. Raises ProjectGoing."""
+    """The policy for the project's new environments. Raises ProjectGoing."""
     if item["status"] != "active":
         raise ProjectGoing()
     return Policy(**item.get("policy", {}))
 
 
-def mine(user_id: str, limit: int) -> Query:
-    """The user's projects, for those who read more at once."""
+def of_user(user_id: str, limit: int) -> Query:
+    """The query for the first `limit` of the user's projects."""
     return Query(f"USER#{user_id}", LISTED, limit)
 
 
 def living_in(project: ProjectId, limit: int = 100) -> list[dict[str, str]]:
-    """`{id, name}` of the environments that are not destroyed; the names that are in use."""
+    """`{id, name}` of up to `limit` environments that are not destroyed; one round trip."""
     items, _ = table.query(f"PROJECT#{project.p}", NAME, limit=limit)
     return [{"id": item["environment_id"], "name": item["name"]} for item in items]

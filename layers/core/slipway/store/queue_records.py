@@ -26,10 +26,12 @@ _PREFIX = "QUEUE#"
 
 
 def lock(environment: EnvironmentId) -> Key:
+    """The key of the environment's lock."""
     return Key(f"ENV#{environment.e}", "LOCK")
 
 
 def place(deployment: DeploymentId) -> Key:
+    """The key of the deployment's place in the queue."""
     return Key(f"ENV#{deployment.e}", _PREFIX + deployment.d)
 
 
@@ -62,8 +64,8 @@ def in_order(
 def read_in_order(environment: EnvironmentId) -> list[PlaceRecord]:
     """As in_order, in one round trip.
 
-    Lock and places are read at moments of their own, so a deployment that is given the lock in
-    between is missed. `nobody_came_between` makes a transaction notice that.
+    Lock and places are read at different times, so a deployment that acquires the lock in
+    between is missed. `nobody_came_between` makes a transaction fail in that case.
     """
     [held], [found] = table.read([lock(environment)], first_places(environment))
     return in_order(environment, held, found)
@@ -82,7 +84,7 @@ def _holder(held: LockRecord | None) -> list[PlaceRecord]:
 
 
 def nobody_came_between(environment: EnvironmentId, ahead: list[PlaceRecord]) -> Check:
-    """Nobody has been given the lock since `ahead` was read."""
+    """No other deployment has acquired the lock since `ahead` was read."""
     return Check(
         lock(environment),
         "attribute_not_exists(holder) OR holder = :first",

@@ -1,45 +1,46 @@
-"""The one table, and the one seam to what speaks with DynamoDB.
+"""The table: its keys, and how the package reads and writes it.
 
 | pattern                                        | pk            | sk                        |
 | ---------------------------------------------- | ------------- | ------------------------- |
 | sign in by e-mail (unique)                     | EMAIL#<email> | EMAIL                     |
-| failed sign-ins of an account or an address    | ATTEMPTS#<of> | ATTEMPTS                  |
+| failed sign-ins of an account or an address    | ATTEMPTS#…    | ATTEMPTS                  |
 | a user                                         | USER#<u>      | USER                      |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
 | a project                                      | PROJECT#<p>   | PROJECT                   |
-| who may use it                                 | PROJECT#<p>   | MEMBER#<u>                |
-| its environments, newest first                 | PROJECT#<p>   | ENV#<e>                   |
-| environment names, unique while they live      | PROJECT#<p>   | NAME#<normalised>         |
-| callers' names for them, unique likewise        | PROJECT#<p>   | EXTERNAL#<external id>    |
+| a project's members                            | PROJECT#<p>   | MEMBER#<u>                |
+| a project's environments, newest first         | PROJECT#<p>   | ENV#<e>                   |
+| environment names, unique in their project     | PROJECT#<p>   | NAME#<normalised>         |
+| external ids, unique in their project          | PROJECT#<p>   | EXTERNAL#<external id>    |
 | an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
-| secret inputs that may be nobody's              | ENV#<e>       | SECRETS, SECRETS#<update> |
-| a plan's stack that may be nobody's            | PLAN#<digest> | PLAN#<note>               |
-| the last look for drift in it                  | ENV#<e>       | DRIFT                     |
-| who may roll out in it: holder, fencing token  | ENV#<e>       | LOCK                      |
-| the deployments that wait, in order            | ENV#<e>       | QUEUE#<d>                 |
-| its deployments, newest first                  | ENV#<e>       | DEP#<d>                   |
-| what happened to it and in it, newest first    | ENV#<e>       | EVENT#<at>#<id>           |
-| a rollout's steps, when it has ended           | DEP#<d>       | TIMELINE                  |
+| clean-up record of secret inputs               | ENV#<e>       | SECRETS, SECRETS#<update> |
+| clean-up record of a plan's stack              | PLAN#<digest> | PLAN#<note>               |
+| an environment's last drift detection          | ENV#<e>       | DRIFT                     |
+| the rollout lock: holder, fencing token        | ENV#<e>       | LOCK                      |
+| deployments that wait, in order                | ENV#<e>       | QUEUE#<d>                 |
+| an environment's deployments, newest first     | ENV#<e>       | DEP#<d>                   |
+| an environment's events, newest first          | ENV#<e>       | EVENT#<at>#<id>           |
+| the steps of a rollout that has ended          | DEP#<d>       | TIMELINE                  |
 | a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
-| what was said as it came and went              | ENV#<e>       | LOG#<ts>#<step>#<n>       |
+| an environment's log lines, oldest first       | ENV#<e>       | LOG#<ts>#<step>#<n>       |
 | a template (name unique)                       | TEMPLATES     | TEMPLATE#<name>           |
-| its versions, newest first                     | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
-| the environments made from it                  | TEMPLATE#<n>  | USED#<environment id>     |
+| a template's versions, newest first            | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
+| the environments that use a template           | TEMPLATE#<n>  | USED#<environment id>     |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
-| what requests that name themselves have done   | IDEMPOTENCY#… | DONE#<hash of the key>    |
-| whether reconcile runs, see store/clock.py     | CLOCK         | CLOCK                     |
+| idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
+| whether reconcile's rule is on                 | CLOCK         | CLOCK                     |
 
-The index `due` (due / due_at, keys only) holds what has a deadline, see store/due.py.
+The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
+The rule of reconcile is described in slipway.services.reconcile_schedule.
 
-Every change is conditional on what it expects to find. How DynamoDB refuses is translated here
-and nowhere else:
+Every write has a condition on the item that it expects. Only this module translates DynamoDB's
+errors:
 
-    ConditionalCheckFailed          ConditionFailed, with the item as it was
+    ConditionalCheckFailed          ConditionFailed, with the item that was there
     TransactionCanceled             TransactionFailed, with the parts whose conditions failed;
-                                    Busy if another transaction kept touching the same items
+                                    Busy if other transactions kept writing the same items
     throttling, time-outs, 5xx      StoreUnavailable
-    a request that is wrong         DynamoDBError, as the bug that it is
+    invalid requests                DynamoDBError, because they are bugs
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ from slipway.store.wire import decode, encode
 Item = dict[str, Any]
 
 Found = tuple[list[Any], str | None]
-"""The items of a page, and the sort key to go on after; None at the end.
+"""The items of a page, and the sort key after which the next page begins, None at the end.
 
-Items that are read have no type here: whoever reads them knows which of domain.records they are.
+Items have no type here. The caller knows which type of slipway.domain.records they have.
 """
 
 Fields = dict[str, Any]
-"""Attributes to write; one that is None is removed or left out."""
+"""Attributes to write. An attribute whose value is None is removed, or omitted from a new item."""
 
 _CONFLICT_TRIES = 8
 _BATCH_TRIES = 5
@@ -76,12 +77,12 @@ class Key(NamedTuple):
     sk: str
 
     def wire(self) -> dict[str, dict[str, str]]:
-        """As DynamoDB's JSON has it; state machines are handed their keys so."""
+        """The key in DynamoDB's JSON, the form in which state machines receive keys."""
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
 
 
 class Put(NamedTuple):
-    """Write a whole item, by default only where there is none."""
+    """Write a whole item, by default only if there is none."""
 
     key: Key
     item: Mapping[str, Any]
@@ -89,8 +90,11 @@ class Put(NamedTuple):
 
 
 class Update(NamedTuple):
-    """`change` is an UpdateExpression; words that begin with `#` or `:` are filled in from
-    `values`, a `#name` by its own name."""
+    """Change an item, by default only if it exists.
+
+    `change` is an UpdateExpression. `:name` stands for `values["name"]`, and `#name` for the
+    attribute `name`.
+    """
 
     key: Key
     change: str
@@ -99,12 +103,16 @@ class Update(NamedTuple):
 
 
 class Delete(NamedTuple):
+    """Delete an item. Its condition is written as an Update's."""
+
     key: Key
     condition: str | None = None
     values: Mapping[str, Any] | None = None
 
 
 class Check(NamedTuple):
+    """Let the transaction fail unless the condition holds."""
+
     key: Key
     condition: str = "attribute_exists(pk)"
     values: Mapping[str, Any] | None = None
@@ -116,7 +124,10 @@ _VERBS = {Put: "Put", Update: "Update", Delete: "Delete", Check: "ConditionCheck
 
 
 def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """An UpdateExpression that sets what has a value and removes what has none."""
+    """An UpdateExpression that writes the fields, and its values.
+
+    Fields that are None are removed. At least one field must have a value.
+    """
     present = {name: value for name, value in fields.items() if value is not None}
     absent = [f"#{name}" for name, value in fields.items() if value is None]
     expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
@@ -126,7 +137,7 @@ def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 class ConditionFailed(SlipwayError):
     """A write's condition was false, so nothing was written.
 
-    `found` is the item as it was, empty if there was none.
+    `found` is the item that was there, empty if there was none.
     """
 
     code = "condition_failed"
@@ -156,10 +167,10 @@ class TransactionFailed(ConditionFailed):
 
 
 class Transaction:
-    """Conditional writes that happen together or not at all. Each part has a name.
+    """Conditional writes, all or none of which happen. Each part has a name.
 
     transaction = Transaction()
-    transaction.check("member", projects.member(project, user_id))
+    transaction.check("member", project_records.member(project, user_id))
     transaction.put("record", key, item)
     transaction.commit()
     """
@@ -168,7 +179,7 @@ class Transaction:
         self.parts: dict[str, Action] = {}
 
     def add(self, part: str, action: Action) -> Self:
-        """Add an action under a name that the transaction does not have yet."""
+        """Add an action. Raises ValueError if the transaction already has a part with this name."""
         if part in self.parts:
             raise ValueError(f"The transaction already has a part named {part}")
         self.parts[part] = action
@@ -212,9 +223,9 @@ class Transaction:
         return self.add(part, Check(key, condition, values))
 
     def commit(self) -> None:
-        """Write all parts, in one round trip; more only while others write the same items.
+        """Write all parts; one round trip, and one for each conflict with another transaction.
 
-        Raises TransactionFailed, and Busy if the others do not let go.
+        Raises TransactionFailed, and Busy after too many conflicts.
         """
         request = [{_VERBS[type(action)]: _request(action)} for action in self.parts.values()]
         try:
@@ -226,7 +237,7 @@ class Transaction:
 
 
 class Query(NamedTuple):
-    """One page of the items whose sort key begins with `prefix`, after the sort key `after`."""
+    """A page of the items whose sort key begins with `prefix`, after the sort key `after`."""
 
     pk: str
     prefix: str
@@ -238,7 +249,7 @@ class Query(NamedTuple):
 def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """The items at the keys, None where there is none, and a page for each query.
 
-    Strongly consistent, one round trip for all; each is read at a moment of its own.
+    Strongly consistent, but not a snapshot: the reads run in parallel. One round trip in all.
     """
     calls = [("Query", _query(query)) for query in queries]
     if keys:
@@ -259,15 +270,15 @@ def get(*keys: Key) -> list[Any]:
 def query(
     pk: str, prefix: str, *, limit: int, after: str | None = None, newest_first: bool = False
 ) -> Found:
-    """One page of the items whose sort key begins with `prefix`, strongly consistent.
+    """A page of the items whose sort key begins with `prefix`; strongly consistent, one round trip.
 
-    Returns the items and the sort key to go on after, None at the end. One round trip.
+    Returns the items, and the sort key after which the next page begins, None at the end.
     """
     return read((), Query(pk, prefix, limit, after, newest_first))[1][0]
 
 
 def listing(pk: str, prefix: str, paging: Paging, *, newest_first: bool = True) -> Query:
-    """A page of a list, as the caller asks for it. Raises Invalid for another list's cursor."""
+    """The query for the requested page of a list. Raises Invalid for another list's cursor."""
     after = paging.after
     if after is not None and not after.startswith(prefix):
         raise bad_cursor()
@@ -277,10 +288,11 @@ def listing(pk: str, prefix: str, paging: Paging, *, newest_first: bool = True) 
 def page(
     keys: Sequence[Key], pk: str, prefix: str, paging: Paging, *, newest_first: bool = True
 ) -> tuple[list[Any], list[Any], str | None]:
-    """One page of a list, and with it the items at the keys; one round trip.
+    """The items at the keys, and the requested page of a list; one round trip.
 
-    The keys say who may see the list: whoever calls this looks at them before it shows anything.
-    Raises Invalid for the cursor of another list.
+    Returns the items at the keys, the items of the page, and the sort key after which the next page
+    begins. The keys are those of the authorization, which the caller must check before it shows the
+    page. Raises Invalid for another list's cursor.
     """
     found, [(items, last)] = read(keys, listing(pk, prefix, paging, newest_first=newest_first))
     return found, items, last
@@ -306,7 +318,7 @@ def _last(answer: Mapping[str, Any]) -> str | None:
 
 
 def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
-    """What a BatchGetItem found; what it left out is asked for again."""
+    """The items of a BatchGetItem. Keys that it left unprocessed are requested again."""
     found: dict[tuple[str, str], Item] = {}
     for attempt in range(_BATCH_TRIES):
         for raw in answer["Responses"].get(settings().table, []):
@@ -322,10 +334,10 @@ def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
 
 
 def query_index(index: str, value: str, until: str, limit: int | None = None) -> Iterator[Key]:
-    """The keys of what a sparse index holds under `<index> = value`, up to `<index>_at`; `limit`
-    is a page's.
+    """The keys of the records with `<index> = value` and `<index>_at <= until` in a sparse index.
 
-    Eventually consistent, as indexes are: read each again before acting on it.
+    `limit` is the size of a page; one round trip for each page. Eventually consistent, so read each
+    record before acting on it.
     """
     request: dict[str, Any] = {
         "TableName": settings().table,
@@ -346,9 +358,10 @@ def query_index(index: str, value: str, until: str, limit: int | None = None) ->
 
 
 def write(action: Put | Update | Delete) -> Any:
-    """One conditional write; the item as it is afterwards (for an Update), one round trip.
+    """One conditional write; one round trip, and one for each conflict with a transaction.
 
-    Raises ConditionFailed.
+    Returns the new item, empty for a Delete. Raises ConditionFailed, and Busy after too many
+    conflicts.
     """
     request = _request(action)
     if isinstance(action, Put):
@@ -408,8 +421,8 @@ def _write(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     raise Busy(1)
 
 
-# A request that could never work is a bug and must be seen as one.
-_OURS = {
+# Errors of invalid requests: they are bugs, so they are not reported as StoreUnavailable.
+_BUGS = {
     "AccessDeniedException",
     "IdempotentParameterMismatchException",
     "ResourceNotFoundException",
@@ -420,7 +433,7 @@ _OURS = {
 
 
 class _Canceled(Exception):
-    """What each action of a canceled transaction found; None where its condition was true."""
+    """The item that each action of a canceled transaction found, None if its condition was true."""
 
     def __init__(self, found: Sequence[Item | None]) -> None:
         super().__init__()
@@ -448,4 +461,4 @@ def _translated(error: DynamoDBError) -> Exception:
             )
         if "ValidationError" in codes:
             return error
-    return error if error.code in _OURS else StoreUnavailable(str(error))
+    return error if error.code in _BUGS else StoreUnavailable(str(error))

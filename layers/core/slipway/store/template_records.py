@@ -1,11 +1,11 @@
-"""Templates, their versions, and which environments use them."""
+"""Template records: templates, their versions, and which environments use them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slipway.aws import template_bodies
 from slipway.domain import template as model
@@ -40,47 +40,47 @@ from slipway.store.table import (
     Update,
 )
 
-if TYPE_CHECKING:
-    pass
-
 ALL = "TEMPLATES"
 TEMPLATE = "TEMPLATE#"
 VERSION = "VERSION#"
 USED = "USED#"
-# As many as most templates have had since one was published.
+# Usually, one of this many newest versions is published.
 _LIKELY = 10
 
 
 def key(name: str) -> Key:
-    """Raises NotFound for what cannot be a name; as the following."""
+    """The key of the template's record. Raises NotFound if `name` cannot be a template's name."""
     return Key(ALL, TEMPLATE + model.named(name))
 
 
 def version_key(name: str, version: Version) -> Key:
+    """The key of the version's record. Raises NotFound if `name` cannot be a template's name."""
     return Key(TEMPLATE + model.named(name), f"{VERSION}{version.major:05d}.{version.minor:05d}")
 
 
 def used_key(name: str, environment_id: str) -> Key:
+    """The key of the record that the environment uses the template."""
     return Key(TEMPLATE + name, USED + environment_id)
 
 
 @lru_cache(maxsize=64)
 def made_from(reference: str) -> TemplateVersion:
-    """The version that an environment is made from; `state` aside, it never changes.
+    """The version with the reference `name@1.2`, as an environment's record names it.
 
-    Raises NotFound. Read once by each process.
+    Cached, because a published version never changes except in its `state`, which may be out of
+    date. One round trip for the first read. Raises NotFound.
     """
     name, _, number = reference.partition("@")
     return read(find_version(name, Version.parse(number)))
 
 
-# --- what environments are made from ----------------------------------------------------------
+# --- the version that an environment uses -----------------------------------------------------
 
 
 def sought(text: str) -> Query:
-    """What `name`, `name@1` or `name@1.2` may mean, the newest first; for `resolved`.
+    """The query for the versions that `name`, `name@1` or `name@1.2` can mean, newest first.
 
-    Raises Invalid.
+    `resolved` takes its page. Raises Invalid.
     """
     wanted = Reference.parse(text)
     numbers = "" if wanted.major is None else f"{wanted.major:05d}."
@@ -89,9 +89,9 @@ def sought(text: str) -> Query:
 
 
 def resolved(text: str, found: Found) -> TemplateVersion:
-    """The published version that is meant, of the page that `sought` has found. Raises Invalid.
+    """The newest published version that `text` can mean, from the page of `sought`.
 
-    No further round trip, unless the newest versions are all drafts or deprecated.
+    Raises Invalid if there is none. No round trip, unless no version of the page is published.
     """
     items, after = found
     if Reference.parse(text).version and items and items[0]["state"] != "published":
@@ -101,12 +101,15 @@ def resolved(text: str, found: Found) -> TemplateVersion:
             return read(item)
     if after is None:
         raise _unusable(f"no version of {text} is published")
-    further = sought(text)._replace(after=after)
-    return resolved(text, table.read((), further)[1][0])
+    next_page = sought(text)._replace(after=after)
+    return resolved(text, table.read((), next_page)[1][0])
 
 
 def allowed(version: TemplateVersion) -> TemplateVersion:
-    """The same. Raises Invalid if the list of types has become shorter since it was added."""
+    """Returns the version. Raises Invalid if it has resource types that are not allowed.
+
+    The list of allowed types may have changed since the version was added.
+    """
     disallowed = model.not_allowed(version.resources, settings().allowed_resource_types)
     if disallowed:
         detail = f"has resource types that are no longer allowed: {', '.join(disallowed)}"
@@ -114,37 +117,37 @@ def allowed(version: TemplateVersion) -> TemplateVersion:
     return version
 
 
-def stored_at(version: TemplateVersion) -> str:
-    """The key of its body."""
+def body_key(version: TemplateVersion) -> str:
+    """The key of the version's body in the bucket."""
     return template_bodies.key(version.template, version.version, version.sha256)
 
 
 def made_of(version: TemplateVersion) -> Fields:
-    """What the record of an environment that is made from it says of it."""
+    """The fields of an environment's record that come from its template version."""
     return {
         "template": version.reference,
-        "template_key": stored_at(version),
+        "template_key": body_key(version),
         "parameters": [parameter.name for parameter in version.parameters],
         "defaults": sorted(BROUGHT & {n.name for n in version.parameters if n.default is not None}),
     }
 
 
 def still_published(version: TemplateVersion) -> Check:
-    """A part of the transaction that makes an environment from it."""
-    where = version_key(version.template, Version.parse(version.version))
-    return Check(where, "#state = :published", {"published": "published"})
+    """The part of a transaction that fails unless the version is still published."""
+    key = version_key(version.template, Version.parse(version.version))
+    return Check(key, "#state = :published", {"published": "published"})
 
 
 def begins_use(version: TemplateVersion, environment: EnvironmentRecord) -> Put:
-    """A part of the same transaction."""
+    """The part of a transaction that records a new environment's use of the version."""
     return Put(used_key(version.template, environment["id"]), _use(environment))
 
 
 def note_use(environment: EnvironmentRecord) -> None:
-    """Bring what is known of an environment's use of its template up to date, from the record.
+    """Update the record of the environment's use of its template; one round trip.
 
-    Repeating it changes nothing, and an older record changes nothing after a newer one: so one
-    that was destroyed stays known for a day.
+    Repeating it changes nothing. An older record never replaces a newer one, so the use of a
+    destroyed environment is kept for a day, in case an older record still arrives.
     """
     name = environment["template"].partition("@")[0]
     fields = _use(environment)
@@ -177,16 +180,19 @@ def _use(environment: EnvironmentRecord) -> TemplateUseRecord:
 
 
 def read(item: Mapping[str, Any]) -> TemplateVersion:
+    """The version as the API returns it."""
     return TemplateVersion.model_validate(item)
 
 
 def found(item: TemplateRecord | None) -> TemplateRecord:
+    """Returns the template's record. Raises NotFound if it is None."""
     if item is None:
         raise NotFound("There is no template with this name. Check the name.")
     return item
 
 
 def find_version(name: str, version: Version) -> VersionRecord:
+    """The version's record; one round trip. Raises NotFound."""
     item: VersionRecord | None = table.get(version_key(name, version))[0]
     if item is None:
         raise NotFound("The template has no such version. Check the number.")

@@ -1,4 +1,4 @@
-"""Users, their e-mail addresses, and how often somebody failed to sign in as them."""
+"""User records: users, their e-mail addresses, and counts of failed sign-ins."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ def _user(user_id: str) -> Key:
     return Key(f"USER#{user_id}", "USER")
 
 
-def _attempts(kind: str, of: str) -> Key:
-    """Failures are counted in fixed windows, so that one conditional ADD is enough."""
+def _attempts(kind: str, subject: str) -> Key:
+    """The key of the subject's failures in the current window.
+
+    Windows are fixed, so that one ADD counts a failure.
+    """
     window = int(time.time()) // _WINDOW_SECONDS
-    return Key(f"ATTEMPTS#{kind}#{of}#{window}", "ATTEMPTS")
+    return Key(f"ATTEMPTS#{kind}#{subject}#{window}", "ATTEMPTS")
 
 
 def get(user_id: str) -> User:
-    """Raises Unauthenticated if the token's user is no more."""
+    """The user; one round trip. Raises Unauthenticated if the token's user no longer exists."""
     [item] = table.get(_user(user_id))
     if item is None:
         raise Unauthenticated("The token's user no longer exists. Sign in as another user.")
@@ -37,9 +40,10 @@ def get(user_id: str) -> User:
 
 
 def for_sign_in(email: str, address: str) -> tuple[str, str] | None:
-    """The user's id and password hash, None if nobody has this address; one round trip.
+    """The user's id and password hash, None if no user has this e-mail; one round trip.
 
-    Raises TooManyAttempts.
+    `address` is the caller's IP address. Raises TooManyAttempts if too many sign-ins of the account
+    or from the address have failed in the current window.
     """
     kinds = list(_MOST_FAILURES)
     found, *counts = table.get(
@@ -52,21 +56,21 @@ def for_sign_in(email: str, address: str) -> tuple[str, str] | None:
 
 
 def count_failure(email: str, address: str) -> None:
-    """Two round trips; only a sign-in that fails pays them."""
-    forget_at = int(time.time()) + 2 * _WINDOW_SECONDS
+    """Count a failed sign-in for the e-mail and the IP address. Two round trips."""
+    ttl = int(time.time()) + 2 * _WINDOW_SECONDS
     for key in (_attempts("account", email), _attempts("address", address)):
         table.write(
             Update(
                 key,
-                "ADD failures :one SET #ttl = :forget_at",
-                {"one": 1, "forget_at": forget_at},
+                "ADD failures :one SET #ttl = :ttl",
+                {"one": 1, "ttl": ttl},
                 condition="",
             )
         )
 
 
 def add(email: str, password_hash: str) -> User:
-    """Raises EmailTaken."""
+    """Add a user. Raises EmailTaken. One round trip."""
     user = {
         "id": ids.new_user_id(),
         "email": email,

@@ -1,4 +1,4 @@
-"""The public keys that verify tokens; whoever verifies reads them once and keeps them."""
+"""The public keys that verify tokens. Verifiers read them once and cache them for minutes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _PK = "KEYS"
 _PREFIX = "KEY#"
 
 
-def every() -> list[Item]:
-    """`{kid, x, retired_at?}` of each key that tokens may still be signed with.
+def list_() -> list[Item]:
+    """`{kid, x, ttl?}` of each key that has not lapsed.
 
-    `x` is the key as in RFC 8037. One round trip: rotation leaves two or three of them.
+    `x` is the key as in RFC 8037; `ttl` (epoch seconds) is set on keys that have been replaced. One
+    round trip: rotation leaves two or three keys.
     """
     items, _ = table.query(_PK, _PREFIX, limit=100)
     now = time.time()
@@ -22,14 +23,14 @@ def every() -> list[Item]:
 
 
 def publish(kid: str, x: str, *, others_until: int) -> None:
-    """Make a new key known, and let the others lapse at `others_until` (epoch seconds).
+    """Publish a key, and let the others lapse at `others_until` (epoch seconds).
 
-    Repeating it changes nothing; a secret that is set back has its key again. One round trip if
-    the key is known already.
+    `x` is the key as in RFC 8037. Repeating it changes nothing. A secret that is restored after
+    rotation publishes its key again. One round trip, and one for each item that it writes.
     """
     known, _ = table.query(_PK, _PREFIX, limit=100)
     if not any(item["kid"] == kid and item.get("ttl") is None for item in known):
-        # The kid is a hash of the key, so whoever else writes it writes the same.
+        # The kid is a hash of the key, so concurrent writers write the same item.
         table.write(Put(Key(_PK, _PREFIX + kid), {"kid": kid, "x": x}, condition=None))
     for item in known:
         if item["kid"] != kid and item.get("ttl") is None:

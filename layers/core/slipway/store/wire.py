@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# The kinds of a value that have one name in DynamoDB and in an SDK integration.
+# The types that have the same name in DynamoDB and in an SDK integration.
 _SDK_KINDS = {"S", "N", "M", "L"}
 
 
 def encode_value(value: Any) -> dict[str, Any]:
-    """One value in DynamoDB's JSON. A map's None values are left out.
-
-    Raises TypeError for a type that the table does not hold.
-    """
+    """One value in DynamoDB's JSON, None values of maps omitted. Raises TypeError for a type that
+    the table does not hold."""
     if value is None:
         return {"NULL": True}
     if isinstance(value, bool):
@@ -34,8 +32,8 @@ def encode_value(value: Any) -> dict[str, Any]:
 def encode_for_sdk(value: Any) -> dict[str, Any]:
     """One value for an SDK integration of Step Functions (`aws-sdk:dynamodb:…`).
 
-    Those name the other kinds differently (Nul, Bool, Ss, Ns), and an unknown name ends the
-    execution past every Catch. Raises TypeError for a value of such a kind.
+    SDK integrations name the other types differently (Nul, Bool, Ss, Ns), and an unknown name
+    fails the execution without reaching any Catch. Raises TypeError for a value of such a type.
     """
     encoded = encode_value(value)
     if other := set(_kinds(encoded)) - _SDK_KINDS:
@@ -52,7 +50,7 @@ def _kinds(encoded: Mapping[str, Any]) -> Iterator[str]:
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item in DynamoDB's JSON; None values are left out."""
+    """An item in DynamoDB's JSON, None values omitted. Raises TypeError as encode_value."""
     return {name: encode_value(value) for name, value in item.items() if value is not None}
 
 
