@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.importers.proton import bundle, importing
-from slipway.importers.proton.report import Broken
+from slipway.importers.proton.report import InvalidBundle
 from tests.support.importers.bundles import BUNDLES, MANIFEST, files, write
 
 TEMPLATE = "Resources:\n  One: {Type: AWS::SQS::Queue}\n"
@@ -24,7 +24,7 @@ SERVICE = files(TEMPLATE, SCHEMA, "service")
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(Broken) as error:
+    with pytest.raises(InvalidBundle) as error:
         importing.read(path)
     return str(error.value)
 
@@ -62,7 +62,7 @@ def test_one_of_several_has_to_be_named(tmp_path: Path) -> None:
     write(tmp_path / "v1", GOOD)
     write(tmp_path / "v2", GOOD)
 
-    assert refused(tmp_path) == "there is more than one bundle: v1, v2; name one of them"
+    assert refused(tmp_path) == "there is more than one bundle: v1, v2; specify one of them"
     assert importing.read(tmp_path / "v1").body
 
 
@@ -100,15 +100,15 @@ def test_one_of_several_has_to_be_named(tmp_path: Path) -> None:
         ),
         (
             {"infrastructure/manifest.yaml": MANIFEST.replace("jinja", "hcl")},
-            "rendering_engine is hcl, and only jinja can be carried over",
+            "rendering_engine is hcl, but only jinja is supported",
         ),
         (
             {"infrastructure/manifest.yaml": MANIFEST.replace(": cloudformation}", ": terraform}")},
-            "template_language is terraform, and only cloudformation can be carried over",
+            "template_language is terraform, but only cloudformation is supported",
         ),
         (
             {"infrastructure/manifest.yaml": MANIFEST.replace("cloudformation.yaml", "../x.yaml")},
-            "#/infrastructure/templates/0/file must be a file beside it",
+            "#/infrastructure/templates/0/file must name a file in the same folder",
         ),
         (
             {"infrastructure/manifest.yaml": MANIFEST.replace("cloudformation.yaml", "b.yaml")},
@@ -116,11 +116,11 @@ def test_one_of_several_has_to_be_named(tmp_path: Path) -> None:
         ),
         (
             {"infrastructure/cloudformation.yaml": "Resources:\n  A: {{ b"},
-            "infrastructure/cloudformation.yaml:2: is not Jinja: ",
+            "infrastructure/cloudformation.yaml:2: is not valid Jinja: ",
         ),
         (
             {"infrastructure/cloudformation.yaml": f"{TEMPLATE}\n{{% if a %}}\n"},
-            "infrastructure/cloudformation.yaml:4: is not Jinja: ",
+            "infrastructure/cloudformation.yaml:4: is not valid Jinja: ",
         ),
         (
             {"infrastructure/cloudformation.yaml": "{% set a = 1 %}\n\nResources: [\n"},
@@ -133,21 +133,21 @@ def test_one_of_several_has_to_be_named(tmp_path: Path) -> None:
         ),
         (
             {"infrastructure/cloudformation.yaml": "Description: nothing"},
-            "the template would be refused: #/Resources must have at least one resource",
+            "the platform would refuse the template: #/Resources must have at least one resource",
         ),
         (
             {"infrastructure/cloudformation.yaml": f"Transform: Mine\n{TEMPLATE}"},
-            "the template would be refused: #/Transform must be",
+            "the platform would refuse the template: #/Transform must be",
         ),
         (
             {"infrastructure/cloudformation.yaml": f"{TEMPLATE}# \ue0000\ue001"},
-            "has characters of Unicode's private use",
+            "contains characters from Unicode's private use area",
         ),
         (
             {"infrastructure/cloudformation.yaml": "a: &x [1]\nb: *x"},
             "#/a has an alias or anchor, which CloudFormation does not support",
         ),
-        ({"instance_infrastructure/manifest.yaml": ""}, "there are both infrastructure/ and"),
+        ({"instance_infrastructure/manifest.yaml": ""}, "both infrastructure/ and"),
     ],
 )
 def test_a_broken_bundle_is_none(tmp_path: Path, changed: dict[str, str], said: str) -> None:
@@ -168,7 +168,7 @@ def test_a_way_that_makes_no_yaml_is_named(tmp_path: Path) -> None:
 def test_a_customer_managed_environment_makes_nothing(tmp_path: Path) -> None:
     write(tmp_path, {"schema/schema.yaml": GOOD["schema/schema.yaml"]})
 
-    assert "a customer managed environment makes nothing" in refused(tmp_path)
+    assert "a customer-managed environment has no resources" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no archive", mtime=0)])
@@ -187,7 +187,7 @@ def test_an_archive_that_was_cut_off_is_no_bundle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../schema/schema.yaml", "/etc/manifest.yaml", "a/../../b.yaml"])
 def test_nothing_leads_out_of_an_archive(tmp_path: Path, name: str) -> None:
-    assert "leads out of the archive" in refused(packed(tmp_path, {**GOOD, name: "x"}))
+    assert "points outside the archive" in refused(packed(tmp_path, {**GOOD, name: "x"}))
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_an_archive_that_grows_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(b"\0" * (bundle._MAX_UNPACKED + 1)))
 
-    assert "bytes unpacked" in refused(tmp_path / "bomb.tar.gz")
+    assert "bytes when unpacked" in refused(tmp_path / "bomb.tar.gz")
 
 
 def test_a_file_has_a_largest_size(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_nothing_of_the_bundle_is_run(tmp_path: Path) -> None:
     found = importing.read(tmp_path)
 
     assert "subclasses" not in found.body
-    assert found.report.lost == []
+    assert found.report.losses == []
 
 
 def test_the_report_is_safe_to_print(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_the_report_is_safe_to_print(tmp_path: Path) -> None:
 
     found = importing.read(write(tmp_path, files(text, schema)))
 
-    [entry] = found.report.lost
+    [entry] = found.report.losses
     assert str(entry).isprintable()
     assert found.body.count("Resources") == 2
 
@@ -296,5 +296,5 @@ def test_whatever_is_in_it_it_is_a_template_or_none(text: str, schema: str) -> N
         named = files(text, "a: {type: string}\nb: " + schema)
         try:
             importing.read(write(Path(folder), named))
-        except Broken as broken:
+        except InvalidBundle as broken:
             assert str(broken)

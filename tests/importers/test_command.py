@@ -35,7 +35,7 @@ def test_the_template_comes_out_and_the_report_beside_it(capsys: Captured) -> No
     said = capsys.readouterr()
     assert ended == 0
     assert said.out.startswith("AWSTemplateFormatVersion: '2010-09-09'\n")
-    assert said.err.startswith("To be known:\n  instance_infrastructure/cloudformation.yaml:14: ")
+    assert said.err.startswith("Notes:\n  instance_infrastructure/cloudformation.yaml:14: ")
     assert "Not carried over" not in said.err
 
 
@@ -52,7 +52,7 @@ def test_what_was_not_carried_over_shows_in_how_it_ends(capsys: Captured) -> Non
 def test_strict_writes_all_or_nothing(capsys: Captured, tmp_path: Path) -> None:
     assert main([WEB_SERVICE, "--strict", "--output", str(tmp_path)]) == 1
     assert list(tmp_path.iterdir()) == []
-    assert capsys.readouterr().err.endswith("Nothing is written: --strict.\n")
+    assert capsys.readouterr().err.endswith("Nothing is written, because --strict is given.\n")
 
     assert main([WORKER, "--strict", "--output", str(tmp_path)]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["template.yaml"]
@@ -245,7 +245,7 @@ def test_what_was_published_before_gets_another_version(
     other = publish(platform, str(BUNDLES / "worker"), "--strict")
 
     assert (again, other) == (0, 0)
-    assert "\nDraft: worker@1.0 (draft, it was there)\n" in twice
+    assert "\nDraft: worker@1.0 (draft, already exists)\n" in twice
     assert len(ann.get(VERSIONS).json) == 1
 
 
@@ -285,7 +285,7 @@ def test_the_platforms_refusal_is_shown_with_its_fields(
     assert ended == 3
     assert "POST /api/v1/templates/worker/versions: 422 invalid_request: " in said
     assert "  #/Resources/VPC/Type AWS::EC2::VPC is not allowed here\n" in said
-    left = "The template worker was made, and stays there without a version.\n"
+    left = "The template worker was created and remains without a version.\n"
     assert said.endswith(left)
     assert ann.get(VERSIONS).json == []
     # It was there before; and a bundle that fits becomes its version.
@@ -330,7 +330,7 @@ def test_a_platform_that_is_none_is_said(
 )
 def test_an_address_that_is_none_is_refused(ann: Client, url: str, capsys: Captured) -> None:
     assert main([WORKER, "--publish-to", url, "--name", "worker"]) == 3
-    assert "is no address of a platform" in capsys.readouterr().err
+    assert "is not the URL of a platform" in capsys.readouterr().err
 
 
 def test_nothing_is_sent_with_strict_when_something_is_lost(platform: Served) -> None:

@@ -8,7 +8,7 @@ from slipway.domain import template_parser
 from slipway.domain.template_parser import ParsedTemplate
 from slipway.importers.proton import importing
 from slipway.importers.proton.importing import Imported
-from slipway.importers.proton.report import Broken
+from slipway.importers.proton.report import InvalidBundle
 from tests.support.importers.bundles import bundle
 
 SCHEMA = """
@@ -34,7 +34,7 @@ def read(found: Imported) -> ParsedTemplate:
 
 
 def lost(found: Imported) -> list[str]:
-    return [str(each).removeprefix(f"{FILE}:") for each in found.report.lost]
+    return [str(each).removeprefix(f"{FILE}:") for each in found.report.losses]
 
 
 def required(found: Imported) -> set[str]:
@@ -58,17 +58,17 @@ def required(found: Imported) -> set[str]:
         ("environment.inputs.free.__class__", "EnvironmentInputsFreeClass"),
     ],
 )
-def test_what_cloudformation_cannot_compute_has_to_be_told(
+def test_what_cloudformation_cannot_compute_is_supplied_by_the_caller(
     expression: str, name: str | None
 ) -> None:
     found = imported(f"{HEAD}      P: '{{{{ {expression} }}}}'\n")
 
     [said] = lost(found)
     assert said.startswith("5: {{ ")
-    assert "has to be told, by the input" in said
+    assert "cannot be computed: the caller must supply the input" in said
     assert said.rpartition(" ")[2] in required(found)
     assert name is None or {name} == required(found)
-    assert found.report.holes == []
+    assert found.report.gaps == []
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_what_cloudformation_cannot_compute_has_to_be_told(
         "service_instance.components.default is defined",
     ],
 )
-def test_a_condition_that_cannot_be_evaluated_has_to_be_told(condition: str) -> None:
+def test_a_condition_that_cannot_be_evaluated_is_supplied_by_the_caller(condition: str) -> None:
     found = imported(f"{HEAD}      {{% if {condition} %}}\n      P: 1\n      {{% endif %}}\n")
 
     [said] = lost(found)
-    assert said.startswith(f"5: {{{{ {condition} }}}} has to be told")
+    assert said.startswith(f"5: {{{{ {condition} }}}} cannot be computed")
     [parameter] = read(found).parameters
     assert (parameter.allowed_values, parameter.default) == (["true", "false"], None)
     assert "P: !If" in found.body
@@ -97,25 +97,25 @@ def test_a_condition_that_cannot_be_evaluated_has_to_be_told(condition: str) -> 
     [
         (
             f"{HEAD}{{% for x in environment.inputs.many %}}\n      {{{{ x }}}}: 1\n{{% endfor %}}",
-            "5: {% for … in environment.inputs.many %} makes more than a list of its values",
+            "5: {% for … in environment.inputs.many %} does more than repeat the values",
         ),
         (
             f"{HEAD}      L:\n{{% for x in environment.inputs.many %}}"
             "      - 'arn:{{ x }}'\n{% endfor %}",
-            "6: {% for … in environment.inputs.many %} makes more than a list of its values",
+            "6: {% for … in environment.inputs.many %} does more than repeat the values",
         ),
         (
             f"{HEAD}      L:\n{{% for x in environment.inputs.many %}}      - a\n{{% endfor %}}",
-            "6: {% for … in environment.inputs.many %} makes more than a list of its values",
+            "6: {% for … in environment.inputs.many %} does more than repeat the values",
         ),
         (
             f"{HEAD}      L:\n      - a\n{{% for x in environment.inputs.many %}}"
             "      - {{ x }}\n{% endfor %}",
-            "7: the values of many cannot stand beside other items",
+            "7: the values of many cannot be combined with other list items",
         ),
         (
             f"{HEAD}      P: 'all of {{{{ environment.inputs.many }}}}'\n",
-            "5: the list many is a part of a text",
+            "5: the list many is used inside text",
         ),
         (
             f"{HEAD}{{% for x in service_instances %}}      P: 1\n{{% endfor %}}",
@@ -128,66 +128,69 @@ def test_a_condition_that_cannot_be_evaluated_has_to_be_told(condition: str) -> 
         ),
         (
             f"{HEAD}      {{{{ environment.inputs.a | upper }}}}\n      P: 1\n",
-            "5: {{ environment.inputs.a | upper }} writes lines of its own and is left out",
+            "5: {{ environment.inputs.a | upper }} may render whole lines and is left out",
         ),
         (
             f"{HEAD}      P:\n        {{{{ service_instance.components.default.outputs\n"
             "          | proton_cfn_lambda_function_formatted_env_vars }}\n",
             "6: {{ service_instance.components.default.outputs |"
-            " proton_cfn_lambda_function_formatted_env_vars }} writes lines of its own and is left"
+            " proton_cfn_lambda_function_formatted_env_vars }} may render whole lines and is left"
             " out",
         ),
         (
             "Resources:\n  One:\n    Type: 'AWS::{{ environment.inputs.a }}'\n",
-            "3: One: Type takes no inputs: AWS::<a>",
+            "3: One: Type cannot contain inputs: AWS::<a>",
         ),
         (
             "Resources:\n  One:\n    DeletionPolicy: '{{ environment.name }}'\n    Type: AWS::X\n",
-            "3: One: DeletionPolicy takes no inputs: <EnvironmentName>",
+            "3: One: DeletionPolicy cannot contain inputs: <EnvironmentName>",
         ),
         (
             "Resources:\n  One:\n    {% if environment.inputs.flag %}\n    Type: AWS::A\n"
             "    {% else %}\n    Type: AWS::B\n    {% endif %}\n",
-            "4: One: Type differs with a condition",
+            "4: One: Type depends on a condition",
         ),
         (
             "Resources:\n  A{{ environment.name }}: {Type: AWS::X}\n  Two: {Type: AWS::X}\n",
-            "2: a name takes no inputs: A<EnvironmentName> is left out",
+            "2: a name cannot contain inputs; A<EnvironmentName> is left out",
         ),
-        (f"{HEAD}      P: !Ref '{{{{ environment.inputs.a }}}}'", "5: Ref takes no inputs: <a>"),
+        (
+            f"{HEAD}      P: !Ref '{{{{ environment.inputs.a }}}}'",
+            "5: Ref cannot contain inputs: <a>",
+        ),
         (
             "Conditions:\n  C: !Equals ['{{ environment.inputs.a }}-1', x]\n"
             f"{HEAD}      P: !If [C, 1, 2]",
-            "2: a condition takes no inputs: <a>-1",
+            "2: a condition cannot contain inputs: <a>-1",
         ),
         (
             "Mappings: {M: {one: {k: '{{ environment.inputs.a }}'}}}\n"
             f"{HEAD}      P: !FindInMap [M, !Ref 'AWS::Region', k]\n",
-            "6: Fn::FindInMap cannot choose in M: its values are inputs",
+            "6: Fn::FindInMap cannot select from M, because its values are inputs",
         ),
         (
             f"Mappings: {{M: {{one: {{k: v}}}}}}\n{HEAD}"
             "      P: !FindInMap [M, 'x{{ environment.inputs.a }}', k]\n",
-            "6: Fn::FindInMap takes no text that is put together",
+            "6: Fn::FindInMap accepts no key that is computed from text and inputs",
         ),
         (
             "Transform: AWS::Serverless-2016-10-31\nResources:\n  One:\n"
             "    Type: AWS::Serverless::SimpleTable\n    Properties:\n"
             "      {% if environment.inputs.flag %}\n"
             "      PrimaryKey: {Name: id, Type: String}\n      {% endif %}\n",
-            "7: One: SAM reads PrimaryKey itself, which differs with a condition",
+            "7: One: PrimaryKey depends on a condition, which SAM does not evaluate",
         ),
         (
             "Transform: AWS::Serverless-2016-10-31\n"
             "Globals:\n  Function:\n"
             "    {% if environment.inputs.flag %}\n    AutoPublishAlias: live\n    {% endif %}\n"
             f"{HEAD}      P: 1\n",
-            "5: Globals: SAM reads AutoPublishAlias itself, which differs with a condition",
+            "5: Globals: AutoPublishAlias depends on a condition, which SAM does not evaluate",
         ),
         (
             "Metadata:\n  {% if environment.inputs.flag %}\n  A: 1\n  {% else %}\n  A: 2\n"
             f"  {{% endif %}}\n{HEAD}      P: 1\n",
-            "1: Metadata differs with a condition",
+            "1: Metadata depends on a condition",
         ),
     ],
 )
@@ -197,7 +200,7 @@ def test_a_template_with_a_hole_makes_no_environment_until_it_is_mended(
     found = imported(template)
 
     assert lost(found) == [said]
-    assert len(found.report.holes) == 1
+    assert len(found.report.gaps) == 1
     assert "\n  NotCarriedOver:\n" in found.body
     assert found.body.startswith(f"# Not carried over from AWS Proton:\n#   {FILE}:{said}\n")
 
@@ -208,9 +211,11 @@ def test_what_is_missed_by_others_is_said() -> None:
         "  Two: {Type: AWS::X, Properties: {P: !GetAtt Another.Arn}}\n"
     )
 
-    assert lost(found) == ["2: a name takes no inputs: A<EnvironmentName> is left out"]
+    assert lost(found) == ["2: a name cannot contain inputs; A<EnvironmentName> is left out"]
     said = "#/Resources/Two/Properties/P/Fn::GetAtt Another is not a resource"
-    assert f"{FILE}: until it is mended it is refused: {said}" in map(str, found.report.notes)
+    assert f"{FILE}: the platform refuses the template until this is fixed: {said}" in map(
+        str, found.report.notes
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,18 +223,18 @@ def test_what_is_missed_by_others_is_said() -> None:
     [
         (
             f"Description: 'For {{{{ environment.name }}}}'\n{HEAD}      P: 1\n",
-            "1: Description takes no inputs: For <EnvironmentName>",
+            "1: Description cannot contain inputs: For <EnvironmentName>",
         ),
         (
             f"{HEAD}      P: {{{{ environment.inputs.free | proton_cfn_sanitize }}}}\n",
-            "5: {{ environment.inputs.free | proton_cfn_sanitize }}: its characters are not checked"
-            " any more",
+            "5: {{ environment.inputs.free | proton_cfn_sanitize }}: its characters are no longer"
+            " checked",
         ),
         (
             f"{HEAD}      P: 1\n    DependsOn:\n      - Two\n"
             "      {% if environment.inputs.flag %}\n      - Three\n      {% endif %}\n"
             "  Two: {Type: AWS::X}\n  Three: {Type: AWS::X}\n",
-            "6: One: DependsOn differs with a condition; some of it is left out",
+            "6: One: DependsOn depends on a condition; only the common entries are kept",
         ),
         (
             f"Parameters: {{Version: {{Type: String}}}}\n{HEAD}      P: !Ref Version\n",
@@ -241,7 +246,7 @@ def test_what_is_said_without_a_hole(template: str, said: str) -> None:
     found = imported(template)
 
     assert lost(found) == [said]
-    assert found.report.holes == []
+    assert found.report.gaps == []
     assert "NotCarriedOver" not in required(found)
 
 
@@ -256,7 +261,7 @@ def test_an_input_that_the_template_asks_about_may_be_empty() -> None:
     assert (some.default, some.allowed_pattern) == ("", r"((?=[\s\S]{3,})^[a-z]+$)?")
     assert (opt.type, opt.default) == ("String", "")
     assert lost(found) == [
-        "schema/schema.yaml:13: opt may be left out, so how small or large it is is not checked"
+        "schema/schema.yaml:13: opt is optional, so its minimum and maximum are not checked"
     ]
 
 
@@ -271,8 +276,8 @@ def test_sam_cannot_choose_where_the_code_is() -> None:
     )
 
     assert lost(found) == [
-        "8: One: SAM reads CodeUri itself, which differs with a condition",
-        "11: One: SAM reads InlineCode itself, which differs with a condition",
+        "8: One: CodeUri depends on a condition, which SAM does not evaluate",
+        "11: One: InlineCode depends on a condition, which SAM does not evaluate",
     ]
     assert "Handler: !If" in found.body
     assert "InlineCode: code" in found.body
@@ -286,7 +291,7 @@ def test_a_variable_of_a_loop_makes_each_turn_another_input() -> None:
     )
 
     assert len(required(found)) == 2
-    assert all(f"where n = {n} }}}} has to be told" in lost(found)[n] for n in range(2))
+    assert all(f"where n = {n} }}}} cannot be computed" in lost(found)[n] for n in range(2))
 
 
 @pytest.mark.parametrize(
@@ -333,19 +338,20 @@ def test_a_pipeline_is_not_carried_over() -> None:
         found = importing.read(folder)
 
     assert lost(found) == [
-        "pipeline_infrastructure/manifest.yaml: pipelines are not carried over; Slipway has none"
+        "pipeline_infrastructure/manifest.yaml: pipelines are not carried over: Slipway has no"
+        " pipelines"
     ]
 
 
 @pytest.mark.parametrize(
     ("properties", "said"),
     [
-        ("a: {type: integer}", "a: a number with a fraction is taken too"),
-        ("a: {type: number, multipleOf: 2}", "a: multipleOf is not checked any more"),
-        ("a: {type: string, format: email}", "a: the format email is not checked any more"),
+        ("a: {type: integer}", "a: a number with a fraction is accepted too"),
+        ("a: {type: number, multipleOf: 2}", "a: multipleOf is no longer checked"),
+        ("a: {type: string, format: email}", "a: the format email is no longer checked"),
         (
             "a: {type: array, items: {type: string, minLength: 2}}",
-            "a: minLength of its items is not checked any more",
+            "a: minLength of its items is no longer checked",
         ),
         (
             "a: {type: array, items: {type: object}}",
@@ -353,11 +359,11 @@ def test_a_pipeline_is_not_carried_over() -> None:
         ),
         (
             "a: {type: array, items: {type: string}, default: ['1,2']}",
-            "a: its default cannot be a parameter's, so it has to be given",
+            "a: its default cannot be a parameter's, so the caller must supply a value",
         ),
         (
             "a: {oneOf: [{type: string}]}",
-            "a: the type None is none of CloudFormation's, text is taken",
+            "a: CloudFormation has no type None, so any text is accepted",
         ),
     ],
 )
@@ -415,5 +421,5 @@ def test_more_ways_than_can_be_looked_at_are_refused() -> None:
         for n in range(11)
     )
 
-    with bundle(HEAD + lines, flags) as folder, pytest.raises(Broken, match="combinations"):
+    with bundle(HEAD + lines, flags) as folder, pytest.raises(InvalidBundle, match="combinations"):
         importing.read(folder)

@@ -100,7 +100,9 @@ def test_an_environment_is_the_same_stack(inputs: dict[str, Any]) -> None:
     ),
     ids=lambda each: "-".join(map(str, each.values())),
 )
-def test_a_service_is_the_same_stack_with_what_has_to_be_told(inputs: dict[str, Any]) -> None:
+def test_a_service_is_the_same_stack_with_what_is_supplied_by_the_caller(
+    inputs: dict[str, Any],
+) -> None:
     found = importing.read(BUNDLES / "web-service")
     outputs = {name: f"{name}-1" for name in OUTPUTS}
     scope = {
@@ -173,7 +175,7 @@ def test_what_may_be_left_out_is_left_out(inputs: dict[str, Any]) -> None:
     assert transformed(found.body, values) == transformed(by_sam, {})
     properties = made["Resources"]["Worker"]["Properties"]
     assert properties.get("Description") == (inputs["purpose"] and f"For {inputs['purpose']}")
-    assert found.report.lost == []
+    assert found.report.losses == []
 
 
 # --- templates that nobody wrote ----------------------------------------------------------------
@@ -251,7 +253,7 @@ def test_no_template_comes_to_mean_something_else(text: str) -> None:
     with bundle(text, SCHEMA) as folder:
         found = importing.read(folder)
 
-    assert found.report.lost == []
+    assert found.report.losses == []
     tree = read(found.body)
     declared = set(tree.get("Parameters", {}))
     for inputs in combinations(
@@ -377,7 +379,7 @@ def test_each_way_of_writing_it_is_the_same_stack(text: str) -> None:
     with bundle(text, schema) as folder:
         found = importing.read(folder)
 
-    assert found.report.lost == []
+    assert found.report.losses == []
     tree = read(found.body)
     for inputs in combinations(
         {

@@ -1,8 +1,9 @@
 """python -m slipway.importers.proton BUNDLE: turns a Proton bundle into a template and a report.
 
+Exit status:
 0  everything was carried over
-1  something was not; the report says what, and the template is written unless with --strict
-2  the bundle is broken, or the command is wrong
+1  the report lists what was not carried over; the template is written unless --strict is given
+2  the bundle or the command line is invalid
 3  the platform refused the template
 """
 
@@ -15,66 +16,72 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.importers.proton import importing
-from slipway.importers.proton.publishing import NotPublished, Platform
-from slipway.importers.proton.report import Broken, Report
+from slipway.importers.proton.publishing import Platform, PublishError
+from slipway.importers.proton.report import InvalidBundle, Report
 
-CARRIED, LOST, BROKEN, NOT_PUBLISHED = range(4)
+SUCCESS, INCOMPLETE, INVALID, REFUSED = range(4)
 _TOKEN = "SLIPWAY_TOKEN"
 
 
 def main(arguments: Sequence[str]) -> int:
-    asked = _asked(arguments)
+    options = _arguments(arguments)
     try:
-        found = importing.read(asked.bundle)
-    except Broken as broken:
-        print(f"{asked.bundle}: {broken}", file=sys.stderr)
-        return BROKEN
+        found = importing.read(options.bundle)
+    except InvalidBundle as broken:
+        print(f"{options.bundle}: {broken}", file=sys.stderr)
+        return INVALID
     _print(found.report)
-    lost = bool(found.report.lost)
-    if lost and asked.strict:
-        print("Nothing is written: --strict.", file=sys.stderr)
-        return LOST
-    if asked.output is not None:
+    losses = bool(found.report.losses)
+    if losses and options.strict:
+        print("Nothing is written, because --strict is given.", file=sys.stderr)
+        return INCOMPLETE
+    if options.output is not None:
         try:
-            asked.output.mkdir(parents=True, exist_ok=True)
-            (asked.output / "template.yaml").write_text(found.body)
+            options.output.mkdir(parents=True, exist_ok=True)
+            (options.output / "template.yaml").write_text(found.body)
         except OSError as error:
-            print(f"{asked.output}: {error.strerror}", file=sys.stderr)
-            return BROKEN
-    elif asked.publish_to is None:
+            print(f"{options.output}: {error.strerror}", file=sys.stderr)
+            return INVALID
+    elif options.publish_to is None:
         sys.stdout.write(found.body)
-    if asked.publish_to is not None:
+    if options.publish_to is not None:
         try:
-            draft = Platform(asked.publish_to, os.environ[_TOKEN]).publish(asked.name, found.body)
-        except NotPublished as refused:
+            draft = Platform(options.publish_to, os.environ[_TOKEN]).publish(
+                options.name, found.body
+            )
+        except PublishError as refused:
             print(refused, file=sys.stderr)
-            return NOT_PUBLISHED
+            return REFUSED
         print(f"Draft: {draft}", file=sys.stderr)
-    return LOST if lost else CARRIED
+    return INCOMPLETE if losses else SUCCESS
 
 
-def _asked(arguments: Sequence[str]) -> argparse.Namespace:
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The parsed arguments. Exits with 2 if they are wrong."""
     parser = argparse.ArgumentParser(
         "python -m slipway.importers.proton",
-        description="Turn a bundle of AWS Proton into a template of Slipway.",
+        description="Turn an AWS Proton bundle into a Slipway template.",
         epilog=f"The token for --publish-to is read from the environment variable {_TOKEN}.",
     )
     parser.add_argument("bundle", type=Path, help="a folder, or a .tar.gz")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write DIR/template.yaml")
-    parser.add_argument("--strict", action="store_true", help="all of it, or nothing")
-    parser.add_argument("--publish-to", metavar="URL", help="add it to a platform, as a draft")
-    parser.add_argument("--name", help="the template's name there")
-    asked = parser.parse_args(arguments)
-    if (asked.publish_to is None) != (asked.name is None):
-        parser.error("--publish-to and --name belong together")
-    if asked.publish_to is not None and not os.environ.get(_TOKEN):
+    parser.add_argument(
+        "--strict", action="store_true", help="write nothing unless everything is carried over"
+    )
+    parser.add_argument(
+        "--publish-to", metavar="URL", help="add the template to a platform as a draft"
+    )
+    parser.add_argument("--name", help="the template's name on the platform")
+    options = parser.parse_args(arguments)
+    if (options.publish_to is None) != (options.name is None):
+        parser.error("--publish-to and --name require each other")
+    if options.publish_to is not None and not os.environ.get(_TOKEN):
         parser.error(f"--publish-to needs a token in {_TOKEN}")
-    return asked
+    return options
 
 
 def _print(report: Report) -> None:
-    for title, entries in (("Not carried over", report.lost), ("To be known", report.notes)):
+    for title, entries in (("Not carried over", report.losses), ("Notes", report.notes)):
         if entries:
             print(f"{title}:", *(f"  {each}" for each in entries), sep="\n", file=sys.stderr)
 

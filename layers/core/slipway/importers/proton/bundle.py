@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from slipway.domain import template_syntax
 from slipway.domain.template import MAX_BYTES
 from slipway.errors import Refused
-from slipway.importers.proton.report import Broken
+from slipway.importers.proton.report import InvalidBundle
 
 if TYPE_CHECKING:
     from yaml import ScalarEvent
@@ -43,14 +43,14 @@ _SCHEMA = "schema/schema.yaml"
 _PIPELINE = "pipeline_infrastructure"
 
 
-class Written(str):
-    """A scalar as written, with its quoting and its place."""
+class Scalar(str):
+    """A YAML scalar as text. `plain`: it was not quoted. `line`: its line in the file."""
 
     plain: bool
     line: int
 
     @classmethod
-    def of(cls, text: str, *, plain: bool = False, line: int = 0) -> Written:
+    def of(cls, text: str, *, plain: bool = False, line: int = 0) -> Scalar:
         made = cls(text)
         made.plain, made.line = plain, line
         return made
@@ -58,7 +58,7 @@ class Written(str):
 
 @dataclass(frozen=True)
 class Bundle:
-    """`schema` is None for a component."""
+    """The bundle's texts and their file names. `schema` is None for a component."""
 
     kind: Kind
     schema: str | None
@@ -69,11 +69,11 @@ class Bundle:
 
 
 def read(path: Path) -> Bundle:
-    """Raises Broken."""
+    """Raises InvalidBundle."""
     try:
         files = dict(_folder(path) if path.is_dir() else _archive(path))
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise Broken(getattr(error, "strerror", None) or str(error)) from None
+        raise InvalidBundle(getattr(error, "strerror", None) or str(error)) from None
     root = _root(files)
     here = {
         name.relative_to(root).as_posix(): content
@@ -94,7 +94,7 @@ def read(path: Path) -> Bundle:
 
 def tree(text: str, file: str, lines: Sequence[int] | None = None) -> Any:
     """A file's YAML as mappings, lists and Written. `lines`: the line of the file from which each
-    line of a rendered text comes. Raises Broken."""
+    line of a rendered text comes. Raises InvalidBundle."""
 
     def source(line: int) -> int:
         return line if lines is None else lines[min(line, len(lines)) - 1]
@@ -102,14 +102,14 @@ def tree(text: str, file: str, lines: Sequence[int] | None = None) -> Any:
     def scalar(event: ScalarEvent) -> str:
         plain = bool(event.implicit[0])
         line = event.start_mark.line + 1 if event.start_mark else 0
-        return Written.of(event.value, plain=plain, line=source(line))
+        return Scalar.of(event.value, plain=plain, line=source(line))
 
     try:
         return template_syntax.from_yaml(text, scalar)
     except Refused as refused:
         said = "; ".join(f"{each.pointer} {each.detail}" for each in refused.fields)
         told = re.sub(r"line (\d+)", lambda found: f"line {source(int(found[1]))}", refused.detail)
-        raise Broken(f"{file}: {said or told}") from None
+        raise InvalidBundle(f"{file}: {said or told}") from None
 
 
 def _folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
@@ -121,7 +121,7 @@ def _folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
             file = Path(parent) / name
             count += 1
             if count > _MAX_FILES:
-                raise Broken(f"more than {_MAX_FILES} files are no bundle")
+                raise InvalidBundle(f"the bundle has more than {_MAX_FILES} files")
             if file.is_symlink() or not file.is_file() or not _wanted(name):
                 continue
             with file.open("rb") as opened:
@@ -129,18 +129,18 @@ def _folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def _archive(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """The archive's regular files, except those whose names lead out of it."""
+    """The archive's regular files. Raises InvalidBundle for a name that points outside it."""
     with gzip.open(path) as unpacked:
         content = unpacked.read(_MAX_UNPACKED + 1)
     if len(content) > _MAX_UNPACKED:
-        raise Broken(f"it has more than {_MAX_UNPACKED} bytes unpacked")
+        raise InvalidBundle(f"the archive has more than {_MAX_UNPACKED} bytes when unpacked")
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         for count, member in enumerate(archive):
             name = PurePosixPath(member.name)
             if count >= _MAX_FILES:
-                raise Broken(f"more than {_MAX_FILES} files are no bundle")
+                raise InvalidBundle(f"the bundle has more than {_MAX_FILES} files")
             if name.is_absolute() or ".." in name.parts:
-                raise Broken(f"{member.name[:200]!r} leads out of the archive")
+                raise InvalidBundle(f"{member.name[:200]!r} points outside the archive")
             file = archive.extractfile(member) if member.isreg() and _wanted(name.name) else None
             if file is not None:
                 yield name, file.read(MAX_BYTES + 1)
@@ -151,15 +151,17 @@ def _wanted(name: str) -> bool:
 
 
 def _root(files: Mapping[PurePosixPath, bytes]) -> PurePosixPath:
-    """The bundle's folder: an archive may wrap everything in one."""
+    """The bundle's folder. An archive may contain the bundle in one."""
     roots = {name.parent.parent for name in files if name.match(_SCHEMA)}
     if not roots:
         roots = {name.parent for name in files if name.name == "manifest.yaml"}
     if not roots:
-        raise Broken(f"there is no {_SCHEMA} and no manifest.yaml: this is no Proton bundle")
+        raise InvalidBundle(
+            f"neither {_SCHEMA} nor manifest.yaml exists: this is not a Proton bundle"
+        )
     if len(roots) > 1:
         several = ", ".join(sorted(str(each) for each in roots)[:10])
-        raise Broken(f"there is more than one bundle: {several}; name one of them")
+        raise InvalidBundle(f"there is more than one bundle: {several}; specify one of them")
     return roots.pop()
 
 
@@ -172,12 +174,12 @@ def _kind(files: Mapping[str, bytes]) -> Kind:
         if any(name.startswith(f"{_FOLDERS[kind]}/") for name in files)
     ]
     if not found:
-        raise Broken(
-            "there is neither infrastructure/ nor instance_infrastructure/: a customer managed"
-            " environment makes nothing that a template could make"
+        raise InvalidBundle(
+            "neither infrastructure/ nor instance_infrastructure/ exists: a customer-managed"
+            " environment has no resources that a template could create"
         )
     if len(found) > 1:
-        raise Broken("there are both infrastructure/ and instance_infrastructure/")
+        raise InvalidBundle("both infrastructure/ and instance_infrastructure/ exist")
     return found[0]
 
 
@@ -189,26 +191,28 @@ def _template_file(files: Mapping[str, bytes], kind: Kind) -> str:
     infrastructure = said.get("infrastructure") if isinstance(said, dict) else None
     templates = infrastructure.get("templates") if isinstance(infrastructure, dict) else None
     if not isinstance(templates, list) or len(templates) != 1:
-        raise Broken(f"{manifest}: #/infrastructure/templates must name one template")
+        raise InvalidBundle(f"{manifest}: #/infrastructure/templates must name one template")
     [named] = templates
     if not isinstance(named, dict):
-        raise Broken(f"{manifest}: #/infrastructure/templates/0 must be a mapping")
+        raise InvalidBundle(f"{manifest}: #/infrastructure/templates/0 must be a mapping")
     for key, wanted in (("template_language", "cloudformation"), ("rendering_engine", "jinja")):
         if named.get(key) != wanted:
             written = str(named.get(key))[:50]
-            raise Broken(f"{manifest}: {key} is {written}, and only {wanted} can be carried over")
+            raise InvalidBundle(f"{manifest}: {key} is {written}, but only {wanted} is supported")
     file = named.get("file")
     if not isinstance(file, str) or not file or PurePosixPath(file).name != file:
-        raise Broken(f"{manifest}: #/infrastructure/templates/0/file must be a file beside it")
+        raise InvalidBundle(
+            f"{manifest}: #/infrastructure/templates/0/file must name a file in the same folder"
+        )
     return (folder / file).as_posix()
 
 
 def _text(files: Mapping[str, bytes], name: str) -> str:
     if name not in files:
-        raise Broken(f"{name} is missing")
+        raise InvalidBundle(f"{name} is missing")
     if len(files[name]) > MAX_BYTES:
-        raise Broken(f"{name}: must be at most {MAX_BYTES} bytes")
+        raise InvalidBundle(f"{name}: must be at most {MAX_BYTES} bytes")
     try:
         return files[name].decode("utf-8-sig")
     except ValueError:
-        raise Broken(f"{name}: is not valid UTF-8") from None
+        raise InvalidBundle(f"{name}: is not valid UTF-8") from None

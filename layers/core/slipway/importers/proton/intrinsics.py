@@ -9,72 +9,72 @@ from typing import Any
 
 from slipway.domain.inputs import CONVENTIONS
 from slipway.importers.proton import schema
-from slipway.importers.proton.bundle import Written
-from slipway.importers.proton.rendering import Source
-from slipway.importers.proton.symbols import (
-    Each,
-    Given,
-    Is,
-    Item,
-    Joined,
-    Known,
-    Symbol,
-    Told,
-    Wired,
-    about,
-    is_marked,
-)
-from slipway.importers.proton.ways import (
-    CHOOSING,
+from slipway.importers.proton.branches import (
+    ALLOWS_IF,
     CONDITIONAL,
     NO_VALUE,
-    All,
-    Any_,
+    And,
     Entry,
     Named,
     Not,
+    Or,
     Tree,
     When,
     is_function,
 )
+from slipway.importers.proton.bundle import Scalar
+from slipway.importers.proton.session import Session
+from slipway.importers.proton.symbols import (
+    AllItems,
+    EnvironmentOutput,
+    Equals,
+    JoinedList,
+    ListItem,
+    PlatformValue,
+    SchemaInput,
+    Symbol,
+    UserSupplied,
+    describe,
+    is_marked,
+)
 
-_HOLE = "NotCarriedOver"
+_GAP = "NotCarriedOver"
 _ORDER = (
     "AWSTemplateFormatVersion", "Transform", "Description", "Metadata", "Parameters", "Mappings",
     "Conditions", "Rules", "Globals", "Resources", "Outputs",
 )  # fmt: skip
 # The parts of a resource or an output in which functions are allowed.
-_COMPUTED = (*CHOOSING, "CreationPolicy", "Export")
-# Their arguments are names.
+_COMPUTED = (*ALLOWS_IF, "CreationPolicy", "Export")
+# The arguments of these functions are names.
 _NAMING = ("Ref", "Fn::GetAtt", "Condition")
 
 
 @dataclass
 class Intrinsics:
-    """`names`: each symbol's parameter and each condition's name."""
+    """Replaces the markers. `names`: each symbol's parameter and each condition's name."""
 
-    source: Source
+    session: Session
     names: dict[Any, str] = field(default_factory=dict)
     conditions: Tree = field(default_factory=dict)
-    asked_whether_empty: set[Given] = field(default_factory=set)
-    _taken: set[str] = field(default_factory=set)
+    tested_for_empty: set[SchemaInput] = field(default_factory=set)
+    _used_names: set[str] = field(default_factory=set)
     _mapped: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def resolved(self, tree: Tree) -> Tree:
         """The template without markers, with the parameters that it needs."""
-        self._taken = {*CONVENTIONS, _HOLE}
+        self._used_names = {*CONVENTIONS, _GAP}
         for section in ("Parameters", "Conditions", "Resources"):
-            self._taken |= set(_section(tree, section))
+            self._used_names |= set(_section(tree, section))
         self._mapped = dict(self._computed_mappings(_section(tree, "Mappings")))
-        whole = {name: self._part(name, each) for name, each in tree.items()}
+        result = {name: self._part(name, each) for name, each in tree.items()}
         own = _section(tree, "Parameters")
         for name in own:
             if name in CONVENTIONS:
-                self._lose(name, f"the template's own parameter {name} is supplied by Slipway")
-        whole["Parameters"] = {**self._parameters(), **whole.get("Parameters", {})}
-        whole["Conditions"] = {**whole.get("Conditions", {}), **self.conditions}
-        first = {name: whole.pop(name) for name in _ORDER if whole.get(name)}
-        return {**first, **{name: each for name, each in whole.items() if each}}
+                self._loss(name, f"the template's own parameter {name} is supplied by Slipway")
+        result["Parameters"] = {**self._parameters(), **result.get("Parameters", {})}
+        result["Conditions"] = {**result.get("Conditions", {}), **self.conditions}
+        first = {name: result.pop(name) for name in _ORDER if result.get(name)}
+        return {**first, **{name: each for name, each in result.items() if each}}
 
     # --- sections -----------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ class Intrinsics:
             return {
                 key: self._entry(key, each)
                 for key, each in section.items()
-                if not self._marked_key(key) and each.when is not False
+                if not self._has_marked_key(key) and each.when is not False
             }
         if name == "Globals":
             return self._value(section)
@@ -91,20 +91,20 @@ class Intrinsics:
             return self._compared(section)
         if name == "Mappings":
             return self._constant_mappings(section)
-        return self._literal(section, name, hole=name != "Description")
+        return self._literal(section, name, gap=name != "Description")
 
     def _entry(self, name: str, entry: Entry) -> Tree:
         body: Tree = {}
         for key, value in entry.body.items():
-            if key == "Properties" and self.source.report.holes:
-                value = _without_nothing(value)
+            if key == "Properties" and self.session.report.gaps:
+                value = _without_empty(value)
             body[key] = (
                 self._value(value)
                 if key in _COMPUTED
-                else self._literal(value, f"{name}: {key}", hole=key != "Description")
+                else self._literal(value, f"{name}: {key}", gap=key != "Description")
             )
         if entry.when is not True:
-            # Beside the type, where people look for it.
+            # Next to the type, where readers look for it.
             condition = {"Condition": self._condition(entry.when)}
             body = {**{k: body.pop(k) for k in ("Type",) if k in body}, **condition, **body}
         return body
@@ -113,13 +113,13 @@ class Intrinsics:
         """Replaces each FindInMap of a computed value with the value."""
         if not isinstance(section, dict):
             return section
-        whole: Tree = {}
+        result: Tree = {}
         for name, keys in section.items():
             for first, pairs in _items(keys):
                 for second, value in _items(pairs):
                     if (name, first, second) not in self._mapped:
-                        whole.setdefault(name, {}).setdefault(first, {})[second] = value
-        return whole
+                        result.setdefault(name, {}).setdefault(first, {})[second] = value
+        return result
 
     def _computed_mappings(self, section: Tree) -> Iterator[tuple[tuple[str, str, str], Any]]:
         for name, keys in section.items():
@@ -140,12 +140,12 @@ class Intrinsics:
             if is_function(value):
                 [(name, argument)] = value.items()
                 return self._function(name, argument)
-            return {k: self._value(v) for k, v in value.items() if not self._marked_key(k)}
+            return {k: self._value(v) for k, v in value.items() if not self._has_marked_key(k)}
         return value
 
     def _function(self, name: str, argument: Any) -> Any:
         if name in _NAMING:
-            return {name: self._literal(argument, name, hole=True)}
+            return {name: self._literal(argument, name, gap=True)}
         if name == "Fn::Sub":
             return self._sub(argument)
         if name == "Fn::If" and isinstance(argument, list) and len(argument) == 3:
@@ -158,126 +158,136 @@ class Intrinsics:
         one, other = self._value(left), self._value(right)
         if one == other:
             return one
-        if isinstance(when, Is) and when.text == "":
+        if isinstance(when, Equals) and when.text == "":
             # "Has" reads better than "is empty".
             when, one, other = Not(when), other, one
         named = isinstance(when, str)
-        name = self._literal(when, "Fn::If", hole=True) if named else self._condition(when)
+        name = self._literal(when, "Fn::If", gap=True) if named else self._condition(when)
         return {"Fn::If": [name, one, other]}
 
     def _find_in_map(self, argument: list[Any]) -> Any:
         keys = [each if isinstance(each, str) and not is_marked(each) else "" for each in argument]
         if all(keys) and len(keys) == 3 and (keys[0], keys[1], keys[2]) in self._mapped:
             return self._value(self._mapped[keys[0], keys[1], keys[2]])
-        at = next((each for each in argument if isinstance(each, Written)), "")
+        at = next((each for each in argument if isinstance(each, Scalar)), "")
         if not all(keys) and any(name == keys[0] for name, _, _ in self._mapped):
-            text = f"Fn::FindInMap cannot choose in {keys[0]}: its values are inputs"
-            self._lose(at, text, hole=True)
+            text = f"Fn::FindInMap cannot select from {keys[0]}, because its values are inputs"
+            self._loss(at, text, gap=True)
         found = [self._value(each) for each in argument]
         if any(is_function(each) and not {"Ref", "Fn::FindInMap"} & set(each) for each in found):
-            self._lose(at, "Fn::FindInMap takes no text that is put together", hole=True)
+            self._loss(
+                at, "Fn::FindInMap accepts no key that is computed from text and inputs", gap=True
+            )
         return {"Fn::FindInMap": found}
 
     def _list(self, items: list[Any]) -> Any:
-        """An item that stands for a whole list must be the only one."""
+        """An item that represents a whole list must be the only item."""
         rest = []
         for item in items:
-            pieces = self.source.marks.pieces(item) if isinstance(item, str) else []
-            if len(pieces) == 1 and isinstance(pieces[0], Each):
+            pieces = self.session.markers.pieces(item) if isinstance(item, str) else []
+            if len(pieces) == 1 and isinstance(pieces[0], AllItems):
                 if len(items) == 1:
-                    return {"Ref": self._name(pieces[0].of)}
-                text = f"the values of {about(pieces[0])} cannot stand beside other items"
-                self._lose(item, text, hole=True)
+                    return {"Ref": self._name(pieces[0].values)}
+                text = (
+                    f"the values of {describe(pieces[0])} cannot be combined with other list items"
+                )
+                self._loss(item, text, gap=True)
             else:
                 rest.append(self._value(item))
         return rest
 
     def _compared(self, value: Any) -> Any:
-        """A text in a condition: one parameter, or none."""
+        """A value in a condition: text can be one parameter, or contain none."""
         if isinstance(value, str) and is_marked(value):
             found = self._text(value)
-            return found if "Ref" in found else self._literal(value, "a condition", hole=True)
+            return found if "Ref" in found else self._literal(value, "a condition", gap=True)
         if isinstance(value, list):
             return [self._compared(each) for each in value]
         if isinstance(value, dict):
-            return {k: self._compared(v) for k, v in value.items() if not self._marked_key(k)}
+            return {k: self._compared(v) for k, v in value.items() if not self._has_marked_key(k)}
         return value
 
     def _text(self, text: str) -> Any:
-        pieces = self.source.marks.pieces(text)
-        if len(pieces) == 1 and not isinstance(pieces[0], str | Each):
-            self._seen(pieces[0], text)
+        pieces = self.session.markers.pieces(text)
+        if len(pieces) == 1 and not isinstance(pieces[0], str | AllItems):
+            self._note_value(pieces[0], text)
             return self._symbol(pieces[0])
         return self._sub(text, escaping=True)
 
     def _sub(self, argument: Any, *, escaping: bool = False) -> Any:
-        """`escaping`: the text was not in an Fn::Sub before, so its own `${` is literal."""
+        """An Fn::Sub. `escaping`: the text was in no Fn::Sub before, so its `${` is literal."""
         text, values = argument, {}
         if isinstance(argument, list) and len(argument) == 2 and isinstance(argument[1], dict):
             text, values = argument[0], {k: self._value(v) for k, v in argument[1].items()}
         if not isinstance(text, str) or not is_marked(text):
             return {"Fn::Sub": [text, values] if values else argument}
-        whole = ""
-        for piece in self.source.marks.pieces(text):
+        result = ""
+        for piece in self.session.markers.pieces(text):
             if isinstance(piece, str):
-                whole += piece.replace("${", "${!") if escaping else piece
+                result += piece.replace("${", "${!") if escaping else piece
                 continue
-            self._seen(piece, text)
-            if isinstance(piece, Each) or (isinstance(piece, Given) and self._is_list(piece)):
-                self._lose(text, f"the list {about(piece)} is a part of a text", hole=True)
-                whole += about(piece)
-            elif isinstance(piece, Item | Joined):
+            self._note_value(piece, text)
+            if isinstance(piece, AllItems) or (
+                isinstance(piece, SchemaInput) and self._is_list(piece)
+            ):
+                self._loss(text, f"the list {describe(piece)} is used inside text", gap=True)
+                result += describe(piece)
+            elif isinstance(piece, ListItem | JoinedList):
                 name = f"Value{len(values) + 1}"
                 values[name] = self._symbol(piece)
-                whole += f"${{{name}}}"
+                result += f"${{{name}}}"
             else:
-                whole += f"${{{self._name(piece)}}}"
-        if escaping and "${" not in whole:
-            return Written.of(whole)
-        return {"Fn::Sub": [whole, values] if values else Written.of(whole)}
+                result += f"${{{self._name(piece)}}}"
+        if escaping and "${" not in result:
+            return Scalar.of(result)
+        return {"Fn::Sub": [result, values] if values else Scalar.of(result)}
 
     def _symbol(self, symbol: Symbol) -> Tree:
         match symbol:
-            case Item():
-                index = Written.of(str(symbol.index), plain=True)
-                return {"Fn::Select": [index, {"Ref": self._name(symbol.of)}]}
-            case Joined():
-                return {"Fn::Join": [Written.of(symbol.separator), {"Ref": self._name(symbol.of)}]}
+            case ListItem():
+                index = Scalar.of(str(symbol.index), plain=True)
+                return {"Fn::Select": [index, {"Ref": self._name(symbol.values)}]}
+            case JoinedList():
+                return {
+                    "Fn::Join": [Scalar.of(symbol.separator), {"Ref": self._name(symbol.values)}]
+                }
         return {"Ref": self._name(symbol)}
 
-    def _literal(self, value: Any, where: str, *, hole: bool) -> Any:
+    def _literal(self, value: Any, where: str, *, gap: bool) -> Any:
         """A value in a place where CloudFormation accepts no functions."""
         if isinstance(value, str) and is_marked(value):
-            text = self._in_words(value)
-            self._lose(value, f"{where} takes no inputs: {text}", hole=hole)
-            return Written.of(text)
+            text = self._described_text(value)
+            self._loss(value, f"{where} cannot contain inputs: {text}", gap=gap)
+            return Scalar.of(text)
         if isinstance(value, list):
-            return [self._literal(each, where, hole=hole) for each in value]
+            return [self._literal(each, where, gap=gap) for each in value]
         if isinstance(value, dict):
             return {
-                key: self._literal(each, where, hole=hole)
+                key: self._literal(each, where, gap=gap)
                 for key, each in value.items()
-                if not self._marked_key(key)
+                if not self._has_marked_key(key)
             }
         return value
 
-    def _marked_key(self, key: str) -> bool:
+    def _has_marked_key(self, key: str) -> bool:
         if not is_marked(key):
             return False
-        self._lose(key, f"a name takes no inputs: {self._in_words(key)} is left out", hole=True)
+        self._loss(
+            key, f"a name cannot contain inputs; {self._described_text(key)} is left out", gap=True
+        )
         return True
 
-    def _in_words(self, text: str) -> str:
-        pieces = self.source.marks.pieces(text)
-        return "".join(each if isinstance(each, str) else f"<{about(each)}>" for each in pieces)
+    def _described_text(self, text: str) -> str:
+        pieces = self.session.markers.pieces(text)
+        return "".join(each if isinstance(each, str) else f"<{describe(each)}>" for each in pieces)
 
-    def _seen(self, symbol: Symbol, text: str) -> None:
+    def _note_value(self, symbol: Symbol, text: str) -> None:
         """Reports a symbol that is used as a value."""
-        given = symbol.name if isinstance(symbol, Given) else None
-        if given and self.source.inputs[given].type == "boolean":
-            at, file = schema.line(text), self.source.bundle.template_file
-            said = f"{given} is written as true or false, by Jinja as True or False"
-            self.source.report.note(file, at, said)
+        given = symbol.name if isinstance(symbol, SchemaInput) else None
+        if given and self.session.inputs[given].type == "boolean":
+            at, file = schema.line(text), self.session.bundle.template_file
+            said = f"{given} is rendered as true or false; Jinja rendered True or False"
+            self.session.report.add_note(file, at, said)
 
     # --- conditions ---------------------------------------------------------------------------
 
@@ -286,29 +296,29 @@ class Intrinsics:
             return when.name
         if when not in self.names:
             wanted, condition = self._defined(when)
-            self.names[when] = self._fresh(wanted)
+            self.names[when] = self._unused_name(wanted)
             self.conditions[self.names[when]] = condition
         return self.names[when]
 
     def _defined(self, when: When) -> tuple[str, Tree]:
         """A condition's proposed name and its definition."""
         match when:
-            case Is():
+            case Equals():
                 name = self._name(when.symbol)
-                if when.text == "" and isinstance(when.symbol, Given):
-                    self.asked_whether_empty.add(when.symbol)
+                if when.text == "" and isinstance(when.symbol, SchemaInput):
+                    self.tested_for_empty.add(when.symbol)
                 called = f"{name}Is{camel(when.text) or 'Empty'}"
-                return called, {"Fn::Equals": [{"Ref": name}, Written.of(when.text)]}
-            case Not(of=Is(text="") as empty):
+                return called, {"Fn::Equals": [{"Ref": name}, Scalar.of(when.text)]}
+            case Not(condition=Equals(text="") as empty):
                 _, condition = self._defined(empty)
                 return f"Has{self._name(empty.symbol)}", {"Fn::Not": [condition]}
             case Not():
-                name = self._condition(when.of)
+                name = self._condition(when.condition)
                 return f"Not{name}", {"Fn::Not": [{"Condition": name}]}
-            case All():
+            case And():
                 one, other = self._condition(when.left), self._condition(when.right)
                 return f"{one}And{other}", {"Fn::And": [{"Condition": one}, {"Condition": other}]}
-            case Any_():
+            case Or():
                 one, other = self._condition(when.left), self._condition(when.right)
                 return f"{one}Or{other}", {"Fn::Or": [{"Condition": one}, {"Condition": other}]}
         raise AssertionError(when)
@@ -318,84 +328,88 @@ class Intrinsics:
     def _parameters(self) -> Tree:
         """The inputs that are used, in the order of the schema, then new parameters."""
         declared: Tree = {}
-        for name, each in self.source.inputs.items():
-            given = Given(name)
+        for name, each in self.session.inputs.items():
+            given = SchemaInput(name)
             if given in self.names:
-                declared[self.names[given]] = self._declared(given)
+                declared[self.names[given]] = self._input_parameter(given)
             else:
-                text = f"{name} is left out: the template does not use it"
-                self.source.report.note(self.source.bundle.schema_file, each.line, text)
+                text = f"{name} is left out, because the template does not use it"
+                self.session.report.add_note(self.session.bundle.schema_file, each.line, text)
         for symbol, name in self.names.items():
-            if isinstance(symbol, Wired | Told) or (isinstance(symbol, Known) and ":" not in name):
-                declared[name] = self._new(symbol)
-        if self.source.report.holes:
-            text = "Something was not carried over: when it is put in, take this parameter out."
-            declared[_HOLE] = {"Type": "String", "Description": text}
+            if isinstance(symbol, EnvironmentOutput | UserSupplied) or (
+                isinstance(symbol, PlatformValue) and ":" not in name
+            ):
+                declared[name] = self._new_parameter(symbol)
+        if self.session.report.gaps:
+            text = "The import is incomplete. Add the missing parts, then delete this parameter."
+            declared[_GAP] = {"Type": "String", "Description": text}
         return declared
 
-    def _declared(self, given: Given) -> Tree:
-        wanted = self.source.inputs[given.name]
-        if not wanted.absent or given not in self.asked_whether_empty:
+    def _input_parameter(self, given: SchemaInput) -> Tree:
+        wanted = self.session.inputs[given.name]
+        if not wanted.can_be_absent or given not in self.tested_for_empty:
             return wanted.declared
-        file, report = self.source.bundle.schema_file, self.source.report
+        file, report = self.session.bundle.schema_file, self.session.report
         if {"MinValue", "MaxValue"} & set(wanted.declared):
-            text = f"{given.name} may be left out, so how small or large it is is not checked"
-            report.lose(file, wanted.line, text)
-        report.note(file, wanted.line, f"{given.name} counts as left out if it is an empty text")
-        return schema.may_be_empty(wanted.declared)
+            text = f"{given.name} is optional, so its minimum and maximum are not checked"
+            report.add_loss(file, wanted.line, text)
+        report.add_note(file, wanted.line, f"an empty {given.name} counts as omitted")
+        return schema.with_empty(wanted.declared)
 
-    def _new(self, symbol: Known | Wired | Told) -> Tree:
-        file = self.source.bundle.template_file
+    def _new_parameter(self, symbol: PlatformValue | EnvironmentOutput | UserSupplied) -> Tree:
+        file = self.session.bundle.template_file
         declared: Tree = {"Type": "String"}
-        for line in sorted(self.source.marks.lines.get(symbol, {0}))[:1]:
-            if isinstance(symbol, Wired):
-                text = f"{symbol.path} is an input now, to be given by hand: {self.names[symbol]}"
+        for line in sorted(self.session.markers.lines.get(symbol, {0}))[:1]:
+            if isinstance(symbol, EnvironmentOutput):
+                name = self.names[symbol]
+                text = f"{symbol.path} is now an input that the caller must supply: {name}"
                 declared["Description"] = f"{symbol.path} in Proton."
-                self.source.report.note(file, line, text)
-            elif isinstance(symbol, Told):
+                self.session.report.add_note(file, line, text)
+            elif isinstance(symbol, UserSupplied):
                 declared["Description"] = f"In Proton: {{{{ {symbol.text} }}}}"[:4000]
-                text = f"{{{{ {symbol.text} }}}} has to be told, by the input {self.names[symbol]}"
-                self.source.report.lose(file, line, text)
-                if symbol.yes_no:
-                    declared["AllowedValues"] = [Written.of("true"), Written.of("false")]
+                supplied = f"the caller must supply the input {self.names[symbol]}"
+                text = f"{{{{ {symbol.text} }}}} cannot be computed: {supplied}"
+                self.session.report.add_loss(file, line, text)
+                if symbol.is_boolean:
+                    declared["AllowedValues"] = [Scalar.of("true"), Scalar.of("false")]
             else:
-                text = f"{symbol.name} is not unique in the account, as Proton's name was"
-                self.source.report.note(file, line, text)
+                text = f"{symbol.name} is not unique in the account; Proton's name was"
+                self.session.report.add_note(file, line, text)
         return declared
 
     def _name(self, symbol: Symbol) -> str:
         if symbol not in self.names:
             match symbol:
-                case Known():
+                case PlatformValue():
                     self.names[symbol] = symbol.name
-                case Given():
-                    self.names[symbol] = self._fresh(camel(symbol.name), "Input")
-                case Wired(path="environment.name"):
-                    self.names[symbol] = self._fresh("SharedEnvironmentName")
-                case Wired():
+                case SchemaInput():
+                    self.names[symbol] = self._unused_name(camel(symbol.name), "Input")
+                case EnvironmentOutput(path="environment.name"):
+                    self.names[symbol] = self._unused_name("SharedEnvironmentName")
+                case EnvironmentOutput():
                     last = symbol.path.rpartition(".")[2]
-                    self.names[symbol] = self._fresh(camel(last), "Output")
-                case Told():
-                    self.names[symbol] = self._fresh(camel(symbol.text)[:80])
+                    self.names[symbol] = self._unused_name(camel(last), "Output")
+                case UserSupplied():
+                    self.names[symbol] = self._unused_name(camel(symbol.text)[:80])
                 case _:
-                    return self._name(symbol.of)
+                    return self._name(symbol.values)
         return self.names[symbol]
 
-    def _fresh(self, wanted: str, suffix: str = "") -> str:
+    def _unused_name(self, wanted: str, suffix: str = "") -> str:
         wanted = wanted[:200] or "Input"
-        name = wanted if wanted not in self._taken else wanted + suffix
+        name = wanted if wanted not in self._used_names else wanted + suffix
         number = 2
-        while name in self._taken:
+        while name in self._used_names:
             name, number = f"{wanted}{suffix}{number}", number + 1
-        self._taken.add(name)
+        self._used_names.add(name)
         return name
 
-    def _is_list(self, given: Given) -> bool:
-        return self.source.inputs[given.name].is_list
+    def _is_list(self, given: SchemaInput) -> bool:
+        return self.session.inputs[given.name].is_list
 
-    def _lose(self, at: Any, text: str, *, hole: bool = False) -> None:
-        file = self.source.bundle.template_file
-        self.source.report.lose(file, schema.line(at), text, hole=hole)
+    def _loss(self, at: Any, text: str, *, gap: bool = False) -> None:
+        file = self.session.bundle.template_file
+        self.session.report.add_loss(file, schema.line(at), text, gap=gap)
 
 
 def camel(text: str) -> str:
@@ -412,10 +426,10 @@ def _items(value: Any) -> list[tuple[str, Any]]:
     return list(value.items()) if isinstance(value, dict) else []
 
 
-def _without_nothing(value: Any) -> Any:
-    """Drops what is empty because its contents were left out."""
-    if isinstance(value, Written) and value.plain and value == "":
+def _without_empty(value: Any) -> Any:
+    """Removes mappings and items that are empty because their contents were left out."""
+    if isinstance(value, Scalar) and value.plain and value == "":
         return NO_VALUE
     if isinstance(value, dict) and not is_function(value):
-        return {key: _without_nothing(each) for key, each in value.items()}
-    return [_without_nothing(each) for each in value] if isinstance(value, list) else value
+        return {key: _without_empty(each) for key, each in value.items()}
+    return [_without_empty(each) for each in value] if isinstance(value, list) else value

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SECONDS = 30
-# Seconds between tries; together longer than a request can take.
+# Seconds between attempts. Their sum is more than a request can take.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-_AGAIN = (429, 500, 502, 503, 504)
+_RETRIED = (429, 500, 502, 503, 504)
 _MAX_ANSWER = 10_000_000
 
 
-class NotPublished(Exception):
-    """The platform refused, or did not answer. The message has its reason."""
+class PublishError(Exception):
+    """The platform refused the template or did not answer. The message says why."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -44,11 +44,16 @@ class Platform:
     def __post_init__(self) -> None:
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise NotPublished(f"{self.url} is no address of a platform: https://… is one")
+            raise PublishError(
+                f"{self.url} is not the URL of a platform: it must begin with https:// or http://"
+            )
         self.url = self.url.rstrip("/")
 
     def publish(self, name: str, body: str) -> str:
-        """Add the draft and return its name. The same body is found again. Raises NotPublished."""
+        """Add a draft and return its name. A version with the same body is not added again.
+
+        Raises PublishError.
+        """
         quoted = urllib.parse.quote(name, safe="")
         versions = f"/api/v1/templates/{quoted}/versions"
         wanted = {"name": name, "description": "Imported from AWS Proton."}
@@ -56,17 +61,17 @@ class Platform:
         made = self._send("POST", "/api/v1/templates", json.dumps(wanted), accept="name_taken")
         try:
             return self._add(versions, body)
-        except NotPublished as refused:
+        except PublishError as refused:
             if made is None:
                 raise
-            left = f"The template {name} was made, and stays there without a version."
-            raise NotPublished(f"{refused}\n{left}") from None
+            left = f"The template {name} was created and remains without a version."
+            raise PublishError(f"{refused}\n{left}") from None
 
     def _add(self, versions: str, body: str) -> str:
         sha256 = hashlib.sha256(body.encode()).hexdigest()
         for each in self._send("GET", f"{versions}?limit=100"):
             if each["sha256"] == sha256:
-                return f"{each['template']}@{each['version']} ({each['state']}, it was there)"
+                return f"{each['template']}@{each['version']} ({each['state']}, already exists)"
         added = self._send("POST", versions, body, media="application/yaml")
         return f"{added['template']}@{added['version']} ({added['state']})"
 
@@ -79,8 +84,10 @@ class Platform:
         media: str = "application/json",
         accept: str = "",
     ) -> Any:
-        """The answer's JSON; None for the accepted problem. A POST is carried out once, however
-        often it is sent."""
+        """The response's JSON; None for the accepted problem code.
+
+        Retries use the same idempotency key, so a POST takes effect once. Raises PublishError.
+        """
         headers = {"Authorization": f"Bearer {self.token}"}
         if body is not None:
             headers |= {"Content-Type": media, "Idempotency-Key": str(uuid.uuid4())}
@@ -95,16 +102,16 @@ class Platform:
                     problem = _problem(refused.read(_MAX_ANSWER))
                 if accept and problem.get("code") == accept:
                     return None
-                again = refused.code in _AGAIN
+                again = refused.code in _RETRIED
                 if not again or pause is None:
-                    raise NotPublished(_told(method, path, refused.code, problem)) from None
+                    raise PublishError(_told(method, path, refused.code, problem)) from None
             except (OSError, http.client.HTTPException) as error:
                 if pause is None:
-                    raise NotPublished(f"{self.url} does not answer: {error}") from None
+                    raise PublishError(f"{self.url} does not answer: {error}") from None
             except ValueError:
-                raise NotPublished(f"{method} {path}: the answer is not JSON") from None
+                raise PublishError(f"{method} {path}: the response is not JSON") from None
             time.sleep(pause)
-        raise AssertionError("each try ends or is followed by another")
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _problem(body: bytes) -> dict[str, Any]:

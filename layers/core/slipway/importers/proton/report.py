@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
-class Broken(Exception):
+class InvalidBundle(Exception):
     """The input is not a bundle, or no template can be created from it."""
 
 
@@ -21,32 +21,34 @@ class Entry:
 
 @dataclass
 class Report:
-    """Contains each entry once, however many ways reach it.
+    """Contains each entry once, even if several branches report it.
 
-    `holes`: the entries of `lost` without which the template is incomplete. A dropped check or a
-    value that the caller must supply is not a hole.
+    losses  what was not carried over
+    gaps    the losses that leave the template incomplete: not a check that is dropped, and not a
+            value that the caller must supply
+    notes   differences that the caller should know
     """
 
-    _lost: dict[Entry, None] = field(default_factory=dict)
-    _holes: dict[Entry, None] = field(default_factory=dict)
+    _losses: dict[Entry, None] = field(default_factory=dict)
+    _gaps: dict[Entry, None] = field(default_factory=dict)
     _notes: dict[Entry, None] = field(default_factory=dict)
 
-    def lose(self, file: str, line: int, text: str, *, hole: bool = False) -> None:
+    def add_loss(self, file: str, line: int, text: str, *, gap: bool = False) -> None:
         entry = Entry(file, line, _printable(text))
-        self._lost[entry] = None
-        if hole:
-            self._holes[entry] = None
+        self._losses[entry] = None
+        if gap:
+            self._gaps[entry] = None
 
-    def note(self, file: str, line: int, text: str) -> None:
+    def add_note(self, file: str, line: int, text: str) -> None:
         self._notes[Entry(file, line, _printable(text))] = None
 
     @property
-    def lost(self) -> list[Entry]:
-        return sorted(self._lost, key=lambda each: (each.file, each.line))
+    def losses(self) -> list[Entry]:
+        return sorted(self._losses, key=lambda each: (each.file, each.line))
 
     @property
-    def holes(self) -> list[Entry]:
-        return [each for each in self.lost if each in self._holes]
+    def gaps(self) -> list[Entry]:
+        return [each for each in self.losses if each in self._gaps]
 
     @property
     def notes(self) -> list[Entry]:
@@ -54,6 +56,6 @@ class Report:
 
 
 def _printable(text: str) -> str:
-    """One printable line, for the terminal and for a comment, whatever the bundle contains."""
+    """One printable line, for the terminal and for a YAML comment."""
     shown = "".join(each if each.isprintable() else " " for each in text)
     return shown if len(shown) <= 500 else f"{shown[:500]}…"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.importers.proton.bundle import Bundle, Kind, Written, tree
-from slipway.importers.proton.report import Broken, Report
+from slipway.importers.proton.bundle import Bundle, Kind, Scalar, tree
+from slipway.importers.proton.report import InvalidBundle, Report
 
 Declared = dict[str, Any]
 
@@ -17,8 +17,8 @@ _INPUT_TYPE: dict[Kind, str] = {
     "service": "service_input_type",
 }
 _TYPES = {"string": "String", "number": "Number", "integer": "Number", "boolean": "String"}
-# Used here, or without effect on the accepted values.
-_READ = {
+# Keywords that this module reads, and those without effect on the accepted values.
+_KNOWN_KEYWORDS = {
     *("type", "title", "description", "default", "enum", "pattern", "minLength", "maxLength"),
     *("minimum", "maximum", "items", "properties", "required", "example", "format"),
 }
@@ -30,12 +30,12 @@ _NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 
 @dataclass(frozen=True)
 class Input:
-    """`absent`: whether it may be omitted, and then has no value."""
+    """An input. `can_be_absent`: it may be omitted and has no default."""
 
     name: str
     type: str
     line: int
-    absent: bool
+    can_be_absent: bool
     declared: Declared
 
     @property
@@ -44,55 +44,55 @@ class Input:
 
     @property
     def texts(self) -> list[str] | None:
-        """Every text that it can have, if they are known."""
+        """Every text that the input can have; None if the texts are not known."""
         return self.declared.get("AllowedValues")
 
 
 def inputs(bundle: Bundle, report: Report) -> dict[str, Input]:
-    """The inputs by dotted name; objects are flattened. Raises Broken."""
+    """The inputs by dotted name; objects are flattened. Raises InvalidBundle."""
     if bundle.schema is None:
         return {}
     file = bundle.schema_file
     said = tree(bundle.schema, file)
     schema = said.get("schema") if isinstance(said, dict) else None
     if not isinstance(schema, dict):
-        raise Broken(f"{file}: #/schema must be a mapping")
+        raise InvalidBundle(f"{file}: #/schema must be a mapping")
     name = _INPUT_TYPE[bundle.kind]
     wanted, types = schema.get(name), schema.get("types")
     found = types.get(wanted) if isinstance(types, dict) and isinstance(wanted, str) else None
     if not isinstance(found, dict):
-        raise Broken(f"{file}: #/schema/{name} must name one of #/schema/types")
-    return {each.name: each for each in _properties(found, "", False, {}, _Reader(file, report))}
+        raise InvalidBundle(f"{file}: #/schema/{name} must name one of #/schema/types")
+    return {each.name: each for each in _properties(found, "", False, {}, _Schema(file, report))}
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _Schema:
     file: str
     report: Report
 
-    def lose(self, key: Any, text: str, *, hole: bool = False) -> None:
-        self.report.lose(self.file, line(key), text, hole=hole)
+    def add_loss(self, key: Any, text: str, *, gap: bool = False) -> None:
+        self.report.add_loss(self.file, line(key), text, gap=gap)
 
 
 def line(value: Any) -> int:
-    return value.line if isinstance(value, Written) else 0
+    return value.line if isinstance(value, Scalar) else 0
 
 
 def _properties(
-    schema: Declared, prefix: str, absent: bool, defaults: Declared, reader: _Reader
+    schema: Declared, prefix: str, can_be_absent: bool, defaults: Declared, reader: _Schema
 ) -> Iterator[Input]:
     properties = schema.get("properties", {})
     required = schema.get("required", [])
     if not isinstance(properties, dict) or not isinstance(required, list):
-        raise Broken(f"{reader.file}: {prefix or 'the inputs'}: must have properties")
+        raise InvalidBundle(f"{reader.file}: {prefix or 'the inputs'}: must have properties")
     if prefix.count(".") > _MAX_DEPTH:
-        raise Broken(f"{reader.file}: {prefix}: is nested too deeply")
+        raise InvalidBundle(f"{reader.file}: {prefix}: is nested too deeply")
     for key, each in properties.items():
         name = f"{prefix}{key}"
         if not isinstance(each, dict):
-            raise Broken(f"{reader.file}:{line(key)}: {name} must be a mapping")
+            raise InvalidBundle(f"{reader.file}:{line(key)}: {name} must be a mapping")
         default = defaults.get(key, each.get("default"))
-        optional = absent or key not in required
+        optional = can_be_absent or key not in required
         if each.get("type") == "object" and "properties" in each:
             below = default if isinstance(default, dict) else {}
             yield from _properties(each, f"{name}.", optional, below, reader)
@@ -101,12 +101,12 @@ def _properties(
 
 
 def _input(
-    name: str, key: str, schema: Declared, default: Any, optional: bool, reader: _Reader
+    name: str, key: str, schema: Declared, default: Any, optional: bool, reader: _Schema
 ) -> Input:
     kind = str(schema.get("type"))
     for keyword in schema:
-        if keyword not in _READ and not keyword.startswith("x-"):
-            reader.lose(keyword, f"{name}: {keyword} is not checked any more")
+        if keyword not in _KNOWN_KEYWORDS and not keyword.startswith("x-"):
+            reader.add_loss(keyword, f"{name}: {keyword} is no longer checked")
     declared: Declared = {"Type": _TYPES.get(kind, "String")}
     text = schema.get("description", schema.get("title"))
     if isinstance(text, str):
@@ -114,19 +114,24 @@ def _input(
     if kind == "array":
         declared |= _list(name, key, schema, reader)
     elif kind not in _TYPES:
-        reader.lose(key, f"{name}: the type {kind[:50]} is none of CloudFormation's, text is taken")
+        reader.add_loss(
+            key, f"{name}: CloudFormation has no type {kind[:50]}, so any text is accepted"
+        )
     else:
         declared |= _limits(name, kind, schema, reader)
     if default is not None:
         written = _written(kind, default)
         if written is None:
-            reader.lose(key, f"{name}: its default cannot be a parameter's, so it has to be given")
+            reader.add_loss(
+                key,
+                f"{name}: its default cannot be a parameter's, so the caller must supply a value",
+            )
         else:
             declared["Default"] = written
     return Input(name, kind, line(key), optional and default is None, declared)
 
 
-def _limits(name: str, kind: str, schema: Declared, reader: _Reader) -> Declared:
+def _limits(name: str, kind: str, schema: Declared, reader: _Schema) -> Declared:
     declared: Declared = {}
     if kind == "boolean":
         declared["AllowedValues"] = [_quoted("true"), _quoted("false")]
@@ -138,10 +143,10 @@ def _limits(name: str, kind: str, schema: Declared, reader: _Reader) -> Declared
             if keyword in schema:
                 if not re.fullmatch("[0-9]{1,9}", str(schema[keyword])):
                     place = f"{reader.file}:{line(schema[keyword])}"
-                    raise Broken(f"{place}: {keyword} must be a whole number")
+                    raise InvalidBundle(f"{place}: {keyword} must be a whole number")
                 declared[parameter] = schema[keyword]
         if isinstance(schema.get("pattern"), str):
-            declared["AllowedPattern"] = _quoted(whole(schema["pattern"]))
+            declared["AllowedPattern"] = _quoted(_for_cloudformation(schema["pattern"]))
     if kind in ("number", "integer"):
         declared |= {
             parameter: schema[keyword]
@@ -149,43 +154,45 @@ def _limits(name: str, kind: str, schema: Declared, reader: _Reader) -> Declared
             if keyword in schema
         }
     if kind == "integer":
-        reader.lose(schema["type"], f"{name}: a number with a fraction is taken too")
+        reader.add_loss(schema["type"], f"{name}: a number with a fraction is accepted too")
     told = schema.get("format")
     if told == "password":
-        declared["NoEcho"] = Written.of("true", plain=True)
+        declared["NoEcho"] = Scalar.of("true", plain=True)
     elif told is not None and told not in _FORMATS:
-        reader.lose(told, f"{name}: the format {str(told)[:50]} is not checked any more")
+        reader.add_loss(told, f"{name}: the format {str(told)[:50]} is no longer checked")
     return declared
 
 
-def _list(name: str, key: str, schema: Declared, reader: _Reader) -> Declared:
+def _list(name: str, key: str, schema: Declared, reader: _Schema) -> Declared:
     items = schema.get("items")
     below = items if isinstance(items, dict) else {}
     kind = str(below.get("type"))
     if kind not in ("string", "number", "integer"):
-        reader.lose(key, f"{name}: a list of {kind[:50]} cannot be a parameter", hole=True)
+        reader.add_loss(key, f"{name}: a list of {kind[:50]} cannot be a parameter", gap=True)
     for keyword in below:
         if keyword not in ("type", "title", "description", "enum", "pattern", "example"):
-            reader.lose(keyword, f"{name}: {keyword} of its items is not checked any more")
+            reader.add_loss(keyword, f"{name}: {keyword} of its items is no longer checked")
     # An empty list would arrive as a list with one empty text.
     declared: Declared = {"Type": "CommaDelimitedList", "AllowedPattern": _quoted(r"[\s\S]+")}
     if isinstance(below.get("pattern"), str):
-        declared["AllowedPattern"] = _quoted(rf"(?=[\s\S])(?:{whole(below['pattern'])})")
+        declared["AllowedPattern"] = _quoted(
+            rf"(?=[\s\S])(?:{_for_cloudformation(below['pattern'])})"
+        )
     if isinstance(below.get("enum"), list):
         declared["AllowedValues"] = [_quoted(each) for each in below["enum"]]
-    reader.report.note(reader.file, line(key), f"{name}: an empty list is not taken any more")
+    reader.report.add_note(reader.file, line(key), f"{name}: an empty list is no longer accepted")
     return declared
 
 
-def whole(pattern: str) -> str:
-    """The pattern for CloudFormation, which matches the whole text; OpenAPI searches in it."""
+def _for_cloudformation(pattern: str) -> str:
+    """The pattern for CloudFormation, which matches whole texts; OpenAPI searches in them."""
     anchored = pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$")
     if anchored and "|" not in pattern:
         return pattern
     return rf"[\s\S]*(?:{pattern})[\s\S]*"
 
 
-def may_be_empty(declared: Declared) -> Declared:
+def with_empty(declared: Declared) -> Declared:
     """The parameter of an input that the template tests: it is empty when omitted."""
     empty = dict(declared)
     pattern = empty.pop("AllowedPattern", None)
@@ -217,5 +224,5 @@ def _written(kind: str, default: Any) -> str | None:
     return _quoted(default) if kind == "string" else default
 
 
-def _quoted(text: str) -> Written:
-    return Written.of(str(text))
+def _quoted(text: str) -> Scalar:
+    return Scalar.of(str(text))

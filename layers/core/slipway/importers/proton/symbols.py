@@ -1,66 +1,74 @@
-"""Symbols: values of the bundle that are not known yet."""
+"""Symbols: values that are not known until an environment is created."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-# They surround a symbol's number in rendered text. From Unicode's private use area.
+# They surround a symbol's number in rendered text, and are from Unicode's private use area.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 
 @dataclass(frozen=True)
-class Given:
+class SchemaInput:
     """An input of the schema, by its dotted name."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Known:
+class PlatformValue:
     """A value that Slipway or CloudFormation supplies."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Wired:
-    """A value that Proton took from the service's environment."""
+class EnvironmentOutput:
+    """A value that Proton took from the service's environment, such as one of its outputs."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class Told:
-    """A value that CloudFormation cannot compute and the caller must supply. `text`: its source."""
+class UserSupplied:
+    """A value that CloudFormation cannot compute. `text`: its expression in Jinja."""
 
     text: str
-    yes_no: bool = False
+    is_boolean: bool = False
 
 
 @dataclass(frozen=True)
-class Item:
+class ListItem:
     """One item of a list, counted from 0."""
 
-    of: Given
+    values: SchemaInput
     index: int
 
 
 @dataclass(frozen=True)
-class Joined:
-    of: Given
+class JoinedList:
+    values: SchemaInput
     separator: str
 
 
 @dataclass(frozen=True)
-class Each:
-    """All items of a list: one YAML item stands for them."""
+class AllItems:
+    """All items of a list, represented by one YAML item."""
 
-    of: Given
+    values: SchemaInput
 
 
-Symbol = Given | Known | Wired | Told | Item | Joined | Each
+Symbol = (
+    SchemaInput
+    | PlatformValue
+    | EnvironmentOutput
+    | UserSupplied
+    | ListItem
+    | JoinedList
+    | AllItems
+)
 
 
 @dataclass(frozen=True)
@@ -71,16 +79,16 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Is:
-    """The test whether the symbol's text is this one, on which ways fork."""
+class Equals:
+    """The condition that the symbol's text is `text`. Each such condition makes two branches."""
 
     symbol: Symbol
     text: str
 
 
 @dataclass
-class Marks:
-    """Markers. A symbol has the same marker in all ways, so that ways can be compared."""
+class Markers:
+    """The markers of all symbols. A symbol has one marker, so that branches can be compared."""
 
     symbols: list[Symbol] = field(default_factory=list)
     lines: dict[Symbol, set[int]] = field(default_factory=dict)
@@ -102,12 +110,12 @@ def is_marked(text: str) -> bool:
     return _OPEN in text or _CLOSE in text
 
 
-def about(symbol: Symbol) -> str:
+def describe(symbol: Symbol) -> str:
     match symbol:
-        case Given() | Known():
+        case SchemaInput() | PlatformValue():
             return symbol.name
-        case Wired():
+        case EnvironmentOutput():
             return symbol.path
-        case Told():
+        case UserSupplied():
             return symbol.text
-    return symbol.of.name
+    return symbol.values.name

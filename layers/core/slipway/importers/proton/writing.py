@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from slipway.domain.template_syntax import SHORT_FORMS
-from slipway.importers.proton.bundle import Written
-from slipway.importers.proton.ways import is_function
+from slipway.importers.proton.branches import is_function
+from slipway.importers.proton.bundle import Scalar
 
 _SHORT = {name: tag for tag, name in SHORT_FORMS.items()}
 
@@ -27,7 +27,7 @@ def dump(tree: dict[str, Any]) -> str:
 
 
 def _scalar(dumper: _Dumper, value: str) -> yaml.Node:
-    if isinstance(value, Written) and value.plain:
+    if isinstance(value, Scalar) and value.plain:
         tag: str = dumper.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
         return dumper.represent_scalar(tag, str(value))
     return _text(dumper, value)
@@ -52,6 +52,6 @@ def _mapping(dumper: _Dumper, value: dict[str, Any]) -> yaml.Node:
     return _text(dumper, str(inner), tag)
 
 
-_Dumper.add_representer(Written, _scalar)
+_Dumper.add_representer(Scalar, _scalar)
 _Dumper.add_representer(str, _scalar)
 _Dumper.add_representer(dict, _mapping)

@@ -10,7 +10,7 @@ _BETWEEN = {
 }  # fmt: skip
 
 
-def words(node: nodes.Node) -> str:
+def source_text(node: nodes.Node) -> str:
     """The expression as it was probably written."""
     match node:
         case nodes.Const():
@@ -18,37 +18,41 @@ def words(node: nodes.Node) -> str:
         case nodes.Name():
             return node.name
         case nodes.Getattr():
-            return f"{words(node.node)}.{node.attr}"
+            return f"{source_text(node.node)}.{node.attr}"
         case nodes.Getitem():
-            return f"{words(node.node)}[{words(node.arg)}]"
+            return f"{source_text(node.node)}[{source_text(node.arg)}]"
         case nodes.Filter():
-            called = f"{node.name}({', '.join(map(words, node.args))})" if node.args else node.name
+            called = (
+                f"{node.name}({', '.join(map(source_text, node.args))})" if node.args else node.name
+            )
             if node.node is None:
                 return called
             compound = isinstance(node.node, nodes.Concat | nodes.BinExpr | nodes.Compare)
-            of = words(node.node)
+            of = source_text(node.node)
             return f"({of}) | {called}" if compound else f"{of} | {called}"
         case nodes.Call():
-            return f"{words(node.node)}({', '.join(map(words, node.args))})"
+            return f"{source_text(node.node)}({', '.join(map(source_text, node.args))})"
         case nodes.Test():
-            return f"{words(node.node)} is {node.name}"
+            return f"{source_text(node.node)} is {node.name}"
         case nodes.Not():
-            return f"not {words(node.node)}"
+            return f"not {source_text(node.node)}"
         case nodes.And() | nodes.Or():
-            return f"{words(node.left)} {type(node).__name__.lower()} {words(node.right)}"
+            return (
+                f"{source_text(node.left)} {type(node).__name__.lower()} {source_text(node.right)}"
+            )
         case nodes.Compare():
-            rest = " ".join(f"{_BETWEEN[each.op]} {words(each.expr)}" for each in node.ops)
-            return f"{words(node.expr)} {rest}"
+            rest = " ".join(f"{_BETWEEN[each.op]} {source_text(each.expr)}" for each in node.ops)
+            return f"{source_text(node.expr)} {rest}"
         case nodes.Concat():
-            return " ~ ".join(map(words, node.nodes))
+            return " ~ ".join(map(source_text, node.nodes))
         case nodes.BinExpr():
-            return f"{words(node.left)} {node.operator} {words(node.right)}"
+            return f"{source_text(node.left)} {node.operator} {source_text(node.right)}"
         case nodes.List() | nodes.Tuple():
-            return f"[{', '.join(map(words, node.items))}]"
+            return f"[{', '.join(map(source_text, node.items))}]"
     return type(node).__name__.lower()
 
 
-def begins(node: nodes.Node) -> int:
+def first_line(node: nodes.Node) -> int:
     """The first line of the expression. A filter can be below its operand."""
     while isinstance(node, nodes.Filter) and node.node is not None:
         node = node.node
