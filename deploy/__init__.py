@@ -1,1 +1,1 @@
-"""`make deploy` and `make undeploy`: Slipway in an AWS account, and out of it again."""
+"""`make deploy` and `make undeploy`: deploy Slipway to an AWS account, and remove it."""

@@ -1,10 +1,10 @@
-"""`make deploy`: check, build, check the build, send it, and say what comes next.
+"""`make deploy`: check, build, check the build, deploy it, and print the next steps.
 
     python -m deploy STAGE [--stack NAME] [--parameters "Key=Value …"]
 
-It runs in SAM's own environment (.venv-sam). What the layer is built for is in the variables
-ARCHITECTURE, RUNTIME and COMPILER, which the layer's Makefile reads too; where AWS is, in the usual
-ones (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL).
+It runs in SAM's own environment (.venv-sam). The variables ARCHITECTURE, RUNTIME and COMPILER say
+what the layer is built for; its Makefile reads them too. AWS_PROFILE, AWS_REGION and
+AWS_ENDPOINT_URL select the account.
 """
 
 import argparse
@@ -24,22 +24,22 @@ from deploy.options import ROOT, Options, Refused, declared, functions, read
 BUILT = ROOT / ".aws-sam" / "build"
 
 DONE = """
-  API      {ApiUrl}
-  docs     {ApiUrl}/docs
-  try      make demo API={ApiUrl}
-  again    make deploy {how}            changes what has changed
-  the end  make undeploy {how}          ends every environment, then deletes the stack
+  API     {ApiUrl}
+  docs    {ApiUrl}/docs
+  try it  make demo API={ApiUrl}
+  update  make deploy {how}            deploys what has changed
+  remove  make undeploy {how}          destroys every environment, then deletes the stack
 """
 
 
 def main(arguments: list[str]) -> int:
-    """0 if the stack is as the sources say."""
-    asked = _parsed(arguments)
+    """Deploy the stack. Returns the exit status: 0 if it was deployed."""
+    given = _parsed(arguments)
     architecture = os.environ.get("ARCHITECTURE", "arm64")
     runtime = os.environ.get("RUNTIME", "python3.13")
     build = {"Architecture": architecture, "PythonRuntime": runtime}
     try:
-        options = read(asked.stage, asked.stack, asked.parameters, build)
+        options = read(given.stage, given.stack, given.parameters, build)
         session = boto3.Session()
         account, known = before(options, session)
         print(f"Deploying {options.stack} to account {account}, {session.region_name}", flush=True)
@@ -54,11 +54,11 @@ def main(arguments: list[str]) -> int:
         return 1
     except subprocess.CalledProcessError as failed:
         return failed.returncode
-    told = outputs(session, options.stack)
-    if "ApiUrl" not in told:
+    found = outputs(session, options.stack)
+    if "ApiUrl" not in found:
         print("Nothing was deployed: the changes were not confirmed.", file=sys.stderr)
         return 1
-    print(DONE.format(how=_how(options), **told))
+    print(DONE.format(how=_how(options), **found))
     return 0
 
 
@@ -71,24 +71,24 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def refuse(reasons: Iterable[str]) -> None:
-    """Raises Refused if there are any."""
+    """Raises Refused with the reasons, if there are any."""
     if found := list(reasons):
         raise Refused(*found)
 
 
 def before(options: Options, session: Any) -> tuple[str, bool]:
-    """The account, and whether the stack is there already. Raises Refused, with all that is wrong.
+    """The account, and whether the stack exists. Raises Refused with every reason.
 
-    What needs AWS is asked only when the rest is right.
+    AWS is asked only if the command line is valid.
     """
     wrong = [*checks.parameters(declared(), options.parameters)]
     if why := names.refusal(options.stack):
         wrong.insert(0, f"The stack cannot be named {options.stack}. {why}")
     refuse(wrong)
-    account, wrong_with_it = checks.credentials(session)
-    refuse(wrong_with_it)
-    known, wrong_with_it = checks.state(session.client("cloudformation"), options.stack)
-    refuse(wrong_with_it)
+    account, faults = checks.credentials(session)
+    refuse(faults)
+    known, faults = checks.state(session.client("cloudformation"), options.stack)
+    refuse(faults)
     reserved = int(options.parameters.get("ReservedConcurrency", 0))
     limits = checks.limits(session.client("lambda")) if reserved and not known else None
     if limits:
@@ -97,14 +97,12 @@ def before(options: Options, session: Any) -> tuple[str, bool]:
 
 
 def notes(session: Any, known: bool) -> list[str]:
-    """What is worth knowing, and stops nothing."""
+    """Warnings, which do not prevent the deployment."""
     if known:
         return []
     limits = checks.limits(session.client("lambda"))
     if limits and (total := limits["ConcurrentExecutions"]) < 100:
-        return [
-            f"this account runs {total} functions at once; docs/deploying.md says what that means"
-        ]
+        return [f"this account runs at most {total} functions at once: see docs/deploying.md"]
     return []
 
 
@@ -117,7 +115,7 @@ def _destination(options: Options) -> list[str]:
 
 
 def _overrides(parameters: dict[str, str]) -> list[str]:
-    """As SAM reads them: a value may contain spaces and quotes."""
+    """The parameters in the form in which SAM accepts spaces and quotes in values."""
     return [
         'ParameterKey={},ParameterValue="{}"'.format(name, value.replace('"', r"\""))
         for name, value in parameters.items()
@@ -125,7 +123,7 @@ def _overrides(parameters: dict[str, str]) -> list[str]:
 
 
 def _sam(*arguments: str) -> None:
-    """Raises CalledProcessError. The layer is built with the first python3 of PATH, by pip."""
+    """Raises CalledProcessError. SAM builds the layer with the first python3 on PATH."""
     here = Path(sys.executable).parent
     path = f"{here}{os.pathsep}{os.environ.get('PATH', '')}"
     subprocess.run(
@@ -137,14 +135,14 @@ def _sam(*arguments: str) -> None:
 
 
 def _how(options: Options) -> str:
-    """The stage, and the stack if it is not the stage's own."""
+    """The arguments for make: the stage, and the stack unless it is the stage's default."""
     own = read(options.stage, "", "", {}).stack
     stack = "" if options.stack == own else f" STACK={options.stack}"
     return f"STAGE={options.stage}{stack}"
 
 
 def outputs(session: Any, stack: str) -> dict[str, str]:
-    """Empty if the stack was never made."""
+    """The stack's outputs by name. Empty if the stack does not exist."""
     try:
         [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError:

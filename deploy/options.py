@@ -1,4 +1,4 @@
-"""What `make deploy` was asked for: samconfig.toml, and what the command line says beside it."""
+"""The options of `make deploy`, from samconfig.toml and the command line."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Refused(Exception):
-    """What stands in the way, each in a sentence: nothing has been built or changed."""
+    """The reasons, one sentence each, why nothing was built or changed."""
 
     def __init__(self, *reasons: str) -> None:
         super().__init__("\n".join(reasons))
@@ -21,7 +21,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """The stack to deploy: its name, and the values of the template's parameters that are given."""
+    """The stack to deploy, and the values of the template's parameters."""
 
     stage: str
     stack: str
@@ -29,14 +29,16 @@ class Options:
 
 
 def read(stage: str, stack: str, given: str, own: dict[str, str]) -> Options:
-    """The stage's settings, with the stack's name and the parameters given in the place of theirs.
+    """The stage's settings, overridden by the stack's name and the parameters that are given.
 
-    `own` are parameters that the build decides; giving others by hand is refused, as the layer
-    would not fit. Raises Refused.
+    `own` are the parameters that the build decides. Another value for one is refused, because the
+    layer would not match. Raises Refused.
     """
     stages = {name: each for name, each in _samconfig().items() if "deploy" in each}
     if stage not in stages:
-        raise Refused(f"STAGE={stage}: samconfig.toml has {' and '.join(sorted(stages))}")
+        raise Refused(
+            f"STAGE={stage}: samconfig.toml has the stages {' and '.join(sorted(stages))}"
+        )
     settings = stages[stage]["deploy"]["parameters"]
     try:
         wanted = parameters.parse(given)
@@ -44,7 +46,7 @@ def read(stage: str, stack: str, given: str, own: dict[str, str]) -> Options:
     except parameters.Malformed as error:
         raise Refused(f"PARAMETERS: {error}") from error
     if reasons := [
-        f"{name}={wanted[name]}: the layer is built for {value}; say it once, for both: "
+        f"{name}={wanted[name]}: the layer is built for {value}. Set both with "
         f"make deploy {_VARIABLES[name]}={wanted[name]}"
         for name, value in own.items()
         if wanted.get(name, value) != value
@@ -53,7 +55,7 @@ def read(stage: str, stack: str, given: str, own: dict[str, str]) -> Options:
     return Options(stage, stack or settings["stack_name"], found | own)
 
 
-# How the Makefile calls what the build decides.
+# The Makefile's variables for the parameters that the build decides.
 _VARIABLES = {"Architecture": "ARCHITECTURE", "PythonRuntime": "RUNTIME"}
 
 
@@ -64,7 +66,7 @@ def declared() -> dict[str, dict[str, Any]]:
 
 
 def functions() -> int:
-    """How many the template has."""
+    """The number of functions in the template."""
     resources = load_yaml(ROOT / "template.yaml")["Resources"].values()
     return sum(each["Type"] == "AWS::Serverless::Function" for each in resources)
 

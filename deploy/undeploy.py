@@ -1,11 +1,10 @@
-"""`make undeploy`: end every environment, delete the stack, and say what is left on purpose.
+"""`make undeploy`: destroy every environment, delete the stack, and list what is kept on purpose.
 
     python -m deploy.undeploy STAGE [--stack NAME] [--yes]
 
-Environments are ended as their owners would end them, by Slipway's own code and workflows, because
-their stacks can only be deleted with the role that the stack has for it. Nobody can make new ones
-meanwhile: the API answers 429. If an environment cannot be ended, the API is opened again and the
-stack stays.
+Environments are destroyed by Slipway's own code and workflows, because their stacks can only be
+deleted with a role of Slipway's stack. Meanwhile the API answers 429, so that no environment is
+created. If an environment cannot be destroyed, the API is opened again and the stack stays.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from deploy import leavings
+from deploy import leftovers
 from deploy.checks import credentials
 from deploy.options import Refused, read
 
@@ -29,35 +28,35 @@ TRIES = 3  # for each environment
 CLOSED = {"ThrottlingBurstLimit": 0, "ThrottlingRateLimit": 0.0}
 
 
-class Left(Exception):
-    """What could not be ended or deleted; the stack is still there."""
+class Incomplete(Exception):
+    """Something could not be destroyed or deleted. The stack still exists."""
 
 
 def main(arguments: list[str]) -> int:
-    """0 if nothing is left but what is kept on purpose."""
+    """Returns the exit status: 0 if nothing is left except what is kept on purpose."""
     parser = argparse.ArgumentParser(prog="make undeploy")
     parser.add_argument("stage")
     parser.add_argument("--stack", default="")
     parser.add_argument("--yes", action="store_true")
     parser.add_argument("--wait", type=float, default=3600, help="seconds for the environments")
-    asked = parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
     session = boto3.Session()
     try:
-        name = read(asked.stage, asked.stack, "", {}).stack
+        name = read(given.stage, given.stack, "", {}).stack
         account, wrong = credentials(session)
         if reasons := list(wrong):
             raise Refused(*reasons)
         if stack := described(session, name):
-            confirm(name, account, asked.yes)
-            remove(session, stack, asked.wait)
-    except (Refused, Left) as error:
+            confirm(name, account, given.yes)
+            remove(session, stack, given.wait)
+    except (Refused, Incomplete) as error:
         print(error, file=sys.stderr)
         return 1
     return report(session, name)
 
 
 def described(session: Any, name: str) -> dict[str, Any] | None:
-    """The stack, by its name or its id; None if there is none."""
+    """The stack with this name or id; None if it does not exist."""
     try:
         [found] = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
@@ -68,62 +67,73 @@ def described(session: Any, name: str) -> dict[str, Any] | None:
 
 
 def confirm(name: str, account: str, yes: bool) -> None:
-    """Raises Refused unless somebody says so."""
+    """Ask for the stack's name, unless `yes`. Raises Refused without it."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Refused(f"Nobody can be asked whether to delete {name}: say so with YES=1")
-    question = f"This ends every environment of {name} in account {account}. Type its name: "
+        raise Refused(f"There is no terminal to confirm that {name} is to be deleted: pass YES=1")
+    question = (
+        f"This destroys every environment of {name} in account {account}. Type the stack's name: "
+    )
     if input(question).strip() != name:
         raise Refused("Nothing was changed")
 
 
 def remove(session: Any, stack: dict[str, Any], wait: float) -> None:
-    """Raises Left, with the API open again, if anything cannot be ended or deleted."""
+    """Destroy the environments and delete the stack.
+
+    Raises Incomplete, with the API open again, if an environment cannot be destroyed.
+    """
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-    # A first deployment that failed has left no outputs, and nobody has ever used it.
+    # A first deployment that failed has no outputs and no environments.
     if "TableName" in outputs:
         api = session.client("apigatewayv2")
         before = api.get_stage(ApiId=outputs["ApiId"], StageName="$default")
-        throttle = dict(ApiId=outputs["ApiId"], StageName="$default")
-        api.update_stage(**throttle, DefaultRouteSettings=CLOSED)
+        route = dict(ApiId=outputs["ApiId"], StageName="$default")
+        api.update_stage(**route, DefaultRouteSettings=CLOSED)
         try:
             end_environments(session, outputs, wait)
         except BaseException:
             settings = before.get("DefaultRouteSettings", {})
-            api.update_stage(**throttle, DefaultRouteSettings=settings)
+            api.update_stage(**route, DefaultRouteSettings=settings)
             raise
     delete(session, stack, outputs.get("TableName"))
-    leavings.remove(session, stack["StackName"])
+    leftovers.remove(session, stack["StackName"])
 
 
 def end_environments(session: Any, outputs: dict[str, str], wait: float) -> None:
-    """Give every environment back, and wait until all are destroyed. A teardown that fails is tried
-    again; Raises Left when all that remain have failed TRIES times, or when the time is up."""
-    _become_a_function(session, outputs["DispatchEnvironmentsFunctionName"])
-    table, end, said = outputs["TableName"], time.monotonic() + wait, ""
+    """Tear down every environment and wait until all are destroyed. A failed teardown is retried.
+
+    Raises Incomplete when all that remain have failed TRIES times, or after `wait` seconds.
+    """
+    _use_function_settings(session, outputs["DispatchEnvironmentsFunctionName"])
+    table, end, printed = outputs["TableName"], time.monotonic() + wait, ""
     tries = Counter[str]()
     while live := list(environments(session, table)):
         idle = [each for each in live if each["status"] not in ("expiring", "tearing_down")]
         if len(idle) == len(live) and all(tries[each["id"]] >= TRIES for each in idle):
             names = "\n".join(f"  - {each['id']}: {_why(each)}" for each in idle)
-            raise Left(f"These environments cannot be ended, so the stack stays:\n{names}")
+            raise Incomplete(
+                f"These environments cannot be destroyed, so the stack stays:\n{names}"
+            )
         for each in idle:
             if tries[each["id"]] < TRIES:
                 tries[each["id"]] += 1
                 _end(each)
         if time.monotonic() > end:
-            raise Left(f"{len(live)} environments have not ended in {wait:.0f} s; ask again")
+            raise Incomplete(
+                f"{len(live)} environments were not destroyed in {wait:.0f} s; try again"
+            )
         counts = Counter(str(each["status"]) for each in live)
         now = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-        if now != said:
+        if now != printed:
             print(f"environments: {now}", flush=True)
-            said = now
+            printed = now
         time.sleep(POLL)
 
 
 def environments(session: Any, table: str) -> Iterator[Any]:
-    """Those that are not destroyed. Reads the whole table: nothing lists them across projects."""
+    """The environments that are not destroyed. Scans the table: no index spans all projects."""
     pages = (
         session.client("dynamodb")
         .get_paginator("scan")
@@ -141,8 +151,8 @@ def environments(session: Any, table: str) -> Iterator[Any]:
         yield from map(wire.decode, page["Items"])
 
 
-def _become_a_function(session: Any, function: str) -> None:
-    """What Slipway's code reads from the environment: a function's variables, and our rights."""
+def _use_function_settings(session: Any, function: str) -> None:
+    """Set the variables that Slipway's code reads: a function's own, and our credentials."""
     found = session.client("lambda").get_function_configuration(FunctionName=function)
     ours = session.get_credentials().get_frozen_credentials()
     os.environ.update(found["Environment"]["Variables"])
@@ -169,7 +179,7 @@ def _end(environment: Any) -> None:
 
 
 def _why(environment: Any) -> str:
-    """As the API would tell."""
+    """The reason that the API would show."""
     from slipway.store import environment_records
 
     failure = environment_records.read(environment).failure
@@ -177,7 +187,7 @@ def _why(environment: Any) -> str:
 
 
 def delete(session: Any, stack: dict[str, Any], table: str | None) -> None:
-    """Delete the stack; a table that is protected is kept, and nothing else."""
+    """Delete the stack. A table with deletion protection is kept. Raises Incomplete."""
     cloudformation, stack_id = session.client("cloudformation"), stack["StackId"]
     kept = protected(session, table) if table else False
     print(f"deleting {stack['StackName']}", flush=True)
@@ -192,7 +202,7 @@ def delete(session: Any, stack: dict[str, Any], table: str | None) -> None:
         status = _settled(cloudformation, stack_id)
     if status != "DELETE_COMPLETE":
         why = [f"  - {name}: {why}" for name, why in _undeleted(cloudformation, stack_id).items()]
-        raise Left("\n".join([f"{stack['StackName']} is {status}:", *why]))
+        raise Incomplete("\n".join([f"{stack['StackName']} is {status}:", *why]))
 
 
 def protected(session: Any, table: str) -> bool:
@@ -209,7 +219,7 @@ def _settled(cloudformation: Any, stack_id: str) -> str:
 
 
 def _undeleted(cloudformation: Any, stack_id: str) -> dict[str, str]:
-    """Why each resource that is left could not be deleted."""
+    """The reason why each remaining resource could not be deleted."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
     return {
         each["LogicalResourceId"]: each.get("ResourceStatusReason", "")
@@ -220,13 +230,13 @@ def _undeleted(cloudformation: Any, stack_id: str) -> dict[str, str]:
 
 
 def report(session: Any, name: str) -> int:
-    """Say what is left. 1 if some of it should not be."""
-    kept, orphans = leavings.kept(session, name), leavings.orphans(session, name)
-    print(f"{name} is gone." + (" Kept on purpose:" if kept else " Nothing is left of it."))
+    """Print what is left. Returns 1 if that includes orphans."""
+    kept, orphans = leftovers.kept(session, name), leftovers.orphans(session, name)
+    print(f"{name} is deleted." + (" Kept on purpose:" if kept else " Nothing is left."))
     for what, how in kept:
         print(f"  - {what}\n    {how}")
     for each in orphans:
-        print(f"left, and should not be: {each}", file=sys.stderr)
+        print(f"orphan: {each}", file=sys.stderr)
     return 1 if orphans else 0
 
 

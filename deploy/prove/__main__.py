@@ -2,8 +2,8 @@
 
     python -m deploy.prove --stack NAME [--endpoint URL] [--only "ROW …"]
 
-`--only` runs the checks of those rows. The caller's own credentials and region are used. With the
-endpoint of a running `make local` nothing of the caller's is used, and the stack is the laptop's.
+`--only` runs the checks of those rows. The caller's own credentials and region are used, except
+with the endpoint of a running `make local`, which has its own credentials and stack.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ _WORDS = {True: "pass", False: "FAIL", None: "unclear"}
 
 
 def main(arguments: Sequence[str], checks: Sequence[Check] = CHECKS) -> int:
-    """0 if nothing is otherwise than docs/aws.md says, and nothing is left behind."""
+    """Returns the exit status: 0 if AWS behaves as docs/aws.md says and nothing is left behind."""
     parser = argparse.ArgumentParser(prog="make prove-on-aws")
     parser.add_argument("--stack", default="")
     parser.add_argument("--endpoint", default="")
     parser.add_argument("--only", default="")
-    asked = parser.parse_args(arguments)
-    only, rows = set(asked.only.split()), {check.row for check in checks}
+    given = parser.parse_args(arguments)
+    only, rows = set(given.only.split()), {check.row for check in checks}
     if only - rows:
         print(f"No check for {', '.join(sorted(only - rows))}", file=sys.stderr)
         return 2
-    clients = _clients(asked.endpoint)
-    stack = asked.stack or (LAPTOP if asked.endpoint else "")
+    clients = _clients(given.endpoint)
+    stack = given.stack or (LAPTOP if given.endpoint else "")
     if not stack:
-        print("Name the deployed stack: make prove-on-aws STACK=…", file=sys.stderr)
+        print("Specify the deployed stack: make prove-on-aws STACK=…", file=sys.stderr)
         return 2
     try:
         found = deployed_checks.outputs(clients, stack)
     except (BotoCoreError, ClientError) as error:
-        print(f"The stack {stack} cannot be looked at: {error}", file=sys.stderr)
+        print(f"The stack {stack} cannot be read: {error}", file=sys.stderr)
         return 2
-    deployed = Deployed(stack, found, clients, is_aws=not asked.endpoint)
-    quick = {"patience": 30, "poll": 0.05} if asked.endpoint else {}
+    deployed = Deployed(stack, found, clients, is_aws=not given.endpoint)
+    quick = {"patience": 30, "poll": 0.05} if given.endpoint else {}
     with Sandbox(clients, **quick) as sandbox:
-        print(f"Checking {stack}; what is made for it is named {sandbox.name}", flush=True)
+        print(f"Checking {stack}; temporary resources are named {sandbox.name}", flush=True)
         outcomes = [
             _report(check, sandbox, deployed) for check in checks if check.row in (only or rows)
         ]
     for each in sandbox.left:
         print(f"could not be deleted: {each}", file=sys.stderr)
-    told = ", ".join(f"{outcomes.count(value)} {word}" for value, word in _WORDS.items())
-    print(f"{len(outcomes)} checks: {told}")
+    counts = ", ".join(f"{outcomes.count(value)} {word}" for value, word in _WORDS.items())
+    print(f"{len(outcomes)} checks: {counts}")
     return 1 if False in outcomes or sandbox.left else 0
 
 
@@ -68,7 +68,7 @@ def _report(check: Check, sandbox: Sandbox, deployed: Deployed) -> bool | None:
     try:
         seen = check.run(sandbox, deployed)
     except Exception as error:
-        # Perhaps the caller lacks a right, or AWS answers in another shape: the others still run.
+        # A permission may be missing, or AWS may answer in another form. Other checks still run.
         seen = Seen(False, f"{type(error).__name__}: {error}")
     print(f"\n{_WORDS[seen.as_expected]:8}{check.row}")
     print(f"  expected  {check.says}\n  seen      {seen.what}", flush=True)

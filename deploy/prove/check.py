@@ -1,4 +1,4 @@
-"""What a check is, and what it has to work with."""
+"""A check and its arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deploy.prove.sandbox import Clients, Sandbox
 
 @dataclass(frozen=True)
 class Deployed:
-    """The deployed stack that is looked at: its name, its outputs, and where it is."""
+    """The deployed stack to check: its name, its outputs, and clients for its account."""
 
     stack: str
     outputs: dict[str, str]
@@ -20,14 +20,14 @@ class Deployed:
 
 
 class Seen(NamedTuple):
-    """What was seen, and whether it is what docs/aws.md says; None: it could not be told here."""
+    """An observation, and whether docs/aws.md predicts it; None if the check is inconclusive."""
 
     as_expected: bool | None
     what: str
 
 
 class Check(NamedTuple):
-    """`row` is the row's id in docs/aws.md, `says` what is expected."""
+    """A check. `row` is the row's id in docs/aws.md, and `says` the expectation."""
 
     row: str
     says: str

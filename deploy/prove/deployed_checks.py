@@ -1,4 +1,4 @@
-"""What can be seen of a deployed stack without changing anything."""
+"""Checks of a deployed stack that do not change it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from deploy.prove.check import Check, Deployed, Seen
 from deploy.prove.sandbox import Sandbox
 
-# Without these a new account cannot run two readers of a stream beside its API.
+# A new account needs as many to run two stream readers and the API.
 FEWEST_AT_ONCE = 10
 
 
 def slash(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """The API answers itself, also to a path with a slash at its end."""
+    """Slipway itself answers a path that ends with a slash."""
     url = deployed.outputs["ApiUrl"] + "/api/v1/projects/"
-    # Loopback is never asked for through a proxy.
+    # No proxy is used for loopback.
     direct = [] if deployed.is_aws else [urllib.request.ProxyHandler({})]
     try:
         with urllib.request.build_opener(*direct).open(url, timeout=30) as answer:
@@ -28,7 +28,7 @@ def slash(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 
 def names(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """What CloudFormation names itself begins with the stack's whole name."""
+    """Generated names begin with the stack's whole name."""
     pages = deployed.clients("cloudformation").get_paginator("list_stack_resources")
     generated = ("AWS::Lambda::Function", "AWS::IAM::Role")
     found = [
@@ -48,37 +48,37 @@ def concurrency(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 
 def rights(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """A role whose rights are limited to a topic reads and ends the topic's subscriptions."""
+    """A role with permissions on a topic can read and delete the topic's subscriptions."""
     sns, functions = sandbox.client("sns"), sandbox.client("lambda")
     topic = sns.create_topic(Name=sandbox.name)["TopicArn"]
     sandbox.delete_later("topic", sns.delete_topic, TopicArn=topic)
     found = functions.get_function(FunctionName=sandbox.function)["Configuration"]
     wanted = {"TopicArn": topic, "Protocol": "lambda", "Endpoint": found["FunctionArn"]}
-    its = {"SubscriptionArn": "{% $its %}"}
+    subscription = {"SubscriptionArn": "{% $arn %}"}
 
     def task(action: str, arguments: dict[str, str], **then: Any) -> dict[str, Any]:
         resource = f"arn:{topic.split(':')[1]}:states:::aws-sdk:sns:{action}"
         return {"Type": "Task", "Resource": resource, "Arguments": arguments, **then}
 
-    known = {"its": "{% $states.result.SubscriptionArn %}"}
+    known = {"arn": "{% $states.result.SubscriptionArn %}"}
     states = {
         "Subscribe": task("subscribe", wanted, Assign=known, Next="Look"),
-        "Look": task("getSubscriptionAttributes", its, Next="Unsubscribe"),
-        "Unsubscribe": task("unsubscribe", its, End=True),
+        "Look": task("getSubscriptionAttributes", subscription, Next="Unsubscribe"),
+        "Unsubscribe": task("unsubscribe", subscription, End=True),
     }
     ended = sandbox.run(states)
     return Seen(ended.status == "SUCCEEDED", f"{ended.status} {ended.error}: {ended.cause}"[:300])
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("http-slash", "401, a problem of Slipway's", slash),
-    Check("iam-topics", "SUCCEEDED: rights on a topic are rights on its subscriptions", rights),
+    Check("http-slash", "401 with a problem from Slipway", slash),
+    Check("iam-topics", "SUCCEEDED: permissions on a topic cover its subscriptions", rights),
     Check("cfn-names", f"<stack>-…, for {', '.join(('functions', 'roles'))}", names),
     Check("q-concurrency", f"{FEWEST_AT_ONCE} or more", concurrency),
 )
 
 
 def outputs(clients: Any, stack: str) -> dict[str, str]:
-    """Raises ClientError if there is no such stack."""
+    """The stack's outputs by name. Raises ClientError if the stack does not exist."""
     [found] = clients("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}

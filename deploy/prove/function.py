@@ -1,6 +1,6 @@
-"""A function that behaves as its event says, so that it can be seen what AWS makes of that.
+"""A function that fails in the way its event requests, so that AWS's reaction can be observed.
 
-It is sent to AWS as it stands, and imports nothing of ours.
+The file is uploaded as it is, so it imports nothing of ours.
 """
 
 import os
@@ -9,12 +9,14 @@ from typing import Any
 
 
 class CustomError(Exception):
-    """One that AWS does not know."""
+    """An error that AWS does not know."""
 
 
 def handler(event: dict[str, Any], context: object) -> Any:
-    """`{"do": …}`: answer, raise, wait, exit, return too much, or need too much memory; of a
-    stream's records it refuses those with the attribute `refuse`."""
+    """`{"do": …}`: answer, raise, wait, exit, return or need a number of bytes.
+
+    Raises CustomError for a stream's record with the attribute `refuse`.
+    """
     for record in event.get("Records", ()):
         if "refuse" in record["dynamodb"].get("NewImage", {}):
             raise CustomError("a record to refuse")

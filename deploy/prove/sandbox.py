@@ -1,10 +1,10 @@
-"""What the checks make on an account: all of it bears one name, and all of it is deleted again.
+"""The resources that the checks create in an account. All share one name and are deleted again.
 
     with Sandbox(clients) as sandbox:
         ended = sandbox.run({"Say": {"Type": "Pass", "End": True}})
 
-Everything is made on first use. It costs nothing, or fractions of a cent: a role, a table on
-demand, a function of 128 MB, state machines of a few transitions, a stack of free resources.
+Each is created on first use. They cost fractions of a cent: a role, a table on demand, a function
+of 128 MB, state machines with few transitions, stacks of free resources.
 tests/aws uses the same sandbox on the laptop.
 """
 
@@ -29,7 +29,7 @@ from botocore.exceptions import ClientError
 Clients = Callable[[str], Any]
 
 SOURCE = Path(__file__).with_name("function.py")
-# A role that was just made is not known everywhere yet.
+# A new role is not known everywhere at once.
 _NOT_YET = (
     "cannot be assumed",
     "not authorized to perform",
@@ -40,8 +40,11 @@ _NOT_YET = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How an execution ended. `events` are the types of the events of its history, in order,
-    `failures` the causes of its tasks' failures."""
+    """How an execution ended.
+
+    events    the types of the events in its history
+    failures  the causes of its tasks' failures
+    """
 
     status: str
     output: Any = None
@@ -51,14 +54,16 @@ class Ended:
     failures: Sequence[str] = field(default=())
 
 
-class NeverHappened(Exception):
-    """AWS did not get there in time; the message says where."""
+class TooSlow(Exception):
+    """AWS did not reach the expected state in time."""
 
 
 class Sandbox:
-    """`patience` is how many seconds anything may take, `poll` how often it is looked at.
+    """Creates resources and deletes them.
 
-    What could not be deleted is in `left` afterwards, each with the reason.
+    patience  seconds that each resource or execution may take
+    poll      seconds between looks
+    left      afterwards: what could not be deleted, with the reasons
     """
 
     def __init__(self, clients: Clients, *, patience: float = 300, poll: float = 1) -> None:
@@ -85,7 +90,7 @@ class Sandbox:
         return f"{self.name}-{self._names}"
 
     def delete_later(self, what: str, delete: Callable[..., Any], **request: Any) -> None:
-        """Delete it in the end, after whatever is made from now on."""
+        """Delete it at the end, after everything that is created later."""
 
         def now() -> None:
             try:
@@ -96,15 +101,15 @@ class Sandbox:
         self._made.callback(now)
 
     def until(self, what: str, ask: Callable[[], Any]) -> Any:
-        """What `ask` returns once that is something. Raises NeverHappened."""
+        """The first truthy result of `ask`. Raises TooSlow."""
         end = time.monotonic() + self._patience
         while not (found := ask()):
             if time.monotonic() > end:
-                raise NeverHappened(f"{what}: not within {self._patience:g} s")
+                raise TooSlow(f"{what}: not within {self._patience:g} s")
             time.sleep(self._poll)
         return found
 
-    # ── What is made on first use ───────────────────────────────────────────────────────────
+    # ── Created on first use ───────────────────────────────────────────────────────────
 
     @cached_property
     def account(self) -> str:
@@ -121,10 +126,10 @@ class Sandbox:
         arn = iam.create_role(RoleName=self.name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         self.delete_later(f"role {self.name}", iam.delete_role, RoleName=self.name)
         prefix = arn.split(":")[1]
-        # Lambda reads streams, and puts failures aside, with the function's role. To list streams
-        # knows no resource.
+        # Lambda reads streams and sends failures to a queue with the function's role. ListStreams
+        # supports no resource.
         of_streams = ("DescribeStream", "GetRecords", "GetShardIterator")
-        rights = _policies(
+        permissions = _policies(
             {
                 "Action": [
                     *("dynamodb:*Item", "dynamodb:*Items", "lambda:InvokeFunction"),
@@ -142,7 +147,7 @@ class Sandbox:
             {"Action": "dynamodb:ListStreams", "Resource": "*"},
         )
         where = {"RoleName": self.name, "PolicyName": "prove"}
-        iam.put_role_policy(**where, PolicyDocument=rights)
+        iam.put_role_policy(**where, PolicyDocument=permissions)
         self.delete_later(f"policy of {self.name}", iam.delete_role_policy, **where)
         return str(arn)
 
@@ -174,7 +179,7 @@ class Sandbox:
 
     @cached_property
     def function(self) -> str:
-        """The name of a function that does as its event says; see function.py."""
+        """The name of a function with the code in function.py."""
         functions = self.client("lambda")
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
@@ -201,7 +206,7 @@ class Sandbox:
         return self.name
 
     def patiently(self, what: str, make: Callable[[], Any]) -> Any:
-        """What `make` returns, once the role that it needs is known. Raises ClientError."""
+        """The result of `make`, retried until its role is known. Raises ClientError, TooSlow."""
 
         def ask() -> Any:
             try:
@@ -216,7 +221,7 @@ class Sandbox:
     # ── State machines ──────────────────────────────────────────────────────────────────────
 
     def machine(self, states: dict[str, Any], **fields: Any) -> str:
-        """The ARN of a state machine of JSONata `states`, beginning with the first."""
+        """The ARN of a JSONata state machine that begins with the first of `states`."""
         machines, name = self.client("stepfunctions"), self.next_name()
         definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}
         request = {
@@ -232,12 +237,12 @@ class Sandbox:
         return arn
 
     def run(self, states: dict[str, Any], given: Any = None, **fields: Any) -> Ended:
-        """How an execution of the states ends; another one while the role is not yet known."""
+        """Run the states and return how they end. Retries while the role is not known."""
         arn = self.machine(states, **fields)
         end = time.monotonic() + self._patience
         while True:
             ended = self.ended(self.start(arn, given))
-            # It may have been caught.
+            # The error may have been caught.
             told = f"{ended.error} {ended.cause} {ended.output}"
             is_early = "is not authorized to perform" in told or "AccessDenied" in told
             if not is_early or time.monotonic() > end:
@@ -245,14 +250,14 @@ class Sandbox:
             time.sleep(self._poll)
 
     def start(self, machine: str, given: Any = None) -> str:
-        """The ARN of an execution that has just begun."""
+        """Start an execution and return its ARN."""
         started = self.client("stepfunctions").start_execution(
             stateMachineArn=machine, name=self.next_name(), input=json.dumps(given or {})
         )
         return str(started["executionArn"])
 
     def ended(self, execution: str) -> Ended:
-        """How it ended, once it has. Raises NeverHappened."""
+        """Wait until the execution ends. Raises TooSlow."""
         machines = self.client("stepfunctions")
 
         def ask() -> dict[str, Any] | None:
@@ -269,7 +274,7 @@ class Sandbox:
     # ── Stacks ──────────────────────────────────────────────────────────────────────────────
 
     def stack_status(self, name: str) -> str | None:
-        """The state of the stack; None if there is none."""
+        """The stack's status; None if it does not exist."""
         try:
             answer = self.client("cloudformation").describe_stacks(StackName=name)
         except ClientError as error:
@@ -279,7 +284,7 @@ class Sandbox:
         return str(answer["Stacks"][0]["StackStatus"])
 
     def settled(self, name: str) -> str:
-        """The state in which the stack stays. Raises NeverHappened."""
+        """Wait until the stack changes no more, and return its status. Raises TooSlow."""
 
         def ask() -> str | None:
             status = self.stack_status(name) or "DELETE_COMPLETE"

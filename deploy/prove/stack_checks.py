@@ -1,4 +1,4 @@
-"""What CloudFormation says while stacks are made, updated, canceled, looked at and deleted."""
+"""Checks of CloudFormation: creation, update, cancellation, drift and deletion of stacks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _topic(name: str) -> dict[str, Any]:
 
 
 def _waiting(deployed: Deployed) -> dict[str, Any]:
-    """Something that never comes up: on AWS for longer than what is done meanwhile takes."""
+    """A resource that never completes. On AWS it waits longer than the check takes."""
     properties = {"Handle": {"Ref": "Handle"}, "Timeout": "180" if deployed.is_aws else "3"}
     return {"Wait": {"Type": "AWS::CloudFormation::WaitCondition", "Properties": properties}}
 
 
 def _stack(sandbox: Sandbox, body: str, **more: Any) -> str:
-    """The name of a stack that is being made."""
+    """Create a stack and return its name."""
     name = sandbox.next_name()
     sandbox.client("cloudformation").create_stack(StackName=name, TemplateBody=body, **more)
     sandbox.delete_stack_later(name)
@@ -38,12 +38,12 @@ def _stack(sandbox: Sandbox, body: str, **more: Any) -> str:
 
 
 def _refused(call: Any, **request: Any) -> str | None:
-    """Code and message; None if it was not refused."""
+    """The error's code and message; None if the call succeeds."""
     try:
         call(**request)
     except ClientError as error:
-        told = error.response["Error"]
-        return f"{told['Code']}: {told.get('Message', '')}"
+        refusal = error.response["Error"]
+        return f"{refusal['Code']}: {refusal.get('Message', '')}"
     return None
 
 
@@ -55,8 +55,7 @@ def _events(sandbox: Sandbox, name: str) -> list[dict[str, Any]]:
 
 
 def first_failure(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """Of a creation that fails, the first resource's reason is told and the others' are not: they
-    are recognised by the word in theirs."""
+    """Only the first resource that fails has a reason of its own; the others' say "cancelled"."""
     broken = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "no name / for a topic"}}
     name = _stack(sandbox, _body({**HANDLE, **_waiting(deployed), "Broken": broken}))
     status = sandbox.settled(name)
@@ -67,12 +66,12 @@ def first_failure(sandbox: Sandbox, deployed: Deployed) -> Seen:
     }
     told = f"{status}; {failed}"[:300]
     if set(failed) != {"Broken", "Wait"}:
-        return Seen(None, f"one had ended before the other: {told}")
+        return Seen(None, f"one resource ended before the other: {told}")
     return Seen("cancelled" in failed["Wait"] and "cancelled" not in failed["Broken"], told)
 
 
 def canceled_update(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """An update is canceled; its events bear the token of the update or of the cancellation."""
+    """The events of a canceled update have the token of the update or of the cancellation."""
     cloud = sandbox.client("cloudformation")
     name = _stack(sandbox, _body(HANDLE), ClientRequestToken="prove-create-1")
     sandbox.settled(name)
@@ -91,7 +90,7 @@ def canceled_update(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 
 def nothing_to_change(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """A change set of a template with a Transform that changes nothing."""
+    """A change set without changes, of a template with a Transform."""
     cloud, body = sandbox.client("cloudformation"), _body(HANDLE, Transform=SAM)
     name = _stack(sandbox, body, Capabilities=["CAPABILITY_AUTO_EXPAND"])
     sandbox.settled(name)
@@ -111,7 +110,7 @@ def nothing_to_change(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 
 def twice_drift(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """A second look for drift while the first is under way."""
+    """A second drift detection while the first is in progress."""
     cloud = sandbox.client("cloudformation")
     name = _stack(sandbox, _body(_topic("one")))
     sandbox.settled(name)
@@ -122,16 +121,16 @@ def twice_drift(sandbox: Sandbox, deployed: Deployed) -> Seen:
         look = cloud.describe_stack_drift_detection_status(StackDriftDetectionId=first)
         return bool(look["DetectionStatus"] != "DETECTION_IN_PROGRESS")
 
-    sandbox.until("the look for drift", ended)
+    sandbox.until("the drift detection", ended)
     if told is None:
-        return Seen(None, "the first look had ended already")
+        return Seen(None, "the first detection had ended already")
     return Seen("already in progress" in told, told)
 
 
 def forgotten_drift(sandbox: Sandbox, deployed: Deployed) -> Seen:
     call = sandbox.client("cloudformation").describe_stack_drift_detection_status
     told = _refused(call, StackDriftDetectionId="00000000-0000-0000-0000-000000000000")
-    return Seen((told or "").startswith("ValidationError"), told or "it was found")
+    return Seen((told or "").startswith("ValidationError"), told or "it was accepted")
 
 
 def retained_too_early(sandbox: Sandbox, deployed: Deployed) -> Seen:
@@ -141,13 +140,13 @@ def retained_too_early(sandbox: Sandbox, deployed: Deployed) -> Seen:
     told = _refused(
         sandbox.client("cloudformation").delete_stack, StackName=name, RetainResources=["Handle"]
     )
-    return Seen(told is not None, told or "it was taken")
+    return Seen(told is not None, told or "it was accepted")
 
 
 CHECKS = (
-    Check("cfn-first-failure", "the others' reason has the word cancelled", first_failure),
-    Check("cfn-cancel", "UPDATE_ROLLBACK_COMPLETE, with a token of ours", canceled_update),
-    Check("cfn-no-changes-sam", "FAILED, with a reason that Slipway reads", nothing_to_change),
+    Check("cfn-first-failure", "the others' reason contains the word cancelled", first_failure),
+    Check("cfn-cancel", "UPDATE_ROLLBACK_COMPLETE, with one of our tokens", canceled_update),
+    Check("cfn-no-changes-sam", "FAILED, with a reason that Slipway recognizes", nothing_to_change),
     Check("cfn-drift-twice", "refused with: already in progress", twice_drift),
     Check("cfn-drift-forgotten", "ValidationError", forgotten_drift),
     Check("cfn-retain-early", "refused", retained_too_early),

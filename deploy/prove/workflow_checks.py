@@ -1,4 +1,4 @@
-"""What Step Functions and DynamoDB call their refusals, and when a token is spent."""
+"""Checks of the errors of Step Functions and DynamoDB, and of idempotency tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from deploy.prove.check import Check, Deployed, Seen
 from deploy.prove.sandbox import Ended, Sandbox
 
-# What every invoking task of the state machines tries again.
+# Errors that every task that invokes a function retries.
 RETRIED = {
     "Lambda.Unknown",
     "Runtime.ExitError",
@@ -28,13 +28,13 @@ _MEGABYTE = 1_048_576
 
 
 def _caught(sandbox: Sandbox, resource: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a Catch knows of a task that fails; empty if it does not."""
+    """The error that a Catch receives from a failing task; empty if the task succeeds."""
     catch = {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Caught"}
     task = {"Type": "Task", "Resource": resource, "Arguments": arguments, "TimeoutSeconds": 20}
     states = {"Do": {**task, "Catch": [catch], "End": True}, "Caught": {"Type": "Succeed"}}
     ended: Ended = sandbox.run(states)
     if ended.status != "SUCCEEDED":
-        return {"Error": ended.error, "Cause": f"{ended.cause} (and no Catch saw it)"}
+        return {"Error": ended.error, "Cause": f"{ended.cause} (no Catch received it)"}
     return dict(ended.output) if _is_error(ended.output) else {}
 
 
@@ -51,7 +51,7 @@ def _named(error: dict[str, Any], *names: str) -> Seen:
 
 @contextmanager
 def _as_on_lambda(credentials: Any) -> Iterator[None]:
-    """The credentials where Lambda puts them."""
+    """Set the variables in which Lambda provides credentials."""
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     values = (credentials.access_key, credentials.secret_key, credentials.token or "")
     before = {name: os.environ.get(name) for name in names}
@@ -67,7 +67,7 @@ def _as_on_lambda(credentials: Any) -> Iterator[None]:
 
 
 def transport(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """Signed requests are taken, and a refusal can be read: its code and the item."""
+    """AWS accepts signed requests, and a refusal has the code and the item."""
     from slipway.aws.dynamodb import ANSWER_SECONDS, Wire
 
     client = sandbox.client("dynamodb")
@@ -91,22 +91,22 @@ def transport(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 def condition(sandbox: Sandbox, deployed: Deployed) -> Seen:
     resource = "arn:aws:states:::dynamodb:updateItem"
-    error = _caught(sandbox, _here(sandbox, resource), _of_nobody(sandbox))
+    error = _caught(sandbox, _here(sandbox, resource), _missing_item_update(sandbox))
     return _named(error, "DynamoDB.ConditionalCheckFailedException")
 
 
 def canceled(sandbox: Sandbox, deployed: Deployed) -> Seen:
     resource = "arn:aws:states:::aws-sdk:dynamodb:transactWriteItems"
-    arguments = {"TransactItems": [{"Update": _of_nobody(sandbox)}]}
+    arguments = {"TransactItems": [{"Update": _missing_item_update(sandbox)}]}
     error = _caught(sandbox, _here(sandbox, resource), arguments)
     return _named(error, "DynamoDb.TransactionCanceledException")
 
 
-def _of_nobody(sandbox: Sandbox) -> dict[str, Any]:
-    """An update of an item that there is not."""
+def _missing_item_update(sandbox: Sandbox) -> dict[str, Any]:
+    """An update of an item that does not exist."""
     return {
         "TableName": sandbox.table,
-        "Key": {"pk": {"S": "nobody"}, "sk": {"S": "nobody"}},
+        "Key": {"pk": {"S": "missing"}, "sk": {"S": "missing"}},
         "UpdateExpression": "SET a = :one",
         "ConditionExpression": "attribute_exists(pk)",
         "ExpressionAttributeValues": {":one": {"N": "1"}},
@@ -114,27 +114,27 @@ def _of_nobody(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def _here(sandbox: Sandbox, resource: str) -> str:
-    """The same in the partition of the account."""
+    """The ARN in the partition of the account."""
     partition = sandbox.role.split(":")[1]
     return resource.replace("arn:aws:", f"arn:{partition}:")
 
 
 def foreign_kinds(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """An SDK integration has names of its own for some kinds of values."""
+    """SDK integrations refuse the value type NULL."""
     put = {"TableName": sandbox.table, "Item": {**_KEY, "nothing": {"NULL": True}}}
     resource = _here(sandbox, "arn:aws:states:::aws-sdk:dynamodb:transactWriteItems")
     try:
         error = _caught(sandbox, resource, {"TransactItems": [{"Put": put}]})
     except ClientError as refused:
         return Seen(True, f"not even created: {refused}"[:300])
-    return Seen(bool(error), f"{error or 'it was taken'}"[:300])
+    return Seen(bool(error), f"{error or 'it was accepted'}"[:300])
 
 
 # ── Functions that die ───────────────────────────────────────────────────────────────────────
 
 
 def sandbox_errors(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """What a workflow is told of a function that exits, takes too long, needs too much memory."""
+    """The errors of functions that exit, time out, or need too much memory."""
     resource = _here(sandbox, "arn:aws:states:::lambda:invoke")
     events = {
         "exits": {"do": "exit"},
@@ -142,7 +142,7 @@ def sandbox_errors(sandbox: Sandbox, deployed: Deployed) -> Seen:
         "needs too much": {"do": "need", "bytes": 256 * _MEGABYTE},
     }
     if not deployed.is_aws:
-        # A worker of the laptop may have as much as the machine has.
+        # A worker on the laptop has no memory limit.
         del events["needs too much"]
     seen, told = [], []
     for name, event in events.items():
@@ -154,7 +154,7 @@ def sandbox_errors(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 
 def moments(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """They are compared as text with those that the store writes."""
+    """Timestamps have the format of those that the store writes, as they are compared as text."""
     states = {"Say": {"Type": "Pass", "Output": "{% $states.context %}", "End": True}}
     context = sandbox.run(states).output
     found = context["State"]["EnteredTime"], context["Execution"]["StartTime"]
@@ -163,7 +163,7 @@ def moments(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 
 def attempts(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """Each attempt of a task says when its state was entered."""
+    """Each attempt of a task has the same EnteredTime."""
     retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 1}]
     event = {"do": "raise", "saying": "{% $states.context.State.EnteredTime %}"}
     task = {
@@ -177,26 +177,28 @@ def attempts(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 
 def spent_token(sandbox: Sandbox, deployed: Deployed) -> Seen:
-    """A token whose transaction was canceled is sent again with another request."""
+    """A token of a canceled transaction is used for another request."""
     client, token = sandbox.client("dynamodb"), sandbox.next_name()
-    never = {"Update": _of_nobody(sandbox)}
+    never = {"Update": _missing_item_update(sandbox)}
     put = {"Put": {"TableName": sandbox.table, "Item": {**_KEY, "sk": {"S": token}}}}
     with suppress(client.exceptions.TransactionCanceledException):
         client.transact_write_items(TransactItems=[never], ClientRequestToken=token)
     try:
         client.transact_write_items(TransactItems=[put], ClientRequestToken=token)
     except client.exceptions.IdempotentParameterMismatchException as error:
-        return Seen(True, f"spent: {error}. Slipway sends each attempt a token of its own.")
-    return Seen(True, "free again: the second request was carried out")
+        return Seen(True, f"spent: {error}. Slipway uses another token for each attempt.")
+    return Seen(True, "reusable: the second request was carried out")
 
 
 CHECKS = (
-    Check("ddb-transport", "Slipway's own signed requests are taken, refusals read", transport),
+    Check(
+        "ddb-transport", "Slipway's own signed requests are accepted, refusals are read", transport
+    ),
     Check("sfn-condition", "DynamoDB.ConditionalCheckFailedException", condition),
     Check("sfn-canceled", "DynamoDb.TransactionCanceledException", canceled),
     Check("sfn-sandbox", f"one of {', '.join(sorted(RETRIED))}", sandbox_errors),
     Check("sfn-entered-time", "UTC with milliseconds and Z", moments),
-    Check("sfn-attempts", "the same moment twice", attempts),
+    Check("sfn-attempts", "the same timestamp twice", attempts),
     Check("sfn-sdk-kinds", "NULL is refused by an SDK integration", foreign_kinds),
     Check("ddb-spent-token", "either is fine; Slipway relies on neither", spent_token),
 )

@@ -20,8 +20,8 @@ from tests.support.repository import resources
 @pytest.mark.parametrize(
     "name,value,said",
     [
-        ("Sage", "dev", "no such parameter; do you mean Stage?"),
-        ("Colour", "red", "no such parameter; it has "),
+        ("Sage", "dev", "no such parameter; did you mean Stage?"),
+        ("Colour", "red", "no such parameter; its parameters are "),
         ("Stage", "test", "one of dev, prod"),
         ("MaxTtlHours", "0", "1 or more"),
         ("MaxTtlHours", "9000", "8736 or less"),
@@ -63,7 +63,7 @@ def test_a_stage_brings_its_stack_and_what_is_given_comes_before_it() -> None:
 @pytest.mark.parametrize(
     "stage,given,said",
     [
-        ("test", "", "samconfig.toml has dev and prod"),
+        ("test", "", "samconfig.toml has the stages dev and prod"),
         ("dev", "LogLevel", "not Key=Value"),
         ("dev", "Architecture=x86_64", "make deploy ARCHITECTURE=x86_64"),
         ("dev", "PythonRuntime=python3.12", "make deploy RUNTIME=python3.12"),
@@ -110,7 +110,7 @@ def test_a_compiled_file_that_is_no_elf_is_of_no_linux(tmp_path: Path) -> None:
 
     (found,) = checks.layer(tmp_path, "arm64", "python3.13")
 
-    assert "built for no Linux" in found
+    assert "built for another system than Linux" in found
 
 
 def test_bytecode_needs_the_very_version() -> None:
@@ -119,7 +119,7 @@ def test_bytecode_needs_the_very_version() -> None:
     assert list(checks.compiler(here, sys.executable)) == []
     for program in (sys.executable, "no-such-python"):
         (found,) = checks.compiler("python3.99", program)
-        assert "no Python 3.99 here" in found and "COMPILER=" in found
+        assert "is not installed" in found and "COMPILER=" in found
 
 
 @pytest.mark.parametrize("name,wrong", [("python3.11", 1), ("python3.12", 0), ("python3.13", 0)])
@@ -148,9 +148,9 @@ class Cloud:
         ("CREATE_COMPLETE", True, None),
         ("UPDATE_ROLLBACK_COMPLETE", True, None),
         ("REVIEW_IN_PROGRESS", False, None),
-        ("UPDATE_IN_PROGRESS", True, "wait for that to end"),
+        ("UPDATE_IN_PROGRESS", True, "wait until it has finished"),
         ("ROLLBACK_COMPLETE", True, "make undeploy"),
-        ("UPDATE_ROLLBACK_FAILED", True, "continue that"),
+        ("UPDATE_ROLLBACK_FAILED", True, "continue the rollback"),
     ],
 )
 def test_a_stack_that_cannot_be_deployed_to_is_said(
@@ -198,10 +198,10 @@ def test_functions_are_counted_as_the_template_has_them() -> None:
     [
         # A new account: nothing at all may be reserved.
         (10, 10, 0, None),
-        (10, 10, 1, "0 is the most here"),
+        (10, 10, 1, "use at most 0"),
         (1000, 1000, 60, None),
-        (1000, 1000, 70, "69 is the most here"),
-        (1000, 200, 10, "7 is the most here"),
+        (1000, 1000, 70, "use at most 69"),
+        (1000, 200, 10, "use at most 7"),
     ],
 )
 def test_a_reservation_that_lambda_would_refuse_is_said(

@@ -89,7 +89,7 @@ def test_changes_that_nobody_confirmed_are_no_deployment(
 
     said = capsys.readouterr()
     assert "not confirmed" in said.err
-    assert "this account runs 10 functions at once" in said.out
+    assert "this account runs at most 10 functions at once" in said.out
 
 
 def test_a_reservation_that_the_account_cannot_give_is_refused(
@@ -97,7 +97,7 @@ def test_a_reservation_that_the_account_cannot_give_is_refused(
 ) -> None:
     assert command.main(["dev", "--parameters", "ReservedConcurrency=1"]) == 1
 
-    assert "0 is the most here" in capsys.readouterr().err
+    assert "use at most 0" in capsys.readouterr().err
     assert sent == []
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_built_when_something_is_wrong(
 
     said = capsys.readouterr().err
     assert sent == []
-    assert "cannot be named SLIPWAY" in said and "do you mean Stage?" in said
+    assert "cannot be named SLIPWAY" in said and "did you mean Stage?" in said
 
 
 def test_a_layer_that_does_not_fit_is_not_sent(

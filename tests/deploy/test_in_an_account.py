@@ -22,7 +22,7 @@ from typing import Any
 import boto3
 import pytest
 
-from deploy import leavings, undeploy
+from deploy import leftovers, undeploy
 from local.iam_keys import OWNER
 from local.package import load_yaml
 from local.platform import REGION, Platform
@@ -276,7 +276,7 @@ def test_what_is_not_there_is_undeployed_at_once(account: Account) -> None:
         path="layers/core",
     )  # fmt: skip
 
-    assert (done.returncode, "slipway-none is gone. Nothing is left" in done.stdout) == (0, True)
+    assert (done.returncode, "slipway-none is deleted. Nothing is left" in done.stdout) == (0, True)
 
 
 def test_what_is_wrong_is_said_before_anything_is_built(account: Account) -> None:
@@ -286,7 +286,7 @@ def test_what_is_wrong_is_said_before_anything_is_built(account: Account) -> Non
 
     assert done.returncode == 1
     assert "Nothing was deployed" in done.stdout and "Building" not in done.stdout
-    for said in ("cannot be named Slipway", "do you mean Stage?", "MaxTtlHours=0: it must be 1"):
+    for said in ("cannot be named Slipway", "did you mean Stage?", "MaxTtlHours=0: it must be 1"):
         assert said in done.stdout
 
 
@@ -341,5 +341,5 @@ def test_a_table_that_is_protected_is_kept_and_nothing_else(
 
     assert undeploy.described(session, "slipway-prod") is None
     assert {each for each in account.holds() if "slipway-prod" in each} == {name}
-    ((kept, how),) = leavings.kept(session, "slipway-prod")
+    ((kept, how),) = leftovers.kept(session, "slipway-prod")
     assert name in kept and "--no-deletion-protection-enabled" in how

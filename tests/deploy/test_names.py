@@ -155,11 +155,11 @@ def test_what_the_stack_itself_names_has_room_for_the_longest_name() -> None:
         ("slipway-", "hyphens"),
         ("slip--way", "hyphens"),
         ("s" * 21, "at most 20"),
-        ("aws-slipway", "AWS keeps"),
-        ("ssm", "AWS keeps"),
-        ("amzn-slipway", "AWS keeps"),
-        ("slipway-env", "another Slipway's"),
-        ("slipway-plan-b", "another Slipway's"),
+        ("aws-slipway", "AWS reserves"),
+        ("ssm", "AWS reserves"),
+        ("amzn-slipway", "AWS reserves"),
+        ("slipway-env", "another Slipway"),
+        ("slipway-plan-b", "another Slipway"),
     ],
 )
 def test_a_name_that_cannot_work_is_refused_with_the_reason(name: str, why: str) -> None:

@@ -1,16 +1,16 @@
-"""What a stack of Slipway leaves in the account: what is removed with it, kept, and an orphan."""
+"""Resources that a deleted stack leaves behind: those to remove, to keep, and orphans."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-# Where `sam deploy --resolve-s3` puts what it sends; all of an account's SAM applications share it.
+# The stack whose bucket `sam deploy --resolve-s3` uses, for all SAM applications of an account.
 SAM_STACK = "aws-sam-cli-managed-default"
 
 
 def remove(session: Any, stack: str) -> None:
-    """What belongs to nobody else once the stack is gone: plans, secrets, what was sent by SAM."""
+    """Delete the plans, secrets and packages of a stack that was deleted."""
     cloudformation = session.client("cloudformation")
     for plan in stacks(cloudformation, f"{stack}-plan-"):
         cloudformation.delete_stack(StackName=plan)
@@ -22,7 +22,7 @@ def remove(session: Any, stack: str) -> None:
 
 
 def _secrets(ssm: Any, stack: str) -> list[str]:
-    """Ten at most, as many as one call deletes."""
+    """The names of up to ten secrets, as many as one call deletes."""
     path = f"/{stack}/environments/"
     found = ssm.get_parameters_by_path(Path=path, Recursive=True, MaxResults=10)["Parameters"]
     return [each["Name"] for each in found]
@@ -50,10 +50,10 @@ def _empty(s3: Any, bucket: str, prefix: str) -> None:
 
 
 def kept(session: Any, stack: str) -> list[tuple[str, str]]:
-    """What is left on purpose, and how to delete it."""
+    """The resources that are kept on purpose, each with a command that deletes it."""
     found = [
         (
-            f"bucket {name}, what environments were made from",
+            f"bucket {name}, which holds template versions",
             f"aws s3 rb --force s3://{name}   (after its versions are deleted)",
         )
         for name in _buckets(session, stack)
@@ -88,7 +88,7 @@ def _tables(session: Any, stack: str) -> list[str]:
 
 
 def _log_groups(session: Any, stack: str) -> list[str]:
-    """Lambda makes them for functions that name none; CloudFormation does not know of them."""
+    """Log groups that Lambda created by itself, which CloudFormation does not delete."""
     pages = (
         session.client("logs")
         .get_paginator("describe_log_groups")
@@ -98,12 +98,12 @@ def _log_groups(session: Any, stack: str) -> list[str]:
 
 
 def orphans(session: Any, stack: str) -> list[str]:
-    """Stacks of environments that no record knows any more."""
+    """Stacks of environments that have no record."""
     return [f"stack {name}" for name in stacks(session.client("cloudformation"), f"{stack}-env-")]
 
 
 def stacks(cloudformation: Any, prefix: str) -> Iterator[str]:
-    """Those that are not deleted and are named like this."""
+    """The names of stacks with this prefix, except deleted ones."""
     for page in cloudformation.get_paginator("describe_stacks").paginate():
         for each in page["Stacks"]:
             if each["StackName"].startswith(prefix) and each["StackStatus"] != "DELETE_COMPLETE":
