@@ -1,4 +1,4 @@
-"""Whatever a caller sends, the answer is never a fault of ours, and always well formed."""
+"""Any input gets a well-formed answer, and never one that says that Slipway failed."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_any_query_is_answered(ann: Client, here: Here, query: str) -> None:
         assert_well_formed(call(request))
 
 
-def test_the_examples_meet_what_is_there(ann: Client, here: Here) -> None:
+def test_the_properties_are_checked_against_objects_that_exist(ann: Client, here: Here) -> None:
     """Else the properties above would prove little."""
     assert ann.get(f"/api/v1/deployments/{here['deployment_id']}").status == 200
     assert len(WITH_BODY) >= 8

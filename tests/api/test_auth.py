@@ -1,4 +1,4 @@
-"""Register, sign in, and see who you are."""
+"""Register, sign in, and read your own user."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 # --- to register ----------------------------------------------------------------------------
 
 
-def test_who_registers_can_sign_in_and_see_who_they_are(nobody: Client) -> None:
+def test_a_registered_user_can_sign_in_and_read_their_user(nobody: Client) -> None:
     """The seed's first three commands, with the real argon2."""
     made = nobody.post(REGISTER, {"email": "Ann@Example.com", "password": PASSWORD})
     token = nobody.form(LOGIN, {"username": "ann@example.com", "password": PASSWORD})
@@ -75,7 +75,7 @@ def test_an_address_is_registered_once_in_any_spelling(
 # --- to sign in -----------------------------------------------------------------------------
 
 
-def test_signing_in_takes_json_too(ann: Client, verified: list[str]) -> None:
+def test_signing_in_accepts_json(ann: Client, verified: list[str]) -> None:
     for name in ("username", "email"):
         answer = Client().post(LOGIN, {name: "ann@example.com", "password": PASSWORD})
 
@@ -83,7 +83,7 @@ def test_signing_in_takes_json_too(ann: Client, verified: list[str]) -> None:
         assert Client(answer.json["access_token"]).get(ME).json["email"] == "ann@example.com"
 
 
-def test_signing_in_takes_all_that_oauth_sends(ann: Client, verified: list[str]) -> None:
+def test_signing_in_accepts_all_fields_of_oauth(ann: Client, verified: list[str]) -> None:
     form = {
         "grant_type": "password",
         "username": "ANN@example.com",
@@ -115,7 +115,7 @@ WRONG: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("form", WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_with_a_sign_in_is_never_told(
+def test_a_failed_sign_in_never_says_what_is_wrong(
     ann: Client, verified: list[str], form: dict[str, str]
 ) -> None:
     answer = Client().form(LOGIN, form)
@@ -128,7 +128,9 @@ def test_what_is_wrong_with_a_sign_in_is_never_told(
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_an_account_that_is_not_there_costs_the_same_work(ann: Client, verified: list[str]) -> None:
+def test_signing_in_to_an_unknown_account_takes_the_same_work(
+    ann: Client, verified: list[str]
+) -> None:
     Client().form(LOGIN, {"username": "ann@example.com", "password": "wrong"})
     Client().form(LOGIN, {"username": "nobody@example.com", "password": "wrong"})
 
@@ -142,7 +144,7 @@ def test_the_dummy_hash_costs_what_a_real_one_costs() -> None:
     assert auth._dummy_hash() == dummy
 
 
-def test_a_taken_address_costs_the_work_of_hashing_too(
+def test_registering_a_taken_address_takes_the_work_of_hashing(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
@@ -169,7 +171,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return present
 
 
-def test_an_account_takes_ten_wrong_tries_from_anywhere(
+def test_an_account_allows_ten_failed_attempts_from_all_addresses(
     ann: Client, verified: list[str], clock: list[float]
 ) -> None:
     wrong = {"username": "ann@example.com", "password": "wrong"}
@@ -188,7 +190,7 @@ def test_an_account_takes_ten_wrong_tries_from_anywhere(
     assert later.status == 200
 
 
-def test_an_address_takes_a_hundred_wrong_tries_at_any_account(
+def test_an_address_allows_a_hundred_failed_attempts_on_all_accounts(
     ann: Client, verified: list[str], clock: list[float]
 ) -> None:
     for n in range(100):
@@ -203,7 +205,7 @@ def test_an_address_takes_a_hundred_wrong_tries_at_any_account(
     assert elsewhere.status == 200
 
 
-def test_an_account_that_is_not_there_is_throttled_alike(
+def test_an_unknown_account_is_throttled_too(
     nobody: Client, verified: list[str], clock: list[float]
 ) -> None:
     form = {"username": "nobody@example.com", "password": "wrong"}
@@ -213,7 +215,7 @@ def test_an_account_that_is_not_there_is_throttled_alike(
     assert statuses == [401] * 10 + [429]
 
 
-def test_another_spelling_is_the_same_account_to_the_count(
+def test_failed_attempts_count_for_every_spelling_of_an_account(
     ann: Client, verified: list[str], clock: list[float]
 ) -> None:
     for spelling in ("ann@example.com", "ANN@example.com", "Ann@Example.Com", "aNN@example.com"):
@@ -226,7 +228,7 @@ def test_another_spelling_is_the_same_account_to_the_count(
 # --- who you are ----------------------------------------------------------------------------
 
 
-def test_a_token_of_who_is_no_more_is_refused(aws: None) -> None:
+def test_the_token_of_a_user_who_no_longer_exists_is_refused(aws: None) -> None:
     token = auth.mint("usr_01kaq3h5x0c2m9f7r4tz").access_token
 
     answer = Client(token).get(ME)
@@ -234,7 +236,7 @@ def test_a_token_of_who_is_no_more_is_refused(aws: None) -> None:
     assert_refused(answer, 401, "unauthenticated")
 
 
-def test_the_keys_are_published_for_everybody(nobody: Client) -> None:
+def test_the_public_keys_need_no_token(nobody: Client) -> None:
     answer = nobody.get("/.well-known/jwks.json")
 
     [key] = answer.json["keys"]
@@ -243,7 +245,7 @@ def test_the_keys_are_published_for_everybody(nobody: Client) -> None:
     assert HOST not in answer.text
 
 
-def test_nothing_secret_is_ever_shown(ann: Client, verified: list[str]) -> None:
+def test_responses_never_contain_secrets(ann: Client, verified: list[str]) -> None:
     shown = [ann.get(ME).text, ann.get("/.well-known/jwks.json").text]
 
     assert not [text for text in shown if "argon2" in text or "s" * 64 in text]

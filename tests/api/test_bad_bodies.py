@@ -54,7 +54,7 @@ NO_JSON: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON.keys())
-def test_what_is_no_json_is_refused_everywhere(send: Send, body: str | bytes) -> None:
+def test_every_route_refuses_a_body_that_is_not_json(send: Send, body: str | bytes) -> None:
     with nothing_changes():
         answers = [send(name, body) for name in GOOD]
 
@@ -76,7 +76,7 @@ def test_what_is_no_json_is_refused_everywhere(send: Send, body: str | bytes) ->
         "line 1 column 2 (char 1)",
     }.items(),
 )
-def test_what_is_wrong_with_it_is_said_without_pythons_words(
+def test_a_body_that_is_not_json_gets_a_detail_in_plain_words(
     send: Send, case: str, said: str
 ) -> None:
     assert send("project", NO_JSON[case]).json["detail"] == said
@@ -94,7 +94,7 @@ def test_what_is_wrong_with_it_is_said_without_pythons_words(
     ],
     ids=["once", "twice", "in a list", "inside and outside", "deep", "many"],
 )
-def test_what_is_given_more_than_once_is_refused_everywhere(
+def test_every_route_refuses_duplicate_names(
     send: Send, body: str, pointers: list[str] | None
 ) -> None:
     with nothing_changes():
@@ -108,7 +108,7 @@ def test_what_is_given_more_than_once_is_refused_everywhere(
         assert all(each["detail"] == "is given more than once" for each in errors)
 
 
-def test_the_same_name_in_two_objects_is_given_once_in_each(stage: Stage) -> None:
+def test_the_same_name_in_two_objects_is_not_a_duplicate(stage: Stage) -> None:
     body = '{"name": "x", "policy": {"name": 1}, "description": {"name": 2}}'
 
     answer = stage.ann.send("POST", "/api/v1/projects", body)
@@ -117,7 +117,7 @@ def test_the_same_name_in_two_objects_is_given_once_in_each(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "7", "null", "true", '[{"name": "x"}]'])
-def test_what_is_no_object_is_refused_everywhere(send: Send, body: str) -> None:
+def test_every_route_refuses_a_body_that_is_not_an_object(send: Send, body: str) -> None:
     with nothing_changes():
         answers = [send(name, body) for name in GOOD]
 
@@ -139,9 +139,7 @@ def test_what_is_no_object_is_refused_everywhere(send: Send, body: str) -> None:
         ("\u202e\0", "#/\u202e\0"),
     ],
 )
-def test_a_field_that_is_not_known_is_refused_everywhere(
-    send: Send, field: str, pointer: str
-) -> None:
+def test_every_route_refuses_an_unknown_field(send: Send, field: str, pointer: str) -> None:
     with nothing_changes():
         answers = [send(name, **{field: "x"}) for name in GOOD]
 
@@ -150,7 +148,7 @@ def test_a_field_that_is_not_known_is_refused_everywhere(
         assert answer.json["errors"][0]["detail"] == "is not a field here"
 
 
-def test_every_field_at_fault_is_named_at_once(send: Send) -> None:
+def test_all_fields_at_fault_are_reported_at_once(send: Send) -> None:
     answer = send("environment", name="", type="other", ttl_hours=0, nope=1)
 
     assert_refused(answer, 422, "invalid_request", "#/nope")
@@ -159,7 +157,7 @@ def test_every_field_at_fault_is_named_at_once(send: Send) -> None:
     assert answer.json["detail"].endswith("(and 3 more)")
 
 
-def test_a_thousand_fields_at_fault_make_a_short_answer(send: Send) -> None:
+def test_a_thousand_fields_at_fault_get_a_short_answer(send: Send) -> None:
     answer = send("project", **{f"f{n}": n for n in range(1000)})
 
     assert_refused(answer, 422, "invalid_request", "#/f0")
@@ -363,7 +361,7 @@ def test_a_field_that_breaks_a_rule_is_refused_by_name(
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 400, "1E+999"])
-def test_a_number_beyond_every_float_is_refused(send: Send, number: str) -> None:
+def test_a_number_that_is_too_large_for_a_float_is_refused(send: Send, number: str) -> None:
     body = '{"name": "x", "type": "ephemeral", "%s": %s}'
     with nothing_changes():
         hours = send("environment", body % ("ttl_hours", number))
@@ -375,7 +373,7 @@ def test_a_number_beyond_every_float_is_refused(send: Send, number: str) -> None
         assert_refused(config, 422, "invalid_request", "#/config")
 
 
-def test_hours_of_a_persistent_environment_are_refused(send: Send) -> None:
+def test_ttl_hours_of_a_persistent_environment_are_refused(send: Send) -> None:
     with nothing_changes():
         answer = send("environment", type="persistent", ttl_hours=24)
 
@@ -383,7 +381,7 @@ def test_hours_of_a_persistent_environment_are_refused(send: Send) -> None:
     assert answer.json["errors"][0]["detail"] == "is only allowed for ephemeral environments"
 
 
-def test_a_change_of_nothing_is_refused(send: Send) -> None:
+def test_an_empty_change_is_refused(send: Send) -> None:
     with nothing_changes():
         answer = send("change", "{}")
 
@@ -465,7 +463,7 @@ def test_a_bad_form_is_refused(
     assert_refused(answer, status, code, pointer)
 
 
-def test_a_password_is_never_shown_again(send: Send) -> None:
+def test_a_refusal_never_repeats_a_password(send: Send) -> None:
     for answer in (
         send("register", password="hunter2"),
         send("register", email="x", password="hunter2-secret"),

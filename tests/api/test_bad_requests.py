@@ -1,4 +1,4 @@
-"""What is no request at all: methods, media types, sizes, ids. Nothing changes, nobody crashes."""
+"""Requests that no route can take: wrong methods, media types, sizes, ids. Nothing changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ every_body = pytest.mark.parametrize("method,path", WITH_BODY, ids=lambda word: 
 
 
 @every_path
-def test_another_method_is_refused_and_told_which_are_allowed(
+def test_a_wrong_method_is_refused_with_the_methods_that_are_allowed(
     ann: Client, here: Here, path: str
 ) -> None:
     methods = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"}
@@ -50,7 +50,7 @@ def test_another_method_is_refused_and_told_which_are_allowed(
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api/")])
-def test_a_slash_at_the_end_changes_nothing(here: Here, path: str) -> None:
+def test_a_trailing_slash_makes_no_difference(here: Here, path: str) -> None:
     # Nobody is signed in, so that what takes no body changes nothing either.
     method = min(PATHS[path])
 
@@ -90,7 +90,7 @@ def test_another_media_type_is_refused(ann: Client, here: Here, media: str | Non
 
 
 @every_body
-def test_a_form_is_only_for_signing_in(ann: Client, here: Here, method: str, path: str) -> None:
+def test_only_signing_in_accepts_a_form(ann: Client, here: Here, method: str, path: str) -> None:
     with nothing_changes():
         answer = ann.send(method, filled(path, here), "name=x", media=FORM)
 
@@ -126,7 +126,7 @@ def test_a_body_that_is_too_large_is_refused_unread(
     assert_refused(answer, 413, "body_too_large")
 
 
-def test_a_body_is_measured_in_bytes_not_letters(ann: Client) -> None:
+def test_the_size_of_a_body_is_counted_in_bytes(ann: Client) -> None:
     whole = '{"name":"x","description":"%s"}'
     left = MAX_BODY_BYTES - len(whole % "")
 
@@ -191,7 +191,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("bad", IDS.values(), ids=IDS.keys())
-def test_what_is_no_id_of_ours_is_not_found(ann: Client, here: Here, bad: str) -> None:
+def test_a_malformed_id_is_not_found(ann: Client, here: Here, bad: str) -> None:
     with nothing_changes():
         answers = {
             f"{method} {path}": ann.send(method, re.sub(r"<\w+>", bad, path), BODIES.get(path))
@@ -229,7 +229,7 @@ def test_an_id_of_another_kind_is_not_found(ann: Client, here: Here) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, "a\tb"], ids=repr)
-def test_a_key_that_names_nothing_is_refused(ann: Client, key: str) -> None:
+def test_a_malformed_idempotency_key_is_refused(ann: Client, key: str) -> None:
     with nothing_changes():
         answer = ann.with_headers(idempotency_key=key).post("/api/v1/projects", {"name": "x"})
 

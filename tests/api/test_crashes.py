@@ -252,7 +252,7 @@ HAPPENS = {
 }
 
 
-def test_every_route_is_among_them() -> None:
+def test_every_route_is_in_the_list_of_requests() -> None:
     routes = {
         f"{route.method} {route.path}"
         for resource in RESOURCES
@@ -263,7 +263,7 @@ def test_every_route_is_among_them() -> None:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_client_that_asks_again_has_what_it_asked_for_once(
+def test_a_client_that_retries_gets_its_result_exactly_once(
     environ: None,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],

@@ -14,7 +14,7 @@ DEPLOYMENTS = "/api/v1/deployments"
 AT = "2026-11-23T01:02:0{}.456Z"
 
 
-def test_a_version_is_shipped_and_found(ann: Client, environment: EnvironmentId) -> None:
+def test_a_version_is_deployed_and_found(ann: Client, environment: EnvironmentId) -> None:
     made = ann.post(f"{DEPLOYMENTS}/environments/{environment}", {"version": "sha-1234567"})
 
     assert made.status == 201
@@ -26,14 +26,14 @@ def test_a_version_is_shipped_and_found(ann: Client, environment: EnvironmentId)
     assert found.headers["etag"] == made.headers["etag"]
 
 
-def test_it_shows_its_execution(ann: Client, deployment: DeploymentId) -> None:
+def test_a_deployment_shows_its_execution(ann: Client, deployment: DeploymentId) -> None:
     shown = ann.get(f"{DEPLOYMENTS}/{deployment}").json
 
     assert shown["execution_arn"].endswith(f":slipway-roll_out_deployment:{deployment}")
     assert shown["execution_url"].endswith(shown["execution_arn"])
 
 
-def test_the_address_of_its_log_is_whole_and_real(ann: Client, deployment: DeploymentId) -> None:
+def test_the_url_of_the_log_is_absolute_and_works(ann: Client, deployment: DeploymentId) -> None:
     log_records.write(deployment, "ship", AT.format(1), "shipping")
     [listed] = ann.get(f"{DEPLOYMENTS}/environments/{deployment.environment}").json
 
@@ -45,7 +45,9 @@ def test_the_address_of_its_log_is_whole_and_real(ann: Client, deployment: Deplo
     ]
 
 
-def test_addresses_are_what_the_caller_called(ann: Client, deployment: DeploymentId) -> None:
+def test_urls_begin_with_the_host_that_the_caller_used(
+    ann: Client, deployment: DeploymentId
+) -> None:
     local = ann.with_headers(host="127.0.0.1:8000", x_forwarded_proto="http")
 
     shown = local.get(f"{DEPLOYMENTS}/{deployment}").json
@@ -81,7 +83,9 @@ def test_deployments_wait_in_the_order_they_were_accepted(
     assert [each["id"] for each in ann.get(here).json] == made[::-1]
 
 
-def test_one_may_wait_for_an_environment_that_comes(ann: Client, project: ProjectId) -> None:
+def test_a_deployment_may_wait_for_an_environment_that_is_being_made(
+    ann: Client, project: ProjectId
+) -> None:
     coming = world.environment(project, ann.principal)
 
     made = ann.post(f"{DEPLOYMENTS}/environments/{coming}", {"version": "v1"})
@@ -92,7 +96,7 @@ def test_one_may_wait_for_an_environment_that_comes(ann: Client, project: Projec
 @pytest.mark.parametrize(
     "status", ["failed", "expiring", "tearing_down", "destroyed", "teardown_failed"]
 )
-def test_into_what_failed_or_goes_is_a_conflict(
+def test_deploying_to_an_environment_that_failed_or_goes_is_a_conflict(
     ann: Client, environment: EnvironmentId, status: str
 ) -> None:
     world.becomes(environment, status)  # type: ignore[arg-type]
@@ -104,7 +108,7 @@ def test_into_what_failed_or_goes_is_a_conflict(
     assert answer.json["environment_status"] == status
 
 
-def test_somebody_elses_deployment_is_not_there(
+def test_the_deployment_of_another_user_is_not_found(
     ann: Client, bob: Client, deployment: DeploymentId
 ) -> None:
     own = world.environment(world.project(bob.principal), bob.principal)

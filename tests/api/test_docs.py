@@ -1,4 +1,4 @@
-"""The pages for people, what they are made of, and the answer for what is nowhere."""
+"""The documentation pages, their assets, and the answer for unknown paths."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def reader(environ: None) -> Client:
     return Client()
 
 
-def test_health_answers_without_a_table(reader: Client) -> None:
+def test_the_health_check_needs_no_table(reader: Client) -> None:
     answer = reader.get("/health")
 
     assert (answer.status, answer.json) == (200, {"status": "ok"})
@@ -40,14 +40,14 @@ def test_the_document_is_served_as_it_was_committed(reader: Client) -> None:
     assert answer.json["openapi"].startswith("3.1")
 
 
-def test_the_root_leads_to_the_documentation(reader: Client) -> None:
+def test_the_root_redirects_to_the_documentation(reader: Client) -> None:
     answer = reader.get("/")
 
     assert (answer.status, answer.headers["location"]) == (302, "/docs")
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/errors", "/docs/"])
-def test_a_page_needs_nothing_but_slipway(reader: Client, path: str) -> None:
+def test_a_page_loads_nothing_from_other_hosts(reader: Client, path: str) -> None:
     page = reader.get(path)
 
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -60,7 +60,7 @@ def test_a_page_needs_nothing_but_slipway(reader: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_a_large_asset_is_sent_packed_to_who_can_unpack_it(reader: Client, name: str) -> None:
+def test_a_large_asset_is_compressed_for_clients_that_accept_it(reader: Client, name: str) -> None:
     packed = reader.with_headers(accept_encoding="gzip, deflate, br").get(f"/docs/assets/{name}")
     plain = reader.get(f"/docs/assets/{name}")
     other = reader.with_headers(accept_encoding="br").get(f"/docs/assets/{name}")
@@ -73,7 +73,7 @@ def test_a_large_asset_is_sent_packed_to_who_can_unpack_it(reader: Client, name:
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_a_small_asset_is_sent_as_it_is(reader: Client, name: str) -> None:
+def test_a_small_asset_is_not_compressed(reader: Client, name: str) -> None:
     answer = reader.get(f"/docs/assets/{name}")
 
     assert answer.raw == (ASSETS / name).read_bytes()
@@ -108,7 +108,7 @@ NO_ASSETS = [
 
 
 @pytest.mark.parametrize("name", NO_ASSETS, ids=lambda name: name[:24])
-def test_what_is_no_asset_is_not_there(reader: Client, name: str) -> None:
+def test_an_unknown_asset_is_not_found(reader: Client, name: str) -> None:
     assert_refused(reader.get(f"/docs/assets/{name}"), 404, "not_found")
 
 
@@ -130,7 +130,7 @@ def test_every_error_that_a_caller_can_meet_is_explained(reader: Client) -> None
     assert len(explained) == len(met) > 20
 
 
-def test_the_page_of_errors_is_the_documents() -> None:
+def test_the_page_of_errors_is_rendered_from_its_markdown() -> None:
     markdown = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
 
     assert (ASSETS.parent / "errors.html").read_text(encoding="utf-8") == render_page(markdown)
@@ -147,7 +147,7 @@ def test_the_page_of_errors_shows_text_and_never_markup() -> None:
     assert "<code>Authorization: Bearer &lt;access_token&gt;</code>" in page
 
 
-def test_every_code_of_the_document_leads_to_its_explanation(reader: Client) -> None:
+def test_every_code_in_the_document_links_to_its_explanation(reader: Client) -> None:
     page = reader.get("/docs/errors").text
 
     types = set(re.findall(r'"type": "/docs/errors#(\w+)"', reader.get("/openapi.json").text))
@@ -175,7 +175,7 @@ NOWHERE = [
 
 @pytest.mark.parametrize("path", NOWHERE, ids=lambda path: path[:24])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_what_is_nowhere_is_a_problem_too(reader: Client, method: str, path: str) -> None:
+def test_an_unknown_path_is_answered_with_a_problem(reader: Client, method: str, path: str) -> None:
     if path == "//" and method == "GET":
         assert reader.get(path).status == 302
         return
@@ -187,7 +187,7 @@ def test_what_is_nowhere_is_a_problem_too(reader: Client, method: str, path: str
         assert_refused(answer, 404, "not_found")
 
 
-def test_a_head_is_answered_as_a_get_without_the_body(reader: Client) -> None:
+def test_a_head_request_gets_the_answer_of_get_without_the_body(reader: Client) -> None:
     answer = reader.send("HEAD", "/docs")
 
     assert (answer.status, answer.raw) == (200, b"")

@@ -1,4 +1,4 @@
-"""The OpenAPI document is made of the routes: what can be steered is in it."""
+"""The OpenAPI document is generated from the routes and describes every operation."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def test_every_route_is_described_once() -> None:
         ("get", "/api/v1/deployments/{deployment_id}/timeline", {"200", "404"}),
     ],
 )
-def test_what_can_be_steered_is_described(method: str, path: str, statuses: set[str]) -> None:
+def test_the_operations_that_steer_deployments_are_described(
+    method: str, path: str, statuses: set[str]
+) -> None:
     operation = DOCUMENT["paths"][path][method]
 
     assert set(operation["responses"]) >= statuses

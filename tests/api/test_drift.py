@@ -1,4 +1,4 @@
-"""Drift: CloudFormation looks, in the shapes that botocore's model demands of its answers."""
+"""Drift detection, with answers in the shapes that botocore's model requires."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ def here(environment: EnvironmentId) -> str:
     return f"/api/v1/environments/{environment}/drift"
 
 
-def test_nothing_is_known_before_anybody_looked(ann: Client, stack: Recorded, here: str) -> None:
+def test_drift_is_unknown_before_the_first_detection(
+    ann: Client, stack: Recorded, here: str
+) -> None:
     stack.is_()
     stack.found()
 
@@ -118,7 +120,7 @@ def test_nothing_is_known_before_anybody_looked(ann: Client, stack: Recorded, he
     assert ann.get(here).json == told
 
 
-def test_it_is_looked_for_and_what_was_found_is_shown(
+def test_a_detection_is_started_and_its_result_is_shown(
     ann: Client, stack: Recorded, here: str
 ) -> None:
     stack.begins()
@@ -152,7 +154,7 @@ def test_it_is_looked_for_and_what_was_found_is_shown(
     }
 
 
-def test_no_value_is_shown_where_one_might_be_a_secret(
+def test_values_that_might_be_secrets_are_not_shown(
     ann: Client, stack: Recorded, here: str, environment: EnvironmentId
 ) -> None:
     world.becomes(environment, "running", secret_inputs=["Password"])
@@ -165,7 +167,7 @@ def test_no_value_is_shown_where_one_might_be_a_secret(
     assert (difference["expected"], difference["actual"]) == ("****", "****")
 
 
-def test_looking_while_somebody_looks_is_no_fault(
+def test_a_detection_during_another_one_is_accepted(
     ann: Client, stack: Recorded, here: str, environment: EnvironmentId
 ) -> None:
     stack.begins()
@@ -180,7 +182,7 @@ def test_looking_while_somebody_looks_is_no_fault(
     assert table.get(drift_records.key(environment))[0]["detection"] == LOOK
 
 
-def test_a_look_whose_id_was_lost_is_shown_when_it_has_ended(
+def test_a_detection_whose_id_was_lost_is_shown_when_it_has_ended(
     ann: Client, stack: Recorded, here: str
 ) -> None:
     stack.refuses("detect_stack_drift", "Drift detection is already in progress for stack [x]")
@@ -194,7 +196,7 @@ def test_a_look_whose_id_was_lost_is_shown_when_it_has_ended(
 @pytest.mark.parametrize(
     ("found", "status"), [("UNKNOWN", "failed"), ("IN_SYNC", "failed"), ("DRIFTED", "drifted")]
 )
-def test_what_could_not_be_looked_at_is_told(
+def test_resources_that_could_not_be_checked_are_reported(
     ann: Client, stack: Recorded, here: str, found: str, status: str
 ) -> None:
     stack.begins()
@@ -212,7 +214,7 @@ def test_what_could_not_be_looked_at_is_told(
 
 
 @pytest.mark.parametrize("later", ["looked", "updated", "forgotten"])
-def test_what_came_later_than_our_look_counts(
+def test_a_later_detection_or_update_replaces_the_result(
     ann: Client, stack: Recorded, here: str, later: str
 ) -> None:
     stack.begins()
@@ -233,7 +235,7 @@ def test_what_came_later_than_our_look_counts(
     assert ann.get(here).json["status"] == expected[later]
 
 
-def test_an_older_look_is_not_remembered_over_a_newer_one(
+def test_an_older_detection_does_not_replace_a_newer_one(
     stack: Recorded, environment: EnvironmentId
 ) -> None:
     drift_records.record_start(environment, "second", minutes(2))
@@ -243,7 +245,7 @@ def test_an_older_look_is_not_remembered_over_a_newer_one(
 
 
 @pytest.mark.parametrize("status", [*BUSY, *BROKEN])
-def test_a_stack_that_is_not_complete_is_not_looked_at(
+def test_drift_is_not_detected_in_an_incomplete_stack(
     ann: Client, stack: Recorded, here: str, status: str
 ) -> None:
     stack.refuses("detect_stack_drift", f"Stack [x] is in {status} state")
@@ -256,7 +258,7 @@ def test_a_stack_that_is_not_complete_is_not_looked_at(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_is_gone_is_not_looked_at(
+def test_drift_is_not_detected_in_a_destroyed_environment(
     ann: Client, stack: Recorded, here: str, method: str
 ) -> None:
     if method == "POST":
@@ -268,13 +270,13 @@ def test_what_is_gone_is_not_looked_at(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_is_simulated_has_no_drift(ann: Client, here: str, method: str) -> None:
+def test_a_simulated_environment_has_no_drift(ann: Client, here: str, method: str) -> None:
     with nothing_changes():
         assert_refused(ann.send(method, here), 409, "no_stack")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_somebody_elses_environment_is_not_found(
+def test_the_environment_of_another_user_is_not_found(
     bob: Client, stack: Recorded, here: str, method: str
 ) -> None:
     with nothing_changes():
@@ -282,7 +284,7 @@ def test_somebody_elses_environment_is_not_found(
 
 
 @pytest.mark.parametrize("code", ["Throttling", "AccessDenied"])
-def test_when_cloudformation_does_not_answer_it_may_another_time(
+def test_a_cloudformation_that_does_not_answer_is_a_temporary_fault(
     ann: Client, stack: Recorded, here: str, code: str
 ) -> None:
     stack.refuses("detect_stack_drift", "not now", code)

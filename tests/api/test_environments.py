@@ -19,7 +19,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_an_environment_is_asked_for_and_found(ann: Client, project: ProjectId) -> None:
+def test_an_environment_is_created_and_found(ann: Client, project: ProjectId) -> None:
     made = ann.post(
         f"{ENVIRONMENTS}/projects/{project}",
         {"name": "preview-pr-123", "type": "ephemeral", "ttl_hours": 24},
@@ -37,7 +37,7 @@ def test_an_environment_is_asked_for_and_found(ann: Client, project: ProjectId) 
 @pytest.mark.parametrize(
     "hours,seconds", [(0.002, 7.2), (0.5, 1800), (720, 2_592_000), (1e-6, 0.004)]
 )
-def test_it_ends_as_many_hours_later_as_was_asked(
+def test_an_environment_ends_after_ttl_hours(
     ann: Client, project: ProjectId, hours: float, seconds: float
 ) -> None:
     made = ann.post(
@@ -48,7 +48,7 @@ def test_it_ends_as_many_hours_later_as_was_asked(
     assert moment(made["expires_at"]) - moment(made["created_at"]) == timedelta(seconds=seconds)
 
 
-def test_it_lives_a_day_if_nothing_is_said(ann: Client, project: ProjectId) -> None:
+def test_an_environment_lives_a_day_by_default(ann: Client, project: ProjectId) -> None:
     here = f"{ENVIRONMENTS}/projects/{project}"
 
     said_nothing = ann.post(here, {"name": "a", "type": "ephemeral"}).json
@@ -57,7 +57,7 @@ def test_it_lives_a_day_if_nothing_is_said(ann: Client, project: ProjectId) -> N
     assert (said_nothing["ttl_hours"], said_null["ttl_hours"]) == (24, 24)
 
 
-def test_a_persistent_one_has_no_end(ann: Client, project: ProjectId) -> None:
+def test_a_persistent_environment_has_no_end(ann: Client, project: ProjectId) -> None:
     made = ann.post(
         f"{ENVIRONMENTS}/projects/{project}",
         {"name": "prod", "type": "persistent", "config": {"region": "eu", "n": [1.5, None]}},
@@ -67,7 +67,7 @@ def test_a_persistent_one_has_no_end(ann: Client, project: ProjectId) -> None:
     assert made.json["config"] == {"region": "eu", "n": [1.5, None]}
 
 
-def test_it_shows_its_execution(ann: Client, environment: EnvironmentId) -> None:
+def test_an_environment_shows_its_execution(ann: Client, environment: EnvironmentId) -> None:
     shown = ann.get(f"{ENVIRONMENTS}/{environment}").json
 
     assert shown["execution_arn"].endswith(f"execution:slipway-provision_environment:{environment}")
@@ -75,7 +75,7 @@ def test_it_shows_its_execution(ann: Client, environment: EnvironmentId) -> None
     assert shown["execution_url"].endswith(shown["execution_arn"])
 
 
-def test_what_runs_says_where_it_answers(ann: Client, environment: EnvironmentId) -> None:
+def test_a_running_environment_shows_its_url(ann: Client, environment: EnvironmentId) -> None:
     shown = ann.get(f"{ENVIRONMENTS}/{environment}").json
 
     assert (shown["status"], shown["base_url"]) == ("running", "https://preview.example.com")
@@ -135,7 +135,9 @@ def test_a_destroyed_environment_stays_readable(ann: Client, environment: Enviro
     assert ann.delete(f"{ENVIRONMENTS}/{environment}").json["status"] == "destroyed"
 
 
-def test_somebody_elses_environment_is_not_there(bob: Client, environment: EnvironmentId) -> None:
+def test_the_environment_of_another_user_is_not_found(
+    bob: Client, environment: EnvironmentId
+) -> None:
     own = world.project(bob.principal)
     forged = EnvironmentId(own.p, environment.e)
     new = {"name": "x", "type": "persistent"}

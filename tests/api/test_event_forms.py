@@ -1,4 +1,4 @@
-"""The handlers answer API Gateway's events and SAM CLI's alike: a header's case means nothing."""
+"""The handlers answer events of API Gateway and of SAM CLI alike, in any case of a header."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_form_signs_in_and_the_host_is_in_links(
 
 
 @every_form
-def test_a_key_is_carried_out_once_whatever_the_form(
+def test_a_key_is_carried_out_once_in_every_form_of_event(
     ann: Client, form: Callable[[Event], Event]
 ) -> None:
     path, body = "/api/v1/projects", '{"name": "payments"}'
@@ -179,7 +179,7 @@ def test_a_tag_that_does_not_match_changes_nothing(
 
 @every_form
 @pytest.mark.parametrize("encoding,packed", [("gzip, br", True), ("identity", False)])
-def test_an_asset_is_sent_as_the_caller_can_read_it(
+def test_an_asset_is_sent_in_an_encoding_that_the_caller_accepts(
     ann: Client, form: Callable[[Event], Event], encoding: str, packed: bool
 ) -> None:
     answer = sent(ann, form, "GET", "/docs/assets/swagger-ui.css", accept_encoding=encoding)

@@ -1,4 +1,4 @@
-"""PUT /projects/{id}/environments/by-external-id/{x}: for bots that keep no state."""
+"""PUT /projects/{id}/environments/by-external-id/{x}: for clients that keep no state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def put(client: Client, project: ProjectId, external_id: str = X, **fields: obje
     return client.send("PUT", path, json.dumps(body))
 
 
-def test_it_is_made_the_first_time(ann: Client, project: ProjectId) -> None:
+def test_the_first_request_creates_the_environment(ann: Client, project: ProjectId) -> None:
     made = put(ann, project, config={"region": "eu"}, ttl_hours=2)
 
     assert made.status == 201
@@ -33,7 +33,7 @@ def test_it_is_made_the_first_time(ann: Client, project: ProjectId) -> None:
     assert ann.get(made.headers["location"]).json == made.json
 
 
-def test_it_is_found_from_then_on(ann: Client, project: ProjectId) -> None:
+def test_later_requests_find_the_environment(ann: Client, project: ProjectId) -> None:
     made = put(ann, project)
 
     with nothing_changes():
@@ -45,7 +45,9 @@ def test_it_is_found_from_then_on(ann: Client, project: ProjectId) -> None:
     assert found[0].headers["etag"] == made.headers["etag"]
 
 
-def test_what_was_made_with_an_external_id_is_found_by_it(ann: Client, project: ProjectId) -> None:
+def test_an_environment_created_by_post_is_found_by_its_external_id(
+    ann: Client, project: ProjectId
+) -> None:
     made = ann.post(
         f"/api/v1/environments/projects/{project}",
         {"name": "x", "type": "persistent", "external_id": X},
@@ -57,13 +59,13 @@ def test_what_was_made_with_an_external_id_is_found_by_it(ann: Client, project: 
     assert found.json == made.json
 
 
-def test_the_path_says_the_external_id_not_the_body(ann: Client, project: ProjectId) -> None:
+def test_the_external_id_comes_from_the_path(ann: Client, project: ProjectId) -> None:
     made = put(ann, project, external_id=X)
 
     assert (made.status, made.json["external_id"]) == (201, X)
 
 
-def test_an_external_id_is_taken_for_a_second_environment(ann: Client, project: ProjectId) -> None:
+def test_an_external_id_in_use_is_a_conflict(ann: Client, project: ProjectId) -> None:
     put(ann, project)
 
     with nothing_changes():
@@ -75,7 +77,7 @@ def test_an_external_id_is_taken_for_a_second_environment(ann: Client, project: 
     assert_refused(second, 409, "external_id_taken")
 
 
-def test_another_project_may_use_the_same_one(ann: Client, project: ProjectId) -> None:
+def test_another_project_may_use_the_same_external_id(ann: Client, project: ProjectId) -> None:
     other = world.project(ann.principal, "other")
 
     made = [put(ann, project), put(ann, other)]
@@ -83,7 +85,7 @@ def test_another_project_may_use_the_same_one(ann: Client, project: ProjectId) -
     assert [each.status for each in made] == [201, 201]
 
 
-def test_a_name_of_another_environment_is_a_conflict(ann: Client, project: ProjectId) -> None:
+def test_the_name_of_another_environment_is_a_conflict(ann: Client, project: ProjectId) -> None:
     world.environment(project, ann.principal, "pr-123")
 
     with nothing_changes():
@@ -91,16 +93,14 @@ def test_a_name_of_another_environment_is_a_conflict(ann: Client, project: Proje
 
 
 @pytest.mark.parametrize("bad", ["a%20b", "x" * 129, "%D0%BF", "a%2Cb"])
-def test_what_cannot_be_an_external_id_is_refused(
-    ann: Client, project: ProjectId, bad: str
-) -> None:
+def test_a_malformed_external_id_is_refused(ann: Client, project: ProjectId, bad: str) -> None:
     with nothing_changes():
         answer = put(ann, project, bad)
 
     assert_refused(answer, 422, "invalid_request", "external_id")
 
 
-def test_of_two_at_once_one_makes_it_and_one_finds_it(
+def test_one_of_two_simultaneous_requests_creates_and_the_other_finds(
     ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first: list[Answer] = []
@@ -112,7 +112,7 @@ def test_of_two_at_once_one_makes_it_and_one_finds_it(
     assert second.json == first[0].json
 
 
-def test_of_many_at_once_exactly_one_makes_it(
+def test_exactly_one_of_many_simultaneous_requests_creates(
     ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = world.wanted("pr-123", external_id=X)
@@ -126,7 +126,7 @@ def test_of_many_at_once_exactly_one_makes_it(
     assert len({found.id for found, _ in pairs}) == 1
 
 
-def test_who_never_finds_what_is_there_is_told_to_come_back(
+def test_an_environment_that_is_never_found_is_answered_as_busy(
     ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(ann, project)
@@ -138,9 +138,7 @@ def test_who_never_finds_what_is_there_is_told_to_come_back(
     assert answer.headers["retry-after"] == "1"
 
 
-def test_it_is_free_again_when_the_environment_is_destroyed(
-    ann: Client, project: ProjectId
-) -> None:
+def test_an_external_id_is_free_again_after_the_teardown(ann: Client, project: ProjectId) -> None:
     first = put(ann, project)
     environment = ids.parse_environment(first.json["id"])
     world.is_destroyed(environment)
@@ -151,7 +149,7 @@ def test_it_is_free_again_when_the_environment_is_destroyed(
     assert second.json["id"] != first.json["id"]
 
 
-def test_it_is_free_again_when_what_remains_is_forgotten(ann: Client, project: ProjectId) -> None:
+def test_an_external_id_is_free_again_after_forgetting(ann: Client, project: ProjectId) -> None:
     first = put(ann, project)
     environment: EnvironmentId = ids.parse_environment(first.json["id"])
     world.becomes(environment, "teardown_failed")
@@ -162,7 +160,7 @@ def test_it_is_free_again_when_what_remains_is_forgotten(ann: Client, project: P
     assert (forgotten.status, second.status) == (202, 201)
 
 
-def test_one_that_goes_is_found_as_going(ann: Client, project: ProjectId) -> None:
+def test_an_environment_that_goes_is_found_with_its_status(ann: Client, project: ProjectId) -> None:
     first = put(ann, project)
     ann.delete(f"/api/v1/environments/{first.json['id']}")
 
@@ -171,7 +169,9 @@ def test_one_that_goes_is_found_as_going(ann: Client, project: ProjectId) -> Non
     assert (found.status, found.json["status"]) == (200, "tearing_down")
 
 
-def test_in_a_project_that_goes_nothing_is_made(ann: Client, project: ProjectId) -> None:
+def test_a_project_that_is_being_deleted_takes_no_environment(
+    ann: Client, project: ProjectId
+) -> None:
     world.environment(project, ann.principal)
     projects.remove(project, ann.principal, None, cascade=True)
 
@@ -179,7 +179,9 @@ def test_in_a_project_that_goes_nothing_is_made(ann: Client, project: ProjectId)
         assert_refused(put(ann, project), 409, "project_going")
 
 
-def test_somebody_elses_project_is_not_there(ann: Client, bob: Client, project: ProjectId) -> None:
+def test_the_project_of_another_user_is_not_found(
+    ann: Client, bob: Client, project: ProjectId
+) -> None:
     put(ann, project)
 
     with nothing_changes():

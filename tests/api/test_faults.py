@@ -1,4 +1,4 @@
-"""When it is our fault: what callers are told then, what the log says, and what neither does."""
+"""Faults of Slipway itself: what callers are told, what the log says, and what neither contains."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ DOWN = {
 
 
 @pytest.mark.parametrize("error", DOWN.values(), ids=DOWN.keys())
-def test_a_table_that_does_not_answer_is_told_with_when_to_try_again(
+def test_a_table_that_does_not_answer_is_unavailable_with_retry_after(
     send: Send, ann: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     assert ann.get("/api/v1/auth/me").status == 200
@@ -75,7 +75,7 @@ def test_a_table_that_does_not_answer_is_told_with_when_to_try_again(
     ],
     ids=["a bug", "a request that could never work", "another bug"],
 )
-def test_a_bug_is_a_problem_too_and_tells_nothing(
+def test_a_bug_is_answered_with_a_problem_without_details(
     send: Send, ann: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     assert ann.get("/api/v1/auth/me").status == 200
@@ -89,7 +89,7 @@ def test_a_bug_is_a_problem_too_and_tells_nothing(
         assert "stubbed" not in answer.text
 
 
-def test_too_many_writers_are_told_to_come_later(
+def test_too_many_conflicting_writes_are_answered_as_busy(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between.no_sleep(monkeypatch)
@@ -118,7 +118,9 @@ def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[Any]:
     return [record for record in caplog.records if record.levelno == level]
 
 
-def test_each_request_is_one_line(ann: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_request_writes_one_line_to_the_log(
+    ann: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     ann.get("/api/v1/projects/x")
 
     [line] = lines(caplog, logging.INFO)
@@ -129,7 +131,7 @@ def test_each_request_is_one_line(ann: Client, caplog: pytest.LogCaptureFixture)
     assert line.ms >= 0
 
 
-def test_a_line_never_has_a_secret_nor_a_long_path(
+def test_a_line_of_the_log_has_no_secret_and_no_long_path(
     ann: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     form = {"username": "ann@example.com", "password": "hunter2-secret"}
@@ -144,7 +146,7 @@ def test_a_line_never_has_a_secret_nor_a_long_path(
 
 
 @pytest.mark.parametrize("letter", ["x", "\0", '"', "\\", "ü", "\U0001f680", "%"])
-def test_a_line_takes_600_bytes_at_the_most(
+def test_a_line_of_the_log_has_at_most_600_bytes(
     aws: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, letter: str
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-69226e4b-0123456789abcdef01234567;Sampled=1")
@@ -163,7 +165,7 @@ def test_a_line_takes_600_bytes_at_the_most(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("what broke"), DOWN["throttled"]], ids=repr)
-def test_what_broke_is_in_the_log_under_the_requests_id(
+def test_the_traceback_is_in_the_log_with_the_request_id(
     ann: Client,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -189,7 +191,7 @@ def test_a_request_without_headers_is_answered(aws: None) -> None:
     assert_refused(call(request), 401, "token_missing")
 
 
-def test_a_body_that_is_not_base64_though_it_says_so_is_refused(ann: Client) -> None:
+def test_a_body_that_is_wrongly_declared_as_base64_is_refused(ann: Client) -> None:
     headers = {"authorization": f"Bearer {ann.token}", "content-type": "application/json"}
     request = event("POST", "/api/v1/projects", "", headers, b"{}")
     request |= {"body": "a", "isBase64Encoded": True}
@@ -197,9 +199,7 @@ def test_a_body_that_is_not_base64_though_it_says_so_is_refused(ann: Client) -> 
     assert_refused(call(request), 400, "malformed_body")
 
 
-def test_a_key_that_cannot_be_read_signs_nothing(
-    aws: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_secret_no_token_is_signed(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "_secret", lambda: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):

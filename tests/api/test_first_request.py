@@ -76,7 +76,7 @@ def first(function: str, path: str, endpoint: str, token: str | None) -> tuple[A
 
 
 @pytest.mark.parametrize("name", ["auth", "projects", "environments", "deployments", "docs"])
-def test_it_is_answered_and_imports_no_more_than_it_needs(
+def test_the_first_request_is_answered_and_imports_only_what_it_needs(
     name: str,
     ann: Client,
     project: ProjectId,

@@ -1,4 +1,4 @@
-"""Idempotency-Key: what is sent again is answered again and carried out once."""
+"""Idempotency-Key: a repeated request gets the same answer and is carried out once."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ REQUESTS = {
 each_request = pytest.mark.parametrize("name", REQUESTS)
 
 
-def test_every_route_that_takes_a_key_is_among_them() -> None:
+def test_every_route_that_takes_a_key_is_in_the_list_of_requests() -> None:
     routes = {
         route.path
         for resource in ("auth", "projects", "templates", "environments", "deployments")
@@ -193,7 +193,7 @@ def asked(stage: Stage, name: str) -> Callable[[Client], Answer]:
 
 
 @each_request
-def test_what_is_sent_again_gets_the_same_answer(stage: Stage, name: str) -> None:
+def test_a_repeated_request_gets_the_same_answer(stage: Stage, name: str) -> None:
     ask = asked(stage, name)
 
     first = ask(once(stage.ann))
@@ -207,7 +207,7 @@ def test_what_is_sent_again_gets_the_same_answer(stage: Stage, name: str) -> Non
 
 
 @each_request
-def test_a_key_takes_no_round_trip_more(
+def test_a_key_costs_no_extra_round_trip(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     ask, trips = asked(stage, name), REQUESTS[name].trips
@@ -243,9 +243,7 @@ def lost(ask: Callable[[], Answer]) -> None:
 
 
 @each_request
-def test_an_answer_that_was_lost_is_given_again_and_nothing_is_done_again(
-    stage: Stage, name: str
-) -> None:
+def test_a_lost_answer_is_repeated_without_repeating_the_work(stage: Stage, name: str) -> None:
     ask = asked(stage, name)
     lost(lambda: ask(once(stage.ann)))
 
@@ -259,7 +257,7 @@ def test_an_answer_that_was_lost_is_given_again_and_nothing_is_done_again(
 
 
 @each_request
-def test_of_twins_at_once_one_is_carried_out_and_all_are_answered_alike(
+def test_one_of_many_simultaneous_duplicates_is_carried_out_and_all_are_answered_alike(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     ask = asked(stage, name)
@@ -279,7 +277,7 @@ def test_of_twins_at_once_one_is_carried_out_and_all_are_answered_alike(
 
 
 @each_request
-def test_a_twin_in_that_very_moment_is_not_told_a_conflict(
+def test_a_simultaneous_duplicate_is_not_answered_with_a_conflict(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     ask, twins = asked(stage, name), list[Answer]()
@@ -298,7 +296,9 @@ CHANGES_NOTHING = {"extend for no longer", "pin again", "cancel again", "publish
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES_NOTHING))
-def test_what_changes_nothing_leaves_its_mark_and_no_more(stage: Stage, name: str) -> None:
+def test_a_request_without_effect_writes_only_its_idempotency_record(
+    stage: Stage, name: str
+) -> None:
     ask = asked(stage, name)
     before = world.everything()
 
@@ -309,14 +309,14 @@ def test_what_changes_nothing_leaves_its_mark_and_no_more(stage: Stage, name: st
 
 
 @pytest.mark.parametrize("name", sorted(REQUESTS.keys() - CHANGES_NOTHING))
-def test_a_request_without_a_key_leaves_no_mark(stage: Stage, name: str) -> None:
+def test_a_request_without_a_key_writes_no_idempotency_record(stage: Stage, name: str) -> None:
     assert asked(stage, name)(stage.ann).status < 300
 
     assert marks() == []
 
 
 @each_request
-def test_the_key_is_taken_for_every_other_request(stage: Stage, name: str) -> None:
+def test_a_key_in_use_refuses_every_other_request(stage: Stage, name: str) -> None:
     ask = asked(stage, name)
     other = stage.ask(REQUESTS[name].path, {"other": "body"}, REQUESTS[name].query)
     elsewhere = stage.ask("/api/v1/projects", {"name": "elsewhere"})
@@ -336,7 +336,7 @@ def test_the_key_is_taken_for_every_other_request(stage: Stage, name: str) -> No
 UNREADABLE = ("invalid_request", "unsupported_media_type")
 
 
-def test_the_same_again_without_the_key_or_under_another_is_another_request(
+def test_the_same_request_without_the_key_or_with_another_is_carried_out(
     stage: Stage,
 ) -> None:
     ask = asked(stage, "ship")
@@ -352,7 +352,7 @@ def test_the_same_again_without_the_key_or_under_another_is_another_request(
 # --- who and what a key belongs to ---------------------------------------------------------
 
 
-def test_ten_deployments_of_one_key_are_one(ann: Client, environment: EnvironmentId) -> None:
+def test_ten_deployments_with_one_key_are_one(ann: Client, environment: EnvironmentId) -> None:
     here = f"/api/v1/deployments/environments/{environment}"
 
     answers = {once(ann).post(here, {"version": "v1"}).json["id"] for _ in range(10)}
@@ -361,7 +361,7 @@ def test_ten_deployments_of_one_key_are_one(ann: Client, environment: Environmen
     assert len(ann.get(here).json) == 1
 
 
-def test_another_request_of_the_same_key_is_refused(
+def test_another_request_with_the_same_key_is_refused(
     ann: Client, environment: EnvironmentId
 ) -> None:
     once(ann).post(PROJECTS, {"name": "x"})
@@ -394,7 +394,7 @@ def test_a_refusal_is_not_remembered(ann: Client) -> None:
     assert once(ann).post(PROJECTS, {"name": "x"}).status == 201
 
 
-def test_who_is_not_signed_in_is_known_by_the_address(
+def test_keys_of_anonymous_callers_are_kept_by_their_address(
     nobody: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
@@ -408,7 +408,7 @@ def test_who_is_not_signed_in_is_known_by_the_address(
     assert_refused(elsewhere, 409, "email_taken")
 
 
-def test_a_token_is_never_kept_to_be_given_again(
+def test_a_token_is_never_stored_with_an_answer(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form = {"username": "ann@example.com", "password": "secret123"}
@@ -419,7 +419,7 @@ def test_a_token_is_never_kept_to_be_given_again(
     assert "access_token" not in json.dumps(world.everything())
 
 
-def test_no_password_is_kept_with_an_answer(
+def test_no_password_is_stored_with_an_answer(
     nobody: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
@@ -430,7 +430,7 @@ def test_no_password_is_kept_with_an_answer(
     assert "hunter2" not in json.dumps(world.everything())
 
 
-def test_nothing_of_a_users_secrets_is_in_a_mark(stage: Stage) -> None:
+def test_an_idempotency_record_contains_no_secret(stage: Stage) -> None:
     ask = asked(stage, "register")
     assert ask(once(stage.ann)).status == 201
 
@@ -440,7 +440,7 @@ def test_nothing_of_a_users_secrets_is_in_a_mark(stage: Stage) -> None:
     assert "secret123" not in json.dumps(mark)
 
 
-def test_what_the_mark_keeps_is_the_callers_own_also_without_the_project(
+def test_a_stored_answer_is_repeated_to_its_caller_even_without_membership(
     stage: Stage, bob: Client
 ) -> None:
     ask = asked(stage, "ship")
@@ -459,7 +459,7 @@ def test_what_the_mark_keeps_is_the_callers_own_also_without_the_project(
 @pytest.mark.parametrize(
     "name,operation", [("ship", "TransactWriteItems"), ("pin again", "UpdateItem")]
 )
-def test_a_table_that_does_not_answer_is_told(
+def test_a_table_that_does_not_answer_is_unavailable(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str, operation: str
 ) -> None:
     ask = asked(stage, name)
@@ -471,7 +471,7 @@ def test_a_table_that_does_not_answer_is_told(
     assert marks() == []
 
 
-def test_a_key_means_nothing_to_a_read(ann: Client) -> None:
+def test_a_read_ignores_the_key(ann: Client) -> None:
     for _ in range(2):
         answer = once(ann).get(PROJECTS)
         assert (answer.status, "idempotent-replayed" in answer.headers) == (200, False)
@@ -480,7 +480,7 @@ def test_a_key_means_nothing_to_a_read(ann: Client) -> None:
 # --- what became of it meanwhile ------------------------------------------------------------
 
 
-def test_who_rejects_is_not_rejected_by_what_he_shipped_himself(stage: Stage) -> None:
+def test_a_retried_rejecting_deployment_is_not_refused_by_itself(stage: Stage) -> None:
     ask = asked(stage, "ship or not")
     lost(lambda: ask(once(stage.ann)))
 
@@ -488,7 +488,7 @@ def test_who_rejects_is_not_rejected_by_what_he_shipped_himself(stage: Stage) ->
     assert_refused(ask(once(stage.ann, "k-2")), 409, "queue_busy")
 
 
-def test_what_has_a_name_is_no_conflict_with_itself(stage: Stage) -> None:
+def test_a_retried_creation_is_not_a_conflict_with_its_own_name(stage: Stage) -> None:
     taken = {
         "register": "email_taken",
         "create a project": "name_taken",
@@ -502,7 +502,7 @@ def test_what_has_a_name_is_no_conflict_with_itself(stage: Stage) -> None:
         assert_refused(ask(once(stage.ann, "other")), 409, code)
 
 
-def test_the_answer_is_what_it_was_whatever_became_of_it(stage: Stage) -> None:
+def test_a_repeated_answer_stays_the_same_after_the_object_changed(stage: Stage) -> None:
     ask = asked(stage, "ship")
     first = ask(once(stage.ann))
     stage.ann.post(f"/api/v1/deployments/{first.json['id']}/cancel")
@@ -513,7 +513,7 @@ def test_the_answer_is_what_it_was_whatever_became_of_it(stage: Stage) -> None:
     assert again.json["status"] == "pending"
 
 
-def test_a_rollout_that_ended_after_it_was_asked_to_stop_is_no_conflict(stage: Stage) -> None:
+def test_a_retried_cancel_of_a_rollout_that_ended_is_not_a_conflict(stage: Stage) -> None:
     ask = asked(stage, "cancel what runs")
     lost(lambda: ask(once(stage.ann)))
     world.succeeds(stage.deployment)
@@ -545,7 +545,7 @@ def a_day_passes() -> None:
         table.write(table.Update(key, "SET #ttl = :past", {"past": int(time.time()) - 1}))
 
 
-def test_a_mark_is_forgotten_after_a_day(stage: Stage) -> None:
+def test_an_idempotency_record_expires_after_a_day(stage: Stage) -> None:
     here = f"/api/v1/deployments/environments/{stage.environment}"
     assert once(stage.ann).post(here, {"version": "v2"}).status == 201
     assert once(stage.ann, "k-2").post(PROJECTS, {"name": "x"}).status == 201
@@ -565,7 +565,7 @@ def test_a_mark_is_forgotten_after_a_day(stage: Stage) -> None:
 # --- how large an answer can be -------------------------------------------------------------
 
 
-def test_the_largest_answers_fit_into_a_mark(stage: Stage) -> None:
+def test_the_largest_answers_fit_into_an_idempotency_record(stage: Stage) -> None:
     with_template(stage)
     parameters = {
         f"P{n:03}": {"Type": "String", "Default": '"' * 200, "Description": "\u20ac" * 5}

@@ -1,4 +1,4 @@
-"""The secret can be changed at any time, and nobody has to sign in again for it."""
+"""The signing secret can be rotated at any time, and all users stay signed in."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def kid(token: str | None) -> str:
     return str(jwt.get_unverified_header(token or "")["kid"])
 
 
-def test_a_new_secret_signs_nobody_out(ann: Client) -> None:
+def test_a_new_secret_keeps_all_users_signed_in(ann: Client) -> None:
     rotate("t" * 64)
     auth.forget_keys()
 
@@ -57,7 +57,7 @@ def test_a_new_secret_signs_nobody_out(ann: Client) -> None:
     assert len(ann.get(JWKS).json["keys"]) == 2
 
 
-def test_a_key_that_is_not_known_yet_is_looked_up_at_once(ann: Client) -> None:
+def test_an_unknown_key_is_looked_up_at_once(ann: Client) -> None:
     assert ann.get(ME).status == 200
     before = set(auth._known)
     rotate("t" * 64)
@@ -69,7 +69,7 @@ def test_a_key_that_is_not_known_yet_is_looked_up_at_once(ann: Client) -> None:
     assert fresh.get(ME).status == 200
 
 
-def test_a_new_secret_is_taken_up_within_minutes(ann: Client, clock: Clock) -> None:
+def test_a_new_secret_is_used_within_minutes(ann: Client, clock: Clock) -> None:
     rotate("t" * 64)
 
     at_once = kid(auth.mint(ann.user_id).access_token)
@@ -80,7 +80,7 @@ def test_a_new_secret_is_taken_up_within_minutes(ann: Client, clock: Clock) -> N
     assert later != at_once
 
 
-def test_a_retired_key_lapses_when_its_last_token_has(ann: Client, clock: Clock) -> None:
+def test_a_retired_key_expires_with_its_last_token(ann: Client, clock: Clock) -> None:
     rotate("t" * 64)
     auth._signing.clear()
     auth.mint(ann.user_id)
@@ -96,7 +96,7 @@ def test_a_retired_key_lapses_when_its_last_token_has(ann: Client, clock: Clock)
     assert_refused(ann.get(ME), 401, "token_invalid")
 
 
-def test_whoever_verifies_forgets_a_lapsed_key_within_minutes(ann: Client, clock: Clock) -> None:
+def test_an_expired_key_is_no_longer_accepted_within_minutes(ann: Client, clock: Clock) -> None:
     assert ann.get(ME).status == 200
     rotate("t" * 64)
     auth._signing.clear()
@@ -107,7 +107,7 @@ def test_whoever_verifies_forgets_a_lapsed_key_within_minutes(ann: Client, clock
     assert kid(ann.token) not in auth._known
 
 
-def test_an_unknown_kid_is_asked_for_but_never_believed(ann: Client) -> None:
+def test_a_token_with_an_unknown_kid_is_refused(ann: Client) -> None:
     forged = jwt.encode({}, auth._derived("x"), algorithm="EdDSA", headers={"kid": "Z" * 16})
 
     assert_refused(Client(forged).get(ME), 401, "token_invalid")
@@ -122,14 +122,14 @@ def test_a_key_is_published_before_anything_is_signed_with_it(aws: None) -> None
     assert [item["kid"] for item in verification_keys.list_()] == [kid(token)]
 
 
-def test_the_secret_itself_is_nowhere_in_the_table(ann: Client) -> None:
+def test_the_secret_is_not_in_the_table(ann: Client) -> None:
     [item] = verification_keys.list_()
 
     assert set(item) == {"pk", "sk", "kid", "x"}
     assert auth._unb64(item["x"]) == auth._derived("s" * 64).public_key().public_bytes_raw()
 
 
-def test_a_signature_is_looked_at_once_while_the_keys_are_kept(
+def test_a_signature_is_verified_once_while_the_keys_are_cached(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at = []
@@ -145,7 +145,7 @@ def test_a_signature_is_looked_at_once_while_the_keys_are_kept(
     assert looked_at == [ann.token]
 
 
-def test_a_token_that_was_good_ends_when_it_says(ann: Client) -> None:
+def test_a_verified_token_expires_on_time(ann: Client) -> None:
     token = signed(claims(ann.user_id, exp=int(time.time()) + 2))
     assert Client(token).get(ME).status == 200
 
@@ -154,7 +154,7 @@ def test_a_token_that_was_good_ends_when_it_says(ann: Client) -> None:
     assert_refused(Client(token).get(ME), 401, "token_expired")
 
 
-def test_a_token_whose_key_is_withdrawn_ends_within_minutes(
+def test_a_token_whose_key_is_withdrawn_is_refused_within_minutes(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ann.get(ME).status == 200
@@ -167,7 +167,7 @@ def test_a_token_whose_key_is_withdrawn_ends_within_minutes(
     assert_refused(ann.get(ME), 401, "token_invalid")
 
 
-def test_no_more_than_so_many_tokens_are_remembered(
+def test_the_number_of_cached_tokens_is_limited(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(auth, "_MOST_VERIFIED", 2)
@@ -177,7 +177,7 @@ def test_no_more_than_so_many_tokens_are_remembered(
         assert len(auth._verified) <= 2
 
 
-def test_a_token_that_was_refused_is_not_remembered(ann: Client) -> None:
+def test_a_refused_token_is_not_cached(ann: Client) -> None:
     assert ann.token
     for _ in range(2):
         assert_refused(Client(ann.token[:-4] + "AAAA").get(ME), 401, "token_invalid")

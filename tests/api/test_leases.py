@@ -19,7 +19,7 @@ def here(environment: EnvironmentId) -> str:
     return f"/api/v1/environments/{environment}"
 
 
-def test_an_environment_is_kept_longer(ann: Client, here: str) -> None:
+def test_a_lease_is_extended(ann: Client, here: str) -> None:
     before = datetime.fromisoformat(ann.get(here).json["expires_at"])
 
     answer = ann.post(f"{here}/extend", {"ttl_hours": 48.5})
@@ -31,7 +31,9 @@ def test_an_environment_is_kept_longer(ann: Client, here: str) -> None:
 
 
 @pytest.mark.parametrize("hours", [721, 1e9, 10**30, 1e308])
-def test_past_the_policy_it_is_told_how_far(ann: Client, here: str, hours: float) -> None:
+def test_an_extension_past_the_policy_is_refused_with_the_latest_end(
+    ann: Client, here: str, hours: float
+) -> None:
     with nothing_changes():
         answer = ann.post(f"{here}/extend", {"ttl_hours": hours})
 
@@ -53,7 +55,7 @@ def test_an_environment_is_pinned_and_unpinned(ann: Client, here: str) -> None:
     assert (unpinned.json["pinned"], unpinned.json["expires_at"] is None) == (None, False)
 
 
-def test_a_touch_is_for_idle_leases(ann: Client, here: str) -> None:
+def test_a_touch_is_only_for_idle_leases(ann: Client, here: str) -> None:
     with nothing_changes():
         absolute = ann.post(f"{here}/touch")
     policy = {"expiry_mode": "idle", "default_ttl_hours": 4}
@@ -66,7 +68,7 @@ def test_a_touch_is_for_idle_leases(ann: Client, here: str) -> None:
     assert (answer.status, answer.json["expiry_mode"]) == (200, "idle")
 
 
-def test_the_lease_of_what_goes_cannot_be_changed(ann: Client, here: str) -> None:
+def test_the_lease_of_an_environment_that_goes_cannot_be_changed(ann: Client, here: str) -> None:
     ann.delete(here)
 
     with nothing_changes():
@@ -92,7 +94,7 @@ def test_a_policy_is_a_part_of_its_project(ann: Client) -> None:
     assert ann.patch(path, {"policy": None}).json["policy"] is None
 
 
-def test_the_end_is_warned_of_as_the_policy_wants_it(ann: Client) -> None:
+def test_warnings_of_the_end_follow_the_policy(ann: Client) -> None:
     policy = {"warn_before_hours": [48, 2, 0.5]}
     project = ann.post("/api/v1/projects", {"name": "x", "policy": policy}).json
 

@@ -1,4 +1,4 @@
-"""Lists come in pages that the Link header ties together."""
+"""Lists have pages, which the Link header connects."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_list_is_followed_to_its_end(ann: Client, lists: Lists, name: str) -> 
 
 
 @every_list
-def test_what_was_made_is_listed_first_at_once(ann: Client, lists: Lists, name: str) -> None:
+def test_a_new_object_is_listed_first_at_once(ann: Client, lists: Lists, name: str) -> None:
     path, make = lists[name]
 
     for n in range(3):
@@ -72,7 +72,7 @@ def test_what_was_made_is_listed_first_at_once(ann: Client, lists: Lists, name: 
 
 
 @every_list
-def test_the_way_on_keeps_the_limit(ann: Client, lists: Lists, name: str) -> None:
+def test_the_link_to_the_next_page_keeps_the_limit(ann: Client, lists: Lists, name: str) -> None:
     path, make = lists[name]
     for n in range(3):
         make(n)
@@ -82,7 +82,7 @@ def test_the_way_on_keeps_the_limit(ann: Client, lists: Lists, name: str) -> Non
     assert f"{path}?limit=1&cursor=" in link
 
 
-def test_a_cursor_leads_only_through_its_own_list(
+def test_a_cursor_of_another_list_is_refused(
     ann: Client, lists: Lists, deployment: DeploymentId
 ) -> None:
     cursors = {}

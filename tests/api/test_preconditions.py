@@ -1,4 +1,4 @@
-"""ETag and If-Match: who has not seen the latest changes nothing."""
+"""ETag and If-Match: a caller with an outdated version changes nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def seen_twice(ann: Client, project: ProjectId) -> str:
 
 
 @every_other
-def test_a_project_is_changed_only_by_who_has_seen_it(
+def test_a_project_is_changed_only_with_its_current_etag(
     ann: Client, seen_twice: str, tag: str
 ) -> None:
     late = ann.with_headers(if_match=tag)
@@ -51,7 +51,7 @@ def test_a_project_is_changed_only_by_who_has_seen_it(
 
 @every_other
 @pytest.mark.parametrize("force", ["false", "true"])
-def test_an_environment_is_given_back_only_by_who_has_seen_it(
+def test_an_environment_is_deleted_only_with_its_current_etag(
     ann: Client, environment: EnvironmentId, tag: str, force: str
 ) -> None:
     late = ann.with_headers(if_match=tag)
@@ -63,13 +63,13 @@ def test_an_environment_is_given_back_only_by_who_has_seen_it(
 
 
 @pytest.mark.parametrize("tag", ['"2"', "*", ' "2" '])
-def test_who_has_seen_the_latest_may_change_it(ann: Client, seen_twice: str, tag: str) -> None:
+def test_the_current_etag_allows_a_change(ann: Client, seen_twice: str, tag: str) -> None:
     answer = ann.with_headers(if_match=tag).patch(seen_twice, {"name": "third"})
 
     assert (answer.status, answer.headers["etag"]) == (200, '"3"')
 
 
-def test_who_has_seen_the_latest_may_remove_it(
+def test_the_current_etag_allows_a_deletion(
     ann: Client, seen_twice: str, environment: EnvironmentId
 ) -> None:
     path = f"/api/v1/environments/{environment}"
@@ -101,7 +101,7 @@ def changes(who: Client) -> Iterator[Answer]:
 
 
 @every_other
-def test_a_draft_is_changed_only_by_who_has_seen_it(ann: Client, draft: str, tag: str) -> None:
+def test_a_draft_is_changed_only_with_its_current_etag(ann: Client, draft: str, tag: str) -> None:
     with nothing_changes():
         answers = [*changes(ann.with_headers(if_match=tag))]
 
@@ -109,7 +109,7 @@ def test_a_draft_is_changed_only_by_who_has_seen_it(ann: Client, draft: str, tag
         assert_refused(answer, 412, "precondition_failed")
 
 
-def test_who_has_seen_the_draft_may_change_it(ann: Client, draft: str) -> None:
+def test_the_current_etag_of_a_draft_allows_a_change(ann: Client, draft: str) -> None:
     replaced = ann.with_headers(if_match=draft).send("PUT", DRAFT, BODY, media="application/yaml")
     late = ann.with_headers(if_match=draft)
     for answer in changes(late):
@@ -126,14 +126,16 @@ def test_who_has_seen_the_draft_may_change_it(ann: Client, draft: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ["seen", "*"])
-def test_who_has_seen_the_draft_may_delete_it(ann: Client, draft: str, tag: str) -> None:
+def test_the_current_etag_of_a_draft_allows_a_deletion(ann: Client, draft: str, tag: str) -> None:
     seen = ann.with_headers(if_match=draft if tag == "seen" else tag)
 
     assert seen.delete(DRAFT).status == 204
     assert_refused(seen.delete(DRAFT), 404, "not_found")
 
 
-def test_every_object_has_a_tag_that_changes_with_it(ann: Client, deployment: DeploymentId) -> None:
+def test_every_object_has_an_etag_that_changes_with_it(
+    ann: Client, deployment: DeploymentId
+) -> None:
     path = f"/api/v1/deployments/{deployment}"
     before, again = ann.get(path), ann.get(path)
     world.begins(deployment)
@@ -143,9 +145,9 @@ def test_every_object_has_a_tag_that_changes_with_it(ann: Client, deployment: De
     assert ann.get("/api/v1/auth/me").headers["etag"].startswith('"')
 
 
-def test_a_list_has_no_tag(ann: Client, project: ProjectId) -> None:
+def test_a_list_has_no_etag(ann: Client, project: ProjectId) -> None:
     assert "etag" not in ann.get("/api/v1/projects").headers
 
 
-def test_what_is_not_there_is_not_found_whatever_was_seen(bob: Client, seen_twice: str) -> None:
+def test_an_unknown_object_is_not_found_with_any_etag(bob: Client, seen_twice: str) -> None:
     assert_refused(bob.with_headers(if_match='"2"').delete(seen_twice), 404, "not_found")

@@ -12,7 +12,7 @@ from tests.support.store import world
 PROJECTS = "/api/v1/projects"
 
 
-def test_a_project_is_made_and_found(ann: Client) -> None:
+def test_a_project_is_created_and_found(ann: Client) -> None:
     made = ann.post(PROJECTS, {"name": "payments", "description": "payment service"})
 
     assert made.status == 201
@@ -27,7 +27,7 @@ def test_a_project_is_made_and_found(ann: Client) -> None:
     assert found.headers["etag"] == made.headers["etag"]
 
 
-def test_an_owner_is_not_a_part_of_what_is_shown(ann: Client, project: ProjectId) -> None:
+def test_a_project_does_not_show_its_owner(ann: Client, project: ProjectId) -> None:
     assert set(ann.get(f"{PROJECTS}/{project}").json) == {
         "id",
         "name",
@@ -41,7 +41,7 @@ def test_an_owner_is_not_a_part_of_what_is_shown(ann: Client, project: ProjectId
     }
 
 
-def test_a_list_has_ones_own_projects(ann: Client, bob: Client, project: ProjectId) -> None:
+def test_a_list_has_only_the_callers_projects(ann: Client, bob: Client, project: ProjectId) -> None:
     assert [each["id"] for each in ann.get(PROJECTS).json] == [str(project)]
     assert bob.get(PROJECTS).json == []
 
@@ -54,7 +54,7 @@ def test_a_name_in_use_is_a_conflict(ann: Client, bob: Client, project: ProjectI
     assert bob.post(PROJECTS, {"name": "payments"}).status == 201
 
 
-def test_a_change_is_shown_with_its_new_tag(ann: Client, project: ProjectId) -> None:
+def test_a_change_is_answered_with_the_new_etag(ann: Client, project: ProjectId) -> None:
     answer = ann.patch(f"{PROJECTS}/{project}", {"name": "billing", "repo_url": "https://x.io/y"})
 
     assert (answer.status, answer.headers["etag"]) == (200, '"2"')
@@ -71,7 +71,7 @@ def test_a_change_to_a_name_in_use_is_a_conflict(ann: Client, project: ProjectId
     assert_refused(answer, 409, "name_taken")
 
 
-def test_an_empty_project_is_gone_at_once(ann: Client, project: ProjectId) -> None:
+def test_an_empty_project_is_deleted_at_once(ann: Client, project: ProjectId) -> None:
     answer = ann.delete(f"{PROJECTS}/{project}")
 
     assert (answer.status, answer.raw) == (204, b"")
@@ -79,7 +79,7 @@ def test_an_empty_project_is_gone_at_once(ann: Client, project: ProjectId) -> No
     assert_refused(ann.delete(f"{PROJECTS}/{project}"), 404, "not_found")
 
 
-def test_a_project_with_environments_stays_and_lists_them(
+def test_a_project_with_environments_is_kept_and_lists_them(
     ann: Client, project: ProjectId, environment: EnvironmentId
 ) -> None:
     with nothing_changes():
@@ -90,7 +90,7 @@ def test_a_project_with_environments_stays_and_lists_them(
 
 
 @pytest.mark.parametrize("word", ["true", "1", "yes", "on"])
-def test_a_cascade_begins_and_may_be_asked_for_again(
+def test_a_cascade_begins_and_may_be_repeated(
     ann: Client, project: ProjectId, environment: EnvironmentId, word: str
 ) -> None:
     answer = ann.delete(f"{PROJECTS}/{project}", cascade=word)
@@ -101,13 +101,13 @@ def test_a_cascade_begins_and_may_be_asked_for_again(
     assert (again.status, again.json) == (202, answer.json)
 
 
-def test_without_a_cascade_is_as_saying_no(
+def test_a_missing_cascade_parameter_means_no(
     ann: Client, project: ProjectId, environment: EnvironmentId
 ) -> None:
     assert_refused(ann.delete(f"{PROJECTS}/{project}", cascade="false"), 409, "project_not_empty")
 
 
-def test_a_project_that_goes_takes_nothing_more(
+def test_a_project_that_is_being_deleted_takes_no_change_and_no_environment(
     ann: Client, project: ProjectId, environment: EnvironmentId
 ) -> None:
     ann.delete(f"{PROJECTS}/{project}", cascade="true")
@@ -121,7 +121,7 @@ def test_a_project_that_goes_takes_nothing_more(
     assert_refused(late, 409, "project_going")
 
 
-def test_somebody_elses_project_is_not_there(bob: Client, project: ProjectId) -> None:
+def test_the_project_of_another_user_is_not_found(bob: Client, project: ProjectId) -> None:
     here = f"{PROJECTS}/{project}"
     with nothing_changes():
         answers = [bob.get(here), bob.patch(here, {"name": "mine"}), bob.delete(here)]
@@ -134,7 +134,7 @@ def test_somebody_elses_project_is_not_there(bob: Client, project: ProjectId) ->
         )
 
 
-def test_a_change_that_is_made_again_changes_nothing(ann: Client, project: ProjectId) -> None:
+def test_repeating_a_change_changes_nothing(ann: Client, project: ProjectId) -> None:
     path = f"/api/v1/projects/{project}"
     wanted = {"name": "billing", "policy": {"max_ttl_hours": 72, "warn_before_hours": [2, 0.5]}}
     first = ann.patch(path, wanted)

@@ -69,7 +69,7 @@ def test_an_empty_queue_is_an_empty_list(ann: Client, here: str) -> None:
     assert (answer.status, answer.json) == (200, [])
 
 
-def test_what_is_asked_of_a_deployment_is_shown(ship: Callable[..., Answer]) -> None:
+def test_a_deployment_shows_its_mode_and_order(ship: Callable[..., Answer]) -> None:
     plain = ship().json
     numbered = ship(on_conflict="supersede", sequence=0).json
     dated = ship(on_conflict="cancel_running", committed_at="2026-11-23T02:02:03.456+01:00").json
@@ -80,7 +80,7 @@ def test_what_is_asked_of_a_deployment_is_shown(ship: Callable[..., Answer]) -> 
     assert dated["sequence"] is None
 
 
-def test_the_environments_way_is_its_deployments(ann: Client, here: str) -> None:
+def test_the_mode_of_the_environment_is_the_default(ann: Client, here: str) -> None:
     project = ann.get(here).json["project_id"]
     made = ann.post(
         f"/api/v1/environments/projects/{project}",
@@ -92,7 +92,7 @@ def test_the_environments_way_is_its_deployments(ann: Client, here: str) -> None
     assert (made["on_conflict"], shipped["on_conflict"]) == ("supersede", "supersede")
 
 
-def test_reject_is_refused_behind_another(ship: Callable[..., Answer]) -> None:
+def test_reject_is_refused_behind_another_deployment(ship: Callable[..., Answer]) -> None:
     first = ship(on_conflict="reject")
 
     with nothing_changes():
@@ -102,7 +102,7 @@ def test_reject_is_refused_behind_another(ship: Callable[..., Answer]) -> None:
     assert_refused(second, 409, "queue_busy")
 
 
-def test_an_outdated_one_is_refused_and_told_what_is_newer(ship: Callable[..., Answer]) -> None:
+def test_an_outdated_deployment_is_refused_with_the_newer_one(ship: Callable[..., Answer]) -> None:
     first = ship(sequence=10)
 
     with nothing_changes():
@@ -114,14 +114,16 @@ def test_an_outdated_one_is_refused_and_told_what_is_newer(ship: Callable[..., A
     assert allowed.status == 201
 
 
-def test_a_number_and_a_moment_are_not_sent_together(ship: Callable[..., Answer]) -> None:
+def test_sequence_and_committed_at_exclude_each_other(ship: Callable[..., Answer]) -> None:
     with nothing_changes():
         answer = ship(sequence=1, committed_at=COMMITTED)
 
     assert_refused(answer, 422, "invalid_request", "#/committed_at")
 
 
-def test_a_superseded_one_names_its_successor(ann: Client, ship: Callable[..., Answer]) -> None:
+def test_a_superseded_deployment_names_its_successor(
+    ann: Client, ship: Callable[..., Answer]
+) -> None:
     first, second = ship("v1").json["id"], ship("v2", on_conflict="supersede").json["id"]
     rollout_queue.make_way(ids.parse_deployment(second))
 
@@ -134,7 +136,7 @@ def test_a_superseded_one_names_its_successor(ann: Client, ship: Callable[..., A
 # --- cancelling -----------------------------------------------------------------------------
 
 
-def test_one_that_waits_is_canceled_at_once(ann: Client, deployment: DeploymentId) -> None:
+def test_a_waiting_deployment_is_canceled_at_once(ann: Client, deployment: DeploymentId) -> None:
     answer = ann.post(f"{DEPLOYMENTS}/{deployment}/cancel")
 
     assert (answer.status, answer.json["status"]) == (202, "canceled")
@@ -142,7 +144,7 @@ def test_one_that_waits_is_canceled_at_once(ann: Client, deployment: DeploymentI
     assert ann.get(f"{DEPLOYMENTS}/{deployment}").json == answer.json
 
 
-def test_one_that_runs_is_asked_to_stop(ann: Client, deployment: DeploymentId) -> None:
+def test_a_running_deployment_is_asked_to_stop(ann: Client, deployment: DeploymentId) -> None:
     runs(deployment.environment)
 
     first = ann.post(f"{DEPLOYMENTS}/{deployment}/cancel")
@@ -155,7 +157,9 @@ def test_one_that_runs_is_asked_to_stop(ann: Client, deployment: DeploymentId) -
 
 
 @pytest.mark.parametrize("status", ["succeeded", "canceled"])
-def test_one_that_has_ended_says_how(ann: Client, deployment: DeploymentId, status: str) -> None:
+def test_canceling_a_finished_deployment_says_how_it_ended(
+    ann: Client, deployment: DeploymentId, status: str
+) -> None:
     if status == "succeeded":
         runs(deployment.environment)
         world.succeeds(deployment)
@@ -172,7 +176,7 @@ def test_one_that_has_ended_says_how(ann: Client, deployment: DeploymentId, stat
 # --- history --------------------------------------------------------------------------------
 
 
-def test_what_happened_is_read_newest_first(ann: Client, here: str) -> None:
+def test_events_are_read_newest_first(ann: Client, here: str) -> None:
     for n, status in enumerate(["provisioning", "running"], start=1):
         before = {} if n == 1 else {"version": {"N": "1"}, "status": {"S": "provisioning"}}
         event_records.note(
@@ -207,7 +211,7 @@ def test_what_happened_is_read_newest_first(ann: Client, here: str) -> None:
     assert [each["action"] for each in second.json] == ["provisioning"]
 
 
-def test_the_steps_of_a_rollout_are_read_once_it_has_ended(
+def test_the_timeline_of_a_rollout_is_read_once_it_has_ended(
     ann: Client, deployment: DeploymentId
 ) -> None:
     url = f"{DEPLOYMENTS}/{deployment}/timeline"
@@ -252,7 +256,7 @@ REMAINS = {"stack: Data (AWS::S3::Bucket, data-1)"}
 
 
 @pytest.mark.parametrize("body", [None, "", "null", "{}", '{"retain": []}'])
-def test_who_names_nothing_retains_nothing(
+def test_a_retry_without_names_retains_nothing(
     ann: Client, here: str, environment: EnvironmentId, body: str | None
 ) -> None:
     world.becomes(environment, "teardown_failed", failure=FAILURE)
@@ -263,7 +267,7 @@ def test_who_names_nothing_retains_nothing(
     assert answer.json["retained_resources"] is None
 
 
-def test_what_cannot_be_deleted_is_retained(
+def test_a_resource_that_cannot_be_deleted_is_retained(
     ann: Client, here: str, environment: EnvironmentId
 ) -> None:
     fields = {"failure": FAILURE, "remains": REMAINS, "driver": "cloudformation"}
@@ -281,7 +285,7 @@ def test_what_cannot_be_deleted_is_retained(
     assert ann.get(here).json["retained_resources"] == answer.json["retained_resources"]
 
 
-def test_of_what_is_no_stack_nothing_is_retained(
+def test_nothing_is_retained_if_no_stack_remains(
     ann: Client, here: str, environment: EnvironmentId
 ) -> None:
     world.becomes(environment, "teardown_failed", failure=FAILURE)
@@ -291,7 +295,7 @@ def test_of_what_is_no_stack_nothing_is_retained(
     assert_refused(refused, 409, "nothing_to_retain")
 
 
-def test_what_did_not_fail_is_neither_retried_nor_forgotten(ann: Client, here: str) -> None:
+def test_only_a_failed_teardown_is_retried_or_forgotten(ann: Client, here: str) -> None:
     with nothing_changes():
         retried = ann.post(f"{here}/teardown/retry")
         forgotten = ann.delete(here, force="true")
@@ -300,7 +304,7 @@ def test_what_did_not_fail_is_neither_retried_nor_forgotten(ann: Client, here: s
     assert_refused(forgotten, 409, "nothing_to_retry")
 
 
-def test_what_remains_is_forgotten_by_force(
+def test_a_failed_teardown_is_forgotten_with_force(
     ann: Client, here: str, environment: EnvironmentId
 ) -> None:
     world.becomes(environment, "teardown_failed", failure=FAILURE)
@@ -315,7 +319,7 @@ def test_what_remains_is_forgotten_by_force(
     assert (again.status, again.json) == (202, answer.json)
 
 
-def test_what_was_torn_down_cannot_be_forgotten(
+def test_a_destroyed_environment_cannot_be_forgotten(
     ann: Client, here: str, environment: EnvironmentId
 ) -> None:
     world.is_destroyed(environment)
@@ -347,7 +351,7 @@ def test_a_force_that_is_neither_true_nor_false_is_refused(
 # --- whose it is, and repeats ---------------------------------------------------------------
 
 
-def test_what_is_somebody_elses_is_not_there(
+def test_objects_of_another_user_are_not_found(
     ann: Client, bob: Client, here: str, environment: EnvironmentId, deployment: DeploymentId
 ) -> None:
     world.becomes(environment, "teardown_failed", failure=FAILURE)
@@ -366,9 +370,7 @@ def test_what_is_somebody_elses_is_not_there(
         assert_refused(answer, 404, "not_found")
 
 
-def test_a_cancel_that_is_sent_again_is_answered_again(
-    ann: Client, deployment: DeploymentId
-) -> None:
+def test_a_repeated_cancel_gets_the_same_answer(ann: Client, deployment: DeploymentId) -> None:
     once = ann.with_headers(idempotency_key="k")
 
     first = once.post(f"{DEPLOYMENTS}/{deployment}/cancel")
@@ -380,7 +382,7 @@ def test_a_cancel_that_is_sent_again_is_answered_again(
     assert again.headers["idempotent-replayed"] == "true"
 
 
-def test_a_retry_that_is_sent_again_is_one_attempt(
+def test_a_repeated_retry_is_one_attempt(
     ann: Client, here: str, environment: EnvironmentId
 ) -> None:
     world.becomes(environment, "teardown_failed", failure=FAILURE)
@@ -395,7 +397,7 @@ def test_a_retry_that_is_sent_again_is_one_attempt(
     assert item and item["teardown_attempts"] == 2
 
 
-def test_the_same_key_for_another_verb_is_refused(
+def test_the_same_key_for_another_operation_is_refused(
     ann: Client, here: str, environment: EnvironmentId, deployment: DeploymentId
 ) -> None:
     world.becomes(environment, "teardown_failed", failure=FAILURE)
@@ -408,7 +410,7 @@ def test_the_same_key_for_another_verb_is_refused(
     assert_refused(answer, 422, "idempotency_key_reused", "Idempotency-Key")
 
 
-def test_a_twin_of_a_retry_in_flight_is_answered_alike(
+def test_a_simultaneous_duplicate_of_a_retry_gets_the_same_answer(
     ann: Client, here: str, environment: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.becomes(environment, "teardown_failed", failure=FAILURE)

@@ -60,7 +60,7 @@ def wanted(**fields: Any) -> dict[str, Any]:
     return {"name": "x", "type": "ephemeral", "template": "web", "inputs": inputs, **fields}
 
 
-def test_a_template_is_created_listed_and_shown_to_everybody(web: Client, bob: Client) -> None:
+def test_a_template_is_created_listed_and_shown_to_every_user(web: Client, bob: Client) -> None:
     again = bob.post(TEMPLATES, {"name": "web"})
 
     assert_refused(again, 409, "name_taken")
@@ -72,7 +72,7 @@ def test_a_template_is_created_listed_and_shown_to_everybody(web: Client, bob: C
 
 
 @pytest.mark.parametrize("name", ["", "Web", "a b", "a@1", "-a", "a/b", "x" * 64, 1, None])
-def test_a_name_that_is_none_is_refused(ann: Client, name: Any) -> None:
+def test_a_malformed_name_is_refused(ann: Client, name: Any) -> None:
     with nothing_changes():
         assert_refused(ann.post(TEMPLATES, {"name": name}), 422, "invalid_request", "#/name")
 
@@ -105,7 +105,7 @@ def test_a_version_goes_through_its_states(web: Client, bob: Client) -> None:
     assert [each["version"] for each in bob.get(VERSIONS).json] == ["1.0"]
 
 
-def test_json_is_a_template_too(web: Client) -> None:
+def test_a_template_may_be_json(web: Client) -> None:
     body = json.dumps({"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}})
 
     made = add(web, body, media="application/json; charset=utf-8")
@@ -131,7 +131,7 @@ def test_only_the_owner_may_change_it(web: Client, bob: Client) -> None:
         assert_refused(answer, 403, "forbidden")
 
 
-def test_nobody_sees_anything_without_a_token(nobody: Client) -> None:
+def test_templates_need_a_token(nobody: Client) -> None:
     for path in (TEMPLATES, WEB, VERSIONS, f"{VERSIONS}/1.0/body", f"{WEB}/usage"):
         assert_refused(nobody.get(path), 401, "token_missing")
 
@@ -157,7 +157,7 @@ def test_nobody_sees_anything_without_a_token(nobody: Client) -> None:
         ("#" * (MAX_BYTES + 1), 413, "body_too_large", None),
     ],
 )
-def test_what_is_no_template_is_refused(
+def test_a_body_that_is_not_a_template_is_refused(
     web: Client, body: str | bytes, status: int, code: str, pointer: str | None
 ) -> None:
     with nothing_changes():
@@ -168,7 +168,7 @@ def test_what_is_no_template_is_refused(
         assert_refused(answer, status, code, pointer)
 
 
-def test_a_template_of_the_largest_size_is_taken(web: Client) -> None:
+def test_a_template_of_the_maximum_size_is_accepted(web: Client) -> None:
     body = BODY + "#" * (MAX_BYTES - len(BODY))
 
     assert add(web, body).json["bytes"] == MAX_BYTES
@@ -180,14 +180,16 @@ def test_another_media_type_is_refused(web: Client, media: Any) -> None:
 
 
 @pytest.mark.parametrize("version", ["1", "v1.0", "1.0.0", "", "01.0"])
-def test_a_version_that_is_none_is_refused(web: Client, version: str) -> None:
+def test_a_malformed_version_is_refused(web: Client, version: str) -> None:
     with nothing_changes():
         answer = add(web, query=f"version={version}")
         assert_refused(answer, 422, "invalid_request", "?version")
         assert web.get(f"{VERSIONS}/{version or 'x'}").status == 404
 
 
-def test_what_cloudformation_refuses_is_told(web: Client, cloudformation: CloudFormation) -> None:
+def test_a_refusal_by_cloudformation_is_reported(
+    web: Client, cloudformation: CloudFormation
+) -> None:
     cloudformation.says = "Template error: unresolved resource dependencies [Nobody]"
 
     answer = add(web)
@@ -199,7 +201,7 @@ def test_what_cloudformation_refuses_is_told(web: Client, cloudformation: CloudF
 # --- environments -----------------------------------------------------------------------------
 
 
-def test_an_environment_shows_what_it_is_made_from(web: Client, project: ProjectId) -> None:
+def test_an_environment_shows_its_template(web: Client, project: ProjectId) -> None:
     published(web, "1.0")
 
     made = web.post(f"/api/v1/environments/projects/{project}", wanted())
@@ -218,7 +220,7 @@ def review(monkeypatch: pytest.MonkeyPatch) -> Review:
     return Review().instead(monkeypatch)
 
 
-def test_a_plan_is_shown_and_nothing_is_made(
+def test_a_plan_is_shown_and_nothing_is_created(
     web: Client, project: ProjectId, review: Review
 ) -> None:
     published(web, "1.0")
@@ -242,7 +244,7 @@ def test_a_plan_is_shown_and_nothing_is_made(
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 60, "1" + "0" * 4000])
-def test_a_number_that_nothing_holds_is_called_too_large(
+def test_a_number_beyond_every_limit_is_too_large(
     web: Client, project: ProjectId, number: str
 ) -> None:
     body = BODY.replace("Password: {Type: String, NoEcho: true}", "Count: {Type: Number}")
@@ -256,7 +258,7 @@ def test_a_number_that_nothing_holds_is_called_too_large(
     assert answer.json["errors"][0]["detail"] == "is too large"
 
 
-def test_an_input_that_cloudformation_cannot_be_told_is_refused(
+def test_an_input_with_characters_that_xml_forbids_is_refused(
     web: Client, project: ProjectId
 ) -> None:
     published(web, "1.0")
@@ -280,7 +282,7 @@ def test_inputs_are_only_for_templates(ann: Client, project: ProjectId) -> None:
 
 
 @pytest.mark.parametrize("template", [5, "", "x" * 201, ["web"]])
-def test_inputs_for_a_template_that_is_none_are_not_at_fault(
+def test_inputs_are_not_reported_if_the_template_is_malformed(
     ann: Client, project: ProjectId, template: Any
 ) -> None:
     with nothing_changes():
@@ -292,7 +294,9 @@ def test_inputs_for_a_template_that_is_none_are_not_at_fault(
     assert len(answer.json["errors"]) == 1
 
 
-def test_hours_of_what_is_of_no_type_are_not_at_fault(ann: Client, project: ProjectId) -> None:
+def test_ttl_hours_are_not_reported_if_the_type_is_malformed(
+    ann: Client, project: ProjectId
+) -> None:
     answer = ann.post(
         f"/api/v1/environments/projects/{project}", {"name": "x", "type": 5, "ttl_hours": 1}
     )
@@ -301,7 +305,7 @@ def test_hours_of_what_is_of_no_type_are_not_at_fault(ann: Client, project: Proj
     assert len(answer.json["errors"]) == 1
 
 
-def test_a_plan_is_asked_for_again_under_its_key_and_does_not_use_it_up(
+def test_a_plan_may_be_repeated_with_a_key_and_does_not_use_it(
     web: Client, project: ProjectId, review: Review
 ) -> None:
     published(web, "1.0")
@@ -320,7 +324,7 @@ def test_a_plan_is_asked_for_again_under_its_key_and_does_not_use_it_up(
     assert made.status == 201
 
 
-def test_a_plan_that_cloudformation_does_not_answer_is_a_fault(
+def test_a_plan_is_a_fault_if_cloudformation_does_not_answer(
     web: Client, project: ProjectId, review: Review
 ) -> None:
     def throttled() -> None:
@@ -337,7 +341,7 @@ def test_a_plan_that_cloudformation_does_not_answer_is_a_fault(
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_request_that_names_itself_adds_once(web: Client) -> None:
+def test_a_request_with_an_idempotency_key_adds_one_version(web: Client) -> None:
     once = web.with_headers(idempotency_key="k")
 
     first, again = add(once), add(once)
@@ -348,7 +352,7 @@ def test_a_request_that_names_itself_adds_once(web: Client) -> None:
 
 
 @pytest.mark.parametrize("twin", [True, False], ids=["at once", "later"])
-def test_of_a_request_that_is_sent_again_no_secret_is_left_over(
+def test_a_repeated_request_leaves_no_extra_secret(
     web: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch, twin: bool
 ) -> None:
     published(web, "1.0")
@@ -372,7 +376,7 @@ def test_of_a_request_that_is_sent_again_no_secret_is_left_over(
 # --- what it is made of -----------------------------------------------------------------------
 
 
-def test_resources_are_shown_as_cloudformation_has_them(
+def test_resources_are_shown_as_cloudformation_lists_them(
     web: Client, bob: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published(web, "1.0")
@@ -415,5 +419,5 @@ def test_resources_are_shown_as_cloudformation_has_them(
     assert_refused(bob.get(here), 404, "not_found")
 
 
-def test_what_is_simulated_has_no_resources(ann: Client, environment: EnvironmentId) -> None:
+def test_a_simulated_environment_has_no_resources(ann: Client, environment: EnvironmentId) -> None:
     assert ann.get(f"/api/v1/environments/{environment}/resources").json == []

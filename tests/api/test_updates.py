@@ -1,4 +1,4 @@
-"""Updates of environments over HTTP: what is answered, and every refusal."""
+"""Updates of environments over HTTP: the answers, and every refusal."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_update_is_a_deployment(ann: Client, web: EnvironmentId) -> None:
     ],
 )
 @pytest.mark.parametrize("query", ["", "dry_run=true"])
-def test_what_is_wrong_is_told_and_changes_nothing(
+def test_an_invalid_update_is_refused_and_changes_nothing(
     ann: Client, web: EnvironmentId, wanted: dict[str, Any], pointer: str, query: str
 ) -> None:
     with nothing_changes():
@@ -92,9 +92,7 @@ def test_what_is_wrong_is_told_and_changes_nothing(
     assert_refused(answer, 422, "invalid_request", pointer)
 
 
-def test_a_preview_waits_until_there_is_something_to_change(
-    ann: Client, project: ProjectId
-) -> None:
+def test_a_preview_waits_until_the_stack_exists(ann: Client, project: ProjectId) -> None:
     inputs = {"Password": "hunter22"}
     made = world.environment(project, ann.principal, "web", template="web@1.0", inputs=inputs)
 
@@ -106,7 +104,7 @@ def test_a_preview_waits_until_there_is_something_to_change(
 
 
 @pytest.mark.parametrize("query", ["dry_run=maybe", "dry=true"])
-def test_a_wrong_query_is_told(ann: Client, web: EnvironmentId, query: str) -> None:
+def test_an_invalid_query_is_refused(ann: Client, web: EnvironmentId, query: str) -> None:
     assert_refused(
         update(ann, web, query, inputs={}),
         422,
@@ -116,7 +114,7 @@ def test_a_wrong_query_is_told(ann: Client, web: EnvironmentId, query: str) -> N
 
 
 @pytest.mark.parametrize("query", ["", "dry_run=true"])
-def test_where_there_is_nothing_to_update_it_is_refused(
+def test_an_environment_that_cannot_be_updated_is_refused(
     ann: Client, bob: Client, web: EnvironmentId, environment: EnvironmentId, query: str
 ) -> None:
     with nothing_changes():
@@ -128,7 +126,7 @@ def test_where_there_is_nothing_to_update_it_is_refused(
     assert refused.json["environment_status"] == "tearing_down"
 
 
-def test_one_that_may_not_wait_is_refused(ann: Client, web: EnvironmentId) -> None:
+def test_a_rejecting_update_is_refused_behind_another(ann: Client, web: EnvironmentId) -> None:
     world.deployment(web, ann.principal)
 
     with nothing_changes():
@@ -137,7 +135,7 @@ def test_one_that_may_not_wait_is_refused(ann: Client, web: EnvironmentId) -> No
     assert_refused(answer, 409, "queue_busy")
 
 
-def test_when_secrets_cannot_be_kept_it_is_asked_to_come_again(
+def test_an_update_whose_secrets_cannot_be_stored_is_a_temporary_fault(
     ann: Client, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> None:
@@ -164,7 +162,7 @@ def test_the_same_request_is_carried_out_once(ann: Client, web: EnvironmentId) -
     assert len(ann.get(f"/api/v1/environments/{web}/queue").json) == 1
 
 
-def test_a_plan_is_answered_and_asked_for_again(
+def test_a_plan_is_answered_and_may_be_repeated(
     ann: Client, web: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states: list[dict[str, Any]] = [
