@@ -1,4 +1,4 @@
-"""A deployment is canceled in every state that has not ended, and the environment is as before."""
+"""A deployment can be canceled in every state before its end, and the environment is as before."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def shipping(world: World, environment: EnvironmentId) -> DeploymentId:
     return deployment
 
 
-def test_one_that_waits_leaves_the_queue_at_once(world: World) -> None:
+def test_a_canceled_deployment_leaves_the_queue_at_once(world: World) -> None:
     environment = world.running()
     first, second, third = (world.deploy(environment, f"v{n}") for n in range(3))
     world.run_until(lambda: world.look(first)["status"] == "running")
@@ -62,7 +62,7 @@ def test_one_that_waits_leaves_the_queue_at_once(world: World) -> None:
     assert world.look(third)["token"] == 2
 
 
-def test_a_way_back_whose_process_is_killed_is_gone_again(world: World) -> None:
+def test_a_restore_whose_process_is_killed_is_repeated(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)
     world.when(RESTORE, faults.dies, times=3)
@@ -76,7 +76,7 @@ def test_a_way_back_whose_process_is_killed_is_gone_again(world: World) -> None:
     assert world.look(environment)["live_version"] == "v1"
 
 
-def test_one_that_runs_is_taken_back(world: World) -> None:
+def test_a_running_deployment_is_restored_to_the_previous_version(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)
     waiting = world.deploy(environment, "v3")
@@ -99,7 +99,7 @@ def test_one_that_runs_is_taken_back(world: World) -> None:
     assert world.holder(environment) is None
 
 
-def test_the_first_that_is_canceled_leaves_nothing(world: World) -> None:
+def test_canceling_the_first_deployment_leaves_no_version(world: World) -> None:
     environment = world.running()
     deployment = shipping(world, environment)
 
@@ -111,7 +111,7 @@ def test_the_first_that_is_canceled_leaves_nothing(world: World) -> None:
     assert ("restore", line) in world.logs(deployment)
 
 
-def test_one_that_has_the_lock_but_has_not_begun_is_canceled_too(world: World) -> None:
+def test_a_deployment_with_the_lock_that_has_not_begun_is_canceled(world: World) -> None:
     environment = live(world)
     deployment = world.deploy(environment, "v2")
     world.when(BEGIN, faults.preceded_by(lambda: world.cancel(deployment)))
@@ -122,7 +122,7 @@ def test_one_that_has_the_lock_but_has_not_begun_is_canceled_too(world: World) -
     assert world.execution("roll_out_deployment", deployment).states == ["Begin", "Ship", *BACK]
 
 
-def test_one_whose_execution_was_not_started_is_canceled_when_it_is(world: World) -> None:
+def test_a_deployment_without_an_execution_is_canceled_when_it_starts(world: World) -> None:
     environment = world.running()
     world.when("dispatch > states StartExecution", faults.followed_by(world.hold_the_stream))
     deployment = world.deploy(environment)
@@ -136,7 +136,7 @@ def test_one_whose_execution_was_not_started_is_canceled_when_it_is(world: World
     assert world.look(deployment)["status"] == "canceled"
 
 
-def test_at_the_last_write_success_wins(world: World) -> None:
+def test_a_cancellation_at_the_last_write_loses_to_success(world: World) -> None:
     environment = live(world)
     deployment = world.deploy(environment, "v2")
     world.when(LIVE, faults.preceded_by(lambda: world.cancel(deployment)))
@@ -149,7 +149,7 @@ def test_at_the_last_write_success_wins(world: World) -> None:
         world.cancel(deployment)
 
 
-def test_it_waits_for_no_longer_than_the_driver_looks_again(world: World) -> None:
+def test_a_cancellation_takes_effect_when_the_driver_is_polled_next(world: World) -> None:
     environment = world.running()
     world.when("Ship > driver ship", faults.answers(Progress(done=False, wait_seconds=5)))
     deployment = shipping(world, environment)
@@ -160,7 +160,7 @@ def test_it_waits_for_no_longer_than_the_driver_looks_again(world: World) -> Non
     assert world.look(deployment)["status"] == "canceled"
 
 
-def test_a_fault_on_the_way_back_is_tried_again(world: World) -> None:
+def test_a_fault_during_a_restore_is_retried(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)
     world.when(RESTORE, faults.raises(DriverFault("Not now")), times=4)
@@ -171,7 +171,7 @@ def test_a_fault_on_the_way_back_is_tried_again(world: World) -> None:
     assert world.look(deployment)["status"] == "canceled"
 
 
-def test_what_cannot_be_restored_has_failed_and_says_why(world: World) -> None:
+def test_a_deployment_that_cannot_be_restored_fails_with_the_reason(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)
     waiting = world.deploy(environment, "v3")
@@ -194,7 +194,7 @@ def test_what_cannot_be_restored_has_failed_and_says_why(world: World) -> None:
     assert world.look(waiting)["status"] == "succeeded"
 
 
-def test_what_takes_an_hour_to_restore_has_failed(world: World) -> None:
+def test_a_restore_that_takes_an_hour_fails_the_deployment(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)
     again = faults.answers(Progress(done=False, wait_seconds=200))
@@ -210,7 +210,7 @@ def test_what_takes_an_hour_to_restore_has_failed(world: World) -> None:
     assert world.look(environment)["live_in_doubt"] == str(deployment)
 
 
-def test_deleting_the_environment_on_the_way_back_ends_it(world: World) -> None:
+def test_deleting_the_environment_during_a_restore_ends_the_deployment(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)
     world.when(RESTORE, faults.followed_by(lambda: world.delete(environment)))
@@ -223,7 +223,7 @@ def test_deleting_the_environment_on_the_way_back_ends_it(world: World) -> None:
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_a_cancellation_that_cannot_be_written_down_is_found_by_reconcile(world: World) -> None:
+def test_a_cancellation_that_cannot_be_recorded_is_repaired_by_reconcile(world: World) -> None:
     environment = live(world)
     deployment = shipping(world, environment)
     waiting = world.deploy(environment, "v3")

@@ -1,4 +1,4 @@
-"""A project that is deleted with all it has is gone once the last environment is."""
+"""A project that is deleted with its environments is gone after the last of them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_cascade_of_more_environments_than_a_page_ends(world: World) -> None:
     assert not world.exists(world.project)
 
 
-def test_a_cascade_asked_for_twice_ends_once(world: World) -> None:
+def test_a_cascade_that_is_requested_twice_ends_once(world: World) -> None:
     world.running()
 
     remove(world)
@@ -59,7 +59,7 @@ def test_a_cascade_asked_for_twice_ends_once(world: World) -> None:
     assert [each.status for each in retired] == ["SUCCEEDED"]
 
 
-def test_a_cascade_waits_for_what_cannot_be_torn_down(world: World) -> None:
+def test_a_cascade_waits_for_a_failed_teardown(world: World) -> None:
     stuck, other = world.running(name="stuck"), world.running(name="other")
     world.when("Retire > driver retire service", faults.raises(DriverRefused("It is protected")))
 
@@ -74,7 +74,7 @@ def test_a_cascade_waits_for_what_cannot_be_torn_down(world: World) -> None:
     ]
 
 
-def test_an_environment_that_goes_alone_takes_no_project_with_it(world: World) -> None:
+def test_a_teardown_without_a_cascade_keeps_the_project(world: World) -> None:
     world.delete(world.running())
 
     world.settle()

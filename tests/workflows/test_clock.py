@@ -1,4 +1,4 @@
-"""Reconcile runs while anything has a deadline, and is woken by whatever begins."""
+"""Reconcile runs while any record has a deadline, and every new operation wakes it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def comes_to_rest(world: World) -> list[str]:
 # ── Awake and asleep ────────────────────────────────────────────────────────────────────────
 
 
-def test_it_runs_until_nothing_has_a_deadline_and_then_no_more(world: World) -> None:
+def test_reconcile_runs_until_no_record_has_a_deadline(world: World) -> None:
     awake = []
     environment = world.running()
     for _ in range(3):
@@ -62,7 +62,7 @@ def test_it_runs_until_nothing_has_a_deadline_and_then_no_more(world: World) -> 
     assert world.look(environment)["status"] == "running"
 
 
-def test_it_runs_as_long_as_a_lease_does(world: World) -> None:
+def test_reconcile_runs_as_long_as_a_lease_lasts(world: World) -> None:
     world.running(ttl_hours=1)
 
     world.recover(10)
@@ -72,7 +72,7 @@ def test_it_runs_as_long_as_a_lease_does(world: World) -> None:
     assert comes_to_rest(world) == []
 
 
-def test_a_plan_that_is_asked_for_wakes_it_and_what_nobody_deletes_it_does(
+def test_a_plan_wakes_reconcile_which_deletes_an_orphaned_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asleep(world)
@@ -89,9 +89,7 @@ def test_a_plan_that_is_asked_for_wakes_it_and_what_nobody_deletes_it_does(
     assert deleted == ["slipway-plan-1"]
 
 
-def test_secrets_that_are_being_stored_wake_it_too(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_storing_secrets_wakes_reconcile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = asleep(world)
     removed: list[str] = []
     monkeypatch.setattr(secret_inputs, "remove_all", removed.append)
@@ -117,7 +115,7 @@ ACTS: list[Act] = [
 
 
 @pytest.mark.parametrize("act", ACTS, ids=["deploy", "delete", "create", "cascade"])
-def test_whatever_begins_wakes_it(world: World, act: Act) -> None:
+def test_every_new_operation_wakes_reconcile(world: World, act: Act) -> None:
     environment = asleep(world)
 
     act(world, environment)
@@ -139,7 +137,7 @@ def test_a_new_stack_rests_after_the_first_look(world: World) -> None:
     assert (rests, world.is_awake()) == (True, True)
 
 
-def test_it_is_woken_for_what_dispatch_cannot_handle_too(world: World) -> None:
+def test_a_record_that_dispatch_cannot_handle_wakes_reconcile(world: World) -> None:
     world.when("dispatch > states StartExecution", faults.fails, times=None)
 
     world.environment()
@@ -148,7 +146,7 @@ def test_it_is_woken_for_what_dispatch_cannot_handle_too(world: World) -> None:
     assert (world.is_awake(), len(world.dead_letters)) == (True, 1)
 
 
-def test_a_change_is_not_done_with_before_it_has_woken_it(world: World) -> None:
+def test_a_change_is_delivered_again_until_reconcile_is_awake(world: World) -> None:
     world.when("dispatch > events EnableRule", faults.fails, times=12)
 
     environment = world.environment()
@@ -158,7 +156,7 @@ def test_a_change_is_not_done_with_before_it_has_woken_it(world: World) -> None:
     assert (world.is_awake(), world.dead_letters) == (True, [])
 
 
-def test_what_nobody_was_told_of_is_found_once_a_day(world: World) -> None:
+def test_a_change_that_the_stream_lost_is_found_within_a_day(world: World) -> None:
     environment = world.environment()
     world.lose_the_stream()
     world.recover(3)
@@ -170,7 +168,7 @@ def test_what_nobody_was_told_of_is_found_once_a_day(world: World) -> None:
     assert world.is_awake()
 
 
-def test_it_costs_dispatch_one_write_in_five_minutes_and_one_call_to_wake_it(world: World) -> None:
+def test_waking_reconcile_costs_one_write_in_five_minutes_and_one_call(world: World) -> None:
     def costs() -> tuple[int, int]:
         return made(world, "dispatch > dynamodb UpdateItem"), made(
             world, "dispatch > events EnableRule"
@@ -248,7 +246,7 @@ def then(somebody: Callable[[], object], fault: Fault) -> Fault:
     return lambda perform, refusal: fault(lambda: (somebody(), perform())[1], refusal)
 
 
-def test_this_is_how_it_goes_to_rest(world: World) -> None:
+def test_the_calls_with_which_reconcile_goes_to_rest(world: World) -> None:
     about_to_rest(world)
     before = len(world.calls.made)
 
@@ -259,7 +257,7 @@ def test_this_is_how_it_goes_to_rest(world: World) -> None:
 
 
 @every_moment
-def test_what_begins_while_it_goes_to_rest_keeps_it_awake(
+def test_an_operation_that_begins_while_reconcile_goes_to_rest_keeps_it_awake(
     world: World, lags: Callable[[World], None], n: int
 ) -> None:
     about_to_rest(world)
@@ -276,7 +274,7 @@ def test_what_begins_while_it_goes_to_rest_keeps_it_awake(
 
 
 @every_moment
-def test_what_begins_while_it_goes_to_rest_and_is_told_later_wakes_it(
+def test_a_late_stream_record_of_that_operation_wakes_reconcile(
     world: World, lags: Callable[[World], None], n: int
 ) -> None:
     about_to_rest(world)
@@ -300,7 +298,7 @@ def test_what_begins_while_it_goes_to_rest_and_is_told_later_wakes_it(
 
 
 @every_moment
-def test_one_that_dies_on_its_way_to_rest_leaves_nothing_alone(
+def test_a_crash_while_going_to_rest_leaves_no_operation_unattended(
     environ: None, lags: Callable[[World], None], n: int
 ) -> None:
     for last in (each for each in MOMENTS if each >= n):
@@ -323,7 +321,7 @@ def test_one_that_dies_on_its_way_to_rest_leaves_nothing_alone(
 
 
 @every_moment
-def test_two_that_go_to_rest_at_once_leave_nothing_alone(
+def test_two_runs_that_go_to_rest_at_once_leave_no_operation_unattended(
     environ: None, lags: Callable[[World], None], n: int
 ) -> None:
     # Somebody comes while the second does all that it does, or the first what is left.
@@ -344,7 +342,7 @@ def test_two_that_go_to_rest_at_once_leave_nothing_alone(
 
 
 @every_moment
-def test_one_that_dies_while_another_looks_leaves_nothing_alone(
+def test_a_crash_beside_another_run_leaves_no_operation_unattended(
     world: World, lags: Callable[[World], None], n: int
 ) -> None:
     about_to_rest(world)

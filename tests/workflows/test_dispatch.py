@@ -1,4 +1,4 @@
-"""The stream is delivered at least once: dispatch does each thing once, and blocks for nobody."""
+"""The stream delivers at least once: dispatch does each thing once, and no record blocks others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def poison(world: World) -> None:
     dynamodb._put_item({"TableName": "slipway", "Item": {**key.wire(), "status": {"S": "odd"}}})
 
 
-def test_what_was_delivered_before_changes_nothing(world: World) -> None:
+def test_a_repeated_delivery_changes_nothing(world: World) -> None:
     a_life(world)
     before = state(world)
     delivered = list(world.batches)
@@ -53,7 +53,7 @@ def test_what_was_delivered_before_changes_nothing(world: World) -> None:
     assert state(world) == before
 
 
-def test_what_arrives_late_and_out_of_order_changes_nothing(world: World) -> None:
+def test_a_late_or_reordered_delivery_changes_nothing(world: World) -> None:
     a_life(world)
     before = state(world)
     records = [record for event in world.batches for record in event["Records"]]
@@ -66,7 +66,7 @@ def test_what_arrives_late_and_out_of_order_changes_nothing(world: World) -> Non
     assert state(world) == before
 
 
-def test_everything_delivered_twice_ends_the_same(environ: None) -> None:
+def test_delivering_every_record_twice_gives_the_same_result(environ: None) -> None:
     ends = []
     for fault in (None, faults.twice):
         with World() as world:
@@ -80,7 +80,7 @@ def test_everything_delivered_twice_ends_the_same(environ: None) -> None:
 
 
 @pytest.mark.parametrize("fault", faults.FAULTS.values(), ids=faults.FAULTS.keys())
-def test_a_batch_that_fails_is_given_again(world: World, fault: Fault) -> None:
+def test_a_failed_batch_is_delivered_again(world: World, fault: Fault) -> None:
     world.when("stream > lambda dispatch", fault, times=3)
 
     environment = world.environment()
@@ -91,7 +91,7 @@ def test_a_batch_that_fails_is_given_again(world: World, fault: Fault) -> None:
     assert world.dead_letters == []
 
 
-def test_a_poison_record_is_reported_and_the_others_are_carried_on(world: World) -> None:
+def test_a_poison_record_is_reported_and_the_others_are_processed(world: World) -> None:
     world.hold_the_stream()
     one = world.environment(name="one")
     poison(world)
@@ -126,7 +126,7 @@ def test_only_the_poison_record_is_reported(world: World) -> None:
     assert len(list(world.executions())) == 2
 
 
-def test_dispatch_is_only_given_what_it_has_to_carry_on(world: World) -> None:
+def test_the_filters_pass_only_records_that_dispatch_processes(world: World) -> None:
     a_life(world)
 
     records = [record for event in world.batches for record in event["Records"]]
@@ -145,7 +145,7 @@ def test_dispatch_is_only_given_what_it_has_to_carry_on(world: World) -> None:
     assert len(records) < len(world.stream) * 0.6
 
 
-def test_what_happened_while_dispatch_was_down_is_carried_on(world: World) -> None:
+def test_changes_while_dispatch_was_down_are_processed_later(world: World) -> None:
     world.hold_the_stream()
     kept = world.environment(name="kept")
     deployment = world.deploy(kept)
@@ -163,7 +163,7 @@ def test_what_happened_while_dispatch_was_down_is_carried_on(world: World) -> No
     assert world.dead_letters == []
 
 
-def test_a_record_of_something_that_is_gone_is_no_poison(world: World) -> None:
+def test_a_record_of_a_deleted_item_is_not_poison(world: World) -> None:
     world.hold_the_stream()
     environment = world.environment()
     world.erase(environment)
@@ -175,7 +175,7 @@ def test_a_record_of_something_that_is_gone_is_no_poison(world: World) -> None:
     assert list(world.executions()) == []
 
 
-def test_the_use_of_a_template_follows_the_environment(
+def test_the_use_of_a_template_follows_its_environment(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secret_inputs, "remove_all", lambda environment: None)

@@ -120,7 +120,7 @@ def test_an_expiry_has_room_in_its_history() -> None:
     assert once("expire_environment") + LOOKS * each < EVENTS
 
 
-def test_no_lease_is_as_long_as_an_execution_may_last() -> None:
+def test_no_lease_lasts_longer_than_an_execution_may() -> None:
     longest = template()["Parameters"]["MaxTtlHours"]["MaxValue"]
 
     # A day is more than it takes to begin, to end, and to try both again.
@@ -146,7 +146,7 @@ def expiries(world: World, environment: EnvironmentId) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("fault", [None, "fails", "lost", "twice"])
-def test_a_lease_that_is_put_off_for_ever_is_handed_over_and_ends_in_time(
+def test_a_lease_that_is_extended_forever_is_handed_over_and_ends_in_time(
     world: World, fault: str | None
 ) -> None:
     if fault:
@@ -170,7 +170,7 @@ def test_a_lease_that_is_put_off_for_ever_is_handed_over_and_ends_in_time(
     assert len(first["events"]) < EVENTS
 
 
-def test_a_lease_that_cannot_be_handed_over_is_ended_by_its_ttl(world: World) -> None:
+def test_a_lease_that_cannot_be_handed_over_is_ended_by_ttl(world: World) -> None:
     world.when(HANDS_OVER, faults.fails, times=9)
     environment = always_used(world)
     [(_, status), *others] = expiries(world, environment)

@@ -28,7 +28,9 @@ def whole(request: pytest.FixtureRequest) -> None:
         pytest.skip("only a part of tests/workflows runs")
 
 
-def test_every_state_is_entered_and_every_way_is_taken(whole: None, lived: list[Execution]) -> None:
+def test_every_state_is_entered_and_every_transition_is_taken(
+    whole: None, lived: list[Execution]
+) -> None:
     walked = {edge for execution in lived for edge in execution.edges}
 
     assert set(edges()) - walked == set()
@@ -39,7 +41,7 @@ def test_every_state_is_entered_and_every_way_is_taken(whole: None, lived: list[
     }
 
 
-def test_no_execution_that_had_to_clean_up_is_seen_as_succeeded(
+def test_no_execution_that_cleaned_up_is_reported_as_succeeded(
     whole: None, lived: list[Execution]
 ) -> None:
     cleaned_up = [

@@ -1,4 +1,4 @@
-"""expire_environment, and the lease that DynamoDB deletes in its stead: one end, once."""
+"""expire_environment, and the lease that DynamoDB's TTL deletes instead: exactly one end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_whole_life_has_no_more_than_twenty_transitions(world: World) -> None:
     assert sum(each.transitions for each in lives) <= 20
 
 
-def test_a_whole_life_looks_once_and_finds_it_not_done(environ: None) -> None:
+def test_a_whole_life_polls_its_driver_once_in_vain(environ: None) -> None:
     with World(slow_to_go=False) as world:
         environment = world.running(ttl_hours=1)
 
@@ -82,7 +82,7 @@ def test_a_persistent_environment_has_no_end(world: World) -> None:
     assert world.executions_of("expire_environment", environment) == []
 
 
-def test_an_end_that_was_put_off_is_waited_for_again(world: World) -> None:
+def test_an_extended_end_is_waited_for_again(world: World) -> None:
     environment = world.running(ttl_hours=1)
     later = timestamps.hours_after(timestamps.now(), 3)
     world.change(
@@ -105,7 +105,7 @@ def test_an_end_that_was_put_off_is_waited_for_again(world: World) -> None:
     ]
 
 
-def test_an_environment_that_was_given_back_before_is_left_alone(world: World) -> None:
+def test_an_environment_that_was_deleted_before_is_left_alone(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.delete(environment)
     world.settle()
@@ -154,7 +154,7 @@ def test_ttl_ends_an_environment_whose_execution_was_stopped(world: World) -> No
     assert (overdue, world.look(environment)["status"]) == ("running", "destroyed")
 
 
-def test_ttl_ends_nothing_that_was_put_off(world: World) -> None:
+def test_ttl_does_not_end_an_extended_environment(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.stop("expire_environment", environment)
     world.change(
@@ -170,7 +170,7 @@ def test_ttl_ends_nothing_that_was_put_off(world: World) -> None:
     assert world.look(environment)["status"] == "running"
 
 
-def test_both_killers_at_once_end_it_once(world: World) -> None:
+def test_the_execution_and_ttl_at_once_end_an_environment_once(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.when(ENDS, faults.preceded_by(world.sweep_ttl))
     # The execution is late, so that the lease is over too when it strikes.
@@ -185,7 +185,7 @@ def test_both_killers_at_once_end_it_once(world: World) -> None:
     assert world.look(world.project)["environments"] == 0
 
 
-def test_a_lease_that_goes_with_its_environment_ends_nothing(world: World) -> None:
+def test_deleting_an_environment_deletes_its_lease_without_a_ttl_event(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.delete(environment)
     world.settle()
@@ -196,7 +196,7 @@ def test_a_lease_that_goes_with_its_environment_ends_nothing(world: World) -> No
 
 
 @pytest.mark.parametrize("where", [ENDS, READS])
-def test_an_end_that_cannot_be_written_down_is_left_to_ttl(world: World, where: str) -> None:
+def test_an_end_that_cannot_be_recorded_is_left_to_ttl(world: World, where: str) -> None:
     environment = world.running(ttl_hours=1)
     world.when(where, faults.fails, times=9)
     if where == READS:
@@ -248,7 +248,7 @@ def of_present_end(world: World, environment: EnvironmentId) -> str:
     return f"expires at {world.look(environment)['expires_at']}"
 
 
-def test_its_end_is_warned_of_to_the_second_and_then_it_ends(world: World) -> None:
+def test_a_warning_comes_to_the_second_and_then_the_end(world: World) -> None:
     environment = warned(world, 1, 48)
 
     world.run(2.9 * HOUR)
@@ -268,7 +268,7 @@ def test_its_end_is_warned_of_to_the_second_and_then_it_ends(world: World) -> No
     assert sum(each.transitions for each in lives) <= 20
 
 
-def test_every_warning_comes_in_its_turn(world: World) -> None:
+def test_every_warning_comes_in_order(world: World) -> None:
     environment = warned(world, 0.001, 3, 2, 0.5, 1)
 
     world.run(5 * HOUR)
@@ -278,7 +278,7 @@ def test_every_warning_comes_in_its_turn(world: World) -> None:
     assert len(world.executions_of("retire_environment", environment)) == 1
 
 
-def test_an_extension_between_brings_the_warnings_of_the_new_end_and_none_of_the_old(
+def test_an_extension_replaces_the_warnings_of_the_old_end(
     world: World,
 ) -> None:
     environment = warned(world, 1)
@@ -294,7 +294,7 @@ def test_an_extension_between_brings_the_warnings_of_the_new_end_and_none_of_the
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_who_was_warned_and_extends_is_warned_again(world: World) -> None:
+def test_an_extension_after_a_warning_is_warned_of_again(world: World) -> None:
     environment = warned(world, 1)
     world.run(3.5 * HOUR)
     world.extend(environment, 2)
@@ -324,7 +324,7 @@ def test_a_warning_that_is_due_before_the_old_end_comes_in_time(world: World) ->
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_an_extension_in_the_moment_of_the_warning_wins(world: World) -> None:
+def test_an_extension_at_the_time_of_a_warning_wins(world: World) -> None:
     environment = warned(world, 1)
     world.when(WARNS, faults.preceded_by(lambda: world.extend(environment, 3)))
 
@@ -339,7 +339,7 @@ def test_an_extension_in_the_moment_of_the_warning_wins(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", ["lost", "twice", "fails", "throttled"])
-def test_a_warning_comes_once_whatever_becomes_of_its_answer(world: World, fault: str) -> None:
+def test_a_warning_whose_answer_is_lost_comes_once(world: World, fault: str) -> None:
     environment = warned(world, 1, 0.5)
     world.when(WARNS, faults.FAULTS[fault])
 
@@ -350,7 +350,7 @@ def test_a_warning_comes_once_whatever_becomes_of_its_answer(world: World, fault
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_a_touch_puts_the_warnings_off(world: World) -> None:
+def test_a_touch_postpones_the_warnings(world: World) -> None:
     environment = warned(world, 0.5, ttl_hours=1, expiry_mode="idle", max_ttl_hours=3)
     for _ in range(3):
         world.run(0.4 * HOUR)
@@ -363,7 +363,7 @@ def test_a_touch_puts_the_warnings_off(world: World) -> None:
     assert came(warnings(world, environment), 0.5)
 
 
-def test_what_is_pinned_is_not_warned_of_until_it_is_unpinned(world: World) -> None:
+def test_a_pinned_environment_gets_no_warning_until_it_is_unpinned(world: World) -> None:
     environment = warned(world, 1)
     world.pin(environment)
     world.run(100 * HOUR)
@@ -376,7 +376,7 @@ def test_what_is_pinned_is_not_warned_of_until_it_is_unpinned(world: World) -> N
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_what_failed_is_warned_of_too_and_what_goes_is_not(world: World) -> None:
+def test_a_failed_environment_gets_warnings_and_one_that_goes_does_not(world: World) -> None:
     failed = world.new_project("failing", warn_before_hours=[1])
     world.when("Provision > driver provision service", faults.raises(KeyError("colour")))
     one = world.environment(ttl_hours=4, project=failed)
@@ -392,7 +392,7 @@ def test_what_failed_is_warned_of_too_and_what_goes_is_not(world: World) -> None
     assert warnings(world, other) == []
 
 
-def test_reconcile_warns_if_the_execution_was_stopped(world: World) -> None:
+def test_reconcile_gives_the_warning_if_the_execution_was_stopped(world: World) -> None:
     environment = warned(world, 1)
     world.recover()
     world.stop("expire_environment", environment)
@@ -407,7 +407,7 @@ def test_reconcile_warns_if_the_execution_was_stopped(world: World) -> None:
     assert reason == of_present_end(world, environment)
 
 
-def test_reconcile_and_the_execution_warn_once_between_them(world: World) -> None:
+def test_reconcile_and_the_execution_together_warn_once(world: World) -> None:
     environment = warned(world, 1)
     world.recover()
     world.when(WARNS, faults.preceded_by(lambda: world.reconcile(ahead_minutes=10)))
@@ -418,7 +418,7 @@ def test_reconcile_and_the_execution_warn_once_between_them(world: World) -> Non
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_a_warning_that_cannot_be_written_down_is_left_to_reconcile(world: World) -> None:
+def test_a_warning_that_cannot_be_recorded_is_left_to_reconcile(world: World) -> None:
     environment = warned(world, 1)
     world.recover()
     world.when(WARNS, faults.fails, times=9)

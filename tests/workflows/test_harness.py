@@ -1,4 +1,4 @@
-"""The harness is what it says, and the emulator's seams are where it holds on to them."""
+"""The harness keeps its promises, and the emulator still has the private names that it patches."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def invoking(**fields: Any) -> dict[str, Any]:
     }
 
 
-def test_the_emulator_has_the_version_whose_seams_are_held() -> None:
+def test_the_emulator_has_the_version_that_the_harness_patches() -> None:
     assert version("ministack") == EMULATOR
 
 
-def test_every_seam_is_let_go_afterwards(environ: None) -> None:
+def test_every_patched_name_is_restored_afterwards(environ: None) -> None:
     modules = (stepfunctions, dynamodb, table, timestamps)
     before = [dict(vars(module)) for module in modules]
 
@@ -88,7 +88,7 @@ def test_waiting_takes_no_real_time(world: World) -> None:
     assert time.perf_counter() - began < 5
 
 
-def test_nothing_runs_any_more_when_the_world_is_gone(environ: None) -> None:
+def test_nothing_runs_after_the_world_is_closed(environ: None) -> None:
     before = threading.active_count()
 
     with World() as world:
@@ -100,7 +100,7 @@ def test_nothing_runs_any_more_when_the_world_is_gone(environ: None) -> None:
     assert threading.active_count() == before
 
 
-def test_the_same_story_has_the_same_calls_and_the_same_end(environ: None) -> None:
+def test_the_same_scenario_has_the_same_calls_and_the_same_end(environ: None) -> None:
     stories = []
     for _ in range(2):
         with World() as world:
@@ -146,7 +146,7 @@ def test_an_error_of_another_class_is_caught_and_not_retried(world: World) -> No
     assert (record["status"], record["error"]) == ("FAILED", "DriverRefused")
 
 
-def test_a_task_that_takes_too_long_by_our_clock_is_timed_out(world: World) -> None:
+def test_a_task_that_takes_too_long_on_the_simulated_clock_times_out(world: World) -> None:
     failing_with(world)
     world.when("* > lambda fn", faults.preceded_by(lambda: world.schedule.sleep(61)))
 
@@ -176,7 +176,7 @@ def test_an_execution_that_is_stopped_goes_no_further(world: World) -> None:
     assert world.look(environment)["status"] == "provisioning"
 
 
-def test_the_client_library_tries_again_by_itself(world: World) -> None:
+def test_the_client_library_retries_by_itself(world: World) -> None:
     world.when("test > dynamodb PutItem", faults.throttled, times=2)
 
     table.write(Put(Key("a", "b"), {"x": 1}))
@@ -203,7 +203,7 @@ def test_a_lost_answer_makes_the_second_attempt_find_the_first(world: World) -> 
     assert world.item(Key("a", "b"))
 
 
-def test_a_transaction_is_known_again_by_its_token(world: World) -> None:
+def test_a_transaction_is_recognized_by_its_token(world: World) -> None:
     world.when("test > dynamodb TransactWriteItems", faults.lost)
 
     Transaction().put("record", Key("a", "b"), {}).commit()
@@ -211,7 +211,7 @@ def test_a_transaction_is_known_again_by_its_token(world: World) -> None:
     assert world.item(Key("a", "b"))
 
 
-def test_a_call_can_be_met_by_its_number(environ: None) -> None:
+def test_a_fault_can_be_set_for_a_call_by_its_number(environ: None) -> None:
     with World() as world:
         world.deploy(world.environment())
         names = [call.name for call in world.calls.made]
@@ -225,7 +225,7 @@ def test_a_call_can_be_met_by_its_number(environ: None) -> None:
     assert names[-1] == "test > dynamodb TransactWriteItems"
 
 
-def test_a_fault_that_never_happened_is_told() -> None:
+def test_a_fault_that_never_happened_is_reported() -> None:
     calls = faults.Calls()
     calls.when("Ship > driver ship", faults.fails)
     calls.when("*", faults.twice, times=None)
@@ -233,7 +233,7 @@ def test_a_fault_that_never_happened_is_told() -> None:
     assert calls.unused() == ["Ship > driver ship", "*"]
 
 
-def test_ttl_deletes_what_is_over_and_says_who_did_it(world: World) -> None:
+def test_ttl_deletes_expired_items_and_is_named_as_their_deleter(world: World) -> None:
     world.hold_the_stream()
     world.environment(ttl_hours=0.5, name="short")
     world.environment(ttl_hours=2, name="long")
@@ -255,7 +255,7 @@ def test_time_is_written_as_aws_writes_it(world: World) -> None:
     assert json.loads(record["output"]) == "2026-11-23T09:00:00.150Z"
 
 
-def test_who_acts_is_known_to_every_call(world: World) -> None:
+def test_every_call_knows_its_caller(world: World) -> None:
     world.running()
 
     assert {call.name for call in world.calls.made} == {

@@ -1,4 +1,4 @@
-"""What happened is kept, each change once, whatever is delivered how often."""
+"""Every change has exactly one event, however often the stream delivers it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def a_life(world: World) -> EnvironmentId:
     return environment
 
 
-def test_a_life_is_told_from_its_beginning_to_its_end(world: World) -> None:
+def test_the_events_cover_a_life_from_beginning_to_end(world: World) -> None:
     environment = a_life(world)
 
     assert [action for _, action in actions(world, environment)] == [
@@ -66,7 +66,7 @@ def test_a_life_is_told_from_its_beginning_to_its_end(world: World) -> None:
     }
 
 
-def test_each_change_has_one_event_and_each_event_follows_from_the_one_before(
+def test_each_change_has_one_event_and_the_events_form_a_chain(
     world: World,
 ) -> None:
     environment = a_life(world)
@@ -80,7 +80,7 @@ def test_each_change_has_one_event_and_each_event_follows_from_the_one_before(
 
 
 @pytest.mark.parametrize("fault", ["twice", "lost"])
-def test_redelivery_tells_nothing_twice(environ: None, fault: str) -> None:
+def test_a_repeated_delivery_adds_no_event(environ: None, fault: str) -> None:
     told = []
     for times in (0, 8):
         with World() as world:
@@ -148,7 +148,7 @@ def test_a_deployment_that_never_began_has_no_timeline(world: World) -> None:
         ("retire_environment/Begin > dynamodb UpdateItem", "tearing_down"),
     ],
 )
-def test_what_is_written_again_after_a_lost_answer_is_told_as_that(
+def test_a_write_that_is_repeated_after_a_lost_answer_has_its_own_event(
     world: World, where: str, state: str
 ) -> None:
     environment = world.environment()
@@ -165,7 +165,7 @@ def test_what_is_written_again_after_a_lost_answer_is_told_as_that(
     assert [action for _, action in actions(world, environment)].count("taken_up") == 1
 
 
-def test_a_provisioning_that_was_stopped_lets_go_of_what_is_deleted(world: World) -> None:
+def test_a_stopped_provisioning_releases_a_deleted_environment(world: World) -> None:
     environment = world.environment()
     world.run(1)
     world.stop("provision_environment", environment)

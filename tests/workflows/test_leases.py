@@ -1,4 +1,4 @@
-"""Leases that people put off, hold open and let run again; those of the idle begin anew."""
+"""Leases that people extend, touch, pin and unpin."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def idle(world: World, ttl_hours: float = 1, most: float = 5) -> EnvironmentId:
     return world.running(ttl_hours=ttl_hours, project=project)
 
 
-def test_an_extended_lease_ends_to_the_second_too(world: World) -> None:
+def test_an_extended_lease_ends_to_the_second(world: World) -> None:
     environment = world.running(ttl_hours=1)
 
     before = timestamps.now()
@@ -48,7 +48,7 @@ def test_an_extended_lease_ends_to_the_second_too(world: World) -> None:
     assert timedelta(0) < late(world, environment, end) < timedelta(seconds=5)
 
 
-def test_extending_again_and_again_is_put_off_again_and_again(world: World) -> None:
+def test_every_extension_postpones_the_end(world: World) -> None:
     environment = world.running(ttl_hours=1)
 
     for _ in range(4):
@@ -62,7 +62,7 @@ def test_extending_again_and_again_is_put_off_again_and_again(world: World) -> N
     assert states.count("What is due?") == 4
 
 
-def test_a_lease_never_goes_past_the_policy_and_is_never_made_shorter(world: World) -> None:
+def test_an_extension_never_passes_the_policy_and_never_shortens(world: World) -> None:
     project = world.new_project("short", max_ttl_hours=4)
     environment = world.running(ttl_hours=2, project=project)
     before = ends(world, environment)
@@ -74,7 +74,7 @@ def test_a_lease_never_goes_past_the_policy_and_is_never_made_shorter(world: Wor
     assert ends(world, environment) == before
 
 
-def test_ttl_ends_nothing_that_was_extended(world: World) -> None:
+def test_ttl_does_not_end_an_extended_environment(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.stop("expire_environment", environment)
 
@@ -112,7 +112,7 @@ def test_a_pinned_environment_outlives_its_lease_until_it_is_unpinned(world: Wor
     ]
 
 
-def test_unpinned_before_its_old_end_it_ends_once(world: World) -> None:
+def test_an_environment_unpinned_before_its_old_end_ends_once(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.pin(environment)
     world.run(600)
@@ -130,7 +130,7 @@ def test_unpinned_before_its_old_end_it_ends_once(world: World) -> None:
     assert len(world.executions_of("retire_environment", environment)) == 1
 
 
-def test_unpinned_past_the_policys_end_it_goes_at_once(world: World) -> None:
+def test_an_environment_unpinned_past_its_policy_ends_at_once(world: World) -> None:
     project = world.new_project("short", max_ttl_hours=2)
     environment = world.running(ttl_hours=1, project=project)
     world.pin(environment)
@@ -142,7 +142,7 @@ def test_unpinned_past_the_policys_end_it_goes_at_once(world: World) -> None:
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_pinning_and_unpinning_twice_is_told(world: World) -> None:
+def test_pinning_twice_changes_nothing_and_unpinning_without_a_pin_is_refused(world: World) -> None:
     environment = world.running(ttl_hours=1)
 
     with pytest.raises(NoLease):
@@ -155,7 +155,7 @@ def test_pinning_and_unpinning_twice_is_told(world: World) -> None:
     assert world.items("LEASE") == []
 
 
-def test_pinned_while_it_is_provisioned_it_has_an_end_when_it_is_unpinned(world: World) -> None:
+def test_an_environment_pinned_during_provisioning_has_an_end_after_unpinning(world: World) -> None:
     world.hold_the_stream()
     environment = world.environment(ttl_hours=1)
     world.pin(environment)
@@ -169,7 +169,7 @@ def test_pinned_while_it_is_provisioned_it_has_an_end_when_it_is_unpinned(world:
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_a_deployment_begins_an_idle_lease_anew(world: World) -> None:
+def test_a_deployment_restarts_an_idle_lease(world: World) -> None:
     environment = idle(world)
     world.run(0.9 * HOUR)
 
@@ -183,7 +183,7 @@ def test_a_deployment_begins_an_idle_lease_anew(world: World) -> None:
     assert late(world, environment, finished + timedelta(hours=1)) < timedelta(seconds=5)
 
 
-def test_what_is_touched_lives_on_but_not_past_the_policy(world: World) -> None:
+def test_a_touched_environment_lives_on_but_not_past_the_policy(world: World) -> None:
     environment = idle(world, most=3)
     most = datetime.fromisoformat(world.look(environment)["max_expires_at"])
 
@@ -195,7 +195,7 @@ def test_what_is_touched_lives_on_but_not_past_the_policy(world: World) -> None:
     assert timedelta(0) < late(world, environment, most) < timedelta(seconds=5)
 
 
-def test_a_deployment_begins_no_absolute_lease_anew(world: World) -> None:
+def test_a_deployment_does_not_restart_an_absolute_lease(world: World) -> None:
     environment = world.running(ttl_hours=1)
     before = ends(world, environment)
 
@@ -207,7 +207,7 @@ def test_a_deployment_begins_no_absolute_lease_anew(world: World) -> None:
         world.touch(environment)
 
 
-def test_a_success_that_is_heard_of_late_renews_from_when_it_was(world: World) -> None:
+def test_a_late_record_of_a_success_renews_the_lease_from_its_time(world: World) -> None:
     environment = idle(world)
     deployment = world.deploy(environment)
     world.run_until(lambda: world.look(deployment)["status"] == "succeeded")
@@ -221,7 +221,7 @@ def test_a_success_that_is_heard_of_late_renews_from_when_it_was(world: World) -
     assert ends(world, environment) == finished + timedelta(hours=1)
 
 
-def test_what_is_over_can_not_be_extended(world: World) -> None:
+def test_an_overdue_environment_cannot_be_extended(world: World) -> None:
     environment = world.running(ttl_hours=1)
     world.stop("expire_environment", environment)
     world.run(HOUR)

@@ -1,4 +1,4 @@
-"""Random users, faults and time against the rules, written down once more as a pure model."""
+"""Random users, faults and time, compared with a second, pure model of the rules."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ class Slipway(RuleBasedStateMachine):
         return self.living[data.draw(st.sampled_from(sorted(self.living)))]
 
 
-def test_whatever_happens_it_goes_by_the_rules(environ: None) -> None:
+def test_the_platform_agrees_with_the_model(environ: None) -> None:
     settled = settings(
         max_examples=EXAMPLES,
         stateful_step_count=25,

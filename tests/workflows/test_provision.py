@@ -1,4 +1,4 @@
-"""provision_environment: from what was asked for to what runs, or to the reason why not."""
+"""provision_environment: from a request to a running environment, or to a recorded failure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_environment_comes_up(world: World) -> None:
     assert execution.transitions == 6
 
 
-def test_the_driver_is_asked_as_often_as_it_takes(world: World) -> None:
+def test_the_driver_is_polled_until_it_is_done(world: World) -> None:
     environment = world.environment()
     world.when(PROVISION, faults.answers(Progress(done=False, wait_seconds=40)), times=3)
 
@@ -70,7 +70,7 @@ def test_the_driver_is_asked_as_often_as_it_takes(world: World) -> None:
     )
 
 
-def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
+def test_a_fault_of_the_driver_is_retried(world: World) -> None:
     environment = world.environment()
     world.when(PROVISION, faults.raises(DriverFault("Not now")), times=6)
 
@@ -100,7 +100,7 @@ def test_a_fault_that_stays_is_the_reason_of_the_failure(world: World) -> None:
     assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
 
 
-def test_a_refusal_is_told_at_once_and_what_was_made_is_taken_back(world: World) -> None:
+def test_a_refusal_fails_at_once_and_resources_are_removed(world: World) -> None:
     environment = world.environment()
     world.when(PROVISION, REFUSED)
 
@@ -135,7 +135,7 @@ def test_a_refusal_is_told_at_once_and_what_was_made_is_taken_back(world: World)
         ("Provision > dynamodb *", faults.fails, "StoreUnavailable"),
     ],
 )
-def test_what_may_pass_is_tried_again(world: World, where: str, fault: Fault, error: str) -> None:
+def test_a_temporary_error_is_retried(world: World, where: str, fault: Fault, error: str) -> None:
     environment = world.environment()
     world.when(where, fault, times=3)
 
@@ -156,7 +156,7 @@ def test_a_bug_in_a_step_is_a_failure_with_its_message(world: World) -> None:
     assert record["failure"] == {"error": "KeyError", "reason": "'colour'", "step": "Provision"}
 
 
-def test_an_error_that_is_no_exception_of_ours_is_told_as_it_is(world: World) -> None:
+def test_an_error_of_another_class_is_reported_as_it_is(world: World) -> None:
     environment = world.environment()
     error = task_error("Runtime.ImportModuleError", "No module named 'slipway'")
     world.when("* > lambda Provision", faults.raises(error))
@@ -171,7 +171,7 @@ def test_an_error_that_is_no_exception_of_ours_is_told_as_it_is(world: World) ->
     }
 
 
-def test_an_environment_that_never_comes_up_is_given_up_and_taken_back(world: World) -> None:
+def test_an_environment_that_never_comes_up_fails_and_is_removed(world: World) -> None:
     environment = world.environment()
     again = faults.answers(Progress(done=False, wait_seconds=200))
     world.when(PROVISION, again, times=None)
@@ -187,7 +187,7 @@ def test_an_environment_that_never_comes_up_is_given_up_and_taken_back(world: Wo
     assert [call.name for call in world.calls.made].count(RETIRE) == 2
 
 
-def test_what_neither_comes_nor_goes_is_told_before_the_execution_runs_out_of_time(
+def test_a_driver_that_never_ends_is_reported_before_the_execution_times_out(
     world: World,
 ) -> None:
     environment = world.environment()
@@ -205,7 +205,7 @@ def test_what_neither_comes_nor_goes_is_told_before_the_execution_runs_out_of_ti
     assert world.execution("provision_environment", environment).status == "FAILED"
 
 
-def test_what_could_not_be_taken_back_is_told_too(world: World) -> None:
+def test_resources_that_could_not_be_removed_are_reported(world: World) -> None:
     environment = world.environment()
     world.when(PROVISION, REFUSED)
     world.when("Retire > driver retire database", faults.raises(DriverRefused("Locked")))
@@ -230,7 +230,7 @@ def test_what_could_not_be_taken_back_is_told_too(world: World) -> None:
     ]
 
 
-def test_an_environment_that_cannot_be_written_down_is_taken_back(world: World) -> None:
+def test_an_environment_that_cannot_be_recorded_is_removed(world: World) -> None:
     environment = world.environment()
     world.when(silent("It is running"), faults.fails, times=9)
 
@@ -257,7 +257,7 @@ def test_an_environment_may_be_deleted_before_dispatch_has_heard_of_it(world: Wo
     assert (execution.status, execution.error) == ("FAILED", "Overtaken")
 
 
-def test_a_teardown_waits_until_provisioning_lets_go(world: World) -> None:
+def test_a_teardown_waits_until_provisioning_has_stopped(world: World) -> None:
     environment = world.environment()
     world.run_until(lambda: PROVISION in [call.name for call in world.calls.made])
 
@@ -286,7 +286,7 @@ def test_deleting_at_the_last_moment_of_provisioning_wins(world: World) -> None:
     assert (record["status"], "base_url" in record) == ("destroyed", False)
 
 
-def test_deleting_while_it_is_taken_back_wins(world: World) -> None:
+def test_deleting_during_the_removal_wins(world: World) -> None:
     environment = world.environment()
     world.when(PROVISION, REFUSED)
     world.when(silent("Say that it failed"), faults.preceded_by(lambda: world.delete(environment)))
@@ -299,7 +299,7 @@ def test_deleting_while_it_is_taken_back_wins(world: World) -> None:
     assert (record["status"], "failure" in record) == ("destroyed", False)
 
 
-def test_an_environment_that_expires_while_it_is_made_goes_when_it_is_let_go(
+def test_an_environment_that_expires_during_provisioning_goes_afterwards(
     world: World,
 ) -> None:
     environment = world.environment(ttl_hours=1.2 / 3600)
@@ -313,7 +313,7 @@ def test_an_environment_that_expires_while_it_is_made_goes_when_it_is_let_go(
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_a_failed_environment_cancels_what_waited_for_it(world: World) -> None:
+def test_a_failed_environment_cancels_its_waiting_deployments(world: World) -> None:
     environment = world.environment()
     waiting = [world.deploy(environment, f"v{n}") for n in range(3)]
     world.when(PROVISION, REFUSED)
@@ -331,9 +331,7 @@ def test_a_failed_environment_cancels_what_waited_for_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("state", ["Say that it failed", "Let it go"])
-def test_an_execution_that_cannot_say_how_it_ended_is_seen_as_failed(
-    world: World, state: str
-) -> None:
+def test_an_execution_that_cannot_record_its_end_fails(world: World, state: str) -> None:
     environment = world.environment()
     world.when(silent(state), faults.fails, times=9)
     if state == "Let it go":
@@ -351,7 +349,7 @@ def test_an_execution_that_cannot_say_how_it_ended_is_seen_as_failed(
 
 
 @pytest.mark.parametrize("cause", faults.CAUSES, ids=range(len(faults.CAUSES)))
-def test_provisioning_ends_recorded_whatever_its_errors_say(world: World, cause: str) -> None:
+def test_provisioning_records_its_end_for_any_text_of_an_error(world: World, cause: str) -> None:
     reported = task_error("Lambda.Unknown", cause)
     world.when("* > lambda Provision", faults.raises(reported), times=7)
     world.when("* > lambda Retire", faults.raises(reported), times=7)

@@ -1,4 +1,4 @@
-"""One deployment at a time in an environment, in the order in which they were accepted."""
+"""One deployment at a time in an environment, in the order of acceptance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def spans(world: World, queue: list[DeploymentId]) -> list[tuple[str, str]]:
     return [(record["started_at"], record["finished_at"]) for record in records]
 
 
-def test_ten_deployments_go_one_after_another_in_the_order_accepted(world: World) -> None:
+def test_ten_deployments_run_one_after_another_in_the_order_of_acceptance(world: World) -> None:
     environment = world.running()
 
     queue = [world.deploy(environment, f"v{n}") for n in range(10)]
@@ -31,7 +31,7 @@ def test_ten_deployments_go_one_after_another_in_the_order_accepted(world: World
     assert world.holder(environment) is None and world.items("QUEUE#") == []
 
 
-def test_deployments_made_while_it_is_provisioned_wait_their_turn(world: World) -> None:
+def test_deployments_wait_while_the_environment_is_provisioned(world: World) -> None:
     environment = world.environment()
 
     queue = [world.deploy(environment, f"v{n}") for n in range(3)]
@@ -53,7 +53,7 @@ def test_two_environments_do_not_wait_for_each_other(world: World) -> None:
     assert began < ended
 
 
-def test_a_rollout_that_fails_gives_the_lock_on(world: World) -> None:
+def test_a_failed_rollout_passes_the_lock_on(world: World) -> None:
     environment = world.running()
     world.when("Ship > driver ship", faults.raises(DriverRefused("No such image")))
 
@@ -64,7 +64,7 @@ def test_a_rollout_that_fails_gives_the_lock_on(world: World) -> None:
     assert world.look(environment)["live_version"] == "v2"
 
 
-def test_a_rollout_that_is_rolled_back_gives_the_lock_on(world: World) -> None:
+def test_a_rollout_that_is_rolled_back_passes_the_lock_on(world: World) -> None:
     environment = world.environment(simulate={"ship": {"version": "v1", "refuse": "No such image"}})
 
     queue = [world.deploy(environment, f"v{n}") for n in range(3)]
@@ -78,7 +78,7 @@ def test_a_rollout_that_is_rolled_back_gives_the_lock_on(world: World) -> None:
     assert world.infrastructure.versions[str(environment)] == "v2"
 
 
-def test_waiting_costs_nothing(world: World) -> None:
+def test_waiting_in_the_queue_makes_no_calls(world: World) -> None:
     environment = world.running()
     queue = [world.deploy(environment, f"v{n}") for n in range(3)]
     world.run_until(lambda: world.look(queue[0])["status"] == "running")
@@ -94,7 +94,7 @@ def test_waiting_costs_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", ["fails", "lost", "throttled", "twice"])
-def test_a_lock_that_was_given_is_not_lost_with_its_execution(world: World, fault: str) -> None:
+def test_a_lock_is_not_lost_with_the_execution_of_its_holder(world: World, fault: str) -> None:
     environment = world.running()
     # As often as the library itself tries, and the batch is given to dispatch again.
     world.when("dispatch > states StartExecution", faults.FAULTS[fault], times=5)
@@ -106,7 +106,7 @@ def test_a_lock_that_was_given_is_not_lost_with_its_execution(world: World, faul
     assert [world.look(each)["token"] for each in queue] == list(range(1, 7))
 
 
-def test_a_deployment_that_arrives_as_the_environment_goes_is_not_left_waiting(
+def test_a_deployment_accepted_while_the_environment_goes_is_canceled(
     world: World,
 ) -> None:
     environment = world.running()

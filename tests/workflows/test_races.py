@@ -104,7 +104,7 @@ def pin(world: World) -> object:
 
 
 @pytest.mark.parametrize("keep", [extend, pin])
-def test_who_keeps_an_environment_as_it_expires_is_told(environ: None, keep: Act) -> None:
+def test_keeping_an_environment_that_expires_at_once_is_refused(environ: None, keep: Act) -> None:
     for world, told in interleaved(nearly_over, lambda world: world.run(3), keep):
         assert told is EnvironmentGoing
         assert world.look(the_environment(world))["status"] == "destroyed"
@@ -112,7 +112,7 @@ def test_who_keeps_an_environment_as_it_expires_is_told(environ: None, keep: Act
 
 
 @pytest.mark.parametrize("keep", [extend, pin])
-def test_an_environment_that_expires_as_it_is_kept_is_not_kept(environ: None, keep: Act) -> None:
+def test_an_environment_that_expires_while_it_is_kept_ends(environ: None, keep: Act) -> None:
     told: list[object] = []
 
     def first(world: World) -> None:
@@ -125,7 +125,7 @@ def test_an_environment_that_expires_as_it_is_kept_is_not_kept(environ: None, ke
 
 
 @pytest.mark.parametrize("keep", [extend, pin])
-def test_an_environment_that_is_kept_in_the_last_moment_does_not_expire(
+def test_an_environment_that_is_kept_just_before_its_end_does_not_expire(
     environ: None, keep: Act
 ) -> None:
     with World(simulated_seconds=0.5) as world:
@@ -156,7 +156,7 @@ def test_deleting_at_any_moment_of_provisioning_leaves_nothing(environ: None) ->
     assert len(shown) == 2
 
 
-def test_deleting_at_any_moment_of_a_rollout_cancels_it_or_comes_after_it(environ: None) -> None:
+def test_deleting_at_any_moment_of_a_rollout_cancels_it_or_follows_it(environ: None) -> None:
     ends: Counter[str] = Counter()
 
     def deploy(world: World) -> None:
@@ -178,7 +178,7 @@ def test_deleting_at_any_moment_of_a_rollout_cancels_it_or_comes_after_it(enviro
     assert set(ends) == {"told", "canceled", "succeeded"}
 
 
-def test_canceling_at_any_moment_stops_it_or_is_told_that_it_has_succeeded(environ: None) -> None:
+def test_canceling_at_any_moment_stops_a_rollout_or_says_that_it_succeeded(environ: None) -> None:
     def cancel(world: World) -> object:
         return [world.cancel(each) for each in world.deployments()]
 
@@ -204,7 +204,7 @@ def test_canceling_at_any_moment_stops_it_or_is_told_that_it_has_succeeded(envir
     }
 
 
-def test_of_two_environments_with_one_name_there_is_one(environ: None) -> None:
+def test_one_of_two_simultaneous_environments_with_one_name_is_created(environ: None) -> None:
     results = []
 
     def first(world: World) -> None:
@@ -225,7 +225,7 @@ def test_of_two_environments_with_one_name_there_is_one(environ: None) -> None:
         assert come_to_rest(world) == []
 
 
-def test_retried_by_hand_and_by_reconcile_at_once_it_is_tried_once(environ: None) -> None:
+def test_a_teardown_retried_by_a_user_and_by_reconcile_at_once_runs_once(environ: None) -> None:
     def failed(world: World) -> None:
         environment = world.running()
         world.when(
@@ -247,7 +247,7 @@ def test_retried_by_hand_and_by_reconcile_at_once_it_is_tried_once(environ: None
 
 
 @pytest.mark.parametrize("on_conflict", ["queue", "supersede", "cancel_running", "reject"])
-def test_fifty_at_once_are_each_accepted_or_told_and_none_is_lost(
+def test_fifty_simultaneous_deployments_are_accepted_or_refused_and_none_is_lost(
     environ: None, on_conflict: OnConflict
 ) -> None:
     chance = Random(50)

@@ -1,4 +1,4 @@
-"""Reconcile finds what was left behind by its deadline, mends it, and leaves the rest alone."""
+"""Reconcile finds by deadline what was left behind, repairs it, and leaves the rest alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.workflows.world import World
 pytestmark = pytest.mark.xdist_group("workflows")
 
 
-def test_what_is_well_is_not_touched(world: World) -> None:
+def test_records_in_order_are_not_changed(world: World) -> None:
     kept, leased = world.running(name="kept"), world.running(name="leased", ttl_hours=24)
     deployment = world.deploy(kept)
     world.run(600)
@@ -32,7 +32,7 @@ def test_what_is_well_is_not_touched(world: World) -> None:
     assert world.look(leased)["due_at"] > world.look(leased)["expires_at"]
 
 
-def test_it_reads_only_what_is_overdue(world: World) -> None:
+def test_only_overdue_records_are_read(world: World) -> None:
     for n in range(5):
         world.environment(name=f"preview-{n}", ttl_hours=24)
     world.run(600)
@@ -65,7 +65,7 @@ def test_an_overdue_lease_is_ended(world: World) -> None:
 
 
 @pytest.mark.parametrize("workflow", ["provision_environment", "retire_environment"])
-def test_what_was_never_started_is_started(world: World, workflow: str) -> None:
+def test_an_operation_that_was_never_started_is_started(world: World, workflow: str) -> None:
     environment = world.running() if workflow == "retire_environment" else None
     if environment:
         world.delete(environment)
@@ -85,7 +85,7 @@ def test_what_was_never_started_is_started(world: World, workflow: str) -> None:
     assert world.execution(workflow, environment).status == "SUCCEEDED"
 
 
-def test_a_deployment_that_nobody_was_told_of_is_carried_out(world: World) -> None:
+def test_a_deployment_whose_stream_record_was_lost_runs(world: World) -> None:
     environment = world.running()
     deployment = world.deploy(environment)
     world.lose_the_stream()
@@ -127,7 +127,7 @@ def stopped_rollout(world: World) -> DeploymentId:
         (stopped_rollout, "failed", "failed"),
     ],
 )
-def test_what_ended_unrecorded_is_recorded(
+def test_an_outcome_that_was_not_recorded_is_recorded(
     world: World,
     story: Callable[[World], EnvironmentId | DeploymentId],
     status: str,
@@ -151,7 +151,7 @@ def test_what_ended_unrecorded_is_recorded(
         assert world.look(thing.environment)["live_in_doubt"] == str(thing)
 
 
-def test_a_provisioning_that_was_stopped_while_it_is_deleted_is_let_go(world: World) -> None:
+def test_a_provisioning_stopped_during_a_deletion_is_released(world: World) -> None:
     environment = stopped_provisioning(world)
     world.delete(environment)
 
@@ -161,7 +161,7 @@ def test_a_provisioning_that_was_stopped_while_it_is_deleted_is_let_go(world: Wo
     assert "operation" not in world.look(environment)
 
 
-def test_a_lock_whose_holder_has_ended_is_given_on(world: World) -> None:
+def test_a_lock_whose_holder_has_ended_is_passed_on(world: World) -> None:
     environment = world.running()
     first, second = world.deploy(environment, "v1"), world.deploy(environment, "v2")
     world.run_until(lambda: world.look(first)["status"] == "running")
@@ -176,7 +176,7 @@ def test_a_lock_whose_holder_has_ended_is_given_on(world: World) -> None:
     assert world.look(second)["status"] == "succeeded"
 
 
-def test_one_that_cannot_be_mended_does_not_stop_the_others(world: World) -> None:
+def test_a_record_that_cannot_be_repaired_does_not_stop_the_others(world: World) -> None:
     bad, good = world.running(name="bad", ttl_hours=1), world.running(name="good", ttl_hours=1)
     for each in (bad, good):
         world.stop("expire_environment", each)
@@ -190,7 +190,7 @@ def test_one_that_cannot_be_mended_does_not_stop_the_others(world: World) -> Non
     assert world.look(good)["status"] == "destroyed"
 
 
-def test_looking_ahead_mends_now_what_would_be_mended_in_five_minutes(world: World) -> None:
+def test_looking_ahead_repairs_what_is_due_in_five_minutes(world: World) -> None:
     deployment = stopped_rollout(world)
 
     now, ahead = world.reconcile(), world.reconcile(ahead_minutes=10)

@@ -1,4 +1,4 @@
-"""retire_environment: nothing is left behind, or it is said what stands in the way."""
+"""retire_environment: nothing is left behind, or the record says what prevents it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STRAIGHT = [
 ]
 
 
-def test_an_environment_goes_and_lets_go_of_its_name(world: World) -> None:
+def test_an_environment_goes_and_frees_its_name(world: World) -> None:
     environment = world.running(ttl_hours=1)
 
     shown = world.delete(environment)
@@ -61,7 +61,7 @@ def test_deleting_again_changes_nothing(world: World) -> None:
     assert world.execution("retire_environment", environment).status == "SUCCEEDED"
 
 
-def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
+def test_a_fault_of_the_driver_is_retried(world: World) -> None:
     environment = world.running()
     world.when(RETIRE, faults.raises(DriverFault("Not now")), times=4)
     world.delete(environment)
@@ -73,7 +73,7 @@ def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_a_step_whose_process_is_killed_is_done_again(world: World) -> None:
+def test_a_step_whose_process_is_killed_is_repeated(world: World) -> None:
     environment = world.running()
     world.when(RETIRE, faults.dies, times=3)
     world.delete(environment)
@@ -105,7 +105,7 @@ def test_a_step_whose_process_is_killed_is_done_again(world: World) -> None:
         ),
     ],
 )
-def test_what_stands_in_the_way_is_said(
+def test_the_failure_says_what_prevents_the_teardown(
     world: World, fault: Fault, times: int | None, failure: dict[str, str]
 ) -> None:
     environment = world.running(ttl_hours=24)
@@ -139,7 +139,7 @@ def test_a_table_that_does_not_answer_is_a_failed_teardown(world: World) -> None
     assert execution.states[-3:] == ["It is gone", "Say that it failed", "It failed"]
 
 
-def test_a_teardown_that_cannot_even_begin_is_said(world: World) -> None:
+def test_a_teardown_that_cannot_begin_is_recorded_as_failed(world: World) -> None:
     environment = world.running()
     world.when(BEGIN, faults.fails, times=9)
     world.delete(environment)
@@ -151,7 +151,7 @@ def test_a_teardown_that_cannot_even_begin_is_said(world: World) -> None:
     assert execution.states == ["Begin", "Say that it failed", "It failed"]
 
 
-def test_a_teardown_that_cannot_say_that_it_failed_is_seen_as_failed(world: World) -> None:
+def test_a_teardown_that_cannot_record_its_failure_fails(world: World) -> None:
     environment = world.running()
     world.when(RETIRE, faults.raises(DriverRefused("It is protected")))
     world.when(SAYS, faults.fails, times=9)
@@ -164,7 +164,7 @@ def test_a_teardown_that_cannot_say_that_it_failed_is_seen_as_failed(world: Worl
     assert execution.status == "FAILED"
 
 
-def test_an_environment_that_is_not_to_go_is_left_alone(world: World) -> None:
+def test_an_environment_that_is_not_going_is_left_alone(world: World) -> None:
     environment = world.running()
     world.delete(environment)
     # An operator takes the decision back before the execution looks.
@@ -198,7 +198,7 @@ def test_a_teardown_whose_record_is_gone_fails(world: World) -> None:
 
 
 @pytest.mark.parametrize("cause", faults.CAUSES, ids=range(len(faults.CAUSES)))
-def test_a_teardown_ends_recorded_whatever_its_errors_say(world: World, cause: str) -> None:
+def test_a_teardown_records_its_end_for_any_text_of_an_error(world: World, cause: str) -> None:
     environment = world.running()
     world.when("* > lambda Retire", faults.raises(task_error("Lambda.Unknown", cause)), times=7)
 

@@ -1,4 +1,4 @@
-"""roll_out_deployment: a version goes live, or its deployment says why not; the lock goes on."""
+"""roll_out_deployment: a version goes live or its deployment says why not; the lock passes on."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_version_goes_live(world: World) -> None:
     assert execution.transitions <= 8
 
 
-def test_the_log_tells_the_rollout_in_order(world: World) -> None:
+def test_the_log_has_the_steps_of_the_rollout_in_order(world: World) -> None:
     environment = world.running()
 
     deployment = world.deploy(environment, "v1")
@@ -94,7 +94,7 @@ def test_the_log_ends_with_the_reason_of_a_failure(world: World) -> None:
     ]
 
 
-def test_the_log_ends_with_what_is_live_again(world: World) -> None:
+def test_the_log_ends_with_the_version_that_is_live_again(world: World) -> None:
     environment = with_v1(world)
     world.when(SHIP, REFUSED, skip=1)
 
@@ -119,9 +119,7 @@ def test_the_log_ends_with_what_is_live_again(world: World) -> None:
         (LIVE, faults.twice),
     ],
 )
-def test_a_step_that_is_done_twice_says_nothing_twice(
-    world: World, where: str, fault: Fault
-) -> None:
+def test_a_repeated_step_writes_no_line_twice(world: World, where: str, fault: Fault) -> None:
     environment = world.running()
     world.when(where, fault)
 
@@ -137,7 +135,7 @@ def test_a_step_that_is_done_twice_says_nothing_twice(
 
 
 @pytest.mark.parametrize("where", ["* > driver ship", "Ship > dynamodb PutItem"])
-def test_a_step_whose_process_is_killed_is_done_again_and_says_nothing_twice(
+def test_a_step_whose_process_is_killed_is_repeated_without_duplicate_lines(
     world: World, where: str
 ) -> None:
     environment = world.running()
@@ -154,7 +152,7 @@ def test_a_step_whose_process_is_killed_is_done_again_and_says_nothing_twice(
     assert len(set(lines)) == len(lines)
 
 
-def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
+def test_a_fault_of_the_driver_is_retried(world: World) -> None:
     environment = world.running()
     world.when(SHIP, faults.raises(DriverFault("Not now")), times=3)
 
@@ -188,7 +186,7 @@ def test_a_fault_of_the_driver_is_tried_again(world: World) -> None:
     ],
 )
 @pytest.mark.parametrize("live", ["v1", None])
-def test_a_rollout_that_fails_says_why_and_is_taken_back(
+def test_a_failed_rollout_says_why_and_is_rolled_back(
     world: World, fault: Fault, times: int | None, failure: dict[str, str], live: str | None
 ) -> None:
     environment = with_v1(world) if live else world.running()
@@ -215,9 +213,7 @@ def test_a_rollout_that_fails_says_why_and_is_taken_back(
 
 
 @pytest.mark.parametrize("step", ["Ship", "Restore"])
-def test_when_somebody_took_away_what_there_was_the_environment_ends(
-    world: World, step: str
-) -> None:
+def test_an_environment_whose_stack_was_deleted_by_hand_ends(world: World, step: str) -> None:
     environment = with_v1(world)
     gone = faults.raises(StackGone("The stack is gone"))
     if step == "Restore":
@@ -240,7 +236,7 @@ def test_when_somebody_took_away_what_there_was_the_environment_ends(
     assert execution.states[-3:] == ["Say how it ended", "How did it end?", "It failed"]
 
 
-def test_a_rollout_that_cannot_even_begin_fails_and_gives_the_lock_on(world: World) -> None:
+def test_a_rollout_that_cannot_begin_fails_and_passes_the_lock_on(world: World) -> None:
     environment = world.running()
     world.when(BEGIN, faults.fails, times=9)
 
@@ -258,7 +254,7 @@ def test_a_rollout_that_cannot_even_begin_fails_and_gives_the_lock_on(world: Wor
 
 
 @pytest.mark.parametrize("live", ["v1", None])
-def test_a_version_that_cannot_be_written_down_as_live_is_taken_back(
+def test_a_version_that_cannot_be_recorded_as_live_is_rolled_back(
     world: World, live: str | None
 ) -> None:
     environment = with_v1(world) if live else world.running()
@@ -277,7 +273,7 @@ def test_a_version_that_cannot_be_written_down_as_live_is_taken_back(
     assert execution.states == [*STRAIGHT, "Restore", *SAID, end]
 
 
-def test_one_that_was_written_down_as_live_is_not_taken_back(world: World) -> None:
+def test_a_version_that_was_recorded_as_live_is_not_rolled_back(world: World) -> None:
     """Its last write has happened, but nobody ever hears of it."""
     environment = with_v1(world)
     world.when(LIVE, faults.lost, times=6)
@@ -292,7 +288,7 @@ def test_one_that_was_written_down_as_live_is_not_taken_back(world: World) -> No
     assert execution.states == [*STRAIGHT, "Restore", "It was overtaken"]
 
 
-def test_a_fault_on_the_way_back_from_a_failure_is_tried_again(world: World) -> None:
+def test_a_fault_during_a_rollback_is_retried(world: World) -> None:
     environment = with_v1(world)
     world.when(SHIP, REFUSED, skip=1)
     world.when(RESTORE, faults.raises(DriverFault("Not now")), times=6)
@@ -317,7 +313,7 @@ def test_a_fault_on_the_way_back_from_a_failure_is_tried_again(world: World) -> 
     ],
 )
 @pytest.mark.parametrize("live", ["v1", None])
-def test_one_that_cannot_be_taken_back_has_failed_with_both_reasons(
+def test_a_rollout_that_cannot_be_rolled_back_fails_with_both_reasons(
     world: World, fault: Fault, times: int | None, reason: str, live: str | None
 ) -> None:
     environment = with_v1(world) if live else world.running()
@@ -362,7 +358,7 @@ def in_doubt(world: World) -> EnvironmentId:
     return environment
 
 
-def test_a_version_that_goes_live_ends_the_doubt(world: World) -> None:
+def test_a_version_that_goes_live_clears_live_in_doubt(world: World) -> None:
     environment = in_doubt(world)
 
     world.deploy(environment, "v3")
@@ -373,7 +369,7 @@ def test_a_version_that_goes_live_ends_the_doubt(world: World) -> None:
     assert [event["action"] for event in world.events(environment)].count("restored") == 0
 
 
-def test_one_that_is_taken_back_ends_the_doubt(world: World) -> None:
+def test_a_rollback_clears_live_in_doubt(world: World) -> None:
     environment = in_doubt(world)
     world.when(SHIP, REFUSED, skip=1)
 
@@ -389,7 +385,7 @@ def test_one_that_is_taken_back_ends_the_doubt(world: World) -> None:
 
 
 @pytest.mark.parametrize(("fault", "times"), [(faults.lost, 1), (faults.twice, 1)])
-def test_a_doubt_is_written_down_once(world: World, fault: Fault, times: int) -> None:
+def test_live_in_doubt_is_recorded_once(world: World, fault: Fault, times: int) -> None:
     environment = with_v1(world)
     world.when(SHIP, REFUSED, skip=1)
     world.when(RESTORE, faults.raises(DriverRefused("No way back")))
@@ -403,7 +399,7 @@ def test_a_doubt_is_written_down_once(world: World, fault: Fault, times: int) ->
     assert world.look(deployment)["status"] == "failed"
 
 
-def test_deleting_the_environment_while_a_failure_is_taken_back_ends_it(world: World) -> None:
+def test_deleting_the_environment_during_a_rollback_ends_the_deployment(world: World) -> None:
     environment = with_v1(world)
     world.when(SHIP, REFUSED, skip=1)
     world.when(RESTORE, faults.followed_by(lambda: world.delete(environment)))
@@ -418,7 +414,7 @@ def test_deleting_the_environment_while_a_failure_is_taken_back_ends_it(world: W
     assert world.infrastructure.harmed == []
 
 
-def test_canceling_what_is_on_its_way_back_changes_nothing(world: World) -> None:
+def test_canceling_during_a_rollback_changes_nothing(world: World) -> None:
     environment = with_v1(world)
     deployment = world.deploy(environment, "v2")
     world.when(SHIP, REFUSED, skip=1)
@@ -430,7 +426,7 @@ def test_canceling_what_is_on_its_way_back_changes_nothing(world: World) -> None
     assert (record["status"], record["failure"]["reason"]) == ("rolled_back", "No such image")
 
 
-def test_the_next_in_the_queue_begins_when_what_was_live_is_live_again(world: World) -> None:
+def test_the_next_deployment_begins_after_the_rollback(world: World) -> None:
     environment = with_v1(world)
     world.when(SHIP, REFUSED, skip=1)
 
@@ -445,7 +441,7 @@ def test_the_next_in_the_queue_begins_when_what_was_live_is_live_again(world: Wo
     assert world.infrastructure.versions[str(environment)] == "v3"
 
 
-def test_a_restore_of_an_older_release_is_carried_on(world: World) -> None:
+def test_a_restore_begun_by_an_older_release_continues(world: World) -> None:
     """Its execution began with a definition that does not pass the failure."""
     environment = with_v1(world)
     deployment = world.deploy(environment, "v2")
@@ -464,7 +460,7 @@ def test_a_restore_of_an_older_release_is_carried_on(world: World) -> None:
     assert ("restore", "Canceled; going back to v1") in world.logs(deployment)
 
 
-def test_a_rollout_that_cannot_say_that_it_failed_is_seen_as_failed(world: World) -> None:
+def test_a_rollout_that_cannot_record_its_failure_fails(world: World) -> None:
     environment = world.running()
     world.when(SHIP, REFUSED)
     world.when(SAYS, faults.fails, times=6)
@@ -499,7 +495,7 @@ def test_deleting_the_environment_cancels_its_rollout(world: World) -> None:
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_deleting_before_the_rollout_begins_overtakes_it(world: World) -> None:
+def test_deleting_before_the_rollout_begins_prevents_it(world: World) -> None:
     environment = world.running()
     deployment = world.deploy(environment)
 
@@ -559,7 +555,7 @@ def test_an_execution_without_the_lock_can_do_no_harm(world: World) -> None:
     assert world.look(later)["token"] == 2
 
 
-def test_a_rollout_that_nobody_told_of_the_end_looks_and_sees_it(world: World) -> None:
+def test_a_rollout_detects_the_end_of_its_environment_by_itself(world: World) -> None:
     """Dispatch is behind, and cancels it only when the last write was refused again and again."""
     environment = world.running()
     deployment = world.deploy(environment)
@@ -583,7 +579,7 @@ def test_a_rollout_that_nobody_told_of_the_end_looks_and_sees_it(world: World) -
 MET = task_error("DynamoDb.TransactionCanceledException", "[None, None, TransactionConflict]")
 
 
-def test_a_last_write_that_meets_others_again_and_again_is_written_at_last(world: World) -> None:
+def test_a_last_write_that_conflicts_many_times_succeeds_at_last(world: World) -> None:
     environment = world.running()
     world.when(LIVE, faults.raises(MET), times=7)
 
@@ -595,7 +591,7 @@ def test_a_last_write_that_meets_others_again_and_again_is_written_at_last(world
     assert execution.states == [*STRAIGHT, "Ship", "Is it in place?", "It is live"]
 
 
-def test_a_last_write_that_is_never_taken_ends_and_is_taken_back(world: World) -> None:
+def test_a_last_write_that_always_conflicts_is_rolled_back(world: World) -> None:
     environment = with_v1(world)
     world.when(LIVE, faults.raises(MET), times=None)
 
@@ -615,7 +611,7 @@ def test_a_last_write_that_is_never_taken_ends_and_is_taken_back(world: World) -
     assert execution.states.count("It is live") == 20
 
 
-def test_what_a_version_does_not_bring_is_removed(world: World) -> None:
+def test_fields_that_a_version_does_not_set_are_removed(world: World) -> None:
     environment = world.running()
     world.deploy(environment, "v1", artifact="s3://builds/v1.zip", sequence=1)
     world.settle()
@@ -629,7 +625,7 @@ def test_what_a_version_does_not_bring_is_removed(world: World) -> None:
     assert not {"live_artifact", "live_order"} & set(world.look(environment))
 
 
-def test_a_retry_has_the_token_of_the_first_attempt_and_another_visit_has_another(
+def test_retries_of_a_write_share_a_token_and_another_visit_has_a_new_one(
     world: World,
 ) -> None:
     environment = world.running()
@@ -655,7 +651,7 @@ def test_a_retry_has_the_token_of_the_first_attempt_and_another_visit_has_anothe
 
 
 @pytest.mark.parametrize("cause", faults.CAUSES, ids=range(len(faults.CAUSES)))
-def test_a_rollout_ends_recorded_whatever_its_errors_say(world: World, cause: str) -> None:
+def test_a_rollout_records_its_end_for_any_text_of_an_error(world: World, cause: str) -> None:
     """The worst are as long as Step Functions keeps them, and are written four times."""
     environment = with_v1(world)
     reported = task_error("Lambda.Unknown", cause)

@@ -277,7 +277,7 @@ def is_of_stacks(calls: list[str], n: int) -> bool:
     )
 
 
-def test_what_could_not_be_rolled_back_is_when_it_is_tried_again() -> None:
+def test_a_failed_rollback_of_a_stack_is_continued() -> None:
     with of_stacks() as (world, stacks):
         where = environment(world)
         v1, failed = (deploy(world, where, version) for version in ("v1", UNROLLABLE))
@@ -293,7 +293,9 @@ def test_what_could_not_be_rolled_back_is_when_it_is_tried_again() -> None:
         assert [token for token in stacks.begun if "-continue-" in token]
 
 
-def test_one_that_goes_while_it_is_listened_to_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_goes_while_its_events_are_read_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with of_stacks() as (world, stacks):
         where = environment(world)
         world.run(60)
@@ -313,7 +315,7 @@ def test_one_that_goes_while_it_is_listened_to_is_gone(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("version,last", [("v2", "UPDATE"), (UNROLLABLE, "UPDATE_ROLLBACK")])
-def test_what_a_stack_says_late_is_in_the_log(
+def test_late_events_of_a_stack_are_in_the_log(
     version: str, last: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with of_stacks() as (world, stacks):
@@ -340,7 +342,7 @@ def test_what_a_stack_says_late_is_in_the_log(
         assert f"{name} (AWS::CloudFormation::Stack) {last}_COMPLETE" in lines
 
 
-def test_one_that_somebody_deleted_counts_as_destroyed() -> None:
+def test_a_stack_that_was_deleted_by_hand_counts_as_destroyed() -> None:
     with of_stacks() as (world, _):
         one_is_deleted_by_hand(world)
         world.run(60)

@@ -25,7 +25,7 @@ def busy(world: World, environment: EnvironmentId, waiting: int = 2) -> list[Dep
     return queue
 
 
-def test_one_that_supersedes_takes_the_place_of_those_that_wait(world: World) -> None:
+def test_supersede_replaces_the_waiting_deployments(world: World) -> None:
     environment = world.running()
     queue = busy(world, environment)
 
@@ -46,7 +46,7 @@ def test_one_that_supersedes_takes_the_place_of_those_that_wait(world: World) ->
     assert world.items("QUEUE#") == []
 
 
-def test_one_that_is_superseded_never_runs(world: World) -> None:
+def test_a_superseded_deployment_never_runs(world: World) -> None:
     environment = world.environment()
     queue = [world.deploy(environment, f"v{n}", on_conflict="supersede") for n in range(20)]
 
@@ -57,7 +57,7 @@ def test_one_that_is_superseded_never_runs(world: World) -> None:
     assert [each.name for each in rollouts] == [str(queue[-1])]
 
 
-def test_those_that_come_later_are_not_superseded(world: World) -> None:
+def test_later_deployments_are_not_superseded(world: World) -> None:
     environment = world.running()
     busy(world, environment, waiting=0)
 
@@ -69,7 +69,7 @@ def test_those_that_come_later_are_not_superseded(world: World) -> None:
     assert world.look(environment)["live_version"] == "later"
 
 
-def test_one_that_cancels_stops_what_runs_and_takes_the_place_of_the_rest(world: World) -> None:
+def test_cancel_running_stops_the_running_deployment_and_replaces_the_others(world: World) -> None:
     environment = world.running()
     queue = busy(world, environment)
 
@@ -86,7 +86,7 @@ def test_one_that_cancels_stops_what_runs_and_takes_the_place_of_the_rest(world:
     assert world.look(environment)["live_version"] == "new"
 
 
-def test_one_that_rejects_is_accepted_only_if_nobody_is_ahead(world: World) -> None:
+def test_reject_is_accepted_only_if_the_queue_is_empty(world: World) -> None:
     environment = world.running()
     accepted = world.deploy(environment, "v1", on_conflict="reject")
 
@@ -100,7 +100,7 @@ def test_one_that_rejects_is_accepted_only_if_nobody_is_ahead(world: World) -> N
     assert len(world.items("DEP#")) == 2
 
 
-def test_the_environment_says_what_holds_for_its_deployments(world: World) -> None:
+def test_the_mode_of_the_environment_is_the_default(world: World) -> None:
     environment = world.environment(on_conflict="supersede")
 
     first, second = world.deploy(environment, "v1"), world.deploy(environment, "v2")
@@ -118,7 +118,7 @@ ORDERS: list[tuple[Record, Record]] = [
 
 
 @pytest.mark.parametrize(("newer", "older"), ORDERS)
-def test_what_is_older_than_what_is_live_or_ahead_is_refused(
+def test_a_version_older_than_one_live_or_ahead_is_refused(
     world: World, newer: Record, older: Record
 ) -> None:
     environment = world.running()
@@ -134,7 +134,7 @@ def test_what_is_older_than_what_is_live_or_ahead_is_refused(
     assert len(world.items("DEP#")) == 1
 
 
-def test_what_became_outdated_while_it_waited_is_not_started(world: World) -> None:
+def test_a_deployment_that_becomes_outdated_in_the_queue_does_not_start(world: World) -> None:
     environment = world.environment()
     first = world.deploy(environment, "v9", sequence=9)
     behind = world.deploy(environment, "v3", sequence=3, allow_outdated=True)
@@ -150,7 +150,7 @@ def test_what_became_outdated_while_it_waited_is_not_started(world: World) -> No
     assert world.holder(environment) is None and world.items("QUEUE#") == []
 
 
-def test_what_is_outdated_is_shipped_if_it_is_meant(world: World) -> None:
+def test_an_outdated_version_is_deployed_if_it_is_allowed(world: World) -> None:
     environment = world.running()
     world.deploy(environment, "v2", sequence=2)
     world.settle()
@@ -162,7 +162,7 @@ def test_what_is_outdated_is_shipped_if_it_is_meant(world: World) -> None:
     assert world.look(environment)["live_version"] == "v1"
 
 
-def test_without_an_order_nothing_is_outdated(world: World) -> None:
+def test_without_an_order_no_version_is_outdated(world: World) -> None:
     environment = world.running()
 
     queue = [world.deploy(environment, "v2", sequence=2), world.deploy(environment, "any")]

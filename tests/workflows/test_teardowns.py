@@ -1,4 +1,4 @@
-"""A teardown that failed is tried again, by itself and by hand, or forgotten when asked to."""
+"""A failed teardown is retried automatically and by request, or forgotten by request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def teardowns(world: World) -> list[Execution]:
 
 
 @pytest.mark.parametrize("how", ["delete", "retry"])
-def test_a_teardown_that_failed_can_be_asked_for_again(world: World, how: str) -> None:
+def test_a_failed_teardown_can_be_requested_again(world: World, how: str) -> None:
     environment = failed(world)
 
     shown = world.delete(environment) if how == "delete" else world.retry(environment)
@@ -56,7 +56,7 @@ def test_a_teardown_that_failed_can_be_asked_for_again(world: World, how: str) -
     assert world.items("NAME#preview") == world.items("LEASE") == []
 
 
-def test_only_what_failed_can_be_tried_again_or_forgotten(world: World) -> None:
+def test_only_a_failed_teardown_can_be_retried_or_forgotten(world: World) -> None:
     environment = world.running()
 
     with pytest.raises(NothingToRetry):
@@ -67,7 +67,9 @@ def test_only_what_failed_can_be_tried_again_or_forgotten(world: World) -> None:
     assert world.look(environment)["status"] == "running"
 
 
-def test_it_is_tried_again_after_1_2_4_and_8_minutes_and_then_left_to_people(world: World) -> None:
+def test_a_teardown_is_retried_after_1_2_4_and_8_minutes_and_then_left_to_people(
+    world: World,
+) -> None:
     environment = failed(world, times=None)
     waits = []
 
@@ -94,7 +96,7 @@ def test_it_is_tried_again_after_1_2_4_and_8_minutes_and_then_left_to_people(wor
     assert "due" not in after
 
 
-def test_a_retry_that_works_ends_it(world: World) -> None:
+def test_a_retry_that_succeeds_ends_the_teardown(world: World) -> None:
     environment = failed(world, times=2)
 
     world.recover(3)
@@ -103,7 +105,7 @@ def test_a_retry_that_works_ends_it(world: World) -> None:
     assert [each.status for each in teardowns(world)] == ["FAILED", "FAILED", "SUCCEEDED"]
 
 
-def test_a_retry_that_dispatch_was_not_told_of_is_planned_by_reconcile(world: World) -> None:
+def test_a_retry_that_dispatch_missed_is_planned_by_reconcile(world: World) -> None:
     environment = world.running()
     world.when(RETIRE, REFUSED)
     world.when(SAYS, faults.preceded_by(world.hold_the_stream))
@@ -121,7 +123,7 @@ def test_a_retry_that_dispatch_was_not_told_of_is_planned_by_reconcile(world: Wo
     assert world.look(environment)["status"] == "destroyed"
 
 
-def test_what_cannot_be_torn_down_can_be_forgotten(world: World) -> None:
+def test_an_environment_that_cannot_be_torn_down_can_be_forgotten(world: World) -> None:
     environment = failed(world)
 
     shown = world.forget(environment)
@@ -139,7 +141,7 @@ def test_what_cannot_be_torn_down_can_be_forgotten(world: World) -> None:
     assert world.items("NAME#preview") == world.items("LEASE") == []
 
 
-def test_a_teardown_that_could_not_say_that_it_failed_is_found(world: World) -> None:
+def test_a_teardown_that_could_not_record_its_failure_is_repaired(world: World) -> None:
     environment = world.running()
     world.when(RETIRE, REFUSED)
     world.when(SAYS, faults.fails, times=9)
@@ -153,7 +155,7 @@ def test_a_teardown_that_could_not_say_that_it_failed_is_found(world: World) -> 
     assert world.look(environment)["teardown_attempts"] == 2
 
 
-def test_an_attempt_that_is_over_says_nothing_about_the_next(world: World) -> None:
+def test_an_attempt_that_has_ended_does_not_write_over_the_next(world: World) -> None:
     environment = world.running()
     world.when(RETIRE, REFUSED)
 
