@@ -1,6 +1,6 @@
-"""Drafts of environments: the record that a creation would write, and what else it would.
+"""Drafts of environments: the record and the other items that a creation would write.
 
-A draft is made of what was read and of what the caller wants. Nothing is written.
+A draft is computed from the items that were read and from the request. Nothing is written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Seen(NamedTuple):
-    """What was read: the project's record, and a page of the template's versions if it has one."""
+    """The state that a draft needs: the project's record, and a page of the template's versions."""
 
     project: ProjectId
     record: ProjectRecord
@@ -48,8 +48,8 @@ class Draft:
 
 
 def draft(seen: Seen, wanted: NewEnvironment, principal: Principal) -> Draft:
-    """A draft of what is wanted, with a new id. Raises Invalid, ProjectGoing."""
-    # One moment for all, so that an environment lives for exactly as long as it says.
+    """The draft of the requested environment, with a new id. Raises Invalid, ProjectGoing."""
+    # One time for all fields, so that the lease lasts exactly as long as requested.
     now = timestamps.now()
     policy = project_records.policy(seen.record)
     most = policy.most_hours(settings().max_ttl_hours)
@@ -96,7 +96,7 @@ def _record(project: ProjectId, wanted: NewEnvironment, principal: Principal, no
 
 
 def _limits(policy: Policy, most_hours: float, now: datetime) -> Fields:
-    """The policy, as it will hold for this lease whatever becomes of the project's."""
+    """The policy of this lease. Later changes of the project's policy do not affect it."""
     latest = timestamps.hours_after(now, most_hours)
     return {
         "warn_before_hours": policy.warn_before_hours or None,

@@ -1,6 +1,7 @@
-"""Environments: reading them, and creating them for real, only if missing, or as a plan.
+"""Environments: reading, creating, ensuring and planning them.
 
-A creation writes all that provisioning, expiry and teardown need. The table's stream starts them.
+A creation writes everything that provisioning, expiry and teardown need. The table's stream starts
+the workflows.
 """
 
 from __future__ import annotations
@@ -62,22 +63,22 @@ def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Envi
 
 
 def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:
-    """Create an environment, which is `provisioning` until its workflow has made it.
+    """Create an environment, which is `provisioning` until its workflow has provisioned it.
 
     Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault. Two round
     trips; with secrets one more for their clean-up record and one for each secret.
     """
     # The idempotency mark is read as well, because secrets are written before the transaction
     # that would fail on it.
-    seen, mark = _look(project, wanted, principal, *idempotency.keys())
+    seen, mark = _read(project, wanted, principal, *idempotency.keys())
     idempotency.look(*mark)
     return _create(seen, wanted, principal)
 
 
-def _look(
+def _read(
     project: ProjectId, wanted: NewEnvironment, principal: Principal, *more: Key
 ) -> tuple[Seen, list[Item | None]]:
-    """What a draft needs, and the items at the additional keys; one round trip.
+    """The state that a draft needs, and the items at the additional keys; one round trip.
 
     Raises NotFound, Invalid.
     """
@@ -103,15 +104,15 @@ def _create(seen: Seen, wanted: NewEnvironment, principal: Principal) -> Environ
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
-    """What `create` would make, without making it. Raises what `create` raises.
+    """The environment that `create` would create, without creating it. Raises as create.
 
-    One round trip; from a template one more when its change set is created, and one when the
-    change set has ended.
+    One round trip; with a template one more when its change set is created, and one when the change
+    set has ended.
     """
     names = [project_records.environment_name(project, wanted.name)]
     if wanted.external_id:
         names.append(project_records.external_id(project, wanted.external_id))
-    seen, (name, *external) = _look(project, wanted, principal, *names)
+    seen, (name, *external) = _read(project, wanted, principal, *names)
     draft = environment_drafts.draft(seen, wanted, principal)
     if name:
         raise _name_taken(wanted)
@@ -163,7 +164,7 @@ def _commit(
 
 
 def _refusal(failed: TransactionFailed, wanted: NewEnvironment, draft: Draft) -> SlipwayError:
-    """The first reason for which the transaction failed, in the order in which callers care."""
+    """The error for the failed part that matters most to the caller."""
     if failed.get("member") is not None or failed.get("project") == {}:
         return no_such("project")
     if failed.get("project") is not None:
@@ -189,17 +190,17 @@ def ensure(
 ) -> tuple[Environment, bool]:
     """The environment with this external id, created if there is none, and whether it was created.
 
-    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy, DriverFault. Two round trips, also to
-    find it.
+    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy, DriverFault. Two round trips, whether
+    it is found or created; with secrets as create.
     """
     for _ in range(_ENSURE_TRIES):
         name = project_records.external_id(project, external_id)
-        seen, [known] = _look(project, wanted, principal, name)
+        seen, [known] = _read(project, wanted, principal, name)
         if known:
-            there = environment_records.find(ids.parse_environment(known["environment_id"]))
-            if there:
-                return environment_records.read(there).as_seen_at(timestamps.now()), False
-        # If another caller creates it at the same time, the next look finds it.
+            existing = environment_records.find(ids.parse_environment(known["environment_id"]))
+            if existing:
+                return environment_records.read(existing).as_seen_at(timestamps.now()), False
+        # If another caller creates it at the same time, the next read finds it.
         with suppress(ExternalIdTaken):
             return _create(seen, wanted, principal), True
     raise Busy(1)

@@ -1,8 +1,8 @@
-"""The queue of deployments of an environment: who is accepted, who makes way, who is canceled.
+"""The queue of an environment's deployments: accepting, superseding and canceling them.
 
-The environment's record remembers the last id that was accepted, and a transaction accepts only a
-later one. So ids, queue and list have one order. A caller that loses to another one reads again
-and asks with a later id.
+The environment's record has the last id that was accepted, and a transaction accepts only a later
+one. So ids, queue and list have one order. If another deployment is accepted at the same time, the
+transaction fails and is tried again with a later id.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ MAKES_WAY = ("supersede", "cancel_running")
 _TRIES = 20
 # As many of the newest deployments as usually hold the whole queue.
 _LIKELY = 20
-# More than a request may take and clocks may differ.
+# Longer than a request takes and clocks differ.
 _YOUNG_SECONDS = 60
 
 
@@ -75,7 +75,7 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
     authorization.authorized(environment, *found)
     ahead = [held["holder"]] if held and held.get("holder") else []
     ahead += [place["deployment_id"] for place in places]
-    # The newest are looked through as well, for one that was given the lock between the reads.
+    # The newest ones are included, in case one of them acquired the lock between the reads.
     items = {item["id"]: item for item in newest}
     missing = [each for each in ahead[: queue_records.PAGE] if each not in items]
     keys_of_missing = (deployment_records.key(ids.parse_deployment(each)) for each in missing)
@@ -88,7 +88,7 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
 
 
 class _View(NamedTuple):
-    """What was read before a deployment is accepted; `ahead` is None if it was not read."""
+    """The state before a deployment is accepted; `ahead` is None if it was not read."""
 
     record: EnvironmentRecord
     ahead: list[PlaceRecord] | None
@@ -273,11 +273,15 @@ def _current(
     return latest
 
 
-# --- making way, and canceling ----------------------------------------------------------------
+# --- superseding and canceling ----------------------------------------------------------------
 
 
 def make_way(deployment: DeploymentId) -> None:
-    """Do to those ahead what the deployment's `on_conflict` says; repeating it changes nothing."""
+    """Apply the deployment's `on_conflict` to the deployments ahead of it.
+
+    Repeating it changes nothing. One round trip for the record; if it makes way, one for each 100
+    that wait and one for each that it supersedes, and up to three to stop the running one.
+    """
     new = deployment_records.find(deployment)
     if new is None or new["on_conflict"] not in MAKES_WAY:
         return
@@ -305,9 +309,9 @@ def _stop_running(new: DeploymentRecord) -> None:
 
 
 def cancel(deployment: DeploymentId, principal: Principal) -> Deployment:
-    """Cancel a deployment: at once if it waits, else between two steps of its rollout.
+    """Cancel a deployment: immediately if it waits, otherwise between two steps of its rollout.
 
-    A rollout that has begun its last write succeeds all the same. Repeating it changes nothing.
+    A rollout that has started its last write still succeeds. Repeating it changes nothing.
     Raises NotFound, DeploymentFinished, Busy. Two round trips; more if the deployment changes in
     between.
     """
@@ -346,7 +350,10 @@ def _stop_requested(by: str) -> Fields:
 
 
 def cancel_all(environment: EnvironmentId, reason: str) -> None:
-    """Cancel the rollout and all that wait. Repeating it changes nothing."""
+    """Cancel the running deployment and those that wait. Repeating it changes nothing.
+
+    Two round trips, and one for each deployment.
+    """
     failure: FailureRecord = {"error": "EnvironmentGone", "reason": reason}
     [held] = table.get(queue_records.lock(environment))
     if held and held.get("holder"):
