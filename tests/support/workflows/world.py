@@ -46,6 +46,7 @@ from slipway.services import (
 )
 from slipway.settings import settings
 from slipway.store import (
+    actions,
     deployment_records,
     environment_records,
     project_records,
@@ -448,13 +449,13 @@ class World:
     def change(self, key: table.Key, expression: str, **values: Any) -> None:
         """An operator's hand in the table, past every rule."""
         status, _, body = dynamodb._update_item(
-            table._request(table.Update(key, expression, values))
+            actions.write_request(table.Update(key, expression, values))
         )
         assert status == 200, body
 
     def erase(self, thing: ProjectId | EnvironmentId | DeploymentId) -> None:
         """An operator deletes the record."""
-        dynamodb._delete_item(table._request(table.Delete(_key(thing))))
+        dynamodb._delete_item(actions.write_request(table.Delete(_key(thing))))
 
     def executions(self) -> Iterator[graph.Execution]:
         for record in stepfunctions._executions.values():

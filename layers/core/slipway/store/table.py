@@ -48,14 +48,30 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from slipway.aws import dynamodb
 from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
 from slipway.settings import settings
-from slipway.store.wire import decode, encode
+from slipway.store.actions import (
+    VERBS,
+    query_request,
+    write_request,
+)
+
+# Re-exported, because modules that write use them together with this one.
+from slipway.store.actions import Action as Action
+from slipway.store.actions import Check as Check
+from slipway.store.actions import Delete as Delete
+from slipway.store.actions import Fields as Fields
+from slipway.store.actions import Key as Key
+from slipway.store.actions import Put as Put
+from slipway.store.actions import Query as Query
+from slipway.store.actions import Update as Update
+from slipway.store.actions import setting as setting
+from slipway.store.wire import decode
 
 Item = dict[str, Any]
 
@@ -65,73 +81,8 @@ Found = tuple[list[Any], str | None]
 Items have no type here. The caller knows which type of slipway.domain.records they have.
 """
 
-Fields = dict[str, Any]
-"""Attributes to write. An attribute whose value is None is removed, or omitted from a new item."""
-
 _CONFLICT_TRIES = 8
 _BATCH_TRIES = 5
-
-
-class Key(NamedTuple):
-    pk: str
-    sk: str
-
-    def wire(self) -> dict[str, dict[str, str]]:
-        """The key in DynamoDB's JSON, the form in which state machines receive keys."""
-        return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
-
-
-class Put(NamedTuple):
-    """Write a whole item, by default only if there is none."""
-
-    key: Key
-    item: Mapping[str, Any]
-    condition: str | None = "attribute_not_exists(pk)"
-
-
-class Update(NamedTuple):
-    """Change an item, by default only if it exists.
-
-    `change` is an UpdateExpression. `:name` stands for `values["name"]`, and `#name` for the
-    attribute `name`.
-    """
-
-    key: Key
-    change: str
-    values: Mapping[str, Any]
-    condition: str = "attribute_exists(pk)"
-
-
-class Delete(NamedTuple):
-    """Delete an item. Its condition is written as an Update's."""
-
-    key: Key
-    condition: str | None = None
-    values: Mapping[str, Any] | None = None
-
-
-class Check(NamedTuple):
-    """Let the transaction fail unless the condition holds."""
-
-    key: Key
-    condition: str = "attribute_exists(pk)"
-    values: Mapping[str, Any] | None = None
-
-
-Action = Put | Update | Delete | Check
-
-_VERBS = {Put: "Put", Update: "Update", Delete: "Delete", Check: "ConditionCheck"}
-
-
-def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """An UpdateExpression that writes the fields, and its values.
-
-    Fields that are None are removed. At least one field must have a value.
-    """
-    present = {name: value for name, value in fields.items() if value is not None}
-    absent = [f"#{name}" for name, value in fields.items() if value is None]
-    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
-    return expression + (f" REMOVE {', '.join(absent)}" if absent else ""), present
 
 
 class ConditionFailed(SlipwayError):
@@ -227,7 +178,7 @@ class Transaction:
 
         Raises TransactionFailed, and Busy after too many conflicts.
         """
-        request = [{_VERBS[type(action)]: _request(action)} for action in self.parts.values()]
+        request = [{VERBS[type(action)]: write_request(action)} for action in self.parts.values()]
         try:
             _write("TransactWriteItems", {"TransactItems": request})
         except _Canceled as canceled:
@@ -236,22 +187,12 @@ class Transaction:
             raise TransactionFailed(failed) from None
 
 
-class Query(NamedTuple):
-    """A page of the items whose sort key begins with `prefix`, after the sort key `after`."""
-
-    pk: str
-    prefix: str
-    limit: int
-    after: str | None = None
-    newest_first: bool = False
-
-
 def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """The items at the keys, None where there is none, and a page for each query.
 
     Strongly consistent, but not a snapshot: the reads run in parallel. One round trip in all.
     """
-    calls = [("Query", _query(query)) for query in queries]
+    calls = [("Query", query_request(query)) for query in queries]
     if keys:
         wanted = [key.wire() for key in keys]
         request = {settings().table: {"Keys": wanted, "ConsistentRead": True}}
@@ -296,20 +237,6 @@ def page(
     """
     found, [(items, last)] = read(keys, listing(pk, prefix, paging, newest_first=newest_first))
     return found, items, last
-
-
-def _query(query: Query) -> dict[str, Any]:
-    request: dict[str, Any] = {
-        "TableName": settings().table,
-        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-        "ExpressionAttributeValues": {":pk": {"S": query.pk}, ":prefix": {"S": query.prefix}},
-        "ConsistentRead": True,
-        "ScanIndexForward": not query.newest_first,
-        "Limit": query.limit,
-    }
-    if query.after is not None:
-        request["ExclusiveStartKey"] = Key(query.pk, query.after).wire()
-    return request
 
 
 def _last(answer: Mapping[str, Any]) -> str | None:
@@ -363,7 +290,7 @@ def write(action: Put | Update | Delete) -> Any:
     Returns the new item, empty for a Delete. Raises ConditionFailed, and Busy after too many
     conflicts.
     """
-    request = _request(action)
+    request = write_request(action)
     if isinstance(action, Put):
         _write("PutItem", request)
         return action.item
@@ -371,38 +298,6 @@ def write(action: Put | Update | Delete) -> Any:
         _write("DeleteItem", request)
         return {}
     return decode(_write("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})["Attributes"])
-
-
-def _request(action: Action) -> dict[str, Any]:
-    request: dict[str, Any] = {
-        "TableName": settings().table,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-    names: dict[str, str] = {}
-    values: Mapping[str, Any] = {}
-    if isinstance(action, Put):
-        keys = {"pk": action.key.pk, "sk": action.key.sk}
-        request["Item"] = encode({**action.item, **keys})
-        words = action.condition or ""
-    else:
-        request["Key"] = action.key.wire()
-        words = action.condition or ""
-        values = action.values or {}
-    if action.condition:
-        request["ConditionExpression"] = action.condition
-    if isinstance(action, Update):
-        request["UpdateExpression"] = action.change
-        words += " " + action.change
-    names = {word: word[1:] for word in _words(words) if word.startswith("#")}
-    if names:
-        request["ExpressionAttributeNames"] = names
-    if values:
-        request["ExpressionAttributeValues"] = encode({f":{k}": v for k, v in values.items()})
-    return request
-
-
-def _words(expression: str) -> list[str]:
-    return expression.replace(",", " ").replace("(", " ").replace(")", " ").split()
 
 
 def _together(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
