@@ -53,7 +53,7 @@ def test_a_sha_a_tag_or_an_image_is_a_version(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", NO_VERSIONS.values(), ids=NO_VERSIONS.keys())
-def test_what_is_no_version_is_refused(version: object) -> None:
+def test_a_malformed_version_is_refused(version: object) -> None:
     with pytest.raises(ValidationError):
         NewDeployment.model_validate({"version": version})
 
@@ -80,7 +80,7 @@ def test_a_deployment_runs_before_it_succeeds() -> None:
     assert [state for state, targets in CAN_BECOME.items() if "succeeded" in targets] == ["running"]
 
 
-def test_the_address_of_the_log_is_whole_for_who_asks() -> None:
+def test_the_url_of_the_log_is_absolute() -> None:
     deployment = Deployment.model_validate(
         {
             "id": "dep",
@@ -126,6 +126,6 @@ def test_an_artifact_is_an_s3_object_or_an_image(artifact: str) -> None:
         "s3://B/x",
     ],
 )
-def test_nothing_else_is_an_artifact(artifact: str) -> None:
+def test_a_malformed_artifact_is_refused(artifact: str) -> None:
     with pytest.raises(ValidationError):
         NewDeployment(version="v1", artifact=artifact)

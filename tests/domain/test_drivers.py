@@ -1,4 +1,4 @@
-"""How a step asks a driver: the same operation at every call, and for an hour at the most."""
+"""How a step polls a driver: with the same operation each time, for at most an hour."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def event(ago: timedelta = timedelta()) -> dict[str, Any]:
     return {"execution": "x", "started_at": timestamps.written(timestamps.now() - ago)}
 
 
-def test_a_driver_is_told_what_the_environment_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_gets_the_data_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Operation] = []
 
     class Told:
@@ -48,7 +48,7 @@ def test_a_driver_is_told_what_the_environment_is(monkeypatch: pytest.MonkeyPatc
     assert second.config == {}
 
 
-def test_what_takes_longer_than_an_hour_is_refused() -> None:
+def test_an_operation_that_takes_longer_than_an_hour_is_refused() -> None:
     assert not drivers.ask("ship", ENVIRONMENT, event(timedelta(minutes=59))).done
 
     with pytest.raises(DriverRefused, match=r"^The operation took longer than"):

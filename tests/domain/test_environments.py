@@ -1,4 +1,4 @@
-"""How long an environment lives, what it may become, and what is shown of it."""
+"""How long an environment lives, which status may follow which, and what is shown."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def shown(status: Status, expires_at: datetime | None) -> Environment:
 
 
 @pytest.mark.parametrize("hours", [0.002, 0.5, 1, 24, 719.999, 720])
-def test_an_ephemeral_environment_lives_as_long_as_is_asked(hours: float) -> None:
+def test_an_ephemeral_environment_lives_for_ttl_hours(hours: float) -> None:
     assert wanted(ttl_hours=hours).lifetime_hours(at_most=720) == hours
 
 
-def test_an_ephemeral_environment_lives_a_day_if_nothing_is_said() -> None:
+def test_an_ephemeral_environment_lives_a_day_by_default() -> None:
     assert wanted().lifetime_hours(at_most=720) == 24
     assert wanted(ttl_hours=None).lifetime_hours(at_most=720) == 24
 
 
-def test_the_default_gives_way_to_a_policy_that_allows_less() -> None:
+def test_a_policy_that_allows_less_shortens_the_default() -> None:
     assert wanted().lifetime_hours(at_most=8) == 8
 
 
@@ -103,12 +103,12 @@ NO_HOURS = {
 
 
 @pytest.mark.parametrize("hours", NO_HOURS.values(), ids=NO_HOURS.keys())
-def test_what_is_no_number_of_hours_is_refused(hours: object) -> None:
+def test_a_malformed_number_of_hours_is_refused(hours: object) -> None:
     with pytest.raises(ValidationError):
         wanted(ttl_hours=hours)
 
 
-def test_hours_of_a_persistent_environment_are_refused() -> None:
+def test_ttl_hours_of_a_persistent_environment_are_refused() -> None:
     with pytest.raises(ValidationError, match="only allowed for ephemeral"):
         wanted(type="persistent", ttl_hours=24)
 
@@ -126,7 +126,7 @@ def test_a_configuration_is_kept_as_compact_text() -> None:
     assert wanted().config_json() is None
 
 
-def test_a_configuration_is_measured_in_bytes_not_letters() -> None:
+def test_the_size_of_a_configuration_is_counted_in_bytes() -> None:
     around = len('{"k":""}')
     largest = "ü" * ((MAX_CONFIG_BYTES - around) // 2)
 
@@ -137,7 +137,7 @@ def test_a_configuration_is_measured_in_bytes_not_letters() -> None:
 
 
 @pytest.mark.parametrize("config", ['{"x":1e400}', '{"x":[-1e999]}'])
-def test_a_number_that_json_cannot_say_again_is_refused(config: str) -> None:
+def test_a_number_that_json_cannot_represent_is_refused(config: str) -> None:
     body = f'{{"name":"a","type":"ephemeral","config":{config}}}'
 
     with pytest.raises((Invalid, ValidationError)):
@@ -145,7 +145,7 @@ def test_a_number_that_json_cannot_say_again_is_refused(config: str) -> None:
 
 
 @pytest.mark.parametrize("config", [[], "x", 1, True], ids=repr)
-def test_a_configuration_that_is_no_object_is_refused(config: object) -> None:
+def test_a_configuration_that_is_not_an_object_is_refused(config: object) -> None:
     with pytest.raises(ValidationError):
         wanted(config=config)
 
@@ -158,7 +158,7 @@ def test_every_state_has_its_line_in_the_table() -> None:
     assert {state for targets in CAN_BECOME.values() for state in targets} <= set(STATES)
 
 
-def test_nothing_comes_back_from_going() -> None:
+def test_an_environment_that_goes_never_returns() -> None:
     alive = {"provisioning", "running", "failed"}
 
     for state in ("expiring", "tearing_down", "destroyed", "teardown_failed"):
@@ -181,11 +181,11 @@ def test_every_state_can_be_reached_and_every_other_can_end() -> None:
 
 
 @given(st.sampled_from(STATES), st.sampled_from(STATES))
-def test_the_way_back_is_the_table_read_backwards(before: Status, after: Status) -> None:
+def test_comes_from_is_the_inverse_of_the_table(before: Status, after: Status) -> None:
     assert (before in comes_from(after)) == (after in CAN_BECOME[before])
 
 
-def test_what_is_going_takes_no_deployments() -> None:
+def test_an_environment_that_goes_takes_no_deployments() -> None:
     assert not TAKES_DEPLOYMENTS & GOING
     assert frozenset({"provisioning", "running"}) == TAKES_DEPLOYMENTS
 
@@ -213,7 +213,7 @@ def test_an_overdue_environment_is_never_shown_as_living(status: Status) -> None
 
 
 @pytest.mark.parametrize("status", ["expiring", "tearing_down", "destroyed", "teardown_failed"])
-def test_what_goes_already_is_shown_as_it_is(status: Status) -> None:
+def test_an_environment_that_goes_is_shown_with_its_status(status: Status) -> None:
     assert shown(status, expires_at=NOON).as_seen_at(NOON).status == status
 
 
@@ -227,14 +227,14 @@ def test_an_environment_without_an_end_is_never_overdue(status: Status) -> None:
 # --- when its end is warned of --------------------------------------------------------------
 
 
-def test_warnings_come_in_order_whatever_the_order_they_are_wanted_in() -> None:
+def test_warnings_come_in_order_of_time() -> None:
     found = warnings(NOON + 72 * HOUR, [0.5, 48, 2], NOON)
 
     assert found == [NOON + 24 * HOUR, NOON + 70 * HOUR, NOON + 71.5 * HOUR]
 
 
 @pytest.mark.parametrize("hours", [24, 24.1, 8760])
-def test_a_warning_whose_moment_has_passed_does_not_come(hours: float) -> None:
+def test_a_warning_whose_time_has_passed_is_left_out(hours: float) -> None:
     assert warnings(NOON + 24 * HOUR, [hours, 1], NOON) == [NOON + 23 * HOUR]
 
 
@@ -258,7 +258,7 @@ def test_every_warning_comes_before_the_end_and_is_still_to_come(
     assert len(found) <= len(before)
 
 
-def test_what_is_overdue_is_not_to_be_warned_of_any_more() -> None:
+def test_an_overdue_environment_has_no_more_warnings() -> None:
     seen = shown("running", NOON).model_copy(update={"next_warning_at": NOON})
 
     assert seen.as_seen_at(NOON - HOUR).next_warning_at == NOON

@@ -42,7 +42,7 @@ def test_the_title_of_a_refusal_says_what_happened_and_what_to_do(kind: type[Sli
     assert what_happened and what_to_do
 
 
-def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
+def test_the_tree_in_the_docstring_has_every_class() -> None:
     drawn = set(re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)*\b(?=\s|$)", errors.__doc__ or ""))
     missing = {kind.__name__ for kind in EVERY} - drawn
 
@@ -50,7 +50,7 @@ def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
     assert missing == {"RetryLater"}
 
 
-def test_without_words_of_its_own_an_error_says_its_title() -> None:
+def test_an_error_without_a_detail_uses_its_title() -> None:
     assert errors.NotFound().detail == errors.NotFound.title
     assert errors.NotFound("No such project").detail == "No such project"
     assert errors.NotFound().headers == {}
@@ -58,7 +58,7 @@ def test_without_words_of_its_own_an_error_says_its_title() -> None:
     assert errors.NotFound().fields == ()
 
 
-def test_a_rule_that_is_broken_is_told_with_how_many_more_there_are() -> None:
+def test_the_detail_has_the_first_broken_rule_and_the_number_of_others() -> None:
     one, two = FieldError("#/name", "is required"), FieldError("?limit", "is not a number")
 
     assert Invalid([one]).detail == "#/name: is required"
@@ -67,7 +67,7 @@ def test_a_rule_that_is_broken_is_told_with_how_many_more_there_are() -> None:
     assert Invalid([one], "my own words").detail == "my own words"
 
 
-def test_an_error_says_in_its_headers_what_to_do() -> None:
+def test_the_headers_of_an_error_say_what_to_do() -> None:
     assert TooManyAttempts(7).headers == {"Retry-After": "7"}
     assert MethodNotAllowed(["GET", "POST"]).headers == {"Allow": "GET, POST"}
     assert "error" not in errors.TokenMissing().headers["WWW-Authenticate"]
@@ -75,7 +75,7 @@ def test_an_error_says_in_its_headers_what_to_do() -> None:
     assert int(errors.StoreUnavailable().headers["Retry-After"]) > 0
 
 
-def test_what_is_in_the_way_is_told_to_programs_too() -> None:
+def test_the_extra_fields_of_an_error_name_what_prevents_the_request() -> None:
     living = [{"id": "env_1", "name": "preview"}]
 
     assert json.loads(json.dumps(dict(ProjectNotEmpty(living).extra))) == {"environments": living}

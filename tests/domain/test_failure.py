@@ -1,4 +1,4 @@
-"""What a reported error is turned into: a reason that people can read, whatever the text is."""
+"""A reported error becomes a reason that people can read, whatever its text is."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_every_text_has_a_reason_that_can_be_written_and_shown(cause: str) -> No
 
 
 @given(st.text(min_size=1, max_size=50).map(str.strip).filter(bool), st.integers(0, 400))
-def test_a_message_survives_a_cut_behind_it(message: str, more: int) -> None:
+def test_a_message_before_a_cut_is_complete(message: str, more: int) -> None:
     cause = json.dumps({"errorMessage": message, "errorType": "X", "stackTrace": ["x" * 400]})
     end = cause.index('"errorType"') + more
 
@@ -108,7 +108,7 @@ def test_a_message_survives_a_cut_behind_it(message: str, more: int) -> None:
 
 
 @given(st.text(min_size=1, max_size=50), st.integers(1, 200))
-def test_a_message_that_is_cut_off_is_shown_as_far_as_it_goes(message: str, end: int) -> None:
+def test_a_message_that_is_cut_off_is_shown_up_to_the_cut(message: str, end: int) -> None:
     start = len('{"errorMessage": "')
     cause = json.dumps({"errorMessage": message})
 
@@ -173,7 +173,7 @@ FIRST = reported("DriverRefused", '{"errorMessage": "No such image"}', "Ship")
         ({}, {"error": "Unknown", "reason": failure.NO_REASON}),
     ],
 )
-def test_a_record_shows_what_went_wrong_and_what_went_wrong_on_the_way_back(
+def test_a_record_shows_the_failure_and_the_failure_of_the_rollback(
     stored: dict[str, Any], shown: dict[str, str]
 ) -> None:
     assert failure.decode(stored) == shown
@@ -187,7 +187,7 @@ def test_a_record_shows_what_went_wrong_and_what_went_wrong_on_the_way_back(
         causes() | st.dictionaries(st.sampled_from(["error", "cause", "step"]), causes()),
     )
 )
-def test_whatever_a_record_holds_is_shown(stored: dict[str, Any]) -> None:
+def test_any_recorded_failure_can_be_shown(stored: dict[str, Any]) -> None:
     if isinstance(stored.get("recovery"), str):
         del stored["recovery"]
 

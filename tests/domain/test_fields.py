@@ -1,4 +1,4 @@
-"""Names, texts and addresses of repositories; the forms in which names are compared."""
+"""Names, texts and URLs of repositories; the forms in which names are compared."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_bad_name_is_refused(name: str) -> None:
         project(name=name)
 
 
-def test_a_name_loses_the_space_around_it_before_it_is_measured() -> None:
+def test_the_space_around_a_name_is_removed_before_it_is_measured() -> None:
     assert project(name="  payments \n").name == "payments"
     assert len(project(name=" " * 40 + "a" * 63).name) == 63
 
@@ -95,12 +95,12 @@ NO_REPOSITORIES = {
 
 
 @pytest.mark.parametrize("url", REPOSITORIES)
-def test_an_address_of_a_repository_is_taken(url: str) -> None:
+def test_a_url_of_a_repository_is_accepted(url: str) -> None:
     assert project(name="a", repo_url=url).repo_url == url
 
 
 @pytest.mark.parametrize("url", NO_REPOSITORIES.values(), ids=NO_REPOSITORIES.keys())
-def test_what_is_no_address_of_a_repository_is_refused(url: str) -> None:
+def test_a_malformed_url_of_a_repository_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         project(name="a", repo_url=url)
 
@@ -114,7 +114,7 @@ def test_names_that_look_alike_are_one_name() -> None:
 
 
 @given(st.text())
-def test_a_slug_is_always_a_part_of_a_host_name(name: str) -> None:
+def test_a_slug_is_always_a_valid_part_of_a_host_name(name: str) -> None:
     made = slug(name)
 
     assert 1 <= len(made) <= 30
@@ -122,7 +122,7 @@ def test_a_slug_is_always_a_part_of_a_host_name(name: str) -> None:
     assert made[0] != "-" != made[-1]
 
 
-def test_a_slug_says_what_it_can_of_the_name() -> None:
+def test_a_slug_keeps_the_letters_that_it_can() -> None:
     assert slug("Preview PR #123") == "preview-pr-123"
     assert slug("платежи") == "env"
     assert slug("a" * 29 + " b") == "a" * 29

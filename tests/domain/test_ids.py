@@ -1,4 +1,4 @@
-"""Ids carry their ancestry, sort by age, and are taken for nothing that they are not."""
+"""Ids carry their parents, sort by age, and any other text is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ every_parser = pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse
 
 
 @given(p=parts, e=parts, d=parts)
-def test_an_id_is_read_as_it_was_written(p: str, e: str, d: str) -> None:
+def test_an_id_is_parsed_as_it_was_written(p: str, e: str, d: str) -> None:
     project, environment, deployment = ProjectId(p), EnvironmentId(p, e), DeploymentId(p, e, d)
 
     assert ids.parse_project(str(project)) == project
@@ -28,7 +28,7 @@ def test_an_id_is_read_as_it_was_written(p: str, e: str, d: str) -> None:
     assert ids.parse_deployment(str(deployment)) == deployment
 
 
-def test_an_id_names_its_ancestors() -> None:
+def test_an_id_names_its_parents() -> None:
     deployment = DeploymentId("a" * 20, "b" * 20, "c" * 20)
 
     assert deployment.environment == EnvironmentId("a" * 20, "b" * 20)
@@ -52,14 +52,14 @@ def test_a_later_part_sorts_after_an_earlier_one(monkeypatch: pytest.MonkeyPatch
 
 
 @given(earlier=st.text(ALPHABET, min_size=20, max_size=20).filter(lambda part: part[0] < "z"))
-def test_a_part_after_another_is_later_whatever_the_clock_says(earlier: str) -> None:
+def test_a_part_after_another_is_later_even_if_the_clock_is_behind(earlier: str) -> None:
     later = ids.new_part(after=earlier)
 
     assert later > earlier
     assert ids.parse_project(f"prj_{later}")
 
 
-def test_parts_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_the_same_time_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1_790_000_000.0)
 
     made = {ids.new_part() for _ in range(200)}
@@ -92,7 +92,7 @@ BAD = {
 
 @every_parser
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
-def test_what_cannot_be_an_id_is_not_found(parse: object, text: str) -> None:
+def test_a_malformed_id_is_not_found(parse: object, text: str) -> None:
     assert callable(parse)
     with pytest.raises(NotFound):
         parse(text)

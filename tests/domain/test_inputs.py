@@ -1,4 +1,4 @@
-"""What is put into a template, against its parameters."""
+"""Inputs of a template, checked against its parameters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def refused(declared: list[Parameter], given: dict[str, Any]) -> dict[str, str]:
         ("List<AWS::EC2::Subnet::Id>", ["subnet-1", "subnet-2"], "subnet-1,subnet-2"),
     ],
 )
-def test_a_value_is_written_as_cloudformation_takes_it(type: str, value: Any, text: str) -> None:
+def test_a_value_is_written_in_the_form_that_cloudformation_takes(
+    type: str, value: Any, text: str
+) -> None:
     assert inputs.checked([parameter(type=type)], {"X": value}) == {"X": text}
 
 
@@ -78,7 +80,7 @@ def test_a_value_of_another_type_is_refused(type: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("letter", "\0\x01\x08\x0b\x0c\x0e\x1f\ud800\udfff\ufffe\uffff")
-def test_what_xml_cannot_hold_is_refused(letter: str) -> None:
+def test_a_character_that_xml_forbids_is_refused(letter: str) -> None:
     found = refused([parameter(), parameter("Y", no_echo=True)], dict.fromkeys("XY", f"a{letter}"))
 
     said = "must not contain control characters"
@@ -88,7 +90,7 @@ def test_what_xml_cannot_hold_is_refused(letter: str) -> None:
 @pytest.mark.parametrize(
     "text", ["a\tb\r\nc", "\x7f\x85", "\ud7ff\ue000\ufffd", "\U0001fffe", "👩‍🚀"]
 )
-def test_what_xml_holds_is_taken(text: str) -> None:
+def test_characters_that_xml_allows_are_accepted(text: str) -> None:
     assert inputs.checked([parameter()], {"X": text}) == {"X": text}
 
 
@@ -108,20 +110,20 @@ def test_what_xml_holds_is_taken(text: str) -> None:
         ({"type": "List<Number>", "max_value": "5"}, [1, 5], [1, 6]),
     ],
 )
-def test_a_value_is_as_the_template_says(more: dict[str, Any], good: Any, bad: Any) -> None:
+def test_a_value_must_satisfy_its_parameter(more: dict[str, Any], good: Any, bad: Any) -> None:
     declared = [parameter(**more)]
 
     inputs.checked(declared, {"X": good})
     assert list(refused(declared, {"X": bad})) == ["#/inputs/X"]
 
 
-def test_the_template_may_say_what_is_wrong_in_its_own_words() -> None:
+def test_the_constraint_description_of_the_template_is_the_detail() -> None:
     declared = [parameter(allowed_pattern="[a-z]+", constraint_description="only lower case")]
 
     assert refused(declared, {"X": "A"}) == {"#/inputs/X": "only lower case"}
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     declared = [
         parameter("A"),
         parameter("B", default="b"),
@@ -140,7 +142,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     }
 
 
-def test_what_slipway_fills_in_is_not_required() -> None:
+def test_a_parameter_that_slipway_supplies_is_not_required() -> None:
     declared = [parameter(name) for name in sorted(inputs.CONVENTIONS)]
 
     assert inputs.checked(declared, {}) == {}
@@ -161,7 +163,7 @@ def test_a_secret_is_never_shown_and_never_empty() -> None:
     assert refused(declared, {"Password": ""}) == {"#/inputs/Password": "must not be empty"}
 
 
-def test_a_pattern_that_takes_for_ever_is_given_up() -> None:
+def test_a_pattern_that_takes_too_long_is_given_up() -> None:
     began = time.monotonic()
 
     [detail] = refused([parameter(allowed_pattern="(a+)+$")], {"X": "a" * 60 + "b"}).values()

@@ -1,4 +1,4 @@
-"""What CloudFormation would refuse for want of a right is refused when the template is added."""
+"""A template is refused if CloudFormation would lack a right that it needs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_property_that_the_role_lacks_the_right_for_is_refused(kind: str, name
     assert refused({"Resources": {"It": {"Type": kind}}}) == []
 
 
-def test_it_is_refused_in_globals_too() -> None:
+def test_such_a_property_is_refused_in_globals_too() -> None:
     api = {"Type": "AWS::Serverless::HttpApi"}
     common = {"HttpApi": {"AccessLogSettings": {}}, "Function": {"MemorySize": 256}}
 

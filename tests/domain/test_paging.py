@@ -1,4 +1,4 @@
-"""A cursor leads on, and what is no cursor is refused."""
+"""A cursor leads to the next page, and any other text is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_last_page_has_no_cursor() -> None:
     assert Paging.model_validate({}).after is None
 
 
-def test_a_cursor_can_stand_in_an_address_as_it_is() -> None:
+def test_a_cursor_needs_no_escaping_in_a_url() -> None:
     cursor = Page([], "PROJECT#?>~ÿ").cursor
 
     assert cursor
@@ -42,7 +42,7 @@ BAD_CURSORS = {
 
 
 @pytest.mark.parametrize("cursor", BAD_CURSORS.values(), ids=BAD_CURSORS.keys())
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+def test_a_malformed_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(Invalid) as refused:
         _ = Paging.model_validate({"cursor": cursor}).after
 

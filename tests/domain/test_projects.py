@@ -1,4 +1,4 @@
-"""What a project's policy may say."""
+"""The policy of a project."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def policy(**fields: Any) -> Policy:
     return Policy.model_validate_json(json.dumps(fields))
 
 
-def test_a_policy_that_says_nothing_warns_of_nothing() -> None:
+def test_an_empty_policy_has_no_warnings() -> None:
     assert policy().warn_before_hours == []
 
 
 @pytest.mark.parametrize("hours", [[], [48], [48, 2, 0.5], [0.001], [8760], [5, 4, 3, 2, 1]])
-def test_a_policy_says_when_an_end_is_warned_of(hours: list[float]) -> None:
+def test_a_policy_sets_the_warnings_before_an_end(hours: list[float]) -> None:
     assert policy(warn_before_hours=hours).warn_before_hours == hours
 
 
@@ -32,6 +32,6 @@ def test_a_warning_that_breaks_a_rule_is_refused(hours: Any) -> None:
         policy(warn_before_hours=hours)
 
 
-def test_there_are_five_warnings_at_most() -> None:
+def test_a_policy_has_at_most_five_warnings() -> None:
     with pytest.raises(ValidationError):
         policy(warn_before_hours=[1, 2, 3, 4, 5, 6])

@@ -1,4 +1,4 @@
-"""The simulated driver: how long it takes, and the faults that can be tried out by hand."""
+"""The simulated driver: how long it takes, and the faults that a script can request."""
 
 from __future__ import annotations
 
@@ -58,19 +58,21 @@ def test_without_a_script_it_succeeds_at_once(verb: str) -> None:
 
 @pytest.mark.usefixtures("ten_seconds")
 @pytest.mark.parametrize("verb,seconds", [("provision", 10), ("ship", 10), ("restore", 5)])
-def test_it_takes_as_long_as_the_stack_says_and_half_of_it_back(verb: str, seconds: int) -> None:
+def test_provisioning_takes_the_time_of_the_stack_and_a_restore_half_of_it(
+    verb: str, seconds: int
+) -> None:
     assert ask(verb, after=seconds - 0.5) == Progress(done=False, wait_seconds=1)
     assert ask(verb, after=seconds).done
 
 
 @pytest.mark.usefixtures("ten_seconds")
-def test_it_goes_at_once_unless_a_script_says_otherwise() -> None:
+def test_a_teardown_takes_no_time_without_a_script() -> None:
     assert ask("retire").done
     assert ask("retire", {"seconds": 5}, after=4.5) == Progress(done=False, wait_seconds=1)
     assert ask("retire", {"seconds": 5}, after=5).done
 
 
-def test_only_what_is_provisioned_has_an_address() -> None:
+def test_only_a_provisioned_environment_has_a_url() -> None:
     assert ask("provision").base_url == "https://preview-1-11111111.simulated.example.com"
     assert [ask(verb).base_url for verb in VERBS[1:]] == [None] * 3
     assert ask("provision", {"seconds": 1}).base_url is None
@@ -100,19 +102,19 @@ def test_a_script_makes_it_fault_for_a_while(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["provision", "retire"])
-def test_the_service_takes_the_time_and_the_database_none(verb: str) -> None:
+def test_the_time_of_a_script_applies_to_the_service_only(verb: str) -> None:
     assert ask(verb, {"seconds": 10}, resource="database").done
     assert not ask(verb, {"seconds": 10}).done
 
 
 @pytest.mark.usefixtures("ten_seconds")
-def test_what_the_stack_says_is_the_services_time() -> None:
+def test_the_time_of_the_stack_applies_to_the_service_only() -> None:
     assert ask("provision", resource="database").done
     assert not ask("provision").done
 
 
 @pytest.mark.parametrize("verb", ["provision", "retire"])
-def test_a_script_says_what_it_befalls(verb: str) -> None:
+def test_a_script_may_name_a_resource(verb: str) -> None:
     script = {"refuse": "no capacity", "resource": "database"}
 
     with pytest.raises(DriverRefused, match="no capacity"):
@@ -120,7 +122,7 @@ def test_a_script_says_what_it_befalls(verb: str) -> None:
     assert ask(verb, script).done
 
 
-def test_a_script_says_which_version_it_befalls() -> None:
+def test_a_script_may_name_a_version() -> None:
     script = {"refuse": "no such image", "version": "v2"}
 
     with pytest.raises(DriverRefused, match="no such image"):
@@ -129,7 +131,7 @@ def test_a_script_says_which_version_it_befalls() -> None:
     assert ask("restore", script, version=None).done
 
 
-def test_the_script_of_one_verb_is_not_anothers() -> None:
+def test_the_script_of_one_verb_does_not_affect_others() -> None:
     simulate = {"ship": {"refuse": "no"}}
 
     assert ask("retire", simulate=simulate).done
@@ -156,12 +158,12 @@ MALFORMED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("simulate", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_no_script_is_nothing(simulate: Any) -> None:
+def test_a_malformed_script_is_ignored(simulate: Any) -> None:
     assert ask("ship", simulate=simulate).done
 
 
 @every_verb
-def test_where_faults_are_not_allowed_a_script_is_nothing(
+def test_a_script_is_ignored_where_faults_are_not_allowed(
     verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIMULATE_FAULTS", "false")

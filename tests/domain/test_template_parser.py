@@ -1,4 +1,4 @@
-"""What a body says: a CloudFormation or SAM template, or why it is none."""
+"""Parsing of template bodies: CloudFormation or SAM, and why a body is refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refused(text: str | bytes, *, is_json: bool = False) -> dict[str, str]:
     return {each.pointer: each.detail for each in error.value.fields}
 
 
-def test_a_template_says_what_goes_in_what_comes_out_and_what_it_makes() -> None:
+def test_parsing_finds_parameters_outputs_and_types() -> None:
     found = read(WHOLE)
     size, count, password, names = found.parameters
 
@@ -68,7 +68,7 @@ def test_a_template_says_what_goes_in_what_comes_out_and_what_it_makes() -> None
     assert found.sam
 
 
-def test_json_says_the_same() -> None:
+def test_json_is_parsed_like_yaml() -> None:
     text = """{"Transform": ["AWS::Serverless-2016-10-31"],
       "Parameters": {"Count": {"Type": "Number", "Default": 1.50, "MinValue": 1},
                      "Password": {"Type": "String", "NoEcho": true}},
@@ -87,7 +87,7 @@ def test_json_says_the_same() -> None:
     )
 
 
-def test_slipways_own_template_can_be_read() -> None:
+def test_the_template_of_slipway_can_be_parsed() -> None:
     text = (Path(__file__).parents[2] / "template.yaml").read_bytes()
 
     found = read(text)
@@ -110,18 +110,18 @@ def test_slipways_own_template_can_be_read() -> None:
         "a: %",
     ],
 )
-def test_what_is_no_yaml_is_said_to_be_none(text: str | bytes) -> None:
+def test_a_body_that_is_not_yaml_is_refused(text: str | bytes) -> None:
     with pytest.raises(Malformed):
         read(text)
 
 
-def test_where_the_yaml_is_broken_is_said() -> None:
+def test_the_place_of_a_yaml_error_is_reported() -> None:
     with pytest.raises(Malformed, match="line 2: "):
         read("Resources:\n  a: b: c\n")
 
 
 @pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "NaN", '{"a": Infinity}', "[" * 100_000])
-def test_what_is_no_json_is_said_to_be_none(text: str) -> None:
+def test_a_body_that_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         read(text, is_json=True)
 
@@ -176,12 +176,12 @@ def test_what_is_no_json_is_said_to_be_none(text: str) -> None:
         ),
     ],
 )
-def test_what_is_no_template_is_refused_where_it_is_none(text: str, pointer: str) -> None:
+def test_a_malformed_template_is_refused_with_the_place(text: str, pointer: str) -> None:
     assert pointer in refused(text)
 
 
 @pytest.mark.parametrize("of", ["String", "List<String>", "AWS::EC2::Image::Id"])
-def test_what_cloudformation_would_look_up_for_anybody_is_refused(of: str) -> None:
+def test_a_parameter_that_reads_the_parameter_store_is_refused(of: str) -> None:
     declared = f"{{A: {{Type: AWS::SSM::Parameter::Value<{of}>, Default: /x}}}}"
 
     [(pointer, detail)] = refused(f"{QUEUE}\nParameters: {declared}").items()
@@ -190,7 +190,7 @@ def test_what_cloudformation_would_look_up_for_anybody_is_refused(of: str) -> No
     assert detail.startswith("is not allowed")
 
 
-def test_what_the_author_has_looked_up_is_taken() -> None:
+def test_a_lookup_that_the_author_fixed_is_accepted() -> None:
     text = f"""{QUEUE}
 Parameters:
   Name: {{Type: AWS::SSM::Parameter::Name, Default: /x}}
@@ -200,7 +200,7 @@ Parameters:
     assert [each.default for each in read(text).parameters] == ["/x", "{{resolve:ssm:/image}}"]
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     text = "Resources: {A: {}, B: {}}\nParameters: {C: {Type: Text}}\nTransform: Mine"
 
     assert set(refused(text)) == {
@@ -233,11 +233,11 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
         ("? {a: b}\n: b", "#"),
     ],
 )
-def test_yamls_tricks_are_refused_where_they_are(text: str, pointer: str) -> None:
+def test_aliases_and_other_tricks_of_yaml_are_refused(text: str, pointer: str) -> None:
     assert list(refused(text)) == [pointer]
 
 
-def test_the_same_name_twice_is_refused_in_json_too() -> None:
+def test_duplicate_names_are_refused_in_json_too() -> None:
     text = '{"Resources": {"A": {"Type": "T"}, "A": {"Type": "U"}}}'
 
     assert refused(text, is_json=True) == {"#/Resources/A": "is given more than once"}
@@ -262,20 +262,20 @@ def test_the_number_of_nodes_has_a_limit() -> None:
     assert "nodes" in refused("[" + "a," * 200_001 + "a]")["#"]
 
 
-def test_what_is_said_of_parameters_has_a_limit() -> None:
+def test_the_descriptions_of_parameters_have_a_limit() -> None:
     many = "".join(f"\n  P{n}: {{Type: String, Description: {'x' * 4000}}}" for n in range(60))
 
     assert "at most" in refused(f"{QUEUE}\nParameters:{many}")["#/Parameters"]
 
 
-def test_there_are_not_more_parameters_than_cloudformation_takes() -> None:
+def test_the_number_of_parameters_has_the_limit_of_cloudformation() -> None:
     many = "".join(f"\n  P{n}: {{Type: String}}" for n in range(201))
 
     assert refused(f"{QUEUE}\nParameters:{many}") == {"#/Parameters": "must be at most 200"}
 
 
 @pytest.mark.parametrize("letter", ["\\u0000", "\\u0001", "\\u001b", "\\ud800", "\\uffff"])
-def test_what_xml_cannot_hold_is_refused_in_a_template(letter: str) -> None:
+def test_a_character_that_xml_forbids_is_refused(letter: str) -> None:
     said = "must not contain control characters"
     value = f'{{"Resources": {{"A": {{"Type": "T", "P": ["a{letter}"]}}}}}}'
     name = f'{{"Resources": {{"A": {{"Type": "T", "a{letter}": 1}}}}}}'
@@ -286,7 +286,7 @@ def test_what_xml_cannot_hold_is_refused_in_a_template(letter: str) -> None:
 
 
 @given(st.text(max_size=200) | st.text("[]{}:,-?!&*|>'\"#%@ \n\tab", max_size=80))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     for is_json in (False, True):
         try:
             template_parser.read(text.encode(errors="surrogatepass"), is_json=is_json)
@@ -336,7 +336,7 @@ def with_properties(properties: str) -> str:
         ("{P: !FindInMap [Sizes, !Ref No, Cpu]}", "P/Fn::FindInMap/1/Ref", "No is neither"),
     ],
 )
-def test_what_is_referred_to_has_to_be_there(properties: str, at: str, detail: str) -> None:
+def test_references_must_have_a_target(properties: str, at: str, detail: str) -> None:
     [(pointer, said)] = refused(with_properties(properties)).items()
 
     assert pointer == f"#/Resources/More/Properties/{at}"
@@ -373,7 +373,7 @@ def test_what_is_referred_to_has_to_be_there(properties: str, at: str, detail: s
         (f"{SAM_TOO}Outputs: {{A: {{Value: 1, Condition: Jobs}}}}", "#/Outputs/A/Condition"),
     ],
 )
-def test_so_it_is_in_every_section(text: str, pointer: str) -> None:
+def test_references_in_every_section_are_checked(text: str, pointer: str) -> None:
     assert list(refused(text)) == [pointer]
 
 
@@ -390,7 +390,7 @@ def test_so_it_is_in_every_section(text: str, pointer: str) -> None:
         "{P: ['${No}', {Ref: No, And: more}, {Ref: [No]}, {Fn::GetAtt: []}, {Fn::If: No}]}",
     ],
 )
-def test_what_is_there_may_be_referred_to(properties: str) -> None:
+def test_references_to_existing_names_are_accepted(properties: str) -> None:
     assert read(with_properties(properties)).types["More"]
 
 
@@ -416,18 +416,18 @@ def test_what_is_there_may_be_referred_to(properties: str) -> None:
         "Resources: {Mine: {Type: My::Own::Queue::MODULE}}\nOutputs: {A: {Value: !Ref MineJobs}}",
     ],
 )
-def test_what_cloudformation_takes_is_taken(text: str) -> None:
+def test_templates_that_cloudformation_takes_are_accepted(text: str) -> None:
     assert read(text).types
 
 
-def test_where_a_section_is_none_nothing_is_said_of_what_refers_to_it() -> None:
+def test_references_into_a_malformed_section_are_not_reported() -> None:
     text = f"Parameters: x\n{QUEUE}\nOutputs: {{A: {{Value: !Ref Size}}}}"
 
     assert refused(text) == {"#/Parameters": "must be a mapping"}
 
 
 @pytest.mark.parametrize("section", ["Foo", "resources", "Globals", "a/b", "Output"])
-def test_what_is_no_section_is_refused(section: str) -> None:
+def test_an_unknown_section_is_refused(section: str) -> None:
     pointer = f"#/{section.replace('/', '~1')}"
 
     assert refused(f"{section}: {{}}\n{QUEUE}") == {
@@ -436,7 +436,7 @@ def test_what_is_no_section_is_refused(section: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["2010-09-10", "'2010'", "", "[a]"])
-def test_there_is_one_format(written: str) -> None:
+def test_only_the_known_format_version_is_accepted(written: str) -> None:
     text = f"AWSTemplateFormatVersion: {written}\n{QUEUE}"
 
     assert refused(text) == {"#/AWSTemplateFormatVersion": "must be 2010-09-09"}
@@ -456,7 +456,7 @@ def test_there_is_one_format(written: str) -> None:
         ),
     ],
 )
-def test_no_resource_waits_for_itself(resources: str, at: str, way: str) -> None:
+def test_a_resource_must_not_depend_on_itself(resources: str, at: str, way: str) -> None:
     assert refused(f"Resources: {resources}") == {f"#/Resources/{at}": f"depends on itself: {way}"}
 
 
@@ -471,11 +471,11 @@ def test_no_resource_waits_for_itself(resources: str, at: str, way: str) -> None
         " Properties: {P: !Ref G}}, G: {Type: T, Properties: {P: !GetAtt F.Arn}}}",
     ],
 )
-def test_what_may_be_no_circle_is_none(text: str) -> None:
+def test_a_possible_cycle_that_is_none_is_accepted(text: str) -> None:
     assert read(text).types
 
 
-def test_with_sam_too_what_it_does_not_make_more_of_waits_for_nothing_of_its_own() -> None:
+def test_cycles_of_plain_resources_in_a_sam_template_are_refused() -> None:
     text = (
         "Transform: AWS::Serverless-2016-10-31\n"
         "Resources: {A: {Type: T, DependsOn: B}, B: {Type: T, Properties: {P: !Ref A}}}"
@@ -484,7 +484,7 @@ def test_with_sam_too_what_it_does_not_make_more_of_waits_for_nothing_of_its_own
     assert refused(text) == {"#/Resources/A": "depends on itself: A → B → A"}
 
 
-def test_what_all_functions_have_has_to_be_there() -> None:
+def test_references_in_globals_are_checked() -> None:
     globals_ = "Globals: {Function: {Environment: {Variables: {A: !Ref Nope, B: !Ref Jobs}}}}"
     text = f"Transform: AWS::Serverless-2016-10-31\n{globals_}\n{QUEUE}"
 
@@ -492,7 +492,7 @@ def test_what_all_functions_have_has_to_be_there() -> None:
     assert refused(text) == {pointer: "Nope is neither a parameter nor a resource"}
 
 
-def test_a_long_circle_is_told_in_short() -> None:
+def test_a_long_cycle_is_reported_in_short() -> None:
     names = [f"R{n}" for n in range(5000)]
     waits = zip(names, names[1:] + names[:1], strict=True)
     text = json.dumps({"Resources": {a: {"Type": "T", "DependsOn": b} for a, b in waits}})
@@ -515,7 +515,7 @@ def test_a_long_circle_is_told_in_short() -> None:
     ],
     ids=["refs", "text", "variables", "beginnings", "blanks", "a long name", "long names"],
 )
-def test_what_refers_to_what_is_soon_known(value: Any) -> None:
+def test_the_check_of_references_is_fast_for_any_template(value: Any) -> None:
     resources = {f"R{n}": {"Type": "T"} for n in range(3)} | {
         "A": {"Type": "T", "Properties": {"P": value}}
     }
@@ -547,7 +547,7 @@ SECRET = f"Parameters: {{Password: {{Type: String, NoEcho: true}}}}\n{QUEUE}"
         ("{Value: 1, Export: {Name: !Ref Password}}", "Export"),
     ],
 )
-def test_no_output_shows_a_secret(output: str, part: str) -> None:
+def test_an_output_that_shows_a_secret_is_refused(output: str, part: str) -> None:
     text = f"{SECRET}\nConditions: {{IsBig: !Equals [1, 1]}}\nOutputs: {{Url: {output}}}"
 
     assert refused(text) == {f"#/Outputs/Url/{part}": "would reveal the secret Password"}
@@ -561,7 +561,7 @@ def test_no_output_shows_a_secret(output: str, part: str) -> None:
         "{Value: !Sub '${!Password}'}",
     ],
 )
-def test_other_outputs_are_shown(output: str) -> None:
+def test_outputs_without_secrets_are_accepted(output: str) -> None:
     assert read(f"{SECRET}\nOutputs: {{Url: {output}}}").outputs == ["Url"]
 
 
@@ -571,7 +571,7 @@ def test_a_secret_may_be_used_in_resources() -> None:
     assert read(text).parameters[0].no_echo
 
 
-def test_a_template_has_as_many_secrets_as_the_parameter_store_takes_at_once() -> None:
+def test_the_number_of_secrets_is_limited_to_one_call_of_the_parameter_store() -> None:
     def with_secrets(count: int) -> str:
         return f"{QUEUE}\nParameters:" + "".join(
             f"\n  P{n}: {{Type: String, NoEcho: true}}" for n in range(count)
@@ -599,7 +599,7 @@ def test_a_template_has_as_many_secrets_as_the_parameter_store_takes_at_once() -
         ([""], ["#/Resources/Jobs/Type"]),
     ],
 )
-def test_what_is_not_on_the_list_is_refused(allowed: list[str], refuses: list[str]) -> None:
+def test_a_type_that_is_not_allowed_is_refused(allowed: list[str], refuses: list[str]) -> None:
     found = read(WHOLE)
     if not refuses:
         template_parser.check_allowed(found, allowed)
@@ -636,7 +636,7 @@ def others(found: ParsedTemplate, allowed: list[str]) -> dict[str, str]:
     return {}
 
 
-def test_the_demo_is_allowed_by_default() -> None:
+def test_the_template_of_the_demo_is_allowed_by_default() -> None:
     found = read((ROOT / "examples/hello-web/template.yaml").read_bytes())
 
     assert others(found, DEFAULT) == {}
@@ -664,7 +664,7 @@ def test_the_demo_is_allowed_by_default() -> None:
         ("", DEFAULT),
     ],
 )
-def test_events_may_make_what_is_on_the_list(events: str, allowed: list[str]) -> None:
+def test_events_may_create_allowed_types(events: str, allowed: list[str]) -> None:
     assert others(with_events(events), allowed) == {}
 
 
@@ -682,7 +682,7 @@ def test_events_may_make_what_is_on_the_list(events: str, allowed: list[str]) ->
         ("{Type: Schedule, Properties: {DeadLetterConfig: {Type: SQS}}}", "AWS::Events::Rule"),
     ],
 )
-def test_events_make_nothing_that_is_not_on_the_list(event: str, makes: str) -> None:
+def test_events_must_not_create_other_types(event: str, makes: str) -> None:
     for kind in ("Function", "StateMachine"):
         found = with_events(f"{{E: {event}}}", kind)
 
@@ -711,7 +711,7 @@ def test_events_make_nothing_that_is_not_on_the_list(event: str, makes: str) -> 
         ("{Type: EventBridgeRule, Properties: {DeadLetterConfig: {Arn: q}}}", None),
     ],
 )
-def test_queues_of_events_are_held_against_the_list_too(event: str, makes: str | None) -> None:
+def test_queues_that_events_create_must_be_allowed(event: str, makes: str | None) -> None:
     allowed = ["AWS::Serverless::Function", "AWS::ApiGatewayV2::Api", "AWS::SNS::Subscription"]
     allowed += ["AWS::Events::Rule"]
 
@@ -722,7 +722,7 @@ def test_queues_of_events_are_held_against_the_list_too(event: str, makes: str |
 
 
 @pytest.mark.parametrize("kind", sam_events.EVENTS)
-def test_each_event_that_sam_has_is_known(kind: str) -> None:
+def test_every_event_type_of_sam_is_known(kind: str) -> None:
     assert others(with_events(f"{{E: {{Type: {kind}}}}}"), ["*"]) == {}
 
 
@@ -736,7 +736,7 @@ def test_each_event_that_sam_has_is_known(kind: str) -> None:
         ("[a]", "", "must be a mapping"),
     ],
 )
-def test_an_event_that_is_none_is_refused(events: str, pointer: str, detail: str) -> None:
+def test_a_malformed_event_is_refused(events: str, pointer: str, detail: str) -> None:
     with pytest.raises(Invalid) as error:
         with_events(events)
 
@@ -744,14 +744,14 @@ def test_an_event_that_is_none_is_refused(events: str, pointer: str, detail: str
     assert told[f"#/Resources/Mine/Properties/Events{pointer}"] == detail
 
 
-def test_the_table_of_events_is_sams() -> None:
+def test_the_table_of_events_matches_sam() -> None:
     of = (SamFunction.event_resolver, SamStateMachine.event_resolver)
 
     # One of its classes is only what others are made of.
     assert {k for each in of for k in each.resource_types if k} == set(sam_events.EVENTS)
 
 
-def test_events_are_only_sams() -> None:
+def test_events_are_read_only_in_sam_templates() -> None:
     text = "Resources: {A: {Type: AWS::Serverless::Function, Properties: {Events: {E: x}}}}"
 
     assert read(text).events == {}

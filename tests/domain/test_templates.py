@@ -1,4 +1,4 @@
-"""Versions of templates, and how environments stand against them."""
+"""Versions of templates, and the standing of environments against them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def test_versions_are_in_order_by_number() -> None:
 @pytest.mark.parametrize(
     "text", ["1", "1.", ".1", "1.2.3", "v1.2", "01.2", "1.02", "1.100000", "\u0661.\u0662", "1.2\n"]
 )
-def test_what_is_no_version_is_not_found(text: str) -> None:
+def test_a_malformed_version_is_not_found(text: str) -> None:
     with pytest.raises(NotFound):
         Version.parse(text)
 
 
 @pytest.mark.parametrize("text", ["", "A", "a_b", "-a", "a-", "a" * 64, "a\n", "a/b", "ä"])
-def test_what_is_no_name_is_not_found_and_not_taken(text: str) -> None:
+def test_a_malformed_name_is_not_found_and_not_accepted(text: str) -> None:
     with pytest.raises(NotFound):
         named(text)
     with pytest.raises(ValueError):
@@ -40,7 +40,7 @@ def test_a_reference_names_a_version_a_major_or_the_newest() -> None:
 @pytest.mark.parametrize(
     "text", ["", "@1", "web@", "web@1.", "web@x", "web@1.2.3", "Web", "web @1"]
 )
-def test_what_refers_to_nothing_is_refused(text: str) -> None:
+def test_a_malformed_reference_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as error:
         Reference.parse(text)
 
@@ -64,7 +64,7 @@ PUBLISHED = [Version(1, 0), Version(1, 2), Version(2, 0)]
         ("2.0", "teardown_failed", PUBLISHED, "failed"),
     ],
 )
-def test_how_an_environment_stands(
+def test_the_standing_follows_the_published_versions(
     used: str, status: str, published: list[Version], expected: str
 ) -> None:
     assert standing(Version.parse(used), status, published) == expected

@@ -1,4 +1,4 @@
-"""E-mail addresses are compared in one form; passwords have bounds."""
+"""E-mail addresses are compared in one form; passwords have a minimum and a maximum length."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_one_address_has_one_form(email: str) -> None:
     assert NewUser(email=email, password="secret123").email == "ann@example.com"
 
 
-def test_addresses_of_an_internal_network_are_taken() -> None:
+def test_addresses_of_an_internal_network_are_accepted() -> None:
     for email in ("ann@corp.local", "ann@slipway.test", "ann@bücher.example"):
         assert NewUser(email=email, password="secret123").email == email
 
 
 @pytest.mark.parametrize("email", NO_ADDRESSES.values(), ids=NO_ADDRESSES.keys())
-def test_what_is_no_address_is_refused(email: str) -> None:
+def test_a_malformed_address_is_refused(email: str) -> None:
     with pytest.raises(ValidationError):
         NewUser(email=email, password="secret123")
 
@@ -59,7 +59,7 @@ def test_a_password_out_of_bounds_is_refused(length: int) -> None:
         NewUser(email="ann@example.com", password="p" * length)
 
 
-def test_signing_in_finds_the_address_in_its_one_form() -> None:
+def test_signing_in_normalizes_the_address() -> None:
     form = {"username": "ANN@example.com", "password": "x", "grant_type": "password"}
 
     assert SignIn.model_validate(form).email == "ann@example.com"
@@ -68,7 +68,7 @@ def test_signing_in_finds_the_address_in_its_one_form() -> None:
     )
 
 
-def test_signing_in_with_what_is_no_address_is_only_wrong() -> None:
+def test_signing_in_with_a_malformed_address_has_wrong_credentials() -> None:
     with pytest.raises(WrongCredentials):
         _ = SignIn.model_validate({"username": "nobody", "password": "x"}).email
 

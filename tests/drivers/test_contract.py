@@ -1,4 +1,4 @@
-"""What every driver keeps to, whatever it makes environments of."""
+"""The contract that every driver keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.drivers import Subject
 VERBS = ("provision", "ship", "restore", "retire")
 
 
-def test_each_driver_is_looked_at_here(simulated: Subject, stack: Subject) -> None:
+def test_every_driver_is_tested_here(simulated: Subject, stack: Subject) -> None:
     assert {type(simulated.driver), type(stack.driver)} == set(drivers.DRIVERS.values())
 
 
@@ -27,14 +27,14 @@ def test_an_environment_comes_up_takes_versions_and_goes(subject: Subject) -> No
     subject.go("retire")
 
 
-def test_what_was_done_stays_done_however_often_it_is_asked(subject: Subject) -> None:
+def test_a_finished_operation_stays_finished_when_it_is_polled_again(subject: Subject) -> None:
     for verb in VERBS:
         since = timestamps.now()
         done = subject.go(verb, since, version="v1")
         assert [subject.ask(verb, since, version="v1") for _ in range(3)] == [done] * 3
 
 
-def test_several_at_once_do_no_more_than_one(subject: Subject) -> None:
+def test_several_simultaneous_polls_do_no_more_than_one(subject: Subject) -> None:
     for verb in VERBS:
         since = timestamps.now()
         with ThreadPoolExecutor(4) as pool:
@@ -42,7 +42,7 @@ def test_several_at_once_do_no_more_than_one(subject: Subject) -> None:
         assert subject.go(verb, since, version="v1").done
 
 
-def test_it_never_waits(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poll_never_waits(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     for verb in VERBS:
         since = timestamps.now()
         with monkeypatch.context() as patch:
@@ -59,9 +59,9 @@ def _nobody_sleeps(seconds: float) -> None:
     raise AssertionError(f"A driver slept for {seconds} s")
 
 
-def test_what_was_never_begun_can_be_taken_away(subject: Subject) -> None:
+def test_an_environment_that_was_never_made_can_be_retired(subject: Subject) -> None:
     assert subject.ask("retire").done
 
 
-def test_it_has_nothing_to_say_before_there_is_anything(subject: Subject) -> None:
+def test_there_are_no_lines_before_anything_is_made(subject: Subject) -> None:
     assert subject.driver.lines(subject.operation("ship")) == []

@@ -1,4 +1,4 @@
-"""What an update would change: on real stacks of the emulator's, and in recorded shapes."""
+"""What an update would change: on real stacks of the emulator, and in recorded shapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def names(stacks: Any, of: Subject) -> list[str]:
 # --- on the emulator --------------------------------------------------------------------------
 
 
-def test_it_says_what_would_change_and_changes_nothing(stack: Subject, stacks: Any) -> None:
+def test_a_preview_shows_what_would_change_and_changes_nothing(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stack.go("ship", version="v1")
     events = stacks.describe_stack_events(StackName=stack_name(stack.id))["StackEvents"]
@@ -57,7 +57,7 @@ def test_it_says_what_would_change_and_changes_nothing(stack: Subject, stacks: A
     assert "hunter33" not in str(found)
 
 
-def test_the_same_finds_it_and_old_ones_go(
+def test_a_repeated_preview_is_reused_and_old_ones_are_deleted(
     stack: Subject, stacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.go("provision")
@@ -84,7 +84,7 @@ def test_the_same_finds_it_and_old_ones_go(
     assert all(each[-1] == "somebody-elses" for each in seen)
 
 
-def test_a_stack_that_has_changed_is_looked_at_anew(stack: Subject, stacks: Any) -> None:
+def test_a_changed_stack_gets_a_new_preview(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     look(stack, version="v1")
     before = names(stacks, stack)
@@ -95,7 +95,7 @@ def test_a_stack_that_has_changed_is_looked_at_anew(stack: Subject, stacks: Any)
     assert names(stacks, stack) != before
 
 
-def test_what_stays_as_it_is_changes_nothing(stack: Subject, emulator: Any) -> None:
+def test_an_update_without_changes_has_an_empty_preview(stack: Subject, emulator: Any) -> None:
     name = f"/slipway/environments/{stack.id}/Password"
     emulator.client("ssm").put_parameter(Name=name, Value="hunter22", Type="SecureString")
     stack.fields["secrets"] = {"Password": stack.id}
@@ -147,7 +147,7 @@ def recorded(on_lambda: pytest.MonkeyPatch) -> Iterator[Recorded]:
         stubber.assert_no_pending_responses()
 
 
-def test_it_is_made_without_a_role_and_with_secrets_as_they_are(recorded: Recorded) -> None:
+def test_a_preview_uses_no_role_and_keeps_secrets(recorded: Recorded) -> None:
     recorded.is_new()
     recorded.stubber.add_response(
         "create_change_set",
@@ -175,14 +175,14 @@ def test_it_is_made_without_a_role_and_with_secrets_as_they_are(recorded: Record
 @pytest.mark.parametrize(
     "status", ["CREATE_PENDING", "CREATE_IN_PROGRESS", "DELETE_PENDING", "DELETE_IN_PROGRESS"]
 )
-def test_what_takes_its_time_is_asked_for_again(recorded: Recorded, status: str) -> None:
+def test_a_preview_that_has_not_ended_is_pending(recorded: Recorded, status: str) -> None:
     recorded.is_("CREATE_COMPLETE")
     recorded.finds(status)
 
     assert look(recorded.subject) == PENDING
 
 
-def test_who_asks_in_the_same_moment_finds_the_same(recorded: Recorded) -> None:
+def test_simultaneous_requests_share_one_preview(recorded: Recorded) -> None:
     recorded.is_new()
     recorded.fails("create_change_set", "AlreadyExistsException")
     recorded.finds("CREATE_IN_PROGRESS")
@@ -239,7 +239,7 @@ def test_every_change_of_every_page_is_shown(recorded: Recorded) -> None:
     assert (found[1]["scope"], found[1]["physical_id"]) == (["Properties", "Tags"], "q")
 
 
-def test_every_action_and_replacement_there_is_has_a_word(recorded: Recorded) -> None:
+def test_every_action_and_replacement_of_cloudformation_has_a_word(recorded: Recorded) -> None:
     model = aws.client("cloudformation").meta.service_model
     for action in model.shape_for("ChangeAction").enum:
         for replacement in model.shape_for("Replacement").enum:
@@ -265,7 +265,7 @@ def test_nothing_to_change_is_an_empty_list(recorded: Recorded, why: str) -> Non
     assert look(recorded.subject) == {"status": "ready", "changes": []}
 
 
-def test_one_that_failed_says_why_and_may_be_tried_again(recorded: Recorded) -> None:
+def test_a_failed_preview_says_why_and_may_be_repeated(recorded: Recorded) -> None:
     recorded.is_("UPDATE_COMPLETE")
     recorded.finds("FAILED", StatusReason="Transform failed")
     recorded.stubber.add_response("delete_change_set", {}, recorded.one)
@@ -273,7 +273,7 @@ def test_one_that_failed_says_why_and_may_be_tried_again(recorded: Recorded) -> 
     assert look(recorded.subject) == {"status": "failed", "reason": "Transform failed"}
 
 
-def test_one_that_cannot_be_made_says_why(recorded: Recorded) -> None:
+def test_a_preview_that_cannot_be_made_says_why(recorded: Recorded) -> None:
     recorded.is_new()
     recorded.fails("create_change_set", "ValidationError", "it is UPDATE_ROLLBACK_FAILED")
 
@@ -283,7 +283,9 @@ def test_one_that_cannot_be_made_says_why(recorded: Recorded) -> None:
     assert "UPDATE_ROLLBACK_FAILED" in found["reason"]
 
 
-def test_an_old_one_that_cannot_be_deleted_now_hinders_nobody(recorded: Recorded) -> None:
+def test_an_old_preview_that_cannot_be_deleted_does_not_prevent_a_new_one(
+    recorded: Recorded,
+) -> None:
     recorded.is_("UPDATE_COMPLETE")
     recorded.fails("describe_change_set", "ChangeSetNotFound")
     created = timestamps.now() - timedelta(hours=1)
@@ -298,7 +300,7 @@ def test_an_old_one_that_cannot_be_deleted_now_hinders_nobody(recorded: Recorded
 
 
 @pytest.mark.parametrize("method", ["describe_stacks", "describe_change_set"])
-def test_a_throttled_call_may_work_another_time(recorded: Recorded, method: str) -> None:
+def test_a_throttled_call_is_a_temporary_fault(recorded: Recorded, method: str) -> None:
     if method != "describe_stacks":
         recorded.is_("UPDATE_COMPLETE")
     recorded.fails(method, "Throttling", "Rate exceeded")

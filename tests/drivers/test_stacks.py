@@ -1,4 +1,4 @@
-"""The cloudformation driver on real stacks of the emulator's: made, changed, failed, deleted."""
+"""The CloudFormation driver on real stacks of the emulator: made, changed, failed, deleted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def live(of: Subject, progress: Any) -> str:
     return str(progress.outputs["Live"])
 
 
-def test_the_stack_gets_what_was_asked_for_and_what_slipway_knows(
+def test_a_stack_gets_the_inputs_and_the_values_that_slipway_supplies(
     stack: Subject, stacks: Any
 ) -> None:
     made = stack.go("provision")
@@ -66,7 +66,7 @@ def test_a_version_and_its_artifact_reach_the_stack_and_nothing_else_changes(
     assert live(stack, stack.go("restore")) == "none "
 
 
-def test_before_the_first_version_the_templates_own_default_is_there(
+def test_before_the_first_version_the_default_of_the_template_applies(
     stack: Subject, emulator: Platform
 ) -> None:
     parameters = {"Version": {"Type": "String", "AllowedPattern": "v[0-9]+", "Default": "v0"}}
@@ -85,7 +85,7 @@ def test_before_the_first_version_the_templates_own_default_is_there(
     assert lived == [{"Live": "v0"}, {"Live": "v1"}, {"Live": "v0"}]
 
 
-def test_a_deployment_tells_the_tags_as_they_are_by_then(stack: Subject, stacks: Any) -> None:
+def test_a_deployment_updates_the_tags(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stack.fields["expires_at"] = "2026-11-24T00:00:00Z"
 
@@ -96,7 +96,7 @@ def test_a_deployment_tells_the_tags_as_they_are_by_then(stack: Subject, stacks:
     assert tags["slipway:environment"] == stack.id
 
 
-def test_several_at_once_begin_one_operation(stack: Subject, stacks: Any) -> None:
+def test_several_simultaneous_polls_begin_one_operation(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     since = timestamps.now()
     for _ in range(3):
@@ -106,7 +106,7 @@ def test_several_at_once_begin_one_operation(stack: Subject, stacks: Any) -> Non
     assert len({token.rpartition("-")[0] for token in begun(stacks, stack)}) == 2
 
 
-def test_what_is_live_already_is_live(stack: Subject, stacks: Any) -> None:
+def test_deploying_the_live_version_is_done_at_once(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stack.go("ship", version="v1")
 
@@ -114,7 +114,7 @@ def test_what_is_live_already_is_live(stack: Subject, stacks: Any) -> None:
     assert len(begun(stacks, stack)) == 2
 
 
-def test_the_stacks_own_events_are_the_lines(stack: Subject) -> None:
+def test_the_events_of_the_stack_become_lines(stack: Subject) -> None:
     stack.go("provision")
     stack.execution = "dep_1"
     since = timestamps.now()
@@ -129,7 +129,7 @@ def test_the_stacks_own_events_are_the_lines(stack: Subject) -> None:
     assert [line.ts for line in lines] == sorted(line.ts for line in lines)
 
 
-def test_what_it_says_at_its_very_end_is_read_by_its_id(stack: Subject, stacks: Any) -> None:
+def test_the_last_events_of_a_deleted_stack_are_read_by_its_id(stack: Subject, stacks: Any) -> None:
     stack.fields["stack_id"] = stack.go("provision").stack_id
     assert stack.fields["stack_id"] == described(stacks, stack)["StackId"]
     since = timestamps.now()
@@ -159,7 +159,7 @@ def test_a_creation_that_fails_says_why_and_leaves_nothing_behind(
         described(stacks, stack)
 
 
-def test_an_update_that_fails_leaves_what_was_live(stack: Subject) -> None:
+def test_a_failed_update_leaves_the_live_version(stack: Subject) -> None:
     stack.go("provision")
     stack.go("ship", version="v1")
 
@@ -174,7 +174,7 @@ def test_an_update_that_fails_leaves_what_was_live(stack: Subject) -> None:
     assert live(stack, stack.go("ship", version="v2")) == "v2 "
 
 
-def test_a_rollout_that_is_canceled_is_taken_back(stack: Subject, stacks: Any) -> None:
+def test_a_canceled_rollout_is_restored(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stack.go("ship", version="v1")
     stack.execution = "dep_2"
@@ -196,7 +196,7 @@ def _resource(stacks: Any, of: Subject, name: str) -> bool:
     return any(event["LogicalResourceId"] == name for event in events)
 
 
-def test_what_somebody_else_does_with_it_is_waited_for(stack: Subject, stacks: Any) -> None:
+def test_an_operation_of_somebody_else_is_waited_for(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stacks.update_stack(
         StackName=stack_name(stack.id),
@@ -218,9 +218,7 @@ def test_what_somebody_else_does_with_it_is_waited_for(stack: Subject, stacks: A
     assert live(stack, stack.go("ship", version="v1")) == "v1 "
 
 
-def test_one_that_was_deleted_by_hand_is_gone_and_takes_no_version(
-    stack: Subject, stacks: Any
-) -> None:
+def test_a_stack_that_was_deleted_by_hand_takes_no_version(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stacks.delete_stack(StackName=stack_name(stack.id))
     until(lambda: stacks.describe_stacks()["Stacks"] and stack.ask("retire").done)
@@ -231,7 +229,7 @@ def test_one_that_was_deleted_by_hand_is_gone_and_takes_no_version(
     assert stack.ask("retire").done
 
 
-def test_what_cannot_be_deleted_is_told_and_tried_again_by_the_next_attempt(
+def test_a_resource_that_cannot_be_deleted_is_reported_and_retried_by_the_next_attempt(
     stack: Subject, stacks: Any, emulator: Platform
 ) -> None:
     stack.go("provision")
@@ -251,7 +249,7 @@ def test_what_cannot_be_deleted_is_told_and_tried_again_by_the_next_attempt(
     assert stack.go("retire").done
 
 
-def test_what_cannot_be_deleted_is_left_in_place_when_it_is_named(
+def test_a_resource_that_cannot_be_deleted_is_retained_by_name(
     stack: Subject, stacks: Any, emulator: Platform
 ) -> None:
     stack.go("provision")
@@ -272,7 +270,7 @@ def test_what_cannot_be_deleted_is_left_in_place_when_it_is_named(
     assert [each["AlarmName"] for each in alarms] == [physical]
 
 
-def test_a_stack_that_is_protected_is_refused(stack: Subject, stacks: Any) -> None:
+def test_a_protected_stack_is_refused(stack: Subject, stacks: Any) -> None:
     stack.go("provision")
     stacks.update_termination_protection(
         StackName=stack_name(stack.id), EnableTerminationProtection=True
@@ -292,7 +290,7 @@ def test_secrets_are_read_where_they_are_kept(stack: Subject, emulator: Platform
     assert made.outputs and made.outputs["Password"] == "hunter2"
 
 
-def test_an_update_brings_another_template_inputs_and_secrets_and_goes_back(
+def test_an_update_changes_template_inputs_and_secrets_and_can_be_restored(
     stack: Subject, stacks: Any, emulator: Platform
 ) -> None:
     place = f"{stack.id}/01m83nbr9xns5e3kj72k"
@@ -325,7 +323,7 @@ def test_an_update_brings_another_template_inputs_and_secrets_and_goes_back(
     assert (restored.outputs["Live"], restored.outputs["Password"]) == ("v1 ", "hunter2")
 
 
-def test_an_update_that_fails_leaves_the_template_that_was(stack: Subject) -> None:
+def test_a_failed_update_leaves_the_previous_template(stack: Subject) -> None:
     stack.go("provision")
     before = dict(stack.fields)
 
@@ -339,7 +337,7 @@ def test_an_update_that_fails_leaves_the_template_that_was(stack: Subject) -> No
 
 
 @pytest.mark.parametrize("verb", ["provision", "ship", "restore", "retire"])
-def test_when_nobody_answers_it_may_work_another_time(
+def test_a_service_that_does_not_answer_is_a_temporary_fault(
     verb: str, stack: Subject, on_lambda: pytest.MonkeyPatch
 ) -> None:
     on_lambda.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

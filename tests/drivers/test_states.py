@@ -110,7 +110,7 @@ def recorded(on_lambda: pytest.MonkeyPatch) -> Iterator[Recorded]:
         store.assert_no_pending_responses()
 
 
-def test_no_state_is_forgotten(recorded: Recorded) -> None:
+def test_every_state_of_a_stack_is_tested_here(recorded: Recorded) -> None:
     model = aws.client("cloudformation").meta.service_model
     states = set(model.shape_for("StackStatus").enum)
 
@@ -119,9 +119,7 @@ def test_no_state_is_forgotten(recorded: Recorded) -> None:
 
 @every_verb
 @pytest.mark.parametrize("status", BUSY)
-def test_one_in_the_middle_of_something_is_waited_for(
-    recorded: Recorded, verb: str, status: str
-) -> None:
+def test_a_busy_stack_is_waited_for(recorded: Recorded, verb: str, status: str) -> None:
     recorded.is_(status)
     if verb == "restore" and status == "UPDATE_IN_PROGRESS":
         recorded.has_events(("", "UPDATE_IN_PROGRESS", "by hand"), token="Console-1")
@@ -129,7 +127,7 @@ def test_one_in_the_middle_of_something_is_waited_for(
     assert not recorded.ask(verb).done
 
 
-def test_one_that_is_not_there_is_made(recorded: Recorded) -> None:
+def test_a_missing_stack_is_created(recorded: Recorded) -> None:
     recorded.is_not_there()
     recorded.does(
         "create_stack",
@@ -146,7 +144,7 @@ def test_one_that_is_not_there_is_made(recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize("status", RUNS)
-def test_one_that_runs_is_provisioned(recorded: Recorded, status: str) -> None:
+def test_a_complete_stack_is_provisioned(recorded: Recorded, status: str) -> None:
     outputs = [
         {"OutputKey": "Url", "OutputValue": "https://a.example.com"},
         {"OutputKey": "Queue", "OutputValue": "q"},
@@ -160,7 +158,7 @@ def test_one_that_runs_is_provisioned(recorded: Recorded, status: str) -> None:
 
 
 @pytest.mark.parametrize("status", BROKEN)
-def test_one_that_could_not_be_made_says_why_the_first_resource_failed(
+def test_a_failed_creation_says_why_the_first_resource_failed(
     recorded: Recorded, status: str
 ) -> None:
     recorded.is_(status, StackStatusReason=FAILED)
@@ -177,7 +175,7 @@ def test_one_that_could_not_be_made_says_why_the_first_resource_failed(
         recorded.ask("provision")
 
 
-def test_without_a_failed_resource_the_stacks_own_reason_is_told(recorded: Recorded) -> None:
+def test_without_a_failed_resource_the_reason_of_the_stack_is_reported(recorded: Recorded) -> None:
     recorded.is_("ROLLBACK_COMPLETE")
     recorded.has_events(
         ("", "CREATE_IN_PROGRESS", "User Initiated"),
@@ -192,7 +190,7 @@ def test_without_a_failed_resource_the_stacks_own_reason_is_told(recorded: Recor
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])
 @pytest.mark.parametrize("status", RUNS)
-def test_one_that_runs_takes_a_version(recorded: Recorded, verb: str, status: str) -> None:
+def test_a_complete_stack_takes_a_version(recorded: Recorded, verb: str, status: str) -> None:
     recorded.is_(status)
     recorded.has_events(("", status, ""), token="env-1-provision-1")
     recorded.does(
@@ -210,7 +208,7 @@ def test_one_that_runs_takes_a_version(recorded: Recorded, verb: str, status: st
     assert not recorded.ask(verb).done
 
 
-def test_what_no_deployment_has_brought_is_as_the_template_says(recorded: Recorded) -> None:
+def test_parameters_that_no_deployment_set_have_their_defaults(recorded: Recorded) -> None:
     recorded.subject.fields |= {"parameters": ("Version", "Size"), "defaults": ("Version",)}
     made = dict.fromkeys(["TemplateURL", "Tags", "RoleARN", "Capabilities"], ANY)
     recorded.is_not_there()
@@ -226,9 +224,7 @@ def test_what_no_deployment_has_brought_is_as_the_template_says(recorded: Record
 
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])
-def test_one_that_is_made_anew_gets_its_template_and_all_that_it_takes(
-    recorded: Recorded, verb: str
-) -> None:
+def test_a_full_update_sends_the_template_and_all_parameters(recorded: Recorded, verb: str) -> None:
     recorded.is_("UPDATE_COMPLETE")
     recorded.has_events()
     recorded.subject.fields["parameters"] = ("Version", "Size", "Left", "PermissionsBoundary")
@@ -252,7 +248,7 @@ def test_one_that_is_made_anew_gets_its_template_and_all_that_it_takes(
     assert not recorded.ask(verb, anew=True).done
 
 
-def test_a_secret_that_is_gone_is_told(recorded: Recorded) -> None:
+def test_a_missing_secret_is_reported(recorded: Recorded) -> None:
     recorded.is_("UPDATE_COMPLETE")
     recorded.has_events()
     recorded.subject.fields["secrets"] = {"Password": recorded.subject.id}
@@ -266,7 +262,7 @@ def test_a_secret_that_is_gone_is_told(recorded: Recorded) -> None:
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])
 @pytest.mark.parametrize("status", sorted(set(BROKEN) - {"UPDATE_ROLLBACK_FAILED"}))
-def test_one_that_is_broken_takes_no_version(recorded: Recorded, verb: str, status: str) -> None:
+def test_a_broken_stack_takes_no_version(recorded: Recorded, verb: str, status: str) -> None:
     recorded.is_(status, StackStatusReason="Because")
     recorded.has_events(("", status, ""), token="env-1-provision-1")
 
@@ -275,9 +271,7 @@ def test_one_that_is_broken_takes_no_version(recorded: Recorded, verb: str, stat
 
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])
-def test_one_that_could_not_be_rolled_back_is_rolled_back_further(
-    recorded: Recorded, verb: str
-) -> None:
+def test_a_failed_rollback_is_continued(recorded: Recorded, verb: str) -> None:
     role = "arn:aws:iam::000000000000:role/environments"
     recorded.is_("UPDATE_ROLLBACK_FAILED")
     recorded.has_events()
@@ -308,7 +302,7 @@ def test_a_rollback_that_fails_again_says_why(recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])
-def test_a_rollback_that_is_through_and_not_yet_seen_to_be_is_waited_for(
+def test_a_rollback_whose_end_is_not_visible_yet_is_waited_for(
     recorded: Recorded, verb: str
 ) -> None:
     recorded.is_("UPDATE_ROLLBACK_FAILED")
@@ -318,7 +312,7 @@ def test_a_rollback_that_is_through_and_not_yet_seen_to_be_is_waited_for(
     assert not recorded.ask(verb).done
 
 
-def test_a_stack_that_cloudformation_has_forgotten_says_nothing(recorded: Recorded) -> None:
+def test_a_stack_that_cloudformation_no_longer_knows_has_no_lines(recorded: Recorded) -> None:
     forgotten = f"Stack [{recorded.arn}] does not exist"
     recorded.fails("describe_stack_events", "ValidationError", forgotten)
     recorded.subject.fields["stack_id"] = recorded.arn
@@ -326,7 +320,7 @@ def test_a_stack_that_cloudformation_has_forgotten_says_nothing(recorded: Record
     assert recorded.subject.driver.lines(recorded.subject.operation("retire")) == []
 
 
-def test_who_may_not_listen_is_told(recorded: Recorded) -> None:
+def test_a_missing_right_to_read_events_is_reported(recorded: Recorded) -> None:
     recorded.fails("describe_stack_events", "AccessDenied", "is not authorized", 403)
     recorded.subject.fields["stack_id"] = recorded.arn
 
@@ -342,7 +336,7 @@ def test_who_may_not_listen_is_told(recorded: Recorded) -> None:
         ("UPDATE_FAILED", DriverRefused),
     ],
 )
-def test_an_update_that_failed_says_whether_what_was_live_is_so_again(
+def test_a_failed_update_says_whether_the_live_version_was_restored(
     recorded: Recorded, status: str, error: type[Exception]
 ) -> None:
     recorded.is_(status)
@@ -359,7 +353,7 @@ def test_an_update_that_failed_says_whether_what_was_live_is_so_again(
     assert type(raised.value) is error
 
 
-def test_what_tells_it_apart_is_told_at_every_look(recorded: Recorded) -> None:
+def test_the_stack_id_is_returned_by_every_poll(recorded: Recorded) -> None:
     for verb, status in (("provision", "CREATE_IN_PROGRESS"), ("retire", "DELETE_IN_PROGRESS")):
         recorded.is_(status)
         assert recorded.ask(verb).stack_id == recorded.arn
@@ -372,7 +366,7 @@ def test_events_that_are_late_are_waited_for(recorded: Recorded) -> None:
     assert not recorded.ask("ship").done
 
 
-def test_when_there_is_nothing_to_change_it_is_done(recorded: Recorded) -> None:
+def test_an_update_without_changes_is_done(recorded: Recorded) -> None:
     recorded.is_("UPDATE_COMPLETE")
     recorded.has_events()
     recorded.fails("update_stack", "ValidationError", "No updates are to be performed.")
@@ -381,7 +375,7 @@ def test_when_there_is_nothing_to_change_it_is_done(recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize("code", ["TokenAlreadyExistsException", "AlreadyExistsException"])
-def test_what_somebody_began_a_moment_ago_is_waited_for(recorded: Recorded, code: str) -> None:
+def test_an_operation_that_just_began_is_waited_for(recorded: Recorded, code: str) -> None:
     recorded.is_not_there()
     recorded.fails("create_stack", code)
 
@@ -424,7 +418,7 @@ def test_an_update_that_ends_as_it_is_canceled_is_looked_at_again(recorded: Reco
     assert not recorded.ask("restore").done
 
 
-def test_what_cloudformation_has_put_back_itself_is_restored(recorded: Recorded) -> None:
+def test_a_stack_that_cloudformation_rolled_back_is_restored(recorded: Recorded) -> None:
     recorded.is_("UPDATE_ROLLBACK_COMPLETE")
     recorded.has_events(("", "UPDATE_ROLLBACK_COMPLETE", ""), token="env-1-ship-123")
     recorded.fails("update_stack", "ValidationError", "No updates are to be performed.")
@@ -433,7 +427,7 @@ def test_what_cloudformation_has_put_back_itself_is_restored(recorded: Recorded)
 
 
 @pytest.mark.parametrize("status", [*RUNS, *BROKEN])
-def test_whatever_is_there_is_deleted(recorded: Recorded, status: str) -> None:
+def test_a_stack_in_any_state_is_deleted(recorded: Recorded, status: str) -> None:
     recorded.is_(status)
     if status == "DELETE_FAILED":
         recorded.has_events(("", "DELETE_FAILED", ""), token="another-attempt")
@@ -443,7 +437,7 @@ def test_whatever_is_there_is_deleted(recorded: Recorded, status: str) -> None:
 
 
 @pytest.mark.parametrize("deleted", [True, False])
-def test_what_is_gone_is_retired(recorded: Recorded, deleted: bool) -> None:
+def test_a_deleted_stack_is_retired(recorded: Recorded, deleted: bool) -> None:
     if deleted:
         recorded.is_("DELETE_COMPLETE")
     else:
@@ -452,7 +446,7 @@ def test_what_is_gone_is_retired(recorded: Recorded, deleted: bool) -> None:
     assert recorded.ask("retire").done
 
 
-def test_what_could_not_be_deleted_is_told_with_what_remains(recorded: Recorded) -> None:
+def test_a_failed_deletion_is_reported_with_the_resources_that_remain(recorded: Recorded) -> None:
     recorded.is_("DELETE_FAILED")
     recorded.has_events(
         ("", "DELETE_IN_PROGRESS", ""),
@@ -493,7 +487,7 @@ def summaries(recorded: Recorded, *resources: tuple[str, str]) -> None:
     recorded.stubber.add_response("list_stack_resources", answer, {"StackName": recorded.name})
 
 
-def test_what_was_named_is_left_out_of_the_next_deletion(recorded: Recorded) -> None:
+def test_the_next_deletion_retains_the_named_resources(recorded: Recorded) -> None:
     recorded.subject.fields["retain"] = ("Data", "Gone", "Queue")
     recorded.is_("DELETE_FAILED")
     recorded.has_events(("", "DELETE_FAILED", ""), token="another-attempt")
@@ -504,7 +498,7 @@ def test_what_was_named_is_left_out_of_the_next_deletion(recorded: Recorded) -> 
     assert not recorded.ask("retire").done
 
 
-def test_what_was_named_is_not_deleted_with_a_stack_that_would_take_it_along(
+def test_a_stack_that_would_delete_a_named_resource_is_not_deleted(
     recorded: Recorded,
 ) -> None:
     recorded.subject.fields["retain"] = ("Data",)
@@ -525,7 +519,7 @@ def test_what_was_named_is_not_deleted_with_a_stack_that_would_take_it_along(
         ("ServiceUnavailable", 503),
     ],
 )
-def test_a_throttled_call_may_work_another_time(
+def test_a_throttled_call_is_a_temporary_fault(
     recorded: Recorded, verb: str, code: str, status: int
 ) -> None:
     recorded.fails("describe_stacks", code, "Rate exceeded", status)
@@ -535,7 +529,7 @@ def test_a_throttled_call_may_work_another_time(
 
 
 @every_verb
-def test_an_answer_that_nobody_can_read_may_be_better_another_time(
+def test_an_answer_that_cannot_be_parsed_is_a_temporary_fault(
     recorded: Recorded, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def garbled(**request: Any) -> None:
@@ -548,14 +542,14 @@ def test_an_answer_that_nobody_can_read_may_be_better_another_time(
 
 
 @every_verb
-def test_what_is_not_allowed_never_works(recorded: Recorded, verb: str) -> None:
+def test_a_call_that_is_not_allowed_is_refused(recorded: Recorded, verb: str) -> None:
     recorded.fails("describe_stacks", "AccessDenied", "is not authorized", 403)
 
     with pytest.raises(DriverRefused, match="not authorized"):
         recorded.ask(verb)
 
 
-def test_one_that_never_ends_is_given_up_after_an_hour(recorded: Recorded) -> None:
+def test_an_operation_that_never_ends_is_given_up_after_an_hour(recorded: Recorded) -> None:
     environment = {"id": recorded.subject.id, "name": "preview", "driver": "cloudformation"}
     event = {"execution": "x", "started_at": timestamps.written(SINCE - timedelta(minutes=61))}
     recorded.is_("UPDATE_IN_PROGRESS")
@@ -565,7 +559,7 @@ def test_one_that_never_ends_is_given_up_after_an_hour(recorded: Recorded) -> No
 
 
 @pytest.mark.parametrize(("passed", "wait"), [(0, 1), (8, 2), (60, 15), (120, 30), (3000, 30)])
-def test_it_looks_less_and_less_often(recorded: Recorded, passed: int, wait: int) -> None:
+def test_the_pauses_between_polls_grow(recorded: Recorded, passed: int, wait: int) -> None:
     recorded.is_("CREATE_IN_PROGRESS")
 
     since = timestamps.now() - timedelta(seconds=passed + 0.5)

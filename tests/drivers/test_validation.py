@@ -52,7 +52,7 @@ class New(Old):
         (Old(), "The stack is ROLLBACK_COMPLETE: Validation failed"),
     ],
 )
-def test_the_reason_is_told_as_well_as_the_library_can(
+def test_the_reason_is_reported_as_far_as_the_library_can(
     client: Old, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aws, "client", lambda service: client)
@@ -60,7 +60,7 @@ def test_the_reason_is_told_as_well_as_the_library_can(
     assert stacks.reason(STACK, [FAILED], NOW) == said
 
 
-def test_the_call_is_one_that_a_present_library_has() -> None:
+def test_the_call_exists_in_the_current_library() -> None:
     model = botocore.session.get_session().get_service_model("cloudformation")
     request = model.operation_model("DescribeEvents").input_shape.members
     answer = model.shape_for("OperationEvent").members
