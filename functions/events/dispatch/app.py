@@ -4,7 +4,9 @@ The only code that starts executions. The stream delivers at least once, so what
 from the table as it is now, and each thing done here changes nothing when it is done again.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -16,7 +18,6 @@ from slipway.aws import executions
 from slipway.domain import failure, ids
 from slipway.domain.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.domain.records import DeploymentRecord
 from slipway.errors import StackGone
 from slipway.services import (
     leases,
@@ -32,6 +33,9 @@ from slipway.store import (
     event_records,
 )
 from slipway.store.wire import decode
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord
 
 _CARRIED_ON = ("status", "operation", "lease", "template", "nudged_at")
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)

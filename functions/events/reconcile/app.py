@@ -5,8 +5,10 @@ started is nudged, so that dispatch starts it; what has ended unrecorded is reco
 has a deadline any more, it switches off the clock that calls it.
 """
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
@@ -14,11 +16,13 @@ from slipway import observe
 from slipway.aws import executions
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import GOING
-from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 from slipway.errors import Overtaken
 from slipway.services import cleanup, leases, reconcile_schedule, rollouts, teardowns
 from slipway.store import deadlines, environment_records, table
 from slipway.store.table import Key
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 _metrics = Metrics()
 _LEASE_GRACE = timedelta(minutes=1)

@@ -1,12 +1,17 @@
 """Ship: bring a version, or an update of the environment itself, into it."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from slipway import drivers
 from slipway.domain import ids
-from slipway.domain.records import DeploymentRecord, EnvironmentRecord, changed
+from slipway.domain.records import changed
 from slipway.errors import Canceled
 from slipway.store import deployment_records, environment_records, log_records
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

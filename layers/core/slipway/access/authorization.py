@@ -6,19 +6,21 @@ in the round trip that serves the request: `keys` returns their keys, `authorize
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.domain.records import (
-    DeploymentRecord,
-    EnvironmentRecord,
-    ProjectRecord,
-    TemplateRecord,
-)
 from slipway.errors import Forbidden, no_such
 from slipway.store import project_records, table
 from slipway.store.table import Check, Item, Key
+
+if TYPE_CHECKING:
+    from slipway.domain.records import (
+        DeploymentRecord,
+        EnvironmentRecord,
+        ProjectRecord,
+        TemplateRecord,
+    )
 
 Target = ProjectId | EnvironmentId | DeploymentId
 

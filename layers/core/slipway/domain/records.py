@@ -1,5 +1,8 @@
 """Records: what the table holds, one type for each kind of item.
 
+The types exist for the type checker alone, because defining them would slow down each cold
+start. Import them under TYPE_CHECKING.
+
 A record is a plain dict, because most are read only to be shown or passed on. Moments are texts
 (`timestamps.written`), and structures that callers define are JSON texts. An attribute that has no
 value is absent.
@@ -8,194 +11,188 @@ value is absent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NotRequired, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 Record = TypeVar("Record", bound=Mapping[str, Any])
 
 
-class FailureRecord(TypedDict):
-    """Why something failed, as it was reported; slipway.domain.failure decodes it."""
+if TYPE_CHECKING:
+    from typing import Literal, NotRequired, TypedDict
 
-    error: str
-    reason: NotRequired[str]
-    cause: NotRequired[str]
-    step: NotRequired[str]
-    recovery: NotRequired[FailureRecord]
+    class FailureRecord(TypedDict):
+        """Why something failed, as it was reported; slipway.domain.failure decodes it."""
 
+        error: str
+        reason: NotRequired[str]
+        cause: NotRequired[str]
+        step: NotRequired[str]
+        recovery: NotRequired[FailureRecord]
 
-class PinRecord(TypedDict):
-    """Why, when and by whom a lease was held open."""
+    class PinRecord(TypedDict):
+        """Why, when and by whom a lease was held open."""
 
-    reason: str
-    at: str
-    by: str
+        reason: str
+        at: str
+        by: str
 
+    class ProjectRecord(TypedDict):
+        id: str
+        name: str
+        description: NotRequired[str]
+        repository: NotRequired[str]
+        policy: NotRequired[dict[str, Any]]
+        status: Literal["active", "deleting"]
+        owner: str
+        environments: int
+        created_at: str
+        updated_at: str
+        version: int
+        deleted_by: NotRequired[str]
 
-class ProjectRecord(TypedDict):
-    id: str
-    name: str
-    description: NotRequired[str]
-    repository: NotRequired[str]
-    policy: NotRequired[dict[str, Any]]
-    status: Literal["active", "deleting"]
-    owner: str
-    environments: int
-    created_at: str
-    updated_at: str
-    version: int
-    deleted_by: NotRequired[str]
+    class EnvironmentRecord(TypedDict):
+        """`operation` is the workflow that works on the environment's resources, if one does.
 
+        `resources` are the driver's resources that have to be retired, `remains` what could not
+        be, and `retain` what is left in place on purpose. `live_in_doubt` is the deployment that
+        may have left something else live than `live_version`.
+        """
 
-class EnvironmentRecord(TypedDict):
-    """`operation` is the workflow that works on the environment's resources, if one does.
+        id: str
+        project_id: str
+        name: str
+        type: Literal["ephemeral", "persistent"]
+        status: Any
+        operation: NotRequired[str]
+        driver: Literal["simulated", "cloudformation"]
+        external_id: NotRequired[str]
+        on_conflict: Any
+        config: NotRequired[str]
+        created_at: str
+        created_by: str
+        updated_at: str
+        destroyed_at: NotRequired[str]
+        actor: str
+        version: int
+        failure: NotRequired[FailureRecord]
+        base_url: NotRequired[str]
+        outputs: NotRequired[dict[str, str]]
+        due: NotRequired[str]
+        due_at: NotRequired[str]
+        # Its lease.
+        ttl_hours: NotRequired[float]
+        expires_at: NotRequired[str]
+        max_expires_at: NotRequired[str]
+        warn_before_hours: NotRequired[list[float]]
+        warn_at: NotRequired[list[str]]
+        expiry_mode: NotRequired[Literal["absolute", "idle"]]
+        lease: NotRequired[int]
+        pinned: NotRequired[PinRecord]
+        # Its template.
+        template: NotRequired[str]
+        template_key: NotRequired[str]
+        parameters: NotRequired[list[str]]
+        defaults: NotRequired[list[str]]
+        inputs: NotRequired[str]
+        secret_inputs: NotRequired[list[str]]
+        secret_places: NotRequired[dict[str, str]]
+        stack_id: NotRequired[str]
+        project_name: NotRequired[str]
+        last_update_id: NotRequired[str]
+        # Its deployments.
+        last_accepted: NotRequired[str]
+        live_version: NotRequired[str]
+        live_artifact: NotRequired[str]
+        live_order: NotRequired[int | str]
+        live_deployment_id: NotRequired[str]
+        live_in_doubt: NotRequired[str]
+        # Its end.
+        resources: NotRequired[set[str]]
+        remains: NotRequired[set[str]]
+        retain: NotRequired[set[str]]
+        teardown_attempts: NotRequired[int]
+        next_retry_at: NotRequired[str]
+        forgotten: NotRequired[bool]
 
-    `resources` are the driver's resources that have to be retired, `remains` what could not be,
-    and `retain` what is left in place on purpose. `live_in_doubt` is the deployment that may have
-    left something else live than `live_version`.
-    """
+    class DeploymentRecord(TypedDict):
+        """A `release` brings a version; an `update` changes the environment itself.
 
-    id: str
-    project_id: str
-    name: str
-    type: Literal["ephemeral", "persistent"]
-    status: Any
-    operation: NotRequired[str]
-    driver: Literal["simulated", "cloudformation"]
-    external_id: NotRequired[str]
-    on_conflict: Any
-    config: NotRequired[str]
-    created_at: str
-    created_by: str
-    updated_at: str
-    destroyed_at: NotRequired[str]
-    actor: str
-    version: int
-    failure: NotRequired[FailureRecord]
-    base_url: NotRequired[str]
-    outputs: NotRequired[dict[str, str]]
-    due: NotRequired[str]
-    due_at: NotRequired[str]
-    # Its lease.
-    ttl_hours: NotRequired[float]
-    expires_at: NotRequired[str]
-    max_expires_at: NotRequired[str]
-    warn_before_hours: NotRequired[list[float]]
-    warn_at: NotRequired[list[str]]
-    expiry_mode: NotRequired[Literal["absolute", "idle"]]
-    lease: NotRequired[int]
-    pinned: NotRequired[PinRecord]
-    # Its template.
-    template: NotRequired[str]
-    template_key: NotRequired[str]
-    parameters: NotRequired[list[str]]
-    defaults: NotRequired[list[str]]
-    inputs: NotRequired[str]
-    secret_inputs: NotRequired[list[str]]
-    secret_places: NotRequired[dict[str, str]]
-    stack_id: NotRequired[str]
-    project_name: NotRequired[str]
-    last_update_id: NotRequired[str]
-    # Its deployments.
-    last_accepted: NotRequired[str]
-    live_version: NotRequired[str]
-    live_artifact: NotRequired[str]
-    live_order: NotRequired[int | str]
-    live_deployment_id: NotRequired[str]
-    live_in_doubt: NotRequired[str]
-    # Its end.
-    resources: NotRequired[set[str]]
-    remains: NotRequired[set[str]]
-    retain: NotRequired[set[str]]
-    teardown_attempts: NotRequired[int]
-    next_retry_at: NotRequired[str]
-    forgotten: NotRequired[bool]
+        `token` is the fencing token, there once the deployment has been given the lock.
+        """
 
+        id: str
+        project_id: str
+        environment_id: str
+        kind: Literal["release", "update"]
+        status: Any
+        on_conflict: Any
+        created_at: str
+        created_by: str
+        started_at: NotRequired[str]
+        finished_at: NotRequired[str]
+        token: NotRequired[int]
+        failure: NotRequired[FailureRecord]
+        superseded_by: NotRequired[str]
+        cancel_requested_at: NotRequired[str]
+        cancel_requested_by: NotRequired[str]
+        due: NotRequired[str]
+        due_at: NotRequired[str]
+        # A release, and what is live during an update.
+        version: NotRequired[str]
+        artifact: NotRequired[str]
+        order: NotRequired[int | str]
+        allow_outdated: NotRequired[bool]
+        # An update.
+        template: NotRequired[str]
+        inputs: NotRequired[str]
+        secret_inputs: NotRequired[list[str]]
+        secret_place: NotRequired[str]
+        kept_inputs: NotRequired[list[str]]
+        kept_of_update: NotRequired[str]
 
-class DeploymentRecord(TypedDict):
-    """A `release` brings a version; an `update` changes the environment itself.
+    class PlaceRecord(TypedDict):
+        """A deployment's place in the queue of its environment."""
 
-    `token` is the fencing token, there once the deployment has been given the lock.
-    """
+        deployment_id: str
+        kind: Literal["release", "update"]
+        order: NotRequired[int | str]
 
-    id: str
-    project_id: str
-    environment_id: str
-    kind: Literal["release", "update"]
-    status: Any
-    on_conflict: Any
-    created_at: str
-    created_by: str
-    started_at: NotRequired[str]
-    finished_at: NotRequired[str]
-    token: NotRequired[int]
-    failure: NotRequired[FailureRecord]
-    superseded_by: NotRequired[str]
-    cancel_requested_at: NotRequired[str]
-    cancel_requested_by: NotRequired[str]
-    due: NotRequired[str]
-    due_at: NotRequired[str]
-    # A release, and what is live during an update.
-    version: NotRequired[str]
-    artifact: NotRequired[str]
-    order: NotRequired[int | str]
-    allow_outdated: NotRequired[bool]
-    # An update.
-    template: NotRequired[str]
-    inputs: NotRequired[str]
-    secret_inputs: NotRequired[list[str]]
-    secret_place: NotRequired[str]
-    kept_inputs: NotRequired[list[str]]
-    kept_of_update: NotRequired[str]
+    class LockRecord(TypedDict):
+        """Which deployment may roll out. `token` counts the holders; `order` is the holder's."""
 
+        token: int
+        holder: NotRequired[str]
+        order: NotRequired[int | str]
 
-class PlaceRecord(TypedDict):
-    """A deployment's place in the queue of its environment."""
+    class TemplateRecord(TypedDict):
+        name: str
+        created_by: str
+        created_at: str
+        updated_at: str
+        version: int
 
-    deployment_id: str
-    kind: Literal["release", "update"]
-    order: NotRequired[int | str]
+    class VersionRecord(TypedDict):
+        """A version of a template; its body is in S3, at `key`."""
 
+        template: str
+        version: str
+        state: Literal["draft", "published", "deprecated"]
+        sha256: str
+        media: str
+        key: str
+        created_by: str
+        created_at: str
+        updated_at: str
 
-class LockRecord(TypedDict):
-    """Which deployment may roll out. `token` counts the holders; `order` is the holder's."""
+    class TemplateUseRecord(TypedDict):
+        """An environment's use of a template, as its record said when it had the version `seen`."""
 
-    token: int
-    holder: NotRequired[str]
-    order: NotRequired[int | str]
-
-
-class TemplateRecord(TypedDict):
-    name: str
-    created_by: str
-    created_at: str
-    updated_at: str
-    version: int
-
-
-class VersionRecord(TypedDict):
-    """A version of a template; its body is in S3, at `key`."""
-
-    template: str
-    version: str
-    state: Literal["draft", "published", "deprecated"]
-    sha256: str
-    media: str
-    key: str
-    created_by: str
-    created_at: str
-    updated_at: str
-
-
-class TemplateUseRecord(TypedDict):
-    """An environment's use of a template, as its record said when it had the version `seen`."""
-
-    environment_id: str
-    project_id: str
-    name: str
-    version: str
-    status: str
-    seen: int
-    ttl: NotRequired[int]
+        environment_id: str
+        project_id: str
+        name: str
+        version: str
+        status: str
+        seen: int
+        ttl: NotRequired[int]
 
 
 def changed(record: Record, fields: Mapping[str, Any]) -> Record:

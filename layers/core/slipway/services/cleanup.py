@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from slipway.aws import secret_inputs
 from slipway.domain import ids, timestamps
-from slipway.domain.records import EnvironmentRecord
 from slipway.errors import Refused
 from slipway.store import deadlines, idempotency, table
 from slipway.store.table import Action, ConditionFailed, Delete, Item, Key, Put
+
+if TYPE_CHECKING:
+    from slipway.domain.records import EnvironmentRecord
 
 SECRETS = "SECRETS"
 PLAN = "PLAN#"

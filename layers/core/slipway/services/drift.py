@@ -8,7 +8,7 @@ other one can start meanwhile, and its result is shown as that of any other dete
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway import aws
 from slipway.access import authorization
@@ -17,10 +17,12 @@ from slipway.domain import timestamps
 from slipway.domain.drift import Drift
 from slipway.domain.environment import MASK
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import EnvironmentRecord
 from slipway.drivers import stacks
 from slipway.errors import DriverRefused, NoStack, StackNotReady
 from slipway.store import drift_records, table
+
+if TYPE_CHECKING:
+    from slipway.domain.records import EnvironmentRecord
 
 _STATUS = {
     "NOT_CHECKED": "not_checked",

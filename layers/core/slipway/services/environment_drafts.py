@@ -15,12 +15,12 @@ from slipway.domain import ids, timestamps
 from slipway.domain.environment import DEFAULT_TTL_HOURS, NewEnvironment
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.project import Policy
-from slipway.domain.records import EnvironmentRecord, ProjectRecord
 from slipway.settings import settings
 from slipway.store import deadlines, environment_records, project_records
 from slipway.store.table import Action, Fields, Found
 
 if TYPE_CHECKING:
+    from slipway.domain.records import EnvironmentRecord, ProjectRecord
     from slipway.domain.template import TemplateVersion
 
 

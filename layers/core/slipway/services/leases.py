@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import EnvironmentRecord, PinRecord, changed
+from slipway.domain.records import changed
 from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
 from slipway.store import deadlines, environment_records, idempotency, table
 from slipway.store.table import (
@@ -26,6 +27,9 @@ from slipway.store.table import (
     TransactionFailed,
     Update,
 )
+
+if TYPE_CHECKING:
+    from slipway.domain.records import EnvironmentRecord, PinRecord
 
 _TRIES = 5
 

@@ -15,16 +15,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway import drivers
 from slipway.domain import ids
-from slipway.domain.records import EnvironmentRecord
 from slipway.drivers import previews, stacks
 from slipway.drivers.base import Operation
 from slipway.errors import DriverFault, DriverRefused
 from slipway.services import cleanup
 from slipway.store import table
+
+if TYPE_CHECKING:
+    from slipway.domain.records import EnvironmentRecord
 
 _CHANGE_SET = "plan"
 _ABOUT = "A plan; not to be executed. Its note is "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
@@ -13,7 +13,7 @@ from slipway.domain.fields import normalised
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange
-from slipway.domain.records import ProjectRecord, changed
+from slipway.domain.records import changed
 from slipway.errors import (
     Busy,
     NameTaken,
@@ -27,6 +27,9 @@ from slipway.settings import settings
 from slipway.store import deadlines, idempotency, table
 from slipway.store import project_records as records
 from slipway.store.table import Fields, Transaction, TransactionFailed
+
+if TYPE_CHECKING:
+    from slipway.domain.records import ProjectRecord
 
 _MARK_TRIES = 5
 

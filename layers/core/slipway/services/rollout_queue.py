@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
@@ -17,13 +17,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
 from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.domain.records import (
-    DeploymentRecord,
-    EnvironmentRecord,
-    FailureRecord,
-    PlaceRecord,
-    changed,
-)
+from slipway.domain.records import changed
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -49,6 +43,14 @@ from slipway.store.table import (
     TransactionFailed,
     Update,
 )
+
+if TYPE_CHECKING:
+    from slipway.domain.records import (
+        DeploymentRecord,
+        EnvironmentRecord,
+        FailureRecord,
+        PlaceRecord,
+    )
 
 # The `on_conflict` modes that change what is ahead of the new deployment.
 MAKES_WAY = ("supersede", "cancel_running")

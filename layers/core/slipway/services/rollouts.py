@@ -7,18 +7,12 @@ lock.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.domain import ids
 from slipway.domain.deployment import is_outdated
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import (
-    DeploymentRecord,
-    EnvironmentRecord,
-    FailureRecord,
-    PlaceRecord,
-    changed,
-)
+from slipway.domain.records import changed
 from slipway.store import (
     deployment_records,
     environment_records,
@@ -27,6 +21,14 @@ from slipway.store import (
     table,
 )
 from slipway.store.table import ConditionFailed, Fields, TransactionFailed
+
+if TYPE_CHECKING:
+    from slipway.domain.records import (
+        DeploymentRecord,
+        EnvironmentRecord,
+        FailureRecord,
+        PlaceRecord,
+    )
 
 
 def acquire_next(environment: EnvironmentId) -> DeploymentRecord | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import Environment, TeardownRetry
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import EnvironmentRecord, changed
+from slipway.domain.records import changed
 from slipway.errors import (
     Busy,
     FieldError,
@@ -23,6 +24,9 @@ from slipway.errors import (
 )
 from slipway.store import deadlines, environment_records, idempotency, project_records, table
 from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed, Update
+
+if TYPE_CHECKING:
+    from slipway.domain.records import EnvironmentRecord
 
 _RETRIES = 4
 _TRIES = 5

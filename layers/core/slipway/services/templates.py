@@ -11,7 +11,6 @@ from slipway.aws import template_bodies
 from slipway.domain import template as model
 from slipway.domain import timestamps
 from slipway.domain.paging import Page, Paging
-from slipway.domain.records import TemplateRecord
 from slipway.domain.template import (
     NewTemplate,
     State,
@@ -46,6 +45,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
+    from slipway.domain.records import TemplateRecord
     from slipway.domain.template_parser import ParsedTemplate
 
 _TRIES = 5

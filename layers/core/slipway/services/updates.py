@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
@@ -19,7 +19,6 @@ from slipway.domain import ids, inputs, timestamps
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 from slipway.domain.template import Reference, TemplateVersion
 from slipway.domain.update import EnvironmentUpdate, InputChange, UpdatePlan
 from slipway.errors import (
@@ -33,6 +32,9 @@ from slipway.errors import (
 from slipway.services import rollout_queue
 from slipway.store import environment_records, idempotency, table, template_records
 from slipway.store.table import Fields, Found, TransactionFailed
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from slipway.aws import executions
 from slipway.domain import failure
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK
 from slipway.domain.ids import DeploymentId
-from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 from slipway.errors import Overtaken
 from slipway.store import environment_records, table
 from slipway.store.table import Key
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 PREFIX = "DEP#"
 

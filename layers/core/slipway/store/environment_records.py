@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.aws import executions
 from slipway.domain import failure, ids, timestamps
@@ -19,7 +19,7 @@ from slipway.domain.environment import (
     workflow_of,
 )
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.domain.records import DeploymentRecord, EnvironmentRecord, changed
+from slipway.domain.records import changed
 from slipway.errors import (
     Overtaken,
 )
@@ -32,6 +32,9 @@ from slipway.store.table import (
     Update,
 )
 from slipway.store.wire import encode_for_sdk
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.

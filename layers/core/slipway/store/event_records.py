@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.domain import failure
 from slipway.domain.ids import DeploymentId, parse_deployment
-from slipway.domain.records import DeploymentRecord
 from slipway.store import deployment_records, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
 from slipway.store.wire import decode
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord
 
 PREFIX = "EVENT#"
 

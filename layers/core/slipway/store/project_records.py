@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from slipway.domain.fields import normalised
 from slipway.domain.ids import ProjectId
 from slipway.domain.project import Policy
-from slipway.domain.records import ProjectRecord
 from slipway.errors import (
     ProjectGoing,
 )
 from slipway.store import table
 from slipway.store.table import Key, Query, Update
+
+if TYPE_CHECKING:
+    from slipway.domain.records import ProjectRecord
 
 LISTED = "PROJECT#"
 NAME = "NAME#"

@@ -7,18 +7,21 @@ execution that has lost the lock can do no harm.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.domain.records import (
-    DeploymentRecord,
-    EnvironmentRecord,
-    FailureRecord,
-    LockRecord,
-    PlaceRecord,
-)
 from slipway.store import deployment_records, environment_records, table
 from slipway.store.table import Check, Fields, Found, Key, Query, Transaction, Update
+
+if TYPE_CHECKING:
+    from slipway.domain.records import (
+        DeploymentRecord,
+        EnvironmentRecord,
+        FailureRecord,
+        LockRecord,
+        PlaceRecord,
+    )
 
 PAGE = 100
 

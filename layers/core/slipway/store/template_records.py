@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.aws import template_bodies
 from slipway.domain import template as model
 from slipway.domain import timestamps
 from slipway.domain.deployment import BROUGHT
-from slipway.domain.records import (
-    EnvironmentRecord,
-    TemplateRecord,
-    TemplateUseRecord,
-    VersionRecord,
-)
 from slipway.domain.template import (
     Reference,
     TemplateVersion,
@@ -39,6 +33,14 @@ from slipway.store.table import (
     Query,
     Update,
 )
+
+if TYPE_CHECKING:
+    from slipway.domain.records import (
+        EnvironmentRecord,
+        TemplateRecord,
+        TemplateUseRecord,
+        VersionRecord,
+    )
 
 ALL = "TEMPLATES"
 TEMPLATE = "TEMPLATE#"
