@@ -1,10 +1,10 @@
-"""An alarm looks at its own metric, over its periods, and also when nothing is reported.
+"""Alarms evaluate their own metric over all of their periods, even when no data arrives.
 
-Defects: the stock evaluation ignores dimensions, DatapointsToAlarm and TreatMissingData, puts all
-periods into one, and happens only when data arrives. The rules are those of the CloudWatch user
-guide, "Alarm evaluation"; the reasons are in the words of LocalStack's recording cloudwatch
-test_cloudwatch, test_breaching_alarm_actions and test_trigger_composite_alarm. AWS looks back
-further than the periods that it evaluates, and does not say how far: here it is two periods.
+Defects: the stock evaluation ignores dimensions, DatapointsToAlarm and TreatMissingData, merges all
+periods into one, and runs only when data arrives. The rules are those of the CloudWatch user guide,
+"Alarm evaluation"; the reasons use the words of LocalStack's recording cloudwatch test_cloudwatch,
+test_breaching_alarm_actions and test_trigger_composite_alarm. AWS looks back further than the
+periods that it evaluates, without saying how far: here it is two periods.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-EVERY = 5.0  # seconds between looks at alarms whose metrics nobody reports
+EVERY = 5.0  # seconds between evaluations of alarms without new data
 FURTHER = 2  # periods
 _COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
@@ -40,9 +40,9 @@ def patch(module: Any) -> None:
 
 
 def judge(alarm: dict[str, Any], datapoints: list[tuple[float, float | None]]) -> Verdict:
-    """The state and the reason that follow from the moments and values of the last periods.
+    """The state and the reason for the values of the last periods, the newest first.
 
-    The newest comes first; None for a period without data. None if the state stays.
+    A period without data is None. Returns None if the state does not change.
     """
     periods = alarm["EvaluationPeriods"]
     needed = alarm.get("DatapointsToAlarm") or periods
@@ -52,7 +52,7 @@ def judge(alarm: dict[str, Any], datapoints: list[tuple[float, float | None]]) -
     breaching = sum(compare(value, threshold) for _, value in found)
     missing, treat = periods - len(found), alarm.get("TreatMissingData") or "missing"
     if alarm["Namespace"] == "AWS/DynamoDB":
-        treat = "ignore"  # whatever it says
+        treat = "ignore"  # whatever its value
     if not found and treat == "missing":
         verb = "was" if periods == 1 else "were"
         return "INSUFFICIENT_DATA", f"Insufficient Data: {_count(periods)} {verb} unknown."

@@ -1,9 +1,9 @@
-"""Lambda aliases: `RoutingConfig` is obeyed, and refused where AWS refuses it.
+"""Lambda aliases: `RoutingConfig` takes effect, and is refused where AWS refuses it.
 
-Defects: the stock service stores the weights of an alias and invokes the primary version alone;
-takes any weights and any version; and forgets the alias when something else than the Invoke API
-calls the function, so that `invoked_function_arn` and GetFunction name the version. A reservation
-of concurrency does not count for versions and aliases.
+Defects: the stock service stores an alias's weights but always invokes the primary version; accepts
+any weights and versions; and loses the alias when the function is not called by the Invoke API, so
+that `invoked_function_arn` and GetFunction name the version. Reserved concurrency does not apply to
+versions and aliases.
 
 AWS's texts are in LocalStack's recording `test_lambda_api.snapshot.json`, test
 `TestLambdaAlias::test_notfound_and_invalid_routingconfigs`.
@@ -31,12 +31,12 @@ VALUES += "must have value greater than or equal to 0.0, Member must not be null
 NAME = "1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: "
 NAME += "Member must satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)"
 
-# The version that the Invoke API has drawn, and told its caller, for the alias of this ARN.
+# The version that the Invoke API chose, and reported to its caller, for the alias of this ARN.
 _drawn: ContextVar[tuple[str, str] | None] = ContextVar("drawn", default=None)
 
 
 def refusal(function: dict[str, Any], version: str, weights: dict[str, Any]) -> Refusal | None:
-    """Why AWS would not let an alias of the function have these versions; None if it would."""
+    """Why AWS refuses these versions for an alias of the function; None if it accepts them."""
     for other, weight in weights.items():
         shown = INVALID.format(version=other, weight=weight)
         if not other.isascii() or not other.isdigit():
@@ -62,7 +62,7 @@ def refusal(function: dict[str, Any], version: str, weights: dict[str, Any]) -> 
 
 
 def drawn(alias: dict[str, Any]) -> str:
-    """A version of the alias, each as often as its weight says."""
+    """A version of the alias, chosen at random by weight."""
     version: str = alias["FunctionVersion"]
     weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     point = random.random()
@@ -78,7 +78,7 @@ def weights_in(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def patch(module: Any) -> None:
-    """lambda_svc: CreateAlias and UpdateAlias refuse, everything that invokes obeys."""
+    """lambda_svc: validate CreateAlias and UpdateAlias; route every invocation."""
     _patch_aliases(module)
     _patch_lookup(module)
     _patch_execution(module)
@@ -107,7 +107,7 @@ def _patch_execution(module: Any) -> None:
         return stock(routed(function, base, qualifier) if base and qualifier else function, event)
 
     def routed(function: dict[str, Any], base: dict[str, Any], qualifier: str) -> dict[str, Any]:
-        """The record of the version that this invocation goes to."""
+        """The record of the version that handles this invocation."""
         shared = {"concurrency": base.get("concurrency")}  # all versions share the reservation
         config = function["config"]
         alias = base["aliases"].get(qualifier)

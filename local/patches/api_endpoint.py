@@ -1,8 +1,8 @@
-"""An HTTP API of a stack answers at an address that can be asked from here.
+"""The address of a stack's HTTP API can be reached from this machine.
 
-Defect: the stock `ApiEndpoint` is a host name, `<id>.execute-api.<host>`, which no resolver knows.
-Here it is a path on the port of our own data plane, see local/gateway.py. A template may as well
-put the name on AWS together itself, as SAM's documentation does: it is replaced in stacks' outputs.
+Defect: the stock `ApiEndpoint` is the host name `<id>.execute-api.<host>`, which does not resolve.
+Here it is a path on the port of our own data plane (local/gateway.py). A template may also build
+AWS's host name itself, as SAM's documentation does: stack outputs with that name are rewritten.
 """
 
 import os
@@ -23,7 +23,7 @@ def patch(module: Any) -> None:
 
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
         api_id, attributes = stock_create(logical_id, properties, stack)
-        # An update answers with what is kept here.
+        # An update returns the attributes that are kept here.
         module._apigw_v2._apis[api_id]["apiEndpoint"] = endpoint(api_id)
         return api_id, {**attributes, "ApiEndpoint": endpoint(api_id)}
 

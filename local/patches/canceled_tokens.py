@@ -1,9 +1,9 @@
 """A canceled transaction uses up its ClientRequestToken: another request with it is refused.
 
-Defect, perhaps: the stock table remembers a token only when the transaction succeeded. DynamoDB
+A possible defect: the stock table remembers a token only if the transaction succeeded. DynamoDB
 documents that "you retried a request with a different payload but with an idempotent token that
-was already used", and not whether a canceled one counts. The stricter of the two is kept here, so
-that nothing depends on the answer. The same request may be sent again: it is judged afresh.
+was already used", but not whether a canceled transaction counts. The patch is strict, so that
+nothing depends on the answer. The same request may be sent again and is evaluated again.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""A change set leaves out what its template's conditions leave out, as the stack itself does.
+"""A change set omits the resources that its template's conditions omit, like the stack itself.
 
-Defect: the stock comparison does not look at a resource's `Condition`. One that is not to be made
-is shown as added, and one that was never made as modified or replaced.
+Defect: the stock comparison ignores a resource's `Condition`. It shows a resource that will not be
+created as added, and one that never existed as modified or replaced.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ def patch(module: Any) -> None:
     def resolve(
         template: dict[str, Any], parameters: dict[str, Any], stack: str, stack_id: str
     ) -> dict[str, Any]:
-        # It is called for both sides, with what each has of parameters.
+        # It is called for both templates, each with its own parameters.
         resolved: dict[str, Any] = stock(template, parameters, stack, stack_id)
         conditions = module._evaluate_conditions(template, parameters)
         there = {

@@ -1,8 +1,8 @@
-"""Custom resources are asked and waited for as on AWS.
+"""Custom resources are invoked and awaited as on AWS.
 
-Defects: the stock service calls the function and waits for its end, however long that takes, before
-it counts `ServiceTimeout`; takes one hour for a `ServiceTimeout` that is no number; and fails with
-a sentence of its own. AWS invokes the function asynchronously, documents 1 to 3,600 seconds with a
+Defects: the stock service waits until the function returns, however long that takes, before
+`ServiceTimeout` begins; uses one hour for a `ServiceTimeout` that is not a number; and fails with a
+text of its own. AWS invokes the function asynchronously, documents 1 to 3,600 seconds with a
 default of 3,600, and names the request that was not answered.
 """
 
@@ -16,7 +16,7 @@ SILENT = (
     " update your Lambda function code so that CloudFormation can attach the updated version."
 )
 
-# The requests that were sent to a custom resource; None while no custom resource is asked.
+# The requests that were sent to a custom resource; None outside of custom resources.
 _sent: ContextVar[list[str] | None] = ContextVar("sent", default=None)
 
 

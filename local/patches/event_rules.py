@@ -1,7 +1,7 @@
-"""EventBridge refuses rules that are not there and rates that are none.
+"""EventBridge refuses missing rules and invalid rates.
 
-Defects of the stock service: a rule that does not exist is switched on and off; `rate(1 minutes)`
-and `rate(0 minutes)` are taken; a rule of a template is made with any expression. See `rules` in
+Defects: the stock service enables and disables rules that do not exist, accepts `rate(1 minutes)`
+and `rate(0 minutes)`, and accepts any expression in a template's rule. See `rules` in
 tests/aws/fixtures, and "Rate expressions" in EventBridge's user guide.
 """
 

@@ -1,8 +1,8 @@
 """Lambda: a function reads a stream or a queue through one event source mapping.
 
-Defect: the stock service creates a second mapping of one source to one function, whether it is
-asked by CreateEventSourceMapping or by a template. AWS refuses it, because filters and batch sizes
-are not part of a mapping's key; its texts are in LocalStack's recordings of AWS:
+Defect: the stock service creates a second mapping from the same source to the same function, both
+through CreateEventSourceMapping and from a template. AWS refuses it, because filters and batch
+sizes are not part of a mapping's key; its texts are in LocalStack's recordings of AWS:
 `test_lambda_integration_dynamodbstreams.snapshot.json`,
 `test_lambda_integration_sqs.snapshot.json`, test `test_duplicate_event_source_mappings` in both.
 
@@ -25,7 +25,7 @@ _one_at_a_time = threading.RLock()
 def conflict(
     mappings: dict[str, dict[str, Any]], source: str, function: str, but: str = ""
 ) -> str | None:
-    """AWS's sentence if another mapping than `but` brings `source` to `function`, an ARN."""
+    """AWS's message if another mapping than `but` connects `source` to `function`, an ARN."""
     for uuid, mapping in mappings.items():
         if uuid != but and (mapping["EventSourceArn"], mapping["FunctionArn"]) == (
             source,

@@ -1,9 +1,9 @@
-"""An execution starts at once, ends at its TimeoutSeconds, and stops when it is told to.
+"""An execution starts at once, ends at its TimeoutSeconds, and stops when it is stopped.
 
 Defects: every execution begins with a fixed sleep of 0.15 s; a state machine's TimeoutSeconds is
-ignored; a stopped execution keeps its thread until its Wait is over, its branches go on, and one
-that fails after it was stopped is recorded as FAILED. An execution that another one waits for
-(`startExecution.sync`) runs in that one's thread and stops with it.
+ignored; a stopped execution keeps its thread until its Wait is over and its branches continue; an
+execution that fails after it was stopped is recorded as FAILED. A nested execution
+(`startExecution.sync`) runs in its parent's thread and stops with it.
 """
 
 import contextvars
@@ -16,7 +16,7 @@ from typing import Any
 from local.patches.scope import Scope, Stopped, check, current
 
 STOCK_DELAY = 0.15
-# Whether the execution that is about to run is one that this thread's execution waits for.
+# Whether the execution that starts next is one that this thread's execution waits for.
 _awaited: contextvars.ContextVar[bool] = contextvars.ContextVar("awaited", default=False)
 _scopes: dict[str, Scope] = {}
 _STATES = ("pass", "task", "choice", "wait", "parallel", "map")
@@ -33,12 +33,12 @@ def patch(module: Any) -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Wait, but not for an execution that ended meanwhile."""
+    """Sleep, but no longer than the current execution runs."""
     scope = current.get()
     if scope is None:
         time.sleep(seconds)
     elif seconds != STOCK_DELAY:
-        # By the wall clock, and in short pieces: a laptop sleeps, expires_at does not.
+        # Wait by the wall clock in short pieces: a laptop may sleep, but expires_at still passes.
         deadline = time.time() + seconds
         while (left := deadline - time.time()) > 0 and not scope.wait(min(left, 10)):
             pass
@@ -46,7 +46,7 @@ def sleep(seconds: float) -> None:
 
 
 def _checked(stock: Any) -> Any:
-    """Execute a state, unless what it is in has ended."""
+    """Wrap a state's execution, so that it does not begin after its scope has ended."""
 
     def execute(*arguments: Any) -> Any:
         check()

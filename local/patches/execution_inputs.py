@@ -1,7 +1,7 @@
 """StartExecution refuses an input that is not JSON.
 
-Defect: the stock call starts the execution with an empty object in its place. The words are those
-of LocalStack's recording stepfunctions/v2 test_sfn_api, test_invalid_start_execution_input; the
+Defect: the stock call replaces such an input with an empty object. The message is that of
+LocalStack's recording stepfunctions/v2 test_sfn_api, test_invalid_start_execution_input; the
 parser's own message differs.
 """
 

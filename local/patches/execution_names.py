@@ -1,6 +1,6 @@
-"""StartExecution is idempotent: the same name and input, while it runs, is the same execution.
+"""StartExecution is idempotent: the same name and input return the same running execution.
 
-Defect: the stock call answers ExecutionAlreadyExists, so a retry looks like somebody else's.
+Defect: the stock call answers ExecutionAlreadyExists, so a retry looks like another caller's start.
 """
 
 from typing import Any

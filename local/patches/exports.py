@@ -1,8 +1,8 @@
-"""A name is exported once, and what another stack imports stays as it is.
+"""An export name is unique, and an export in use cannot be changed.
 
-Defects: the stock service gives a taken export name to whoever exports it last, changes and removes
-exports that are in use, and keeps those that a template no longer has. CloudFormation refuses each
-of the first three; the user guide says so in "Get exported outputs from a deployed stack".
+Defects: the stock service lets a later stack take over an export name, changes and removes exports
+that are in use, and keeps those that a template no longer has. CloudFormation refuses the first
+three; see "Get exported outputs from a deployed stack" in its user guide.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ def patch(module: Any) -> None:
                 what = "updated" if now else "deleted"
                 raise ValueError(f"Export {name} cannot be {what} as it is in use by {users}")
         for name in mine:
-            if name not in exports:  # nothing can fail any more
+            if name not in exports:  # nothing can fail from here on
                 _exports.pop(name, None)
         return outputs, exports
 
@@ -60,7 +60,7 @@ def patch_deletion(module: Any) -> None:
 
 
 def _importers(export: str, exporter: str, stacks: Any) -> str:
-    """The stacks that import it; empty if none does."""
+    """The stacks that import the export."""
     from ministack.services.cloudformation.handlers import _imported_export_names
 
     return " and ".join(

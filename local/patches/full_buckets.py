@@ -1,7 +1,7 @@
-"""A bucket that is not empty stays, also when its stack is deleted.
+"""A bucket that is not empty is not deleted with its stack.
 
-Defects: the stock `AWS::S3::Bucket` deletes the bucket with all that is in it, where CloudFormation
-fails with S3's refusal; and S3's refusal does not say that versions count.
+Defects: the stock `AWS::S3::Bucket` deletes the bucket with its objects, where CloudFormation fails
+with S3's error; and S3's error does not mention object versions.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""Lambda functions of templates have the code that AWS would give them, or are not made.
+"""Functions of templates get the code that AWS gives them, or are not created.
 
 Defects: the stock `AWS::Lambda::Function` puts inline code into the file that `Handler` names,
-where AWS's is always `index`; adds no `cfnresponse` (Python) or `cfn-response` (Node.js) to it,
-which AWS's documentation of `Code.ZipFile` promises; and makes a function without code when its
-object in S3 does not exist, as does CreateFunction.
+where AWS always uses `index`; it does not add `cfnresponse` (Python) or `cfn-response` (Node.js),
+which AWS's documentation of `Code.ZipFile` promises; and, like CreateFunction, it creates a
+function without code if the object in S3 does not exist.
 """
 
 import io
@@ -19,7 +19,7 @@ NO_KEY = MISSING.format(code="NoSuchKey", message="The specified key does not ex
 
 
 def archive(source: str, runtime: str) -> bytes:
-    """The package that CloudFormation makes of inline code."""
+    """The package that CloudFormation creates from inline code."""
     if len(source.encode()) > LONGEST_INLINE:
         raise ValueError(f"The inline code is larger than {LONGEST_INLINE} bytes")
     node = runtime.startswith("nodejs")
@@ -36,12 +36,14 @@ def archive(source: str, runtime: str) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as package:
         for name, text in files.items():
-            package.writestr(zipfile.ZipInfo(name), text)  # undated: the same code, the same bytes
+            package.writestr(
+                zipfile.ZipInfo(name), text
+            )  # undated: the same code gives the same bytes
     return content.getvalue()
 
 
 def missing(code: dict[str, Any]) -> str | None:
-    """What AWS says of the code's object in S3 if it cannot be read."""
+    """AWS's message if the code's object in S3 cannot be read; None if it can."""
     from ministack.services import lambda_svc, s3
 
     if not code.get("S3Bucket") or not code.get("S3Key"):

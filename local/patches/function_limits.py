@@ -1,8 +1,8 @@
-"""Lambda refuses variables that are too many or its own, and reservations that leave too little.
+"""Lambda refuses too many or reserved environment variables, and too large reservations.
 
-Defect: the stock service takes them all, and does not reserve what a template asks for. The texts
-of the size and of the reservation are in LocalStack's recording lambda_/test_lambda_api (see
-lambda_limits in tests/aws/fixtures); the reserved names are those of "Working with Lambda
+Defect: the stock service accepts them all, and ignores the reservation in a template. The texts for
+the variables' size and for the reservation are in LocalStack's recording lambda_/test_lambda_api
+(see lambda_limits in tests/aws/fixtures); the reserved names are those of "Working with Lambda
 environment variables".
 """
 
@@ -31,7 +31,7 @@ _TOO_LITTLE = (
 
 
 def of_variables(function: dict[str, Any]) -> str | None:
-    """Why Lambda does not take the function's variables."""
+    """Why Lambda refuses the function's variables; None if it accepts them."""
     variables = (function.get("Environment") or {}).get("Variables") or {}
     text = json.dumps(variables, separators=(",", ":"), default=str)
     if len(text.encode()) > MOST_BYTES:
@@ -45,7 +45,7 @@ def of_variables(function: dict[str, Any]) -> str | None:
 
 
 def of_reservation(functions: dict[str, Any], name: str, wanted: int, account: int) -> str | None:
-    """Why Lambda does not reserve so many of the account's executions for the function."""
+    """Why Lambda refuses to reserve so many executions for the function; None if it does not."""
     others = sum(
         int(each.get("concurrency") or 0) for other, each in functions.items() if other != name
     )

@@ -1,10 +1,10 @@
-"""What functions write is in one log stream for each worker, and not kept for ever.
+"""A worker's output is in one log stream, and old output is deleted.
 
-Defects: the stock service makes a stream for each invocation, under a name that the function does
-not know: `context.log_stream_name`, which custom resources name as the place to look, is not there.
-On AWS a stream belongs to an execution environment. And nothing is ever forgotten, so that each
-request costs the emulator memory until it ends (1.5 kB and more). Here a group keeps the newest
-streams, and a stream the newest lines.
+Defects: the stock service creates a stream for each invocation, with a name that the function does
+not know: `context.log_stream_name`, which custom resources report as the place to look, does not
+exist. On AWS a stream belongs to an execution environment. Nothing is ever deleted, so that each
+request costs the emulator 1.5 kB or more until it ends. Here a group keeps the newest streams, and
+a stream the newest lines.
 """
 
 import contextvars
@@ -18,7 +18,7 @@ LINES = 1000  # of each stream
 
 _making = threading.Lock()
 
-# The stream of the worker that this thread has just invoked.
+# The log stream of the worker that this thread invoked last.
 current: contextvars.ContextVar[str] = contextvars.ContextVar("current", default="")
 
 
@@ -63,7 +63,7 @@ def patch(module: Any) -> None:
 
 
 def _stream(logs: Any, group: str, name: str, now: int) -> dict[str, Any]:
-    """The stream of a group, both made if they are not there."""
+    """The stream of a group. Both are created if they do not exist."""
     if group not in logs._log_groups:
         logs._log_groups[group] = {
             "arn": logs._make_group_arn(group),
@@ -77,7 +77,7 @@ def _stream(logs: Any, group: str, name: str, now: int) -> dict[str, Any]:
     with _making:
         if name in streams:
             return streams[name]
-        # Streams are in the order in which they were made.
+        # Streams are in order of creation.
         for old in list(itertools.islice(streams, max(0, len(streams) + 1 - STREAMS))):
             del streams[old]
         streams[name] = {

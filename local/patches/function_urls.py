@@ -1,7 +1,7 @@
-"""A function's URL answers at an address that can be asked from here.
+"""A function's URL can be reached from this machine.
 
-Defect: the stock `FunctionUrl` is a host name on AWS, `https://<id>.lambda-url.<region>.on.aws/`,
-which leads nowhere. Here it is a path on the port of our own data plane, see local/gateway.py.
+Defect: the stock `FunctionUrl` is `https://<id>.lambda-url.<region>.on.aws/`, which does not exist.
+Here it is a path on the port of our own data plane (local/gateway.py).
 """
 
 import os

@@ -1,6 +1,6 @@
-"""A greedy path variable of an HTTP API matches what is below its path, and that may be nothing.
+"""A greedy path variable of an HTTP API may match an empty rest of the path.
 
-Defect: the stock `{proxy+}` wants a character at least, so `/things/` does not match
+Defect: the stock `{proxy+}` requires at least one character, so `/things/` does not match
 `/things/{proxy+}`. On AWS it does, and `/things` does not (seen in aws/aws-lambda-go, issue 297).
 """
 
@@ -11,7 +11,7 @@ _VARIABLE = re.compile(r"(\{[^}]+\})")
 
 
 def parameters(route: str, path: str) -> dict[str, str] | None:
-    """What the route's variables are in this path; None if the route does not match it."""
+    """The values of the route's variables in the path; None if the route does not match."""
     names, pattern = [], ""
     for part in _VARIABLE.split(route):
         if not _VARIABLE.fullmatch(part):

@@ -1,15 +1,15 @@
-"""The evaluator of IAM policies decides as AWS does, says which policy decided, and is fast enough.
+"""The evaluator of IAM policies decides as AWS does, reports which policy decided, and is fast.
 
 Defects of the stock evaluator:
-- its answer does not tell an identity-based policy from a permissions boundary, so that every
+- its answer does not distinguish an identity-based policy from a permissions boundary, so every
   refusal blames the former;
-- an ArnLike or ArnEquals pattern is matched as one string: AWS compares the six parts of an ARN
-  one by one, so that a `*` does not reach beyond its part;
-- a condition whose operator is not known, or that is no object, counts as met or unmet as it
-  comes: a Deny with it would be lost. It is refused;
-- every access key of twelve digits, the well-known `test` and no key at all are the root user, so
-  that whatever is asked of S3 without a signature is done;
-- all policies are parsed from JSON for every request.
+- it matches an ArnLike or ArnEquals pattern as one string: AWS compares the six parts of an ARN one
+  by one, so that a `*` does not reach beyond its part;
+- it treats a condition with an unknown operator, or one that is no object, as met or as not met: a
+  Deny with such a condition would be lost. Here such a policy is refused;
+- it treats every access key of twelve digits, the well-known `test` and a missing key as the root
+  user, so that any unsigned request to S3 succeeds;
+- it parses all policies from JSON for every request.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
@@ -23,15 +23,15 @@ from typing import Any
 from local.iam import Check, Denial
 from local.iam_keys import OWNER
 
-# What may be asked without a signature: the resource has an authorizer or a policy of its own.
+# Services that accept unsigned requests: their resources have an authorizer or a policy.
 OPEN = ("execute-api:Invoke", "lambda:InvokeFunctionUrl")
 KINDS = ("an identity-based policy", "a permissions boundary", "a session policy")
-# Why the request that is being answered was refused; the emulator hands on only that it was.
+# Why the current request was refused. The emulator itself passes on only that it was.
 denied: contextvars.ContextVar[Denial | None] = contextvars.ContextVar("denied", default=None)
 
 
 class Statements(list[Any]):
-    """A parsed policy document, told from others by identity, so that it can be in a key."""
+    """A parsed policy document. It is compared by identity, so that it can be part of a key."""
 
     arn = ""
 
@@ -43,7 +43,7 @@ class Statements(list[Any]):
 
 
 def arn_like(actual: str, pattern: str, match: Any) -> bool:
-    """Compare part by part; the last of the six may have colons of its own."""
+    """Compare ARNs part by part. The last of the six parts may contain colons."""
     parts, patterns = actual.split(":", 5), pattern.split(":", 5)
     if len(patterns) < 6:
         return pattern == "*"
@@ -51,7 +51,7 @@ def arn_like(actual: str, pattern: str, match: Any) -> bool:
 
 
 def reason(effect: str, kind: int, arn: str = "") -> str:
-    """The clause with which AWS ends its sentence; an explicit deny names the boundary's ARN."""
+    """The clause that ends AWS's message. For an explicit deny it has the boundary's ARN."""
     if effect == "Deny":
         return f"with an explicit deny in {KINDS[kind]}" + (f": {arn}" if arn else "")
     return f"because no {KINDS[kind].split(' ', 1)[1]} allows"
@@ -105,7 +105,7 @@ def _compare_arns_by_part(module: Any) -> None:
 
 
 def _tell_which_policy(module: Any) -> None:
-    """`reason` of a refusal is the clause that AWS ends its message with."""
+    """Set `reason` of a refusal to the clause that ends AWS's message."""
 
     @functools.lru_cache(maxsize=4096)
     def decided(layers: tuple[tuple[Any, ...], ...], asked: "Asked") -> tuple[str, int, str]:
@@ -134,7 +134,7 @@ def _tell_which_policy(module: Any) -> None:
 
 
 class Asked:
-    """A question to the evaluator, equal to another if all that a policy can see of it is."""
+    """A question to the evaluator. Questions are equal if policies cannot distinguish them."""
 
     def __init__(self, context: Any) -> None:
         self.context = context
@@ -148,7 +148,7 @@ class Asked:
 
 
 def _lasting(layers: tuple[tuple[Any, ...], ...]) -> bool:
-    """Whether the answer depends on nothing but the question: no condition looks at the clock."""
+    """Whether the answer can be cached: no condition depends on the time."""
     return not any(_looks_at_the_clock(document) for layer in layers for document in layer)
 
 
@@ -159,7 +159,7 @@ def _looks_at_the_clock(document: Statements) -> bool:
 
 
 def _refuse_what_is_not_understood(module: Any) -> None:
-    """A policy is refused when it is stored, as on AWS, if a condition makes no sense."""
+    """Refuse to store a policy with an invalid condition, as AWS does."""
     stock = module.validate_policy_document
 
     def validate(document: Any) -> str | None:
@@ -195,7 +195,7 @@ def _know_one_root(module: Any) -> None:
 
 
 def _keep_why(module: Any) -> None:
-    """Ask whatever else the request needs, and keep why it was refused for the words."""
+    """Check what else the request needs, and keep the reason of a refusal for its message."""
     stock = module.enforce
 
     def enforce(
@@ -229,7 +229,7 @@ def _keep_why(module: Any) -> None:
 
 
 def _of_anybody(module: Any, check: Check) -> Any:
-    """What is not signed is done to a bucket only if its policy allows it to everybody."""
+    """Allow an unsigned request to a bucket only if its policy allows it to everyone."""
     policy, _ = module._resource_policy("s3", check.resource) or ("", "")
     asked = module.EvalContext("", "Anonymous", "", check.action, check.resource, "")
     if module.evaluate_resource_policy(policy, asked).decision == "Allow":

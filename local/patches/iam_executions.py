@@ -1,11 +1,11 @@
-"""A state machine calls with its own role: what the role may not do fails the task, as on AWS.
+"""A state machine acts with its own role: a call that the role may not make fails its task.
 
-Defect: whatever the stock interpreter calls, it calls as the account's root user.
+Defect: the stock interpreter makes every call as the account's root user.
 
-A caller's SDK names the error, so that its form is that of the integration:
+The calling SDK names the error, so its form depends on the integration:
 - lambda:invoke: https://github.com/awslabs/aws-deployment-framework/issues/460 quotes an execution;
-- dynamodb:*: DynamoDB's model has no AccessDeniedException, so it has the service's own name and
-  cause, as for the ValidationException in LocalStack's recording error_handling/
+- dynamodb:*: DynamoDB's model has no AccessDeniedException, so the error has the service's own name
+  and cause, as for the ValidationException in LocalStack's recording error_handling/
   test_task_service_dynamodb, test_put_item_invalid_table_name (patches/task_errors.py adds them);
 - aws-sdk:*: the same rule and form as in its error_handling/test_aws_sdk.
 """
@@ -23,7 +23,7 @@ SDK = "arn:aws:states:::aws-sdk:"
 
 
 class Acting(NamedTuple):
-    """The role that makes the calls, the name of its session, and what is being called."""
+    """The role that makes the calls, its session's name, and the resource that is called."""
 
     role: str
     session: str
@@ -34,7 +34,7 @@ acting: contextvars.ContextVar[Acting | None] = contextvars.ContextVar("acting",
 
 
 class Integration(NamedTuple):
-    """An optimized integration: the request it makes, and how the SDK calls a refusal."""
+    """An optimized integration: its request, and the SDK's name for a refusal."""
 
     service: str
     target: str
@@ -83,7 +83,7 @@ def patch(module: Any) -> None:
 
     def task(state: Any, given: Any, execution: dict[str, Any], ctx: Any) -> Any:
         machine = module._state_machines.get(execution["stateMachineArn"]) or {}
-        # On AWS its name is random, too, and as long.
+        # On AWS the name is random and has the same length.
         session = hashlib.md5(execution["executionArn"].encode(), usedforsecurity=False)
         here = acting.set(Acting(machine.get("roleArn", ""), session.hexdigest()))
         try:
@@ -108,14 +108,14 @@ def patch(module: Any) -> None:
 
 
 def _integration(resource: str) -> Integration | None:
-    if ":function:" in resource:  # the function's ARN in the place of an integration's
+    if ":function:" in resource:  # the function's ARN instead of an integration's
         return OPTIMIZED["lambda:invoke"]
     name = resource.removeprefix("arn:aws:states:::").removesuffix(".waitForTaskToken")
     return OPTIMIZED.get(name.partition(".sync")[0])
 
 
 def _checks(integration: Integration, resource: str, given: Any) -> list[iam.Check]:
-    """The request that the integration makes, judged as if it had come over the wire."""
+    """The checks for the integration's request, as if it had been sent over HTTP."""
     given = given if isinstance(given, dict) else {}
     if integration.service == "lambda":
         name = resource if ":function:" in resource else str(given.get("FunctionName", ""))
@@ -174,7 +174,7 @@ def _refused_by_sdk(resource: str, denied: iam.Denial, status: int) -> Exception
             f"{prefix}.AccessDeniedException", denied.message
         )
         return error
-    modelled = service == "ssm"  # of those that the emulator has integrations for
+    modelled = service == "ssm"  # among the services that the emulator has integrations for
     name = "AccessDeniedException" if modelled else f"{prefix}Exception"
     told = f"(Service: {prefix}, Status Code: {status}, Request ID: {uuid.uuid4()})"
     error = stepfunctions._ExecutionError(f"{prefix}.{name}", f"{denied.message} {told}")

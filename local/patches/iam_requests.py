@@ -1,13 +1,12 @@
-"""The action and the resource of a signed request are those by which AWS judges it.
+"""AWS's action and resource are used to authorize a signed request.
 
-Defects: the stock reading of a request
-- takes Lambda's actions from a table of its own, which knows few of them and mistakes others: a
-  GET of a function's concurrency is PutFunctionConcurrency there;
-- knows no resource for most of Systems Manager's calls, and another than AWS for EventBridge's
-  default bus;
-- asks for nothing besides the action: no iam:PassRole, no s3:GetObject for a template's URL;
-- gives no condition its key: iam:PermissionsBoundary, iam:PassedToService, lambda:FunctionArn;
-- lets through whatever it does not recognise of Lambda.
+Defects of the stock authorization:
+- Lambda's actions come from an incomplete table with errors: reading a function's concurrency is
+  PutFunctionConcurrency there;
+- most calls of Systems Manager have no resource, and EventBridge's default bus has a wrong one;
+- only the action is checked: no iam:PassRole, no s3:GetObject for a template's URL;
+- conditions have no keys: iam:PermissionsBoundary, iam:PassedToService, lambda:FunctionArn;
+- unknown calls of Lambda are allowed.
 """
 
 from typing import Any
@@ -50,9 +49,9 @@ def patch(module: Any) -> None:
 
 
 def patch_secrets(module: Any) -> None:
-    """provisioners: what Ref gives of a secret is its ARN, by which policies name it.
+    """provisioners: Ref of a secret is its ARN, which policies refer to.
 
-    Defect: the stock Ref is the secret's name, which in a policy is no resource at all.
+    Defect: the stock Ref is the secret's name, which is not a resource in a policy.
     """
     secret = module._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
     stock = dict(secret)
@@ -77,9 +76,9 @@ def _name(module: Any, arn: str) -> str:
 
 
 def patch_roles(module: Any) -> None:
-    """provisioners: a role that a template makes has the boundary that the template gives it.
+    """provisioners: a template's role gets the permissions boundary that the template declares.
 
-    Defect: the stock role has none, so that its policies are all that limits it.
+    Defect: the stock role has none, so that only its policies limit it.
     """
     role = module._RESOURCE_HANDLERS["AWS::IAM::Role"]
     stock = dict(role)

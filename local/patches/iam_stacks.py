@@ -1,11 +1,11 @@
-"""CloudFormation makes, changes, deletes and looks at resources with the rights of a role.
+"""CloudFormation acts on resources with the permissions of a role.
 
-Defects: the stock service ignores RoleARN. Whatever a template has is made, for whoever asks, by
-the account's root user; so are its dynamic references resolved, and drift looked for.
+Defects: the stock service ignores RoleARN. It creates every resource, resolves dynamic references
+and detects drift as the account's root user, whoever the caller is.
 
-A stack keeps the role that it was given last. Without one, the caller's own rights count, and the
-owner's are all. What is asked for is said in local/iam_resources.py. The reason of a resource that
-fails for it is as in CloudFormation's events, of which
+A stack keeps the role that it was given last. Without one, the caller's permissions apply, and the
+owner has all. local/iam_resources.py lists the permissions that are checked. A failed resource has
+a reason like those in CloudFormation's events, of which
 https://github.com/serverless/serverless/issues/11718 quotes one.
 """
 
@@ -18,22 +18,22 @@ from local.iam_resources import ANY, NAMES, Resource, checks
 
 TRUSTED = "cloudformation.amazonaws.com"
 SESSION = "AWSCloudFormation"
-# How the service's SDK calls it; the name of the others is the type's.
+# The names of services in the SDK, where they differ from the type's.
 SDK = {"ApiGatewayV2": "ApiGatewayV2", "DynamoDB": "DynamoDb", "Logs": "CloudWatchLogs"}
 STARTERS = ("CreateStack", "UpdateStack", "DeleteStack", "ContinueUpdateRollback", "RollbackStack")
-# The stack whose template is being worked at, by its name.
+# The name of the stack that is being deployed.
 at_work: contextvars.ContextVar[str] = contextvars.ContextVar("at_work", default="")
 
 
 class By(NamedTuple):
-    """The role with whose rights a stack is worked at, and the name of its session."""
+    """The role with which a stack is deployed, and its session's name."""
 
     role: str
     session: str
 
 
 def caller() -> By | None:
-    """The role of the request that is being answered; None for the owner."""
+    """The role of the current request; None for the owner."""
     from ministack.core import iam_evaluator
     from ministack.services import iam as roles
 
@@ -96,7 +96,7 @@ def _with_role(module: Any, stock: Any) -> Any:
         if role and not iam.assumable(role, TRUSTED):
             return _not_assumable(module, role)
         answer = stock(params)
-        # What the answer has begun runs only once this has returned.
+        # The deployment that the answer has started runs only after this returns.
         stack = module._resolve_stack(module._p(params, "StackName"))
         if answer[0] == 200 and stack:
             _keep(stack, role)
@@ -113,7 +113,7 @@ def _keep(stack: dict[str, Any], role: str) -> None:
 
 
 def _not_assumable(module: Any, role: str) -> Any:
-    """LocalStack's recording cloudformation/api/test_update_stack has the sentence."""
+    """The message is from LocalStack's recording cloudformation/api/test_update_stack."""
     return module._error("ValidationError", f"Role {role} is invalid or cannot be assumed")
 
 
@@ -146,7 +146,7 @@ def patch(module: Any) -> None:
         replaced = module._replacing_change(kind, old, new)
         if not replaced:
             _judge(by, "update", _resource(kind, physical, new, old))
-        # The stock function may make the resource once more, in the place of changing it.
+        # The stock function may replace the resource instead of changing it.
         here = judged.set(not replaced)
         try:
             return stock_change(kind, physical, old, new, stack, *more)
@@ -171,7 +171,7 @@ def _resource(kind: str, physical: str, properties: Any, before: Any = None) -> 
 
 
 def _made(module: Any, kind: str, logical: str, properties: Any, stack: str) -> Resource:
-    """A resource under the name that it is about to get."""
+    """A resource with the name that it is about to get."""
     member, longest, lower = NAMES.get(kind, ("", 255, False))
     name = (properties or {}).get(member)
     name = name or module._physical_name(stack, logical, lowercase=lower, max_len=longest)
@@ -179,7 +179,7 @@ def _made(module: Any, kind: str, logical: str, properties: Any, stack: str) -> 
 
 
 def _judge(by: By, operation: str, resource: Resource) -> None:
-    """ValueError, with the reason that the stack's event has, if the role may not do it."""
+    """Raises ValueError, with the reason for the stack's event, if the role may not do it."""
     for check in checks(operation, resource):
         if check.resource == ANY:
             denied = iam.denied_everywhere(*by, check.action)
@@ -190,7 +190,7 @@ def _judge(by: By, operation: str, resource: Resource) -> None:
 
 
 def reason(kind: str, denied: iam.Denial) -> str:
-    """What the event of a resource says whose handler was refused."""
+    """The reason in the event of a resource whose handler was refused."""
     own = kind.split("::")[1]
     sdk = SDK.get(own, own.capitalize() if own.isupper() else own)
     status = 400 if own in ("DynamoDB", "Logs") else 403
@@ -205,7 +205,7 @@ def reason(kind: str, denied: iam.Denial) -> str:
 
 
 def patch_deployments(module: Any) -> None:
-    """stacks: know which stack a dynamic reference is resolved for."""
+    """stacks: remember the stack for which a dynamic reference is resolved."""
     stock = module._deploy_stack_async
 
     async def deploy(stack: str, *args: Any, **more: Any) -> None:
@@ -219,7 +219,7 @@ def patch_deployments(module: Any) -> None:
 
 
 def patch_references(module: Any) -> None:
-    """engine: a dynamic reference is read with the rights of the stack's role."""
+    """engine: resolve dynamic references with the permissions of the stack's role."""
     stock = module._resolve_dynamic_reference
 
     def resolve(literal: str) -> str:
@@ -234,7 +234,7 @@ def patch_references(module: Any) -> None:
 
 
 def _reading(service: str, body: str) -> iam.Check:
-    """What it takes to read what a dynamic reference names.
+    """The check for reading the target of a dynamic reference.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
     """
@@ -251,7 +251,7 @@ def _reading(service: str, body: str) -> iam.Check:
 
 
 def patch_drift(module: Any) -> None:
-    """drift: what the caller may not read is UNKNOWN, with the right that is missing."""
+    """drift: a resource that the caller may not read is UNKNOWN, with the missing permission."""
     stock = module.detect_resource_drift
 
     def detect(stack: Any, logical: str, record: dict[str, Any], at: str) -> Any:

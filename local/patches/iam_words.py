@@ -1,8 +1,8 @@
-"""A request that is refused hears it in AWS's words, and in the form of the service that it asked.
+"""A refused request gets AWS's message, in the form of its service's protocol.
 
-Defects: the stock message leaves the resource out and always blames an identity-based policy; all
-JSON services answer 403, while those that are called by X-Amz-Target answer 400 on AWS, with
-`Message` in capitals.
+Defects: the stock message omits the resource and always blames an identity-based policy; all JSON
+services answer 403, while those that are called with X-Amz-Target answer 400 on AWS, with a
+capital M in `Message`.
 """
 
 import json
@@ -48,7 +48,7 @@ def _resource_policy_message(module: Any, service: str, why: Denial, more: Any) 
 
 
 def targeted(service: str, message: str) -> tuple[int, dict[str, str], bytes]:
-    """AWS's JSON protocol, in which the operation is named by a header."""
+    """AWS's JSON protocol, in which a header names the operation."""
     version = "1.0" if service in ("dynamodb", "dynamodbstreams", "states") else "1.1"
     prefix = CORAL if service in ("dynamodb", "dynamodbstreams") else ""
     body = {"__type": f"{prefix}AccessDeniedException", "Message": message}
@@ -57,7 +57,7 @@ def targeted(service: str, message: str) -> tuple[int, dict[str, str], bytes]:
 
 
 def rest_json(message: str) -> tuple[int, dict[str, str], bytes]:
-    """AWS's protocol of paths and verbs: the error's name is in a header."""
+    """AWS's protocol of paths and methods. A header names the error."""
     headers = {"Content-Type": "application/json", "x-amzn-errortype": "AccessDeniedException"}
     return 403, headers, json.dumps({"Message": message}).encode()
 

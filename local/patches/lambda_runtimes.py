@@ -1,12 +1,12 @@
-"""Lambda runtimes: what runs here runs in its own language, and the rest is refused in words.
+"""Functions run in their own language, and other runtimes are refused with a reason.
 
-Defect: the stock service creates a function of any runtime, be it one that AWS does not know or
-does not take any more, and answers an invocation of what it cannot run with an error about Docker,
-or with a made-up answer.
+Defect: the stock service creates a function of any runtime, even of one that AWS does not know or
+no longer accepts, and answers an invocation that it cannot run with an error about Docker or with
+an invented result.
 
-Here any `python3.*` runs on the interpreter that runs the platform, and any `nodejs*` on the `node`
-on PATH, whatever minor version the identifier names. AWS's texts for runtimes that it refuses are
-in LocalStack's recording `test_lambda_api.snapshot.json`: `test_create_lambda_exceptions` and
+Here `python3.*` runs on the interpreter that runs the platform, and `nodejs*` on the `node` on
+PATH, whatever minor version the identifier has. AWS's texts for runtimes that it refuses are in
+LocalStack's recording `test_lambda_api.snapshot.json`: `test_create_lambda_exceptions` and
 `TestRuntimeValidation::test_create_deprecated_function_runtime_with_validation_enabled`.
 """
 
@@ -25,7 +25,7 @@ SDK = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib
 NODE_RUNTIME = Path(runtime.__file__).with_suffix(".mjs")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# What AWS's message lists, with the runtimes of botocore's model that came later.
+# The runtimes in AWS's message, and later ones from botocore's model.
 ON_AWS = (
     *("nodejs20.x", "python3.14", "provided.al2023", "python3.12", "python3.13", "nodejs24.x"),
     *(
@@ -42,7 +42,7 @@ ON_AWS = (
     *("nodejs18.x", "provided.al2", "java8.al2", "nodejs26.x", "python3.15", "ruby4.0"),
     *("java8.al2023", "java11.al2023", "java17.al2023"),
 )
-# Those whose refusal was recorded, and the ones that AWS retired before them.
+# Runtimes whose refusal was recorded, and those that AWS retired earlier.
 RETIRED = (
     *("java8", "go1.x", "provided", "ruby2.7", "nodejs14.x", "python3.7", "dotnetcore3.1"),
     *("nodejs12.x", "nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", "nodejs8.10"),
@@ -53,12 +53,12 @@ RETIRED = (
 
 @functools.cache
 def node() -> str | None:
-    """Where Node.js is, if this machine has it."""
+    """The path of Node.js; None if it is not installed."""
     return shutil.which("node")
 
 
 def refusal(identifier: str, package: str = "Zip") -> str | None:
-    """Why no function of this runtime and package type can be made here; None if one can."""
+    """Why a function of this runtime and package type is refused; None if it is not."""
     if package == "Image":
         return (
             "Container images do not run here. On this machine functions are Zip packages of a"
@@ -86,14 +86,14 @@ def refusal(identifier: str, package: str = "Zip") -> str | None:
 
 
 def program(identifier: str) -> list[str]:
-    """The command of a worker process; the number of its socket is to follow."""
+    """The command of a worker process, to which the number of its socket is appended."""
     if identifier.startswith("nodejs"):
         return [node() or "node", str(NODE_RUNTIME)]
     return [sys.executable, "-I", "-S", runtime.__file__]
 
 
 def import_path(identifier: str, task_root: Path, layers: list[Path]) -> list[Path]:
-    """Where the runtime looks for modules, the function's code first."""
+    """The folders in which the runtime looks for modules, the function's code first."""
     if identifier.startswith("nodejs"):
         return [task_root]
     site = f"python/lib/python{PYTHON}/site-packages"
@@ -101,7 +101,7 @@ def import_path(identifier: str, task_root: Path, layers: list[Path]) -> list[Pa
 
 
 def variables(identifier: str, task_root: Path, layers: list[Path]) -> Mapping[str, str]:
-    """The runtime's own environment variables. AWS_EXECUTION_ENV names what really runs."""
+    """The runtime's own environment variables. AWS_EXECUTION_ENV names the real runtime."""
     if not identifier.startswith("nodejs"):
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_python{PYTHON}"}
     major = identifier.removeprefix("nodejs").partition(".")[0]
@@ -112,7 +112,7 @@ def variables(identifier: str, task_root: Path, layers: list[Path]) -> Mapping[s
 
 @functools.cache
 def sdk() -> Path:
-    """A folder with nothing but the AWS SDK, as links into our site-packages."""
+    """A folder with only the AWS SDK, as links into our site-packages."""
     folder = Path(tempfile.mkdtemp(prefix="sdk-"))
     for name in SDK:
         spec = importlib.util.find_spec(name)
@@ -135,7 +135,7 @@ def patch(module: Any) -> None:
         package = "Image" if image else data.get("PackageType", "Zip")
         asked = package == "Image" or data.get(
             "Runtime"
-        )  # else the stock service says what it misses
+        )  # otherwise the stock service reports what is missing
         text = refusal(data.get("Runtime", ""), package) if asked else None
         return refused(text) if text else stock_create(data)
 

@@ -1,17 +1,17 @@
-"""Lambda workers: errors keep their class, dependencies come from the layer, nobody is cut off.
+"""Lambda workers: errors keep their class, imports come from the layer, requests are completed.
 
 Defects of the stock workers:
-- every handler's error becomes `Runtime.HandlerError`, so Catch and Retry by class never match;
+- every error of a handler becomes `Runtime.HandlerError`, so Catch and Retry by class never match;
 - a handler that raises loses its process, so the next call is a cold start;
-- 50 ms are added to every invocation that prints nothing;
-- the emulator's site-packages and the user's environment leak into handlers, so what is missing
-  from the layer is not missed;
+- every invocation that prints nothing takes 50 ms longer;
+- the emulator's site-packages and the user's environment leak into handlers, so a dependency that
+  the layer lacks is not noticed;
 - layer and code are unpacked again for each worker;
-- an update kills workers in the middle of a request;
-- a burst starts a process per request in flight (36 workers, 1.2 GB, for 16 clients).
+- an update kills workers during a request;
+- a burst starts a process for each concurrent request (36 workers, 1.2 GB, for 16 clients).
 
-Here a worker runs local/runtime.py in an isolated interpreter, with the function's code, its
-layers, and of our site-packages only the AWS SDK, which is part of Lambda's own runtime.
+Here a worker runs local/runtime.py in an isolated interpreter with the function's code, its layers,
+and only the AWS SDK from our site-packages, which is part of Lambda's own runtime.
 """
 
 import contextlib
@@ -35,15 +35,15 @@ from local import console, iam_keys, runtime
 from local.patches import function_logs, lambda_runtimes, payload_limits
 
 INIT_SECONDS = 30
-WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait their turn
+WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait
 
 _unpacking = threading.Lock()
-_running: dict[str, list[Path]] = {}  # folders by the function that was started in them last
-_left: dict[Path, float] = {}  # since when nobody runs in them
+_running: dict[str, list[Path]] = {}  # each folder's function, the last one that was started in it
+_left: dict[Path, float] = {}  # since when no worker has used them
 
 
 def unpacked(archive: bytes) -> Path:
-    """The archive's files, unpacked once and shared by all workers: read-only, as on Lambda."""
+    """The archive's files, unpacked once and shared by all workers. Read-only, as on Lambda."""
     folder = Path(tempfile.gettempdir(), f"code-{hashlib.sha256(archive).hexdigest()[:16]}")
     with _unpacking:
         if not folder.exists():
@@ -55,7 +55,7 @@ def unpacked(archive: bytes) -> Path:
 
 
 def keep(function: str, folders: list[Path]) -> None:
-    """Note what the function now runs; a minute after nobody runs a folder, it is removed."""
+    """Record the function's folder. A folder is removed a minute after its last use."""
     with _unpacking:
         _running[function] = folders
         wanted = {folder for running in _running.values() for folder in running}
@@ -70,7 +70,7 @@ def keep(function: str, folders: list[Path]) -> None:
 def environment(
     config: dict[str, Any], task_root: Path, region: str, log_stream: str
 ) -> dict[str, str]:
-    """What a handler finds in os.environ: its own variables and Lambda's, nothing of the user's."""
+    """A handler's os.environ: its own and Lambda's variables, none of the user's."""
     own = {"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), "LANG": "en_US.UTF-8"}
     own |= {"TMPDIR": tempfile.gettempdir(), "TZ": ":UTC"}
     own |= (config.get("Environment") or {}).get("Variables", {})
@@ -102,7 +102,7 @@ def _pump(pipe: IO[bytes], lines: "queue.SimpleQueue[str]") -> None:
 
 
 def _log(worker: Any) -> str:
-    """The lines of the invocation that just ended."""
+    """The lines of the invocation that ended last."""
     lines: list[str] = []
     deadline = time.monotonic() + 0.5
     while True:
@@ -118,7 +118,7 @@ def _log(worker: Any) -> str:
 
 
 def _say(worker: Any, message: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """One message there and its answer back. TimeoutError, or EOFError when the process ended."""
+    """Send a message and return the answer. Raises TimeoutError; EOFError if the process ended."""
     worker.channel.settimeout(seconds)
     try:
         worker.stream.write(json.dumps(message).encode() + b"\n")
@@ -135,7 +135,7 @@ def _say(worker: Any, message: dict[str, Any], seconds: float) -> dict[str, Any]
 
 
 def _spawn(worker: Any) -> dict[str, Any]:
-    """Start the process; its answer is {"ok": true}, or the error of importing the handler."""
+    """Start the process. Its answer is {"ok": true}, or the error of importing the handler."""
     from ministack.services import lambda_svc
 
     config = worker.config
@@ -170,7 +170,7 @@ def _spawn(worker: Any) -> dict[str, Any]:
 
 
 def _end(worker: Any) -> int:
-    """Kill the process and close what belongs to it; its exit code."""
+    """Kill the process and close its files. Returns its exit code."""
     process, worker._proc = worker._proc, None
     process.kill()
     code: int = process.wait()
@@ -179,7 +179,7 @@ def _end(worker: Any) -> int:
 
 
 def _close(worker: Any) -> None:
-    with contextlib.suppress(OSError):  # what the process will not read any more
+    with contextlib.suppress(OSError):  # requests that the process will not read
         worker.stream.close()
     worker.channel.close()
 
@@ -194,7 +194,7 @@ def _invoke(worker: Any, event: Any, request_id: str, **call: Any) -> dict[str, 
     log = ""
     try:
         if worker._proc is not None and worker._proc.poll() is not None:
-            _end(worker)  # it was killed while it had nothing to do
+            _end(worker)  # it was killed while idle
         if worker._proc is None:
             reply = _spawn(worker)
             log = _log(worker)
@@ -226,7 +226,7 @@ def _error(request_id: str, kind: str, message: str) -> dict[str, Any]:
 
 
 def patch_pool(module: Any) -> None:
-    """lambda_runtime: a busy worker that is no longer wanted ends after its invocation."""
+    """lambda_runtime: a busy worker that was replaced ends after its invocation."""
     stock_kill = module.kill_workers
 
     def kill_workers(workers: list[Any]) -> None:

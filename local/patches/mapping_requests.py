@@ -1,8 +1,8 @@
-"""An event source mapping needs a stream that is there, and patterns that are patterns.
+"""An event source mapping needs an existing stream and valid filter patterns.
 
-Defect: the stock service makes a mapping of a table's stream that does not exist, which never
-delivers anything, and one with a filter that is no object, which lets everything through. See
-`mappings` in tests/aws/fixtures.
+Defect: the stock service creates a mapping of a table's stream that does not exist, which never
+delivers anything, and one with a filter that is no object, which matches everything. See `mappings`
+in tests/aws/fixtures.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def refusal(mapping: dict[str, Any], streams: set[str]) -> str | None:
-    """Why AWS does not make the mapping; `streams` are the ARNs of the tables' streams."""
+    """Why AWS refuses the mapping; None if it does not. `streams` are the ARNs of the streams."""
     source = mapping.get("EventSourceArn", "")
     if ":dynamodb:" in source and "/stream/" in source and source not in streams:
         return f"Stream not found: {source}"

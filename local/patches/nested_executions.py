@@ -1,9 +1,9 @@
-"""An execution that another one starts, and perhaps waits for, fails it as it does on AWS.
+"""A nested execution fails its parent as on AWS.
 
-Defects, by LocalStack's recordings in stepfunctions/v2: the one that waits fails with the other's
-own error, where AWS has States.TaskFailed with a description for its cause (callback/test_callback,
-test_start_execution_sync_delegate_failure); the errors of StartExecution lack the service's prefix
-and the SDK's details (error_handling/test_task_service_sfn).
+Defects, by LocalStack's recordings in stepfunctions/v2: a parent that waits fails with the nested
+execution's own error, where AWS has States.TaskFailed with a description as its cause
+(callback/test_callback, test_start_execution_sync_delegate_failure); errors of StartExecution lack
+the service's prefix and the SDK's details (error_handling/test_task_service_sfn).
 """
 
 import json

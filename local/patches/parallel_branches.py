@@ -1,9 +1,9 @@
-"""A Parallel or Map state fails as soon as one branch fails, and the others stop.
+"""A Parallel or Map state fails as soon as one branch fails, and the other branches stop.
 
-Defects: the stock states wait for every branch to run to its end, and then tell of the first in the
-list that failed, not of the first to fail; a Parallel's branches share one context, so that a task
-token or the name of a state may be another branch's; and JSONata's Arguments, Output and Assign of
-a Parallel are ignored. In LocalStack's recording stepfunctions/v2 timeouts/test_timeouts,
+Defects: the stock states wait for every branch to end and then report the failed branch that is
+first in the list, not the one that failed first; the branches of a Parallel share one context, so
+that a task token or a state's name may be another branch's; and JSONata's Arguments, Output and
+Assign of a Parallel are ignored. In LocalStack's recording stepfunctions/v2 timeouts/test_timeouts,
 test_service_lambda_map_timeout, one iteration fails and the others are aborted.
 """
 
@@ -61,7 +61,7 @@ def patch(module: Any) -> None:
 
 
 def _arguments(module: Any, state: Node, given: Any, ctx: Node) -> Any:
-    """What each branch of a Parallel is given."""
+    """The input of each branch of a Parallel."""
     if module._state_query_language(state, ctx) == "JSONata":
         return module._apply_jsonata_arguments(state, given, ctx)
     effective = module._apply_input_path(state, given, ctx)
@@ -69,7 +69,7 @@ def _arguments(module: Any, state: Node, given: Any, ctx: Node) -> Any:
 
 
 def _items(module: Any, state: Node, given: Any, ctx: Node) -> tuple[list[Any], int]:
-    """What a Map goes through, and how many at once (0: all)."""
+    """The items of a Map, and how many run at once (0: all)."""
     most = state.get("MaxConcurrency", 0)
     if module._state_query_language(state, ctx) == "JSONata":
         items = given
@@ -106,12 +106,12 @@ def _output(module: Any, state: Node, given: Any, ctx: Node, results: list[Any])
 
 
 def _run(module: Any, jobs: list[Job], most: int = 0) -> list[Any]:
-    """What the jobs return, in their order, at most so many at once (0: all).
+    """Run the jobs, at most `most` at once (0: all), and return their results in order.
 
-    Raises the error of the first that fails, without waiting for the others.
+    Raises the error of the job that fails first, without waiting for the others.
     """
     scope, ended = Scope(current.get()), queue.SimpleQueue[Outcome]()
-    # If the execution is stopped, whoever waits here is woken.
+    # This wakes the waiting thread if the execution is stopped.
     scope.on_end(lambda: ended.put((-1, None, Stopped())))
     ahead, lock = iter(enumerate(jobs)), threading.Lock()
 

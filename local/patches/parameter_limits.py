@@ -1,8 +1,8 @@
-"""The parameter store keeps to its limits.
+"""Parameter Store enforces its limits.
 
-Defects: the stock service takes a standard parameter of more than 4 KB, more than ten names at
-once, and a value that the parameter's own pattern does not allow. AWS: "Parameter tiers" in the
-user guide of Systems Manager, and in botocore's model the lengths and the exception's name.
+Defects: the stock service accepts a standard parameter of more than 4 KB, more than ten names at
+once, and a value that the parameter's own pattern does not allow. AWS's sources: "Parameter tiers"
+in the user guide of Systems Manager; the lengths and the exception's name in botocore's model.
 """
 
 from __future__ import annotations

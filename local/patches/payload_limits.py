@@ -1,8 +1,8 @@
-"""Lambda's limits on what goes in and what comes out.
+"""Lambda limits the size of payloads and results.
 
-Defect: the stock service takes and returns payloads of any size. AWS takes 6 MB synchronously and 1
-MB asynchronously, and answers a result of more than 6 MB with an error of the function. The texts
-are AWS's: for results in LocalStack's recording `test_lambda.snapshot.json`, test
+Defect: the stock service accepts and returns payloads of any size. AWS accepts 6 MB synchronously
+and 1 MB asynchronously, and turns a result of more than 6 MB into an error of the function. AWS's
+texts: for results in LocalStack's recording `test_lambda.snapshot.json`, test
 `TestLambdaBaseFeatures::test_lambda_too_large_response`; for requests in reports of users, such as
 aws/aws-pdk, issue 771. The limits are in botocore's documentation of Invoke.
 """
@@ -21,7 +21,7 @@ TOO_LARGE = {
 
 
 def limited(reply: dict[str, Any]) -> dict[str, Any]:
-    """A worker's reply, or the error that AWS makes of a result that is too large."""
+    """A worker's reply, or AWS's error if the result is too large."""
     if "error" in reply or not _may_be_large(reply["result"]):
         return reply
     size = len(json.dumps(reply["result"], ensure_ascii=False).encode())
@@ -29,7 +29,7 @@ def limited(reply: dict[str, Any]) -> dict[str, Any]:
 
 
 def _may_be_large(result: Any) -> bool:
-    """Whether it is worth measuring: a result is mostly its longest text."""
+    """Whether the result's size must be measured: its longest text is most of it."""
     if isinstance(result, str):
         return len(result) > LARGEST_RESULT / 8
     if isinstance(result, dict):

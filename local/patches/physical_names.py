@@ -1,9 +1,9 @@
-"""A stack does not take over what has the physical name that its template gives a resource.
+"""A stack does not take over an existing resource with the same physical name.
 
-Defect: the stock handlers of most types overwrite what is there, another stack's resource too, and
-the deletion of either stack deletes it for both. CloudFormation fails the creation, and rolls back.
-A generated name was the same each time a stack of that name was made, so that a new stack overwrote
-what the last one had left behind (`DeletionPolicy: Retain`); CloudFormation adds random characters.
+Defect: most stock handlers overwrite an existing resource, even one of another stack, and deleting
+either stack deletes it for both. CloudFormation fails the creation and rolls back. A generated name
+was the same each time a stack of that name was created, so that a new stack overwrote what the last
+one had retained (`DeletionPolicy: Retain`); CloudFormation adds random characters.
 
 Identities are those of the resource types' schemas: the last property is the name.
 """
@@ -69,7 +69,7 @@ _IDENTITIES: dict[str, tuple[str, ...]] = {
     "AWS::StepFunctions::StateMachine": ("StateMachineName",),
     "AWS::WAFv2::WebACL": ("Scope", "Name"),
 }
-# Is it there, though perhaps no stack made it? The types that Slipway's templates are made of.
+# Whether the resource exists, even outside of stacks, for the types in Slipway's templates.
 _EXISTS: dict[str, Callable[[Any, Properties], bool]] = {
     "AWS::CloudWatch::Alarm": lambda m, p: (
         p["AlarmName"] in m._cw._alarms or p["AlarmName"] in m._cw._composite_alarms
@@ -93,7 +93,7 @@ _EXISTS: dict[str, Callable[[Any, Properties], bool]] = {
         machine["name"] == p["StateMachineName"] for machine in m._sfn._state_machines.values()
     ),
 }
-# The resource that is being updated: its own name is not in its way.
+# The resource that is being updated, which may keep its own name.
 _updated: contextvars.ContextVar[str] = contextvars.ContextVar("updated", default="")
 
 
@@ -102,7 +102,7 @@ def patch(module: Any) -> None:
         handler = module._RESOURCE_HANDLERS[kind]
         stock = handler["create"]
         handler["create"] = _refusing(module, kind, stock)
-        # The handlers' updates that replace a resource call the function by its own name.
+        # Updates that replace a resource call the create function by its own name.
         setattr(module, stock.__name__, handler["create"])
     stock_update = module._update_resource
 
@@ -117,7 +117,7 @@ def patch(module: Any) -> None:
 
 
 def patch_generated(module: Any) -> None:
-    """Add random characters to the names that a stack's creation generates; updates keep them."""
+    """Add random characters to generated names at a stack's creation. Updates keep them."""
     seed = module._NAME_SEED
 
     def provision(*arguments: Any) -> tuple[Any, str]:
@@ -140,7 +140,7 @@ def _refusing(module: Any, kind: str, stock: Callable[..., Any]) -> Callable[...
 
 
 def _refuse_taken(module: Any, kind: str, properties: Properties) -> None:
-    """ValueError with CloudFormation's words if the name that the template gives is taken."""
+    """Raises ValueError with CloudFormation's message if the template's name is taken."""
     identity = _IDENTITIES[kind]
     name = properties.get(identity[-1])
     if not name:

@@ -1,7 +1,7 @@
-"""A table that is protected from deletion stays, also when its stack is deleted.
+"""A table with deletion protection is not deleted with its stack.
 
-Defects: the stock `AWS::DynamoDB::Table` deletes it all the same, so a stack of stage prod went
-with its table; and DeleteTable refuses in words of its own (AWS's: nubo-db/dynoxide, issue 46).
+Defects: the stock `AWS::DynamoDB::Table` deletes it, so that a stack of stage prod lost its table;
+and DeleteTable has a message of its own (AWS's: nubo-db/dynoxide, issue 46).
 """
 
 from typing import Any

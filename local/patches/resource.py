@@ -1,12 +1,11 @@
-"""Not a patch of its own: how some of them have a hand in what a template's resource becomes."""
+"""No patch: a helper for patches that change the resources of templates."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 def after(module: Any, kind: str, apply: Callable[[str, dict[str, Any]], None]) -> None:
-    """Call `apply` with the name and the properties of each resource of the kind, once it was
-    created or updated."""
+    """Call `apply` with the name and properties of each resource that was created or updated."""
     resource = module._RESOURCE_HANDLERS[kind]
     stock_create, stock_update = resource["create"], resource["update"]
 

@@ -1,7 +1,7 @@
-"""ListStackResources says why a resource is in the state that it is in.
+"""ListStackResources reports the reason of a resource's state.
 
-Defect: the stock answer leaves `ResourceStatusReason` out, which the record of a resource that
-could not be deleted has, and which the stock DescribeStackResources tells.
+Defect: the stock answer omits `ResourceStatusReason`, which is in the record of a resource that
+could not be deleted and in the stock answer of DescribeStackResources.
 """
 
 from typing import Any

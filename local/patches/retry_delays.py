@@ -1,6 +1,6 @@
-"""A Retry keeps to its MaxDelaySeconds and spreads by its JitterStrategy.
+"""A Retry obeys its MaxDelaySeconds and JitterStrategy.
 
-Defect: the stock interpreter knows neither; it waits IntervalSeconds * BackoffRate ** n, at most a
+Defect: the stock interpreter ignores both. It waits IntervalSeconds * BackoffRate ** n, at most a
 minute.
 """
 

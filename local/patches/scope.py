@@ -1,4 +1,4 @@
-"""No patch: what an execution's threads look at, to stop when the execution or branch has ended."""
+"""No patch: the scopes by which threads stop when their execution or branch has ended."""
 
 import contextvars
 import threading
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 
 class Stopped(BaseException):
-    """The execution or branch that runs here has ended. No Catch or Retry of its states sees it."""
+    """The current execution or branch has ended. Catch and Retry do not see this error."""
 
 
 class Scope:
-    """An execution, or a branch of one: ended once, and with it everything in it."""
+    """An execution, or a branch of one. Ending it ends everything in it."""
 
     def __init__(self, parent: "Scope | None" = None) -> None:
         self._ended = threading.Event()
@@ -31,7 +31,7 @@ class Scope:
             callback()
 
     def on_end(self, callback: Callable[[], object]) -> None:
-        """Call it when this ends; now, if it has."""
+        """Call `callback` when the scope ends; at once if it has ended."""
         with self._lock:
             if not self._ended.is_set():
                 self._callbacks.append(callback)
@@ -39,16 +39,16 @@ class Scope:
         callback()
 
     def wait(self, seconds: float) -> bool:
-        """Wait, at most so long, until this ends; whether it has."""
+        """Wait at most `seconds` for the scope to end. Returns whether it has."""
         return self._ended.wait(seconds)
 
 
-# Threads of a branch or a task begin with a copy of their parent's.
+# The threads of a branch or a task start with a copy of their parent's context.
 current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("scope", default=None)
 
 
 def check() -> None:
-    """Stopped if what runs here has ended."""
+    """Raises Stopped if the current scope has ended."""
     scope = current.get()
     if scope and scope.ended:
         raise Stopped

@@ -1,13 +1,12 @@
-"""A task is refused before it starts: fields that its SDK integration does not know, too much data.
+"""A task with unknown fields for its SDK integration, or with too much data, is refused.
 
-Defects: the stock interpreter takes DynamoDB's own names for the kinds of a value, where an SDK
+Defects: the stock interpreter accepts DynamoDB's own names for the types of a value, where an SDK
 integration (`aws-sdk:dynamodb:…`) has those of the AWS SDK for Java: Nul, Bool, Ss, Ns, Bs. It
-takes any other name as well, and arguments of any size.
+accepts any other name as well, and arguments of any size.
 
 AWS documents the names ("Learning to use AWS service SDK integrations": parameters are in
-PascalCase) and the limit, which holds for a state's input after its processing, too ("Handling
-errors in Step Functions workflows", States.DataLimitExceeded). Nothing catches either error, see
-task_results.
+PascalCase) and the limit, which also applies to a state's processed input ("Handling errors in Step
+Functions workflows", States.DataLimitExceeded). Neither error can be caught, see task_results.
 """
 
 import json
@@ -20,7 +19,7 @@ _SDK_NAMES = {"NULL": "Nul", "BOOL": "Bool", "SS": "Ss", "NS": "Ns", "BS": "Bs"}
 
 
 def unknown(value: Any, shape: Any) -> Iterator[str]:
-    """The fields in `value` that no SDK integration knows by this name; `shape` is botocore's."""
+    """The fields in `value` that the SDK integration does not know. `shape` is botocore's."""
     if shape.type_name == "structure" and isinstance(value, dict):
         known = {_SDK_NAMES.get(name, name): shape.members[name] for name in shape.members}
         for name, each in value.items():
@@ -58,7 +57,7 @@ def patch(module: Any) -> None:
 
     def invoke(resource: str, arguments: Any) -> Any:
         if len(json.dumps(arguments, ensure_ascii=False).encode("utf-8", "surrogatepass")) > LIMIT:
-            # AWS uses these words for input, too (test_states_errors, test_start_large_input).
+            # AWS uses this message for input, too (test_states_errors, test_start_large_input).
             raise too_large(module, resource)
         return stock_invoke(resource, arguments)
 

@@ -1,11 +1,10 @@
-"""CloudFormation tells of stacks that are gone, or were never updated, as AWS does.
+"""CloudFormation answers about deleted and never updated stacks as AWS does.
 
 Defects of the stock service:
-- CreateStack sets LastUpdatedTime, so that DescribeStacks tells one of a stack that was never
-  updated;
-- DescribeChangeSet says of a stack that is not there that the change set is not;
+- CreateStack sets LastUpdatedTime, so DescribeStacks shows an update time for a new stack;
+- DescribeChangeSet reports a missing change set if the stack does not exist;
 - DescribeStackEvents finds a deleted stack by its name;
-- CreateChangeSet says of a stack that is there only that it is.
+- CreateChangeSet for an existing stack has an incomplete message.
 
 See `stacks` and `change_sets` in tests/aws/fixtures.
 """
@@ -19,7 +18,7 @@ EMPTY = b"<LastUpdatedTime></LastUpdatedTime>"
 
 
 def patch(module: Any) -> None:
-    """handlers: what a stack is told to be, and what is told of one that is not there."""
+    """handlers: the answers about existing, deleted and missing stacks."""
     handlers = module._ACTION_HANDLERS
     stock_create, stock_describe = handlers["CreateStack"], handlers["DescribeStacks"]
 
@@ -40,7 +39,7 @@ def patch(module: Any) -> None:
 
 
 def _of_a_stack(module: Any, stock: Any) -> Any:
-    """The action, for a stack that is there or is named by its id."""
+    """Wrap an action that needs an existing stack, or a deleted one named by its id."""
 
     def answer(params: dict[str, Any]) -> Any:
         name = module._p(params, "StackName")
@@ -54,7 +53,7 @@ def _of_a_stack(module: Any, stock: Any) -> Any:
 
 
 def _of_no_stack(module: Any, stock: Any) -> Any:
-    """CreateChangeSet, which for a creation wants that there is no stack of the name."""
+    """Wrap CreateChangeSet, which refuses to create a stack that exists."""
 
     def answer(params: dict[str, Any]) -> Any:
         name, change_set = module._p(params, "StackName"), module._p(params, "ChangeSetName")

@@ -1,9 +1,9 @@
-"""What a stack's state does not allow is refused with the stack's id and state, as AWS does.
+"""An operation that a stack's state does not allow is refused with AWS's message.
 
-Defects: stock UpdateStack has words of its own, and says of a stack that was deleted, and is named
-by its id, that there is none; stock CreateChangeSet takes a stack that is being changed. See
-LocalStack's recordings cloudformation/api test_update_stack (test_update_deleted_stack) and
-test_changesets (test_changeset_for_deleted_stack).
+Defects: stock UpdateStack has its own message, and reports that a deleted stack, named by its id,
+does not exist; stock CreateChangeSet accepts a stack that is being changed. See LocalStack's
+recordings cloudformation/api test_update_stack (test_update_deleted_stack) and test_changesets
+(test_changeset_for_deleted_stack).
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""A stage that a template makes tells its settings as one that the API made.
+"""GetStage returns the settings of a stage that a template created.
 
-Defect: the stock `AWS::ApiGatewayV2::Stage` keeps its route settings under the names of the
-template (`ThrottlingBurstLimit`), and GetStage answers with those of the API alone.
+Defect: the stock `AWS::ApiGatewayV2::Stage` stores route settings under the template's names
+(`ThrottlingBurstLimit`), but GetStage returns only those with the API's names.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Step Functions refuses a definition that is not valid, through its API and CloudFormation alike.
+"""Step Functions refuses an invalid definition, through its API and through CloudFormation.
 
-Defect: the stock calls take any text, "not json" too, and look at JSONata's syntax alone; stock
-ValidateStateMachineDefinition finds everything OK. What is refused: local/asl/.
+Defect: the stock calls accept any text, even "not json", and check only JSONata's syntax; stock
+ValidateStateMachineDefinition accepts everything. local/asl/ has the rules.
 """
 
 import json
@@ -45,7 +45,7 @@ def patch(module: Any) -> None:
         answer = {"result": result, "diagnostics": diagnostics, "truncated": len(found) > most}
         return module.json_response(answer)
 
-    module._validate_definition_jsonata = lambda definition: None  # ours has checked it
+    module._validate_definition_jsonata = lambda definition: None  # our validation has run
     module._create_state_machine, module._update_state_machine = create, update
     module._validate_state_machine_definition = validate
 

@@ -1,6 +1,6 @@
 """A Succeed state's JSONata `Output` is the execution's output.
 
-Defect: the stock interpreter ignores it and passes the state's input on.
+Defect: the stock interpreter ignores it and returns the state's input.
 """
 
 from typing import Any

@@ -1,12 +1,12 @@
-"""A task that fails has the error and the cause that Step Functions gives it.
+"""A failed task has the error and the cause that Step Functions gives it.
 
 Defects of the stock interpreter:
-- an error that DynamoDB's model does not have keeps its own name (`DynamoDB.ValidationException`);
-  on AWS it gets that of the service;
-- causes are bare messages; on AWS the caller's SDK appends the service, the status and the request;
-- a task that takes too long has a cause; on AWS it has an empty one.
+- an error that is not in DynamoDB's model keeps its own name (`DynamoDB.ValidationException`); on
+  AWS it gets the service's;
+- causes are bare messages; on AWS the calling SDK appends the service, the status and the request;
+- a task that times out has a cause; on AWS the cause is empty.
 
-The facts are AWS's: see function_errors and task_errors in tests/aws/fixtures.
+AWS's answers are in function_errors and task_errors in tests/aws/fixtures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def patch(module: Any) -> None:
 
 
 def named(resource: str, error: str, cause: str) -> tuple[str, str]:
-    """The error and the cause on AWS of what the stock interpreter calls so."""
+    """AWS's error and cause for the stock interpreter's."""
     prefix, _, name = error.partition(".")
     request = uuid.uuid4()
     old_sdk = f"Status Code: {{}}; Error Code: {name}; Request ID: {request}; Proxy: null)"
@@ -61,7 +61,7 @@ def named(resource: str, error: str, cause: str) -> tuple[str, str]:
 
 @cache
 def _modelled() -> frozenset[str]:
-    """The errors that DynamoDB's model has; read when the first call fails."""
+    """The errors in DynamoDB's model. Read when the first call fails."""
     from botocore.session import Session
 
     model = Session().get_service_model("dynamodb")

@@ -1,11 +1,11 @@
-"""Results that are too large, errors without a type, and what `States.ALL` does not catch.
+"""Too large results fail, errors have a cause, and `States.ALL` does not catch everything.
 
-Defects: a task's result or a state's output above 256 KiB passes (LocalStack's recording
-stepfunctions/v2 error_handling/test_states_errors); a function's error without a type is its own
-cause, where AWS has a sentence before it; `States.ALL` catches States.DataLimitExceeded and
-States.Runtime, which end an execution unless they are named (developer guide, "Error names"); an
-empty error or cause is shown as "", and a task's timeout is TaskFailed in the history
-(timeouts/test_timeouts).
+Defects: a task's result or a state's output above 256 KiB is accepted (LocalStack's recording
+stepfunctions/v2 error_handling/test_states_errors); the cause of a function's error without a type
+is the error itself, where AWS puts a sentence before it; `States.ALL` catches
+States.DataLimitExceeded and States.Runtime, which end an execution unless they are named (developer
+guide, "Error names"); an empty error or cause is shown as "", and a task's timeout is TaskFailed in
+the history (timeouts/test_timeouts).
 """
 
 import json
@@ -20,7 +20,7 @@ UNKNOWN = (
 
 
 def too_large(module: Any, name: str) -> Exception:
-    """The error of a state, or of a task's resource, that returns too much."""
+    """The error for a state, or a task's resource, that returns too much."""
     name = "lambda" if ":states:::lambda:" in name else name
     made: Exception = module._ExecutionError(
         "States.DataLimitExceeded",
@@ -35,7 +35,7 @@ def _is_too_large(result: Any) -> bool:
 
 
 def _measured(module: Any, stock: Any) -> Any:
-    """Execute a state, and refuse an output that is too large."""
+    """Wrap a state's execution, so that a too large output fails."""
 
     def execute(state: Any, given: Any, *rest: Any) -> Any:
         name = rest[-1]["State"]["Name"]

@@ -1,11 +1,12 @@
-"""A task that waits for its token: heartbeats, timeouts, and what fails before it waits.
+"""A task that waits for its token obeys heartbeats and timeouts, and fails with its call.
 
-Defects: HeartbeatSeconds never fires; the error of a function that raises is swallowed, and the
-task waits on; times given as JSONata expressions or paths are not understood; a stopped execution
-keeps its thread until the task's timeout.
+Defects: HeartbeatSeconds never fires; a function that raises does not fail the task; times given
+as JSONata expressions or paths are ignored; a stopped execution keeps its thread until the task's
+timeout.
 
-A missed heartbeat is `States.Timeout` without a cause: LocalStack's recording timeouts/
-test_heartbeats. A Catch or Retry may also name it `States.HeartbeatTimeout`, says the guide.
+A missed heartbeat is `States.Timeout` without a cause (LocalStack's recording timeouts/
+test_heartbeats). By the developer guide, Catch and Retry may also name it
+`States.HeartbeatTimeout`.
 """
 
 import json
@@ -77,7 +78,7 @@ def _seconds(module: Any, state: dict[str, Any], name: str, given: Any, ctx: Any
 
 
 def _wait(module: Any, info: dict[str, Any], state: dict[str, Any]) -> None:
-    """Until the token is answered. _ExecutionError when that, or a heartbeat, comes too late."""
+    """Wait for the token's answer. Raises _ExecutionError after a timeout or a missed heartbeat."""
     if scope := current.get():
         scope.on_end(info["event"].set)
     end = time.time() + state.get("TimeoutSeconds", FOREVER)

@@ -1,13 +1,13 @@
 """An alarm over several metrics (`Metrics`, metric math) is stored and described.
 
-Defects: the stock `AWS::CloudWatch::Alarm` refuses it, and with it the whole template; stock
-PutMetricAlarm drops its Metrics. Nothing evaluates it: it stays in INSUFFICIENT_DATA, unless
-SetAlarmState changes that.
+Defects: the stock `AWS::CloudWatch::Alarm` refuses it and thereby the whole template; stock
+PutMetricAlarm drops its Metrics. Such an alarm is not evaluated: it stays in INSUFFICIENT_DATA
+unless SetAlarmState changes it.
 """
 
 from typing import Any
 
-# What an alarm has of one metric, and one with Metrics does not.
+# The fields of an alarm on one metric, which an alarm with Metrics does not have.
 _OF_ONE = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions")
 
 
@@ -43,7 +43,7 @@ def _of_many(alarm: dict[str, Any], metrics: list[Any]) -> dict[str, Any]:
 
 
 def _typed(module: Any, query: dict[str, Any]) -> dict[str, Any]:
-    """A MetricDataQuery of a template, whose numbers and booleans may be strings."""
+    """A template's MetricDataQuery, in which numbers and booleans may be strings."""
     found = dict(query)
     if "ReturnData" in found:
         found["ReturnData"] = module._cfn_bool(found["ReturnData"])

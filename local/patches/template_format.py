@@ -1,11 +1,11 @@
-"""A template that CloudFormation does not understand is refused before a stack is made of it.
+"""An invalid template is refused before a stack is created.
 
-Defects: the stock engine takes a template whose references lead nowhere (a Ref is then its own
-value), that has no resources, unknown sections or fields, or resources that depend on each other in
-a circle, and makes a stack of it; a resource that is no object leaves the stack in progress for
+Defects: the stock engine accepts a template with references without a target (the value of such a
+Ref is its own name), without resources, with unknown sections or fields, or with circular
+dependencies, and creates a stack; a resource that is no object leaves the stack in progress for
 ever.
 
-The words are those of LocalStack's recordings cloudformation/api test_validations, test_stacks
+The messages are those of LocalStack's recordings cloudformation/api test_validations, test_stacks
 (test_linting_error_during_creation), test_changesets (test_using_pseudoparameters_in_places) and
 test_templates, and of AWS's article "template validation errors"; those of undefined conditions and
 policies are from memory.
@@ -62,7 +62,7 @@ def patch(module: Any) -> None:
     stock_parse, stock_validate = module._parse_template, module.validate_template_support
 
     def parse(body: str) -> Any:
-        """The template. What this raises is shown behind "Template format error: "."""
+        """The template. An error's message follows "Template format error: "."""
         try:
             template = stock_parse(body)
         except json.JSONDecodeError as error:
@@ -77,7 +77,7 @@ def patch(module: Any) -> None:
         return template
 
     def validate(template: Node, conditions: Node, params: Any = None) -> None:
-        # While it declares a transform it is not yet what it will be; one that failed says so.
+        # A template with a transform is not final. One whose transform failed reports that itself.
         final = not template.get("Transform") and not isinstance(template, module._TransformFailed)
         if final:
             for problem in (*_fields(template), *_references(module, template)):
@@ -115,7 +115,7 @@ def _shape(template: Node) -> Iterator[str]:
 
 
 def _is_macro(name: Any) -> bool:
-    """Fn::ForEach and Fn::Transform stand where resources do, until they have been applied."""
+    """Whether the name is Fn::ForEach or Fn::Transform, which are replaced by resources."""
     return str(name).startswith("Fn::")
 
 
@@ -136,7 +136,7 @@ def _fields(template: Node) -> Iterator[str]:
 
 
 def _references(module: Any, template: Node) -> Iterator[str]:
-    """References to resources, parameters and conditions that are not there."""
+    """The faults of references to missing resources, parameters and conditions."""
     resources = template["Resources"]
     known = resources.keys() | (template.get("Parameters") or {}).keys() | PSEUDO
     for block in ("Resources", "Outputs"):
@@ -176,7 +176,7 @@ def _in_sub(node: Any, name: str) -> bool:
 
 
 def _conditions(block: Node) -> Iterator[str]:
-    """The conditions that resources or outputs, and Fn::If in them, name."""
+    """The conditions that resources, outputs and their Fn::If name."""
     for node in block.values():
         if isinstance(condition := node.get("Condition"), str):
             yield condition

@@ -1,4 +1,4 @@
-"""A log group without a LogGroupName is named after its stack, as everything else is.
+"""A log group without a LogGroupName is named after its stack, like other resources.
 
 Defect: the stock name begins with `/aws/cloudformation/`, which no policy for a stack's resources
 covers.

@@ -1,8 +1,8 @@
-"""A stack's parameters are refused as CloudFormation refuses them, and in its words.
+"""A stack's parameters are validated as CloudFormation does it, with its messages.
 
 Defects: the stock engine ignores a parameter that the template does not declare, names only the
-first of those that lack a value, puts a ConstraintDescription in words of its own, and quotes the
-refused value, a secret's as well.
+first of several missing values, has its own message for a ConstraintDescription, and quotes the
+refused value, even a secret's.
 """
 
 import re
@@ -46,7 +46,7 @@ def patch(module: Any) -> None:
 def _check_names(
     declared: dict[str, Any], provided: list[dict[str, Any]], previous: dict[str, Any]
 ) -> None:
-    """ValueError if a parameter is unknown, or has no value and no default."""
+    """Raises ValueError if a parameter is unknown, or has no value and no default."""
     given = {entry["Key"]: entry for entry in provided if "Key" in entry}
     if unknown := [name for name in given if name not in declared]:
         raise ValueError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")

@@ -1,10 +1,10 @@
 """An HTTP API gets its routes from the OpenAPI document in its `Body`, or from its `Target`.
 
-Defects: the stock `AWS::ApiGatewayV2::Api` drops Body, which is where SAM puts the HttpApi events
-of all functions, so the API answers 404 to everything; and Target, by which an API is made of a
-function in one step. Read of a document are its routes to functions, their authorizers and scopes,
-and CORS. A path that ends in a slash gets no route, and nobody is told, as on AWS (aws/serverless-
-application-model, issue 1949); a greedy variable below the path catches it there.
+Defects: the stock `AWS::ApiGatewayV2::Api` drops Body, where SAM puts the HttpApi events of all
+functions, so the API answers 404 to everything; and Target, which creates an API for a function in
+one step. The patch reads a document's routes to functions, their authorizers and scopes, and CORS.
+A path that ends with a slash gets no route and no error, as on AWS (aws/serverless-
+application-model, issue 1949); a greedy variable below the path matches it there.
 """
 
 import re
@@ -56,13 +56,13 @@ def _integration(key: str, body: dict[str, Any], wanted: dict[str, Any]) -> dict
 
 
 def _authorization(body: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
-    """A route's authorization. ValueError if it is one that the document does not define."""
+    """A route's authorization. Raises ValueError if the document does not define it."""
     security = operation.get("security", body.get("security"))
     if not security:
         return {"authorizationType": "NONE"}
     [(name, scopes)] = security[0].items()
     scheme = _schemes(body).get(name)
-    if not scheme and name == "NONE":  # SAM's way to say so
+    if not scheme and name == "NONE":  # SAM's notation for it
         return {"authorizationType": "NONE"}
     if scheme and scheme.get(AUTHORIZATION) == "awsSigv4":
         return {"authorizationType": "AWS_IAM"}
@@ -100,7 +100,7 @@ def authorizers_of(body: dict[str, Any]) -> Records:
 
 
 def _sources(listed: str | list[str]) -> list[str]:
-    """A document has identity sources as one text, with commas."""
+    """A document's identity sources, which are one text with commas."""
     return re.split(r"\s*,\s*", listed) if isinstance(listed, str) and listed else list(listed)
 
 
@@ -109,7 +109,7 @@ def _verb(method: str) -> str:
 
 
 def _quick(properties: dict[str, Any]) -> tuple[Records, Records]:
-    """(routes, integrations) of an API that is made of one function in one step."""
+    """(routes, integrations) of an API that is created for one function in one step."""
     key = properties.get("RouteKey", "$default")
     wanted = {"type": "AWS_PROXY", "uri": properties["Target"]}
     route = {"routeId": key, "routeKey": key, "target": f"integrations/{key}"}
@@ -125,7 +125,7 @@ def patch(module: Any) -> None:
         if not body and not properties.get("Target"):
             return
         routes, integrations = routes_of(body) if body else _quick(properties)
-        # Whole tables are put in place, so that no request sees half of the routes.
+        # Whole tables are replaced, so that no request sees half of the routes.
         gateway._integrations[api_id] = gateway._integrations.get(api_id, {}) | integrations
         if not body:
             gateway._routes[api_id] = gateway._routes.get(api_id, {}) | routes

@@ -1,6 +1,6 @@
-"""A table's TimeToLiveSpecification in a template has an effect.
+"""A table's TimeToLiveSpecification in a template takes effect.
 
-Defect: the stock `AWS::DynamoDB::Table` drops it, so nothing of the table ever expires.
+Defect: the stock `AWS::DynamoDB::Table` drops it, so the table's items never expire.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""A Wait refuses what Step Functions refuses: a moment without an offset, and one too far away.
+"""A Wait refuses a timestamp without an offset and one too far in the future.
 
-Defect: the stock interpreter takes a timestamp without an offset, or any other text, as one that
-is over, and waits for any time. See waits in tests/aws/fixtures.
+Defect: the stock interpreter treats a timestamp without an offset, or any other text, as past, and
+accepts any waiting time. See waits in tests/aws/fixtures.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-# Milliseconds in a signed number of 32 bits, in days.
+# The days in as many milliseconds as a signed number of 32 bits can hold.
 LONGEST = timedelta(days=24_855)
 
 

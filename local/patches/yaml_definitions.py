@@ -1,6 +1,6 @@
-"""A state machine's definition in S3 may be YAML, as `sam deploy` sends it.
+"""A state machine's definition in S3 may be YAML, as `sam deploy` uploads it.
 
-Defect: the stock provisioner hands the file on as it is, and Step Functions takes JSON alone. On
+Defect: the stock provisioner passes the file on unchanged, and Step Functions accepts only JSON. On
 AWS CloudFormation reads both ("The state machine definition must be a JSON or YAML file": the
 documentation of AWS::StepFunctions::StateMachine S3Location).
 """
@@ -21,7 +21,7 @@ def patch(module: Any) -> None:
         try:
             read = yaml.safe_load(text)
         except yaml.YAMLError:
-            return text  # Step Functions says what is wrong with it
+            return text  # Step Functions reports the error
         return json.dumps(read, default=str) if isinstance(read, dict) else text
 
     module._sfn_definition = definition
