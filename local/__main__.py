@@ -1,4 +1,4 @@
-"""`make local`: run the platform here, and keep up with the sources until Ctrl-C."""
+"""`make local`: run the platform on this machine and deploy each saved change until Ctrl-C."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ READY = """
   try    curl {url}/api/v1/auth/register -H 'Content-Type: application/json' \\
               -d '{{"email": "you@example.com", "password": "correct horse battery"}}'
 
-  What you save goes live within seconds. LOGS=1 shows all logs. Ctrl-C ends everything.
+  Saved changes are deployed within seconds. LOGS=1 shows all logs. Ctrl-C stops everything.
 """
 
 
@@ -41,7 +41,7 @@ def fail(message: str) -> int:
 
 def on_signal(number: int, frame: FrameType | None) -> None:
     for every in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(every, signal.SIG_IGN)  # once is enough
+        signal.signal(every, signal.SIG_IGN)  # the first signal is enough
     raise Stopped
 
 
@@ -59,7 +59,7 @@ def settled(platform: Platform) -> watch.Snapshot:
 
 
 def follow(platform: Platform) -> None:
-    """Bring every saved change into the running stack."""
+    """Deploy every saved change to the running stack."""
     before = watch.snapshot(platform.root)
     while True:
         time.sleep(POLL)
@@ -67,7 +67,7 @@ def follow(platform: Platform) -> None:
         after = watch.snapshot(platform.root)
         if not (paths := watch.changed(before, after)):
             continue
-        while after != (later := settled(platform)):  # an editor may be in the middle of a save
+        while after != (later := settled(platform)):  # an editor may still be writing
             after = later
         before = after
         started = time.monotonic()
@@ -76,12 +76,12 @@ def follow(platform: Platform) -> None:
         try:
             platform.update()
         except (Broken, StackFailed) as error:
-            say(f"{names}{more}: not taken over, what ran before still runs\n{error}")
+            say(f"{names}{more}: not deployed, the previous version still runs\n{error}")
         except Exception:
-            platform.check()  # if the emulator is gone, that is the news
+            platform.check()  # a dead emulator is the more useful error
             raise
         else:
-            say(f"{names}{more}: live after {time.monotonic() - started:.1f} s")
+            say(f"{names}{more}: deployed after {time.monotonic() - started:.1f} s")
 
 
 def main() -> int:

@@ -1,9 +1,9 @@
-"""Who may call a route of an HTTP API, and whether the API may call the function behind it.
+"""Decides who may call a route of an HTTP API, and whether the API may call its function.
 
-JWTs, Lambda authorizers and signatures are judged by the emulator's own functions, which nothing
-but its own data plane calls. What it lets pass and AWS does not is refused here: a token without
-`exp`, a function whose resource policy does not let API Gateway in, an authorizer that thinks for
-more than ten seconds. The page of AWS: "Control and manage access to HTTP APIs in API Gateway".
+The emulator's own functions validate JWTs, Lambda authorizers and signatures; only its own data
+plane calls them otherwise. What the emulator accepts and AWS refuses is refused here: a token
+without `exp`, a function whose resource policy does not allow API Gateway, an authorizer that takes
+more than ten seconds. AWS's page: "Control and manage access to HTTP APIs in API Gateway".
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from local.http_events import Answer, Request, Route, message
 from local.resource_policy import may_invoke
 
 AUTHORIZER_SECONDS = 10
-# "The token does not have ..." would follow on AWS; its other reasons are not documented.
+# On AWS "The token does not have ..." follows. Its other reasons are not documented.
 INVALID_TOKEN = 'Bearer scope="" error="invalid_token"'
 
 
 @dataclass
 class Call:
-    """A request, the emulator's record of the route it takes, and the scope of the API."""
+    """A request, its route, the emulator's record of the route, and the API's region."""
 
     request: Request
     route: Route
@@ -35,7 +35,7 @@ class Call:
 
     @property
     def sources(self) -> list[str]:
-        """The ARNs by which a permission may name the call."""
+        """The ARNs by which a permission may refer to the call."""
         stage = f"{self.api_arn}/{self.request.stage}"
         method, _, path = self.record["routeKey"].rpartition(" ")
         if not method:
@@ -45,7 +45,7 @@ class Call:
 
 
 async def refusal(call: Call, scope: Any) -> Answer | None:
-    """Why the caller may not have this route; None, and the route's authorizer set, if it may."""
+    """Why the caller may not use the route. None if it may; the route's authorizer is then set."""
     kind = (call.record.get("authorizationType") or "NONE").upper()
     if kind == "JWT":
         return await _jwt(call)
@@ -135,9 +135,9 @@ def _signed(call: Call, scope: Any) -> Answer | None:
 
 
 def signed(request: Request, scope: Any, denied: Callable[[], Any]) -> bool:
-    """Whether the request bears a right signature, and its key's policies allow what it asks for.
+    """Whether the request's signature is valid and its key's policies allow the call.
 
-    `denied` is the emulator's own judgement of the policies, None if they allow it.
+    `denied` is the emulator's own decision on the policies, None if they allow it.
     """
     from ministack.core import iam_evaluator
     from ministack.services import lambda_svc

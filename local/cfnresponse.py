@@ -1,8 +1,8 @@
-"""`cfnresponse`: how a function with inline code answers for a custom resource.
+"""`cfnresponse`: the answer of a function with inline code to a custom resource's request.
 
-AWS adds a module of this name to Python code that a template has in `ZipFile`, and documents its
-two constants and its function. This one is for the functions of the embedded platform. Like
-runtime.py it uses the standard library alone.
+AWS adds a module of this name to Python code in a template's `ZipFile`, and documents its two
+constants and its function. This one is for the functions of the embedded platform. Like runtime.py
+it uses only the standard library.
 """
 
 import json
@@ -22,7 +22,7 @@ def send(
     noEcho: bool = False,
     reason: str | None = None,
 ) -> None:
-    """Tell CloudFormation how the request ended. Prints what went wrong, as AWS's module does."""
+    """Tell CloudFormation how the request ended. Prints failures, as AWS's module does."""
     answer = {
         "Status": responseStatus,
         "Reason": reason or f"See the details in CloudWatch Log Stream: {context.log_stream_name}",

@@ -1,9 +1,8 @@
 """The child process: the pinned emulator with our patches, and the API on its own port.
 
-Started by platform.py as `python -m local.emulator FD FD [FD]`: bound sockets, the emulator's, the
-API's and, if AWS is to listen beyond loopback, another one of the emulator's. It is told what to do
-in JSON lines on stdin, and ends when stdin does, so that it never outlives its parent, however that
-one ends.
+platform.py starts it as `python -m local.emulator FD FD [FD]` with bound sockets: the emulator's,
+the API's and, if AWS is to listen beyond loopback, another one for the emulator. It reads commands
+in JSON lines from stdin and ends when stdin is closed, so that it never outlives its parent.
 
     {"api": "<id of the HTTP API to serve>"}
 """
@@ -26,7 +25,7 @@ from local.gateway import Gateway, Receive, Send
 
 
 class Front:
-    """One ASGI application on two ports: the emulator on the one, the API on the other."""
+    """One ASGI application on two ports: the emulator on one, the API on the other."""
 
     def __init__(self, emulator: Any, gateway: Gateway, api_port: int) -> None:
         self.emulator, self.gateway, self.api_port = emulator, gateway, api_port
@@ -43,7 +42,7 @@ class Front:
             await self.emulator.app(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """What of the emulator's own start is needed; the rest talks to Docker and opens ports."""
+        """The part of the emulator's start that is needed; the rest uses Docker and opens ports."""
         from ministack.services import eventbridge, scheduler
 
         await receive()
@@ -58,7 +57,7 @@ class Front:
 
 
 def stop(run_dir: Path) -> None:
-    """End the workers, remove the run's files, and go: no thread is asked if it has finished."""
+    """End the workers, remove the run's files and exit, without waiting for threads."""
     from ministack.core import lambda_runtime
 
     for pool in list(lambda_runtime._workers.values()):
@@ -70,7 +69,7 @@ def stop(run_dir: Path) -> None:
 
 
 def obey(loop: asyncio.AbstractEventLoop, gateway: Gateway, run_dir: Path) -> None:
-    """Do as stdin says until it ends."""
+    """Follow the commands on stdin until it is closed."""
     for line in sys.stdin:
         loop.call_soon_threadsafe(gateway.open, json.loads(line)["api"])
     stop(run_dir)
@@ -96,10 +95,10 @@ async def serve(fds: Sequence[str]) -> None:
 
 
 def main() -> None:
-    # Only the parent ends this process, by closing stdin; a group-wide Ctrl-C is its business.
+    # Only the parent ends this process, by closing stdin. It also handles a Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop(Path(os.environ["SLIPWAY_RUN_DIR"])))
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent had them wait when it started us
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent blocked them while it started us
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))

@@ -1,15 +1,15 @@
-"""What API Gateway's HTTP API does with a request: find the route, call its function, answer.
+"""The data plane of API Gateway's HTTP APIs: find the route, call its function, answer.
 
-The emulator's own data plane stays unused, for it differs where callers notice: no `cookies` in the
-event, a function's error sent out as it is, no limits, OPTIONS never given to a route, and guesses
-about the host and path before all that. Routes and functions are the emulator's.
+The emulator's own data plane is not used, because callers notice its differences: no `cookies` in
+the event, a function's error sent unchanged, no limits, OPTIONS never passed to a route, and
+guesses about host and path. Routes and functions are the emulator's.
 
-Other APIs than Slipway's own, those of the environments, answer below /_aws/execute-api/<id>, and
-function URLs below /_aws/lambda-url/<id>.
+The APIs of environments answer below /_aws/execute-api/<id>, and function URLs below
+/_aws/lambda-url/<id>.
 
     http_events.py      requests -> events, results -> answers
-    authorizers.py      who may call a route
-    resource_policy.py  whether the function lets the gateway in
+    authorizers.py      decides who may call a route
+    resource_policy.py  decides whether the function may be called
 """
 
 import asyncio
@@ -32,9 +32,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# The quotas of HTTP APIs and of Lambda, none of which can be raised.
+# Quotas of HTTP APIs and of Lambda that cannot be raised.
 LARGEST_BODY = 10 * 2**20
-LARGEST_READ = 10 * LARGEST_BODY  # after that a sender is not listened to any more
+LARGEST_READ = 10 * LARGEST_BODY  # after that, the rest of the body is not read
 LARGEST_HEAD = 10_240  # the request line and the values of headers
 LARGEST_EVENT = 6 * 2**20
 SECONDS = 30.0
@@ -46,7 +46,7 @@ URL_FORBIDDEN = Answer(403, b'{"Message":"Forbidden"}', [("content-type", "appli
 
 
 class Gateway:
-    """The data plane of all HTTP APIs. Requests wait until `open` has named Slipway's own."""
+    """The data plane of all HTTP APIs. Requests wait until `open` has set Slipway's API."""
 
     def __init__(self) -> None:
         self.api_id = ""
@@ -92,7 +92,7 @@ class Gateway:
         made = await _routed(scope, request)
         if not cors:
             return made
-        # The API's own configuration has the say, whatever the function answers.
+        # The API's configuration takes precedence over the function's headers.
         own = [header for header in made.headers if not header[0].startswith("access-control-")]
         own += apigateway._cors_response_headers(cors, origin).items()
         return Answer(made.status, made.body, own)
@@ -117,12 +117,12 @@ async def _routed(scope: Message, request: Request) -> Answer:
     integrations = apigateway._integrations.get(request.api_id, {})
     integration = integrations.get(record.get("target", "").removeprefix("integrations/"))
     if integration is None or integration["integrationType"] != "AWS_PROXY":
-        return FAILED  # other integrations than functions are not served here
+        return FAILED  # only functions are served here
     return await _invoked(integration, call)
 
 
 async def _invoked(integration: dict[str, Any], call: Call) -> Answer:
-    """The answer of the function behind a route."""
+    """The answer of a route's function."""
     from ministack.services import apigateway, lambda_svc
 
     arn = apigateway._extract_lambda_ref_from_integration_uri(integration["integrationUri"])
@@ -132,14 +132,14 @@ async def _invoked(integration: dict[str, Any], call: Call) -> Answer:
         return FAILED
     version = str(integration.get("payloadFormatVersion") or "1.0")
     event = (event_1 if version == "1.0" else event_2)(call.request, call.route)
-    # Base64 is longer than what it stands for by a third.
+    # Base64 is a third longer than its content.
     if len(call.request.body) > LARGEST_EVENT / 2 and len(json.dumps(event)) > LARGEST_EVENT:
         return message(413, "Request Entity Too Large")
     seconds = (integration.get("timeoutInMillis") or SECONDS * 1000) / 1000
     running = asyncio.ensure_future(_run(function, config, event))
     try:
         result = await asyncio.wait_for(asyncio.shield(running), min(seconds, SECONDS))
-    except TimeoutError:  # the function runs on, as on AWS
+    except TimeoutError:  # as on AWS, the function continues
         return message(503, "Service Unavailable")
     return answer(result, version, on_error=FAILED)
 
@@ -155,7 +155,7 @@ async def _run(function: dict[str, Any], config: dict[str, Any], event: Any) -> 
 
 
 async def _function_url(scope: Message, request: Request) -> Answer:
-    """What a function URL answers: an HTTP API of one route, with permissions of its own."""
+    """The answer of a function URL: an HTTP API with one route and its own permissions."""
     from ministack.services import lambda_svc
 
     found = lambda_svc.resolve_function_url(request.api_id)
@@ -185,7 +185,7 @@ async def _function_url(scope: Message, request: Request) -> Answer:
 
 
 def _url_denied(request: Request) -> Any:
-    """The emulator's judgement of a signed request for a function's URL, None if it may pass."""
+    """The emulator's refusal of a signed request to a function URL; None if it may pass."""
     from ministack import app
 
     arn, context, _ = app._function_url_auth_target(request.api_id)
@@ -197,12 +197,12 @@ def _url_denied(request: Request) -> Any:
 
 
 def _is_public(function: str) -> bool:
-    """Whether everybody may call the function's URL. AWS wants both permissions."""
+    """Whether anyone may call the function's URL. AWS requires both permissions."""
     by_url = may_invoke(function, [], "lambda:InvokeFunctionUrl", "", FunctionUrlAuthType="NONE")
     return by_url and may_invoke(function, [], INVOKE, "", InvokedViaFunctionUrl="true")
 
 
-# --- From ASGI and to it -------------------------------------------------------------------------
+# --- ASGI -------------------------------------------------------------------------
 
 
 def _request(scope: Message, body: bytes) -> Request:
@@ -213,7 +213,7 @@ def _request(scope: Message, body: bytes) -> Request:
         id=base64.b64encode(os.urandom(11)).decode(),
         api_id="",
         method=scope["method"],
-        # Of all escapes, an HTTP API leaves %25 as it is.
+        # An HTTP API decodes all escapes but %25.
         path=apigateway.decode_http_api_path(scope["raw_path"].decode("latin-1")),
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
@@ -235,7 +235,7 @@ def _too_large(scope: Message, request: Request) -> Answer | None:
 
 
 def _enter_stage(request: Request, stages: Mapping[str, dict[str, Any]]) -> bool:
-    """Take the stage's name off the path; False if the API has no such stage."""
+    """Remove the stage's name from the path. False if the API has no such stage."""
     first, _, below = request.path[1:].partition("/")
     if first != STAGE and first in stages:
         request.stage, request.path = first, f"/{below}"
@@ -244,7 +244,7 @@ def _enter_stage(request: Request, stages: Mapping[str, dict[str, Any]]) -> bool
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; of one that is too large, enough to know it. None if the caller has left."""
+    """The body, or the first part of a too large one. None if the caller disconnected."""
     parts: list[bytes] = []
     kept = read = 0
     while True:
@@ -261,7 +261,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _headers(scope: Message) -> tuple[dict[str, str], list[str]]:
-    """(headers, cookies). Lower-case names; lines of one name are joined; the gateway's own."""
+    """(headers, cookies). Names are in lower case, repeated headers are joined."""
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in scope["headers"]:
@@ -291,7 +291,7 @@ def _header(value: str) -> bytes:
 
 
 def _cors(api: dict[str, Any]) -> dict[str, Any]:
-    """The API's CORS configuration: a template's own keys are in upper camel case."""
+    """The API's CORS configuration. The keys of a template are in upper camel case."""
     found = api.get("corsConfiguration") or {}
     return {name[:1].lower() + name[1:]: value for name, value in found.items()}
 
@@ -301,7 +301,7 @@ def _is_preflight(request: Request) -> bool:
 
 
 def _preflight(cors: dict[str, Any], origin: str) -> Answer:
-    """Nothing but the status for an origin that is not allowed: the browser draws the line."""
+    """The answer to a preflight request. For a foreign origin it has no CORS headers."""
     from ministack.services import apigateway
 
     status, sent, _ = apigateway._cors_preflight_response(cors, origin)

@@ -1,8 +1,7 @@
-"""HTTP and Lambda: the event that an HTTP API gives a function, and the answer made of its result.
+"""HTTP and Lambda: the event that an HTTP API sends, and the response made from the result.
 
-Both payload formats of API Gateway, of which Lambda's function URLs use 2.0. The pages of AWS that
-say how they look: "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway" and "Invoking
-Lambda function URLs".
+It has both payload formats of API Gateway; function URLs use 2.0. AWS's pages: "Create AWS Lambda
+proxy integrations for HTTP APIs in API Gateway" and "Invoking Lambda function URLs".
 """
 
 import base64
@@ -17,7 +16,7 @@ STAGE = "$default"
 
 @dataclass
 class Request:
-    """A request as it reached the gateway."""
+    """A request as the gateway received it."""
 
     id: str
     api_id: str
@@ -49,7 +48,7 @@ class Request:
 
 @dataclass
 class Route:
-    """Where a request goes: the route's key, and what its path's variables are."""
+    """The key of a request's route, and the values of its path variables."""
 
     key: str = STAGE
     variables: dict[str, str] | None = None
@@ -64,13 +63,13 @@ class Answer:
 
 
 def message(status: int, text: str) -> Answer:
-    """An answer of the gateway itself, in its words."""
+    """An answer of the gateway itself, with AWS's message."""
     body = json.dumps({"message": text}).encode()
     return Answer(status, body, [("content-type", "application/json")])
 
 
 def event_2(request: Request, route: Route) -> dict[str, Any]:
-    """Payload format 2.0. What is empty is left out, as on AWS."""
+    """Payload format 2.0. Empty fields are left out, as on AWS."""
     context = {
         **_context(request),
         "http": {
@@ -107,7 +106,7 @@ def event_2(request: Request, route: Route) -> dict[str, Any]:
 
 
 def event_1(request: Request, route: Route) -> dict[str, Any]:
-    """Payload format 1.0, that of REST APIs. What is empty is null."""
+    """Payload format 1.0, that of REST APIs. Empty fields are null."""
     _, _, resource = route.key.rpartition(" ")
     headers = dict(request.headers)
     if request.cookies:
@@ -144,7 +143,7 @@ def event_1(request: Request, route: Route) -> dict[str, Any]:
 
 
 def _context(request: Request) -> dict[str, Any]:
-    """What the request context has in both formats."""
+    """The part of the request context that both formats have."""
     return {
         "accountId": request.account,
         "apiId": request.api_id,
@@ -174,7 +173,7 @@ def _now(text: str, milliseconds: str) -> dict[str, Any]:
 
 
 def _text(request: Request) -> tuple[str, bool]:
-    """The event's body, and whether it is in base64: whatever is not text or JSON is."""
+    """The event's body, and whether it is in base64: all but text and JSON is."""
     from ministack.services import apigateway
 
     if not request.body:
@@ -185,7 +184,7 @@ def _text(request: Request) -> tuple[str, bool]:
 
 
 def answer(result: dict[str, Any], version: str = "2.0", *, on_error: Answer) -> Answer:
-    """What the function returned, as HTTP. `on_error` hides what went wrong from the caller."""
+    """A function's result as an HTTP response. `on_error` replaces an error's details."""
     if result.get("throttle"):
         return message(503, "Service Unavailable")
     if result.get("error"):
@@ -200,13 +199,13 @@ def answer(result: dict[str, Any], version: str = "2.0", *, on_error: Answer) ->
 
 
 def _inferred(said: Any) -> Answer:
-    """A result without a status is the body of an answer that went well."""
+    """A result without a status is the body of a 200."""
     plain = said if isinstance(said, str) else json.dumps(said, separators=(",", ":"))
     return Answer(200, plain.encode(), [("content-type", "application/json")])
 
 
 def _told(said: dict[str, Any]) -> Answer:
-    """TypeError, AttributeError or ValueError if the answer is malformed."""
+    """Raises TypeError, AttributeError or ValueError if the result is malformed."""
     headers = [(name.lower(), _value(value)) for name, value in (said.get("headers") or {}).items()]
     for name, values in (said.get("multiValueHeaders") or {}).items():
         headers += [(name.lower(), _value(value)) for value in values]

@@ -1,10 +1,10 @@
-"""Who may do what: the judge of every call that the laptop's AWS answers.
+"""Decides every call to the laptop's AWS.
 
-A call is allowed as AWS allows it: by the identity-based policies of the caller's role and by its
-permissions boundary, or by the resource's own policy, and only if nothing denies it. The policies
-are read by the emulator's evaluator (docs/decisions/0017), whose defects patches/iam_evaluator.py
-mends; patches/iam_requests.py asks for signed requests, patches/iam_executions.py for state
-machines, patches/iam_stacks.py for what CloudFormation does with a role.
+A call is allowed as on AWS: by the identity-based policies of the caller's role and its permissions
+boundary, or by the resource's own policy, and only if nothing denies it. The emulator's evaluator
+reads the policies (docs/decisions/0017), and patches/iam_evaluator.py fixes its defects.
+patches/iam_requests.py checks signed requests, patches/iam_executions.py state machines, and
+patches/iam_stacks.py what CloudFormation does with a role.
 """
 
 import re
@@ -16,7 +16,7 @@ from local.iam_keys import session_arn
 
 
 class Check(NamedTuple):
-    """One question: may the caller do `action` to `resource`, in a request with these keys?"""
+    """A question: may the caller do `action` to `resource`, with these condition keys?"""
 
     action: str
     resource: str = "*"
@@ -24,9 +24,9 @@ class Check(NamedTuple):
 
 
 class Target(str):
-    """The resource of a request, with the keys of its context and whatever else must be allowed.
+    """A request's resource, with its condition keys and the other checks for the request.
 
-    The emulator hands the resource on as a plain string, so what it has no room for travels here.
+    It is a string because the emulator passes on nothing else.
     """
 
     also: tuple[Check, ...] = ()
@@ -41,7 +41,7 @@ class Target(str):
 
 @dataclass(frozen=True)
 class Denial:
-    """A call that is not allowed. `reason` is the clause that says which policy decided."""
+    """A refused call. `reason` is the clause of AWS's message that names the policy."""
 
     principal: str
     check: Check
@@ -64,7 +64,7 @@ class Denial:
 
 
 def _spelling(check: Check) -> tuple[str, str]:
-    """How the service writes the action and the resource: three have ways of their own."""
+    """The service's spelling of action and resource, which differs for three services."""
     service, _, name = check.action.partition(":")
     if service == "sqs":
         return f"sqs:{name.lower()}", check.resource
@@ -76,9 +76,10 @@ def _spelling(check: Check) -> tuple[str, str]:
 
 
 def denial(role: str, session: str, checks: Iterable[Check]) -> Denial | None:
-    """The first of the checks that a role fails, asked for from inside the emulator.
+    """The first check that a role fails, for calls made inside the emulator; None if it passes.
 
-    `role` is an ARN, `session` names who has taken it on. A role that does not exist has no rights.
+    `role` is an ARN, `session` the name of its session. A role that does not exist has no
+    permissions.
     """
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_region
@@ -100,7 +101,7 @@ def denial(role: str, session: str, checks: Iterable[Check]) -> Denial | None:
 
 
 def denied_everywhere(role: str, session: str, action: str) -> Denial | None:
-    """Whether no policy, or no boundary, of the role allows the action on anything at all."""
+    """A denial if the role's policies, or its boundary, allow the action on no resource."""
     from ministack.core import iam_evaluator
     from ministack.services import iam
 
@@ -121,12 +122,12 @@ def denied_everywhere(role: str, session: str, action: str) -> Denial | None:
 
 
 def decide(principal: Any, check: Check, region: str) -> Any:
-    """The emulator's EvalResult for one check of a principal that is not the root user."""
+    """The emulator's EvalResult for a check of a principal other than the root user."""
     from ministack.core import iam_evaluator
 
     service = check.action.partition(":")[0]
     context = {key.lower(): value for key, value in check.context.items()}
-    context.setdefault("aws:tagkeys", None)  # a request that names no tags does not have it
+    context.setdefault("aws:tagkeys", None)  # absent from a request without tags
     asked = iam_evaluator.EvalContext(
         principal_arn=principal.arn,
         principal_type=principal.type,
@@ -169,7 +170,7 @@ def service_may(service: str, action: str, resource: str, source: str, policy: A
 
 
 def assumable(role: str, service: str) -> bool:
-    """Whether the role exists and its trust policy lets the AWS service take it on."""
+    """Whether the role exists and its trust policy allows the AWS service to assume it."""
     from ministack.services import iam
 
     if not re.fullmatch(r"arn:[\w-]+:iam::\d{12}:role/.+", role):

@@ -1,7 +1,6 @@
-"""Access keys of the laptop's AWS: the owner's, and those that functions are given.
+"""Access keys of the laptop's AWS: the owner's, and those of functions.
 
-Every key that anything local signs with comes from here, so that how keys are made can be changed
-in one place.
+All keys that local code signs with are created here.
 """
 
 import secrets
@@ -17,12 +16,12 @@ class Key(NamedTuple):
     token: str = ""
 
     def variables(self) -> dict[str, str]:
-        """The environment variables from which AWS's clients take it."""
+        """The environment variables from which AWS's clients read the key."""
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         return {name: value for name, value in zip(names, self, strict=True) if value}
 
 
-# The account's root user: whoever runs `make local`, and its tests. It may do everything.
+# The account's root user, for the developer and the tests. It may do everything.
 OWNER = Key("local", "local")
 
 _lock = threading.Lock()
@@ -30,10 +29,10 @@ _sessions: dict[tuple[str, str], Key] = {}
 
 
 def of_function(config: dict[str, Any]) -> Key:
-    """The key of a function's execution role, in a session that is named after the function.
+    """The key of a function's execution role, in a session named after the function.
 
-    Made on first use, inside the emulator; the same one for every worker of the function. It is
-    random: no function can guess that of another.
+    It is created on first use, inside the emulator, and shared by the function's workers. It is
+    random, so that other functions cannot guess it.
     """
     from ministack.services import sts
 
@@ -49,7 +48,7 @@ def of_function(config: dict[str, Any]) -> Key:
 
 
 def _record(role: str, function: str, key: Key) -> dict[str, Any]:
-    """What the emulator keeps of a session."""
+    """The emulator's record of a session."""
     arn = session_arn(role, function)
     return {
         "Arn": arn,
@@ -61,7 +60,7 @@ def _record(role: str, function: str, key: Key) -> dict[str, Any]:
 
 
 def session_arn(role: str, session: str) -> str:
-    """How AWS names who has taken on a role: without the role's path."""
+    """The ARN of a role's session, which omits the role's path."""
     partition, account = role.split(":")[1], role.split(":")[4]
     name = role.rpartition("/")[2]
     return f"arn:{partition}:sts::{account}:assumed-role/{name}/{session[:64]}"

@@ -1,8 +1,8 @@
-"""What a request to the laptop's AWS must be allowed: its action, its resource, and what else.
+"""The checks for a request to the laptop's AWS: its action, its resource, and others.
 
-Only where the emulator's own reading of a request differs from AWS's; the rest is left to it. Each
-entry follows the Service Authorization Reference, whose tables cfn-lint carries
-(tests/local/test_iam_requests.py holds the results against them).
+It covers only requests that the emulator reads differently from AWS. Each entry follows the Service
+Authorization Reference, whose tables cfn-lint contains (tests/local/test_iam_requests.py compares
+them).
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from local.iam import Check
 
-# The request's member that names a role, and the service that is to take the role on.
+# The request's member that names a role, and the service that will assume it.
 PASSED = {
     "lambda:CreateFunction": ("Role", "lambda.amazonaws.com"),
     "lambda:UpdateFunctionConfiguration": ("Role", "lambda.amazonaws.com"),
@@ -31,13 +31,13 @@ PASSED = {
     "cloudformation:ContinueUpdateRollback": ("RoleARN", "cloudformation.amazonaws.com"),
     "cloudformation:RollbackStack": ("RoleARN", "cloudformation.amazonaws.com"),
 }
-# Lambda's operations whose actions have other names.
+# Operations of Lambda whose actions have other names.
 LAMBDA_ACTIONS = {"Invoke": "InvokeFunction", "GetLayerVersionByArn": "GetLayerVersion"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the emulator's router has it."""
+    """A request as the emulator's router receives it."""
 
     action: str
     path: str
@@ -48,7 +48,7 @@ class Request:
 
     @cached_property
     def members(self) -> dict[str, Any]:
-        """The members that a JSON body has at its top."""
+        """The members of a JSON body."""
         try:
             found = json.loads(self.body or b"{}")
         except ValueError:
@@ -75,7 +75,7 @@ class Request:
 
 
 def checks(request: Request, resource: str) -> list[Check]:
-    """All that must be allowed, first the action itself; `resource` is what the emulator read."""
+    """All checks of a request, first its action. `resource` is what the emulator determined."""
     service = request.action.partition(":")[0]
     own = OWN.get(service, _as_it_is)(request, resource)
     return [*own, *_passed(request)]
@@ -92,7 +92,7 @@ def _passed(request: Request) -> Iterator[Check]:
 
 
 def _parameters(request: Request, resource: str) -> list[Check]:
-    """Systems Manager: one check for each parameter that is named, in whatever member."""
+    """Systems Manager: one check for each parameter that the request names."""
     names = [request.value("Name"), request.value("Path"), *request.values("Names")]
     # A name may be an ARN, and end in a version or a label.
     names = [re.sub(r"^arn:[^/]*:parameter", "", name) for name in names if name]
@@ -114,7 +114,7 @@ def _streams(request: Request, resource: str) -> list[Check]:
 
 
 def _subscriptions(request: Request, resource: str) -> list[Check]:
-    """SNS: a subscription is judged by its topic, whose ARN its own begins with."""
+    """SNS: the resource of a subscription is its topic, whose ARN begins the subscription's."""
     subscription = request.value("SubscriptionArn")
     return [Check(request.action, subscription.rpartition(":")[0] or resource)]
 
@@ -126,7 +126,7 @@ def _rules(request: Request, resource: str) -> list[Check]:
 
 
 def _functions(request: Request, resource: str) -> list[Check]:
-    """Lambda: event source mappings are told by the function that they feed."""
+    """Lambda: event source mappings are identified by their function."""
     if "event-source-mappings" not in request.path:
         return [Check(request.action, resource)]
     function = request.value("FunctionName")
@@ -142,7 +142,7 @@ def _functions(request: Request, resource: str) -> list[Check]:
 
 
 def _roles(request: Request, resource: str) -> list[Check]:
-    """IAM: a role's boundary, the one that is asked for or the one it has, is in the context."""
+    """IAM: the condition keys include a role's boundary, the requested or the existing one."""
     return [Check(request.action, resource, role_context(request.action, request.value))]
 
 
@@ -162,7 +162,7 @@ def role_context(action: str, value: Callable[[str], str]) -> dict[str, str]:
 
 
 def _stacks(request: Request, resource: str) -> list[Check]:
-    """CloudFormation: it reads a template, and applies its macros, with the caller's rights."""
+    """CloudFormation: reads a template and applies its macros with the caller's permissions."""
     from ministack.services import cloudformation
 
     found = [Check(request.action, resource)]
@@ -184,7 +184,7 @@ WITH_TEMPLATE = {
 
 
 def _object_arn(url: str) -> str:
-    """The object that a template's URL names, in either of S3's two styles."""
+    """The object that a template's URL refers to, in either of S3's two styles."""
     parts = urllib.parse.urlsplit(url)
     key = urllib.parse.unquote(parts.path.lstrip("/"))
     host = parts.hostname or ""
@@ -193,7 +193,7 @@ def _object_arn(url: str) -> str:
 
 
 def _transforms(request: Request) -> list[str]:
-    """The macros that the template of the request declares; none if it cannot be read."""
+    """The macros that the request's template declares; none if it cannot be read."""
     from ministack.services.cloudformation import engine, handlers
 
     body, problem = handlers._resolve_template(request.params)
@@ -201,7 +201,7 @@ def _transforms(request: Request) -> list[str]:
         return []
     try:
         declared = engine._parse_template(body).get("Transform") or []
-    except Exception:  # the emulator's own answer says what is wrong with it
+    except Exception:  # the emulator's own answer reports the error
         return []
     declared = [declared] if isinstance(declared, str) else declared
     return [name.removeprefix("AWS::") for name in declared if isinstance(name, str)]
@@ -226,9 +226,9 @@ def all_checks(
     body: bytes,
     params: dict[str, Any],
 ) -> list[Check]:
-    """What a request must be allowed that never met the emulator's front, for it was made inside.
+    """The checks for a request that is made inside the emulator.
 
-    Nothing if the request is for no action that the emulator knows.
+    There are none if the emulator does not know the request's action.
     """
     from ministack.core import iam_actions
     from ministack.core.responses import get_account_id, get_region

@@ -1,20 +1,20 @@
-"""What CloudFormation must be allowed, to make, change or delete a resource with a role.
+"""The permissions that CloudFormation needs to create, update or delete a resource with a role.
 
-The registry's schema of a type, which cfn-lint carries, lists the actions of each of its handlers.
-It lists what all features of the type take together, so an action is asked for by these rules:
+The registry's schema of a type, which cfn-lint contains, lists the actions of each of its handlers,
+for all features of the type together. Therefore these rules select the actions to check:
 
 1. An action that belongs to a feature (FEATURES) counts only if the template sets the feature's
-   property; in an update, only if it changes it.
-2. What another service is asked for counts only where FEATURES says so: `iam:PassRole` for a role,
-   `s3:GetObject` for a function's code. A dash there means never, as the handler needs it for what
-   the emulator has not (keys of the account's own, networks, replicas).
-3. Creating takes no action that undoes (Delete, Untag, Detach …) nor, but for a feature, one that
-   updates; deleting takes none that makes (Create, Put, Tag …). Some handlers list them.
-4. Every other action counts, reading back what was made included.
+   property; in an update, only if the update changes it.
+2. An action of another service counts only if FEATURES has it: `iam:PassRole` for a role,
+   `s3:GetObject` for a function's code. A dash there means never, because the emulator lacks the
+   feature that needs it (the account's own keys, networks, replicas).
+3. Creating needs no action that removes (Delete, Untag, Detach …) and, except for a feature, none
+   that updates; deleting needs none that creates (Create, Put, Tag …). Some handlers list them.
+4. Every other action counts, including those that read the resource back.
 
-Each action is judged for the resource's own ARN (ARNS), or for the one that its feature names. Of a
-type that is not in these tables, only the action named after it counts (CreateVpc to create a VPC),
-and for whatever resource: enough to notice that nobody gave the role the type's rights.
+Each action is checked for the resource's own ARN (ARNS), or for the one that its feature names. For
+a type that is not in these tables, only the action named after it counts (CreateVpc to create a
+VPC), for any resource: enough to notice that the role has no permissions for the type.
 """
 
 import fnmatch
@@ -32,7 +32,7 @@ Properties = Mapping[str, Any]
 
 
 class Resource(NamedTuple):
-    """A resource of a stack. `name` is its physical name or id, known or about to be given."""
+    """A resource of a stack. `name` is its physical name or id, also before it is created."""
 
     kind: str
     name: str
@@ -65,7 +65,7 @@ def _at(properties: Properties, name: str) -> Any:
 
 
 def _without_awss_own(tags: Any) -> Any:
-    """CloudFormation gives its own tags, `aws:cloudformation:…`, by itself."""
+    """The tags without CloudFormation's own, `aws:cloudformation:…`."""
     if isinstance(tags, Mapping):
         return {key: value for key, value in tags.items() if not key.startswith("aws:")}
     if isinstance(tags, list):
@@ -73,7 +73,7 @@ def _without_awss_own(tags: Any) -> Any:
     return tags
 
 
-# The property that an action belongs to, by the type; `|` is "or". What stands first decides.
+# The property that an action belongs to, by the type; `|` is "or". The first match decides.
 FEATURES: dict[str, dict[str, str]] = {
     "AWS::DynamoDB::Table": {
         "dynamodb:*TimeToLive": "TimeToLiveSpecification",
@@ -161,7 +161,7 @@ FEATURES: dict[str, dict[str, str]] = {
     },
     "AWS::S3::Bucket": {
         **dict.fromkeys(
-            # IAM does not know these, it has other names for them.
+            # IAM has other names for these.
             (
                 "s3:PutBucketReplication",
                 "s3:PutObjectLockConfiguration",
@@ -214,19 +214,19 @@ FEATURES: dict[str, dict[str, str]] = {
         "Stage",
     )
 }
-# Verbs that a handler has no use for, by the operation.
+# Verbs that a handler does not need, by the operation.
 OPPOSITE = {
     "create": "Delete|Untag|Detach|Remove|Disable",
     "delete": "Create|Put|Tag|Untag|Attach|Add",
 }
-# The role that a type passes on, and to which service.
+# The role that a type passes, and the receiving service.
 PASSED_TO = {
     "AWS::Lambda::Function": ("Role", "lambda.amazonaws.com"),
     "AWS::SNS::Subscription": ("SubscriptionRoleArn", "sns.amazonaws.com"),
     "AWS::ApiGatewayV2::Integration": ("CredentialsArn", "apigateway.amazonaws.com"),
     "AWS::ApiGatewayV2::Authorizer": ("AuthorizerCredentialsArn", "apigateway.amazonaws.com"),
 }
-# Actions that know no resource.
+# Actions that support no resource.
 WITHOUT_RESOURCE = {
     "logs:DescribeLogGroups",
     *(f"logs:{verb}ResourcePolicy" for verb in ("Put", "Delete")),
@@ -239,9 +239,9 @@ WITHOUT_RESOURCE = {
 
 @functools.lru_cache(maxsize=64)
 def handlers(kind: str) -> Mapping[str, list[str]]:
-    """The actions of each handler of a type, by the handler's name; none of an unknown type.
+    """The actions of each handler of a type, by the handler's name; none for an unknown type.
 
-    Costs about 2 ms for each type, once: cfn-lint's index is read, and the one schema.
+    The first call for a type takes about 2 ms to read cfn-lint's index and the schema.
     """
     import cfnlint
 
@@ -261,7 +261,7 @@ def _index(path: Path) -> dict[str, str]:
 
 
 def checks(operation: str, resource: Resource) -> Iterator[Check]:
-    """What the role must be allowed; `operation` is create, update or delete."""
+    """The checks for the role. `operation` is create, update or delete."""
     features = FEATURES.get(resource.kind)
     for action in handlers(resource.kind).get(operation, []):
         if features is None:
@@ -271,7 +271,7 @@ def checks(operation: str, resource: Resource) -> Iterator[Check]:
             yield from _asked(action, resource)
 
 
-ANY = ""  # for whatever resource
+ANY = ""  # for any resource
 
 
 def _is_named_after(operation: str, kind: str, action: str) -> bool:
@@ -291,7 +291,7 @@ def _counts(action: str, features: dict[str, str], resource: Resource, operation
         return False
     if operation != "update" or _is_verb(action, "Get|Describe|List|GET"):
         return own
-    # An update may touch a resource only for its features: then nothing else is written.
+    # If an update changes only features, nothing else is written.
     return own and _changes_itself(resource, features)
 
 
@@ -307,7 +307,7 @@ def _changes_itself(resource: Resource, features: dict[str, str]) -> bool:
 
 
 def service(kind: str) -> str:
-    """The prefix of the actions of a type's own service."""
+    """The prefix of the actions of the type's service."""
     own = kind.split("::")[1]
     return {"ApiGatewayV2": "apigateway"}.get(own, own.lower())
 
@@ -333,7 +333,7 @@ def _context(action: str, resource: Resource) -> dict[str, str]:
     if resource.kind == "AWS::Lambda::EventSourceMapping" and "Tag" not in action:
         return {"lambda:FunctionArn": _function(resource)}
     if resource.kind == "AWS::IAM::Role":
-        # A role's policies are changed under the boundary that it has by then.
+        # A role's policies are changed under its new boundary.
         properties = resource.before if resource.before is not None else resource.properties
         if action in ("iam:CreateRole", "iam:PutRolePermissionsBoundary"):
             properties = resource.properties
@@ -343,7 +343,7 @@ def _context(action: str, resource: Resource) -> dict[str, str]:
 
 
 def _function(resource: Resource) -> str:
-    """The ARN of the function that a resource belongs to, without a version or an alias."""
+    """The ARN of the function to which a resource belongs, without version or alias."""
     properties = resource.properties
     named = str(properties.get("FunctionName") or properties.get("TargetFunctionArn"))
     name = named.split(":function:")[-1].split(":")[0]
@@ -361,7 +361,7 @@ def _topics(resource: Resource, action: str) -> list[str]:
 
 
 def _http_api(resource: Resource, action: str) -> list[str]:
-    """The path of what API Gateway's request is about: POST is for the collection."""
+    """The path of API Gateway's request. A POST is for the collection."""
     last = resource.kind.rpartition("::")[2]
     top = f"arn:aws:apigateway:{resource.region}::/apis"
     own = resource.name.rpartition("|")[2]
@@ -376,7 +376,7 @@ def _http_api(resource: Resource, action: str) -> list[str]:
 
 
 def _named(prefix: str, name: str = "") -> Callable[[Resource, str], list[str]]:
-    """The ARN with the resource's own name, where `prefix` is the service and what comes before."""
+    """The ARN with the resource's own name. `prefix` is the service and the path before it."""
     where, _, rest = prefix.partition(" ")
     return lambda resource, action: [resource.arn(where, f"{rest}{resource.name}")]
 
@@ -404,7 +404,7 @@ ARNS: dict[str, Callable[[Resource, str], Any]] = {
     "AWS::CloudWatch::Alarm": _named("cloudwatch alarm:"),
     "AWS::S3::Bucket": lambda it, action: [f"arn:aws:s3:::{it.name}"],
 } | {kind: _http_api for kind in FEATURES if "::ApiGatewayV2::" in kind}
-# The property that gives a resource its name, how long it may be, and whether it is in lower case.
+# The property with a resource's name, its maximum length, and whether it is in lower case.
 NAMES = {
     "AWS::CloudWatch::Alarm": ("AlarmName", 255, False),
     "AWS::DynamoDB::Table": ("TableName", 255, False),

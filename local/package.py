@@ -1,7 +1,7 @@
-"""Sources -> what CloudFormation takes: a template that names artifacts, and the artifacts.
+"""Sources -> input for CloudFormation: artifacts, and a template that refers to them.
 
-The same steps as `sam build` and `sam package`, without their minutes. The layer's dependencies
-are installed once for each interpreter and lock, and kept in `.slipway/`.
+The steps are those of `sam build` and `sam package`, in seconds instead of minutes. The layer's
+dependencies are installed once for each interpreter and lock file, and cached in `.slipway/`.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from typing import Any
 import yaml
 
 BUCKET = "artifacts"
-UNDATED = (1980, 1, 1, 0, 0, 0)  # the same sources make the same bytes
+UNDATED = (1980, 1, 1, 0, 0, 0)  # the same sources give the same bytes
 
 
 class Broken(Exception):
-    """The sources cannot be packaged; the message says where and why."""
+    """The sources cannot be packaged. The message says where and why."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Raises Broken, saying where."""
+    """Parse a YAML file with CloudFormation's short forms. Raises Broken."""
     try:
         with path.open() as file:
             content = yaml.load(file, _Loader)
@@ -76,7 +76,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def sources(folder: Path) -> Iterator[Path]:
-    """The files that belong to a package, in order: no bytecode, leftovers or hidden files."""
+    """The files that belong to a package, sorted. Bytecode and hidden files do not."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(
             name
@@ -89,7 +89,7 @@ def sources(folder: Path) -> Iterator[Path]:
 
 
 def zipped(folder: Path, into: bytes = b"", prefix: str = "") -> bytes:
-    """The folder's sources, appended to the zip `into`. Broken if Python cannot parse one."""
+    """Append a folder's sources to the zip `into`. Raises Broken for invalid Python."""
     archive = io.BytesIO(into)
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as target:
         for path in sources(folder):
@@ -110,7 +110,7 @@ def _check(path: Path, content: bytes) -> None:
 
 
 def build(root: Path, dependencies: bytes) -> Package:
-    """Package the application in `root`; `dependencies` is what `layer_dependencies` gave."""
+    """Package the application in `root`. `dependencies` is from `layer_dependencies`."""
     template = load_yaml(root / "template.yaml")
     package = Package(template)
     for name, resource in (template.get("Resources") or {}).items():
@@ -130,7 +130,7 @@ def build(root: Path, dependencies: bytes) -> Package:
             machine = load_yaml(path)
             if machine.get("StartAt") not in (machine.get("States") or {}):
                 raise Broken(f"{path.name}: StartAt is not one of its States")
-            # CloudFormation reads YAML here too; the emulator only JSON.
+            # CloudFormation also reads YAML here, the emulator only JSON.
             content = json.dumps(machine, default=str).encode()
             properties["DefinitionUri"] = package.add(content, ".json")
     return package
@@ -143,9 +143,9 @@ def _existing(root: Path, name: str, uri: Any) -> Path:
 
 
 def layer_dependencies(root: Path, cache: Path, scratch: Path, say: Callable[[str], None]) -> bytes:
-    """A zip of what `layers/core` depends on, for this interpreter, with bytecode.
+    """A zip of the dependencies of `layers/core` for this interpreter, with bytecode.
 
-    The bytecode is unchecked: its sources' times do not survive the unpacking.
+    The bytecode is unchecked, because unpacking does not preserve the sources' times.
     """
     layer = root / "layers" / "core"
     lock = layer / "requirements.lock"

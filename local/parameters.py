@@ -1,20 +1,20 @@
 """The value of `make local PARAMETERS=`: text -> the stack's parameters.
 
-Written as SAM's `parameter_overrides`: Key=Value pairs, separated by spaces; a value that contains
-spaces is quoted. CloudFormation judges the names and values when the stack is created.
+The format is that of SAM's `parameter_overrides`: Key=Value pairs, separated by spaces; a value
+with spaces is quoted. CloudFormation validates names and values when the stack is created.
 """
 
 import shlex
 
 
 class Malformed(Exception):
-    """The text is not a list of Key=Value pairs; the message says where."""
+    """The text is not a list of Key=Value pairs. The message says where."""
 
 
 def parse(text: str) -> dict[str, str]:
-    """The parameters by name, e.g. `Stage=prod Title='Two words'`.
+    """The parameters by name, from text like `Stage=prod Title='Two words'`.
 
-    Malformed for unbalanced quotes, a word that is not Key=Value, or a name that is given twice.
+    Raises Malformed for unbalanced quotes, a word that is not Key=Value, or a repeated name.
     """
     try:
         words = shlex.split(text)

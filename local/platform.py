@@ -1,11 +1,10 @@
-"""The whole platform as one object: start it, change it, stop it.
+"""The whole platform as one object, which starts, updates and stops it.
 
     with Platform(root) as platform:
         urlopen(platform.url + "/health")
 
-Everything it makes on disk is in `.slipway/`: the layer's dependencies, which are kept, and one
-folder for each run, which goes when the run ends. A run that was killed leaves its folder; the next
-start removes it.
+All of its files are in `.slipway/`: the layer's dependencies, which are kept, and one folder for
+each run, which is removed at its end. The next start removes the folder of a run that was killed.
 """
 
 import contextlib
@@ -34,25 +33,27 @@ from local.stack import Stack
 HERE = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
-GRACE = 2.0  # seconds for the emulator to end by itself
+GRACE = 2.0  # seconds for the emulator to end
 
 
 class PortInUse(Exception):
-    """Something else listens on the port."""
+    """Another process listens on the port."""
 
 
 class EmulatorDied(Exception):
-    """The child process ended by itself; the message has the end of its log."""
+    """The child process ended unexpectedly. The message has the end of its log."""
 
 
 class Platform:
     """The platform for the application in `root`.
 
-    `port` 0 takes any free one. `parameters` are the template's; CloudFormation refuses those that
-    it does not declare. `say` gets a line for each step.
-    `quiet` keeps the functions' errors out of the terminal; `logs` shows all they write.
-    With `bare` there is only an empty AWS: make a stack there, then `serve` its API.
-    AWS listens on loopback only, unless `beyond` is another address of this machine.
+    port        0 takes any free port
+    parameters  the template's; CloudFormation refuses those that it does not declare
+    say         is called with a line for each step
+    quiet       keeps the functions' errors out of the terminal
+    logs        shows everything that functions write
+    bare        starts an empty AWS: create a stack there, then `serve` its API
+    beyond      another address of this machine for AWS, which else listens only on loopback
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Platform:
         self.defaults = {
             "PythonRuntime": runtime,
             "SimulateFaults": "true",
-            # As in an account with room: nothing else shares this machine's Lambda.
+            # No other application shares this machine's Lambda, as in an account with enough quota.
             "StreamParallelism": "10",
         }
         self.parameters = parameters or {}
@@ -92,28 +93,28 @@ class Platform:
 
     @property
     def endpoint(self) -> str:
-        """Where AWS clients go."""
+        """The URL for AWS clients."""
         return self.endpoint_at(LOOPBACK)
 
     def endpoint_at(self, host: str) -> str:
-        """Where AWS clients go that know this machine as `host`."""
+        """The URL for AWS clients that know this machine as `host`."""
         return f"http://{host}:{self._sockets[0].getsockname()[1]}"
 
     def client(self, service: str, key: Key = OWNER) -> Any:
-        """A boto3 client of this platform's AWS; nothing of the user's own is used."""
+        """A boto3 client of this platform's AWS, independent of the user's configuration."""
         return client(self.endpoint, service, key)
 
     def assume(self, role: str, session: str = "session", hours: float = 1) -> Key:
-        """The key of a session of the role, by its ARN. ClientError if it does not trust us."""
+        """The key of a session of the role. Raises ClientError if its trust policy forbids it."""
         asked = {"RoleArn": role, "RoleSessionName": session, "DurationSeconds": int(hours * 3600)}
         made = self.client("sts").assume_role(**asked)["Credentials"]
         return Key(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
     def key_of(self, configuration: dict[str, Any]) -> dict[str, str]:
-        """The variables of the credentials of a function, by its configuration.
+        """The variables with a function's credentials, from its configuration.
 
-        They are of a session of its role, so that it may do outside of the emulator what it may do
-        inside. They last for twelve hours, the longest that STS gives.
+        They belong to a session of its role, so that outside the emulator the function has the same
+        permissions as inside. They last twelve hours, the longest that STS allows.
         """
         session = configuration["FunctionName"][:64]
         return self.assume(configuration["Role"], session, hours=12).variables()
@@ -131,7 +132,10 @@ class Platform:
         self.stop()
 
     def start(self) -> None:
-        """Come up. PortInUse, package.Broken, stack.StackFailed or EmulatorDied if it cannot."""
+        """Start the platform.
+
+        Raises PortInUse, package.Broken, stack.StackFailed, EmulatorDied.
+        """
         try:
             self._sockets.append(_bound(0))
             self._sockets.append(_bound(self.port))
@@ -157,25 +161,25 @@ class Platform:
             raise
 
     def update(self) -> None:
-        """Bring the sources' present state into the running stack; table and executions stay.
+        """Deploy the current sources to the running stack. Table and executions stay.
 
-        package.Broken or stack.StackFailed leave what ran before.
+        After package.Broken or stack.StackFailed the previous version still runs.
         """
         self._deploy(self._package())
 
     def serve(self, api_id: str) -> None:
-        """Answer on `url` with this HTTP API."""
+        """Serve this HTTP API on `url`."""
         assert self.emulator and self.emulator.stdin
         print(json.dumps({"api": api_id}), file=self.emulator.stdin, flush=True)
 
     def stop(self) -> None:
-        """End every process and remove the run's files. Does nothing the second time."""
+        """End all processes and remove the run's files. A second call does nothing."""
         if self.emulator:
             assert self.emulator.stdin
             self.emulator.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.emulator.wait(GRACE)
-            # The emulator leads a group of its own, in which its workers are.
+            # The emulator and its workers are a process group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.emulator.pid, signal.SIGKILL)
             self.emulator.wait()
@@ -188,13 +192,13 @@ class Platform:
             self._lock = None
 
     def check(self) -> None:
-        """EmulatorDied, if it did."""
+        """Raises EmulatorDied if the emulator has ended."""
         if self.emulator and self.emulator.poll() is not None:
             lines = (self.run_dir / "emulator.log").read_text(errors="replace").splitlines()
-            raise EmulatorDied("\n".join(["the emulator ended by itself", *lines[-20:]]))
+            raise EmulatorDied("\n".join(["the emulator ended unexpectedly", *lines[-20:]]))
 
     def _make_run_dir(self) -> None:
-        """A folder that is locked for as long as this process or its emulator lives."""
+        """Create a folder that is locked while this process or its emulator lives."""
         for left in self.cache.glob("run-*"):
             if lock := _locked(left):
                 shutil.rmtree(left, ignore_errors=True)
@@ -236,7 +240,7 @@ class Platform:
                 stdout=log if self.quiet else None,
                 stderr=log,
                 text=True,
-                start_new_session=True,  # a Ctrl-C in the terminal is for us alone
+                start_new_session=True,  # only this process receives a Ctrl-C
             )
 
     def _package(self) -> package.Package:
@@ -259,7 +263,7 @@ class Platform:
         assert self._stack and self.emulator and self.emulator.stdin
         declared = built.template.get("Parameters") or {}
         if "PythonRuntime" not in self.parameters:
-            # The interpreter here may be one that the template does not list.
+            # The template may not list this interpreter.
             declared.get("PythonRuntime", {}).pop("AllowedValues", None)
         own = {name: value for name, value in self.defaults.items() if name in declared}
         self.outputs = self._stack.deploy(built, own | self.parameters)
@@ -275,17 +279,17 @@ class Platform:
         self.write("emulator.json", about)
 
     def write(self, name: str, content: dict[str, Any]) -> Path:
-        """Write JSON to a file of the run, all of it or nothing; the file's path."""
+        """Write a JSON file of the run atomically. Returns its path."""
         scratch = self.run_dir / "tmp" / name
         scratch.write_text(json.dumps(content, indent=2, default=str))
         return scratch.rename(self.run_dir / name)
 
 
 def client(endpoint: str, service: str, key: Key = OWNER) -> Any:
-    """A boto3 client of the emulator at the endpoint; nothing of the user's own is used."""
+    """A boto3 client of the emulator at the endpoint, independent of the user's configuration."""
     from botocore.config import Config
 
-    # proxies={}: loopback is never asked for through the user's proxy.
+    # proxies={}: the user's proxy is not used for loopback.
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={})
     with _making_a_client:
         return _session().client(
@@ -298,13 +302,13 @@ def client(endpoint: str, service: str, key: Key = OWNER) -> Any:
         )
 
 
-# Clients may be shared by threads, sessions may not.
+# Threads may share clients, but not sessions.
 _making_a_client = threading.Lock()
 
 
 @functools.cache
 def _session() -> Any:
-    """One for all clients: it keeps what it has read of AWS's models, which takes longest."""
+    """The session for all clients, which caches AWS's models: loading them is slow."""
     import boto3
     from botocore.session import Session
 
@@ -322,7 +326,7 @@ def _session() -> Any:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Signals wait, so that nothing is made that `stop` would not know of."""
+    """Defer signals, so that `stop` knows of everything that is created."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -331,12 +335,13 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _bound(port: int, host: str = LOOPBACK) -> socket.socket:
-    """A socket bound to the port; it listens only when the emulator does.
+    """A bound socket, on which the emulator will listen.
 
-    PortInUse if another process has the port, OSError if `host` is no address of this machine.
+    Raises PortInUse if another process has the port, OSError if `host` is no address of this
+    machine.
     """
     with socket.socket() as probe:
-        # On macOS a bind beside somebody's wildcard bind succeeds, so ask by connecting as well.
+        # On macOS a bind succeeds beside another process's wildcard bind, so connect as well.
         if port and host == LOOPBACK and probe.connect_ex((LOOPBACK, port)) == 0:
             raise PortInUse(port)
     bound = socket.socket()
@@ -352,9 +357,9 @@ def _bound(port: int, host: str = LOOPBACK) -> socket.socket:
 
 
 def _bind(unbound: socket.socket, host: str, port: int) -> None:
-    """Bind, on Linux also to the address of a bridge that its engine has still to make.
+    """Bind the socket; on Linux also to the address of a bridge that does not exist yet.
 
-    Podman makes its bridge when the first container starts.
+    Podman creates its bridge when the first container starts.
     """
     try:
         unbound.bind((host, port))
@@ -369,7 +374,7 @@ _IP_FREEBIND = 15  # linux/in.h; Python has no name for it
 
 
 def _locked(folder: Path) -> IO[str] | None:
-    """The folder's lock, if nobody has it."""
+    """The folder's lock; None if another process has it."""
     try:
         lock = (folder / "lock").open("w")
     except OSError:

@@ -1,4 +1,4 @@
-"""`make reconcile`: have each running platform look after what was left behind, now."""
+"""`make reconcile`: run reconciliation in each running platform now."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from local.platform import HERE, client
 
 
 def main() -> int:
-    """Ask every platform that runs from this checkout; 1 if there is none."""
+    """Invoke reconcile in every platform of this checkout. Returns 1 if none runs."""
     running = sorted(HERE.glob(".slipway/run-*/emulator.json"))
     for about in map(json.loads, map(Path.read_text, running)):
         functions = client(about["endpoint"], "lambda")
         answer = functions.invoke(
             FunctionName=about["outputs"]["ReconcileFunctionName"],
-            # What is not due yet too: whoever asks does not want to wait.
+            # Include deadlines of the next 15 minutes, so that nobody has to wait for them.
             Payload=json.dumps({"ahead_minutes": 15}),
         )
         print(f"{about['api_url']}  {answer['Payload'].read().decode()}")

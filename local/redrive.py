@@ -1,11 +1,10 @@
-"""`make redrive`: bring the changes that dispatch had to put aside to it again.
+"""`make redrive`: process the stream records that dispatch failed to process.
 
-A dead letter names a part of the table's stream, which keeps its records for 24 hours. They are
-read there and given to the function that failed as the stream would; the letter goes when it has
-taken all of them. What is older than that is mended by reconcile, and its letter is only an
-account.
+A dead letter refers to a part of the table's stream, which keeps records for 24 hours. The records
+are read there and sent to the function that failed; the letter is deleted when the function has
+processed all of them. Reconcile repairs older failures, whose letters only document them.
 
-    python -m local.redrive [STACK]      a stack in AWS, or else the platforms that run here
+    python -m local.redrive [STACK]      a stack in AWS, by default the platforms on this machine
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Clients = Callable[[str], Any]
 
 
 def main(arguments: list[str]) -> int:
-    """0 if nothing is left in the queues."""
+    """Returns the exit status: 0 if the queues are empty."""
     left = 0
     for name, clients, outputs in _stacks(arguments):
         replayed, kept = redrive(clients, outputs)
@@ -45,11 +44,11 @@ def _stacks(arguments: list[str]) -> Iterator[tuple[str, Clients, dict[str, str]
 
 
 def redrive(clients: Clients, outputs: dict[str, str]) -> tuple[int, int]:
-    """How many letters were replayed and taken, and how many had to be left."""
+    """The number of letters whose records were processed, and of those that remain."""
     queue, functions, streams = clients("sqs"), clients("lambda"), clients("dynamodbstreams")
     url, replayed, kept = outputs["DeadLettersUrl"], 0, 0
     while True:
-        # What is left becomes visible again in a minute, after this loop.
+        # Remaining letters become visible again in a minute, after this loop.
         letters = queue.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60, WaitTimeSeconds=1
         ).get("Messages", [])
@@ -66,7 +65,7 @@ def redrive(clients: Clients, outputs: dict[str, str]) -> tuple[int, int]:
 
 
 def _records(streams: Any, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The records that the letter is about; none if the stream has forgotten them."""
+    """The records of a letter; none if the stream no longer has them."""
     try:
         iterator = streams.get_shard_iterator(
             StreamArn=batch["streamArn"],
@@ -89,7 +88,7 @@ def _records(streams: Any, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _taken(functions: Any, function: str, records: list[dict[str, Any]]) -> bool:
-    """Whether the function of this name or ARN took every record."""
+    """Whether the function, given by name or ARN, processed every record."""
     for record in records:
         record["dynamodb"].pop("ApproximateCreationDateTime", None)
     answer = functions.invoke(FunctionName=function, Payload=json.dumps({"Records": records}))

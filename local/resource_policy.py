@@ -1,8 +1,7 @@
-"""What a function's resource policy says: whether a service may invoke the function.
+"""Evaluates a function's resource policy: whether a service may invoke the function.
 
-On AWS an HTTP API or a function URL whose function has no such permission answers 500 or 403, and a
-template that forgot its `AWS::Lambda::Permission` is a common mistake. The emulator keeps the
-policy and asks nobody for it.
+On AWS an HTTP API or a function URL without this permission answers 500 or 403, and templates often
+lack the `AWS::Lambda::Permission`. The emulator stores the policy and ignores it.
 """
 
 import re
@@ -18,10 +17,10 @@ def may_invoke(
     service: str = "apigateway.amazonaws.com",
     **known: str,
 ) -> bool:
-    """Whether the policy lets the service, in the name of one of the sources, call the function.
+    """Whether the policy allows the service, on behalf of one of the sources, to call the function.
 
-    `function` is the ARN that is invoked: a permission for the function is none for its aliases.
-    `known` has the values of Lambda's own condition keys.
+    `function` is the invoked ARN: a permission for a function does not cover its aliases. `known`
+    has the values of Lambda's own condition keys.
     """
     from ministack.services import lambda_svc
 
@@ -54,7 +53,7 @@ def _holds(conditions: dict[str, dict[str, Any]], context: dict[str, list[str]])
 
 
 def _compares(operator: str, found: str, wanted: str | list[str]) -> bool:
-    """The operators that AddPermission writes: ArnLike, StringEquals and Bool."""
+    """Whether a value matches, for the operators that AddPermission writes."""
     patterns = [wanted] if isinstance(wanted, str) else wanted
     if operator.endswith("Like"):
         return any(_like(found, pattern) for pattern in patterns)

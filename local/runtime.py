@@ -1,12 +1,12 @@
-"""The Lambda runtime: what one worker process runs. Standard library only, started with -I -S.
+"""The Lambda runtime of a worker process. It uses only the standard library (-I -S).
 
-The emulator talks to it in JSON lines over the socket whose number is argv[1]:
+The emulator sends JSON lines over the socket whose number is argv[1]:
 
     {"path": [..], "handler": "app.handler"}          -> {"ok": true} or {"error": {..}}
     {"event": .., "request_id": .., "arn": .., ..}    -> {"result": ..} or {"error": {..}}
 
-What the handler writes to stdout or stderr is its log; a line END closes each invocation's part.
-When the socket closes, the emulator is gone and so is this process, in the middle of a handler too.
+The handler's output on stdout and stderr is its log; a line END ends each invocation's part. When
+the socket is closed, the process exits, even during an invocation.
 """
 
 import importlib
@@ -27,7 +27,7 @@ Handler = Callable[[Any, Any], Any]
 
 
 class Context:
-    """The context object, with the names AWS gives its members."""
+    """The context object, with AWS's names for its members."""
 
     identity = None
     client_context = None
@@ -54,9 +54,9 @@ def load(handler: str) -> Handler:
 
 
 def failure(error: BaseException, kind: str = "", request_id: str = "") -> dict[str, Any]:
-    """The error document of AWS: `errorType` is the class's name, which ASL matches on.
+    """AWS's error document. `errorType` is the class's name, which ASL matches.
 
-    The first frame is ours, so the trace begins with the handler.
+    The trace omits the first frame, which is ours, and begins with the handler.
     """
     frames = traceback.extract_tb(error.__traceback__)[1:]
     document = {

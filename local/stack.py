@@ -1,4 +1,4 @@
-"""A package -> the running stack: CreateStack, later UpdateStack, as on AWS."""
+"""A package -> the running stack, through CreateStack and UpdateStack as on AWS."""
 
 import json
 import time
@@ -14,7 +14,7 @@ POLL = 0.05  # seconds
 
 
 class StackFailed(Exception):
-    """CloudFormation refused the template or rolled back; the message says why."""
+    """CloudFormation refused the template or rolled back. The message says why."""
 
 
 class Stack:
@@ -26,7 +26,10 @@ class Stack:
         self._stored: set[str] = set()
 
     def deploy(self, package: Package, parameters: dict[str, str]) -> dict[str, str]:
-        """Create or update; the stack's outputs. StackFailed leaves what ran before."""
+        """Create or update the stack and return its outputs.
+
+        Raises StackFailed; the previous version then still runs.
+        """
         self._store(package)
         request = {
             "StackName": NAME,
@@ -48,7 +51,7 @@ class Stack:
                 raise StackFailed(reason) from error
             return self._outputs(self._described())
         outputs = self._wait(started)
-        # Not before: a roll-back fetches the old ones again.
+        # Delete the old artifacts only now, because a rollback needs them.
         for key in self._stored - set(package.artifacts):
             self.s3.delete_object(Bucket=BUCKET, Key=key)
         self._stored &= set(package.artifacts)

@@ -1,4 +1,4 @@
-"""Which of the sources changed. By polling: no dependency, and the same on every system."""
+"""Detects changed sources by polling, which needs no dependency and works everywhere."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ Snapshot = dict[Path, tuple[int, int]]
 
 
 def snapshot(root: Path) -> Snapshot:
-    """Time and size of every source."""
+    """Modification time and size of every source."""
     seen: Snapshot = {}
     for name in WATCHED:
         path = root / name
@@ -24,5 +24,5 @@ def snapshot(root: Path) -> Snapshot:
 
 
 def changed(before: Snapshot, after: Snapshot) -> list[Path]:
-    """What was added, removed or written in between."""
+    """The files that were added, removed or written between two snapshots."""
     return sorted({path for path, _ in before.items() ^ after.items()})

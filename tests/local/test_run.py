@@ -231,20 +231,20 @@ def test_edits_go_live_and_broken_ones_do_not(run: Run) -> None:
         eventually(lambda: sum(said in line for line in local.lines) > count, 10)
         assert time.monotonic() - began < 5
 
-    edited("functions/echo/app.py", "CODE = 1", "CODE = 2", "live after")
+    edited("functions/echo/app.py", "CODE = 1", "CODE = 2", "deployed after")
     assert call("/things").json["code"] == 2
-    edited("functions/echo/app.py", "CODE = 2", "CODE = (", "not taken over")
+    edited("functions/echo/app.py", "CODE = 2", "CODE = (", "not deployed")
     assert call("/things").json["code"] == 2
-    edited("functions/echo/app.py", "CODE = (", "CODE = 3", "live after")
+    edited("functions/echo/app.py", "CODE = (", "CODE = 3", "deployed after")
     assert call("/things").json["code"] == 3
-    edited("layers/core/fixturelib/__init__.py", "VERSION = 1", "VERSION = 2", "live after")
+    edited("layers/core/fixturelib/__init__.py", "VERSION = 1", "VERSION = 2", "deployed after")
     assert call("/things").json["layer"] == 2
-    edited("template.yaml", "Resources:", "Resources: [", "not taken over")
-    edited("template.yaml", "Resources: [", "Resources:", "live after")
-    edited("template.yaml", "Path: /things,", "Path: /stuff,", "live after")
+    edited("template.yaml", "Resources:", "Resources: [", "not deployed")
+    edited("template.yaml", "Resources: [", "Resources:", "deployed after")
+    edited("template.yaml", "Path: /things,", "Path: /stuff,", "deployed after")
     assert call("/stuff").json["event"]["routeKey"] == "ANY /stuff"
-    edited("template.yaml", "!GetAtt Table.StreamArn", "!GetAtt Table.Nothing", "not taken over")
-    edited("template.yaml", "!GetAtt Table.Nothing", "!GetAtt Table.StreamArn", "live after")
+    edited("template.yaml", "!GetAtt Table.StreamArn", "!GetAtt Table.Nothing", "not deployed")
+    edited("template.yaml", "!GetAtt Table.Nothing", "!GetAtt Table.StreamArn", "deployed after")
     assert call("/things").json["code"] == 3
     stop.set()
     visitor.join()
