@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.domain.records import DeploymentRecord
 from slipway.errors import Overtaken
 from slipway.services import deployments, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, queue_records, table
 from tests.support.store import between, world
 from tests.support.store.records import waiting_in
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord
 
 pytestmark = pytest.mark.usefixtures("aws")
 
