@@ -1,4 +1,4 @@
-"""The laptop's change sets say what AWS's said, and Slipway reads both alike."""
+"""Change sets of the laptop answer as AWS's, and Slipway reads both alike."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stacked(looked: Looked) -> Looked:
     return looked
 
 
-def test_one_that_makes_a_stack_adds_and_leaves_it_under_review(looked: Looked) -> None:
+def test_a_change_set_that_creates_a_stack_leaves_it_under_review(looked: Looked) -> None:
     found = looked.at("first", ONE, "CREATE")
 
     assert FACTS["ready"].items() <= found.items()
@@ -79,14 +79,14 @@ def test_a_stack_under_review_takes_another_one_and_is_deleted_like_any(looked: 
     looked.sandbox.until("deletion", lambda: looked.sandbox.stack_status(looked.stack) is None)
 
 
-def test_one_without_changes_fails_and_says_why(stacked: Looked) -> None:
+def test_a_change_set_without_changes_fails_with_a_reason(stacked: Looked) -> None:
     found = stacked.at("nothing", ONE, "UPDATE")
 
     assert FACTS["without_changes"].items() <= found.items()
     assert previews.shown(found) == {"status": "ready", "changes": []}
 
 
-def test_one_that_changes_a_property_names_it(stacked: Looked) -> None:
+def test_a_change_set_names_the_property_that_changes(stacked: Looked) -> None:
     found = stacked.at("other", TWO, "UPDATE")
 
     [change] = [each["ResourceChange"] for each in found["Changes"]]
@@ -103,7 +103,7 @@ def code_and_message(raised: pytest.ExceptionInfo[ClientError]) -> dict[str, str
     return {"code": error["Code"], "message": error["Message"]}
 
 
-def test_one_that_is_not_there_is_not_found(stacked: Looked) -> None:
+def test_an_unknown_change_set_is_not_found(stacked: Looked) -> None:
     with pytest.raises(ClientError) as raised:
         stacked.cloud.describe_change_set(StackName=stacked.stack, ChangeSetName="none")
 
@@ -115,7 +115,7 @@ def test_one_that_is_not_there_is_not_found(stacked: Looked) -> None:
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == fact["status"]
 
 
-def test_none_makes_a_stack_that_exists(stacked: Looked) -> None:
+def test_no_change_set_creates_an_existing_stack(stacked: Looked) -> None:
     with pytest.raises(ClientError) as raised:
         stacked.cloud.create_change_set(
             StackName=stacked.stack,

@@ -1,4 +1,4 @@
-"""docs/aws.md says what there is: every row has a proof and a test, and everything has a row."""
+"""Every row of docs/aws.md has a proof and a test, and all that Slipway relies on has a row."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_proof_is_of_one_of_the_kinds(row: Row) -> None:
 
 
 @every_row
-def test_what_proves_it_is_there(row: Row) -> None:
+def test_the_proof_of_a_row_exists(row: Row) -> None:
     for name, path in re.findall(r"\[(\w+)\]\(\.\./(tests/aws/fixtures/\w+\.json)\)", row.proof):
         assert (ROOT / path).is_file()
         assert fixture(name)["recordings"]
@@ -111,7 +111,7 @@ def test_what_proves_it_is_there(row: Row) -> None:
 
 
 @every_row
-def test_its_tests_are_there(row: Row) -> None:
+def test_the_tests_of_a_row_exist(row: Row) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row.test)
 
     assert named and row.test.count("`") == 2 * len(named)
@@ -120,7 +120,7 @@ def test_its_tests_are_there(row: Row) -> None:
 
 
 @every_row
-def test_the_code_that_relies_on_it_is_there(row: Row) -> None:
+def test_the_code_of_a_row_exists(row: Row) -> None:
     paths = re.findall(r"`([\w.-]+(?:/[\w.-]*)+)`", row.slipway)
     for path in paths:
         where = path.replace("slipway/", "layers/core/slipway/", 1)
@@ -282,7 +282,7 @@ def test_no_route_takes_more_than_lambda_does() -> None:
     assert max(MAX_BODY_BYTES, MAX_BYTES) * 4 / 3 < PAYLOAD_BYTES
 
 
-def test_what_workflows_catch_by_class_is_an_error_of_slipway() -> None:
+def test_classes_that_workflows_catch_are_errors_of_slipway() -> None:
     classes = {name for name in caught() if "." not in name}
 
     assert classes

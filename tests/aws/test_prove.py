@@ -75,7 +75,7 @@ def test_a_check_that_breaks_off_is_a_failure_and_leaves_nothing(
     assert left(platform, named(told)) == []
 
 
-def test_what_is_otherwise_and_what_cannot_be_told_are_counted_apart(
+def test_failures_and_unclear_results_are_counted_separately(
     platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checks = [
@@ -90,7 +90,7 @@ def test_what_is_otherwise_and_what_cannot_be_told_are_counted_apart(
     assert "3 checks: 1 pass, 1 FAIL, 1 unclear" in capsys.readouterr().out
 
 
-def test_what_cannot_be_deleted_is_told(platform: Platform) -> None:
+def test_resources_that_cannot_be_deleted_are_reported(platform: Platform) -> None:
     def fails() -> None:
         raise RuntimeError("it is in use")
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_deleted_is_told(platform: Platform) -> None:
     assert sandbox.left == ["a thing: it is in use"]
 
 
-def test_a_stack_that_is_not_there_is_said_before_anything_is_made(
+def test_a_missing_stack_is_reported_before_anything_is_made(
     platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = prove.main(["--stack", "none-such", "--endpoint", platform.endpoint])

@@ -127,7 +127,7 @@ def test_parameters_are_found_below_a_path_at_any_depth(clients: Clients, place:
     assert {each["Name"] for each in found} == {f"{place}/a", f"{place}/of/update/b"}
 
 
-def test_to_delete_parameters_that_are_gone_is_no_error(clients: Clients, place: str) -> None:
+def test_deleting_missing_parameters_is_not_an_error(clients: Clients, place: str) -> None:
     answer = clients("ssm").delete_parameters(Names=[f"{place}/none"])
 
     assert answer["InvalidParameters"] == [f"{place}/none"]
@@ -184,7 +184,7 @@ def test_a_rule_is_switched_off_and_on_as_often_as_one_likes(platform: Platform)
 @pytest.mark.parametrize(
     "rate", ["rate(1 minutes)", "rate(5 minute)", "rate(0 minutes)", "rate(5 MINUTES)", "rate(5)"]
 )
-def test_a_rate_that_is_none_is_refused(platform: Platform, rate: str) -> None:
+def test_a_malformed_rate_is_refused(platform: Platform, rate: str) -> None:
     told = refused(
         platform.client("events").put_rule, Name="slipway-prove-rate", ScheduleExpression=rate
     )
@@ -238,7 +238,7 @@ def called(sandbox: Sandbox, **event: Any) -> tuple[str | None, dict[str, Any]]:
     "name, event",
     [("timed_out", {"do": "wait", "seconds": 10}), ("exited", {"do": "exit"})],
 )
-def test_what_befalls_a_sandbox_is_an_error_of_lambda(
+def test_a_sandbox_that_dies_is_an_error_of_lambda(
     sandbox: Sandbox, name: str, event: dict[str, Any]
 ) -> None:
     kind, told = called(sandbox, **event)

@@ -1,4 +1,4 @@
-"""The laptop's CloudFormation says what AWS's said, in the words that Slipway reads."""
+"""The laptop's CloudFormation answers as AWS's, in the words that Slipway reads."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def expected(fixture: str, fact_name: str, /, **words: str) -> dict[str, str]:
     return {"code": fact["code"], "message": fact["message"].format(**words)}
 
 
-def test_one_that_is_not_there_is_missing_in_the_words_of_each_call(sandbox: Sandbox) -> None:
+def test_a_missing_stack_is_reported_in_the_words_of_each_call(sandbox: Sandbox) -> None:
     cloud, name = sandbox.client("cloudformation"), sandbox.next_name()
 
     assert refused(cloud.describe_stacks, StackName=name) == expected(
@@ -88,7 +88,7 @@ def test_one_that_is_not_there_is_missing_in_the_words_of_each_call(sandbox: San
         assert "does not exist" in refused(listing, StackName=name)["message"]
 
 
-def test_one_that_is_there_is_not_made_again(sandbox: Sandbox, stack: str) -> None:
+def test_an_existing_stack_is_not_created_again(sandbox: Sandbox, stack: str) -> None:
     made(sandbox, stack)
 
     told = refused(
@@ -98,7 +98,7 @@ def test_one_that_is_there_is_not_made_again(sandbox: Sandbox, stack: str) -> No
     assert told == expected("stacks", "exists", name=stack)
 
 
-def test_one_that_stays_as_it_is_is_not_updated(sandbox: Sandbox, stack: str) -> None:
+def test_a_stack_without_changes_is_not_updated(sandbox: Sandbox, stack: str) -> None:
     made(sandbox, stack)
 
     told = refused(
@@ -108,7 +108,7 @@ def test_one_that_stays_as_it_is_is_not_updated(sandbox: Sandbox, stack: str) ->
     assert told == expected("stacks", "no_changes")
 
 
-def test_one_that_was_deleted_is_found_by_its_id_alone(sandbox: Sandbox, stack: str) -> None:
+def test_a_deleted_stack_is_found_only_by_its_id(sandbox: Sandbox, stack: str) -> None:
     cloud, identity = sandbox.client("cloudformation"), made(sandbox, stack)
     deleted(sandbox, stack)
 
@@ -157,7 +157,7 @@ def test_events_come_newest_first_and_bear_the_token_of_their_operation(
     )
 
 
-def test_one_that_was_never_updated_has_no_time_of_an_update(sandbox: Sandbox, stack: str) -> None:
+def test_a_stack_that_was_never_updated_has_no_update_time(sandbox: Sandbox, stack: str) -> None:
     made(sandbox, stack)
 
     [found] = sandbox.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
@@ -178,7 +178,7 @@ def stuck(sandbox: Sandbox, stack: str) -> Iterator[str]:
     cloudwatch.delete_alarms(AlarmNames=[about["AlarmName"]])
 
 
-def test_one_that_cannot_be_deleted_says_so_last_and_goes_without_what_is_retained(
+def test_a_failed_deletion_succeeds_with_retained_resources(
     sandbox: Sandbox, stack: str, stuck: str
 ) -> None:
     cloud, fact = sandbox.client("cloudformation"), facts("deletions")
@@ -280,7 +280,7 @@ def test_a_template_is_refused_as_a_validation_error(
     assert told["message"].startswith(words)
 
 
-def test_a_number_that_is_none_is_refused_before_anything_is_made(
+def test_a_malformed_number_is_refused_before_anything_is_made(
     sandbox: Sandbox, stack: str
 ) -> None:
     body = template(FREE, Parameters={"Value": {"Type": "Number"}})
@@ -357,7 +357,7 @@ def test_the_stand_in_misses_and_keeps_stacks_in_the_same_words(stacks: Stacks) 
 
 
 @pytest.mark.usefixtures("environ")
-def test_what_cloudformation_finds_before_it_begins_is_asked_for_as_its_model_has_it(
+def test_validation_events_are_requested_as_the_model_requires(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     began = datetime.now(UTC)

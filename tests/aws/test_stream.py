@@ -163,7 +163,7 @@ def test_a_mapping_of_a_stream_that_is_not_there_is_refused(sandbox: Sandbox, st
     assert raised.value.response["Error"]["Message"] == words
 
 
-def test_a_pattern_that_is_no_pattern_is_refused(sandbox: Sandbox, stream: str) -> None:
+def test_a_malformed_pattern_is_refused(sandbox: Sandbox, stream: str) -> None:
     functions = sandbox.client("lambda")
 
     with pytest.raises(functions.exceptions.InvalidParameterValueException) as raised:

@@ -1,4 +1,4 @@
-"""The gate fails for what has grown, and only for that."""
+"""The gate fails only for counts that have grown."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from benchmarks import gate
 from tests.support.repository import FUNCTIONS
 
 
-def test_what_grows_by_more_than_two_per_cent_is_named() -> None:
+def test_a_count_that_grows_by_more_than_two_per_cent_is_named() -> None:
     before = {"auth": 1000, "docs": 1000, "projects": 1000}
 
     assert gate.grown(before, {"auth": 1020, "docs": 1021, "projects": 900}) == ["docs"]
 
 
-def test_what_was_never_measured_does_not_pass() -> None:
+def test_a_function_that_was_never_measured_does_not_pass() -> None:
     assert gate.grown({"auth": 1000}, {"auth": 1000, "new": 1}) == ["new"]
 
 
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="there is no valgrind")
-def test_the_same_work_is_the_same_count_and_more_is_more() -> None:
+def test_the_same_work_has_the_same_count_and_more_work_a_larger_one() -> None:
     def count(code: str) -> int:
         command = [sys.executable, "-S", "-B", "-c", code]
         return gate.instructions(command, {"PYTHONHASHSEED": "0"})

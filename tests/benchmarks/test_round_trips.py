@@ -11,7 +11,7 @@ from benchmarks import round_trips
 from tests.support.repository import FUNCTIONS, ROOT, load_function
 
 
-def test_every_route_that_reads_the_table_is_in_it() -> None:
+def test_every_route_that_reads_the_table_has_a_row() -> None:
     routes = {
         f"{route.method} {route.path}"
         for folder in FUNCTIONS

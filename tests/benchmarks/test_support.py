@@ -10,7 +10,7 @@ import pytest
 from benchmarks import support
 
 
-def test_the_ratio_is_the_median_of_the_turns_own_ratios() -> None:
+def test_the_ratio_is_the_median_of_the_ratios_of_all_turns() -> None:
     # The second turn was disturbed, and disturbed them both.
     assert support.ratio([1.0, 40.0, 2.0], [2.0, 80.0, 2.0]) == 0.5
 
@@ -28,7 +28,7 @@ def test_contestants_take_turns() -> None:
     assert found == {"a": [1, 3], "b": [2, 4]}
 
 
-def test_a_table_has_its_numbers_to_the_right() -> None:
+def test_numbers_in_a_table_are_aligned_right() -> None:
     assert support.markdown(("", "ms"), [("one", 1234.0), ("two", 0.5)]).splitlines() == [
         "|     |    ms |",
         "| --- | ----: |",
@@ -37,7 +37,7 @@ def test_a_table_has_its_numbers_to_the_right() -> None:
     ]
 
 
-def test_what_is_found_takes_its_own_place_in_the_report_and_no_other(
+def test_a_result_replaces_only_its_own_part_of_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "docs").mkdir()
@@ -64,7 +64,7 @@ def test_the_report_has_a_place_for_every_subject() -> None:
         assert f"<!-- end of {subject} -->" in report, subject
 
 
-def test_every_plot_of_the_report_is_there() -> None:
+def test_every_plot_of_the_report_exists() -> None:
     report = (support.ROOT / "docs/performance.md").read_text()
 
     plots = {path.name for path in support.PLOTS.glob("*.svg")}

@@ -29,7 +29,7 @@ from tests.support.repository import resources
         ("PythonRuntime", "3.13", "like python3"),
     ],
 )
-def test_a_parameter_that_cloudformation_would_refuse_is_said(
+def test_a_parameter_that_cloudformation_would_refuse_is_reported(
     name: str, value: str, said: str
 ) -> None:
     (found,) = checks.parameters(declared(), {name: value})
@@ -38,7 +38,7 @@ def test_a_parameter_that_cloudformation_would_refuse_is_said(
     assert found.startswith(name)
 
 
-def test_what_the_template_takes_is_not_complained_of() -> None:
+def test_parameters_that_the_template_accepts_pass() -> None:
     defaults = {name: str(each["Default"]) for name, each in declared().items()}
 
     assert list(checks.parameters(declared(), defaults)) == []
@@ -69,7 +69,7 @@ def test_a_stage_brings_its_stack_and_what_is_given_comes_before_it() -> None:
         ("dev", "PythonRuntime=python3.12", "make deploy RUNTIME=python3.12"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused(stage: str, given: str, said: str) -> None:
+def test_invalid_options_are_refused(stage: str, given: str, said: str) -> None:
     with pytest.raises(Refused, match=said):
         read(stage, "", given, {"Architecture": "arm64", "PythonRuntime": "python3.13"})
 
@@ -89,7 +89,7 @@ def library(folder: Path, name: str, processor: int) -> None:
         ("_core.cpython-312-aarch64-linux-gnu.so", 0xB7, "built for Python 3.12"),
     ],
 )
-def test_a_layer_that_the_functions_cannot_import_is_noticed(
+def test_a_layer_that_the_functions_cannot_import_is_reported(
     tmp_path: Path, name: str, processor: int, said: str | None
 ) -> None:
     library(tmp_path / "python/x", name, processor)
@@ -99,13 +99,13 @@ def test_a_layer_that_the_functions_cannot_import_is_noticed(
     assert found == [] if said is None else said in found[0]
 
 
-def test_a_layer_that_was_not_built_is_noticed(tmp_path: Path) -> None:
+def test_a_layer_that_was_not_built_is_reported(tmp_path: Path) -> None:
     (found,) = checks.layer(tmp_path, "arm64", "python3.13")
 
     assert "make build" in found
 
 
-def test_a_compiled_file_that_is_no_elf_is_of_no_linux(tmp_path: Path) -> None:
+def test_a_compiled_file_that_is_not_elf_is_not_for_linux(tmp_path: Path) -> None:
     (tmp_path / "x.so").write_bytes(b"\xcf\xfa\xed\xfe" + bytes(20))
 
     (found,) = checks.layer(tmp_path, "arm64", "python3.13")
@@ -113,7 +113,7 @@ def test_a_compiled_file_that_is_no_elf_is_of_no_linux(tmp_path: Path) -> None:
     assert "built for another system than Linux" in found
 
 
-def test_bytecode_needs_the_very_version() -> None:
+def test_bytecode_needs_the_exact_version() -> None:
     here = "python{}.{}".format(*sys.version_info)
 
     assert list(checks.compiler(here, sys.executable)) == []
@@ -123,7 +123,7 @@ def test_bytecode_needs_the_very_version() -> None:
 
 
 @pytest.mark.parametrize("name,wrong", [("python3.11", 1), ("python3.12", 0), ("python3.13", 0)])
-def test_a_python_of_amazon_linux_2_is_noticed(name: str, wrong: int) -> None:
+def test_a_python_of_amazon_linux_2_is_reported(name: str, wrong: int) -> None:
     assert len(list(checks.runtime(name))) == wrong
 
 
@@ -153,7 +153,7 @@ class Cloud:
         ("UPDATE_ROLLBACK_FAILED", True, "continue the rollback"),
     ],
 )
-def test_a_stack_that_cannot_be_deployed_to_is_said(
+def test_a_stack_that_cannot_be_updated_is_reported(
     status: str, known: bool, said: str | None
 ) -> None:
     found, wrong = checks.state(Cloud(status), "slipway-dev")
@@ -180,7 +180,7 @@ def test_without_a_region_or_credentials_nothing_is_asked(
 
 
 @mock_aws
-def test_the_account_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_account_id_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
 
@@ -204,7 +204,7 @@ def test_functions_are_counted_as_the_template_has_them() -> None:
         (1000, 200, 10, "use at most 7"),
     ],
 )
-def test_a_reservation_that_lambda_would_refuse_is_said(
+def test_a_reservation_that_lambda_would_refuse_is_reported(
     total: int, free: int, reserved: int, said: str | None
 ) -> None:
     limits = {"ConcurrentExecutions": total, "UnreservedConcurrentExecutions": free}

@@ -58,7 +58,7 @@ def sent(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]
     return calls
 
 
-def test_the_layer_and_the_functions_are_told_the_same(
+def test_the_layer_and_the_functions_get_the_same_parameters(
     cloud: Cloud, sent: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud.stacks = (STACK,)
@@ -82,7 +82,7 @@ def test_the_layer_and_the_functions_are_told_the_same(
     assert "make undeploy STAGE=dev" in said
 
 
-def test_changes_that_nobody_confirmed_are_no_deployment(
+def test_unconfirmed_changes_are_not_a_deployment(
     sent: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main(["prod", "--stack", "slipway-eu"]) == 1
@@ -120,7 +120,7 @@ def test_a_layer_that_does_not_fit_is_not_sent(
     assert [each[0] for each in sent] == ["build"]
 
 
-def test_another_stack_is_named_in_what_comes_next(
+def test_the_next_steps_name_another_stack(
     cloud: Cloud, sent: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud.stacks = ("slipway-eu",)
@@ -129,7 +129,7 @@ def test_another_stack_is_named_in_what_comes_next(
     assert "make undeploy STAGE=dev STACK=slipway-eu" in capsys.readouterr().out
 
 
-def test_the_makefile_hands_on_what_the_command_reads() -> None:
+def test_the_makefile_passes_on_the_variables_of_the_command() -> None:
     makefile = (Path(ROOT) / "Makefile").read_text()
 
     assert "export ARCHITECTURE RUNTIME COMPILER" in makefile

@@ -270,7 +270,7 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
     assert [each["StackName"] for each in stacks] == ["aws-sam-cli-managed-default"]
 
 
-def test_what_is_not_there_is_undeployed_at_once(account: Account) -> None:
+def test_undeploying_a_missing_stack_ends_at_once(account: Account) -> None:
     done = account.run(
         Path(sys.executable), "-m", "deploy.undeploy", "dev", "--stack", "slipway-none", "--yes",
         path="layers/core",
@@ -279,7 +279,7 @@ def test_what_is_not_there_is_undeployed_at_once(account: Account) -> None:
     assert (done.returncode, "slipway-none is deleted. Nothing is left" in done.stdout) == (0, True)
 
 
-def test_what_is_wrong_is_said_before_anything_is_built(account: Account) -> None:
+def test_errors_are_reported_before_anything_is_built(account: Account) -> None:
     done = account.run(
         SAM, "-m", "deploy", "dev", "--stack", "Slipway", "--parameters", "Sage=dev MaxTtlHours=0"
     )
@@ -290,7 +290,7 @@ def test_what_is_wrong_is_said_before_anything_is_built(account: Account) -> Non
         assert said in done.stdout
 
 
-def test_nobody_is_asked_whether_to_undeploy_where_nobody_can_answer(account: Account) -> None:
+def test_undeploying_without_a_terminal_needs_yes(account: Account) -> None:
     account.platform.client("cloudformation").create_stack(
         StackName="slipway-kept",
         TemplateBody="Resources: {Queue: {Type: AWS::SQS::Queue}}",
@@ -307,9 +307,7 @@ def test_nobody_is_asked_whether_to_undeploy_where_nobody_can_answer(account: Ac
     assert account.platform.client("sqs").list_queues()["QueueUrls"]
 
 
-def test_a_table_that_is_protected_is_kept_and_nothing_else(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_protected_table_is_kept(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in OWNER.variables().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", account.platform.endpoint)

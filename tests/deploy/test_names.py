@@ -77,9 +77,7 @@ def generated(stack: str, logical_id: str, limit: int) -> str:
         ),
     ],
 )
-def test_names_are_cut_as_aws_has_been_seen_to_cut_them(
-    seen: str, stack: str, logical_id: str
-) -> None:
+def test_names_are_cut_as_aws_cuts_them(seen: str, stack: str, logical_id: str) -> None:
     # Names of functions in public logs and policies.
     assert generated(stack, logical_id, 64) == seen + RANDOM
 
@@ -111,7 +109,7 @@ def environments_stack(stack: str) -> str:
 
 @pytest.mark.parametrize("policy", ["EnvironmentMaking", "FunctionBoundary"])
 @pytest.mark.parametrize("kind", LIMITS)
-def test_whatever_an_environment_is_made_of_bears_a_name_that_the_rights_fit(
+def test_every_resource_of_an_environment_has_a_name_that_the_rights_match(
     kind: str, policy: str
 ) -> None:
     limit, arn = LIMITS[kind]
@@ -123,20 +121,20 @@ def test_whatever_an_environment_is_made_of_bears_a_name_that_the_rights_fit(
         assert covered(policy, stack, arn + name), name
 
 
-def test_with_a_longer_stack_name_they_would_not() -> None:
+def test_the_rights_do_not_match_names_of_a_longer_stack() -> None:
     stack = "s" * (names.LONGEST + 2)
     name = generated(environments_stack(stack), "L" * 24, 64)
 
     assert not covered("EnvironmentMaking", stack, f"lambda:R:A:function:{name}")
 
 
-def test_every_type_that_templates_may_have_is_looked_at() -> None:
+def test_every_allowed_type_is_checked() -> None:
     allowed = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
 
     assert not_allowed(allowed, [*LIMITS, *NAMELESS]) == []
 
 
-def test_what_the_stack_itself_names_has_room_for_the_longest_name() -> None:
+def test_names_that_the_stack_sets_have_room_for_the_longest_stack_name() -> None:
     stack = "s" * names.LONGEST
 
     assert generated(stack, "EnvironmentRole", 64).startswith(f"{stack}-EnvironmentRole-")

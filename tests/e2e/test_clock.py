@@ -10,7 +10,7 @@ from tests.support.http_user import Person, until
 pytestmark = pytest.mark.xdist_group("e2e")
 
 
-def test_a_platform_that_nobody_uses_runs_nothing_until_somebody_does() -> None:
+def test_an_unused_platform_runs_nothing_until_it_is_used() -> None:
     with Platform(parameters={"SimulatedSeconds": "0"}) as platform:
         events = platform.client("events")
 

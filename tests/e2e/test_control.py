@@ -1,4 +1,4 @@
-"""People in control: leases, the queue, cancelling, faults, and what reconcile mends."""
+"""People in control: leases, the queue, cancelling, faults, and repairs by reconcile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _reconcile(platform: Platform) -> dict[str, int]:
     return counts
 
 
-def test_an_extended_lease_lasts_longer_and_a_pinned_one_until_it_is_unpinned(
+def test_an_extended_lease_lasts_longer_and_a_pinned_one_until_unpinned(
     someone: Person,
 ) -> None:
     made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.0007)
@@ -47,7 +47,7 @@ def test_an_extended_lease_lasts_longer_and_a_pinned_one_until_it_is_unpinned(
     assert someone.ask("POST", f"{path}/extend", {"ttl_hours": 1}).status == 409
 
 
-def test_an_end_is_warned_of_before_it_comes_and_again_if_it_is_put_off(someone: Person) -> None:
+def test_a_warning_comes_before_the_end_and_again_after_an_extension(someone: Person) -> None:
     policy = {"warn_before_hours": [0.0008]}
     project = someone.ask("POST", "/api/v1/projects", {"name": "payments", "policy": policy})
     made = someone.environment(project.body["id"], type="ephemeral", ttl_hours=0.0015)
@@ -71,7 +71,7 @@ def test_an_end_is_warned_of_before_it_comes_and_again_if_it_is_put_off(someone:
     assert warned(2)
 
 
-def test_a_newer_deployment_takes_the_place_of_those_that_wait(someone: Person) -> None:
+def test_a_newer_deployment_supersedes_waiting_ones(someone: Person) -> None:
     environment = someone.environment(someone.project(), on_conflict="supersede")["id"]
 
     made = [someone.deploy(environment, f"v{n}").body["id"] for n in range(4)]
@@ -82,7 +82,7 @@ def test_a_newer_deployment_takes_the_place_of_those_that_wait(someone: Person) 
     assert someone.see(environment)["live_version"] == "v3"
 
 
-def test_a_rollout_that_is_canceled_is_taken_back_and_the_next_begins(someone: Person) -> None:
+def test_a_canceled_rollout_is_restored_and_the_next_begins(someone: Person) -> None:
     config = {"simulate": {"ship": {"seconds": 2}}}
     environment = someone.environment(someone.project(), config=config)["id"]
     running, waiting = (someone.deploy(environment, version).body["id"] for version in "ab")
@@ -102,7 +102,7 @@ def test_a_rollout_that_is_canceled_is_taken_back_and_the_next_begins(someone: P
     assert (refused.status, refused.body["deployment_status"]) == (409, "canceled")
 
 
-def test_what_happened_is_told_without_a_gap(someone: Person) -> None:
+def test_the_events_have_no_gap(someone: Person) -> None:
     environment = someone.environment(someone.project())
     someone.wait_for(environment["id"], "running")
     someone.ask("DELETE", f"/api/v1/environments/{environment['id']}")
@@ -119,7 +119,7 @@ def test_what_happened_is_told_without_a_gap(someone: Person) -> None:
     assert all(event["actor"] for event in events)
 
 
-def test_a_teardown_that_fails_is_shown_and_can_be_forgotten(someone: Person) -> None:
+def test_a_failed_teardown_is_shown_and_can_be_forgotten(someone: Person) -> None:
     config = {"simulate": {"retire": {"refuse": "not empty"}}}
     environment = someone.environment(someone.project(), config=config)["id"]
     someone.wait_for(environment, "running")
@@ -138,7 +138,9 @@ def test_a_teardown_that_fails_is_shown_and_can_be_forgotten(someone: Person) ->
     assert (forgotten.body["status"], forgotten.body["forgotten"]) == ("destroyed", True)
 
 
-def test_reconcile_records_what_an_execution_could_not(someone: Person, platform: Platform) -> None:
+def test_reconcile_records_an_outcome_that_an_execution_could_not(
+    someone: Person, platform: Platform
+) -> None:
     config = {"simulate": {"ship": {"seconds": 60}}}
     environment = someone.environment(someone.project(), config=config)["id"]
     stuck = someone.deploy(environment, "v1").body
@@ -152,7 +154,7 @@ def test_reconcile_records_what_an_execution_could_not(someone: Person, platform
     assert someone.ask("GET", f"/api/v1/environments/{environment}/queue").body == []
 
 
-def test_a_change_that_dispatch_could_not_take_is_put_aside_and_replayed(
+def test_a_change_that_dispatch_could_not_process_is_set_aside_and_replayed(
     someone: Person, platform: Platform
 ) -> None:
     functions = platform.client("lambda")
@@ -196,7 +198,7 @@ def _impatient(platform: Platform, function: str) -> Iterator[None]:
             )
 
 
-def test_a_bot_that_keeps_no_state_finds_its_environment_again(someone: Person) -> None:
+def test_a_client_without_state_finds_its_environment_again(someone: Person) -> None:
     project = someone.project()
     path = f"/api/v1/projects/{project}/environments/by-external-id/github:acme:pay:123"
     wanted = {"name": "pr-123", "type": "ephemeral"}
@@ -207,7 +209,7 @@ def test_a_bot_that_keeps_no_state_finds_its_environment_again(someone: Person) 
     assert made.body["id"] == found.body["id"]
 
 
-def test_a_request_that_names_itself_is_carried_out_once(someone: Person) -> None:
+def test_a_request_with_an_idempotency_key_is_carried_out_once(someone: Person) -> None:
     environment = someone.environment(someone.project())["id"]
     path = f"/api/v1/deployments/environments/{environment}"
     named = {"Idempotency-Key": "build-77"}

@@ -1,4 +1,4 @@
-"""`make demo`, as it stands: from a template to what answers."""
+"""`make demo` as it is: from a template to a page that answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_demo_ends_with_the_second_version(platform: Platform) -> None:
     ]
 
 
-def test_the_demo_says_when_nobody_answers() -> None:
+def test_the_demo_says_when_the_platform_does_not_answer() -> None:
     ran = subprocess.run(
         [sys.executable, str(DEMO), "http://127.0.0.1:9"],
         capture_output=True,

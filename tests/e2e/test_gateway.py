@@ -23,7 +23,7 @@ def test_paths_work_with_and_without_the_trailing_slash(someone: Person) -> None
     assert one.body["id"] == project
 
 
-def test_every_path_of_the_document_leads_to_the_same_route_with_a_slash_behind_it(
+def test_every_path_of_the_document_may_have_a_trailing_slash(
     stranger: Person,
 ) -> None:
     paths = stranger.ask("GET", "/openapi.json").body["paths"]
@@ -39,7 +39,7 @@ def test_every_path_of_the_document_leads_to_the_same_route_with_a_slash_behind_
     assert len(paths) > 30
 
 
-def test_a_list_is_whole_right_after_a_create_and_pages_to_its_end(someone: Person) -> None:
+def test_a_list_is_complete_right_after_a_create_and_pages_to_its_end(someone: Person) -> None:
     made = [someone.project(f"p{n}") for n in range(5)]
 
     seen: list[str] = []
@@ -63,7 +63,7 @@ def test_an_unknown_path_and_a_wrong_method_are_problems(stranger: Person) -> No
     assert wrong.headers["Content-Type"] == "application/problem+json"
 
 
-def test_no_body_however_large_gives_a_5xx(stranger: Person) -> None:
+def test_a_body_of_any_size_never_gives_a_5xx(stranger: Person) -> None:
     path = "/api/v1/auth/register"
 
     ours = stranger.ask("POST", path, {"email": "a" * 70_000})
@@ -85,7 +85,7 @@ def test_the_pages_load_nothing_from_elsewhere(stranger: Person) -> None:
             assert stranger.ask("GET", script).status == 200
 
 
-def test_assets_are_sent_packed_to_who_can_unpack(stranger: Person) -> None:
+def test_assets_are_compressed_for_clients_that_accept_it(stranger: Person) -> None:
     path = "/docs/assets/swagger-ui.css"
     packed = urllib.request.Request(stranger.url + path, headers={"Accept-Encoding": "gzip"})
 

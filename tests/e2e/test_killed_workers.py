@@ -1,4 +1,4 @@
-"""The functions' processes are killed one after another, and everything comes to its end."""
+"""The processes of the functions are killed one after another, and every operation still ends."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def finish(someone: Person, n: int, environment: str) -> None:
     )
 
 
-def test_whatever_is_killed_nothing_is_lost_or_stuck_or_done_twice(
+def test_killing_any_worker_loses_repeats_and_blocks_nothing(
     someone: Person, platform: Platform
 ) -> None:
     project = someone.project()

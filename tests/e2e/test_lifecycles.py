@@ -1,4 +1,4 @@
-"""Environments and deployments from their beginning to their end, on the real workflows."""
+"""Environments and deployments from beginning to end, on the real workflows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_ephemeral_environment_is_gone_within_seconds_of_its_end(
     assert expiry["status"] == "SUCCEEDED"
 
 
-def test_if_the_expiry_is_stopped_by_hand_ttl_ends_the_environment(
+def test_ttl_ends_an_environment_whose_expiry_was_stopped(
     someone: Person, platform: Platform
 ) -> None:
     made = someone.environment(someone.project(), type="ephemeral", ttl_hours=0.0007)
@@ -87,7 +87,7 @@ def test_an_overdue_environment_is_never_shown_as_running(someone: Person) -> No
     assert set(late) <= {"expiring", "tearing_down", "destroyed"}
 
 
-def test_ten_deployments_at_once_succeed_one_after_another_in_the_order_accepted(
+def test_ten_simultaneous_deployments_succeed_in_the_order_of_acceptance(
     someone: Person,
 ) -> None:
     config = {"simulate": {"ship": {"seconds": 0}}}
@@ -108,7 +108,7 @@ def test_ten_deployments_at_once_succeed_one_after_another_in_the_order_accepted
     assert someone.see(environment)["live_version"] == done[-1]["version"]
 
 
-def test_a_rollouts_lines_can_be_followed_to_the_last(someone: Person) -> None:
+def test_the_lines_of_a_rollout_can_be_followed_to_the_last(someone: Person) -> None:
     environment = someone.environment(someone.project())["id"]
     deployment = someone.deploy(environment, "sha-1234567").body
 
@@ -131,7 +131,7 @@ def test_a_rollouts_lines_can_be_followed_to_the_last(someone: Person) -> None:
     assert [line["ts"] for line in lines] == sorted(line["ts"] for line in lines)
 
 
-def test_deleting_while_it_is_provisioned_waits_for_provisioning_to_let_go(
+def test_deleting_during_provisioning_waits_until_provisioning_has_stopped(
     someone: Person, platform: Platform
 ) -> None:
     made = someone.environment(someone.project())
@@ -162,7 +162,7 @@ def test_a_name_is_free_again_when_its_environment_is_destroyed(someone: Person)
     assert someone.environment(project)["status"] == "provisioning"
 
 
-def test_a_cascade_takes_everything_down_and_then_the_project(someone: Person) -> None:
+def test_a_cascade_tears_down_all_environments_and_then_the_project(someone: Person) -> None:
     project = someone.project()
     environments = [someone.environment(project, f"e{n}")["id"] for n in range(3)]
     someone.wait_for(environments[0], "running")
@@ -178,7 +178,7 @@ def test_a_cascade_takes_everything_down_and_then_the_project(someone: Person) -
     assert someone.project() != project
 
 
-def test_what_belongs_to_somebody_else_is_not_found(someone: Person, platform: Platform) -> None:
+def test_objects_of_another_user_are_not_found(someone: Person, platform: Platform) -> None:
     environment = someone.environment(someone.project())["id"]
     deployment = someone.deploy(environment, "v1").body["id"]
     other = Person(platform.url).sign_in()

@@ -139,7 +139,7 @@ def said(someone: Person, url: str) -> list[str]:
     return [line["message"] for line in someone.ask("GET", f"{url}?limit=100").body]
 
 
-def test_what_is_deployed_answers_at_the_environments_address(
+def test_a_deployed_version_answers_at_the_url_of_the_environment(
     maker: Maker, someone: Person, platform: Platform
 ) -> None:
     made = maker.running(HELLO.read_text(), inputs={"Greeting": "Hi"})
@@ -186,7 +186,7 @@ Outputs:
 """
 
 
-def test_an_address_that_a_template_puts_together_answers(maker: Maker) -> None:
+def test_a_url_that_a_template_composes_answers(maker: Maker) -> None:
     staged = SAM.replace("Path: ", "ApiId: !Ref Staged, Path: ")
     staged = staged.replace("ServerlessHttpApi", "Staged").replace(".com/", ".com/live/")
 
@@ -216,7 +216,7 @@ Resources:
         (UNBOUND, r"iam:CreateRole on resource: arn:aws:iam::\d+:role/slipway-env-\S+ because"),
     ],
 )
-def test_what_the_making_role_may_not_make_fails_as_on_aws(
+def test_a_resource_that_the_role_may_not_create_fails_as_on_aws(
     maker: Maker, someone: Person, platform: Platform, body: str, refused: str
 ) -> None:
     """A table outside of the environments' names, and a role without the boundary."""
@@ -228,7 +228,7 @@ def test_what_the_making_role_may_not_make_fails_as_on_aws(
     assert stacks(platform, made["id"]) == []
 
 
-def test_a_stack_that_cannot_be_made_is_rolled_back_and_taken_away(
+def test_a_stack_that_cannot_be_created_is_rolled_back_and_deleted(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.make(small, inputs={"Broken": "true"})
@@ -245,7 +245,7 @@ def test_a_stack_that_cannot_be_made_is_rolled_back_and_taken_away(
     assert stacks(platform, made["id"]) == []
 
 
-def test_an_update_that_fails_leaves_what_was_live(
+def test_a_failed_update_leaves_the_live_version(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.running(small)
@@ -264,7 +264,7 @@ def test_an_update_that_fails_leaves_what_was_live(
     assert someone.see(made["id"])["live_artifact"] is None
 
 
-def test_what_was_live_still_answers_when_an_update_has_failed(
+def test_the_live_version_still_answers_after_a_failed_update(
     maker: Maker, someone: Person
 ) -> None:
     made = maker.running(BREAKABLE)
@@ -283,7 +283,7 @@ def test_what_was_live_still_answers_when_an_update_has_failed(
     assert events[0]["reason"] == failed["failure"]["reason"]
 
 
-def test_a_rollout_that_nobody_can_carry_on_is_taken_back(
+def test_a_rollout_that_cannot_continue_is_rolled_back(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.running(small)
@@ -351,7 +351,7 @@ def unreachable(platform: Platform, function: str, service: str) -> Iterator[Non
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": found})
 
 
-def test_one_that_cannot_be_deleted_lists_what_remains_and_goes_when_it_can(
+def test_a_failed_teardown_lists_what_remains_and_succeeds_later(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.running(small)
@@ -377,7 +377,7 @@ def test_one_that_cannot_be_deleted_lists_what_remains_and_goes_when_it_can(
     assert stacks(platform, made["id"]) == []
 
 
-def test_one_that_cannot_be_deleted_goes_without_what_is_to_be_retained(
+def test_a_failed_teardown_succeeds_with_retained_resources(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.running(small)
@@ -407,7 +407,7 @@ def test_one_that_cannot_be_deleted_goes_without_what_is_to_be_retained(
         watch.delete_alarms(AlarmNames=[each])
 
 
-def test_one_that_expires_takes_its_stack_along(
+def test_an_environment_that_expires_deletes_its_stack(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.make(small, type="ephemeral", ttl_hours=0.002)
@@ -422,7 +422,7 @@ def test_one_that_expires_takes_its_stack_along(
     assert f":stack/{name}/" in gone["stack_id"]
 
 
-def test_what_was_changed_by_hand_is_found_on_request(
+def test_a_change_by_hand_is_detected_as_drift(
     maker: Maker, someone: Person, platform: Platform
 ) -> None:
     queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 30}}
@@ -456,7 +456,7 @@ def test_what_was_changed_by_hand_is_found_on_request(
     assert someone.ask("GET", here).body["status"] == "drifted"
 
 
-def test_a_stack_that_somebody_deleted_counts_as_destroyed(
+def test_a_stack_that_was_deleted_by_hand_counts_as_destroyed(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.running(small)
@@ -581,7 +581,7 @@ def test_an_environment_moves_to_another_version_and_other_inputs(
     assert updater.resources == {"Jobs", "Kept", "Dead"}
 
 
-def test_an_update_that_cannot_be_made_leaves_everything_as_it_was(
+def test_an_update_that_cannot_be_made_changes_nothing(
     updater: Updater, someone: Person, platform: Platform
 ) -> None:
     taken = f"taken-{ids.new_part()}"
@@ -605,7 +605,7 @@ def test_an_update_that_cannot_be_made_leaves_everything_as_it_was(
     assert updater.usage() == {"newest": "1.1", "behind_minor": 1}
 
 
-def test_updates_that_wait_add_up_and_old_secrets_are_forgotten(
+def test_waiting_updates_add_up_and_old_secrets_are_deleted(
     updater: Updater, someone: Person, platform: Platform
 ) -> None:
     made = [

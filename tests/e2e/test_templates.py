@@ -1,4 +1,4 @@
-"""Templates on the embedded platform: S3, the parameter store and CloudFormation's own word."""
+"""Templates on the embedded platform: S3, the parameter store and CloudFormation's validation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def versions(someone: Person) -> str:
     return f"/api/v1/templates/{name}/versions"
 
 
-def test_a_version_is_published_planned_with_and_read_back(
+def test_a_version_is_published_planned_and_read_back(
     platform: Platform, someone: Person, versions: str
 ) -> None:
     made = send(someone, versions, BODY)
@@ -66,9 +66,7 @@ def test_a_version_is_published_planned_with_and_read_back(
     assert not [item["pk"]["S"] for item in held if item["sk"]["S"].startswith("PLAN#")]
 
 
-def test_a_plan_that_nobody_was_told_of_is_swept(
-    platform: Platform, someone: Person, versions: str
-) -> None:
+def test_an_orphaned_plan_is_deleted(platform: Platform, someone: Person, versions: str) -> None:
     cloudformation = platform.client("cloudformation")
     name = f"slipway-plan-{secrets.token_hex(20)}"
     cloudformation.create_change_set(
@@ -89,7 +87,7 @@ def test_a_plan_that_nobody_was_told_of_is_swept(
     assert "Item" not in platform.client("dynamodb").get_item(TableName=table, Key=key)
 
 
-def test_what_cloudformation_or_the_platform_refuses_is_no_version(
+def test_a_body_that_cloudformation_or_the_platform_refuses_is_not_a_version(
     someone: Person, versions: str
 ) -> None:
     output = "Outputs: {O: {Value: !Equals [a, a]}}"

@@ -1,4 +1,4 @@
-"""The README's first five minutes, and the API's first contract, as a user pastes them."""
+"""The README's first five minutes, and the first contract of the API, as a user pastes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bundles are read, and what of a broken or a hostile one is said."""
+"""Which bundles are read, and how a broken or hostile bundle is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def packed(folder: Path, named: dict[str, str], *more: tuple[tarfile.TarInfo, by
 
 
 @pytest.mark.parametrize("around", ["", "./", "v1/", "web/v1/"])
-def test_an_archive_is_read_as_the_folder_is(tmp_path: Path, around: str) -> None:
+def test_an_archive_is_read_like_a_folder(tmp_path: Path, around: str) -> None:
     named = {
         path.relative_to(BUNDLES / "network").as_posix(): path.read_text()
         for path in (BUNDLES / "network").rglob("*.yaml")
@@ -52,13 +52,13 @@ def test_an_archive_is_read_as_the_folder_is(tmp_path: Path, around: str) -> Non
     assert found.kind == "environment"
 
 
-def test_a_folder_may_lie_around_the_bundle(tmp_path: Path) -> None:
+def test_the_bundle_may_be_inside_a_folder(tmp_path: Path) -> None:
     write(tmp_path / "v1", SERVICE)
 
     assert importing.read(tmp_path).kind == "service"
 
 
-def test_one_of_several_has_to_be_named(tmp_path: Path) -> None:
+def test_one_of_several_bundles_must_be_named(tmp_path: Path) -> None:
     write(tmp_path / "v1", GOOD)
     write(tmp_path / "v2", GOOD)
 
@@ -150,11 +150,11 @@ def test_one_of_several_has_to_be_named(tmp_path: Path) -> None:
         ({"instance_infrastructure/manifest.yaml": ""}, "both infrastructure/ and"),
     ],
 )
-def test_a_broken_bundle_is_none(tmp_path: Path, changed: dict[str, str], said: str) -> None:
+def test_a_broken_bundle_is_refused(tmp_path: Path, changed: dict[str, str], said: str) -> None:
     assert said in refused(write(tmp_path, {**GOOD, **changed}))
 
 
-def test_a_way_that_makes_no_yaml_is_named(tmp_path: Path) -> None:
+def test_inputs_that_render_invalid_yaml_are_named(tmp_path: Path) -> None:
     again = "{% if environment.inputs.a == 'x' %}\n  One: {Type: AWS::SNS::Topic}\n{% endif %}\n"
 
     write(tmp_path, {**GOOD, "infrastructure/cloudformation.yaml": TEMPLATE + again})
@@ -165,20 +165,20 @@ def test_a_way_that_makes_no_yaml_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_customer_managed_environment_makes_nothing(tmp_path: Path) -> None:
+def test_a_customer_managed_environment_has_no_template(tmp_path: Path) -> None:
     write(tmp_path, {"schema/schema.yaml": GOOD["schema/schema.yaml"]})
 
     assert "a customer-managed environment has no resources" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no archive", mtime=0)])
-def test_what_is_no_archive_is_no_bundle(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bundle.tar.gz").write_bytes(content)
 
     assert refused(tmp_path / "bundle.tar.gz")
 
 
-def test_an_archive_that_was_cut_off_is_no_bundle(tmp_path: Path) -> None:
+def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
     whole = packed(tmp_path, GOOD).read_bytes()
     (tmp_path / "half.tar.gz").write_bytes(whole[: len(whole) // 2])
 
@@ -212,7 +212,7 @@ def test_an_archive_that_grows_without_end_is_refused(tmp_path: Path) -> None:
     assert "bytes when unpacked" in refused(tmp_path / "bomb.tar.gz")
 
 
-def test_a_file_has_a_largest_size(tmp_path: Path) -> None:
+def test_files_have_a_maximum_size(tmp_path: Path) -> None:
     write(tmp_path, {**GOOD, "infrastructure/cloudformation.yaml": "#" * 1_000_001})
 
     assert refused(tmp_path) == (
@@ -220,7 +220,7 @@ def test_a_file_has_a_largest_size(tmp_path: Path) -> None:
     )
 
 
-def test_too_many_files_are_no_bundle(tmp_path: Path) -> None:
+def test_a_bundle_with_too_many_files_is_refused(tmp_path: Path) -> None:
     many = {f"{n}.txt": "" for n in range(1001)}
 
     assert "more than 1000 files" in refused(packed(tmp_path, {**GOOD, **many}))
@@ -246,13 +246,13 @@ def test_too_many_files_are_no_bundle(tmp_path: Path) -> None:
         f"{TEMPLATE}    P: {'[' * 100}{']' * 100}",
     ],
 )
-def test_a_template_that_would_take_for_ever_is_refused(tmp_path: Path, template: str) -> None:
+def test_a_template_that_takes_too_long_to_render_is_refused(tmp_path: Path, template: str) -> None:
     write(tmp_path, {**GOOD, "infrastructure/cloudformation.yaml": template})
 
     assert refused(tmp_path)
 
 
-def test_nothing_of_the_bundle_is_run(tmp_path: Path) -> None:
+def test_no_code_of_the_bundle_is_run(tmp_path: Path) -> None:
     escape = "''.__class__.__mro__[1].__subclasses__()"
     write(
         tmp_path,
@@ -291,7 +291,7 @@ pieces = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(pieces, max_size=40).map("".join), st.lists(pieces, max_size=6).map("".join))
-def test_whatever_is_in_it_it_is_a_template_or_none(text: str, schema: str) -> None:
+def test_any_bundle_becomes_a_template_or_is_refused(text: str, schema: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         named = files(text, "a: {type: string}\nb: " + schema)
         try:

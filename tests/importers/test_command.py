@@ -1,4 +1,4 @@
-"""`python -m slipway.importers.proton`: what it writes, what it says, how it ends."""
+"""`python -m slipway.importers.proton`: what it writes, what it prints, its exit codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VERSIONS = "/api/v1/templates/worker/versions"
 Captured = pytest.CaptureFixture[str]
 
 
-def test_the_template_comes_out_and_the_report_beside_it(capsys: Captured) -> None:
+def test_the_template_is_written_to_stdout_and_the_report_to_stderr(capsys: Captured) -> None:
     ended = main([WORKER])
 
     said = capsys.readouterr()
@@ -39,7 +39,7 @@ def test_the_template_comes_out_and_the_report_beside_it(capsys: Captured) -> No
     assert "Not carried over" not in said.err
 
 
-def test_what_was_not_carried_over_shows_in_how_it_ends(capsys: Captured) -> None:
+def test_losses_change_the_exit_code(capsys: Captured) -> None:
     ended = main([WEB_SERVICE])
 
     said = capsys.readouterr()
@@ -49,7 +49,7 @@ def test_what_was_not_carried_over_shows_in_how_it_ends(capsys: Captured) -> Non
     assert "pipelines are not carried over" in said.err
 
 
-def test_strict_writes_all_or_nothing(capsys: Captured, tmp_path: Path) -> None:
+def test_strict_writes_everything_or_nothing(capsys: Captured, tmp_path: Path) -> None:
     assert main([WEB_SERVICE, "--strict", "--output", str(tmp_path)]) == 1
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err.endswith("Nothing is written, because --strict is given.\n")
@@ -58,7 +58,7 @@ def test_strict_writes_all_or_nothing(capsys: Captured, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["template.yaml"]
 
 
-def test_the_template_goes_into_a_folder(capsys: Captured, tmp_path: Path) -> None:
+def test_the_template_is_written_to_a_folder(capsys: Captured, tmp_path: Path) -> None:
     assert main([WORKER, "--output", str(tmp_path / "made" / "here")]) == 0
 
     assert capsys.readouterr().out == ""
@@ -68,7 +68,7 @@ def test_the_template_goes_into_a_folder(capsys: Captured, tmp_path: Path) -> No
     assert (tmp_path / "made/here/template.yaml").read_text() == capsys.readouterr().out
 
 
-def test_a_broken_bundle_is_said_without_a_trace(capsys: Captured, tmp_path: Path) -> None:
+def test_a_broken_bundle_is_reported_without_a_traceback(capsys: Captured, tmp_path: Path) -> None:
     write(tmp_path, {**files("a: [", "a: {type: string}")})
 
     assert main([str(tmp_path)]) == 2
@@ -78,7 +78,7 @@ def test_a_broken_bundle_is_said_without_a_trace(capsys: Captured, tmp_path: Pat
     assert said.err.startswith(f"{tmp_path}: infrastructure/cloudformation.yaml: The body is not")
 
 
-def test_what_is_not_there_is_said_once(capsys: Captured, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_once(capsys: Captured, tmp_path: Path) -> None:
     missing, words = tmp_path / "missing", tmp_path / "words.tar.gz"
     words.write_text("no archive")
 
@@ -99,7 +99,7 @@ def test_what_is_not_there_is_said_once(capsys: Captured, tmp_path: Path) -> Non
         [WORKER, "--wrong"],
     ],
 )
-def test_a_wrong_command_ends_with_2(
+def test_a_wrong_command_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, arguments: list[str]
 ) -> None:
     monkeypatch.delenv("SLIPWAY_TOKEN", raising=False)
@@ -111,7 +111,7 @@ def test_a_wrong_command_ends_with_2(
     assert "usage:" in capsys.readouterr().err
 
 
-def test_the_command_is_what_the_guide_says() -> None:
+def test_the_guide_shows_the_command() -> None:
     command = "python -m slipway.importers.proton"
     assert f"{command} BUNDLE" in (ROOT / "docs/proton.md").read_text()
 
@@ -221,7 +221,7 @@ def publish(platform: Served, bundle: str = WORKER, *more: str) -> int:
     return main([bundle, "--publish-to", platform.url, "--name", "worker", *more])
 
 
-def test_it_becomes_a_draft_of_a_template(
+def test_an_upload_becomes_a_draft_of_a_template(
     platform: Served, ann: Client, capsys: Captured, tmp_path: Path
 ) -> None:
     ended = publish(platform, WORKER, "--output", str(tmp_path))
@@ -236,7 +236,7 @@ def test_it_becomes_a_draft_of_a_template(
     assert ann.post(f"{VERSIONS}/1.0/publish").status == 200
 
 
-def test_what_was_published_before_gets_another_version(
+def test_an_upload_after_a_publication_gets_another_version(
     platform: Served, ann: Client, capsys: Captured
 ) -> None:
     publish(platform)
@@ -262,9 +262,7 @@ def test_another_body_is_the_next_version(
 
 
 @pytest.mark.parametrize("lost", range(1, 3))
-def test_an_answer_that_is_lost_makes_no_second_version(
-    platform: Served, ann: Client, lost: int
-) -> None:
+def test_a_lost_answer_makes_no_second_version(platform: Served, ann: Client, lost: int) -> None:
     platform.lose_answers = 1
     platform.faults = [503] * (lost - 1)
 
@@ -276,7 +274,7 @@ def test_an_answer_that_is_lost_makes_no_second_version(
     assert len(set(platform.keys)) == 2 < len(platform.keys)
 
 
-def test_the_platforms_refusal_is_shown_with_its_fields(
+def test_a_refusal_of_the_platform_is_shown_with_its_fields(
     platform: Served, ann: Client, capsys: Captured
 ) -> None:
     ended = publish(platform, str(BUNDLES / "network"))
@@ -294,7 +292,7 @@ def test_the_platforms_refusal_is_shown_with_its_fields(
     assert publish(platform) == 0
 
 
-def test_somebody_elses_template_stays_theirs(platform: Served, capsys: Captured) -> None:
+def test_a_template_of_another_user_is_not_changed(platform: Served, capsys: Captured) -> None:
     bob = signed_in("bob@example.com")
     assert bob.post("/api/v1/templates", {"name": "worker"}).status == 201
 
@@ -302,7 +300,7 @@ def test_somebody_elses_template_stays_theirs(platform: Served, capsys: Captured
     assert "403 forbidden" in capsys.readouterr().err
 
 
-def test_a_token_that_is_none_is_refused(
+def test_a_malformed_token_is_refused(
     platform: Served, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setenv("SLIPWAY_TOKEN", "none")
@@ -312,7 +310,7 @@ def test_a_token_that_is_none_is_refused(
 
 
 @pytest.mark.parametrize("faults", [[503] * 3, [None] * 3, [302], [404]])
-def test_a_platform_that_is_none_is_said(
+def test_a_server_that_is_not_the_platform_is_reported(
     platform: Served, capsys: Captured, faults: list[int | None]
 ) -> None:
     platform.faults = list(faults)
@@ -328,11 +326,11 @@ def test_a_platform_that_is_none_is_said(
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "slipway.example.com", "https://", "ftp://a"]
 )
-def test_an_address_that_is_none_is_refused(ann: Client, url: str, capsys: Captured) -> None:
+def test_a_malformed_url_is_refused(ann: Client, url: str, capsys: Captured) -> None:
     assert main([WORKER, "--publish-to", url, "--name", "worker"]) == 3
     assert "is not the URL of a platform" in capsys.readouterr().err
 
 
-def test_nothing_is_sent_with_strict_when_something_is_lost(platform: Served) -> None:
+def test_strict_uploads_nothing_when_something_is_lost(platform: Served) -> None:
     assert publish(platform, WEB_SERVICE, "--strict") == 1
     assert platform.seen == []

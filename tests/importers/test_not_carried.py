@@ -1,4 +1,4 @@
-"""What is not carried over is said, with its line, and never becomes something else."""
+"""Losses are reported with their line, and never become something else."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def required(found: Imported) -> set[str]:
         ("environment.inputs.free.__class__", "EnvironmentInputsFreeClass"),
     ],
 )
-def test_what_cloudformation_cannot_compute_is_supplied_by_the_caller(
+def test_values_that_cloudformation_cannot_compute_become_parameters(
     expression: str, name: str | None
 ) -> None:
     found = imported(f"{HEAD}      P: '{{{{ {expression} }}}}'\n")
@@ -82,7 +82,7 @@ def test_what_cloudformation_cannot_compute_is_supplied_by_the_caller(
         "service_instance.components.default is defined",
     ],
 )
-def test_a_condition_that_cannot_be_evaluated_is_supplied_by_the_caller(condition: str) -> None:
+def test_a_condition_that_cannot_be_evaluated_becomes_a_parameter(condition: str) -> None:
     found = imported(f"{HEAD}      {{% if {condition} %}}\n      P: 1\n      {{% endif %}}\n")
 
     [said] = lost(found)
@@ -194,7 +194,7 @@ def test_a_condition_that_cannot_be_evaluated_is_supplied_by_the_caller(conditio
         ),
     ],
 )
-def test_a_template_with_a_hole_makes_no_environment_until_it_is_mended(
+def test_a_template_with_a_gap_makes_no_environment_until_it_is_completed(
     template: str, said: str
 ) -> None:
     found = imported(template)
@@ -205,7 +205,7 @@ def test_a_template_with_a_hole_makes_no_environment_until_it_is_mended(
     assert found.body.startswith(f"# Not carried over from AWS Proton:\n#   {FILE}:{said}\n")
 
 
-def test_what_is_missed_by_others_is_said() -> None:
+def test_references_to_a_lost_resource_are_reported() -> None:
     found = imported(
         "Resources:\n  A{{ environment.name }}: {Type: AWS::X}\n"
         "  Two: {Type: AWS::X, Properties: {P: !GetAtt Another.Arn}}\n"
@@ -242,7 +242,7 @@ def test_what_is_missed_by_others_is_said() -> None:
         ),
     ],
 )
-def test_what_is_said_without_a_hole(template: str, said: str) -> None:
+def test_losses_without_a_gap_are_reported(template: str, said: str) -> None:
     found = imported(template)
 
     assert lost(found) == [said]
@@ -250,7 +250,7 @@ def test_what_is_said_without_a_hole(template: str, said: str) -> None:
     assert "NotCarriedOver" not in required(found)
 
 
-def test_an_input_that_the_template_asks_about_may_be_empty() -> None:
+def test_an_input_that_the_template_tests_may_be_empty() -> None:
     found = imported(
         f"{HEAD}      {{% if environment.inputs.some is defined %}}\n"
         "      P: '{{ environment.inputs.some }}'\n      {% endif %}\n"
@@ -265,7 +265,7 @@ def test_an_input_that_the_template_asks_about_may_be_empty() -> None:
     ]
 
 
-def test_sam_cannot_choose_where_the_code_is() -> None:
+def test_the_place_of_code_cannot_depend_on_inputs_in_sam() -> None:
     """Its transform would take the one and drop the other, whatever the condition says."""
     found = imported(
         "Transform: AWS::Serverless-2016-10-31\nResources:\n  One:\n"
@@ -284,7 +284,7 @@ def test_sam_cannot_choose_where_the_code_is() -> None:
     assert "CodeUri:" not in found.body
 
 
-def test_a_variable_of_a_loop_makes_each_turn_another_input() -> None:
+def test_a_variable_of_a_loop_makes_one_input_for_each_turn() -> None:
     found = imported(
         f"{HEAD}{{% for n in range(2) %}}      P{{{{ n }}}}:"
         " {{ environment.inputs.a | truncate(n) }}\n{% endfor %}"
@@ -303,20 +303,20 @@ def test_a_variable_of_a_loop_makes_each_turn_another_input() -> None:
         "for n in [1, 2] %}{% set m = [n] %}      P{{ n }}: {{ m | join }}",
     ],
 )
-def test_what_differs_from_turn_to_turn_is_never_one_input(loop: str) -> None:
+def test_values_that_differ_between_turns_become_separate_inputs(loop: str) -> None:
     found = imported(f"{HEAD}{{% {loop}\n{{% endfor %}}")
 
     assert len(required(found)) == len(lost(found)) == 2
 
 
-def test_what_is_in_a_comment_is_not_missed() -> None:
+def test_expressions_in_comments_are_not_losses() -> None:
     found = imported(f"{HEAD}      P: 1 # {{{{ environment.inputs.a | upper }}}}\n")
 
     assert lost(found) == []
     assert required(found) == set()
 
 
-def test_names_that_slipway_fills_in_or_that_are_taken_are_left_alone() -> None:
+def test_reserved_and_taken_names_of_parameters_are_avoided() -> None:
     with bundle(
         "Resources:\n  Size: {Type: AWS::X, Properties: {P: '{{ environment.inputs.version }}',"
         " Q: '{{ environment.inputs.size }}', R: '{{ environment.inputs.Size_ }}'}}\n",
@@ -367,7 +367,7 @@ def test_a_pipeline_is_not_carried_over() -> None:
         ),
     ],
 )
-def test_what_a_parameter_cannot_check_is_said(properties: str, said: str) -> None:
+def test_checks_that_a_parameter_cannot_make_are_reported(properties: str, said: str) -> None:
     with bundle(f"{HEAD}      P: {{{{ environment.inputs.a }}}}\n", properties) as folder:
         found = importing.read(folder)
 
@@ -400,7 +400,7 @@ def test_a_schema_is_carried_over() -> None:
     assert lost(found) == []
 
 
-def test_a_component_reads_what_it_is_attached_to() -> None:
+def test_a_component_reads_its_environment_and_its_service_instance() -> None:
     with bundle(HEAD, SCHEMA) as folder:
         (folder / "schema/schema.yaml").unlink()
         (folder / "infrastructure").rename(folder / "component")
@@ -414,7 +414,7 @@ def test_a_component_reads_what_it_is_attached_to() -> None:
     assert required(found) == {"Vpc", "ServiceInstanceInputsSize", "ComponentName"}
 
 
-def test_more_ways_than_can_be_looked_at_are_refused() -> None:
+def test_too_many_combinations_of_inputs_are_refused() -> None:
     flags = "\n".join(f"f{n}: {{type: boolean, default: false}}" for n in range(11))
     lines = "".join(
         f"      {{% if environment.inputs.f{n} %}}\n      P{n}: 1\n      {{% endif %}}\n"

@@ -1,4 +1,4 @@
-"""What is imported makes the stack that Proton made, whatever is put in."""
+"""An imported template makes the same stack as Proton, for all inputs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def combinations(choices: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_what_is_imported_is_a_template_of_slipway(name: str) -> None:
+def test_an_imported_bundle_is_a_valid_template(name: str) -> None:
     found = importing.read(BUNDLES / name)
 
     assert template_parser.read(found.body.encode(), is_json=False).types
@@ -145,7 +145,7 @@ def test_a_service_is_the_same_stack_with_what_is_supplied_by_the_caller(
     ),
     ids=lambda each: "-".join(map(str, each.values())),
 )
-def test_what_may_be_left_out_is_left_out(inputs: dict[str, Any]) -> None:
+def test_optional_inputs_may_be_omitted(inputs: dict[str, Any]) -> None:
     found = importing.read(BUNDLES / "worker")
     known = {name: value for name, value in inputs.items() if value is not None}
     outputs = {name: f"{name}-1" for name in OUTPUTS}
@@ -249,7 +249,7 @@ def templates(draw: st.DrawFn) -> str:
 
 @settings(max_examples=30, deadline=None)
 @given(templates())
-def test_no_template_comes_to_mean_something_else(text: str) -> None:
+def test_every_kind_of_expression_keeps_its_meaning(text: str) -> None:
     with bundle(text, SCHEMA) as folder:
         found = importing.read(folder)
 
@@ -369,7 +369,7 @@ Resources:
 
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
-def test_each_way_of_writing_it_is_the_same_stack(text: str) -> None:
+def test_every_spelling_of_an_expression_makes_the_same_stack(text: str) -> None:
     text = text.replace("E.", "environment.inputs.")
     schema = (
         f"{SCHEMA}list: {{type: array, items: {{type: string}}, default: [d]}}\n"
@@ -415,7 +415,7 @@ def test_constants_keep_their_types() -> None:
         assert line in lines, body
 
 
-def test_the_package_stays_out_of_the_functions() -> None:
+def test_the_functions_do_not_contain_the_importer() -> None:
     makefile = (ROOT / "layers/core/Makefile").read_text()
 
     assert '"$(LAYER)/slipway/importers"' in makefile

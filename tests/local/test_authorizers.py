@@ -229,9 +229,7 @@ def test_a_token_that_is_not_right_is_unauthorized(
     assert 'error="invalid_token"' in reply.headers["www-authenticate"]
 
 
-def test_a_token_of_somebody_else_is_unauthorized(
-    get: Callable[..., Reply], issuer: Issuer
-) -> None:
+def test_a_forged_token_is_unauthorized(get: Callable[..., Reply], issuer: Issuer) -> None:
     token = issuer.token()
     forged = issuer.token(rsa.generate_private_key(65537, 2048))
     head, body, _ = token.split(".")
@@ -276,19 +274,19 @@ def test_a_lambda_authorizer_has_the_last_word(get: Callable[..., Reply], path: 
 
 @pytest.mark.parametrize("path", ["simple", "policies"])
 @pytest.mark.parametrize("word", ["raise", "odd"])
-def test_a_lambda_authorizer_that_fails_lets_nobody_in(
+def test_a_failing_lambda_authorizer_refuses_every_request(
     get: Callable[..., Reply], path: str, word: str
 ) -> None:
     assert said(get(path, X_Word=word)) == FAILED
 
 
-def test_what_a_lambda_authorizer_said_is_kept_for_a_while(get: Callable[..., Reply]) -> None:
+def test_an_answer_of_a_lambda_authorizer_is_cached(get: Callable[..., Reply]) -> None:
     first, second = get("simple", X_Word="please"), get("simple", X_Word="please")
 
     assert first.json["lambda"]["calls"] == second.json["lambda"]["calls"]
 
 
-def test_a_lambda_authorizer_that_does_not_let_the_api_in_is_a_500(
+def test_a_lambda_authorizer_without_permission_for_the_api_is_a_500(
     platform: Platform, call: Call, issuer: Issuer, judges: dict[str, Function]
 ) -> None:
     with function(platform, {"app.py": "SIMPLE = True" + JUDGE}) as closed:

@@ -39,7 +39,7 @@ def found(definition: Any, kind: str = "STANDARD") -> list[tuple[str, str, str |
     return [tuple(each) for each in asl.problems(text, kind)]  # type: ignore[misc]
 
 
-def test_what_the_recordings_refuse_is_refused_in_the_same_words() -> None:
+def test_definitions_that_the_recordings_refuse_are_refused_in_the_same_words() -> None:
     # test_sfn_api_validation: not_a_definition[EMPTY_STRING, EMPTY_DICT],
     # type_standard[INVALID_BASE_NO_STARTAT, INVALID_DOWNGRADE_QUERY_LANGUAGE],
     # type_express[ILLEGAL_WFTT].
@@ -55,7 +55,7 @@ def test_what_the_recordings_refuse_is_refused_in_the_same_words() -> None:
     assert found(machine({"Wait": waits}), "EXPRESS") == [(SCHEMA, said, "/States/Wait/Resource")]
 
 
-def test_text_that_is_no_json_is_refused_with_the_place() -> None:
+def test_text_that_is_not_json_is_refused_with_the_place() -> None:
     # test_sfn_api_validation: not_a_definition[NOT_A_DEF]; the parser's message is our own's.
     [(code, message, location)] = found("not a definition")
 
@@ -170,7 +170,7 @@ MEASURED = [
 
 
 @pytest.mark.parametrize(("definition", "problems"), MEASURED)
-def test_what_was_measured_is_refused_in_the_same_words(
+def test_definitions_that_were_measured_are_refused_in_the_same_words(
     definition: dict[str, Any], problems: list[tuple[str, str, str | None]]
 ) -> None:
     assert found(definition) == problems

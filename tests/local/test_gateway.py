@@ -112,7 +112,7 @@ def test_lines_of_one_header_are_joined(platform: Platform) -> None:
     assert event["cookies"] == ["a=1", "b=2", "c=3"]
 
 
-def test_what_is_empty_is_left_out_of_the_event(call: Call) -> None:
+def test_empty_fields_are_left_out_of_the_event(call: Call) -> None:
     event = call("/things").json["event"]
 
     absent = {"body", "cookies", "pathParameters", "queryStringParameters"}

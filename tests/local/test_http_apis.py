@@ -124,7 +124,7 @@ def test_a_permission_is_for_its_source(
     assert call(address(platform, resources) + "/things/7").status == status
 
 
-def test_a_permission_for_a_function_is_none_for_its_alias(
+def test_a_permission_for_a_function_does_not_cover_its_alias(
     platform: Platform, call: Call, echo: Function
 ) -> None:
     echo.client.create_alias(FunctionName=echo.name, Name="live", FunctionVersion=echo.publish())
@@ -385,7 +385,7 @@ def test_sam_gives_a_function_url_its_permissions(platform: Platform, call: Call
     assert (reply.status, reply.body) == (200, b"/x")
 
 
-def test_there_is_no_url_of_an_unknown_id(call: Call) -> None:
+def test_an_unknown_id_has_no_function_url(call: Call) -> None:
     reply = call("/_aws/lambda-url/" + "a" * 32 + "/")
 
     assert (reply.status, reply.json) == FORBIDDEN

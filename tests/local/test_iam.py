@@ -39,13 +39,15 @@ def put(table: str) -> dict[str, Any]:
     return {"TableName": table.rpartition("/")[2], "Item": {"pk": {"S": "1"}}}
 
 
-def test_what_a_roles_policy_allows_is_done(platform: Platform, table: str) -> None:
+def test_a_call_that_the_policy_of_the_role_allows_is_made(platform: Platform, table: str) -> None:
     key = acting(platform, allow("dynamodb:PutItem", on=table))
 
     assert platform.client("dynamodb", key).put_item(**put(table))
 
 
-def test_what_no_policy_allows_is_refused_in_aws_words(platform: Platform, table: str) -> None:
+def test_a_call_that_no_policy_allows_is_refused_in_the_words_of_aws(
+    platform: Platform, table: str
+) -> None:
     key = acting(platform, allow("dynamodb:GetItem", on=table))
     me = platform.client("sts", key).get_caller_identity()["Arn"]
 
@@ -62,7 +64,7 @@ def test_what_no_policy_allows_is_refused_in_aws_words(platform: Platform, table
     assert refused["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
-def test_an_explicit_deny_is_told_as_one(platform: Platform, table: str) -> None:
+def test_an_explicit_deny_is_reported_as_one(platform: Platform, table: str) -> None:
     key = acting(platform, allow("*"), deny("dynamodb:PutItem", on=table))
 
     refused = refusal(platform, key, "dynamodb", "put_item", **put(table))

@@ -112,7 +112,7 @@ def test_a_boundary_limits_a_state_machine(platform: Platform) -> None:
     )
 
 
-def test_an_explicit_deny_is_told_as_one(platform: Platform) -> None:
+def test_an_explicit_deny_is_reported_as_one(platform: Platform) -> None:
     _, cause = refused(platform, put(platform), allow("*"), deny("dynamodb:PutItem"))
 
     assert f"on resource: {table_arn(platform)} with an explicit deny in an identity-based" in cause
@@ -187,7 +187,7 @@ def test_each_part_of_a_transaction_is_judged_as_the_action_it_is(platform: Plat
         ("aws-sdk:sqs:listQueues", {}, "Sqs.SqsException", "sqs:listqueues", "*"),
     ],
 )
-def test_whatever_a_machine_calls_is_judged(
+def test_every_call_of_a_state_machine_is_authorized(
     platform: Platform,
     resource: str,
     arguments: dict[str, Any],
@@ -211,7 +211,7 @@ def test_a_refusal_may_be_caught(platform: Platform) -> None:
     assert ended["output"] == '"DynamoDB.AmazonDynamoDBException"'
 
 
-def test_what_runs_side_by_side_has_the_machines_role_too(platform: Platform) -> None:
+def test_parallel_branches_have_the_role_of_the_state_machine(platform: Platform) -> None:
     branches = [{"StartAt": n, "States": {n: put(platform)["Task"]}} for n in ("One", "Other")]
     states = {"Both": {"Type": "Parallel", "Branches": branches, "End": True}}
 

@@ -34,7 +34,7 @@ def test_a_signature_by_another_secret_is_refused(platform: Platform, nobody: Ke
     assert refused["Error"]["Code"] == "InvalidSignatureException"
 
 
-def test_what_is_not_signed_is_refused(platform: Platform, call_aws: Call) -> None:
+def test_an_unsigned_request_is_refused(platform: Platform, call_aws: Call) -> None:
     name = f"iam-{uuid.uuid4().hex[:8]}"
     s3 = platform.client("s3")
     s3.create_bucket(Bucket=name)

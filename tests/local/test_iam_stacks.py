@@ -58,7 +58,7 @@ def test_a_role_that_may_make_its_resources_makes_them(platform: Platform, stack
     assert described["RoleARN"].startswith(f"{ROLES}/maker-")
 
 
-def test_what_the_role_may_not_make_fails_with_awss_reason(
+def test_a_resource_that_the_role_may_not_create_fails_with_the_reason_of_aws(
     platform: Platform, stacks: Stacks
 ) -> None:
     by = maker(platform, allow("dynamodb:*", on=f"{TABLES}/prefix-*"))

@@ -47,7 +47,9 @@ def test_the_layer_is_its_packages_under_python(app: Path) -> None:
         ("functions/echo/app.py", "x = '\0'", "echo/app.py"),
     ],
 )
-def test_what_cannot_be_packaged_is_said(app: Path, file: str, content: str, said: str) -> None:
+def test_a_function_that_cannot_be_packaged_is_reported(
+    app: Path, file: str, content: str, said: str
+) -> None:
     (app / file).write_text(content)
 
     with pytest.raises(package.Broken) as error:
@@ -56,7 +58,7 @@ def test_what_cannot_be_packaged_is_said(app: Path, file: str, content: str, sai
     assert said in str(error.value)
 
 
-def test_a_missing_folder_is_said(app: Path) -> None:
+def test_a_missing_folder_is_reported(app: Path) -> None:
     (app / "functions" / "echo").rename(app / "functions" / "other")
 
     with pytest.raises(package.Broken, match="EchoFunction: no such path: functions/echo"):
@@ -90,7 +92,9 @@ def test_the_layers_dependencies_are_installed_once(app: Path, cache: Path, tmp_
     assert len(list(cache.iterdir())) == 1
 
 
-def test_a_dependency_that_cannot_be_had_is_said(app: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_dependency_that_cannot_be_installed_is_reported(
+    app: Path, cache: Path, tmp_path: Path
+) -> None:
     (app / "layers" / "core" / "requirements.txt").write_text(str(tmp_path / "none.whl"))
 
     with pytest.raises(package.Broken, match=r"none\.whl"):

@@ -40,7 +40,7 @@ def test_parameters_are_pairs_of_names_and_values(text: str, found: dict[str, st
         ("A=1 A=2", "A is given twice"),
     ],
 )
-def test_text_that_is_no_list_of_parameters_is_refused(text: str, said: str) -> None:
+def test_a_malformed_list_of_parameters_is_refused(text: str, said: str) -> None:
     with pytest.raises(Malformed, match=said):
         parse(text)
 

@@ -293,7 +293,7 @@ def test_an_export_in_use_stays_as_it_is(stacks: Stacks, export: str) -> None:
     assert (export in names, f"{export}-2" in names) == (False, True)
 
 
-def test_what_nobody_exports_cannot_be_imported(stacks: Stacks, export: str) -> None:
+def test_an_export_that_does_not_exist_cannot_be_imported(stacks: Stacks, export: str) -> None:
     stack = stacks.create(importing(export))
 
     assert stack.status == "ROLLBACK_COMPLETE"
@@ -351,7 +351,7 @@ def test_a_stack_that_was_deleted_is_not_updated(stacks: Stacks) -> None:
         stacks.client.update_stack(StackName=stack.name, TemplateBody=json.dumps(WAITING))
 
 
-def test_what_is_retained_stays(platform: Platform, stacks: Stacks) -> None:
+def test_retained_resources_stay(platform: Platform, stacks: Stacks) -> None:
     kept = QUEUE | {"DeletionPolicy": "Retain"}
     stack = stacks.create({"Resources": {"Kept": kept, "Dropped": kept, "Gone": QUEUE}})
     urls = stack.physical_ids()

@@ -110,7 +110,7 @@ def test_a_port_in_use_is_one_clear_line(run: Run) -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "", "-1"])
-def test_a_port_that_is_none_is_one_clear_line(run: Run, port: str) -> None:
+def test_a_malformed_port_is_reported_in_one_line(run: Run, port: str) -> None:
     local = run(port or " ")
 
     assert local.process.wait(10) == 1

@@ -397,7 +397,7 @@ def test_a_node_handler_that_takes_too_long_is_ended(platform: Platform) -> None
 
 
 @needs_node
-def test_what_node_logs_has_its_time_level_and_request(platform: Platform) -> None:
+def test_lines_that_node_logs_have_time_level_and_request_id(platform: Platform) -> None:
     code = """
     exports.handler = async (event, context) => {
       console.warn("two %s", "words");

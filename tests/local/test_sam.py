@@ -88,12 +88,14 @@ def test_with_docker_desktop_aws_stays_on_loopback() -> None:
 
 
 @pytest.mark.parametrize("change", [{"rootless": True}, {"gateway": ""}], ids=str)
-def test_where_no_address_is_known_one_is_asked_for(change: dict[str, Any]) -> None:
+def test_without_a_known_address_one_must_be_given(change: dict[str, Any]) -> None:
     with pytest.raises(front.NoEngine, match=r"make sam-local HOST="):
         front.addresses(LINUX | change, "")
 
 
-def test_a_host_that_is_no_address_of_this_machine_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_host_that_is_not_an_address_of_this_machine_is_reported_in_one_line(
+    tmp_path: Path,
+) -> None:
     root = copy_of_app(tmp_path)
 
     run = subprocess.run(

@@ -97,7 +97,7 @@ def test_a_creation_adds_what_its_conditions_ask_for(
     assert {each["LogicalResourceId"] for each in found} == made
 
 
-def test_what_a_condition_asks_for_from_now_on_is_added(stack: Stack) -> None:
+def test_a_resource_whose_condition_becomes_true_is_added(stack: Stack) -> None:
     stack.make(CONDITIONAL)
 
     changes = stack.changes("UPDATE", Wanted="yes")
@@ -105,7 +105,7 @@ def test_what_a_condition_asks_for_from_now_on_is_added(stack: Stack) -> None:
     assert changes == {"Sometimes": ("Add", None), "Otherwise": ("Remove", None)}
 
 
-def test_what_a_condition_asks_for_no_more_is_removed(stack: Stack) -> None:
+def test_a_resource_whose_condition_becomes_false_is_removed(stack: Stack) -> None:
     stack.make(CONDITIONAL, Wanted="yes")
 
     changes = stack.changes("UPDATE", Wanted="no")
@@ -113,7 +113,7 @@ def test_what_a_condition_asks_for_no_more_is_removed(stack: Stack) -> None:
     assert changes == {"Sometimes": ("Remove", None), "Otherwise": ("Add", None)}
 
 
-def test_what_was_not_made_is_not_changed(stack: Stack) -> None:
+def test_a_resource_that_was_not_made_is_not_changed(stack: Stack) -> None:
     stack.make(CONDITIONAL)
 
     plan = stack.plan("UPDATE", Title="two")
@@ -122,7 +122,7 @@ def test_what_was_not_made_is_not_changed(stack: Stack) -> None:
     assert "didn't contain changes" in plan["StatusReason"]
 
 
-def test_what_a_condition_asks_for_as_before_is_changed_as_without_one(stack: Stack) -> None:
+def test_a_resource_whose_condition_stays_true_is_changed(stack: Stack) -> None:
     stack.make(CONDITIONAL, Wanted="yes")
 
     changes = stack.changes("UPDATE", Wanted="yes", Title="two")

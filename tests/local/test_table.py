@@ -117,7 +117,7 @@ def test_the_first_failed_record(result: dict[str, Any], reports: bool, index: i
     assert first_failed(records(1, 2, 3), result, reports) == index
 
 
-def test_what_was_done_before_the_failed_record_is_not_repeated() -> None:
+def test_records_before_the_failed_one_are_not_repeated() -> None:
     [batch], lost = after_failure(
         Batch(records(1, 2, 3)), 1, attempts=2, bisect=False, reported=True
     )

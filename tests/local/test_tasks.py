@@ -384,7 +384,7 @@ def test_a_fail_state_may_compute_its_error_and_cause(platform: Platform) -> Non
     assert "output" not in execution
 
 
-def test_an_input_that_is_no_json_is_refused(platform: Platform) -> None:
+def test_an_input_that_is_not_json_is_refused(platform: Platform) -> None:
     # test_sfn_api, test_invalid_start_execution_input.
     client = platform.client("stepfunctions")
 

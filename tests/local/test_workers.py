@@ -66,7 +66,7 @@ def test_a_worker_that_is_killed_at_work_is_an_error_of_the_runtime(
     assert call("/things").status == 200
 
 
-def test_a_worker_that_dies_before_it_is_told_anything_is_an_error_of_the_runtime() -> None:
+def test_a_worker_that_dies_before_its_first_request_is_an_error_of_the_runtime() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     worker = SimpleNamespace(
@@ -89,7 +89,7 @@ def has_ended(pid: int) -> bool:
     return shown.stdout.strip()[:1] in ("", "Z")
 
 
-def test_nobody_notices_that_an_idle_worker_was_killed(call: Call) -> None:
+def test_a_killed_idle_worker_is_replaced_unnoticed(call: Call) -> None:
     pid = call("/things/slow?seconds=0").json["pid"]
 
     os.kill(pid, signal.SIGKILL)
@@ -130,7 +130,7 @@ def test_a_function_sees_lambdas_environment_and_nothing_of_the_users(
     assert str(platform.run_dir) in environ["TMPDIR"]
 
 
-def test_what_a_handler_prints_is_in_its_log_group(call: Call, platform: Platform) -> None:
+def test_output_of_a_handler_is_in_its_log_group(call: Call, platform: Platform) -> None:
     call("/things/print?text=mark-7f3a")
 
     logs = platform.client("logs")
