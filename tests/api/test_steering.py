@@ -178,14 +178,17 @@ def test_canceling_a_finished_deployment_says_how_it_ended(
 
 def test_events_are_read_newest_first(ann: Client, here: str) -> None:
     for n, status in enumerate(["provisioning", "running"], start=1):
+        at = f"2026-11-23T01:02:0{n}.000Z"
         before = {} if n == 1 else {"version": {"N": "1"}, "status": {"S": "provisioning"}}
         event_records.note(
             before,
             {
                 "id": {"S": here.rpartition("/")[2]},
                 "version": {"N": str(n)},
-                "updated_at": {"S": f"2026-11-23T01:02:0{n}.000Z"},
-                "actor": {"S": "somebody"},
+                "updated_at": {"S": at},
+                "change": {
+                    "M": {"action": {"S": status}, "actor": {"S": "somebody"}, "at": {"S": at}}
+                },
                 "status": {"S": status},
             },
         )

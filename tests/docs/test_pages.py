@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from slipway.domain import deployment, environment
+from slipway.domain.events import Action, DerivedAction
 
 ROOT = Path(__file__).parents[2]
 DECISIONS = sorted((ROOT / "docs/decisions").glob("0*.md"))
@@ -78,6 +80,14 @@ def test_a_decision_begins_with_its_date_and_status_and_is_in_the_index(page: Pa
     assert heading and told and not blank
     row = f"| {number} | [{heading[1]}]({page.name}) | {told[1]} | {told[2]} |"
     assert row in (ROOT / "docs/decisions/README.md").read_text().splitlines()
+
+
+def test_the_guide_to_the_api_explains_every_action_of_an_event() -> None:
+    section = (ROOT / "docs/api.md").read_text().partition("## Events")[2].partition("\n## ")[0]
+
+    explained = re.findall(r"^\| `(\w+)` \| \w.+ \|$", section, re.MULTILINE)
+
+    assert sorted(explained) == sorted((*get_args(Action), *get_args(DerivedAction)))
 
 
 def _diagram(title: str) -> set[tuple[str, str]]:

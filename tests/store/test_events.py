@@ -8,13 +8,21 @@ from typing import Any
 import pytest
 
 from slipway.access.principal import Principal
-from slipway.domain import ids
+from slipway.domain import ids, records
 from slipway.domain.environment import TeardownRetry
 from slipway.domain.events import Event, Step
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.records import changed
 from slipway.errors import Invalid, NotFound
-from slipway.services import deployments, history, leases, rollout_queue, rollouts, teardowns
+from slipway.services import (
+    deployments,
+    environments,
+    history,
+    leases,
+    rollout_queue,
+    rollouts,
+    teardowns,
+)
 from slipway.store import deployment_records, environment_records, event_records, table
 from slipway.store.table import Key, Update
 from tests.support.store import between, world
@@ -96,7 +104,23 @@ def test_a_change_of_status_is_an_event(ann: Principal, project: ProjectId, stat
         made, ann, lambda: world.becomes(made, status, actor="a workflow", failure=failure)
     )
 
-    assert said(event) == (status, "provisioning", status, "a workflow", "no room")
+    # An earlier failure is not the reason for later changes.
+    reason = "no room" if status == "failed" else None
+    assert said(event) == (status, "provisioning", status, "a workflow", reason)
+
+
+def test_a_teardown_that_failed_is_an_event_with_what_remains(
+    ann: Principal, running: EnvironmentId
+) -> None:
+    failure = {"error": "X", "cause": '{"errorMessage": "no room"}', "step": "Retire"}
+    change = {"failure": failure, "resources": {"service", "database"}}
+
+    event = of_environment(
+        running, ann, lambda: world.becomes(running, "teardown_failed", **change)
+    )
+
+    assert event
+    assert event.reason == "no room (what remains: database, service)"
 
 
 def test_a_pin_is_an_event_with_its_reason(ann: Principal, running: EnvironmentId) -> None:
@@ -120,15 +144,83 @@ def test_an_extension_is_an_event_with_the_new_end(ann: Principal, running: Envi
 
 
 def test_a_version_that_goes_live_is_an_event(ann: Principal, running: EnvironmentId) -> None:
-    event = of_environment(
-        running,
-        ann,
-        lambda: world.becomes(
-            running, "running", live_deployment_id="dep_x", live_version="v7", actor="dep_x"
-        ),
-    )
+    deployment = deployment_records.find(world.deployment(running, ann, "v7"))
+    assert deployment
+    record = environment_records.after_rollout(deployment, {})
+    why = {"actor": "dep_x", "action": record["action"], "reason": record["reason"]}
+
+    event = of_environment(running, ann, lambda: world.becomes(running, "running", **why))
 
     assert said(event) == ("deployed", "running", "running", "dep_x", "v7 is live")
+
+
+def test_an_update_that_is_in_place_is_an_event(ann: Principal, running: EnvironmentId) -> None:
+    deployment = deployment_records.find(world.deployment(running, ann))
+    assert deployment
+    record = environment_records.after_rollout(deployment, {"template": "web@1.1"})
+    why = {"actor": "dep_x", "action": record["action"], "reason": record["reason"]}
+
+    event = of_environment(running, ann, lambda: world.becomes(running, "running", **why))
+
+    assert said(event) == ("updated", "running", "running", "dep_x", "web@1.1 is in place")
+
+
+def test_doubt_about_the_live_version_and_its_end_are_events(
+    ann: Principal, running: EnvironmentId
+) -> None:
+    made = world.deployment(running, ann)
+    rollouts.acquire_next(running)
+    item = deployment_records.find(made)
+    assert item
+
+    doubted = of_environment(running, ann, lambda: rollouts.record_lost_execution(item, "ABORTED"))
+    restored = of_environment(running, ann, lambda: environment_records.is_as_it_was(made, "v6"))
+    again = of_environment(running, ann, lambda: environment_records.is_as_it_was(made, "v6"))
+
+    reason = f"{made} could not be taken back"
+    assert said(doubted) == ("live_in_doubt", "running", "running", "reconcile", reason)
+    assert said(restored) == ("restored", "running", "running", str(made), "v6 is live again")
+    assert again is None
+
+
+def test_a_new_stack_and_new_outputs_are_events(ann: Principal, running: EnvironmentId) -> None:
+    outputs = {"Url": "https://u", "Table": "t"}
+
+    item = environment_records.find(running)
+    assert item
+
+    def has_stack() -> None:
+        environment_records.has_stack(running, "arn", "x")
+
+    def came_up() -> None:
+        environment_records.came_up(item, outputs, "x")
+
+    stack, none_again = (of_environment(running, ann, has_stack) for _ in range(2))
+    assert said(stack) == ("stack_known", "running", "running", "x", None)
+    assert none_again is None
+
+    up, none_again = (of_environment(running, ann, came_up) for _ in range(2))
+    assert said(up) == ("outputs_changed", "running", "running", "x", "outputs: Table, Url")
+    assert none_again is None
+    assert environments.get(running, ann).version == item["version"] + 2
+
+
+def test_a_retry_that_is_planned_is_an_event(ann: Principal, running: EnvironmentId) -> None:
+    world.becomes(running, "teardown_failed", failure={"error": "X", "reason": "no room"})
+    item = environment_records.find(running)
+    assert item
+
+    event = of_environment(running, ann, lambda: teardowns.plan_retry(item, "dispatch"))
+    retried = of_environment(running, ann, lambda: teardowns.ask_to_retry(running, ann))
+
+    planned = environment_records.find(running)
+    assert planned and event and event.reason and retried
+    assert event.reason.startswith("tried again at 2")
+    assert said(event) == (
+        *("retry_planned", "teardown_failed", "teardown_failed", "dispatch"),
+        event.reason,
+    )
+    assert said(retried) == ("tearing_down", "teardown_failed", "tearing_down", ann.user_id, None)
 
 
 def test_a_warning_of_the_end_is_an_event_with_the_end(ann: Principal) -> None:
@@ -177,12 +269,66 @@ def test_a_workflow_that_begins_is_an_event(ann: Principal, running: Environment
 def test_a_repeated_write_is_an_event_of_its_own_kind(
     ann: Principal, running: EnvironmentId, status: Any, actor: str
 ) -> None:
-    world.becomes(running, status, actor=actor)
+    # A retry does not enter its state again.
+    entered_at = "2026-11-23T01:02:03.456Z"
+    world.becomes(running, status, actor=actor, updated_at=entered_at)
 
-    event = of_environment(running, ann, lambda: world.becomes(running, status, actor=actor))
+    event = of_environment(
+        running, ann, lambda: world.becomes(running, status, actor=actor, updated_at=entered_at)
+    )
 
     reason = f"{actor} wrote it again, for it was not answered"
     assert said(event) == ("repeated", status, status, actor, reason)
+
+
+def test_a_repeated_write_is_recognized_after_another_change(
+    ann: Principal, running: EnvironmentId
+) -> None:
+    failure = {"error": "X", "reason": "no room"}
+    fields = {"actor": "retire_environment", "updated_at": "2026-11-23T01:02:03.456Z"}
+    world.becomes(running, "teardown_failed", **fields, failure=failure)
+    item = environment_records.find(running)
+    assert item and teardowns.plan_retry(item, "dispatch")
+
+    event = of_environment(
+        running, ann, lambda: world.becomes(running, "teardown_failed", **fields)
+    )
+
+    assert event and event.action == "repeated"
+
+
+@pytest.mark.parametrize(
+    "to,fields,action,reason",
+    [
+        ("expiring", {}, "expiring", None),
+        ("running", {"warn_at": ["2026-11-23T01:02:03.456Z"]}, "expiry_warning", "expires at {}"),
+        ("running", {"live_deployment_id": "dep_x"}, "deployed", None),
+    ],
+)
+def test_a_write_of_an_earlier_release_has_an_event_with_its_actor(
+    ann: Principal,
+    running: EnvironmentId,
+    to: Any,
+    fields: dict[str, Any],
+    action: str,
+    reason: str | None,
+) -> None:
+    item = environment_records.find(running)
+    assert item
+    written = changed(
+        item,
+        {**fields, "status": to, "actor": "expire_environment", "version": 3, "updated_at": "9"},
+    )
+    write = table.Put(environment_records.key(running), written, condition=None)
+    before = image(environment_records.key(running))
+    table.write(write)
+    after = image(environment_records.key(running))
+
+    event_records.note(before, {**after, "updated_at": {"S": "2026-11-23T01:02:03.456Z"}})
+
+    [event] = [each for each in seen(running, ann) if each.id.endswith("_3")]
+    expires = f"expires at {item['expires_at']}" if reason else None
+    assert said(event) == (action, "running", to, "expire_environment", expires)
 
 
 def test_a_lost_execution_of_a_teardown_is_an_event(ann: Principal, project: ProjectId) -> None:
@@ -224,7 +370,7 @@ def test_retained_resources_are_in_the_events_of_the_retry_and_of_the_end(
 
     reason = f"What is retained: {data}"
     assert said(asked) == ("tearing_down", "teardown_failed", "tearing_down", ann.user_id, reason)
-    assert said(gone) == ("destroyed", "tearing_down", "destroyed", ann.user_id, reason)
+    assert said(gone) == ("destroyed", "tearing_down", "destroyed", "a workflow", reason)
 
 
 def test_a_change_of_internal_fields_is_not_an_event(
@@ -274,16 +420,53 @@ def test_the_user_who_cancels_is_the_actor(ann: Principal, running: EnvironmentI
     rollouts.acquire_next(running)
     world.begins(made)
     rollout_queue.cancel(made, ann)
+    at = "2026-11-23T01:02:03.456Z"
     change = Update(
         deployment_records.key(made),
-        "SET #status = :canceled, finished_at = :at",
-        {"canceled": "canceled", "at": "2026-11-23T01:02:03.456Z"},
+        "SET #status = :canceled, finished_at = :at, failure = :failure, change = :why",
+        {
+            "canceled": "canceled",
+            "at": at,
+            "failure": {"error": "Canceled", "reason": "ann canceled it"},
+            "why": records.change("deployment_canceled", str(made), at),
+        },
     )
 
     event = of_deployment(made, ann, lambda: table.write(change))
 
     assert event
     assert (event.action, event.actor) == ("deployment_canceled", ann.user_id)
+
+
+def test_a_user_who_canceled_is_not_the_actor_if_the_teardown_ended_the_rollout(
+    ann: Principal, running: EnvironmentId
+) -> None:
+    made = world.deployment(running, ann)
+    rollouts.acquire_next(running)
+    world.begins(made)
+    rollout_queue.cancel(made, ann)
+
+    event = of_deployment(made, ann, lambda: rollout_queue.cancel_all(running, "It is gone"))
+
+    reason = "It is gone"
+    assert said(event) == ("deployment_canceled", "running", "canceled", str(made), reason)
+
+
+def test_a_rollout_of_an_earlier_release_has_an_event_made_from_its_record(
+    ann: Principal, running: EnvironmentId
+) -> None:
+    made = world.deployment(running, ann, "v7")
+    at = "2026-11-23T01:02:03.456Z"
+    change = Update(
+        deployment_records.key(made),
+        "SET #status = :running, started_at = :at",
+        {"running": "running", "at": at},
+    )
+
+    event = of_deployment(made, ann, lambda: table.write(change))
+
+    assert said(event) == ("deployment_running", "pending", "running", str(made), "v7")
+    assert event and event.model_dump(mode="json")["at"] == at
 
 
 def test_a_fencing_token_or_a_request_to_stop_is_not_an_event(
@@ -303,7 +486,10 @@ def many(environment: EnvironmentId, count: int) -> None:
         noted(
             environment_records.key(environment),
             lambda n=n: world.becomes(  # type: ignore[misc]
-                environment, "running", updated_at=f"2026-11-23T01:00:0{n}.000Z"
+                environment,
+                "running",
+                action="extended",
+                updated_at=f"2026-11-23T01:00:0{n}.000Z",
             ),
         )
 

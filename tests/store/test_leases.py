@@ -445,7 +445,7 @@ def test_a_warning_is_given_once(
     assert warnings(warned) == [0.5 * HOUR]
     after = environment_records.find(warned)
     assert after
-    assert (after["version"], after["actor"]) == (item["version"] + 1, "reconcile")
+    assert (after["version"], after["change"]["actor"]) == (item["version"] + 1, "reconcile")
     assert after["updated_at"] > item["updated_at"]
 
 

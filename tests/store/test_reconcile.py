@@ -237,7 +237,7 @@ def test_provisioning_that_ended_unrecorded_has_failed(
     )
     item = record(coming)
     assert "operation" not in item
-    assert item["actor"] == "reconcile"
+    assert item["change"]["actor"] == "reconcile"
 
 
 def test_a_lost_provisioning_of_an_environment_that_goes_is_released(
@@ -304,7 +304,10 @@ def test_a_rollout_that_ended_unrecorded_has_failed_and_releases_the_lock(
     assert shown.failure and shown.failure.error == "ExecutionLost"
     assert "due" not in deployment_record(holder)
     there = environments.get(holder.environment, ann)
-    assert (there.live_in_doubt, record(holder.environment)["actor"]) == (str(holder), "reconcile")
+    assert (there.live_in_doubt, record(holder.environment)["change"]["actor"]) == (
+        str(holder),
+        "reconcile",
+    )
     item = rollouts.acquire_next(holder.environment)
     assert item and (item["id"], item["token"]) == (str(following), 2)
 
@@ -404,7 +407,7 @@ def test_an_overdue_lease_is_ended(running: EnvironmentId) -> None:
     assert reconcile() == counts(looked_at=1, repaired=1)
 
     item = record(running)
-    assert (item["status"], item["actor"]) == ("expiring", "reconcile")
+    assert (item["status"], item["change"]["actor"]) == ("expiring", "reconcile")
     assert is_in_minutes(item, 5)
 
 
@@ -459,7 +462,11 @@ def test_a_warning_that_was_missed_is_given(warned: EnvironmentId) -> None:
 
     assert reconcile() == counts(looked_at=1, repaired=1)
     item = record(warned)
-    assert (item["warn_at"], item["actor"], item["status"]) == ([later], "reconcile", "running")
+    assert (item["warn_at"], item["change"]["actor"], item["status"]) == (
+        [later],
+        "reconcile",
+        "running",
+    )
     # It is looked at once more, for what comes next.
     assert [reconcile(), reconcile()] == [counts(looked_at=1), counts()]
     assert record(warned)["version"] == item["version"]
@@ -547,7 +554,7 @@ def test_a_retry_that_is_due_is_started(failed: EnvironmentId) -> None:
     assert reconcile() == counts(looked_at=1, repaired=1)
 
     item = record(failed)
-    assert (item["status"], item["teardown_attempts"], item["actor"]) == (
+    assert (item["status"], item["teardown_attempts"], item["change"]["actor"]) == (
         "tearing_down",
         2,
         "reconcile",

@@ -187,6 +187,18 @@ def shown(environment: EnvironmentId) -> list[str]:
     return failure.remaining_resources
 
 
+def test_remaining_resources_are_not_shown_during_a_teardown(
+    environment: EnvironmentId, driver: Built
+) -> None:
+    go("provision", environment)
+    going: Any = {**item(environment), "status": "tearing_down", "failure": FAILURE}
+
+    failure = environment_records.read(going).failure
+
+    assert shown(environment)
+    assert failure and failure.remaining_resources is None
+
+
 def test_the_parts_that_remain_of_a_resource_are_listed_if_the_driver_knows_them(
     environment: EnvironmentId, driver: Built
 ) -> None:
@@ -227,8 +239,9 @@ def test_the_outputs_of_all_resources_are_merged(environment: EnvironmentId, dri
     progress = go("provision", environment)
 
     assert progress.outputs == {"Table": "t", "Url": "https://u"}
-    environment_records.came_up(environment, {"Table": "t", "Url": "https://u"})
+    before: Any = item(environment)
+    environment_records.came_up(before, {"Table": "t", "Url": "https://u"}, "dep_x")
     assert item(environment)["outputs"] == {"Table": "t", "Url": "https://u"}
     assert item(environment)["base_url"] == "https://u"
-    environment_records.came_up(environment, {"Table": "other"})
+    environment_records.came_up(before, {"Table": "other"}, "dep_x")
     assert "base_url" not in item(environment)

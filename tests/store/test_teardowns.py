@@ -47,22 +47,24 @@ def record(environment: EnvironmentId) -> Any:
     return found
 
 
-def minutes_until_retry(item: Item) -> float:
+def minutes_until_retry(item: Item, failed: Item) -> float:
+    """From when the record said `failed`, to when `item` says that it is retried."""
     at = datetime.fromisoformat(item["next_retry_at"])
-    return (at - datetime.fromisoformat(item["updated_at"])) / timedelta(minutes=1)
+    return (at - datetime.fromisoformat(failed["updated_at"])) / timedelta(minutes=1)
 
 
 # --- when it is tried again -----------------------------------------------------------------
 
 
 def test_a_failed_teardown_is_retried_after_a_minute(ann: Principal, failed: EnvironmentId) -> None:
-    assert teardowns.plan_retry(record(failed))
+    before = record(failed)
+    assert teardowns.plan_retry(before, "dispatch")
 
     item = record(failed)
-    assert minutes_until_retry(item) == 1
+    assert minutes_until_retry(item, before) == 1
     assert item["due_at"] == item["next_retry_at"]
     assert item["due"].startswith("DUE#")
-    assert item["version"] == 3
+    assert item["version"] == before["version"] + 1
     shown = environments.get(failed, ann)
     assert shown.failure == Failure.model_validate(FAILURE)
     assert shown.next_retry_at == datetime.fromisoformat(item["next_retry_at"])
@@ -73,8 +75,8 @@ def test_the_pause_doubles_until_only_people_retry(failed: EnvironmentId) -> Non
     for attempt in range(1, 6):
         item = record(failed)
         assert item.get("teardown_attempts", 1) == attempt
-        if teardowns.plan_retry(item):
-            waits.append(minutes_until_retry(record(failed)))
+        if teardowns.plan_retry(item, "dispatch"):
+            waits.append(minutes_until_retry(record(failed), item))
         else:
             assert "next_retry_at" not in record(failed)
         teardowns.retry(record(failed), "reconcile")
@@ -84,10 +86,10 @@ def test_the_pause_doubles_until_only_people_retry(failed: EnvironmentId) -> Non
 
 
 def test_planning_a_retry_again_changes_nothing(failed: EnvironmentId) -> None:
-    teardowns.plan_retry(record(failed))
+    teardowns.plan_retry(record(failed), "dispatch")
     before = world.everything()
 
-    assert teardowns.plan_retry(record(failed))
+    assert teardowns.plan_retry(record(failed), "dispatch")
     assert world.everything() == before
 
 
@@ -98,7 +100,7 @@ def test_no_retry_is_planned_for_an_environment_that_changed_meanwhile(
     teardowns.ask_to_retry(failed, ann)
     before = world.everything()
 
-    teardowns.plan_retry(stale)
+    teardowns.plan_retry(stale, "dispatch")
 
     assert world.everything() == before
 
@@ -117,14 +119,14 @@ def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None
 
 
 def test_the_user_who_asks_for_a_retry_is_the_actor(ann: Principal, failed: EnvironmentId) -> None:
-    teardowns.plan_retry(record(failed))
+    teardowns.plan_retry(record(failed), "dispatch")
 
     shown = teardowns.ask_to_retry(failed, ann)
 
-    assert (shown.status, shown.teardown_attempts, shown.version) == ("tearing_down", 2, 4)
+    assert (shown.status, shown.teardown_attempts, shown.version) == ("tearing_down", 2, 5)
     assert shown.next_retry_at is None
     assert shown.execution_arn.endswith(f"retire_environment:{failed}-2")
-    assert record(failed)["actor"] == ann.user_id
+    assert record(failed)["change"]["actor"] == ann.user_id
 
 
 def test_deleting_it_again_is_a_retry_too(ann: Principal, failed: EnvironmentId) -> None:
@@ -267,6 +269,19 @@ def test_nothing_is_retained_before_a_teardown_failed(
     assert world.everything() == before
 
 
+def test_a_retry_succeeds_if_an_automatic_one_is_planned_at_the_same_time(
+    ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.becomes(failed, "teardown_failed", remains=REMAINS)
+    planned = record(failed)
+    between.first(monkeypatch, "UpdateItem", lambda: teardowns.plan_retry(planned, "dispatch"))
+
+    shown = teardowns.ask_to_retry(failed, ann, retaining("Data"))
+
+    assert (shown.status, shown.next_retry_at) == ("tearing_down", None)
+    assert record(failed)["retain"] == {"Data (AWS::S3::Bucket, data-1)"}
+
+
 def test_only_the_first_of_two_simultaneous_retries_retains_resources(
     ann: Principal, failed: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,7 +306,7 @@ def test_forgetting_records_what_remains(ann: Principal, project: ProjectId) -> 
     assert shown.destroyed_at
     assert shown.failure == Failure.model_validate(FAILURE)
     item = record(made)
-    assert item["actor"] == ann.user_id
+    assert item["change"]["actor"] == ann.user_id
     assert not {"due", "next_retry_at"} & item.keys()
     gone = table.get(
         environment_records.lease(made),

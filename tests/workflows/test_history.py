@@ -53,6 +53,7 @@ def test_the_events_cover_a_life_from_beginning_to_end(world: World) -> None:
         "expiring",
         "tearing_down",
         "teardown_failed",
+        "retry_planned",
         "tearing_down",
         "taken_up",
         "destroyed",
@@ -163,6 +164,28 @@ def test_a_write_that_is_repeated_after_a_lost_answer_has_its_own_event(
     assert event["from"] == event["to"] == state
     assert event["reason"] == f"{event['actor']} wrote it again, for it was not answered"
     assert [action for _, action in actions(world, environment)].count("taken_up") == 1
+
+
+@pytest.mark.parametrize("fault", [None, faults.lost], ids=["answered", "not answered"])
+def test_an_overtaken_provisioning_has_one_event_for_its_release(
+    world: World, fault: faults.Fault | None
+) -> None:
+    environment = world.environment()
+    world.run(1)
+    if fault:
+        world.when("provision_environment/Let it go > dynamodb UpdateItem", fault)
+    world.delete(environment)
+    world.recover(2)
+
+    told = [each for each in world.events(environment) if each["action"] == "let_go"]
+
+    [event] = told
+    assert event["actor"] == "provision_environment"
+    assert event["from"] == event["to"] == "tearing_down"
+    assert event["reason"] == "The environment is to be torn down"
+    [execution] = world.executions_of("provision_environment", environment)
+    assert execution.states[-1] == "It was overtaken"
+    assert world.look(environment)["status"] == "destroyed"
 
 
 def test_a_stopped_provisioning_releases_a_deleted_environment(world: World) -> None:

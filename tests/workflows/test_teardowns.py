@@ -75,9 +75,8 @@ def test_a_teardown_is_retried_after_1_2_4_and_8_minutes_and_then_left_to_people
 
     while retry_at := world.look(environment).get("next_retry_at"):
         record = world.look(environment)
-        waits.append(
-            datetime.fromisoformat(retry_at) - datetime.fromisoformat(record["updated_at"])
-        )
+        [*_, last] = [e for e in world.events(environment) if e["action"] == "teardown_failed"]
+        waits.append(datetime.fromisoformat(retry_at) - datetime.fromisoformat(last["at"]))
         left = datetime.fromisoformat(retry_at) - timestamps.now()
         world.run(left.total_seconds() - 5)
         world.reconcile()

@@ -107,7 +107,7 @@ def _environment_changed(environment: EnvironmentId) -> None:
     if status in GOING and not item.get("operation"):
         executions.start("retire_environment", environment_records.teardown(item), carried)
     if status == "teardown_failed":
-        teardowns.plan_retry(item)
+        teardowns.plan_retry(item, "dispatch")
     if status == "destroyed":
         projects.erase_if_empty(environment.project)
     if item.get("template"):

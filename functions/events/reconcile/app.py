@@ -96,7 +96,7 @@ def _environment(key: Key, item: EnvironmentRecord) -> str | None:
 
 def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
     if not item.get("next_retry_at"):
-        if teardowns.plan_retry(item):
+        if teardowns.plan_retry(item, "reconcile"):
             # Dispatch should have said so, but it was never told or gave up.
             return "retry_planned"
         # It is a person's turn.

@@ -21,6 +21,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     with provisioning.heard(environment, event):
         progress = provisioning.provision(environment, event)
     if progress.outputs is not None:
-        environment_records.came_up(identity, progress.outputs)
+        environment_records.came_up(environment, progress.outputs, "provision_environment")
     # An environment without an address is running, too.
     return {**progress.model_dump(exclude={"outputs"}), "base_url": progress.base_url or ""}

@@ -27,9 +27,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "restore", environment, event, version=before, artifact=artifact, anew=anew
     )
     if progress.outputs is not None:
-        environment_records.came_up(deployment.environment, progress.outputs)
+        environment_records.came_up(environment, progress.outputs, str(deployment))
     if progress.done and "live_in_doubt" in environment:
-        environment_records.is_as_it_was(deployment)
+        environment_records.is_as_it_was(deployment, before)
     if progress.done:
         # As in Ship.
         log_records.keep(deployment, drivers.lines(environment, event))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `record`,
-    the fields that success writes to the environment's record: `{set, remove}`.
+    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `record`, what
+    success writes to the environment's record: `{action, reason, set, remove}`.
 
     Raises Canceled if somebody asked it to stop; Overtaken if the deployment is not this
     execution's any more; DriverRefused (RolledBack if what was live is so again, StackGone if
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         anew=anew,
     )
     if progress.outputs is not None:
-        environment_records.came_up(deployment.environment, progress.outputs)
+        environment_records.came_up(environment, progress.outputs, str(deployment))
     brings = deployment_records.brings(shipping)
     line = (
         f"{brings} is in {name}"

@@ -9,7 +9,7 @@ from typing import Any
 from moto.dynamodb.models import dynamodb_backends
 
 from slipway.access.principal import Principal
-from slipway.domain import ids, timestamps
+from slipway.domain import ids, records, timestamps
 from slipway.domain.deployment import NewDeployment
 from slipway.domain.environment import NewEnvironment, Status
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
@@ -64,10 +64,14 @@ def deployment(of: EnvironmentId, principal: Principal, version: str = "v1") -> 
 
 
 def becomes(this: EnvironmentId, status: Status, **fields: Any) -> None:
-    """What a workflow writes when it is through: no operation, one version more."""
-    values = {"to": status, "one": 1, **fields}
+    """What a workflow writes when it is through: no operation, one version more, and why, which is
+    `actor`, `action` and `reason`, or else a workflow that gave it this status."""
+    fields.setdefault("updated_at", timestamps.written(timestamps.now()))
+    actor, action = fields.pop("actor", "a workflow"), fields.pop("action", status)
+    why = records.change(action, actor, fields["updated_at"], fields.pop("reason", None))
+    values = {"to": status, "one": 1, "change": why, **fields}
     more = "".join(f", {name} = :{name}" for name in fields)
-    change = f"SET #status = :to, version = version + :one{more} REMOVE operation"
+    change = f"SET #status = :to, change = :change, version = version + :one{more} REMOVE operation"
     table.write(Update(environment_records.key(this), change, values))
 
 
@@ -126,17 +130,21 @@ def is_destroyed(this: EnvironmentId) -> None:
 def begins(this: DeploymentId) -> None:
     """The first state of roll_out_deployment."""
     at = timestamps.written(timestamps.now())
-    change = "SET #status = :running, started_at = :at"
-    table.write(Update(deployment_records.key(this), change, {"running": "running", "at": at}))
+    why = records.change("deployment_running", str(this), at)
+    change = "SET #status = :running, change = :why, started_at = :at"
+    values = {"running": "running", "at": at, "why": why}
+    table.write(Update(deployment_records.key(this), change, values))
 
 
 def succeeds(this: DeploymentId) -> None:
     """The last state of roll_out_deployment: told, and the lock let go, in one."""
     at = timestamps.written(timestamps.now())
-    change = "SET #status = :done, finished_at = :at"
+    why = records.change("deployment_succeeded", str(this), at)
+    change = "SET #status = :done, change = :why, finished_at = :at"
+    values = {"done": "succeeded", "at": at, "why": why}
     (
         Transaction()
-        .update("record", deployment_records.key(this), change, {"done": "succeeded", "at": at})
+        .update("record", deployment_records.key(this), change, values)
         .update("lock", queue_records.lock(this.environment), "REMOVE holder", {})
         .commit()
     )

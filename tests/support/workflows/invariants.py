@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from slipway.domain import failure, ids, timestamps
+from slipway.domain.environment import Environment
 from slipway.drivers.simulated import Simulated
-from slipway.store import project_records, wire
+from slipway.store import environment_records, project_records, wire
 from tests.support.workflows.world import Record, World
 
 ENDED = {"succeeded", "rolled_back", "failed", "canceled", "superseded"}
@@ -23,6 +24,7 @@ def broken(world: World) -> list[str]:
     deployments = [item for item in items if item["sk"].startswith("DEP#")]
     found = [f"A record was given up: {letter}" for letter in world.dead_letters]
     found += _names_and_counts(world, items, environments)
+    found += _etags(world)
     for environment in environments:
         mine = [each for each in deployments if each["environment_id"] == environment["id"]]
         found += _environment(world, items, environment)
@@ -167,6 +169,22 @@ def _history(items: list[Record], environment: Record, mine: list[Record]) -> It
     yield from _chain(e, events, environment["status"])
     for item in mine:
         yield from _chain(item["id"], told.get(item["id"], []), item["status"])
+
+
+def _etags(world: World) -> Iterator[str]:
+    """What is shown changes only together with the version, which is the ETag; and each version
+    says why."""
+    shown: dict[tuple[str, int], Environment] = {}
+    for record in world.stream:
+        image = wire.decode(record["dynamodb"].get("NewImage", {}))
+        if not image.get("sk", "").startswith("ENV#"):
+            continue
+        name = image["id"], image["version"]
+        now = environment_records.read(cast(Any, image))
+        if shown.setdefault(name, now) != now:
+            yield f"{name} is shown as {shown[name]} and as {now}"
+        if image["change"]["at"] != image["updated_at"]:
+            yield f"{name} was written at {image['updated_at']} without saying why"
 
 
 def _number(event: Record) -> int:

@@ -193,7 +193,10 @@ class Failure(ResponseModel):
     reason: str
     step: str | None = Field(None, description="The state of the workflow that failed.")
     remaining_resources: list[str] | None = Field(
-        None, description="Created resources that could not be removed.", examples=[["database"]]
+        None,
+        description="Created resources that could not be removed. Not shown while a teardown is "
+        "under way.",
+        examples=[["database"]],
     )
 
 

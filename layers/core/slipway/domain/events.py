@@ -2,10 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, computed_field
 
 from slipway.domain.fields import ResponseModel
 from slipway.domain.timestamps import Moment
+
+Action = Literal[
+    # An environment has a new state.
+    "provisioning",
+    "running",
+    "failed",
+    "expiring",
+    "tearing_down",
+    "teardown_failed",
+    "destroyed",
+    # On its way up and down.
+    "stack_known",
+    "outputs_changed",
+    "let_go",
+    "retry_planned",
+    "forgotten",
+    # Its lease.
+    "extended",
+    "pinned",
+    "unpinned",
+    "expiry_warning",
+    # What is live in it.
+    "deployed",
+    "updated",
+    "live_in_doubt",
+    "restored",
+    # A deployment has a new state.
+    "deployment_pending",
+    "deployment_running",
+    "deployment_succeeded",
+    "deployment_failed",
+    "deployment_rolled_back",
+    "deployment_canceled",
+    "deployment_superseded",
+]
+"""What a write of an environment's or a deployment's record did; docs/api.md explains each."""
+
+DerivedAction = Literal["taken_up", "repeated"]
+"""What only the event says, because it depends on what the write found in the record."""
 
 
 class Event(ResponseModel):

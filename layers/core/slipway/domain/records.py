@@ -19,6 +19,8 @@ Record = TypeVar("Record", bound=Mapping[str, Any])
 if TYPE_CHECKING:
     from typing import Literal, NotRequired, TypedDict
 
+    from slipway.domain.events import Action
+
     class FailureRecord(TypedDict):
         """Why something failed, as it was reported; slipway.domain.failure decodes it."""
 
@@ -27,6 +29,19 @@ if TYPE_CHECKING:
         cause: NotRequired[str]
         step: NotRequired[str]
         recovery: NotRequired[FailureRecord]
+
+    class ChangeRecord(TypedDict):
+        """Why the record was last written; the event of that write copies it.
+
+        A write without an event leaves it as it is. `actor` is a user's id, a workflow, a function
+        of the platform, `ttl`, or the deployment that caused the write. `at` equals the record's
+        `updated_at`. Without a `reason`, the event takes it from the record's other fields.
+        """
+
+        action: Action
+        actor: str
+        at: str
+        reason: NotRequired[str]
 
     class PinRecord(TypedDict):
         """Why, when and by whom a lease was held open."""
@@ -71,7 +86,7 @@ if TYPE_CHECKING:
         created_by: str
         updated_at: str
         destroyed_at: NotRequired[str]
-        actor: str
+        change: ChangeRecord
         version: int
         failure: NotRequired[FailureRecord]
         base_url: NotRequired[str]
@@ -125,6 +140,7 @@ if TYPE_CHECKING:
         kind: Literal["release", "update"]
         status: Any
         on_conflict: Any
+        change: ChangeRecord
         created_at: str
         created_by: str
         started_at: NotRequired[str]
@@ -193,6 +209,12 @@ if TYPE_CHECKING:
         status: str
         seen: int
         ttl: NotRequired[int]
+
+
+def change(action: Action, actor: str, at: str, reason: str | None = None) -> ChangeRecord:
+    """The `change` of a record that is written now; `at` is written as a timestamp."""
+    made: ChangeRecord = {"action": action, "actor": actor, "at": at}
+    return {**made, "reason": reason} if reason else made
 
 
 def changed(record: Record, fields: Mapping[str, Any]) -> Record:

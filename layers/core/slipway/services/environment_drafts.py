@@ -15,6 +15,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.environment import DEFAULT_TTL_HOURS, NewEnvironment
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.project import Policy
+from slipway.domain.records import change
 from slipway.settings import settings
 from slipway.store import deadlines, environment_records, project_records
 from slipway.store.table import Action, Fields, Found
@@ -89,7 +90,7 @@ def _record(project: ProjectId, wanted: NewEnvironment, principal: Principal, no
         "created_at": at,
         "created_by": principal.user_id,
         **deadlines.by(str(environment)),
-        "actor": principal.actor,
+        "change": change("provisioning", principal.actor, at),
         "updated_at": at,
         "version": 1,
     }

@@ -16,7 +16,7 @@ from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import changed
+from slipway.domain.records import change, changed
 from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
 from slipway.store import deadlines, environment_records, idempotency, table
 from slipway.store.table import (
@@ -29,6 +29,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
+    from slipway.domain.events import Action
     from slipway.domain.records import EnvironmentRecord, PinRecord
 
 _TRIES = 5
@@ -80,7 +81,7 @@ def pin(environment: EnvironmentId, reason: str, principal: Principal) -> Enviro
         "at": timestamps.written(timestamps.now()),
         "by": principal.actor,
     }
-    return _change(environment, item, principal.actor, pinned=pinned)
+    return _change(environment, item, "pinned", principal.actor, pinned=pinned)
 
 
 def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
@@ -91,7 +92,8 @@ def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
     item = authorization.read(environment, principal)
     if not item.get("pinned"):
         raise NoLease("The environment is not pinned, so its lease already runs.")
-    return _change(environment, item, principal.actor, ends=_anew(item, timestamps.now()))
+    ends = _anew(item, timestamps.now())
+    return _change(environment, item, "unpinned", principal.actor, ends=ends)
 
 
 def expire(environment: EnvironmentId, actor: str) -> None:
@@ -113,12 +115,12 @@ def warn(item: EnvironmentRecord, actor: str) -> bool:
     if not item.get("warn_at") or item["warn_at"][0] > now:
         return False
     alive = {f"s{i}": state for i, state in enumerate(sorted(comes_from("expiring")))}
-    change = Update(
+    warning = Update(
         environment_records.key(ids.parse_environment(item["id"])),
-        "SET actor = :actor, updated_at = :now, version = version + :one REMOVE warn_at[0]",
+        "SET change = :change, updated_at = :now, version = version + :one REMOVE warn_at[0]",
         {
             "this": item["warn_at"][0],
-            "actor": actor,
+            "change": change("expiry_warning", actor, now),
             "now": now,
             "one": 1,
             **alive,
@@ -127,7 +129,7 @@ def warn(item: EnvironmentRecord, actor: str) -> bool:
         f" AND #status IN ({', '.join(f':{word}' for word in alive)})",
     )
     try:
-        table.write(change)
+        table.write(warning)
     except ConditionFailed:
         return False
     return True
@@ -155,7 +157,7 @@ def _prolong(
 ) -> Environment:
     if timestamps.written(ends) <= item["expires_at"]:
         return _lasting(item)
-    return _change(environment, item, actor, ends=ends)
+    return _change(environment, item, "extended", actor, ends=ends)
 
 
 def _lasting(item: EnvironmentRecord) -> Environment:
@@ -169,6 +171,7 @@ def _lasting(item: EnvironmentRecord) -> Environment:
 def _change(
     environment: EnvironmentId,
     item: EnvironmentRecord,
+    action: Action,
     actor: str,
     *,
     ends: datetime | None = None,
@@ -189,7 +192,7 @@ def _change(
             "pinned": pinned,
             "version": item["version"] + 1,
             "updated_at": now,
-            "actor": actor,
+            "change": change(action, actor, now, _reason(ends, pinned)),
         }
         transaction = Transaction().add("record", _write(item, written, now))
         shown = environment_records.read(changed(item, written))
@@ -217,6 +220,12 @@ def _write(item: EnvironmentRecord, fields: Fields, now: str) -> Update:
         condition="version = :was AND lease = :was_lease"
         " AND (attribute_not_exists(expires_at) OR expires_at > :now)",
     )
+
+
+def _reason(ends: datetime | None, pinned: PinRecord | None) -> str | None:
+    if pinned:
+        return pinned["reason"]
+    return f"expires at {timestamps.written(ends)}" if ends else None
 
 
 def _running_until(ends: datetime | None, item: EnvironmentRecord) -> Fields:

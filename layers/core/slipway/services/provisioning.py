@@ -16,6 +16,7 @@ from typing import Any
 from slipway import drivers
 from slipway.aws import secret_inputs
 from slipway.domain import ids
+from slipway.domain.environment import workflow_of
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environment_records, log_records
@@ -81,7 +82,9 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
 def _note(environment: Mapping[str, Any], progress: Progress) -> None:
     """Write down which stack it is: by its name nobody finds it any more when it is gone."""
     if progress.stack_id and progress.stack_id != environment.get("stack_id"):
-        environment_records.has_stack(ids.parse_environment(environment["id"]), progress.stack_id)
+        identity = ids.parse_environment(environment["id"])
+        actor = workflow_of(environment["status"])
+        environment_records.has_stack(identity, progress.stack_id, actor)
 
 
 @contextmanager

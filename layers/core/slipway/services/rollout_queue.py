@@ -17,7 +17,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
 from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.domain.records import changed
+from slipway.domain.records import change, changed
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -217,6 +217,7 @@ def _acceptance(
     """The new deployment, and the transaction that accepts it."""
     last = record.get("last_accepted")
     deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=last))
+    at = timestamps.written(timestamps.now())
     new: Any = {
         "id": str(deployment),
         "project_id": str(environment.project),
@@ -224,10 +225,12 @@ def _acceptance(
         **brings,
         "status": "pending",
         "on_conflict": mode,
-        "created_at": timestamps.written(timestamps.now()),
+        "created_at": at,
         "created_by": principal.user_id,
         **deadlines.by(str(deployment)),
     }
+    reason = deployment_records.brings(changed(new, {}))
+    new["change"] = change("deployment_pending", principal.user_id, at, reason)
     place = {
         "deployment_id": str(deployment),
         "kind": brings["kind"],

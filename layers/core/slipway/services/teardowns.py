@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
-from slipway.domain import ids, timestamps
+from slipway.domain import failure, ids, timestamps
 from slipway.domain.environment import Environment, TeardownRetry
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import changed
+from slipway.domain.records import change, changed
 from slipway.errors import (
     Busy,
     FieldError,
@@ -74,21 +74,24 @@ def retry(
     for _ in range(_TRIES):
         if item["status"] != "teardown_failed" or if_version not in (None, item["version"]):
             raise Overtaken()
+        now = timestamps.written(timestamps.now())
+        retained = sorted({*item.get("retain", ()), *retain})
+        reason = f"What is retained: {', '.join(retained)}" if retain else None
         fields = {
             **deadlines.by(item["id"]),
             "status": "tearing_down",
-            "retain": {*item.get("retain", ()), *retain} or None,
+            "retain": set(retained) or None,
             "teardown_attempts": item.get("teardown_attempts", 1) + 1,
-            "actor": actor,
-            "updated_at": timestamps.written(timestamps.now()),
+            "change": change("tearing_down", actor, now, reason),
+            "updated_at": now,
             "version": item["version"] + 1,
             "next_retry_at": None,
         }
         shown = environment_records.read(changed(item, fields))
-        change, values = table.setting(fields)
+        expression, values = table.setting(fields)
         values["was"] = item["version"]
         try:
-            idempotency.write(shown, Update(key, change, values, "version = :was"))
+            idempotency.write(shown, Update(key, expression, values, "version = :was"))
         except ConditionFailed as failed:
             item = failed.found or item
         else:
@@ -99,25 +102,26 @@ def retry(
 def ask_to_retry(
     environment: EnvironmentId, principal: Principal, wanted: TeardownRetry | None = None
 ) -> Environment:
-    """Raises NotFound, NothingToRetry, NothingToRetain, Invalid, Busy. Two round trips."""
-    item = authorization.read(environment, principal)
-    retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
-    # What they were looked up in is what remained then, and no other attempt's.
-    if_version = item["version"] if retain else None
-    try:
-        return retry(item, principal.actor, if_version, retain)
-    except Overtaken:
-        raise NothingToRetry(
-            f"The environment is {item['status']}. Only a failed teardown can be retried."
-        ) from None
+    """Raises NotFound, NothingToRetry, NothingToRetain, Invalid, Busy.
+
+    Two round trips; more if the environment changes in that moment.
+    """
+    for _ in range(_TRIES):
+        item = authorization.read(environment, principal)
+        if item["status"] != "teardown_failed":
+            raise NothingToRetry(
+                f"The environment is {item['status']}. Only a failed teardown can be retried."
+            )
+        retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
+        # What they were looked up in is what remained then, and no other attempt's.
+        if_version = item["version"] if retain else None
+        with suppress(Overtaken):
+            return retry(item, principal.actor, if_version, retain)
+    raise Busy(1)
 
 
 def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
     """What remains by these logical ids, as the driver told. Raises NothingToRetain, Invalid."""
-    if item["status"] != "teardown_failed":
-        raise NothingToRetry(
-            f"The environment is {item['status']}. Only a failed teardown can be retried."
-        )
     told = [each.partition(": ")[2] for each in item.get("remains", ())]
     remains = {each.partition(" (")[0]: each for each in told}
     if not remains:
@@ -134,7 +138,7 @@ def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
     return [remains[name] for name in names]
 
 
-def plan_retry(item: EnvironmentRecord) -> bool:
+def plan_retry(item: EnvironmentRecord, actor: str) -> bool:
     """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself.
 
     Whether it is tried again at all. Repeating it changes nothing.
@@ -144,20 +148,27 @@ def plan_retry(item: EnvironmentRecord) -> bool:
         return item.get("next_retry_at") is not None
     minutes = timedelta(minutes=2 ** (attempts - 1))
     at = datetime.fromisoformat(item["updated_at"]) + minutes
-    change = Update(
-        environment_records.key(ids.parse_environment(item["id"])),
-        "SET next_retry_at = :at, due = :due, due_at = :due_at",
-        {
-            **deadlines.by(item["id"], at),
-            "at": timestamps.written(at),
-            "failed": "teardown_failed",
-            "was": item["version"],
-        },
-        condition="#status = :failed AND version = :was",
-    )
+    now, again = timestamps.written(timestamps.now()), timestamps.written(at)
+    fields = {
+        **deadlines.by(item["id"], at),
+        "next_retry_at": again,
+        "change": change("retry_planned", actor, now, f"tried again at {again}"),
+        "updated_at": now,
+        "version": item["version"] + 1,
+    }
+    expression, values = table.setting(fields)
+    key = environment_records.key(ids.parse_environment(item["id"]))
+    values |= {"failed": "teardown_failed", "was": item["version"]}
     with suppress(ConditionFailed):
-        table.write(change)
+        still = "#status = :failed AND version = :was"
+        table.write(Update(key, expression, values, still))
     return True
+
+
+def _what_remains(item: EnvironmentRecord) -> str:
+    reported = item.get("failure")
+    reason = failure.decode(reported)["reason"] if reported else failure.NO_REASON
+    return f"What remains: {', '.join(sorted(item.get('resources', ()))) or reason}"
 
 
 def forget(environment: EnvironmentId, principal: Principal, if_version: int | None) -> Environment:
@@ -181,7 +192,7 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
         "status": "destroyed",
         "destroyed_at": now,
         "forgotten": True,
-        "actor": principal.actor,
+        "change": change("forgotten", principal.actor, now, _what_remains(item)),
         "updated_at": now,
         "version": item["version"] + 1,
         "due": None,

@@ -19,6 +19,7 @@ from slipway.domain.environment import (
     workflow_of,
 )
 from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.records import change as record_change
 from slipway.domain.records import changed
 from slipway.errors import (
     Overtaken,
@@ -34,7 +35,8 @@ from slipway.store.table import (
 from slipway.store.wire import encode_for_sdk
 
 if TYPE_CHECKING:
-    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
+    from slipway.domain.events import Action
+    from slipway.domain.records import ChangeRecord, DeploymentRecord, EnvironmentRecord
 
 PREFIX = "ENV#"
 # TTL is the second killer, so it leaves the first a little time.
@@ -58,7 +60,8 @@ def read(item: EnvironmentRecord) -> Environment:
     config = item.get("config")
     reported = item.get("failure")
     failed: Fields | None = failure.decode(reported) if reported else None
-    if failed and item.get("resources"):
+    # A teardown that is under way removes one after the other, which is no change of its own.
+    if failed and item.get("resources") and item["status"] != "tearing_down":
         failed = {**failed, "remaining_resources": _remaining(item)}
     warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
     inputs = item.get("inputs")
@@ -119,20 +122,17 @@ def move(
     values: Mapping[str, Any] | None = None,
 ) -> EnvironmentRecord:
     """Change the state, if the present one allows it; raises Overtaken if it does not."""
-    now = timestamps.written(timestamps.now())
+    now = _now()
     # A teardown that failed is begun anew by retry_teardown, which numbers the attempts.
     states = sorted(comes_from(to) - {"teardown_failed"})
     since = {f"s{i}": state for i, state in enumerate(states)}
     change = Update(
         key(environment),
-        "SET #status = :to, actor = :actor, updated_at = :at, version = version + :one,"
-        " due = :due, due_at = :due_at",
+        f"{_RECORDING}, #status = :to, due = :due, due_at = :due_at",
         {
+            **_recorded(record_change(to, actor, now)),
             **deadlines.by(str(environment)),
             "to": to,
-            "actor": actor,
-            "at": now,
-            "one": 1,
             **since,
             **(values or {}),
         },
@@ -143,6 +143,18 @@ def move(
     except ConditionFailed:
         raise Overtaken() from None
     return record
+
+
+_RECORDING = "SET change = :change, updated_at = :at, version = version + :one"
+
+
+def _recorded(change: ChangeRecord) -> Fields:
+    """The values that `_RECORDING` needs."""
+    return {"change": change, "at": change["at"], "one": 1}
+
+
+def _now() -> str:
+    return timestamps.written(timestamps.now())
 
 
 def register(environment: EnvironmentId, resource: str) -> None:
@@ -185,50 +197,77 @@ def with_project_name(item: EnvironmentRecord) -> EnvironmentRecord:
 def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     """The fields that a successful rollout writes to the environment's record.
 
-    `also` has those that an update changes. Returns `{set, remove}`: values as an SDK
-    integration takes them, and the names of the fields that have none any more. Raises TypeError
-    for a value that no SDK integration takes.
+    `also` has those that an update changes. Returns `{action, reason, set, remove}`: what its
+    event says, values as an SDK integration takes them, and the names of the fields that have
+    none any more. Raises TypeError for a value that no SDK integration takes.
     """
     fields = {f"live_{name}": deployment.get(name) for name in WHAT_IS_LIVE} | also
+    template = also.get("template")
+    action: Action = "updated" if template else "deployed"
+    reason = f"{template} is in place" if template else f"{deployment.get('version')} is live"
     return {
+        "action": action,
+        "reason": reason,
         "set": {name: encode_for_sdk(value) for name, value in fields.items() if value is not None},
         "remove": [name for name, value in fields.items() if value is None],
     }
 
 
-def came_up(environment: EnvironmentId, outputs: Mapping[str, str]) -> None:
-    """What there is to know of it now that it is as it should be; repeating changes nothing."""
-    change, values = table.setting({"outputs": outputs, "base_url": outputs.get("Url")})
-    table.write(Update(key(environment), change, values))
+def came_up(item: EnvironmentRecord, outputs: Mapping[str, str], actor: str) -> None:
+    """Record the outputs of its stack, if they have changed since `item` was read."""
+    if outputs == item.get("outputs", {}):
+        return
+    reason = f"outputs: {', '.join(sorted(outputs)) or 'none'}"
+    address = outputs.get("Url")
+    change = Update(
+        key(ids.parse_environment(item["id"])),
+        f"{_RECORDING}, outputs = :outputs"
+        + (", base_url = :base_url" if address else " REMOVE base_url"),
+        {
+            **_recorded(record_change("outputs_changed", actor, _now(), reason)),
+            "outputs": outputs,
+            **({"base_url": address} if address else {}),
+        },
+        condition="attribute_exists(pk) AND (attribute_not_exists(outputs) OR outputs <> :outputs)",
+    )
+    with suppress(ConditionFailed):
+        table.write(change)
 
 
-def has_stack(environment: EnvironmentId, stack_id: str) -> None:
-    """Which CloudFormation stack it is; repeating changes nothing."""
-    table.write(Update(key(environment), "SET stack_id = :stack_id", {"stack_id": stack_id}))
+def has_stack(environment: EnvironmentId, stack_id: str, actor: str) -> None:
+    """Record which CloudFormation stack it is, if that is not known yet."""
+    change = Update(
+        key(environment),
+        f"{_RECORDING}, stack_id = :stack_id",
+        {**_recorded(record_change("stack_known", actor, _now())), "stack_id": stack_id},
+        condition="attribute_exists(pk)"
+        " AND (attribute_not_exists(stack_id) OR stack_id <> :stack_id)",
+    )
+    with suppress(ConditionFailed):
+        table.write(change)
 
 
 def is_in_doubt(deployment: DeploymentId) -> Update:
     """Nobody knows what this deployment has left in its environment."""
+    reason = f"{deployment} could not be taken back"
     return Update(
         key(deployment.environment),
-        "SET live_in_doubt = :deployment, actor = :actor, updated_at = :at,"
-        " version = version + :one",
+        f"{_RECORDING}, live_in_doubt = :deployment",
         {
+            **_recorded(record_change("live_in_doubt", "reconcile", _now(), reason)),
             "deployment": str(deployment),
-            "actor": "reconcile",
-            "at": timestamps.written(timestamps.now()),
-            "one": 1,
         },
     )
 
 
-def is_as_it_was(deployment: DeploymentId) -> None:
-    """This deployment has left in its environment what is said to be live; repeating it changes
-    nothing."""
+def is_as_it_was(deployment: DeploymentId, live: str | None) -> None:
+    """This deployment has left in its environment what is said to be live, the version `live`;
+    repeating it changes nothing."""
+    reason = f"{live or 'nothing'} is live again"
     change = Update(
         key(deployment.environment),
-        "REMOVE live_in_doubt SET actor = :actor, updated_at = :at, version = version + :one",
-        {"actor": str(deployment), "at": timestamps.written(timestamps.now()), "one": 1},
+        f"{_RECORDING} REMOVE live_in_doubt",
+        _recorded(record_change("restored", str(deployment), _now(), reason)),
         condition="attribute_exists(live_in_doubt)",
     )
     with suppress(ConditionFailed):
@@ -239,19 +278,22 @@ def record_lost_execution(item: EnvironmentRecord, outcome: str) -> bool:
     """Write down that the execution that worked on it has ended without a word; whether that was
     still to be done."""
     lost = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
-    environment = ids.parse_environment(item["id"])
+    environment, now = ids.parse_environment(item["id"]), _now()
+    action: Action = "let_go"
+    if item["status"] == "provisioning":
+        action = "failed"
+    elif not item.get("operation"):
+        action = "teardown_failed"
+    reason = lost["reason"] if action == "let_go" else None
     fields = {
+        "status": item["status"] if action == "let_go" else action,
         "failure": lost,
-        "actor": "reconcile",
-        "updated_at": timestamps.written(timestamps.now()),
+        "change": record_change(action, "reconcile", now, reason),
+        "updated_at": now,
         "version": item["version"] + 1,
         "operation": None,
         **deadlines.by(item["id"]),
     }
-    if item["status"] == "provisioning":
-        fields["status"] = "failed"
-    elif not item.get("operation"):
-        fields["status"] = "teardown_failed"
     expression, values = table.setting(fields)
     still = {**values, "was": item["version"]}
     try:

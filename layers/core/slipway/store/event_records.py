@@ -1,8 +1,9 @@
 """What happened: events of an environment and its deployments, and the timeline of a rollout.
 
-Events are made from the table's stream, so that none can be missing: every change of a record
-that is one comes with its images before and after, at least once, and its key is made of what
-changed, so that it is kept once.
+A write of a record that is an event says so in the record's `change`. The event is made of it from
+the table's stream, which delivers every change at least once with the images before and after, so
+that no event can be missing. Its id is made of the record's version or status, so that it is
+stored once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from slipway.domain import failure
 from slipway.domain.ids import DeploymentId, parse_deployment
@@ -25,86 +26,92 @@ PREFIX = "EVENT#"
 
 
 def note(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Keep what changed between two images (in DynamoDB's JSON), if that is an event."""
+    """Store the event of a write, if it is one, given the images before and after it (in
+    DynamoDB's JSON); `before` is empty for a new record."""
     old, new = decode(before), decode(after)
-    changed = _deployment_event(old, new) if new["id"].startswith("dep_") else _event(old, new)
-    if changed is None:
+    is_deployment = new["id"].startswith("dep_")
+    if is_deployment:
+        number = new["status"] if old.get("status") != new["status"] else None
+    else:
+        number = new["version"] if old.get("version") != new["version"] else None
+    if number is None:
         return
+    told = _of_deployment(old, new) if is_deployment else _of_environment(old, new)
     event = {
-        "id": f"evt_{new['id'][4:]}_{changed.pop('number')}",
+        "id": f"evt_{new['id'][4:]}_{number}",
         "subject": new["id"],
-        **{name: value for name, value in changed.items() if value is not None},
+        "from": old.get("status"),
+        "to": new["status"],
+        **told,
     }
     e = new["id"].split("_")[2]
+    key = Key(f"ENV#{e}", f"{PREFIX}{event['at']}#{event['id']}")
     with suppress(ConditionFailed):
-        table.write(Put(Key(f"ENV#{e}", f"{PREFIX}{event['at']}#{event['id']}"), event))
+        table.write(Put(key, {name: each for name, each in event.items() if each is not None}))
 
 
-def _event(old: Item, new: Item) -> Item | None:
-    if old.get("version") == new["version"]:
+def _of_environment(old: Item, new: Item) -> Item:
+    """`{action, actor, at, reason?}` of a write that changed an environment's version."""
+    change = new.get("change")
+    if not change or change["at"] != new["updated_at"]:
+        change = _by_an_earlier_release(old, new)
+    actor, action, was = change["actor"], change["action"], old.get("status")
+    if action == "tearing_down" == was and change != old.get("change"):
+        return {**change, "action": "taken_up", "reason": f"{actor} has begun"}
+    # Only workflows give an environment the state that it has, when they were not answered.
+    if change == old.get("change") or action == was:
+        reason = f"{actor} wrote it again, for it was not answered"
+        return {**change, "action": "repeated", "reason": reason}
+    return {**change, "reason": change.get("reason") or _reason(action, new)}
+
+
+def _reason(action: str, record: Item) -> str | None:
+    """The reason of an action whose writer does not know it, or knows only what was reported."""
+    if action == "expiry_warning":
+        return f"expires at {record['expires_at']}"
+    if action == "destroyed" and record.get("retain"):
+        return f"What is retained: {', '.join(sorted(record['retain']))}"
+    if action in ("failed", "teardown_failed"):
+        reason = _failure(record)
+        remaining = ", ".join(sorted(record.get("resources", ())))
+        return f"{reason} (what remains: {remaining})" if reason and remaining else reason
+    return None
+
+
+def _by_an_earlier_release(old: Item, new: Item) -> Item:
+    """The change that an execution of an earlier definition made: it names only the actor. One
+    that waits for the end of a lease can be a year old."""
+    action = new["status"]
+    if old.get("status") == action:
+        if old.get("warn_at") != new.get("warn_at"):
+            action = "expiry_warning"
+        elif old.get("live_deployment_id") != new.get("live_deployment_id"):
+            action = "deployed"
+    return {"action": action, "actor": new["actor"], "at": new["updated_at"]}
+
+
+def _of_deployment(old: Item, new: Item) -> Item:
+    """`{action, actor, at, reason?}` of a write that changed a deployment's status."""
+    action = f"deployment_{new['status']}"
+    change = new.get("change")
+    if not change or change["action"] != action:
+        # Written by an execution that began with an earlier definition.
+        at = new.get("finished_at") or new.get("started_at") or new["created_at"]
+        change = {"action": action, "actor": new["id"], "at": at}
+    reason = change.get("reason") or _failure(new) or deployment_records.brings(cast(Any, new))
+    return {**change, "actor": _canceler(new) or change["actor"], "reason": reason}
+
+
+def _canceler(deployment: Item) -> str | None:
+    """Who asked a rollout to stop, if that is why it ended; its workflow does not know."""
+    reported = deployment.get("failure")
+    if deployment["status"] != "canceled" or not reported:
         return None
-    event = {
-        "number": new["version"],
-        "at": new["updated_at"],
-        "actor": new["actor"],
-        "from": old.get("status"),
-        "to": new["status"],
-    }
-    if old.get("status") != new["status"]:
-        reason = _reason(new)
-        remaining = ", ".join(sorted(new.get("resources", ())))
-        if new.get("forgotten"):
-            reason = f"What remains: {remaining or reason}"
-            return {**event, "action": "forgotten", "reason": reason}
-        retained = ", ".join(sorted(new.get("retain", ())))
-        if retained and (old.get("retain") != new["retain"] or new["status"] == "destroyed"):
-            return {**event, "action": new["status"], "reason": f"What is retained: {retained}"}
-        if reason and remaining:
-            reason = f"{reason} (what remains: {remaining})"
-        return {**event, "action": new["status"], "reason": reason}
-    if "pinned" in new and "pinned" not in old:
-        return {**event, "action": "pinned", "reason": new["pinned"]["reason"]}
-    if "pinned" in old and "pinned" not in new:
-        return {**event, "action": "unpinned", "reason": f"expires at {new['expires_at']}"}
-    if old.get("expires_at") != new.get("expires_at"):
-        return {**event, "action": "extended", "reason": f"expires at {new['expires_at']}"}
-    if old.get("warn_at") != new.get("warn_at"):
-        return {**event, "action": "expiry_warning", "reason": f"expires at {new['expires_at']}"}
-    if old.get("live_deployment_id") != new.get("live_deployment_id"):
-        if old.get("last_update_id") != new.get("last_update_id"):
-            return {**event, "action": "updated", "reason": f"{new['template']} is in place"}
-        return {**event, "action": "deployed", "reason": f"{new['live_version']} is live"}
-    if "live_in_doubt" in new and old.get("live_in_doubt") != new["live_in_doubt"]:
-        reason = f"{new['live_in_doubt']} could not be taken back"
-        return {**event, "action": "live_in_doubt", "reason": reason}
-    if "live_in_doubt" in old and "live_in_doubt" not in new:
-        reason = f"{new.get('live_version', 'nothing')} is live again"
-        return {**event, "action": "restored", "reason": reason}
-    if "operation" in old and "operation" not in new:
-        return {**event, "action": "let_go", "reason": _reason(new)}
-    if new["status"] == "tearing_down" and old["actor"] != new["actor"]:
-        return {**event, "action": "taken_up", "reason": f"{new['actor']} has begun"}
-    reason = f"{new['actor']} wrote it again, for it was not answered"
-    return {**event, "action": "repeated", "reason": reason}
+    is_asked_for = failure.decode(reported)["error"] == "Canceled"
+    return deployment.get("cancel_requested_by") if is_asked_for else None
 
 
-def _deployment_event(old: Mapping[str, Any], new: Any) -> Item | None:
-    if old.get("status") == new["status"]:
-        return None
-    times = {"pending": "created_at", "running": "started_at"}
-    ended = new.get("cancel_requested_by") if new["status"] == "canceled" else None
-    return {
-        "number": new["status"],
-        "at": new[times.get(new["status"], "finished_at")],
-        "actor": ended or (new["created_by"] if new["status"] == "pending" else new["id"]),
-        "from": old.get("status"),
-        "to": new["status"],
-        "action": f"deployment_{new['status']}",
-        "reason": _reason(new) or deployment_records.brings(new),
-    }
-
-
-def _reason(item: Mapping[str, Any]) -> str | None:
+def _failure(item: Mapping[str, Any]) -> str | None:
     reported = item.get("failure")
     return failure.decode(reported)["reason"] if reported else None
 

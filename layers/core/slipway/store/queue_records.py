@@ -7,14 +7,16 @@ execution that has lost the lock can do no harm.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.records import change
 from slipway.store import deployment_records, environment_records, table
 from slipway.store.table import Check, Fields, Found, Key, Query, Transaction, Update
 
 if TYPE_CHECKING:
+    from slipway.domain.events import Action
     from slipway.domain.records import (
         DeploymentRecord,
         EnvironmentRecord,
@@ -177,7 +179,13 @@ def end_waiting(deployment: DeploymentId, end: Fields) -> Transaction:
 
 
 def _end(deployment: DeploymentId, end: Fields, condition: str) -> Update:
-    expression, values = table.setting({**end, "due": None})
+    why = change(
+        cast("Action", f"deployment_{end['status']}"),
+        end.get("cancel_requested_by", str(deployment)),
+        end["finished_at"],
+        end["failure"]["reason"],
+    )
+    expression, values = table.setting({**end, "change": why, "due": None})
     return Update(
         deployment_records.key(deployment),
         expression,
@@ -193,7 +201,7 @@ def request_stop(
 
     The rollout reads the request between its steps.
     """
-    change, values = table.setting(asked)
+    expression, values = table.setting(asked)
     condition = (
         "attribute_exists(#token) AND attribute_not_exists(finished_at)"
         " AND attribute_not_exists(cancel_requested_at)"
@@ -202,4 +210,4 @@ def request_stop(
         values["was"] = record["status"]
         condition += " AND #status = :was"
     where = deployment_records.key(ids.parse_deployment(record["id"]))
-    return Update(where, change, values, condition)
+    return Update(where, expression, values, condition)
