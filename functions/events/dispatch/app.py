@@ -1,7 +1,7 @@
-"""Dispatch: what the table's stream says has changed, brought to the workflow that carries it on.
+"""Dispatch: starts the workflow that handles a change in the table's stream.
 
-The only code that starts executions. The stream delivers at least once, so what to do is read
-from the table as it is now, and each thing done here changes nothing when it is done again.
+No other code starts executions. The stream delivers each change at least once, so dispatch reads
+the current records from the table, and each of its actions is idempotent.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from slipway.store.wire import decode
 if TYPE_CHECKING:
     from slipway.domain.records import DeploymentRecord
 
-_CARRIED_ON = ("status", "operation", "lease", "template", "nudged_at")
+_RELEVANT = ("status", "operation", "lease", "template", "nudged_at")
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The records that could not be handled are reported, tried again, and at last put aside."""
+    """Handle a batch of stream records. Returns the failed ones, which Lambda retries."""
     answer = dict(
         process_partial_response(
-            event=event, record_handler=_changed, processor=_processor, context=context
+            event=event, record_handler=_handle_change, processor=_processor, context=context
         )
     )
     if any("due" in record["dynamodb"].get("NewImage", {}) for record in event["Records"]):
-        # Above all for those that could not be handled: reconcile is there for them.
+        # Above all after a failure, because reconcile then handles the record.
         reconcile_schedule.keep_awake()
     return answer
 
 
-def _changed(record: Any) -> None:
+def _handle_change(record: Any) -> None:
     raw = record.raw_event
     keys = raw["dynamodb"]["Keys"]
     kind, _, rest = keys["sk"]["S"].partition("#")
@@ -63,47 +63,47 @@ def _changed(record: Any) -> None:
     if kind in ("ENV", "DEP"):
         event_records.note(before, after)
     if kind == "LEASE":
-        _lease_ran_out(before)
+        _handle_expired_lease(before)
     elif kind == "PROJECT" and not rest and _differs(before, after, "status", "nudged_at"):
-        _project_changed(ids.parse_project(after["id"]["S"]))
-    elif kind == "ENV" and _differs(before, after, *_CARRIED_ON):
-        _environment_changed(ids.parse_environment(after["id"]["S"]))
+        _handle_project(ids.parse_project(after["id"]["S"]))
+    elif kind == "ENV" and _differs(before, after, *_RELEVANT):
+        _handle_environment(ids.parse_environment(after["id"]["S"]))
     elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
-        _deployment_changed(ids.parse_deployment(after["id"]["S"]))
+        _handle_deployment(ids.parse_deployment(after["id"]["S"]))
     if kind == "ENV" and _differs(before, after, "secret_inputs", "secret_places"):
-        _forget_what_was_replaced(decode(before), decode(after))
+        _delete_replaced_secrets(decode(before), decode(after))
 
 
 def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool:
     return any(before.get(name) != after.get(name) for name in names)
 
 
-def _lease_ran_out(lease: dict[str, Any]) -> None:
+def _handle_expired_lease(lease: dict[str, Any]) -> None:
     leases.expire(ids.parse_environment(lease["environment_id"]["S"]), "ttl")
 
 
-def _project_changed(project: ProjectId) -> None:
+def _handle_project(project: ProjectId) -> None:
     for environment, actor in projects.to_tear_down(project):
         teardowns.give_back(environment, actor)
     projects.erase_if_empty(project)
 
 
-def _environment_changed(environment: EnvironmentId) -> None:
+def _handle_environment(environment: EnvironmentId) -> None:
     item = environment_records.find(environment)
     if item is None:
         return
     status = item["status"]
     name, carried = item["id"], environment_records.carried(item)
     if item.get("operation"):
-        # Also for one that is to go already: nobody else says that provisioning let go of it.
+        # Even if the environment is to be destroyed: only this execution can end provisioning.
         executions.start("provision_environment", name, carried)
     if status == "running":
-        _give_the_lock(environment)
+        _start_next_deployment(environment)
     if status in TAKES_DEPLOYMENTS and item.get("expires_at"):
         executions.start("expire_environment", environment_records.expiry(item), carried)
     if status not in TAKES_DEPLOYMENTS:
         rollout_queue.cancel_all(environment, f"The environment is {status}")
-    # Provisioning has its hands on the infrastructure until it says that it let go.
+    # Until `operation` is removed, provisioning may still change the infrastructure.
     if status in GOING and not item.get("operation"):
         executions.start("retire_environment", environment_records.teardown(item), carried)
     if status == "teardown_failed":
@@ -116,8 +116,8 @@ def _environment_changed(environment: EnvironmentId) -> None:
         template_records.note_use(item)
 
 
-def _forget_what_was_replaced(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Secrets that an update has put others in the place of; no record ever names them again."""
+def _delete_replaced_secrets(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Delete the secrets that an update has replaced, to which no record refers any more."""
     # Imported here and below: few environments have secrets, and fewer change them.
     from slipway.aws import secret_inputs
 
@@ -127,10 +127,10 @@ def _forget_what_was_replaced(before: dict[str, Any], after: dict[str, Any]) -> 
             secret_inputs.remove(place, [name])
 
 
-def _deployment_changed(deployment: DeploymentId) -> None:
+def _handle_deployment(deployment: DeploymentId) -> None:
     item = deployment_records.find(deployment)
     if item and item["status"] == "running":
-        # It has the lock, and nobody else is to have it before it has ended.
+        # The deployment keeps the lock until it ends.
         return
     if item and item["status"] == "pending" and item["on_conflict"] in rollout_queue.MAKES_WAY:
         rollout_queue.make_way(deployment)
@@ -139,11 +139,11 @@ def _deployment_changed(deployment: DeploymentId) -> None:
     if item and item["status"] == "succeeded":
         leases.used(deployment.environment, item["finished_at"])
     if item and _error(item) == StackGone.__name__:
-        # Somebody has deleted what the environment was made of, so it counts as destroyed.
+        # The stack was deleted by hand, so the environment is torn down.
         teardowns.give_back(deployment.environment, item["id"])
-    _give_the_lock(deployment.environment)
+    _start_next_deployment(deployment.environment)
     if item and item.get("finished_at") and item.get("secret_place"):
-        _forget_what_is_not_used(item)
+        _delete_unused_secrets(item)
 
 
 def _error(item: DeploymentRecord) -> str | None:
@@ -151,8 +151,8 @@ def _error(item: DeploymentRecord) -> str | None:
     return failure.decode(reported)["error"] if reported else None
 
 
-def _forget_what_is_not_used(update: DeploymentRecord) -> None:
-    """The secrets of an update that has ended, but for those that the environment has now."""
+def _delete_unused_secrets(update: DeploymentRecord) -> None:
+    """Delete the secrets of an update that has ended, except those that the environment uses."""
     from slipway.aws import secret_inputs
 
     place = update["secret_place"]
@@ -162,7 +162,7 @@ def _forget_what_is_not_used(update: DeploymentRecord) -> None:
     secret_inputs.remove(place, unused)
 
 
-def _give_the_lock(environment: EnvironmentId) -> None:
+def _start_next_deployment(environment: EnvironmentId) -> None:
     item = rollouts.acquire_next(environment)
     if item is not None and item["status"] == "pending":
         executions.start("roll_out_deployment", item["id"], rollouts.execution_input(item))

@@ -1,8 +1,8 @@
-"""Reconcile: look after what is overdue, and mend what was left behind.
+"""Reconcile: checks overdue records and repairs those that a lost event or a crash left behind.
 
-It reads only the sparse index of deadlines, and each record again before it acts. What was never
-started is nudged, so that dispatch starts it; what has ended unrecorded is recorded. When nothing
-has a deadline any more, it switches off the clock that calls it.
+It reads only the sparse index of deadlines, and each record again before it acts. For an execution
+that was never started it touches the record, so that dispatch starts it; for one that ended without
+an outcome it records one. When no record has a deadline, it disables the schedule that invokes it.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _LEASE_GRACE = timedelta(minutes=1)
 
 @_metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """`{ahead_minutes?}` -> `{looked_at, repaired, failed}`, in records.
+    """`{ahead_minutes?}` -> `{looked_at, repaired, failed}`, numbers of records.
 
-    `ahead_minutes` looks at what is due by then too, for whoever does not want to wait. One
-    that cannot be mended does not stop the others.
+    With `ahead_minutes`, deadlines within so many minutes count as overdue. The failure of one
+    record does not stop the others.
     """
     until = timestamps.now() + timedelta(minutes=float(event.get("ahead_minutes", 0)))
     counts = {"looked_at": 0, "repaired": 0, "failed": 0}
     for key in deadlines.overdue(until):
         counts["looked_at"] += 1
         try:
-            repair = _look_after(key)
+            repair = _repair(key)
         except Exception:
             observe.log().exception("Could not reconcile", extra={"pk": key.pk, "sk": key.sk})
             counts["failed"] += 1
@@ -53,8 +53,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     return counts
 
 
-def _look_after(key: Key) -> str | None:
-    """What was mended, None if all was well."""
+def _repair(key: Key) -> str | None:
+    """The kind of repair; None if none was needed."""
     [item] = table.get(key)
     if item is None:
         return None
@@ -65,7 +65,7 @@ def _look_after(key: Key) -> str | None:
         cleanup.delete_orphaned_plan(item)
         return "plan_of_nobody"
     if key.sk == "PROJECT":
-        # It goes, and takes its environments along: dispatch sees to both.
+        # The project is being deleted: dispatch tears its environments down and then erases it.
         deadlines.nudge(key, item["id"])
         return None
     return _environment(key, item) if key.sk.startswith("ENV#") else _deployment(key, item)
@@ -85,7 +85,7 @@ def _environment(key: Key, item: EnvironmentRecord) -> str | None:
             leases.expire(environment, "reconcile")
             return "lease_overdue"
         if leases.warn(item, "reconcile"):
-            # It stays due: the next look sets the next deadline.
+            # The deadline stays. The next run sets a new one.
             return "expiry_warned"
         wakes_at = datetime.fromisoformat(environment_records.wakes_at(item))
         deadlines.look_again(key, item["id"], wakes_at + _LEASE_GRACE)
@@ -97,9 +97,9 @@ def _environment(key: Key, item: EnvironmentRecord) -> str | None:
 def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
     if not item.get("next_retry_at"):
         if teardowns.plan_retry(item, "reconcile"):
-            # Dispatch should have said so, but it was never told or gave up.
+            # Dispatch did not plan the retry: the event was lost, or it gave up.
             return "retry_planned"
-        # It is a person's turn.
+        # No retry is left. A user must act.
         deadlines.done(key)
         return None
     if datetime.fromisoformat(item["next_retry_at"]) > timestamps.now():
@@ -107,7 +107,7 @@ def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
     try:
         teardowns.retry(item, "reconcile")
     except Overtaken:
-        # A person was quicker.
+        # A user has retried it already.
         return None
     return "teardown_retried"
 
@@ -119,7 +119,7 @@ def _deployment(key: Key, item: DeploymentRecord) -> str | None:
         return "lock_of_the_ended" if held else None
     if item.get("token") is not None:
         return _execution(key, item, "roll_out_deployment", item["id"])
-    # It waits, perhaps only because nobody told dispatch that the lock is free.
+    # The deployment waits. The event of the released lock may have been lost.
     deadlines.nudge(key, item["id"])
     return None
 

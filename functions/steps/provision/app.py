@@ -22,5 +22,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         progress = provisioning.provision(environment, event)
     if progress.outputs is not None:
         environment_records.came_up(environment, progress.outputs, "provision_environment")
-    # An environment without an address is running, too.
+    # An environment without a URL is running as well.
     return {**progress.model_dump(exclude={"outputs"}), "base_url": progress.base_url or ""}

@@ -8,9 +8,10 @@ from slipway.store import deployment_records, environment_records, log_records
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{deployment_id, token, execution, started_at, entered_at, failure}` -> Progress and `live`,
-    the version that was live before; None if there was none. Of an update that is the template's
-    version, if there was none.
+    """`{deployment_id, token, execution, started_at, entered_at, failure}` -> Progress and `live`.
+
+    `live` is the version that was live before. Without one it is None, or the template's version
+    if the deployment is an update.
 
     Raises Overtaken if the deployment no longer belongs to this execution; DriverRefused
     (StackGone if the stack no longer exists), DriverFault.
@@ -20,20 +21,20 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log_records.keep(deployment, drivers.lines(environment, event))
     before, artifact = environment.get("live_version"), environment.get("live_artifact")
     update = deployment_records.is_update(shipping)
-    anew = update or "live_in_doubt" in environment
-    if anew:
+    full_update = update or "live_in_doubt" in environment
+    if full_update:
         environment = environment_records.with_project_name(environment)
     progress = drivers.ask(
-        "restore", environment, event, version=before, artifact=artifact, anew=anew
+        "restore", environment, event, version=before, artifact=artifact, anew=full_update
     )
     if progress.outputs is not None:
         environment_records.came_up(environment, progress.outputs, str(deployment))
     if progress.done and "live_in_doubt" in environment:
         environment_records.is_as_it_was(deployment, before)
     if progress.done:
-        # As in Ship.
+        # As in Ship: keep the lines that were written since the first call.
         log_records.keep(deployment, drivers.lines(environment, event))
-    # An execution that began with an earlier definition does not pass the failure.
+    # An execution that started with an earlier definition does not pass the failure.
     why = failure.summary(event["failure"]) if "failure" in event else "Canceled"
     live = before or (environment["template"] if update else None)
     line = f"{why}; going back to {live}" if live else f"{why}; taking it away again"

@@ -1,4 +1,4 @@
-"""Ship: bring a version, or an update of the environment itself, into it."""
+"""Ship: deploy a version, or an update of the environment itself, to the environment."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from slipway.store import deployment_records, environment_records, log_records
 
 if TYPE_CHECKING:
     from slipway.domain.records import DeploymentRecord, EnvironmentRecord
+    from slipway.drivers.base import Progress
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `record`, what
-    success writes to the environment's record: `{action, reason, set, remove}`.
+    """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `record`.
 
-    Raises Canceled if somebody asked it to stop; Overtaken if the deployment is not this
-    execution's any more; DriverRefused (RolledBack if what was live is so again, StackGone if
-    nothing is there any more), DriverFault.
+    `record` has the changes that success makes to the environment's record:
+    `{action, reason, set, remove}`.
+
+    Raises Canceled if a user canceled the deployment; Overtaken if it no longer belongs to this
+    execution; DriverRefused (RolledBack if the previous version is live again, StackGone if the
+    stack no longer exists), DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployment_records.held_by(deployment, event["token"])
@@ -28,9 +31,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
     log_records.keep(deployment, drivers.lines(environment, event))
     becomes, name = _becomes(shipping, environment), environment["name"]
-    # Whatever a rollout has left that could not be taken back.
-    anew = bool(becomes or environment.get("live_in_doubt"))
-    if anew:
+    # A full update also replaces what an earlier rollout could not restore.
+    full_update = bool(becomes or environment.get("live_in_doubt"))
+    if full_update:
         environment = environment_records.with_project_name(changed(environment, becomes))
     progress = drivers.ask(
         "ship",
@@ -38,28 +41,30 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         event,
         version=shipping.get("version"),
         artifact=shipping.get("artifact"),
-        anew=anew,
+        anew=full_update,
     )
     if progress.outputs is not None:
         environment_records.came_up(environment, progress.outputs, str(deployment))
-    brings = deployment_records.brings(shipping)
-    line = (
-        f"{brings} is in {name}"
-        if progress.done
-        else f"Shipping {brings} into {name}; next look in {progress.wait_seconds} s"
-    )
     if progress.done:
-        # Nobody looks again at what it has said since.
+        # No later call reads the lines that were written since the first one.
         log_records.keep(deployment, drivers.lines(environment, event))
+    line = _line(deployment_records.brings(shipping), name, progress)
     log_records.write(deployment, "ship", event["entered_at"], line)
     record = environment_records.after_rollout(shipping, becomes) if progress.done else None
     return {**progress.model_dump(exclude={"outputs"}), "record": record}
 
 
+def _line(brings: str, environment: str, progress: Progress) -> str:
+    """The line of the deployment's log about one look at the driver."""
+    if progress.done:
+        return f"{brings} is in {environment}"
+    return f"Shipping {brings} into {environment}; next look in {progress.wait_seconds} s"
+
+
 def _becomes(shipping: DeploymentRecord, environment: EnvironmentRecord) -> dict[str, Any]:
     if not deployment_records.is_update(shipping):
         return {}
-    # Imported here: most rollouts bring a version.
+    # Imported here, because most rollouts ship a version.
     from slipway.services import updates
 
     return updates.becomes(shipping, environment)
