@@ -175,14 +175,14 @@ def _end(environment: Any) -> None:
         with suppress(Overtaken):
             teardowns.retry(environment, "undeploy")
     else:
-        teardowns.give_back(ids.parse_environment(environment["id"]), "undeploy")
+        teardowns.begin_as(ids.parse_environment(environment["id"]), "undeploy")
 
 
 def _why(environment: Any) -> str:
     """The reason that the API would show."""
     from slipway.store import environment_records
 
-    failure = environment_records.read(environment).failure
+    failure = environment_records.to_model(environment).failure
     return failure.reason if failure else f"it is {environment['status']}"
 
 

@@ -331,7 +331,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             client = client.with_headers(idempotency_key="build-77")
         # As a new process would be.
         auth.forget_keys()
-        template_records.made_from.cache_clear()
+        template_records.version_of.cache_clear()
         world.calls.made.clear()
         if n is not None:
             fault, times = HAPPENS[what]

@@ -180,7 +180,7 @@ def test_events_are_read_newest_first(ann: Client, here: str) -> None:
     for n, status in enumerate(["provisioning", "running"], start=1):
         at = f"2026-11-23T01:02:0{n}.000Z"
         before = {} if n == 1 else {"version": {"N": "1"}, "status": {"S": "provisioning"}}
-        event_records.note(
+        event_records.record(
             before,
             {
                 "id": {"S": here.rpartition("/")[2]},

@@ -197,8 +197,8 @@ def test_a_token_is_verified_without_another_read_of_the_table(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = f"Bearer {ann.token}"
-    auth.caller(header)
+    auth.authenticate(header)
     made = between.counted(monkeypatch)
 
-    assert auth.caller(header).user_id == ann.user_id
+    assert auth.authenticate(header).user_id == ann.user_id
     assert made == []

@@ -39,19 +39,19 @@ def test_a_deadline_may_be_set_to_any_time(running: EnvironmentId) -> None:
     key = environment_records.key(running)
     moment = timestamps.now() + timedelta(hours=3)
 
-    deadlines.look_again(key, str(running), moment)
+    deadlines.postpone(key, str(running), moment)
     assert at(key) == moment
-    deadlines.look_again(key, str(running))
+    deadlines.postpone(key, str(running))
     assert abs(at(key) - timestamps.now() - timedelta(minutes=5)) < timedelta(minutes=0.5)
 
 
 def test_a_late_look_does_not_restore_a_removed_deadline(running: EnvironmentId) -> None:
     key = environment_records.key(running)
-    deadlines.done(key)
+    deadlines.clear(key)
     before = world.everything()
 
-    deadlines.look_again(key, str(running))
-    deadlines.done(key)
+    deadlines.postpone(key, str(running))
+    deadlines.clear(key)
 
     assert world.everything() == before
     assert list(deadlines.overdue(timestamps.now() + LATER)) == []
@@ -59,7 +59,7 @@ def test_a_late_look_does_not_restore_a_removed_deadline(running: EnvironmentId)
 
 def test_a_nudge_changes_the_record_and_its_deadline(running: EnvironmentId) -> None:
     key = environment_records.key(running)
-    deadlines.done(key)
+    deadlines.clear(key)
 
     deadlines.nudge(key, str(running))
 
@@ -71,15 +71,15 @@ def test_a_nudge_changes_the_record_and_its_deadline(running: EnvironmentId) -> 
 def test_changing_the_deadline_of_a_missing_record_creates_nothing() -> None:
     before = world.everything()
 
-    deadlines.look_again(NOWHERE, "x")
+    deadlines.postpone(NOWHERE, "x")
     deadlines.nudge(NOWHERE, "x")
-    deadlines.done(NOWHERE)
+    deadlines.clear(NOWHERE)
 
     assert world.everything() == before
 
 
 def test_a_teardown_that_begins_sets_a_deadline(ann: Principal, running: EnvironmentId) -> None:
-    deadlines.done(environment_records.key(running))
+    deadlines.clear(environment_records.key(running))
 
     teardowns.begin(running, ann, None)
 
@@ -95,7 +95,7 @@ def test_a_canceled_deployment_has_no_deadline(ann: Principal, running: Environm
 
 
 def test_many_records_are_spread_over_the_index() -> None:
-    shards = Counter(deadlines.by(f"env_{ids.new_part()}")["due"] for _ in range(400))
+    shards = Counter(deadlines.due_fields(f"env_{ids.new_part()}")["due"] for _ in range(400))
 
     assert set(shards) == {f"DUE#{n}" for n in range(4)}
     assert min(shards.values()) > 40

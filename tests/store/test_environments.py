@@ -318,9 +318,9 @@ def test_a_version_that_the_caller_has_not_seen_is_not_torn_down(
 
 
 def test_giving_back_checks_no_membership_and_may_be_repeated(running: EnvironmentId) -> None:
-    teardowns.give_back(running, "usr_1")
+    teardowns.begin_as(running, "usr_1")
     before = world.everything()
-    teardowns.give_back(running, "usr_1")
+    teardowns.begin_as(running, "usr_1")
 
     found = environment_records.find(running)
     assert found and found["status"] == "tearing_down"
@@ -332,7 +332,7 @@ def test_giving_back_leaves_a_running_provisioning_alone(
 ) -> None:
     made = world.environment(project, ann)
 
-    teardowns.give_back(made, "usr_1")
+    teardowns.begin_as(made, "usr_1")
 
     found = environment_records.find(made)
     assert found and found["operation"] == "provision_environment"
@@ -367,7 +367,7 @@ def test_a_persistent_environment_never_expires(ann: Principal, project: Project
 
     leases.expire(made, "ttl")
     leases.expire(NOWHERE, "ttl")
-    teardowns.give_back(NOWHERE, "usr_1")
+    teardowns.begin_as(NOWHERE, "usr_1")
 
     assert world.everything() == before
 
@@ -418,7 +418,7 @@ def test_the_workflows_get_ids_and_keys(ann: Principal, project: ProjectId) -> N
     item = environment_records.find(made)
     assert item
 
-    given = environment_records.carried(item)
+    given = environment_records.execution_input(item)
 
     assert json.loads(json.dumps(given)) == given
     assert given["environment_id"] == str(made)
@@ -436,5 +436,5 @@ def test_the_input_of_the_workflows_never_changes(ann: Principal, project: Proje
     after = environment_records.find(made)
 
     assert before and after
-    assert environment_records.carried(before) == environment_records.carried(after)
-    assert environment_records.carried(before)["wakes_at"] == ""
+    assert environment_records.execution_input(before) == environment_records.execution_input(after)
+    assert environment_records.execution_input(before)["wakes_at"] == ""

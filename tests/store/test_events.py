@@ -45,7 +45,7 @@ def noted(key: Key, change: Callable[[], object]) -> None:
     change()
     after = image(key)
     for _ in range(2):
-        event_records.note(before, after)
+        event_records.record(before, after)
 
 
 def seen(environment: EnvironmentId, user_id: Principal) -> list[Event]:
@@ -86,7 +86,7 @@ def test_creating_an_environment_is_an_event(ann: Principal, project: ProjectId)
     item = environment_records.find(made)
     assert item
 
-    event_records.note({}, image(environment_records.key(made)))
+    event_records.record({}, image(environment_records.key(made)))
 
     [event] = seen(made, ann)
     assert said(event) == ("provisioning", None, "provisioning", ann.user_id, None)
@@ -174,8 +174,8 @@ def test_doubt_about_the_live_version_and_its_end_are_events(
     assert item
 
     doubted = of_environment(running, ann, lambda: rollouts.record_lost_execution(item, "ABORTED"))
-    restored = of_environment(running, ann, lambda: environment_records.is_as_it_was(made, "v6"))
-    again = of_environment(running, ann, lambda: environment_records.is_as_it_was(made, "v6"))
+    restored = of_environment(running, ann, lambda: environment_records.clear_doubt(made, "v6"))
+    again = of_environment(running, ann, lambda: environment_records.clear_doubt(made, "v6"))
 
     reason = f"{made} could not be taken back"
     assert said(doubted) == ("live_in_doubt", "running", "running", "reconcile", reason)
@@ -190,10 +190,10 @@ def test_a_new_stack_and_new_outputs_are_events(ann: Principal, running: Environ
     assert item
 
     def has_stack() -> None:
-        environment_records.has_stack(running, "arn", "x")
+        environment_records.record_stack(running, "arn", "x")
 
     def came_up() -> None:
-        environment_records.came_up(item, outputs, "x")
+        environment_records.record_outputs(item, outputs, "x")
 
     stack, none_again = (of_environment(running, ann, has_stack) for _ in range(2))
     assert said(stack) == ("stack_known", "running", "running", "x", None)
@@ -211,7 +211,7 @@ def test_a_retry_that_is_planned_is_an_event(ann: Principal, running: Environmen
     assert item
 
     event = of_environment(running, ann, lambda: teardowns.plan_retry(item, "dispatch"))
-    retried = of_environment(running, ann, lambda: teardowns.ask_to_retry(running, ann))
+    retried = of_environment(running, ann, lambda: teardowns.request_retry(running, ann))
 
     planned = environment_records.find(running)
     assert planned and event and event.reason and retried
@@ -324,7 +324,7 @@ def test_a_write_of_an_earlier_release_has_an_event_with_its_actor(
     table.write(write)
     after = image(environment_records.key(running))
 
-    event_records.note(before, {**after, "updated_at": {"S": "2026-11-23T01:02:03.456Z"}})
+    event_records.record(before, {**after, "updated_at": {"S": "2026-11-23T01:02:03.456Z"}})
 
     [event] = [each for each in seen(running, ann) if each.id.endswith("_3")]
     expires = f"expires at {item['expires_at']}" if reason else None
@@ -365,7 +365,7 @@ def test_retained_resources_are_in_the_events_of_the_retry_and_of_the_end(
     world.becomes(running, "teardown_failed", remains={f"stack: {data}"}, failure=failure)
     wanted = TeardownRetry(retain=["Data"])
 
-    asked = of_environment(running, ann, lambda: teardowns.ask_to_retry(running, ann, wanted))
+    asked = of_environment(running, ann, lambda: teardowns.request_retry(running, ann, wanted))
     gone = of_environment(running, ann, lambda: world.is_destroyed(running))
 
     reason = f"What is retained: {data}"
@@ -388,7 +388,7 @@ def test_a_deployment_has_events_from_its_beginning_to_its_end(
     ann: Principal, running: EnvironmentId
 ) -> None:
     made = world.deployment(running, ann, "v7")
-    event_records.note({}, image(deployment_records.key(made)))
+    event_records.record({}, image(deployment_records.key(made)))
     rollouts.acquire_next(running)
     began = of_deployment(made, ann, lambda: world.begins(made))
     ended = of_deployment(made, ann, lambda: world.succeeds(made))
@@ -539,7 +539,7 @@ def test_an_event_that_cannot_be_written_raises(
     between.fails(monkeypatch, "PutItem", between.error("InternalServerError"))
 
     with pytest.raises(Exception, match="stubbed"):
-        event_records.note({}, after)
+        event_records.record({}, after)
 
 
 # --- the timeline ---------------------------------------------------------------------------

@@ -266,10 +266,10 @@ def test_a_deployment_that_succeeds_restarts_an_idle_lease(
     used = environments.get(idle, ann).created_at + 2 * HOUR
     at = timestamps.written(used)
 
-    leases.used(idle, at)
+    leases.restart_idle(idle, at)
     before = world.everything()
     for environment in (idle, running, EnvironmentId("0" * 20, "0" * 20)):
-        leases.used(environment, at)
+        leases.restart_idle(environment, at)
 
     assert about(ends(environments.get(idle, ann)), 6)
     assert world.everything() == before
@@ -281,7 +281,7 @@ def test_a_use_of_an_environment_that_goes_changes_nothing(
     teardowns.begin(idle, ann, None)
     before = world.everything()
 
-    leases.used(idle, timestamps.written(timestamps.now() + HOUR))
+    leases.restart_idle(idle, timestamps.written(timestamps.now() + HOUR))
 
     assert world.everything() == before
 
@@ -347,9 +347,9 @@ def test_an_unpinned_lease_gets_another_execution(ann: Principal, running: Envir
     second = environment_records.find(running)
 
     assert first and second
-    assert environment_records.expiry(first) == str(running)
-    assert environment_records.expiry(second) == f"{running}-2"
-    assert len(environment_records.expiry(second)) <= 80
+    assert environment_records.expiry_execution(first) == str(running)
+    assert environment_records.expiry_execution(second) == f"{running}-2"
+    assert len(environment_records.expiry_execution(second)) <= 80
 
 
 def test_an_environment_that_is_not_pinned_cannot_be_unpinned(
@@ -463,7 +463,7 @@ def test_there_is_no_warning_after_the_last(
     assert said == [True, True, False]
     assert environments.get(warned, ann).next_warning_at is None
     after = environment_records.find(warned)
-    assert after and environment_records.wakes_at(after) == after["expires_at"]
+    assert after and environment_records.next_wake(after) == after["expires_at"]
 
 
 def test_an_extension_replaces_the_warnings_of_the_old_end(
@@ -512,7 +512,7 @@ def test_a_lease_that_is_handed_over_meanwhile_still_wakes_in_time(
     assert item
     # 2 is the execution that the lease was handed over to, and it sleeps too long.
     assert item["lease"] == 3
-    assert environment_records.wakes_at(item) < item["expires_at"]
+    assert environment_records.next_wake(item) < item["expires_at"]
 
 
 @pytest.mark.parametrize("status", sorted(set(STATES) - comes_from("expiring")))
@@ -573,12 +573,12 @@ def test_an_execution_that_would_wake_too_late_is_replaced(
 
     item = environment_records.find(warned)
     assert item
-    assert environment_records.expiry(item) == f"{warned}-2"
+    assert environment_records.expiry_execution(item) == f"{warned}-2"
     # That one wakes early enough for a later end.
     leases.extend(warned, 24, ann)
     item = environment_records.find(warned)
     assert item
-    assert environment_records.expiry(item) == f"{warned}-2"
+    assert environment_records.expiry_execution(item) == f"{warned}-2"
 
 
 # --- and what has no lease, or not any more -------------------------------------------------

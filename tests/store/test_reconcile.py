@@ -86,7 +86,7 @@ def overdue(key: Key) -> None:
 def settled(*keys: Key) -> None:
     """All well with these: they are not looked at in this test."""
     for key in keys:
-        deadlines.done(key)
+        deadlines.clear(key)
 
 
 def record(this: EnvironmentId) -> Any:
@@ -259,7 +259,7 @@ def test_a_lost_provisioning_of_an_environment_that_goes_is_released(
 def test_a_teardown_that_ended_unrecorded_has_failed(
     up: EnvironmentId, executions: Executions, status: Any
 ) -> None:
-    world.becomes(up, status, **deadlines.by(str(up)))
+    world.becomes(up, status, **deadlines.due_fields(str(up)))
     overdue(environment_records.key(up))
     executions.outcomes[str(up)] = "FAILED"
 
@@ -387,7 +387,9 @@ def test_a_deployment_that_ended_without_the_lock_has_no_deadline(
     made = world.deployment(up, ann)
     rollout_queue.cancel(made, ann)
     change = Update(
-        deployment_records.key(made), "SET due = :due, due_at = :due_at", deadlines.by(str(made))
+        deployment_records.key(made),
+        "SET due = :due, due_at = :due_at",
+        deadlines.due_fields(str(made)),
     )
     table.write(change)
     overdue(deployment_records.key(made))

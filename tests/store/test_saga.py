@@ -182,7 +182,7 @@ def test_undoing_twice_changes_nothing(environment: EnvironmentId, driver: Built
 def shown(environment: EnvironmentId) -> list[str]:
     """What people are told that is left, once it failed."""
     failed: Any = {**item(environment), "status": "teardown_failed", "failure": FAILURE}
-    failure = environment_records.read(failed).failure
+    failure = environment_records.to_model(failed).failure
     assert failure and failure.remaining_resources is not None
     return failure.remaining_resources
 
@@ -193,7 +193,7 @@ def test_remaining_resources_are_not_shown_during_a_teardown(
     go("provision", environment)
     going: Any = {**item(environment), "status": "tearing_down", "failure": FAILURE}
 
-    failure = environment_records.read(going).failure
+    failure = environment_records.to_model(going).failure
 
     assert shown(environment)
     assert failure and failure.remaining_resources is None
@@ -240,8 +240,8 @@ def test_the_outputs_of_all_resources_are_merged(environment: EnvironmentId, dri
 
     assert progress.outputs == {"Table": "t", "Url": "https://u"}
     before: Any = item(environment)
-    environment_records.came_up(before, {"Table": "t", "Url": "https://u"}, "dep_x")
+    environment_records.record_outputs(before, {"Table": "t", "Url": "https://u"}, "dep_x")
     assert item(environment)["outputs"] == {"Table": "t", "Url": "https://u"}
     assert item(environment)["base_url"] == "https://u"
-    environment_records.came_up(before, {"Table": "other"}, "dep_x")
+    environment_records.record_outputs(before, {"Table": "other"}, "dep_x")
     assert "base_url" not in item(environment)

@@ -97,7 +97,7 @@ def test_no_retry_is_planned_for_an_environment_that_changed_meanwhile(
     ann: Principal, failed: EnvironmentId
 ) -> None:
     stale = record(failed)
-    teardowns.ask_to_retry(failed, ann)
+    teardowns.request_retry(failed, ann)
     before = world.everything()
 
     teardowns.plan_retry(stale, "dispatch")
@@ -109,10 +109,10 @@ def test_no_retry_is_planned_for_an_environment_that_changed_meanwhile(
 
 
 def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None:
-    names = [environment_records.teardown(record(failed))]
+    names = [environment_records.teardown_execution(record(failed))]
     for _ in range(2):
         teardowns.retry(record(failed), "reconcile")
-        names.append(environment_records.teardown(record(failed)))
+        names.append(environment_records.teardown_execution(record(failed)))
         world.becomes(failed, "teardown_failed")
 
     assert names == [str(failed), f"{failed}-2", f"{failed}-3"]
@@ -121,7 +121,7 @@ def test_each_attempt_has_an_execution_of_its_own(failed: EnvironmentId) -> None
 def test_the_user_who_asks_for_a_retry_is_the_actor(ann: Principal, failed: EnvironmentId) -> None:
     teardowns.plan_retry(record(failed), "dispatch")
 
-    shown = teardowns.ask_to_retry(failed, ann)
+    shown = teardowns.request_retry(failed, ann)
 
     assert (shown.status, shown.teardown_attempts, shown.version) == ("tearing_down", 2, 5)
     assert shown.next_retry_at is None
@@ -138,7 +138,7 @@ def test_deleting_it_again_is_a_retry_too(ann: Principal, failed: EnvironmentId)
 def test_deleting_the_project_does_not_count_as_an_attempt(failed: EnvironmentId) -> None:
     before = world.everything()
 
-    teardowns.give_back(failed, "somebody")
+    teardowns.begin_as(failed, "somebody")
 
     assert world.everything() == before
 
@@ -149,7 +149,7 @@ def test_one_of_two_simultaneous_retries_begins(
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
     with pytest.raises(NothingToRetry):
-        teardowns.ask_to_retry(failed, ann)
+        teardowns.request_retry(failed, ann)
     assert record(failed)["teardown_attempts"] == 2
 
 
@@ -162,7 +162,7 @@ def test_a_teardown_that_failed_again_meanwhile_is_retried(
 
     between.first(monkeypatch, "UpdateItem", in_between)
 
-    shown = teardowns.ask_to_retry(failed, ann)
+    shown = teardowns.request_retry(failed, ann)
 
     assert (shown.status, shown.teardown_attempts) == ("tearing_down", 3)
     assert shown == environments.get(failed, ann)
@@ -179,7 +179,7 @@ def test_an_environment_that_keeps_changing_is_busy(
     monkeypatch.setattr(table, "write", fail)
 
     with pytest.raises(Busy):
-        teardowns.ask_to_retry(failed, ann)
+        teardowns.request_retry(failed, ann)
 
 
 def test_deleting_during_a_retry_shows_its_progress(
@@ -196,7 +196,7 @@ def test_only_a_failed_teardown_is_retried(ann: Principal, running: EnvironmentI
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
-        teardowns.ask_to_retry(running, ann)
+        teardowns.request_retry(running, ann)
     with pytest.raises(Overtaken):
         teardowns.retry(record(running), ann.user_id)
     assert world.everything() == before
@@ -218,7 +218,7 @@ def test_retained_resources_are_recorded_with_the_new_attempt(
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
 
-    shown = teardowns.ask_to_retry(failed, ann, retaining("Data"))
+    shown = teardowns.request_retry(failed, ann, retaining("Data"))
 
     assert (shown.status, shown.teardown_attempts) == ("tearing_down", 2)
     assert shown.retained_resources == [BUCKET]
@@ -229,12 +229,12 @@ def test_later_attempts_retain_the_earlier_and_the_new_resources(
     ann: Principal, failed: EnvironmentId
 ) -> None:
     world.becomes(failed, "teardown_failed", remains=REMAINS)
-    teardowns.ask_to_retry(failed, ann, retaining("Data"))
+    teardowns.request_retry(failed, ann, retaining("Data"))
     world.becomes(failed, "teardown_failed", remains={f"stack: {TABLE}"})
     teardowns.retry(record(failed), "reconcile")
     world.becomes(failed, "teardown_failed", remains={f"stack: {TABLE}"})
 
-    shown = teardowns.ask_to_retry(failed, ann, retaining("Rows", "Rows"))
+    shown = teardowns.request_retry(failed, ann, retaining("Rows", "Rows"))
 
     assert shown.retained_resources == [BUCKET, TABLE]
 
@@ -244,7 +244,7 @@ def test_only_resources_that_remain_can_be_retained(ann: Principal, failed: Envi
     before = world.everything()
 
     with pytest.raises(Invalid) as error:
-        teardowns.ask_to_retry(failed, ann, retaining("Data", "Other", "Rows", "data"))
+        teardowns.request_retry(failed, ann, retaining("Data", "Other", "Rows", "data"))
 
     assert [each.pointer for each in error.value.fields] == ["#/retain/1", "#/retain/3"]
     assert error.value.fields[0].detail == "is not one of the remaining resources: Data, Rows"
@@ -255,7 +255,7 @@ def test_nothing_is_retained_if_no_stack_remains(ann: Principal, failed: Environ
     before = world.everything()
 
     with pytest.raises(NothingToRetain):
-        teardowns.ask_to_retry(failed, ann, retaining("Data"))
+        teardowns.request_retry(failed, ann, retaining("Data"))
     assert world.everything() == before
 
 
@@ -265,7 +265,7 @@ def test_nothing_is_retained_before_a_teardown_failed(
     before = world.everything()
 
     with pytest.raises(NothingToRetry, match="running"):
-        teardowns.ask_to_retry(running, ann, retaining("Data"))
+        teardowns.request_retry(running, ann, retaining("Data"))
     assert world.everything() == before
 
 
@@ -276,7 +276,7 @@ def test_a_retry_succeeds_if_an_automatic_one_is_planned_at_the_same_time(
     planned = record(failed)
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.plan_retry(planned, "dispatch"))
 
-    shown = teardowns.ask_to_retry(failed, ann, retaining("Data"))
+    shown = teardowns.request_retry(failed, ann, retaining("Data"))
 
     assert (shown.status, shown.next_retry_at) == ("tearing_down", None)
     assert record(failed)["retain"] == {"Data (AWS::S3::Bucket, data-1)"}
@@ -289,7 +289,7 @@ def test_only_the_first_of_two_simultaneous_retries_retains_resources(
     between.first(monkeypatch, "UpdateItem", lambda: teardowns.retry(record(failed), "reconcile"))
 
     with pytest.raises(NothingToRetry):
-        teardowns.ask_to_retry(failed, ann, retaining("Data"))
+        teardowns.request_retry(failed, ann, retaining("Data"))
     assert "retain" not in record(failed)
 
 
@@ -351,7 +351,7 @@ def test_only_members_retry_or_forget_a_teardown(bob: Principal, failed: Environ
     before = world.everything()
 
     with pytest.raises(NotFound):
-        teardowns.ask_to_retry(failed, bob)
+        teardowns.request_retry(failed, bob)
     with pytest.raises(NotFound):
         teardowns.forget(failed, bob, None)
     assert world.everything() == before

@@ -723,16 +723,16 @@ def test_the_use_of_a_template_is_recorded_with_the_environment(
     world.becomes(environment, "failed")
     failed = environment_records.find(environment)
     assert stale and failed
-    template_records.note_use(failed)
-    template_records.note_use(stale)
-    template_records.note_use(failed)
+    template_records.update_use(failed)
+    template_records.update_use(stale)
+    template_records.update_use(failed)
     assert counts() == {"failed": 1}
 
     world.becomes(environment, "destroyed")
     destroyed = environment_records.find(environment)
     assert destroyed
-    template_records.note_use(destroyed)
-    template_records.note_use(failed)
+    template_records.update_use(destroyed)
+    template_records.update_use(failed)
     assert counts() == {}
     assert templates.uses("web", world.page(), ann) == []
     [line] = table.get(template_records.used_key("web", made.id))

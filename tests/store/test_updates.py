@@ -89,7 +89,7 @@ Ask = Callable[..., Deployment]
 
 @pytest.fixture
 def ask(ann: Principal, web: EnvironmentId) -> Ask:
-    return lambda **wanted: updates.ask(web, EnvironmentUpdate.model_validate(wanted), ann)
+    return lambda **wanted: updates.request(web, EnvironmentUpdate.model_validate(wanted), ann)
 
 
 def found(environment: EnvironmentId) -> Any:
@@ -103,7 +103,7 @@ def turn_of(update: Deployment) -> tuple[DeploymentId, Item]:
     deployment = parse_deployment(update.id)
     given = rollouts.acquire_next(deployment.environment)
     assert given and given["id"] == update.id
-    return deployment, updates.becomes(given, found(deployment.environment))
+    return deployment, updates.updated_fields(given, found(deployment.environment))
 
 
 def carried_out(update: Deployment) -> Any:
@@ -149,7 +149,7 @@ def test_an_update_waits_in_the_queue_and_describes_its_change(
     )
     assert found(web)["template"] == "web@1.0"
     record = carried_out(made)
-    shown = environment_records.read(record)
+    shown = environment_records.to_model(record)
     assert (shown.template, record["last_update_id"]) == ("web@1.1", made.id)
     assert shown.inputs == {"Region": "eu", "Key": "k1", "Password": "****"}
     assert record["template_key"].startswith("templates/web/1.1/")
@@ -274,11 +274,11 @@ def test_a_rejecting_update_is_refused_behind_another(
     )
     own = {} if of_the_environment else {"on_conflict": "reject"}
     wanted = EnvironmentUpdate.model_validate({"inputs": {"Password": "hunter33"}, **own})
-    assert updates.ask(where, wanted, ann).on_conflict == "reject"
+    assert updates.request(where, wanted, ann).on_conflict == "reject"
     before = (world.everything(), secrets())
 
     with pytest.raises(QueueBusy):
-        updates.ask(where, wanted, ann)
+        updates.request(where, wanted, ann)
 
     assert (world.everything(), secrets()) == before
 
@@ -290,7 +290,7 @@ def test_an_environment_that_supersedes_lets_updates_wait(
         project, ann, "s", template="web@1.0", inputs=INPUTS, on_conflict="supersede"
     )
 
-    assert updates.ask(where, EnvironmentUpdate(inputs={}), ann).on_conflict == "queue"
+    assert updates.request(where, EnvironmentUpdate(inputs={}), ann).on_conflict == "queue"
 
 
 def test_only_its_members_update_it_and_only_while_it_lives(
@@ -299,12 +299,12 @@ def test_only_its_members_update_it_and_only_while_it_lives(
     wanted = EnvironmentUpdate(inputs={})
 
     with pytest.raises(NotFound):
-        updates.ask(web, wanted, bob)
+        updates.request(web, wanted, bob)
     with pytest.raises(NoTemplate):
-        updates.ask(running, wanted, ann)
+        updates.request(running, wanted, ann)
     world.becomes(web, "tearing_down")
     with pytest.raises(EnvironmentNotReady):
-        updates.ask(web, wanted, ann)
+        updates.request(web, wanted, ann)
 
 
 @pytest.mark.parametrize("text", ["other", "other@1.0", "web@1.9", "web@2", "WEB", "web@"])
@@ -371,7 +371,7 @@ def test_the_largest_update_fits_a_workflows_state(ann: Principal, project: Proj
         given[name] = '"' * quotes
         left -= len(json.dumps({name: given[name]}))
 
-    asked = updates.ask(wide, EnvironmentUpdate(inputs=given), ann)
+    asked = updates.request(wide, EnvironmentUpdate(inputs=given), ann)
     _, becomes = turn_of(asked)
 
     assert MAX_BYTES_TOGETHER - 300 < len(becomes["inputs"]) <= MAX_BYTES_TOGETHER
@@ -552,7 +552,7 @@ def test_a_repeated_request_gets_its_answer_and_changes_nothing(
 ) -> None:
     def once() -> tuple[dict[str, Any], bool]:
         carry_out = lambda: ask(inputs={"Password": "hunter33"})  # noqa: E731
-        return idempotency.once(
+        return idempotency.run_once(
             ann.user_id, "key", "the request", carry_out, lambda made: {"id": made.id}
         )
 

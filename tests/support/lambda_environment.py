@@ -52,4 +52,4 @@ def forget() -> None:
     settings.cache_clear()
     auth.forget_keys()
     reconcile_schedule.forget()
-    template_records.made_from.cache_clear()
+    template_records.version_of.cache_clear()

@@ -194,11 +194,11 @@ def test_waking_reconcile_costs_one_write_in_five_minutes_and_one_call(world: Wo
 @pytest.fixture
 def lags(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
     """From now on the index does not know of what begins now, for as long as it may lag."""
-    is_any = deadlines.is_any
+    is_any = deadlines.any_due
 
     def lags(world: World) -> None:
         until = world.schedule.now + LAG
-        monkeypatch.setattr(deadlines, "is_any", lambda: world.schedule.now > until and is_any())
+        monkeypatch.setattr(deadlines, "any_due", lambda: world.schedule.now > until and is_any())
 
     return lags
 

@@ -66,7 +66,7 @@ def test_the_driver_is_polled_until_it_is_done(world: World) -> None:
     assert world.look(environment)["status"] == "running"
     assert (
         world.schedule.now
-        > environment_records.read(world.look(environment)).created_at.timestamp()
+        > environment_records.to_model(world.look(environment)).created_at.timestamp()
     )
 
 
@@ -212,7 +212,7 @@ def test_resources_that_could_not_be_removed_are_reported(world: World) -> None:
 
     world.settle()
 
-    shown = environment_records.read(world.look(environment)).failure
+    shown = environment_records.to_model(world.look(environment)).failure
     assert shown and shown.remaining_resources == ["database"]
     assert world.infrastructure.of(str(environment)) == {"database"}
     assert world.events(environment)[-1]["reason"].endswith("(what remains: database)")
@@ -368,4 +368,4 @@ def test_provisioning_records_its_end_for_any_text_of_an_error(world: World, cau
     }
     [told] = [event for event in world.events(environment) if event["to"] == "failed"]
     assert told["reason"] == record["failure"]["reason"]
-    assert environment_records.read(record).failure
+    assert environment_records.to_model(record).failure

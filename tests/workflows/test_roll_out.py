@@ -673,6 +673,6 @@ def test_a_rollout_records_its_end_for_any_text_of_an_error(world: World, cause:
     assert world.logs(deployment)[-1] == ("fail", failure.summary(record["failure"]))
     [told] = [e for e in world.events(environment) if e["action"] == "deployment_failed"]
     assert told["reason"] == record["failure"]["reason"]
-    shown = deployment_records.read(record).failure
+    shown = deployment_records.to_model(record).failure
     assert shown and shown.reason == record["failure"]["reason"]
     assert world.holder(environment) is None

@@ -108,7 +108,7 @@ def of_a_template(
 
 def update(world: World, where: EnvironmentId, **wanted: Any) -> DeploymentId | None:
     """Ask for an update, and find it; None if the environment failed because of the crash."""
-    ask(lambda: updates.ask(where, EnvironmentUpdate.model_validate(wanted), OWNER))
+    ask(lambda: updates.request(where, EnvironmentUpdate.model_validate(wanted), OWNER))
     found = [item["id"]["S"] for item in world.items("DEP#") if "inputs" in item]
     return parse_deployment(max(found)) if found else None
 

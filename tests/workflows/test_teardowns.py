@@ -131,7 +131,7 @@ def test_an_environment_that_cannot_be_torn_down_can_be_forgotten(world: World) 
     record = world.look(environment)
     assert (shown, record["status"], record["forgotten"]) == ("destroyed", "destroyed", True)
     # What remains is still said.
-    failure = environment_records.read(record).failure
+    failure = environment_records.to_model(record).failure
     assert failure and failure.reason == "service: It is protected"
     assert failure.remaining_resources == ["service"]
     assert world.events(environment)[-1]["reason"] == "What remains: service"

@@ -119,7 +119,7 @@ def see_drift(principal: Principal, environment_id: str) -> Drift:
     """Read the result of the last drift detection."""
     from slipway.services import drift
 
-    return drift.see(ids.parse_environment(environment_id), principal)
+    return drift.get(ids.parse_environment(environment_id), principal)
 
 
 @api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))
@@ -144,7 +144,7 @@ def update(
     environment = ids.parse_environment(environment_id)
     if mode.dry_run:
         return updates.plan(environment, wanted, principal), False
-    return updates.ask(environment, wanted, principal), True
+    return updates.request(environment, wanted, principal), True
 
 
 @api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))
@@ -187,7 +187,7 @@ def retry_teardown(
 ) -> Environment:
     """Retry a failed teardown now, leaving the named resources in place."""
     environment = ids.parse_environment(environment_id)
-    return teardowns.ask_to_retry(environment, principal, wanted)
+    return teardowns.request_retry(environment, principal, wanted)
 
 
 @api.post(

@@ -61,7 +61,7 @@ def _handle_change(record: Any) -> None:
     before = raw["dynamodb"].get("OldImage", {})
     after = raw["dynamodb"].get("NewImage", {})
     if kind in ("ENV", "DEP"):
-        event_records.note(before, after)
+        event_records.record(before, after)
     if kind == "LEASE":
         _handle_expired_lease(before)
     elif kind == "PROJECT" and not rest and _differs(before, after, "status", "nudged_at"):
@@ -84,7 +84,7 @@ def _handle_expired_lease(lease: dict[str, Any]) -> None:
 
 def _handle_project(project: ProjectId) -> None:
     for environment, actor in projects.to_tear_down(project):
-        teardowns.give_back(environment, actor)
+        teardowns.begin_as(environment, actor)
     projects.erase_if_empty(project)
 
 
@@ -93,19 +93,21 @@ def _handle_environment(environment: EnvironmentId) -> None:
     if item is None:
         return
     status = item["status"]
-    name, carried = item["id"], environment_records.carried(item)
+    name, carried = item["id"], environment_records.execution_input(item)
     if item.get("operation"):
         # Even if the environment is to be destroyed: only this execution can end provisioning.
         executions.start("provision_environment", name, carried)
     if status == "running":
         _start_next_deployment(environment)
     if status in TAKES_DEPLOYMENTS and item.get("expires_at"):
-        executions.start("expire_environment", environment_records.expiry(item), carried)
+        executions.start("expire_environment", environment_records.expiry_execution(item), carried)
     if status not in TAKES_DEPLOYMENTS:
         rollout_queue.cancel_all(environment, f"The environment is {status}")
     # Until `operation` is removed, provisioning may still change the infrastructure.
     if status in GOING and not item.get("operation"):
-        executions.start("retire_environment", environment_records.teardown(item), carried)
+        executions.start(
+            "retire_environment", environment_records.teardown_execution(item), carried
+        )
     if status == "teardown_failed":
         teardowns.plan_retry(item, "dispatch")
     if status == "destroyed":
@@ -113,7 +115,7 @@ def _handle_environment(environment: EnvironmentId) -> None:
     if item.get("template"):
         from slipway.store import template_records
 
-        template_records.note_use(item)
+        template_records.update_use(item)
 
 
 def _delete_replaced_secrets(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -137,10 +139,10 @@ def _handle_deployment(deployment: DeploymentId) -> None:
     if item and item.get("finished_at") and item.get("token") is not None:
         event_records.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))
     if item and item["status"] == "succeeded":
-        leases.used(deployment.environment, item["finished_at"])
+        leases.restart_idle(deployment.environment, item["finished_at"])
     if item and _error(item) == StackGone.__name__:
         # The stack was deleted by hand, so the environment is torn down.
-        teardowns.give_back(deployment.environment, item["id"])
+        teardowns.begin_as(deployment.environment, item["id"])
     _start_next_deployment(deployment.environment)
     if item and item.get("finished_at") and item.get("secret_place"):
         _delete_unused_secrets(item)

@@ -77,7 +77,9 @@ def _environment(key: Key, item: EnvironmentRecord) -> str | None:
     if item.get("operation"):
         return _execution(key, item, "provision_environment", item["id"])
     if status in GOING:
-        return _execution(key, item, "retire_environment", environment_records.teardown(item))
+        return _execution(
+            key, item, "retire_environment", environment_records.teardown_execution(item)
+        )
     if status == "teardown_failed":
         return _failed_teardown(key, item)
     if item.get("expires_at") and status != "destroyed":
@@ -87,10 +89,10 @@ def _environment(key: Key, item: EnvironmentRecord) -> str | None:
         if leases.warn(item, "reconcile"):
             # The deadline stays. The next run sets a new one.
             return "expiry_warned"
-        wakes_at = datetime.fromisoformat(environment_records.wakes_at(item))
-        deadlines.look_again(key, item["id"], wakes_at + _LEASE_GRACE)
+        wakes_at = datetime.fromisoformat(environment_records.next_wake(item))
+        deadlines.postpone(key, item["id"], wakes_at + _LEASE_GRACE)
         return None
-    deadlines.done(key)
+    deadlines.clear(key)
     return None
 
 
@@ -100,7 +102,7 @@ def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
             # Dispatch did not plan the retry: the event was lost, or it gave up.
             return "retry_planned"
         # No retry is left. A user must act.
-        deadlines.done(key)
+        deadlines.clear(key)
         return None
     if datetime.fromisoformat(item["next_retry_at"]) > timestamps.now():
         return None
@@ -115,7 +117,7 @@ def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
 def _deployment(key: Key, item: DeploymentRecord) -> str | None:
     if item.get("finished_at"):
         held = item.get("token") is not None and rollouts.release_ended(item)
-        deadlines.done(key)
+        deadlines.clear(key)
         return "lock_of_the_ended" if held else None
     if item.get("token") is not None:
         return _execution(key, item, "roll_out_deployment", item["id"])
@@ -129,7 +131,7 @@ def _execution(
 ) -> str | None:
     outcome = executions.outcome(workflow, name)
     if outcome == "RUNNING":
-        deadlines.look_again(key, item["id"])
+        deadlines.postpone(key, item["id"])
         return None
     if outcome is None:
         deadlines.nudge(key, item["id"])

@@ -18,9 +18,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if environment is None or environment["status"] != "provisioning":
         raise Overtaken("The environment is being torn down")
     environment = environment_records.with_project_name(environment)
-    with provisioning.heard(environment, event):
+    with provisioning.recording_logs(environment, event):
         progress = provisioning.provision(environment, event)
     if progress.outputs is not None:
-        environment_records.came_up(environment, progress.outputs, "provision_environment")
+        environment_records.record_outputs(environment, progress.outputs, "provision_environment")
     # An environment without a URL is running as well.
     return {**progress.model_dump(exclude={"outputs"}), "base_url": progress.base_url or ""}

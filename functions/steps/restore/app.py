@@ -28,9 +28,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "restore", environment, event, version=before, artifact=artifact, anew=full_update
     )
     if progress.outputs is not None:
-        environment_records.came_up(environment, progress.outputs, str(deployment))
+        environment_records.record_outputs(environment, progress.outputs, str(deployment))
     if progress.done and "live_in_doubt" in environment:
-        environment_records.is_as_it_was(deployment, before)
+        environment_records.clear_doubt(deployment, before)
     if progress.done:
         # As in Ship: keep the lines that were written since the first call.
         log_records.keep(deployment, drivers.lines(environment, event))

@@ -16,5 +16,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environment_records.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
         raise Overtaken("The environment's record no longer exists")
-    with provisioning.heard(environment, event):
+    with provisioning.recording_logs(environment, event):
         return provisioning.retire(environment, event).model_dump(exclude={"outputs"})

@@ -44,11 +44,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         anew=full_update,
     )
     if progress.outputs is not None:
-        environment_records.came_up(environment, progress.outputs, str(deployment))
+        environment_records.record_outputs(environment, progress.outputs, str(deployment))
     if progress.done:
         # No later call reads the lines that were written since the first one.
         log_records.keep(deployment, drivers.lines(environment, event))
-    line = _line(deployment_records.brings(shipping), name, progress)
+    line = _line(deployment_records.describe_change(shipping), name, progress)
     log_records.write(deployment, "ship", event["entered_at"], line)
     record = environment_records.after_rollout(shipping, becomes) if progress.done else None
     return {**progress.model_dump(exclude={"outputs"}), "record": record}
@@ -67,4 +67,4 @@ def _becomes(shipping: DeploymentRecord, environment: EnvironmentRecord) -> dict
     # Imported here, because most rollouts ship a version.
     from slipway.services import updates
 
-    return updates.becomes(shipping, environment)
+    return updates.updated_fields(shipping, environment)

@@ -180,7 +180,7 @@ def _etags(world: World) -> Iterator[str]:
         if not image.get("sk", "").startswith("ENV#"):
             continue
         name = image["id"], image["version"]
-        now = environment_records.read(cast(Any, image))
+        now = environment_records.to_model(cast(Any, image))
         if shown.setdefault(name, now) != now:
             yield f"{name} is shown as {shown[name]} and as {now}"
         if image["change"]["at"] != image["updated_at"]:

@@ -225,7 +225,7 @@ class World:
 
     def retry(self, environment: EnvironmentId, *retain: str) -> str:
         wanted = TeardownRetry(retain=list(retain))
-        return teardowns.ask_to_retry(environment, OWNER, wanted).status
+        return teardowns.request_retry(environment, OWNER, wanted).status
 
     def forget(self, environment: EnvironmentId) -> str:
         return teardowns.forget(environment, OWNER, None).status

@@ -180,7 +180,7 @@ _read_at: list[float] = [0.0]
 _verified: dict[str, tuple[float, str]] = {}
 
 
-def caller(authorization: str | None) -> Principal:
+def authenticate(authorization: str | None) -> Principal:
     """The principal of an `Authorization` header.
 
     Raises TokenMissing, TokenExpired, TokenInvalid. One round trip if the keys have to be read,

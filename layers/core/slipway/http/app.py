@@ -199,7 +199,7 @@ def _serve_once(
             "body": response.body,
         }
 
-    answer, replayed = idempotency.once(
+    answer, replayed = idempotency.run_once(
         owner, key, request, lambda: route.function(**arguments), stored
     )
     if replayed:

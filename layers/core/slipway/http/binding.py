@@ -57,7 +57,7 @@ def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) 
 def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
     headers = event["headers"]
     if kind is Principal:
-        return auth.caller(headers.get("authorization"))
+        return auth.authenticate(headers.get("authorization"))
     if is_query_model(kind):
         return _query(kind, event.get("rawQueryString") or "")
     if is_request_model(kind):

@@ -37,7 +37,7 @@ def secrets_may_be_orphaned(place: str, at: datetime | None = None) -> Put:
     """
     at = at or timestamps.now() + _GRACE
     environment_id = place.partition("/")[0]
-    item = {"id": environment_id, "place": place, **deadlines.by(environment_id, at)}
+    item = {"id": environment_id, "place": place, **deadlines.due_fields(environment_id, at)}
     return Put(_key(place), item, condition=None)
 
 
@@ -83,7 +83,7 @@ def remove_orphaned_secrets(note: Item, environment: EnvironmentRecord | None) -
 def plan_may_be_orphaned(stack: str, note: str) -> Put:
     """Write the clean-up record of a plan's stack. Each attempt to create it has a note of its
     own, so that no attempt removes the record of another one."""
-    item = {"stack": stack, **deadlines.by(stack, timestamps.now() + _GRACE)}
+    item = {"stack": stack, **deadlines.due_fields(stack, timestamps.now() + _GRACE)}
     return Put(_plan(stack, note), item, condition=None)
 
 

@@ -12,7 +12,7 @@ from slipway.store import deployment_records, table
 
 def get(deployment: DeploymentId, principal: Principal) -> Deployment:
     """The deployment; one round trip. Raises NotFound."""
-    return deployment_records.read(authorization.read(deployment, principal))
+    return deployment_records.to_model(authorization.read(deployment, principal))
 
 
 def list_(environment: EnvironmentId, principal: Principal, paging: Paging) -> Page[Deployment]:
@@ -24,4 +24,4 @@ def list_(environment: EnvironmentId, principal: Principal, paging: Paging) -> P
     pk, prefix = f"ENV#{environment.e}", deployment_records.PREFIX
     found, items, last = table.page(keys, pk, prefix, paging)
     authorization.authorized(environment, *found)
-    return Page([deployment_records.read(item) for item in items], last)
+    return Page([deployment_records.to_model(item) for item in items], last)

@@ -48,7 +48,7 @@ def detect(environment: EnvironmentId, principal: Principal) -> Drift:
     return Drift(status="checking", resources=[])
 
 
-def see(environment: EnvironmentId, principal: Principal) -> Drift:
+def get(environment: EnvironmentId, principal: Principal) -> Drift:
     """The progress or the result of the last drift detection.
 
     Raises NotFound, NoStack, DriverFault. One round trip to the table; to CloudFormation up to

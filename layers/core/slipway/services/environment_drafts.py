@@ -61,11 +61,11 @@ def draft(seen: Seen, wanted: NewEnvironment, principal: Principal) -> Draft:
         ends = timestamps.hours_after(now, hours)
         lease = {
             "ttl_hours": hours,
-            **environment_records.lasting_until(ends, policy.warn_before_hours),
+            **environment_records.lease_fields(ends, policy.warn_before_hours),
         }
         record.update({**lease, **_limits(policy, most, now)})
         environment = ids.parse_environment(record["id"])
-        parts["lease"] = environment_records.put_lease(environment, ends)
+        parts["lease"] = environment_records.lease_put(environment, ends)
     if wanted.template is None:
         return Draft(record, parts, most, None, {})
     version, secrets = _add_template(record, parts, wanted, seen.versions[0])
@@ -89,7 +89,7 @@ def _record(project: ProjectId, wanted: NewEnvironment, principal: Principal, no
         "config": wanted.config_json(),
         "created_at": at,
         "created_by": principal.user_id,
-        **deadlines.by(str(environment)),
+        **deadlines.due_fields(str(environment)),
         "change": change("provisioning", principal.actor, at),
         "updated_at": at,
         "version": 1,
@@ -118,15 +118,17 @@ def _add_template(
     from slipway.domain import inputs
     from slipway.store import template_records
 
-    version = template_records.allowed(template_records.resolved(str(wanted.template), versions))
+    version = template_records.require_allowed_types(
+        template_records.resolve(str(wanted.template), versions)
+    )
     values = inputs.checked(version.parameters, wanted.inputs or {})
     hidden = inputs.secrets(version.parameters)
     shown = {name: value for name, value in values.items() if name not in hidden}
     record.update(
-        **template_records.made_of(version),
+        **template_records.template_fields(version),
         inputs=inputs.written(shown),
         secret_inputs=sorted(hidden & set(values)),
     )
     parts["template"] = template_records.still_published(version)
-    parts["template_use"] = template_records.begins_use(version, record)
+    parts["template_use"] = template_records.use_put(version, record)
     return version, {name: value for name, value in values.items() if name in hidden}

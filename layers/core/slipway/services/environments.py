@@ -46,7 +46,7 @@ _ENSURE_TRIES = 3
 def get(environment: EnvironmentId, principal: Principal) -> Environment:
     """The environment as the principal sees it now; one round trip. Raises NotFound."""
     record = authorization.read(environment, principal)
-    return environment_records.read(record).as_seen_at(timestamps.now())
+    return environment_records.to_model(record).as_seen_at(timestamps.now())
 
 
 def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Environment]:
@@ -59,7 +59,7 @@ def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Envi
     found, items, last = table.page(keys, pk, prefix, paging)
     authorization.authorized(project, *found)
     now = timestamps.now()
-    return Page([environment_records.read(item).as_seen_at(now) for item in items], last)
+    return Page([environment_records.to_model(item).as_seen_at(now) for item in items], last)
 
 
 def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:
@@ -71,7 +71,7 @@ def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> 
     # The idempotency mark is read as well, because secrets are written before the transaction
     # that would fail on it.
     seen, mark = _read(project, wanted, principal, *idempotency.keys())
-    idempotency.look(*mark)
+    idempotency.check_replayed(*mark)
     return _create(seen, wanted, principal)
 
 
@@ -87,7 +87,7 @@ def _read(
         # Imported here, because most environments have no template.
         from slipway.store import template_records
 
-        queries.append(template_records.sought(wanted.template))
+        queries.append(template_records.query_versions(wanted.template))
     keys = (*authorization.keys(project, principal), *more)
     (membership, item, *rest), pages = table.read(keys, *queries)
     return Seen(project, authorization.authorized(project, membership, item), pages), rest
@@ -132,7 +132,7 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
             inputs=inputs.with_defaults(draft.version.parameters, values),
             resources=draft.version.resources,
             transforms=draft.version.transforms,
-            change_set=plans.look(would_be, draft.secrets),
+            change_set=plans.preview(would_be, draft.secrets),
         )
     return Plan.model_validate(shown)
 
@@ -146,7 +146,7 @@ def _commit(
     transaction = (
         Transaction()
         .add("member", authorization.still_member(project, principal))
-        .add("project", project_records.takes_environments(project))
+        .add("project", project_records.count_environment(project))
         .put("name", project_records.environment_name(project, wanted.name), name)
         .put("record", environment_records.key(environment), draft.record)
     )
@@ -155,7 +155,7 @@ def _commit(
         transaction.put("external_id", external_id, {"environment_id": str(environment)})
     for part, action in draft.parts.items():
         transaction.add(part, action)
-    shown = environment_records.read(draft.record)
+    shown = environment_records.to_model(draft.record)
     try:
         idempotency.commit(transaction, shown)
     except TransactionFailed as failed:
@@ -199,7 +199,7 @@ def ensure(
         if known:
             existing = environment_records.find(ids.parse_environment(known["environment_id"]))
             if existing:
-                return environment_records.read(existing).as_seen_at(timestamps.now()), False
+                return environment_records.to_model(existing).as_seen_at(timestamps.now()), False
         # If another caller creates it at the same time, the next read finds it.
         with suppress(ExternalIdTaken):
             return _create(seen, wanted, principal), True

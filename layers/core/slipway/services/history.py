@@ -66,7 +66,7 @@ def deployment_logs(
         items, last = table.query(
             log_records.pk(deployment), log_records.PREFIX, limit=paging.limit, after=paging.after
         )
-    return Page([log_records.read(item) for item in items], last)
+    return Page([log_records.to_model(item) for item in items], last)
 
 
 def _has_final_line(items: Sequence[Item], paging: Paging, ended: str) -> bool:
@@ -90,7 +90,7 @@ def environment_logs(
     item = authorization.authorized(environment, *found)
     if last is None and (item["status"] in _LOG_GROWS or _is_recent(item["updated_at"])):
         last = items[-1]["sk"] if items else paging.after
-    return Page([log_records.read(item) for item in items], last)
+    return Page([log_records.to_model(item) for item in items], last)
 
 
 def _is_recent(at: str) -> bool:

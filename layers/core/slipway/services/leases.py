@@ -1,8 +1,9 @@
-"""Leases: how long an ephemeral environment lives, and how people change that.
+"""Leases: how long an ephemeral environment lives.
 
-Three end it, and one of them wins: expire_environment to the second, the TTL of the lease's item,
-and reconcile. Each changes the state only if the lease is over and nobody else did it. Two warn of
-the end, the first and the last of them, each warning once.
+Three mechanisms end a lease: expire_environment, to the second; the TTL of the lease's item; and
+reconcile. Each changes the environment's state only if the lease is over and the state has not
+changed yet, so one of them wins. expire_environment and reconcile also warn of the end; each
+warning is recorded once.
 """
 
 from __future__ import annotations
@@ -36,45 +37,48 @@ _TRIES = 5
 
 
 def extend(environment: EnvironmentId, hours: float, principal: Principal) -> Environment:
-    """Let it live for `hours` from now, if that is longer than it has; never shorter.
+    """Extend the lease to `hours` from now. No-op if it already lasts longer.
 
     Raises NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy. Two round trips.
     """
     item = _leased(environment, principal)
     now = timestamps.now()
-    most = datetime.fromisoformat(item["max_expires_at"])
-    if hours > 24 * 366 or timestamps.hours_after(now, hours) > most:
+    latest = datetime.fromisoformat(item["max_expires_at"])
+    if hours > 24 * 366 or timestamps.hours_after(now, hours) > latest:
         raise TtlExceedsPolicy(item["max_expires_at"])
     return _prolong(environment, item, timestamps.hours_after(now, hours), principal.actor)
 
 
 def touch(environment: EnvironmentId, principal: Principal) -> Environment:
-    """Begin the time of an idle lease anew, as far as the policy goes.
+    """Restart an idle lease, up to the policy's maximum lifetime.
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
     item = _leased(environment, principal)
     if item["expiry_mode"] != "idle":
         raise NoLease("The environment's expiry_mode is absolute. Extend it instead.")
-    return _prolong(environment, item, _anew(item, timestamps.now()), principal.actor)
+    return _prolong(environment, item, _restarted(item, timestamps.now()), principal.actor)
 
 
-def used(environment: EnvironmentId, at: str) -> None:
-    """A deployment succeeded at `at`: an idle lease begins anew. Repeating it changes nothing."""
+def restart_idle(environment: EnvironmentId, at: str) -> None:
+    """Restart an idle lease, because a deployment succeeded at `at` (a timestamp as text).
+
+    No-op for other leases. Repeating it changes nothing. Two round trips.
+    """
     item = environment_records.find(environment)
     if item and item.get("expiry_mode") == "idle" and item.get("expires_at"):
         with suppress(EnvironmentGoing):
-            _prolong(environment, item, _anew(item, datetime.fromisoformat(at)), "deployment")
+            _prolong(environment, item, _restarted(item, datetime.fromisoformat(at)), "deployment")
 
 
 def pin(environment: EnvironmentId, reason: str, principal: Principal) -> Environment:
-    """Hold the lease open until it is unpinned; pinning it again changes nothing.
+    """Pin the environment: it does not expire until it is unpinned. Repeating it changes nothing.
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
     item = authorization.read(environment, principal)
     if item.get("pinned"):
-        return environment_records.read(item)
+        return environment_records.to_model(item)
     item = _with_lease(item)
     pinned: PinRecord = {
         "reason": reason,
@@ -85,19 +89,19 @@ def pin(environment: EnvironmentId, reason: str, principal: Principal) -> Enviro
 
 
 def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
-    """Let the time run again: its own from now on, as far as the policy goes.
+    """Unpin the environment: its lease starts again, up to the policy's maximum lifetime.
 
     Raises NotFound, NoLease, EnvironmentGoing. Two round trips.
     """
     item = authorization.read(environment, principal)
     if not item.get("pinned"):
         raise NoLease("The environment is not pinned, so its lease already runs.")
-    ends = _anew(item, timestamps.now())
+    ends = _restarted(item, timestamps.now())
     return _change(environment, item, "unpinned", principal.actor, ends=ends)
 
 
 def expire(environment: EnvironmentId, actor: str) -> None:
-    """Its lease is over: if that is still so, it begins to go. Repeating it changes nothing."""
+    """Expire the environment if its lease is over; one round trip. Repeating it changes nothing."""
     with suppress(Overtaken):
         environment_records.move(
             environment,
@@ -109,8 +113,10 @@ def expire(environment: EnvironmentId, actor: str) -> None:
 
 
 def warn(item: EnvironmentRecord, actor: str) -> bool:
-    """Its end comes near: say so, if the next warning is due and nobody said it yet; whether it
-    was said. The event is made from the change."""
+    """Record the lease's next warning, if it is due; its event is made from the record.
+
+    Returns whether this call recorded it. At most one round trip.
+    """
     now = timestamps.written(timestamps.now())
     if not item.get("warn_at") or item["warn_at"][0] > now:
         return False
@@ -147,7 +153,7 @@ def _with_lease(item: EnvironmentRecord) -> EnvironmentRecord:
     return item
 
 
-def _anew(item: EnvironmentRecord, since: datetime) -> datetime:
+def _restarted(item: EnvironmentRecord, since: datetime) -> datetime:
     ends = timestamps.hours_after(since, item["ttl_hours"])
     return max(since, min(ends, datetime.fromisoformat(item["max_expires_at"])))
 
@@ -156,13 +162,13 @@ def _prolong(
     environment: EnvironmentId, item: EnvironmentRecord, ends: datetime, actor: str
 ) -> Environment:
     if timestamps.written(ends) <= item["expires_at"]:
-        return _lasting(item)
+        return _require_living(item)
     return _change(environment, item, "extended", actor, ends=ends)
 
 
-def _lasting(item: EnvironmentRecord) -> Environment:
-    """Raises EnvironmentGoing for what is not to last."""
-    shown = environment_records.read(item).as_seen_at(timestamps.now())
+def _require_living(item: EnvironmentRecord) -> Environment:
+    """The environment. Raises EnvironmentGoing if it is expiring or being torn down."""
+    shown = environment_records.to_model(item).as_seen_at(timestamps.now())
     if shown.status not in TAKES_DEPLOYMENTS:
         raise EnvironmentGoing(shown.status)
     return shown
@@ -177,25 +183,26 @@ def _change(
     ends: datetime | None = None,
     pinned: PinRecord | None = None,
 ) -> Environment:
-    """Let the lease end then, or hold it open, if it still lives.
+    """Let the lease end at `ends`, or pin it.
 
-    What else changes in the record meanwhile does not matter; another change of the lease does.
+    Tries again if the record changes meanwhile, but not if its lease does. Raises EnvironmentGoing,
+    Busy.
     """
     lease = environment_records.lease(environment)
-    lease_change = environment_records.put_lease(environment, ends) if ends else Delete(lease)
+    lease_change = environment_records.lease_put(environment, ends) if ends else Delete(lease)
     for _ in range(_TRIES):
-        _lasting(item)
+        _require_living(item)
         now = timestamps.written(timestamps.now())
         written = {
-            **_running_until(ends, item),
-            **deadlines.by(item["id"]),
+            **_end_fields(ends, item),
+            **deadlines.due_fields(item["id"]),
             "pinned": pinned,
             "version": item["version"] + 1,
             "updated_at": now,
             "change": change(action, actor, now, _reason(ends, pinned)),
         }
         transaction = Transaction().add("record", _write(item, written, now))
-        shown = environment_records.read(changed(item, written))
+        shown = environment_records.to_model(changed(item, written))
         try:
             idempotency.commit(transaction.add("lease", lease_change), shown)
         except TransactionFailed as failed:
@@ -205,12 +212,12 @@ def _change(
             item = fresh
         else:
             return shown
-    _lasting(fresh)
+    _require_living(fresh)
     raise Busy(1)
 
 
 def _write(item: EnvironmentRecord, fields: Fields, now: str) -> Update:
-    """Write the fields if the record and its lease are as they were read, and the lease runs."""
+    """Write the fields, if the record is unchanged and its lease is not over."""
     expression, values = table.setting(fields)
     return Update(
         environment_records.key(ids.parse_environment(item["id"])),
@@ -228,12 +235,12 @@ def _reason(ends: datetime | None, pinned: PinRecord | None) -> str | None:
     return f"expires at {timestamps.written(ends)}" if ends else None
 
 
-def _running_until(ends: datetime | None, item: EnvironmentRecord) -> Fields:
+def _end_fields(ends: datetime | None, item: EnvironmentRecord) -> Fields:
     if ends is None:
         return {"expires_at": None, "warn_at": None}
-    fields = environment_records.lasting_until(ends, item.get("warn_before_hours", ()))
-    waking = environment_records.wakes_at(item)
-    if not waking or environment_records.wakes_at(fields) < waking:
-        # The execution that waits, if one does, would wake too late: it takes another.
+    fields = environment_records.lease_fields(ends, item.get("warn_before_hours", ()))
+    current_wake = environment_records.next_wake(item)
+    if not current_wake or environment_records.next_wake(fields) < current_wake:
+        # A waiting execution would wake too late, so the lease gets another one.
         fields["lease"] = item["lease"] + 1
     return fields

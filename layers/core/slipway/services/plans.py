@@ -32,7 +32,7 @@ _CHANGE_SET = "plan"
 _ABOUT = "A plan; not to be executed. Its note is "
 
 
-def look(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str, Any]:
+def preview(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str, Any]:
     """The fields of a slipway.domain.update.ChangeSet that would create the environment.
 
     The first call creates the change set; repeat the call for progress. Raises DriverFault. One

@@ -242,7 +242,7 @@ def _mark_deleting(
             "version": item["version"] + 1,
         }
         # The events of its environments name this actor.
-        more = {**fields, "deleted_by": by, **deadlines.by(item["id"])}
+        more = {**fields, "deleted_by": by, **deadlines.due_fields(item["id"])}
         try:
             _writing(project, item, fields, more).commit()
         except TransactionFailed as failed:

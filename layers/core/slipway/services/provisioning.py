@@ -1,8 +1,8 @@
-"""Provisioning as a saga: nothing is made before it is written down that it has to be unmade.
+"""Provisioning as a saga: a resource is registered before it is created.
 
-An environment's record registers each resource before its driver begins with it. Taking away,
-after a failure or at the end, goes through what is registered, the last first, and strikes out
-what is gone: what the record still has in the end could not be undone, and people are told.
+An environment's record registers each resource before the driver starts to create it. A teardown
+deletes the registered resources, the last first, and deregisters each one that is gone. Resources
+that are still registered after a teardown could not be deleted, and the API shows them.
 
 The pattern is from Garcia-Molina and Salem, Sagas (SIGMOD 1987).
 """
@@ -23,31 +23,33 @@ from slipway.store import environment_records, log_records
 
 
 def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
-    """Make each resource in turn, as far as that goes without waiting.
+    """Create the resources in order, until one of them needs time.
 
-    Raises Overtaken if the environment is not to come up any more; DriverRefused, DriverFault.
+    `environment` is the record, `event` the input of the workflow's step. Returns the progress:
+    `done` with the outputs, or the progress of the resource that needs time. Raises Overtaken if
+    the environment is being torn down; DriverRefused, DriverFault.
     """
-    made = Progress(done=True)
+    total = Progress(done=True)
     for resource in drivers.of(environment).resources:
         if resource not in environment.get("resources", ()):
             environment_records.register(ids.parse_environment(environment["id"]), resource)
         progress = drivers.ask("provision", environment, event, resource=resource)
-        _note(environment, progress)
+        _record_stack(environment, progress)
         if not progress.done:
             return progress
-        made = Progress(
+        total = Progress(
             done=True,
-            base_url=progress.base_url or made.base_url,
-            outputs={**(made.outputs or {}), **(progress.outputs or {})},
+            base_url=progress.base_url or total.base_url,
+            outputs={**(total.outputs or {}), **(progress.outputs or {})},
         )
-    return made
+    return total
 
 
 def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
-    """Take each registered resource away in turn, as far as that goes without waiting.
+    """Delete the registered resources in reverse order, until one of them needs time.
 
-    One that cannot be taken away does not keep the others. Raises DriverFault if trying again
-    may help any of them, else DriverRefused; both say what stands in the way of each.
+    A resource that cannot be deleted does not stop the others. Raises DriverFault if a retry may
+    help for any of them, otherwise DriverRefused; both name the cause for each resource.
     """
     refused: list[str] = []
     faults: list[str] = []
@@ -63,33 +65,33 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
         except DriverFault as error:
             faults.append(str(error))
         else:
-            _note(environment, progress)
+            _record_stack(environment, progress)
             if not progress.done:
                 return progress
-            environment_records.strike_out(ids.parse_environment(environment["id"]), resource)
+            environment_records.deregister(ids.parse_environment(environment["id"]), resource)
     if remains != environment.get("remains", set()):
-        environment_records.what_remains(ids.parse_environment(environment["id"]), remains)
+        environment_records.record_remaining(ids.parse_environment(environment["id"]), remains)
     if faults:
         raise DriverFault("; ".join(faults + refused))
     if refused:
         raise DriverRefused("; ".join(refused))
-    # Also of an environment of which nothing was made yet.
+    # Secrets may be stored even if no resource was created.
     if environment.get("template"):
         secret_inputs.remove_all(environment["id"])
     return Progress(done=True)
 
 
-def _note(environment: Mapping[str, Any], progress: Progress) -> None:
-    """Write down which stack it is: by its name nobody finds it any more when it is gone."""
+def _record_stack(environment: Mapping[str, Any], progress: Progress) -> None:
+    """Record the stack's id, because a deleted stack cannot be found by its name."""
     if progress.stack_id and progress.stack_id != environment.get("stack_id"):
         identity = ids.parse_environment(environment["id"])
         actor = workflow_of(environment["status"])
-        environment_records.has_stack(identity, progress.stack_id, actor)
+        environment_records.record_stack(identity, progress.stack_id, actor)
 
 
 @contextmanager
-def heard(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[None]:
-    """What the infrastructure says meanwhile is in the environment's log, however it ends."""
+def recording_logs(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[None]:
+    """Add what the infrastructure reports to the environment's log, also if the block raises."""
     try:
         yield
     finally:

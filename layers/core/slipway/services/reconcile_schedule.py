@@ -70,7 +70,7 @@ def rest() -> None:
     """
     clock = _read()
     seen, now = clock.get("awake_until"), timestamps.written(timestamps.now())
-    if (seen and seen > now) or deadlines.is_any():
+    if (seen and seen > now) or deadlines.any_due():
         _ensure_on(clock)
         return
     table.write(Update(KEY, "SET off_at = :now", {"now": now}, condition=""))

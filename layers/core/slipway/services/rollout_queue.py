@@ -83,7 +83,7 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
     keys_of_missing = (deployment_records.key(ids.parse_deployment(each)) for each in missing)
     items |= {item["id"]: item for item in table.get(*keys_of_missing) if item}
     unfinished = sorted(each for each, item in items.items() if not item.get("finished_at"))
-    return [deployment_records.read(items[each]) for each in unfinished[: queue_records.PAGE]]
+    return [deployment_records.to_model(items[each]) for each in unfinished[: queue_records.PAGE]]
 
 
 # --- accepting --------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def _first_view(environment: EnvironmentId, principal: Principal, order_matters:
 
 def _require_ready(record: EnvironmentRecord) -> None:
     """Raises EnvironmentNotReady."""
-    status = environment_records.read(record).as_seen_at(timestamps.now()).status
+    status = environment_records.to_model(record).as_seen_at(timestamps.now()).status
     if status not in TAKES_DEPLOYMENTS:
         raise EnvironmentNotReady(status)
 
@@ -183,7 +183,7 @@ def _guard(environment: EnvironmentId, view: _View, mode: str) -> dict[str, Chec
     if view.ahead is not None:
         if view.ahead and mode == "reject":
             raise QueueBusy()
-        return {"queue": queue_records.nobody_came_between(environment, view.ahead)}
+        return {"queue": queue_records.lock_unchanged(environment, view.ahead)}
     last = view.record.get("last_accepted")
     if mode == "reject" and last:
         newest = DeploymentId(environment.p, environment.e, last)
@@ -227,9 +227,9 @@ def _acceptance(
         "on_conflict": mode,
         "created_at": at,
         "created_by": principal.user_id,
-        **deadlines.by(str(deployment)),
+        **deadlines.due_fields(str(deployment)),
     }
-    reason = deployment_records.brings(changed(new, {}))
+    reason = deployment_records.describe_change(changed(new, {}))
     new["change"] = change("deployment_pending", principal.user_id, at, reason)
     place = {
         "deployment_id": str(deployment),
@@ -243,7 +243,7 @@ def _acceptance(
         .put("record", deployment_records.key(deployment), new)
         .put("place", queue_records.place(deployment), place)
     )
-    return deployment_records.read(changed(new, {})), transaction
+    return deployment_records.to_model(changed(new, {})), transaction
 
 
 def _still_accepts(
@@ -325,7 +325,7 @@ def cancel(deployment: DeploymentId, principal: Principal) -> Deployment:
         if item.get("finished_at"):
             raise DeploymentFinished(item["status"])
         if item.get("cancel_requested_at"):
-            return deployment_records.read(item)
+            return deployment_records.to_model(item)
         with suppress(ConditionFailed):
             if item.get("token") is not None:
                 return _cancel_running(item, principal)
@@ -335,7 +335,7 @@ def cancel(deployment: DeploymentId, principal: Principal) -> Deployment:
 
 def _cancel_running(item: DeploymentRecord, principal: Principal) -> Deployment:
     asked = _stop_requested(principal.actor)
-    shown = deployment_records.read(changed(item, asked))
+    shown = deployment_records.to_model(changed(item, asked))
     request = queue_records.request_stop(item, asked, only_in_this_status=True)
     idempotency.write(shown, request)
     return shown
@@ -345,7 +345,7 @@ def _cancel_waiting(item: DeploymentRecord, principal: Principal) -> Deployment:
     reason = f"{principal.actor} canceled it"
     failure: FailureRecord = {"error": "Canceled", "reason": reason}
     end = queue_records.ending("canceled", failure, cancel_requested_by=principal.actor)
-    shown = deployment_records.read(changed(item, end))
+    shown = deployment_records.to_model(changed(item, end))
     idempotency.commit(queue_records.end_waiting(ids.parse_deployment(item["id"]), end), shown)
     return shown
 

@@ -63,7 +63,7 @@ def execution_input(item: DeploymentRecord) -> dict[str, Any]:
     }
     return {
         "deployment_id": item["id"],
-        "brings": deployment_records.brings(item),
+        "brings": deployment_records.describe_change(item),
         "token": item["token"],
         "keys": {name: each.wire() for name, each in keys.items()},
         "log": {"pk": f"DEP#{deployment.d}", "sk": log_records.PREFIX},
@@ -84,7 +84,7 @@ def record_lost_execution(item: DeploymentRecord, outcome: str) -> bool:
     end = queue_records.ending("failed", failure)
     transaction = queue_records.end_holder(deployment, item["token"], end)
     try:
-        transaction.add("environment", environment_records.is_in_doubt(deployment)).commit()
+        transaction.add("environment", environment_records.mark_in_doubt(deployment)).commit()
     except TransactionFailed:
         return False
     return True
@@ -107,7 +107,7 @@ def _acquire(
     if deployment_records.is_update(item):
         # An update brings no version: what is live stays live.
         fields |= {
-            name: environment.get(f"live_{name}") for name in environment_records.WHAT_IS_LIVE
+            name: environment.get(f"live_{name}") for name in environment_records.LIVE_FIELDS
         }
     deployment = ids.parse_deployment(item["id"])
     transaction = queue_records.take(deployment, fields, place.get("order"), last_token)

@@ -1,4 +1,4 @@
-"""Teardowns: the end of an environment, tried again when it fails, forgotten when asked to."""
+"""Teardowns: starting them, retrying failed ones, and forgetting environments that stay."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ _TRIES = 5
 
 
 def begin(environment: EnvironmentId, principal: Principal, if_version: int | None) -> Environment:
-    """Begin to tear the environment down, once; repeating it shows how far that is.
+    """Begin to tear the environment down, or retry a failed teardown. Repeat it for progress.
 
-    Raises NotFound, PreconditionFailed. Two round trips.
+    `if_version` is the version that the caller expects, None for any. Raises NotFound,
+    PreconditionFailed, Busy. Two round trips, three if a teardown has already begun.
     """
     item = authorization.read(environment, principal)
     if if_version is not None and if_version != item["version"]:
@@ -45,20 +46,22 @@ def begin(environment: EnvironmentId, principal: Principal, if_version: int | No
             return retry(item, principal.actor, if_version)
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
-        return environment_records.read(
+        return environment_records.to_model(
             environment_records.move(environment, "tearing_down", principal.actor, still, was)
         )
     except Overtaken:
         record = authorization.read(environment, principal)
-        shown = environment_records.read(record).as_seen_at(timestamps.now())
+        shown = environment_records.to_model(record).as_seen_at(timestamps.now())
         if if_version is not None and if_version != shown.version:
             raise PreconditionFailed() from None
         return shown
 
 
-def give_back(environment: EnvironmentId, actor: str) -> None:
-    """Tear it down whoever asks: its project goes, or what it is made of is gone. Repeating it
-    changes nothing."""
+def begin_as(environment: EnvironmentId, actor: str) -> None:
+    """Begin to tear the environment down without authorization, for the platform itself.
+
+    No-op if the state does not allow it, so repeating it changes nothing. One round trip.
+    """
     with suppress(Overtaken):
         environment_records.move(environment, "tearing_down", actor)
 
@@ -66,9 +69,10 @@ def give_back(environment: EnvironmentId, actor: str) -> None:
 def retry(
     item: EnvironmentRecord, actor: str, if_version: int | None = None, retain: Collection[str] = ()
 ) -> Environment:
-    """Begin a teardown that failed anew, with an execution of its own. Raises Overtaken, Busy.
+    """Start another attempt of a failed teardown, which gets an execution of its own.
 
-    What is named to be retained is so by this attempt and all that follow.
+    `retain` are resources that this and later attempts leave in place. Raises Overtaken if the
+    teardown has not failed or if the version is not `if_version`; Busy. One round trip.
     """
     key = environment_records.key(ids.parse_environment(item["id"]))
     for _ in range(_TRIES):
@@ -78,7 +82,7 @@ def retry(
         retained = sorted({*item.get("retain", ()), *retain})
         reason = f"What is retained: {', '.join(retained)}" if retain else None
         fields = {
-            **deadlines.by(item["id"]),
+            **deadlines.due_fields(item["id"]),
             "status": "tearing_down",
             "retain": set(retained) or None,
             "teardown_attempts": item.get("teardown_attempts", 1) + 1,
@@ -87,7 +91,7 @@ def retry(
             "version": item["version"] + 1,
             "next_retry_at": None,
         }
-        shown = environment_records.read(changed(item, fields))
+        shown = environment_records.to_model(changed(item, fields))
         expression, values = table.setting(fields)
         values["was"] = item["version"]
         try:
@@ -99,12 +103,13 @@ def retry(
     raise Busy(1)
 
 
-def ask_to_retry(
+def request_retry(
     environment: EnvironmentId, principal: Principal, wanted: TeardownRetry | None = None
 ) -> Environment:
-    """Raises NotFound, NothingToRetry, NothingToRetain, Invalid, Busy.
+    """Retry a failed teardown now, without deleting the resources that the request names.
 
-    Two round trips; more if the environment changes in that moment.
+    Raises NotFound, NothingToRetry, NothingToRetain, Invalid, Busy. Two round trips; more if the
+    environment changes in between.
     """
     for _ in range(_TRIES):
         item = authorization.read(environment, principal)
@@ -113,7 +118,7 @@ def ask_to_retry(
                 f"The environment is {item['status']}. Only a failed teardown can be retried."
             )
         retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
-        # What they were looked up in is what remained then, and no other attempt's.
+        # The names are those of the resources that this attempt has left.
         if_version = item["version"] if retain else None
         with suppress(Overtaken):
             return retry(item, principal.actor, if_version, retain)
@@ -121,9 +126,9 @@ def ask_to_retry(
 
 
 def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
-    """What remains by these logical ids, as the driver told. Raises NothingToRetain, Invalid."""
-    told = [each.partition(": ")[2] for each in item.get("remains", ())]
-    remains = {each.partition(" (")[0]: each for each in told}
+    """The remaining resources with these logical ids. Raises NothingToRetain, Invalid."""
+    details = [each.partition(": ")[2] for each in item.get("remains", ())]
+    remains = {each.partition(" (")[0]: each for each in details}
     if not remains:
         raise NothingToRetain()
     unknown = [
@@ -139,9 +144,10 @@ def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
 
 
 def plan_retry(item: EnvironmentRecord, actor: str) -> bool:
-    """Say when a failed teardown is tried again: in 1, 2, 4, 8 minutes, then never by itself.
+    """Plan the next attempt of a failed teardown: after 1, 2, 4 and 8 minutes, then none.
 
-    Whether it is tried again at all. Repeating it changes nothing.
+    Returns whether another attempt is planned. Repeating it changes nothing. At most one round
+    trip.
     """
     attempts = item.get("teardown_attempts", 1)
     if attempts > _RETRIES or item.get("next_retry_at"):
@@ -150,7 +156,7 @@ def plan_retry(item: EnvironmentRecord, actor: str) -> bool:
     at = datetime.fromisoformat(item["updated_at"]) + minutes
     now, again = timestamps.written(timestamps.now()), timestamps.written(at)
     fields = {
-        **deadlines.by(item["id"], at),
+        **deadlines.due_fields(item["id"], at),
         "next_retry_at": again,
         "change": change("retry_planned", actor, now, f"tried again at {again}"),
         "updated_at": now,
@@ -172,16 +178,16 @@ def _what_remains(item: EnvironmentRecord) -> str:
 
 
 def forget(environment: EnvironmentId, principal: Principal, if_version: int | None) -> Environment:
-    """Call an environment destroyed whose teardown failed, and record what remains; repeating it
-    changes nothing.
+    """Mark an environment whose teardown failed as destroyed, and record what remains of it.
 
+    `if_version` is the version that the caller expects, None for any. Repeating it changes nothing.
     Raises NotFound, PreconditionFailed, NothingToRetry. Two round trips.
     """
     item = authorization.read(environment, principal)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if item.get("forgotten"):
-        return environment_records.read(item)
+        return environment_records.to_model(item)
     if item["status"] != "teardown_failed":
         raise NothingToRetry(
             f"The environment is {item['status']}. Only one whose teardown failed can be deleted"
@@ -204,11 +210,11 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
         raise NothingToRetry(
             "The environment has changed at the same time. Read it again, then retry."
         ) from None
-    return environment_records.read(changed(item, fields))
+    return environment_records.to_model(changed(item, fields))
 
 
 def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fields) -> Transaction:
-    """A transaction that ends the environment without a workflow, as retire_environment would."""
+    """The transaction that destroys the environment's items, as retire_environment does."""
     expression, values = table.setting(fields)
     project = environment.project
     external_id = str(item.get("external_id") or item["id"])
@@ -227,7 +233,7 @@ def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fie
         .update("project", project_records.key(project), "ADD environments :less", {"less": -1})
     )
     if item.get("template"):
-        # Reconcile removes its secrets, as a completed teardown would have done.
+        # Reconcile removes the secrets, which the failed teardown did not reach.
         from slipway.services import cleanup
 
         transaction.add(

@@ -105,12 +105,12 @@ def versions(name: str, paging: Paging) -> Page[TemplateVersion]:
         paging,
     )
     records.found(item)
-    return Page([records.read(item) for item in items], last)
+    return Page([records.to_model(item) for item in items], last)
 
 
 def version(name: str, wanted: Version) -> TemplateVersion:
     """The version; one round trip. Raises NotFound."""
-    return records.read(records.find_version(name, wanted))
+    return records.to_model(records.find_version(name, wanted))
 
 
 def body(name: str, wanted: Version) -> tuple[bytes, str, str]:
@@ -137,12 +137,12 @@ def add_version(
             [records.key(name), *idempotency.keys()],
             Query(records.TEMPLATE + name, records.VERSION, 1, newest_first=True),
         )
-        idempotency.look(*mark)
+        idempotency.check_replayed(*mark)
         _require_owner(template, principal)
         version = wanted or _next_version(last)
         parsed = parsed or _parse(body, media)
         item = _draft(name, version, parsed, body, media, principal.user_id)
-        shown = records.read(item)
+        shown = records.to_model(item)
         try:
             idempotency.commit(
                 Transaction().put("record", records.version_key(name, version), item),
@@ -192,7 +192,7 @@ def replace(
     except ConditionFailed as failed:
         _check_precondition(failed.found, precondition)
         raise _refusal(failed.found) from None
-    return records.read(item)
+    return records.to_model(item)
 
 
 def discard(
@@ -355,12 +355,12 @@ def _change_state(
     for _ in range(_TRIES):
         _check_precondition(item, precondition)
         if item and item["state"] == after:
-            return records.read(item)
+            return records.to_model(item)
         if not item or item["state"] != before:
             raise _refusal(item)
         at = timestamps.written(timestamps.now())
         fields = {"state": after, "updated_at": at, f"{after}_at": at}
-        shown = records.read({**item, **fields})
+        shown = records.to_model({**item, **fields})
         change, values = table.setting(fields)
         # If the draft is replaced at the same time, it is checked again.
         values |= {"before": before, **_unchanged(item)}
@@ -377,7 +377,7 @@ def _change_state(
 
 def _check_precondition(item: Item | None, precondition: Precondition | None) -> None:
     """Raises PreconditionFailed."""
-    if item and precondition and not precondition(records.read(item)):
+    if item and precondition and not precondition(records.to_model(item)):
         raise PreconditionFailed()
 
 

@@ -55,7 +55,9 @@ class _Draft:
     change: str
 
 
-def ask(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal) -> Deployment:
+def request(
+    environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
+) -> Deployment:
     """Accept an update at the end of the queue.
 
     Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
@@ -111,7 +113,7 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princ
     after = {**draft.values, **dict.fromkeys([*draft.secrets, *draft.stays], MASK)}
     would_be = {
         **environment_records.with_project_name(item),
-        **template_records.made_of(draft.version),
+        **template_records.template_fields(draft.version),
         "inputs": inputs.written(draft.values),
         "secret_inputs": sorted(draft.stays),
     }
@@ -134,12 +136,12 @@ def _draft(
     environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
 ) -> tuple[EnvironmentRecord, _Draft]:
     """The environment's record, and the draft of its update. Raises as ask."""
-    queries = [template_records.sought(wanted.template)] if wanted.template else []
+    queries = [template_records.query_versions(wanted.template)] if wanted.template else []
     keys = (*authorization.keys(environment, principal), *idempotency.keys())
     (membership, record, *mark), pages = table.read(keys, *queries)
     item = authorization.authorized(environment, membership, record)
-    idempotency.look(*mark)
-    status = environment_records.read(item).as_seen_at(timestamps.now()).status
+    idempotency.check_replayed(*mark)
+    status = environment_records.to_model(item).as_seen_at(timestamps.now()).status
     if not item.get("template"):
         raise NoTemplate()
     if status not in TAKES_DEPLOYMENTS:
@@ -163,16 +165,18 @@ def _version(
 ) -> TemplateVersion:
     name = item["template"].partition("@")[0]
     if wanted.template is None:
-        return template_records.made_from(item["template"])
+        return template_records.version_of(item["template"])
     if Reference.parse(wanted.template).name != name:
         raise Invalid([FieldError("#/template", f"must be a version of {name}")])
-    return template_records.allowed(template_records.resolved(wanted.template, pages[0]))
+    return template_records.require_allowed_types(
+        template_records.resolve(wanted.template, pages[0])
+    )
 
 
 # --- rolling out ------------------------------------------------------------------------------
 
 
-def becomes(update: DeploymentRecord, environment: EnvironmentRecord) -> Fields:
+def updated_fields(update: DeploymentRecord, environment: EnvironmentRecord) -> Fields:
     """The fields of the environment's record after the update.
 
     Raises DriverRefused if the update no longer fits the environment, which may have changed since
@@ -180,7 +184,7 @@ def becomes(update: DeploymentRecord, environment: EnvironmentRecord) -> Fields:
     """
     reference = update.get("template") or environment["template"]
     try:
-        version = template_records.made_from(reference)
+        version = template_records.version_of(reference)
         values, secret = _inputs(version, update, environment)
         shown = inputs.written(values)
     except (Invalid, NotFound) as error:
@@ -188,7 +192,7 @@ def becomes(update: DeploymentRecord, environment: EnvironmentRecord) -> Fields:
     brought = dict.fromkeys(_brought(update, environment), update.get("secret_place"))
     places = {**environment.get("secret_places", {}), **brought}
     return {
-        **template_records.made_of(version),
+        **template_records.template_fields(version),
         "inputs": shown,
         "secret_inputs": sorted(secret),
         "secret_places": {name: place for name, place in places.items() if name in secret},

@@ -22,7 +22,7 @@ _SHARDS = 4
 _GRACE = timedelta(minutes=5)
 
 
-def by(identity: str, at: datetime | None = None) -> dict[str, Any]:
+def due_fields(identity: str, at: datetime | None = None) -> dict[str, Any]:
     """The fields that put a record into the index.
 
     `identity` is the record's id, which chooses the shard. It is due at `at`, or in five minutes if
@@ -42,7 +42,7 @@ def overdue(until: datetime, limit: int | None = None) -> Iterator[Key]:
         yield from table.query_index(INDEX, f"DUE#{shard}", timestamps.written(until), limit)
 
 
-def is_any() -> bool:
+def any_due() -> bool:
     """Whether any record has a deadline, however far off; at most one round trip for each shard.
 
     The index lags behind the table, mostly by less than a second.
@@ -50,19 +50,19 @@ def is_any() -> bool:
     return any(True for _ in overdue(datetime.max.replace(tzinfo=UTC), limit=1))
 
 
-def look_again(key: Key, identity: str, at: datetime | None = None) -> None:
+def postpone(key: Key, identity: str, at: datetime | None = None) -> None:
     """Set the next deadline of a record that needs nothing now, in five minutes if `at` is None.
 
     No-op if the record has no deadline. One round trip.
     """
-    fields = by(identity, at)
+    fields = due_fields(identity, at)
     with suppress(ConditionFailed):
         table.write(
             Update(key, "SET due = :due, due_at = :due_at", fields, "attribute_exists(due)")
         )
 
 
-def done(key: Key) -> None:
+def clear(key: Key) -> None:
     """Remove the deadline of a record that cannot change again. One round trip."""
     with suppress(ConditionFailed):
         table.write(Update(key, "REMOVE due, due_at", {}, "attribute_exists(due)"))
@@ -70,6 +70,6 @@ def done(key: Key) -> None:
 
 def nudge(key: Key, identity: str) -> None:
     """Change the record, so that the stream sends it to dispatch again. One round trip."""
-    fields = {**by(identity), "now": timestamps.written(timestamps.now())}
+    fields = {**due_fields(identity), "now": timestamps.written(timestamps.now())}
     with suppress(ConditionFailed):
         table.write(Update(key, "SET due = :due, due_at = :due_at, nudged_at = :now", fields))

@@ -29,14 +29,14 @@ def is_update(item: DeploymentRecord) -> bool:
     return item["kind"] == "update"
 
 
-def brings(item: DeploymentRecord) -> str:
+def describe_change(item: DeploymentRecord) -> str:
     """What the deployment changes, as text: its version, or an update's template or inputs."""
     if is_update(item):
         return str(item.get("template", "a change of inputs"))
     return str(item["version"])
 
 
-def read(item: DeploymentRecord) -> Deployment:
+def to_model(item: DeploymentRecord) -> Deployment:
     """The deployment as the API returns it. Values of secret inputs are masked."""
     arn = executions.execution_arn("roll_out_deployment", item["id"])
     order = item.get("order")

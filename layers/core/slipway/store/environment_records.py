@@ -1,4 +1,4 @@
-"""Environments: their records. Leases are in store/leases.py, their end in store/teardowns.py."""
+"""Environment records. Leases are in slipway.services.leases, teardowns in .teardowns."""
 
 from __future__ import annotations
 
@@ -39,28 +39,31 @@ if TYPE_CHECKING:
     from slipway.domain.records import ChangeRecord, DeploymentRecord, EnvironmentRecord
 
 PREFIX = "ENV#"
-# TTL is the second killer, so it leaves the first a little time.
+# Time for expire_environment, which ends leases, before TTL deletes the lease's item.
 _TTL_GRACE_SECONDS = 2
-# What the record says of the live version, each as `live_…`.
-WHAT_IS_LIVE = ("version", "artifact", "order")
+# The fields of a deployment that its environment's record keeps, with the prefix `live_`.
+LIVE_FIELDS = ("version", "artifact", "order")
 
 
 def key(environment: EnvironmentId) -> Key:
+    """The key of the environment's record."""
     return Key(f"PROJECT#{environment.p}", PREFIX + environment.e)
 
 
 def lease(environment: EnvironmentId) -> Key:
+    """The key of the lease's item, which TTL deletes."""
     return Key(f"ENV#{environment.e}", "LEASE")
 
 
-def read(item: EnvironmentRecord) -> Environment:
+def to_model(item: EnvironmentRecord) -> Environment:
+    """The environment as the API returns it. Values of secret inputs are masked."""
     workflow = workflow_of(item["status"])
-    name = teardown(item) if workflow == "retire_environment" else item["id"]
+    name = teardown_execution(item) if workflow == "retire_environment" else item["id"]
     arn = executions.execution_arn(workflow, name)
     config = item.get("config")
     reported = item.get("failure")
     failed: Fields | None = failure.decode(reported) if reported else None
-    # A teardown that is under way removes one after the other, which is no change of its own.
+    # A running teardown deregisters resources without a new version, so the ETag would not change.
     if failed and item.get("resources") and item["status"] != "tearing_down":
         failed = {**failed, "remaining_resources": _remaining(item)}
     warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
@@ -81,19 +84,24 @@ def read(item: EnvironmentRecord) -> Environment:
 
 
 def _remaining(item: EnvironmentRecord) -> list[str]:
-    """What the record still has, in detail where the driver told."""
-    told = [each for each in item.get("remains", ()) if each.partition(":")[0] in item["resources"]]
-    return sorted(item["resources"] - {each.partition(":")[0] for each in told} | set(told))
+    """The registered resources, in detail if the driver has reported what remains of them."""
+    remains = item.get("remains", ())
+    details = {each for each in remains if each.partition(":")[0] in item["resources"]}
+    return sorted(item["resources"] - {each.partition(":")[0] for each in details} | details)
 
 
 def find(environment: EnvironmentId) -> EnvironmentRecord | None:
-    """The whole record, for the workflows: they ask for nobody's permission."""
+    """The record, None if there is none, without authorization: for workflows. One round trip."""
     item: EnvironmentRecord | None = table.get(key(environment))[0]
     return item
 
 
-def lasting_until(ends: datetime, warn_before_hours: Iterable[float]) -> Fields:
-    """A record's fields for a lease that ends then: also when that is warned of."""
+def lease_fields(ends: datetime, warn_before_hours: Iterable[float]) -> Fields:
+    """The fields of an environment's record for a lease that ends at `ends`.
+
+    `warn_before_hours` are the hours before the end at which warnings are due; those in the past
+    are left out.
+    """
     warn_at = warnings(ends, warn_before_hours, timestamps.now())
     return {
         "expires_at": timestamps.written(ends),
@@ -101,14 +109,14 @@ def lasting_until(ends: datetime, warn_before_hours: Iterable[float]) -> Fields:
     }
 
 
-def wakes_at(item: Mapping[str, Any]) -> str:
-    """When something is next to be done about the lease, a warning or its end; `""` for never."""
+def next_wake(item: Mapping[str, Any]) -> str:
+    """The time of the lease's next warning, or else of its end, as text; `""` without a lease."""
     warn_at = item.get("warn_at") or [item.get("expires_at") or ""]
     return str(warn_at[0])
 
 
-def put_lease(environment: EnvironmentId, ends: datetime) -> Put:
-    """The lease's item, new or in the place of the one before."""
+def lease_put(environment: EnvironmentId, ends: datetime) -> Put:
+    """Write the lease's item, or replace it."""
     ttl = timestamps.epoch(ends) + _TTL_GRACE_SECONDS
     item = {"environment_id": str(environment), "expires_at": timestamps.written(ends), "ttl": ttl}
     return Put(lease(environment), item, condition=None)
@@ -121,9 +129,13 @@ def move(
     condition: str = "",
     values: Mapping[str, Any] | None = None,
 ) -> EnvironmentRecord:
-    """Change the state, if the present one allows it; raises Overtaken if it does not."""
+    """Change the state, and return the new record; one round trip.
+
+    `condition` is added to the write's condition, with its `values`. Raises Overtaken if the
+    current state does not allow the change, or if the condition is false.
+    """
     now = _now()
-    # A teardown that failed is begun anew by retry_teardown, which numbers the attempts.
+    # A failed teardown is retried by slipway.services.teardowns, which counts the attempts.
     states = sorted(comes_from(to) - {"teardown_failed"})
     since = {f"s{i}": state for i, state in enumerate(states)}
     change = Update(
@@ -131,7 +143,7 @@ def move(
         f"{_RECORDING}, #status = :to, due = :due, due_at = :due_at",
         {
             **_recorded(record_change(to, actor, now)),
-            **deadlines.by(str(environment)),
+            **deadlines.due_fields(str(environment)),
             "to": to,
             **since,
             **(values or {}),
@@ -149,7 +161,7 @@ _RECORDING = "SET change = :change, updated_at = :at, version = version + :one"
 
 
 def _recorded(change: ChangeRecord) -> Fields:
-    """The values that `_RECORDING` needs."""
+    """The values for `_RECORDING`."""
     return {"change": change, "at": change["at"], "one": 1}
 
 
@@ -158,10 +170,10 @@ def _now() -> str:
 
 
 def register(environment: EnvironmentId, resource: str) -> None:
-    """Write down, before it is made, that the resource has to be taken away again.
+    """Register a resource before it is created, so that a teardown deletes it.
 
-    Only while provisioning has its hands on the environment; raises Overtaken else. Repeating it
-    changes nothing, and neither does repeating the following.
+    Raises Overtaken unless the environment is being provisioned. Repeating it changes nothing. One
+    round trip.
     """
     change = Update(
         key(environment),
@@ -175,19 +187,22 @@ def register(environment: EnvironmentId, resource: str) -> None:
         raise Overtaken("The environment is being torn down") from None
 
 
-def strike_out(environment: EnvironmentId, resource: str) -> None:
-    """The resource is gone."""
+def deregister(environment: EnvironmentId, resource: str) -> None:
+    """Remove a resource that is deleted from the record. One round trip."""
     table.write(Update(key(environment), "DELETE resources :resource", {"resource": {resource}}))
 
 
-def what_remains(environment: EnvironmentId, remains: set[str]) -> None:
-    """What is left of what could not be taken away, `<resource>: <what>` each."""
+def record_remaining(environment: EnvironmentId, remains: set[str]) -> None:
+    """Record what a teardown could not delete, each as `<resource>: <detail>`. One round trip."""
     change = "SET remains = :remains" if remains else "REMOVE remains"
     table.write(Update(key(environment), change, {"remains": remains} if remains else {}))
 
 
 def with_project_name(item: EnvironmentRecord) -> EnvironmentRecord:
-    """The record as a driver needs it to make the environment; one round trip if it wants that."""
+    """The record with the project's name, if the template has the parameter ProjectName.
+
+    One round trip if it has.
+    """
     if "ProjectName" not in item.get("parameters", ()):
         return item
     environment = ids.parse_environment(item["id"])
@@ -197,11 +212,11 @@ def with_project_name(item: EnvironmentRecord) -> EnvironmentRecord:
 def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     """The fields that a successful rollout writes to the environment's record.
 
-    `also` has those that an update changes. Returns `{action, reason, set, remove}`: what its
-    event says, values as an SDK integration takes them, and the names of the fields that have
-    none any more. Raises TypeError for a value that no SDK integration takes.
+    `also` are the fields that an update changes. Returns `{action, reason, set, remove}`: the
+    action and reason of the event, the values to set as an SDK integration takes them, and the
+    names of the fields to remove. Raises TypeError for a value that no SDK integration takes.
     """
-    fields = {f"live_{name}": deployment.get(name) for name in WHAT_IS_LIVE} | also
+    fields = {f"live_{name}": deployment.get(name) for name in LIVE_FIELDS} | also
     template = also.get("template")
     action: Action = "updated" if template else "deployed"
     reason = f"{template} is in place" if template else f"{deployment.get('version')} is live"
@@ -213,8 +228,8 @@ def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     }
 
 
-def came_up(item: EnvironmentRecord, outputs: Mapping[str, str], actor: str) -> None:
-    """Record the outputs of its stack, if they have changed since `item` was read."""
+def record_outputs(item: EnvironmentRecord, outputs: Mapping[str, str], actor: str) -> None:
+    """Record the stack's outputs if they have changed; at most one round trip."""
     if outputs == item.get("outputs", {}):
         return
     reason = f"outputs: {', '.join(sorted(outputs)) or 'none'}"
@@ -234,8 +249,8 @@ def came_up(item: EnvironmentRecord, outputs: Mapping[str, str], actor: str) -> 
         table.write(change)
 
 
-def has_stack(environment: EnvironmentId, stack_id: str, actor: str) -> None:
-    """Record which CloudFormation stack it is, if that is not known yet."""
+def record_stack(environment: EnvironmentId, stack_id: str, actor: str) -> None:
+    """Record the id of the environment's stack, if it has changed. One round trip."""
     change = Update(
         key(environment),
         f"{_RECORDING}, stack_id = :stack_id",
@@ -247,8 +262,8 @@ def has_stack(environment: EnvironmentId, stack_id: str, actor: str) -> None:
         table.write(change)
 
 
-def is_in_doubt(deployment: DeploymentId) -> Update:
-    """Nobody knows what this deployment has left in its environment."""
+def mark_in_doubt(deployment: DeploymentId) -> Update:
+    """Record that the live version is unknown, because this deployment may have changed it."""
     reason = f"{deployment} could not be taken back"
     return Update(
         key(deployment.environment),
@@ -260,9 +275,11 @@ def is_in_doubt(deployment: DeploymentId) -> Update:
     )
 
 
-def is_as_it_was(deployment: DeploymentId, live: str | None) -> None:
-    """This deployment has left in its environment what is said to be live, the version `live`;
-    repeating it changes nothing."""
+def clear_doubt(deployment: DeploymentId, live: str | None) -> None:
+    """Record that the live version, `live`, is certain again after this deployment was undone.
+
+    Repeating it changes nothing. One round trip.
+    """
     reason = f"{live or 'nothing'} is live again"
     change = Update(
         key(deployment.environment),
@@ -275,8 +292,10 @@ def is_as_it_was(deployment: DeploymentId, live: str | None) -> None:
 
 
 def record_lost_execution(item: EnvironmentRecord, outcome: str) -> bool:
-    """Write down that the execution that worked on it has ended without a word; whether that was
-    still to be done."""
+    """Record that the environment's execution ended with `outcome` and recorded nothing.
+
+    Returns False if the record has changed meanwhile. One round trip.
+    """
     lost = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
     environment, now = ids.parse_environment(item["id"]), _now()
     action: Action = "let_go"
@@ -292,39 +311,45 @@ def record_lost_execution(item: EnvironmentRecord, outcome: str) -> bool:
         "updated_at": now,
         "version": item["version"] + 1,
         "operation": None,
-        **deadlines.by(item["id"]),
+        **deadlines.due_fields(item["id"]),
     }
     expression, values = table.setting(fields)
-    still = {**values, "was": item["version"]}
+    values["was"] = item["version"]
     try:
-        table.write(Update(key(environment), expression, still, condition="version = :was"))
+        table.write(Update(key(environment), expression, values, condition="version = :was"))
     except ConditionFailed:
         return False
     return True
 
 
-def teardown(item: EnvironmentRecord) -> str:
-    """The name of the execution that tears it down: one for each attempt."""
+def teardown_execution(item: EnvironmentRecord) -> str:
+    """The name of the execution that tears the environment down. Each attempt has its own."""
     attempts = item.get("teardown_attempts", 1)
     return item["id"] if attempts == 1 else f"{item['id']}-{attempts}"
 
 
-def expiry(item: EnvironmentRecord) -> str:
-    """The name of the execution that sees to this lease: another one each time that it begins to
-    run, and when it is to wake before the one before would."""
+def expiry_execution(item: EnvironmentRecord) -> str:
+    """The name of the execution that warns of the lease's end and expires it.
+
+    A lease gets another execution when it starts again after a pin, and when it has to wake earlier
+    than the running execution would.
+    """
     return item["id"] if item["lease"] == 1 else f"{item['id']}-{item['lease']}"
 
 
-def carried(item: EnvironmentRecord) -> dict[str, Any]:
-    """What an execution about this environment is given: ids, keys, which time of its lease this
-    is and when that next needs it (`""` for never), and which attempt to tear it down this is."""
+def execution_input(item: EnvironmentRecord) -> dict[str, Any]:
+    """The input of an execution about the environment.
+
+    It has ids and keys, the number of the lease's execution, the time of the lease's next warning
+    or end (`""` for never), and the number of the teardown's attempt.
+    """
     environment = ids.parse_environment(item["id"])
     keys = {
         "environment": key(environment),
         "lease": lease(environment),
         "name": project_records.environment_name(environment.project, item["name"]),
         "project": project_records.key(environment.project),
-        # Of one without an external id nothing is there to be let go of.
+        # Without an external id, this is the key of an item that does not exist.
         "external": project_records.external_id(
             environment.project, str(item.get("external_id") or item["id"])
         ),
@@ -332,7 +357,7 @@ def carried(item: EnvironmentRecord) -> dict[str, Any]:
     return {
         "environment_id": item["id"],
         "lease": item.get("lease", 0),
-        "wakes_at": wakes_at(item),
+        "wakes_at": next_wake(item),
         "attempt": item.get("teardown_attempts", 1),
         "keys": {name: each.wire() for name, each in keys.items()},
     }

@@ -1,9 +1,8 @@
-"""What happened: events of an environment and its deployments, and the timeline of a rollout.
+"""Event records: the events of environments and deployments, and the timelines of rollouts.
 
-A write of a record that is an event says so in the record's `change`. The event is made of it from
-the table's stream, which delivers every change at least once with the images before and after, so
-that no event can be missing. Its id is made of the record's version or status, so that it is
-stored once.
+A write that is an event describes itself in the record's `change`. Dispatch stores the event from
+the table's stream, which delivers each write at least once, so no event is missing. The event's id
+is derived from the record's version or status, so the event is stored once.
 """
 
 from __future__ import annotations
@@ -25,9 +24,12 @@ if TYPE_CHECKING:
 PREFIX = "EVENT#"
 
 
-def note(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Store the event of a write, if it is one, given the images before and after it (in
-    DynamoDB's JSON); `before` is empty for a new record."""
+def record(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Store the event of a write, if the write is one; at most one round trip.
+
+    `before` and `after` are the record's images in DynamoDB's JSON; `before` is empty for a new
+    record. Repeating it changes nothing.
+    """
     old, new = decode(before), decode(after)
     is_deployment = new["id"].startswith("dep_")
     if is_deployment:
@@ -58,7 +60,7 @@ def _of_environment(old: Item, new: Item) -> Item:
     actor, action, was = change["actor"], change["action"], old.get("status")
     if action == "tearing_down" == was and change != old.get("change"):
         return {**change, "action": "taken_up", "reason": f"{actor} has begun"}
-    # Only workflows give an environment the state that it has, when they were not answered.
+    # Only a workflow writes the current state again, when the response to its write was lost.
     if change == old.get("change") or action == was:
         reason = f"{actor} wrote it again, for it was not answered"
         return {**change, "action": "repeated", "reason": reason}
@@ -66,7 +68,7 @@ def _of_environment(old: Item, new: Item) -> Item:
 
 
 def _reason(action: str, record: Item) -> str | None:
-    """The reason of an action whose writer does not know it, or knows only what was reported."""
+    """The reason of an action whose writer could not state it."""
     if action == "expiry_warning":
         return f"expires at {record['expires_at']}"
     if action == "destroyed" and record.get("retain"):
@@ -79,8 +81,10 @@ def _reason(action: str, record: Item) -> str | None:
 
 
 def _by_an_earlier_release(old: Item, new: Item) -> Item:
-    """The change that an execution of an earlier definition made: it names only the actor. One
-    that waits for the end of a lease can be a year old."""
+    """The change of an execution that runs an earlier definition, which records only the actor.
+
+    An execution that waits for the end of a lease can be a year old.
+    """
     action = new["status"]
     if old.get("status") == action:
         if old.get("warn_at") != new.get("warn_at"):
@@ -95,15 +99,17 @@ def _of_deployment(old: Item, new: Item) -> Item:
     action = f"deployment_{new['status']}"
     change = new.get("change")
     if not change or change["action"] != action:
-        # Written by an execution that began with an earlier definition.
+        # Written by an execution of an earlier definition.
         at = new.get("finished_at") or new.get("started_at") or new["created_at"]
         change = {"action": action, "actor": new["id"], "at": at}
-    reason = change.get("reason") or _failure(new) or deployment_records.brings(cast(Any, new))
+    reason = (
+        change.get("reason") or _failure(new) or deployment_records.describe_change(cast(Any, new))
+    )
     return {**change, "actor": _canceler(new) or change["actor"], "reason": reason}
 
 
 def _canceler(deployment: Item) -> str | None:
-    """Who asked a rollout to stop, if that is why it ended; its workflow does not know."""
+    """The user who canceled a running rollout, None otherwise. The workflow does not know it."""
     reported = deployment.get("failure")
     if deployment["status"] != "canceled" or not reported:
         return None
@@ -117,7 +123,10 @@ def _failure(item: Mapping[str, Any]) -> str | None:
 
 
 def keep_timeline(deployment: DeploymentRecord, steps: Sequence[Mapping[str, Any]]) -> None:
-    """Keep the steps of a rollout that has ended, before Step Functions forgets them."""
+    """Store the steps of a rollout that has ended, because Step Functions deletes its history.
+
+    Repeating it changes nothing. One round trip.
+    """
     closed = [
         step if step.get("left_at") else {**step, "left_at": deployment["finished_at"]}
         for step in steps
@@ -129,4 +138,5 @@ def keep_timeline(deployment: DeploymentRecord, steps: Sequence[Mapping[str, Any
 
 
 def timeline_key(deployment: DeploymentId) -> Key:
+    """The key of the rollout's steps."""
     return Key(f"DEP#{deployment.d}", "TIMELINE")

@@ -63,10 +63,10 @@ class _Request:
             raise Done(failed.found) from None
 
 
-_present: ContextVar[_Request | None] = ContextVar("request", default=None)
+_current: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 
-def once(
+def run_once(
     owner: str,
     key: str,
     content: str,
@@ -83,7 +83,7 @@ def once(
     the request changes nothing or is refused; otherwise none.
     """
     request = _Request(Key(f"IDEMPOTENCY#{owner}", f"DONE#{_hash(key)}"), _hash(content), answer)
-    token = _present.set(request)
+    token = _current.set(request)
     try:
         result = carry_out()
         if not request.marked:
@@ -98,7 +98,7 @@ def once(
             raise
         mark = found
     finally:
-        _present.reset(token)
+        _current.reset(token)
     if mark["request"] != request.hash:
         raise IdempotencyKeyReused()
     return mark["answer"], True
@@ -110,7 +110,7 @@ def commit(transaction: Transaction, result: ResponseModel) -> None:
     `result` is the response that the mark keeps. Raises Done if there already is a mark, whatever
     else failed; otherwise TransactionFailed, Busy. One round trip.
     """
-    request = _present.get()
+    request = _current.get()
     if request is None:
         transaction.commit()
         return
@@ -130,7 +130,7 @@ def write(result: ResponseModel, change: Update) -> None:
     `result` is the response that the mark keeps. Raises ConditionFailed, Busy, Done. One round
     trip.
     """
-    if _present.get() is None:
+    if _current.get() is None:
         table.write(change)
     else:
         commit(Transaction().add("record", change), result)
@@ -140,13 +140,13 @@ def keys() -> list[Key]:
     """The key of the current request's mark, or nothing if the request has no key.
 
     A use case with costly work before its transaction reads the mark together with its other
-    items, and passes it to `look`.
+    items, and passes it to `check_replayed`.
     """
-    request = _present.get()
+    request = _current.get()
     return [request.key] if request else []
 
 
-def look(mark: Item | None = None) -> None:
+def check_replayed(mark: Item | None = None) -> None:
     """Raises Done if the mark shows that the request was carried out before."""
     if _is_valid(mark):
         raise Done(mark)

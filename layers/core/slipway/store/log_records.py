@@ -38,7 +38,7 @@ def write(deployment: DeploymentId, step: str, entered_at: str, *messages: str) 
             table.write(Put(Key(pk(deployment), f"{PREFIX}{entered_at}#{step}#{n}"), line))
 
 
-def read(item: Item) -> LogLine:
+def to_model(item: Item) -> LogLine:
     """The line as the API returns it.
 
     The last line of a state machine holds the failure itself; its message is made here.

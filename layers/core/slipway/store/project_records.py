@@ -50,7 +50,7 @@ def name_key(user_id: str, name: str) -> Key:
     return Key(f"USER#{user_id}", NAME + normalised(name))
 
 
-def takes_environments(project: ProjectId) -> Update:
+def count_environment(project: ProjectId) -> Update:
     """The part of a transaction that counts a new environment. It fails unless the project is
     active."""
     return Update(

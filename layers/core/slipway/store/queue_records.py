@@ -70,7 +70,7 @@ def read_in_order(environment: EnvironmentId) -> list[PlaceRecord]:
     """As in_order, in one round trip.
 
     Lock and places are read at different times, so a deployment that acquires the lock in
-    between is missed. `nobody_came_between` makes a transaction fail in that case.
+    between is missed. `lock_unchanged` makes a transaction fail in that case.
     """
     [held], [found] = table.read([lock(environment)], first_places(environment))
     return in_order(environment, held, found)
@@ -88,7 +88,7 @@ def _holder(held: LockRecord | None) -> list[PlaceRecord]:
 # --- parts of transactions --------------------------------------------------------------------
 
 
-def nobody_came_between(environment: EnvironmentId, ahead: list[PlaceRecord]) -> Check:
+def lock_unchanged(environment: EnvironmentId, ahead: list[PlaceRecord]) -> Check:
     """No other deployment has acquired the lock since `ahead` was read."""
     return Check(
         lock(environment),

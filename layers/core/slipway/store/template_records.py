@@ -66,23 +66,23 @@ def used_key(name: str, environment_id: str) -> Key:
 
 
 @lru_cache(maxsize=64)
-def made_from(reference: str) -> TemplateVersion:
+def version_of(reference: str) -> TemplateVersion:
     """The version with the reference `name@1.2`, as an environment's record names it.
 
     Cached, because a published version never changes except in its `state`, which may be out of
     date. One round trip for the first read. Raises NotFound.
     """
     name, _, number = reference.partition("@")
-    return read(find_version(name, Version.parse(number)))
+    return to_model(find_version(name, Version.parse(number)))
 
 
 # --- the version that an environment uses -----------------------------------------------------
 
 
-def sought(text: str) -> Query:
+def query_versions(text: str) -> Query:
     """The query for the versions that `name`, `name@1` or `name@1.2` can mean, newest first.
 
-    `resolved` takes its page. Raises Invalid.
+    `resolve` takes its page. Raises Invalid.
     """
     wanted = Reference.parse(text)
     numbers = "" if wanted.major is None else f"{wanted.major:05d}."
@@ -90,8 +90,8 @@ def sought(text: str) -> Query:
     return Query(TEMPLATE + wanted.name, VERSION + numbers, _LIKELY, newest_first=True)
 
 
-def resolved(text: str, found: Found) -> TemplateVersion:
-    """The newest published version that `text` can mean, from the page of `sought`.
+def resolve(text: str, found: Found) -> TemplateVersion:
+    """The newest published version that `text` can mean, from the page of `query_versions`.
 
     Raises Invalid if there is none. No round trip, unless no version of the page is published.
     """
@@ -100,14 +100,14 @@ def resolved(text: str, found: Found) -> TemplateVersion:
         raise _unusable(f"{text} is {items[0]['state']}, not published")
     for item in items:
         if item["state"] == "published":
-            return read(item)
+            return to_model(item)
     if after is None:
         raise _unusable(f"no version of {text} is published")
-    next_page = sought(text)._replace(after=after)
-    return resolved(text, table.read((), next_page)[1][0])
+    next_page = query_versions(text)._replace(after=after)
+    return resolve(text, table.read((), next_page)[1][0])
 
 
-def allowed(version: TemplateVersion) -> TemplateVersion:
+def require_allowed_types(version: TemplateVersion) -> TemplateVersion:
     """Returns the version. Raises Invalid if it has resource types that are not allowed.
 
     The list of allowed types may have changed since the version was added.
@@ -124,7 +124,7 @@ def body_key(version: TemplateVersion) -> str:
     return template_bodies.key(version.template, version.version, version.sha256)
 
 
-def made_of(version: TemplateVersion) -> Fields:
+def template_fields(version: TemplateVersion) -> Fields:
     """The fields of an environment's record that come from its template version."""
     return {
         "template": version.reference,
@@ -140,12 +140,12 @@ def still_published(version: TemplateVersion) -> Check:
     return Check(key, "#state = :published", {"published": "published"})
 
 
-def begins_use(version: TemplateVersion, environment: EnvironmentRecord) -> Put:
+def use_put(version: TemplateVersion, environment: EnvironmentRecord) -> Put:
     """The part of a transaction that records a new environment's use of the version."""
     return Put(used_key(version.template, environment["id"]), _use(environment))
 
 
-def note_use(environment: EnvironmentRecord) -> None:
+def update_use(environment: EnvironmentRecord) -> None:
     """Update the record of the environment's use of its template; one round trip.
 
     Repeating it changes nothing. An older record never replaces a newer one, so the use of a
@@ -181,7 +181,7 @@ def _use(environment: EnvironmentRecord) -> TemplateUseRecord:
 # --- reading and changing ---------------------------------------------------------------------
 
 
-def read(item: Mapping[str, Any]) -> TemplateVersion:
+def to_model(item: Mapping[str, Any]) -> TemplateVersion:
     """The version as the API returns it."""
     return TemplateVersion.model_validate(item)
 
