@@ -1,4 +1,4 @@
-"""People who call the API, and what the first of them has."""
+"""Users who call the API, and the objects of the first one."""
 
 from __future__ import annotations
 

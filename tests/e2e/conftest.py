@@ -24,5 +24,5 @@ def someone(platform: Platform) -> Person:
 
 @pytest.fixture
 def stranger(platform: Platform) -> Person:
-    """Somebody who is not signed in."""
+    """A user who is not signed in."""
     return Person(platform.url)

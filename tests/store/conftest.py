@@ -1,4 +1,4 @@
-"""Two users, and a project of the first."""
+"""Two users, and a project of the first one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What AWS answered, out of tests/aws/fixtures."""
+"""Answers of AWS, from tests/aws/fixtures."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def until(ready: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def signal(stacks: Any, name: str) -> None:
-    """What a slow update of the stack waits for."""
+    """Send the signal that a slow update of the stack waits for."""
     handle = stacks.describe_stack_resource(StackName=name, LogicalResourceId="Handle")
     url = handle["StackResourceDetail"]["PhysicalResourceId"]
     body = json.dumps({"Status": "SUCCESS", "UniqueId": "1", "Data": "", "Reason": ""}).encode()

@@ -31,7 +31,7 @@ class Answer:
 
 @dataclass
 class Person:
-    """Somebody who sends requests, signed in or not."""
+    """A user who sends requests, signed in or not."""
 
     url: str
     token: str | None = None
@@ -106,7 +106,7 @@ class Person:
 
 
 def until(ready: Callable[[], Any], seconds: float = 30) -> Any:
-    """What `ready` gives as soon as that is something."""
+    """Call `ready` until its result is true, and return it."""
     end = time.monotonic() + seconds
     while not (value := ready()):
         assert time.monotonic() < end, f"still not so after {seconds} s"

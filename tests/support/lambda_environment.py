@@ -19,7 +19,7 @@ MACHINES = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-"
 
 @contextmanager
 def as_on_lambda() -> Iterator[None]:
-    """What the template gives each function; nothing of the developer's own AWS settings."""
+    """Set the variables that the template sets, and none of the developer's AWS settings."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
@@ -48,7 +48,7 @@ def as_on_lambda() -> Iterator[None]:
 
 
 def forget() -> None:
-    """What a function keeps between requests is kept between tests too, unless it is dropped."""
+    """Drop the caches that a function keeps between requests: tests must not share them."""
     settings.cache_clear()
     auth.forget_keys()
     reconcile_schedule.forget()

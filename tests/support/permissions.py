@@ -1,4 +1,4 @@
-"""What functions ask of DynamoDB while the tests run, held against their roles in the template."""
+"""Check the calls of functions to DynamoDB in the tests against their roles in the template."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check(function: str, operation: str, body: bytes) -> None:
 
 
 def check_rule(function: str, service: str, operation: str) -> None:
-    """As check, for what is asked of the rule that runs reconcile."""
+    """Check a call to the rule that runs reconcile, like check."""
     roles = _roles(function)
     if service != "events" or not roles:
         return

@@ -1,4 +1,4 @@
-"""What Lambda's image for Python has in /var/runtime: its runtime client and the AWS SDK."""
+"""The content of /var/runtime in Lambda's image for Python: the runtime client and the AWS SDK."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Tokens:
         self._done.clear()
 
     def answered(self, operation: str, body: bytes) -> Answer | None:
-        """What DynamoDB says without carrying the request out; None if it has to."""
+        """The answer to a repeated transaction; None if DynamoDB must carry it out."""
         if operation != "TransactWriteItems":
             return None
         request = json.loads(body)

@@ -1,4 +1,4 @@
-"""What every refusal must be."""
+"""Assertions that hold for every refusal."""
 
 from __future__ import annotations
 

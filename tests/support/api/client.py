@@ -35,7 +35,7 @@ CONTEXT = SimpleNamespace(
 
 @dataclass(frozen=True)
 class Answer:
-    """What API Gateway would make of the handler's answer; header names in lower case."""
+    """The response that API Gateway makes of the handler's answer; header names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Client:
-    """Somebody who sends requests, signed in if there is a token."""
+    """A caller who sends requests, signed in if there is a token."""
 
     token: str | None = None
     user_id: str = ""

@@ -20,7 +20,7 @@ def password_hash() -> str:
 
 
 def signed_in(email: str) -> Client:
-    """Somebody who registered before, with PASSWORD, and has a token."""
+    """A user who registered with PASSWORD and has a token."""
     user = user_records.add(email, password_hash())
     return Client(auth.mint(user.id).access_token, user.id)
 

@@ -1,4 +1,4 @@
-"""What CloudFormation would make of a template, as far as its text says: functions computed."""
+"""The stack that CloudFormation would make of a template, with its functions computed."""
 
 from __future__ import annotations
 

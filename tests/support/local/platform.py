@@ -1,4 +1,4 @@
-"""What the tests of the embedded platform share."""
+"""Helpers for the tests of the embedded platform."""
 
 import json
 import shutil
@@ -76,7 +76,7 @@ T = TypeVar("T")
 
 
 def eventually(ask: Callable[[], T | None], seconds: float = 10.0) -> T:
-    """What `ask` returns once it is something."""
+    """Call `ask` until its result is true, and return it."""
     deadline = time.monotonic() + seconds
     while True:
         if answer := ask():

@@ -1,4 +1,4 @@
-"""What happens between two callers of the table: who comes first, and what does not come back."""
+"""Control the order of two callers of the table, and which answers are lost."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def at_once(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> list[object]:
-    """What each action returns, or raises, if all begin at the same time.
+    """Return what each action returns or raises if all begin at the same time.
 
     Each call to the table is one after another, as DynamoDB's are; moto's would not be.
     """

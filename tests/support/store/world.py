@@ -151,7 +151,7 @@ def succeeds(this: DeploymentId) -> None:
 
 
 def as_now() -> Callable[[], None]:
-    """What it returns makes the table as it is now."""
+    """Return a function that restores the table as it is now."""
     backend = dynamodb_backends[ACCOUNT][REGION]
     kept = copy.deepcopy(backend.tables)
 

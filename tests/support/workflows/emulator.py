@@ -355,13 +355,13 @@ class Emulator:
 
 
 def task_error(error: str, cause: str) -> Exception:
-    """What a state machine's Retry and Catch know as `error`."""
+    """The exception that Retry and Catch of a state machine see as `error`."""
     made: Exception = stepfunctions._ExecutionError(error, cause)
     return made
 
 
 def invoke(handler: Callable[[Any, Any], Any], event: Any) -> Any:
-    """As Lambda does: JSON in, JSON out; an exception becomes an error of its class's name."""
+    """Invoke like Lambda: JSON in, JSON out; an exception becomes an error of its class's name."""
     try:
         return json.loads(json.dumps(handler(json.loads(json.dumps(event)), SimpleNamespace())))
     except stepfunctions._ExecutionError:

@@ -56,7 +56,7 @@ def twice(perform: Perform, refusal: Refusal) -> Any:
 
 
 class Died(BaseException):
-    """Whoever called is gone, with all that it would have done next."""
+    """The caller dies, and does nothing more."""
 
 
 def dies(perform: Perform, refusal: Refusal) -> Any:
@@ -87,7 +87,7 @@ def answers(value: Any) -> Fault:
 
 
 def preceded_by(action: Callable[[], Any]) -> Fault:
-    """Somebody else does something just before it happens."""
+    """Another actor does something just before the call."""
 
     def fault(perform: Perform, refusal: Refusal) -> Any:
         action()
@@ -97,7 +97,7 @@ def preceded_by(action: Callable[[], Any]) -> Fault:
 
 
 def followed_by(action: Callable[[], Any]) -> Fault:
-    """Somebody else does something just after it happened."""
+    """Another actor does something just after the call."""
 
     def fault(perform: Perform, refusal: Refusal) -> Any:
         answer = perform()

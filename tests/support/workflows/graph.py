@@ -41,7 +41,7 @@ def edges() -> Iterator[Edge]:
 
 @dataclass(frozen=True)
 class Execution:
-    """What an execution did. `failures` has the error of each failed attempt at a state."""
+    """The path of an execution. `failures` has the error of each failed attempt at a state."""
 
     workflow: str
     name: str
@@ -53,7 +53,7 @@ class Execution:
 
     @property
     def transitions(self) -> int:
-        """What AWS bills: the states that were entered, and again for every retry."""
+        """The transitions that AWS bills: one for each state entered, and one for each retry."""
         caught = sum(edge.way.startswith("Catch") for edge in self.edges)
         return len(self.states) + len(self.failures) - caught
 

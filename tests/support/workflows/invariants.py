@@ -1,4 +1,4 @@
-"""What is true of any world that has come to rest, whatever went wrong in it."""
+"""Statements that are true of every world at rest, whatever went wrong in it."""
 
 from __future__ import annotations
 

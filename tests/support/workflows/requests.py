@@ -1,4 +1,4 @@
-"""What AWS refuses in a task's request and the emulator does not."""
+"""Refusals of AWS for a task's request that the emulator lacks."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Schedule:
         return min((strand.due for strand in self._strands), default=None)
 
     def step(self) -> None:
-        """Give whoever is due next its turn, and make it that time."""
+        """Run the strand that is due next, at its time."""
         strand = min(self._strands, key=lambda each: each.due)
         self.now = max(self.now, strand.due)
         try:

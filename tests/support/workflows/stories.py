@@ -1,4 +1,4 @@
-"""What users do with environments, told as scenarios for the crash tests."""
+"""Scenarios of users and environments for the crash tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RETIRE = "Retire > driver retire service"
 
 
 def ask(action: Callable[[], object]) -> None:
-    """What a user does: if it is told to be a fault, or there is no answer at all, ask again."""
+    """Act like a user: ask again after a fault or without an answer."""
     for _ in range(2):
         try:
             action()

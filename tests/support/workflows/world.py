@@ -132,7 +132,7 @@ class World:
         return self
 
     def _build(self) -> None:
-        """What the template makes of the stack."""
+        """Create the resources that the template describes."""
         create_table()
         # TTL is swept when the test says so.
         dynamodb._ttl_settings.clear()
@@ -415,7 +415,7 @@ class World:
         return item
 
     def events(self, environment: EnvironmentId) -> list[Record]:
-        """What happened to it and in it, oldest first."""
+        """The events of the environment and its deployments, oldest first."""
         found = (wire.decode(item) for item in self.items("EVENT#"))
         mine = [event for event in found if event["pk"] == f"ENV#{environment.e}"]
         return sorted(mine, key=lambda event: str(event["sk"]))
@@ -482,7 +482,7 @@ class World:
         self.stop_execution(execution)
 
     def stop_execution(self, execution: graph.Execution) -> None:
-        """As stop."""
+        """An operator stops this execution, as `stop` does by its name."""
         machine = MACHINES.replace(":stateMachine:", ":execution:") + execution.workflow
         arn = f"{machine}:{execution.name}"
         stepfunctions._stop_execution({"executionArn": arn, "cause": "by hand"})
@@ -579,7 +579,7 @@ def _key(thing: ProjectId | EnvironmentId | DeploymentId) -> table.Key:
 
 
 def _done(answer: tuple[int, Any, bytes]) -> Record:
-    """What the emulator says, if that is no refusal."""
+    """The answer of the emulator; raises if it is a refusal."""
     status, _, body = answer
     assert status == 200, body
     said: Record = json.loads(body)
