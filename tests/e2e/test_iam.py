@@ -13,6 +13,8 @@ from local.package import Package
 from local.platform import Platform
 from tests.support.http_user import Person, until
 
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 class Lacking(Platform):
     """The platform, from whose template rights are taken: by the resource, what is not given."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -30,19 +31,26 @@ def group(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[0]
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """Stands for a test while the ids are sent."""
+
+    nodeid: str
+
+
 @contextmanager
-def groups_in_ids(session: pytest.Session) -> Iterator[None]:
-    """Within the block the ids of the tests end with their groups.
+def groups_in_ids(session: Any) -> Iterator[None]:
+    """Within the block the ids of the session's tests end with their groups.
 
     A worker process of pytest-xdist sends nothing but ids to the scheduler, which does not collect
-    the tests itself. The ids of reports stay as they are.
+    the tests itself. The tests keep their ids, so reports show them as they are.
     """
-    ids = [item.nodeid for item in session.items]
-    for item in session.items:
-        item._nodeid = f"{item.nodeid}{_SEPARATOR}{group(item)}"  # type: ignore[attr-defined]
-    yield
-    for item, known in zip(session.items, ids, strict=True):
-        item._nodeid = known  # type: ignore[attr-defined]
+    items = session.items
+    session.items = [Grouped(f"{item.nodeid}{_SEPARATOR}{group(item)}") for item in items]
+    try:
+        yield
+    finally:
+        session.items = items
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
