@@ -53,11 +53,16 @@ def groups_in_ids(session: Any) -> Iterator[None]:
         session.items = items
 
 
+def group_in(nodeid: str) -> str:
+    """The group at the end of an id that was sent."""
+    return nodeid.rpartition(_SEPARATOR)[2]
+
+
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
     """Assigns whole groups to the worker processes."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.rpartition(_SEPARATOR)[2]
+        return group_in(nodeid)
 
     def _assign_work_unit(self, node: Any) -> None:
         if END_TO_END in self.workqueue:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.repository import ROOT
-from tests.support.scheduling import ByGroup, groups_in_ids
+from tests.support.scheduling import group_in, groups_in_ids
 
 MODULE = """
 import os
@@ -46,7 +46,7 @@ def test_ids_end_with_the_group_while_they_are_sent(request: pytest.FixtureReque
         sent = [item.nodeid for item in request.session.items]
 
     assert [item.nodeid for item in request.session.items] == before
-    groups = [ByGroup._split_scope(None, each) for each in sent]
+    groups = [group_in(each) for each in sent]
     here = before.index(request.node.nodeid)
     assert groups[here] == "tests/template/test_scheduling.py"
 
