@@ -25,7 +25,7 @@ from benchmarks.shipped import FIRST, Request, all_ready, recorded, shipped
 from benchmarks.support import ROOT, bars, in_turn, ratio, save, show, spent
 
 ROUNDS = 12
-API = ("auth", "projects", "templates", "environments", "deployments", "docs")
+API = ("auth", "projects", "templates", "environments", "inspection", "deployments", "docs")
 # Against the peer's import, and against the naive handler.
 BUDGETS = {"peer": 0.45, "naive": 0.50}
 # On Lambda the X-Ray SDK is loaded only where it has something to trace.

@@ -90,6 +90,10 @@ FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "projects": ("api/projects", _api("GET", "/api/v1/projects/{s.project}")),
     "templates": ("api/templates", _api("GET", "/api/v1/templates")),
     "environments": ("api/environments", _api("GET", "/api/v1/environments/{s.environment}")),
+    "inspection": (
+        "api/inspection",
+        _api("GET", "/api/v1/environments/{s.environment}/resources"),
+    ),
     "deployments": ("api/deployments", _api("GET", "/api/v1/deployments/{s.deployment}")),
     "docs": ("api/docs", _api("GET", "/openapi.json")),
     "dispatch": ("events/dispatch", _changed),

@@ -133,7 +133,24 @@ def build(root: Path, dependencies: bytes) -> Package:
             # CloudFormation also reads YAML here, the emulator only JSON.
             content = json.dumps(machine, default=str).encode()
             properties["DefinitionUri"] = package.add(content, ".json")
+    for name, include in includes(template.get("Resources")):
+        snippet = _existing(root, name, include.get("Location")).read_bytes()
+        key = package.add(snippet, ".yaml")["Key"]
+        include["Location"] = f"s3://{BUCKET}/{key}"
     return package
+
+
+def includes(node: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The parameters of each `AWS::Include` below a node, with the top key that it is under."""
+    if isinstance(node, list):
+        for each in node:
+            yield from includes(each, name)
+    elif isinstance(node, dict):
+        transform = node.get("Fn::Transform")
+        if isinstance(transform, dict) and transform.get("Name") == "AWS::Include":
+            yield name, transform["Parameters"]
+        for key, value in node.items():
+            yield from includes(value, name or key)
 
 
 def _existing(root: Path, name: str, uri: Any) -> Path:

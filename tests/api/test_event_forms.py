@@ -15,7 +15,7 @@ from tests.support.api.client import FORM, JSON, Answer, Client, app, call, even
 from tests.support.api.people import PASSWORD, Stage
 from tests.support.event_forms import Event, as_sam_sends, recased
 
-FUNCTIONS = ("auth", "projects", "templates", "environments", "deployments", "docs")
+FUNCTIONS = ("auth", "projects", "templates", "environments", "inspection", "deployments", "docs")
 ROUTES = [route for name in FUNCTIONS for route in app(name).api.routes]
 FORMS: dict[str, Callable[[Event], Event]] = {
     "SAM CLI": as_sam_sends,

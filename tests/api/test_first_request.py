@@ -75,7 +75,9 @@ def first(function: str, path: str, endpoint: str, token: str | None) -> tuple[A
     return told["answer"], set(told["modules"])
 
 
-@pytest.mark.parametrize("name", ["auth", "projects", "environments", "deployments", "docs"])
+@pytest.mark.parametrize(
+    "name", ["auth", "projects", "environments", "inspection", "deployments", "docs"]
+)
 def test_the_first_request_is_answered_and_imports_only_what_it_needs(
     name: str,
     ann: Client,
@@ -91,6 +93,7 @@ def test_the_first_request_is_answered_and_imports_only_what_it_needs(
         "auth": "/api/v1/auth/me",
         "projects": f"/api/v1/projects/{project}",
         "environments": f"/api/v1/environments/{environment}",
+        "inspection": f"/api/v1/environments/{environment}/resources",
         "deployments": f"/api/v1/deployments/environments/{environment}",
         "docs": "/health",
     }[name]

@@ -16,6 +16,7 @@ from slipway.store import environment_records, project_records, table
 from tests.support.api import client as lambdas
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
+from tests.support.api.routes import RESOURCES
 from tests.support.repository import ROOT, load_function
 from tests.support.store import between, world
 from tests.support.store.cloudformation import CloudFormation
@@ -178,7 +179,7 @@ each_request = pytest.mark.parametrize("name", REQUESTS)
 def test_every_route_that_takes_a_key_is_in_the_list_of_requests() -> None:
     routes = {
         route.path
-        for resource in ("auth", "projects", "templates", "environments", "deployments")
+        for resource in RESOURCES
         for route in lambdas.app(resource).api.routes
         if route.replays
     }

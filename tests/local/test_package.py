@@ -58,6 +58,35 @@ def test_a_function_that_cannot_be_packaged_is_reported(
     assert said in str(error.value)
 
 
+def test_an_included_file_is_an_artifact(app: Path) -> None:
+    include(app, "policies/may.yaml")
+    (app / "policies").mkdir()
+    (app / "policies/may.yaml").write_text("Statement: []")
+
+    built = package.build(app, b"")
+
+    document = built.template["Resources"]["May"]["Properties"]["PolicyDocument"]
+    bucket, _, key = document["Fn::Transform"]["Parameters"]["Location"][5:].partition("/")
+    assert (bucket, built.artifacts[key]) == (package.BUCKET, b"Statement: []")
+
+
+def test_a_file_that_is_included_and_missing_is_reported(app: Path) -> None:
+    include(app, "policies/none.yaml")
+
+    with pytest.raises(package.Broken, match=r"May: no such path: policies/none\.yaml"):
+        package.build(app, b"")
+
+
+def include(app: Path, location: str) -> None:
+    """Add a policy to the template whose document is this file."""
+    path = app / "template.yaml"
+    at = "\nResources:\n"
+    document = f"{{Fn::Transform: {{Name: AWS::Include, Parameters: {{Location: {location}}}}}}}"
+    resource = f"  May: {{Type: X, Properties: {{PolicyDocument: {document}}}}}\n"
+    assert path.read_text().count(at) == 1
+    path.write_text(path.read_text().replace(at, at + resource))
+
+
 def test_a_missing_folder_is_reported(app: Path) -> None:
     (app / "functions" / "echo").rename(app / "functions" / "other")
 

@@ -25,6 +25,9 @@ OF_NO_RESOURCE = {
 ROLES = dict(transformed("AWS::IAM::Role"))
 # Not for code of ours: CloudFormation takes it to make environments.
 ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
+POLICIES = transformed("AWS::IAM::ManagedPolicy")
+# The managed policies that limit. No function is given one.
+BOUNDARIES = {"FunctionBoundary", "EnvironmentBoundary", "EnvironmentMaking"}
 # What runs reconcile while anything has a deadline.
 RULE = "ReconcileFunctionClock"
 
@@ -44,9 +47,18 @@ OF_ENVIRONMENTS = (
 OF_PLANS = r":stack/\$\{AWS::StackName\}-plan-\*"
 
 
+def named_policies(role: str) -> list[str]:
+    """The stack's own managed policies that the role has."""
+    arns = ROLES[role]["Properties"].get("ManagedPolicyArns", [])
+    return [each["Ref"] for each in arns if isinstance(each, dict) and "Ref" in each]
+
+
 def statements(role: str) -> Iterator[dict[str, Any]]:
+    """Those of the role itself, then those of its named policies."""
     for policy in ROLES[role]["Properties"].get("Policies", []):
         yield from as_list(policy["PolicyDocument"]["Statement"])
+    for name in named_policies(role):
+        yield from as_list(POLICIES[name]["Properties"]["PolicyDocument"]["Statement"])
 
 
 def allowed(role: str) -> set[tuple[str, str]]:

@@ -159,6 +159,15 @@ DOES_NOT_IMPORT = {
         "slipway.services.rollout_queue",
     },
     "environments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
+    "inspection": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.drivers",
+        "slipway.services.rollout_queue",
+    },
     "deployments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
     "docs": {
         *AWS_SDK,

@@ -14,12 +14,15 @@ import pytest
 from deploy import names
 from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 from tests.support.roles import (
+    BOUNDARIES,
     ENVIRONMENT_ROLE,
     OF_NO_RESOURCE,
+    POLICIES,
     ROLES,
     RULE,
     allowed,
     as_list,
+    named_policies,
     resource_name,
     statements,
 )
@@ -40,7 +43,6 @@ NEEDS = {
     "dynamodb:putItem": "dynamodb:PutItem",
     "lambda:invoke": "lambda:InvokeFunction",
 }
-POLICIES = transformed("AWS::IAM::ManagedPolicy")
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -78,7 +80,11 @@ def transformed_names() -> set[str]:
 
 @every_role
 def test_only_known_managed_policies_are_attached(role: str) -> None:
+    named = named_policies(role)
+    assert not {*named} & BOUNDARIES
     for arn in ROLES[role]["Properties"].get("ManagedPolicyArns", []):
+        if arn in [{"Ref": name} for name in named]:
+            continue
         policy = str(arn).rpartition("/")[2].rstrip("'}")
         assert re.fullmatch(f"{MANAGED[policy]}Role", role), f"{role}: {policy}"
 
@@ -194,11 +200,7 @@ def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> No
             # It writes what nobody may read but who makes the environment.
             ("ssm:PutParameter", "the environments"),
             ("ssm:DeleteParameters", "the environments"),
-            ("cloudformation:ListStackResources", "the environments"),
             ("cloudformation:DescribeStacks", "the environments"),
-            ("cloudformation:DetectStackDrift", "the environments"),
-            ("cloudformation:DetectStackResourceDrift", "the environments"),
-            ("cloudformation:DescribeStackResourceDrifts", "the environments"),
             # To show what an update would do; never to do it.
             ("cloudformation:TagResource", "the environments"),
             ("cloudformation:CreateChangeSet", "the environments"),
@@ -212,19 +214,27 @@ def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> No
             ("cloudformation:DeleteStack", "the plans"),
             ("s3:GetObject", "TemplatesBucket"),
         },
+        "Inspection": {
+            ("cloudformation:ListStackResources", "the environments"),
+            ("cloudformation:DescribeStacks", "the environments"),
+            ("cloudformation:DetectStackDrift", "the environments"),
+            ("cloudformation:DetectStackResourceDrift", "the environments"),
+            ("cloudformation:DescribeStackResourceDrifts", "the environments"),
+        },
     }
 
-    # What CloudFormation reads with its rights, to look for drift.
+    # CloudFormation reads these with the function's rights, to detect drift.
     looked_at = {
         (action, on)
-        for action, on in allowed("EnvironmentsFunctionRole")
+        for action, on in allowed("InspectionFunctionRole")
         if on == "the environments"
         and re.match(r"(?!cloudformation|ssm)\w+:(Describe|G[Ee][Tt]|List)", action)
     }
+    assert looked_at
 
     for name in api:
         held = allowed(f"{name}FunctionRole")
-        if name == "Environments":
+        if name == "Inspection":
             held -= looked_at
         beside = {(action, on) for action, on in held if not action.startswith("dynamodb:")}
         assert beside == more.get(name, set()), name

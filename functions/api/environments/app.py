@@ -1,9 +1,8 @@
-"""/environments: create, inspect, update, extend and tear down."""
+"""/environments: create, read, update, extend and tear down."""
 
 from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.deployment import Deployment, LogLine
-from slipway.domain.drift import Drift
 from slipway.domain.environment import (
     CreationMode,
     Environment,
@@ -11,7 +10,6 @@ from slipway.domain.environment import (
     Extension,
     NewEnvironment,
     Pinning,
-    Resource,
     TeardownRetry,
 )
 from slipway.domain.events import Event
@@ -26,7 +24,6 @@ from slipway.errors import (
     ExternalIdTaken,
     NameTaken,
     NoLease,
-    NoStack,
     NoTemplate,
     NotFound,
     NothingToRetain,
@@ -34,7 +31,6 @@ from slipway.errors import (
     PreconditionFailed,
     ProjectGoing,
     QueueBusy,
-    StackNotReady,
     TtlExceedsPolicy,
 )
 from slipway.http.app import Api
@@ -42,7 +38,6 @@ from slipway.http.routes import IfMatch
 from slipway.services import (
     environments,
     history,
-    inspection,
     leases,
     rollout_queue,
     teardowns,
@@ -92,34 +87,6 @@ def list_(principal: Principal, project_id: str, paging: Paging) -> Page[Environ
 def get(principal: Principal, environment_id: str) -> Environment:
     """Read an environment."""
     return environments.get(ids.parse_environment(environment_id), principal)
-
-
-@api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
-def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
-    """List the resources of its stack. Empty if it is simulated or destroyed."""
-    return Page(inspection.resources(ids.parse_environment(environment_id), principal))
-
-
-@api.post(
-    "/api/v1/environments/<environment_id>/drift",
-    status=202,
-    # The caller wants the current state, not the answer to an earlier request.
-    replays=False,
-    refuses=(NotFound, NoStack, StackNotReady, DriverFault),
-)
-def detect_drift(principal: Principal, environment_id: str) -> Drift:
-    """Start drift detection. Poll GET for progress and the result."""
-    from slipway.services import drift
-
-    return drift.detect(ids.parse_environment(environment_id), principal)
-
-
-@api.get("/api/v1/environments/<environment_id>/drift", refuses=(NotFound, NoStack, DriverFault))
-def see_drift(principal: Principal, environment_id: str) -> Drift:
-    """Read the result of the last drift detection."""
-    from slipway.services import drift
-
-    return drift.get(ids.parse_environment(environment_id), principal)
 
 
 @api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))

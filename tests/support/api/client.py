@@ -197,6 +197,8 @@ def _resource(path: str) -> str:
     known = {"auth", "projects", "templates", "environments", "deployments"}
     if parts[:4] == ["", "api", "v1", "projects"] and "by-external-id" in parts[6:7]:
         return "environments"
+    if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in (["drift"], ["resources"]):
+        return "inspection"
     below = parts[:3] == ["", "api", "v1"] and len(parts) > 3 and parts[3] in known
     return parts[3] if below else "docs"
 

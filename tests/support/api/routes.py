@@ -24,7 +24,7 @@ def ids_of(stage: Stage) -> Here:
     }
 
 
-RESOURCES = ("auth", "projects", "templates", "environments", "deployments")
+RESOURCES = ("auth", "projects", "templates", "environments", "inspection", "deployments")
 
 
 def paths() -> dict[str, set[str]]:

@@ -93,10 +93,18 @@ _HEADERS: Schema = {
     },
 }
 
+# Functions that serve part of another function's resource.
+_TAGS = {"inspection": "environments"}
+
 
 def document(apis: Mapping[str, Api]) -> Schema:
-    """The OpenAPI document of these APIs; their names become its tags."""
-    routes = [(tag, route) for tag, api in apis.items() for route in api.routes if _public(route)]
+    """The OpenAPI document of these APIs; their names, or those in `_TAGS`, become its tags."""
+    routes = [
+        (_TAGS.get(name, name), route)
+        for name, api in apis.items()
+        for route in api.routes
+        if _public(route)
+    ]
     paths: dict[str, Schema] = {}
     for tag, route in routes:
         path = re.sub(r"<(\w+)>", r"{\1}", route.path)
@@ -280,7 +288,7 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
 
 def load(functions: Path) -> dict[str, Api]:
     """The API of each `functions/api/<resource>/app.py`, in the order of the document."""
-    order = ["auth", "projects", "templates", "environments", "deployments"]
+    order = ["auth", "projects", "templates", "environments", "inspection", "deployments"]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py")),
         key=lambda folder: [*order, folder.name].index(folder.name),

@@ -1,0 +1,45 @@
+"""/environments/{id}/resources and /drift: what an environment's stack is made of.
+
+They are a function of their own, because only they need the right to read the configuration of
+environments' resources.
+"""
+
+from slipway.access.principal import Principal
+from slipway.domain import ids
+from slipway.domain.drift import Drift
+from slipway.domain.environment import Resource
+from slipway.domain.paging import Page
+from slipway.errors import DriverFault, NoStack, NotFound, StackNotReady
+from slipway.http.app import Api
+from slipway.services import inspection
+
+api = Api()
+handler = api.handler
+
+
+@api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
+def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
+    """List the resources of its stack. Empty if it is simulated or destroyed."""
+    return Page(inspection.resources(ids.parse_environment(environment_id), principal))
+
+
+@api.post(
+    "/api/v1/environments/<environment_id>/drift",
+    status=202,
+    # The caller wants the current state, not the answer to an earlier request.
+    replays=False,
+    refuses=(NotFound, NoStack, StackNotReady, DriverFault),
+)
+def detect_drift(principal: Principal, environment_id: str) -> Drift:
+    """Start drift detection. Poll GET for progress and the result."""
+    from slipway.services import drift
+
+    return drift.detect(ids.parse_environment(environment_id), principal)
+
+
+@api.get("/api/v1/environments/<environment_id>/drift", refuses=(NotFound, NoStack, DriverFault))
+def see_drift(principal: Principal, environment_id: str) -> Drift:
+    """Read the result of the last drift detection."""
+    from slipway.services import drift
+
+    return drift.get(ids.parse_environment(environment_id), principal)

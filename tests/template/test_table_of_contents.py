@@ -1,0 +1,91 @@
+"""template.yaml is read from top to bottom: it is short, and says each right once."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.repository import ROOT, resources, transformed
+from tests.support.roles import BOUNDARIES, POLICIES, ROLES, as_list, named_policies
+
+LINES, WIDTH = 600, 120
+TEMPLATE = ROOT / "template.yaml"
+INCLUDED = sorted((ROOT / "policies").iterdir())
+FUNCTIONS = [role for role in ROLES if "Function" in role]
+# Each right that is written twice, and where.
+TWICE = {
+    # A role has ten managed policies at most, and that of EnvironmentsFunction has ten already.
+    "cloudformation:DeleteStack": ["EnvironmentsFunction", "ReconcileFunction"],
+    # It queries the table, but unlike all others that do, it adds nothing to it.
+    "dynamodb:Query": ["AddRecords", "InspectionFunction"],
+}
+
+Right = tuple[str, str, str, str]
+
+
+def rights(document: Any) -> Iterator[Right]:
+    """(effect, action, resource, condition) of every statement of the policy."""
+    for statement in as_list(document["Statement"]):
+        for action, resource in itertools.product(
+            as_list(statement["Action"]), as_list(statement["Resource"])
+        ):
+            condition = json.dumps(statement.get("Condition"), sort_keys=True)
+            yield (statement["Effect"], action, json.dumps(resource, sort_keys=True), condition)
+
+
+def written() -> Iterator[tuple[Right, str]]:
+    """Every right that functions are given, and where it is written."""
+    for name, policy in POLICIES.items():
+        if name not in BOUNDARIES:
+            yield from ((each, name) for each in rights(policy["Properties"]["PolicyDocument"]))
+    for name, function in resources("AWS::Serverless::Function").items():
+        for policy in function["Properties"].get("Policies", []):
+            if "Statement" in policy:
+                yield from ((each, name) for each in rights(policy))
+
+
+def test_the_template_is_short_and_its_lines_are_too() -> None:
+    lines = TEMPLATE.read_text().splitlines()
+
+    assert len(lines) <= LINES
+    assert [n for n, line in enumerate(lines, 1) if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("path", INCLUDED, ids=lambda path: path.name)
+def test_an_included_file_has_short_lines_and_is_included(path: Any) -> None:
+    lines = path.read_text().splitlines()
+
+    assert [n for n, line in enumerate(lines, 1) if len(line) > WIDTH] == []
+    assert f"Location: policies/{path.name}" in TEMPLATE.read_text()
+
+
+def test_each_right_of_a_function_is_written_once() -> None:
+    places = collections.defaultdict(set)
+    for right, place in written():
+        places[right].add(place)
+    twice = [(right[1], sorted(found)) for right, found in places.items() if len(found) > 1]
+
+    assert len(places) > 400
+    assert sorted(twice) == sorted(TWICE.items())
+
+
+def test_every_named_policy_is_used_and_no_function_has_one_twice() -> None:
+    used = [(role, name) for role in FUNCTIONS for name in named_policies(role)]
+
+    assert {name for _, name in used} == POLICIES.keys() - BOUNDARIES
+    assert len(used) == len(set(used))
+
+
+def test_all_alarms_treat_and_report_what_they_see_alike() -> None:
+    common = {"EvaluationPeriods": 1, "TreatMissingData": "notBreaching"}
+
+    for alarm in transformed("AWS::CloudWatch::Alarm").values():
+        properties = alarm["Properties"]
+        assert properties.items() >= common.items()
+        periods = [each["MetricStat"] for each in properties.get("Metrics", [])[1:]] or [properties]
+        assert {each["Period"] for each in periods} == {60}
