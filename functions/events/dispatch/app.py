@@ -93,20 +93,22 @@ def _handle_environment(environment: EnvironmentId) -> None:
     if item is None:
         return
     status = item["status"]
-    name, carried = item["id"], environment_records.execution_input(item)
+    name, execution_input = item["id"], environment_records.execution_input(item)
     if item.get("operation"):
         # Even if the environment is to be destroyed: only this execution can end provisioning.
-        executions.start("provision_environment", name, carried)
+        executions.start("provision_environment", name, execution_input)
     if status == "running":
         _start_next_deployment(environment)
     if status in TAKES_DEPLOYMENTS and item.get("expires_at"):
-        executions.start("expire_environment", environment_records.expiry_execution(item), carried)
+        executions.start(
+            "expire_environment", environment_records.expiry_execution(item), execution_input
+        )
     if status not in TAKES_DEPLOYMENTS:
         rollout_queue.cancel_all(environment, f"The environment is {status}")
     # Until `operation` is removed, provisioning may still change the infrastructure.
     if status in GOING and not item.get("operation"):
         executions.start(
-            "retire_environment", environment_records.teardown_execution(item), carried
+            "retire_environment", environment_records.teardown_execution(item), execution_input
         )
     if status == "teardown_failed":
         teardowns.plan_retry(item, "dispatch")

@@ -98,19 +98,19 @@ class _View(NamedTuple):
 
 def enqueue(environment: EnvironmentId, wanted: NewDeployment, principal: Principal) -> Deployment:
     """Accept a version at the end of the queue. Raises and costs as accept."""
-    brings = {
+    content = {
         "kind": "release",
         "version": wanted.version,
         "artifact": wanted.artifact,
         "order": wanted.order,
         "allow_outdated": wanted.allow_outdated,
     }
-    return accept(environment, brings, wanted.on_conflict, principal)
+    return accept(environment, content, wanted.on_conflict, principal)
 
 
 def accept(
     environment: EnvironmentId,
-    brings: Fields,
+    content: Fields,
     on_conflict: OnConflict | None,
     principal: Principal,
     also: Mapping[str, table.Action] | None = None,
@@ -118,14 +118,14 @@ def accept(
 ) -> Deployment:
     """Accept a release or an update at the end of the queue.
 
-    `brings` are the fields of its record that say what it brings, `also` are further parts of the
-    transaction, and `seen` is the environment's record if the caller has read it.
+    `content` are the fields of its record that describe the release or update. `also` are further
+    parts of the transaction. `seen` is the environment's record if the caller has read it.
 
     Raises NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy; TransactionFailed if
     a part of `also` failed. Two round trips; more if the order in the queue matters and was not
     certain at once.
     """
-    order_matters = on_conflict == "reject" or _may_be_outdated(brings)
+    order_matters = on_conflict == "reject" or _may_be_outdated(content)
     view = _View(seen, None) if seen else _first_view(environment, principal, order_matters)
     for _ in range(_TRIES):
         _require_ready(view.record)
@@ -133,8 +133,8 @@ def accept(
         if order_matters and view.ahead is None:
             view = _View(view.record, queue_records.read_in_order(environment))
         guard = _guard(environment, view, mode)
-        _check_order(view, brings)
-        shown, transaction = _acceptance(environment, view.record, brings, mode, principal)
+        _check_order(view, content)
+        shown, transaction = _acceptance(environment, view.record, content, mode, principal)
         for part, action in {**(also or {}), **guard}.items():
             transaction.add(part, action)
         try:
@@ -191,26 +191,26 @@ def _guard(environment: EnvironmentId, view: _View, mode: str) -> dict[str, Chec
     return {}
 
 
-def _may_be_outdated(brings: Fields) -> bool:
-    return brings.get("order") is not None and not brings["allow_outdated"]
+def _may_be_outdated(content: Fields) -> bool:
+    return content.get("order") is not None and not content["allow_outdated"]
 
 
-def _check_order(view: _View, brings: Fields) -> None:
-    """Raises OutdatedDeployment if what is live or ahead is newer than what is brought."""
-    if not _may_be_outdated(brings):
+def _check_order(view: _View, content: Fields) -> None:
+    """Raises OutdatedDeployment if the live version, or one ahead, is newer."""
+    if not _may_be_outdated(content):
         return
     others = [(each["deployment_id"], each.get("order")) for each in view.ahead or ()]
     if live := view.record.get("live_deployment_id"):
         others.insert(0, (live, view.record.get("live_order")))
     for deployment_id, order in others:
-        if is_outdated(brings["order"], order):
+        if is_outdated(content["order"], order):
             raise OutdatedDeployment(deployment_id)
 
 
 def _acceptance(
     environment: EnvironmentId,
     record: EnvironmentRecord,
-    brings: Fields,
+    content: Fields,
     mode: str,
     principal: Principal,
 ) -> tuple[Deployment, Transaction]:
@@ -222,7 +222,7 @@ def _acceptance(
         "id": str(deployment),
         "project_id": str(environment.project),
         "environment_id": str(environment),
-        **brings,
+        **content,
         "status": "pending",
         "on_conflict": mode,
         "created_at": at,
@@ -233,8 +233,8 @@ def _acceptance(
     new["change"] = change("deployment_pending", principal.user_id, at, reason)
     place = {
         "deployment_id": str(deployment),
-        "kind": brings["kind"],
-        "order": brings.get("order"),
+        "kind": content["kind"],
+        "order": content.get("order"),
     }
     transaction = (
         Transaction()

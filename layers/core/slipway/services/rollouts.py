@@ -54,7 +54,7 @@ def acquire_next(environment: EnvironmentId) -> DeploymentRecord | None:
 
 
 def execution_input(item: DeploymentRecord) -> dict[str, Any]:
-    """The input of the rollout's execution: ids, keys, the fencing token, what it brings."""
+    """The input of the rollout's execution: ids, keys, fencing token, and the change as text."""
     deployment = ids.parse_deployment(item["id"])
     keys = {
         "deployment": deployment_records.key(deployment),
@@ -105,7 +105,7 @@ def _acquire(
     """None if another process was faster, or if what is live has changed."""
     fields: Fields = {"token": last_token + 1}
     if deployment_records.is_update(item):
-        # An update brings no version: what is live stays live.
+        # An update does not change the live version.
         fields |= {
             name: environment.get(f"live_{name}") for name in environment_records.LIVE_FIELDS
         }

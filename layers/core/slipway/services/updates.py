@@ -65,7 +65,7 @@ def request(
     clean-up record and one for each secret.
     """
     item, draft = _draft(environment, wanted, principal)
-    brings = _brings(item, wanted, draft)
+    content = _content(item, wanted, draft)
     # An update waits for those ahead of it, unless it or its environment rejects.
     own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
     mode = wanted.on_conflict or own
@@ -74,13 +74,13 @@ def request(
         parts["template"] = template_records.still_published(draft.version)
     try:
         if not draft.secrets:
-            return rollout_queue.accept(environment, brings, mode, principal, parts, item)
+            return rollout_queue.accept(environment, content, mode, principal, parts, item)
         # Imported here, because most updates have no secrets.
         from slipway.services import cleanup
 
-        place = brings["secret_place"] = f"{environment}/{ids.new_part()}"
+        place = content["secret_place"] = f"{environment}/{ids.new_part()}"
         with cleanup.storing(place, draft.secrets, parts):
-            return rollout_queue.accept(environment, brings, mode, principal, parts, item)
+            return rollout_queue.accept(environment, content, mode, principal, parts, item)
     except TransactionFailed as failed:
         if failed.get("template") is not None:
             detail = f"{draft.version.reference} is no longer published; choose another version"
@@ -88,7 +88,7 @@ def request(
         raise
 
 
-def _brings(item: EnvironmentRecord, wanted: EnvironmentUpdate, draft: _Draft) -> Fields:
+def _content(item: EnvironmentRecord, wanted: EnvironmentUpdate, draft: _Draft) -> Fields:
     """The fields of the deployment's record that say what the update changes."""
     return {
         "kind": "update",

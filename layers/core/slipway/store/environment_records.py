@@ -1,4 +1,4 @@
-"""Environment records. Leases are in slipway.services.leases, teardowns in .teardowns."""
+"""Environment records: their keys, states, leases and live versions, as the table stores them."""
 
 from __future__ import annotations
 

@@ -38,13 +38,13 @@ def record(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         number = new["version"] if old.get("version") != new["version"] else None
     if number is None:
         return
-    told = _of_deployment(old, new) if is_deployment else _of_environment(old, new)
+    description = _of_deployment(old, new) if is_deployment else _of_environment(old, new)
     event = {
         "id": f"evt_{new['id'][4:]}_{number}",
         "subject": new["id"],
         "from": old.get("status"),
         "to": new["status"],
-        **told,
+        **description,
     }
     e = new["id"].split("_")[2]
     key = Key(f"ENV#{e}", f"{PREFIX}{event['at']}#{event['id']}")
