@@ -13,6 +13,8 @@ Fields = dict[str, Any]
 
 
 class Key(NamedTuple):
+    """The partition key and the sort key of an item."""
+
     pk: str
     sk: str
 

@@ -21,6 +21,7 @@ PREFIX = "DEP#"
 
 
 def key(deployment: DeploymentId) -> Key:
+    """The key of the deployment's record."""
     return Key(f"ENV#{deployment.e}", PREFIX + deployment.d)
 
 

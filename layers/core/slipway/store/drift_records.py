@@ -24,4 +24,5 @@ def record_start(environment: EnvironmentId, detection: str, at: datetime) -> No
 
 
 def key(environment: EnvironmentId) -> Key:
+    """The key of the environment's last drift detection."""
     return Key(f"ENV#{environment.e}", "DRIFT")
