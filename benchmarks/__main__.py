@@ -1,4 +1,4 @@
-"""`make bench`: everything, in turn; what it finds goes to docs/performance.md too."""
+"""`make bench`: run all benchmarks in turn and write their results to docs/performance.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 
 from benchmarks.support import publish
 
-# Each takes what those before it have saved.
+# Each reads the results that earlier ones have saved.
 SUBJECTS = (
     "round_trips",
     "cold_start",
@@ -32,7 +32,7 @@ def main() -> None:
     for subject in SUBJECTS:
         began = time.monotonic()
         print(f"\n── {subject} {'─' * (76 - len(subject))}", flush=True)
-        # Each in a process of its own, for functions keep what they have made.
+        # Each runs in a process of its own, because functions keep state.
         command = [sys.executable, "-m", "benchmarks", subject]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": "layers/core"})
         print(f"\n{subject} took {time.monotonic() - began:.0f} s", flush=True)

@@ -1,10 +1,10 @@
-"""One request over and over in one process, a batch for each number on stdin; for each batch a line
-of JSON with the microseconds of processor that one request took, and of what they are made.
+"""Repeats one request in one process, in batches. Each line on stdin is a batch's size; each answer
+is a line of JSON with the microseconds of processor time of one request, and of its parts.
 
     lambda FOLDER EVENT    FOLDER/app.py's handler, as Lambda calls it: JSON in, JSON out
     asgi WHAT              the peer's app, as uvicorn calls it
 
-Runs where what is measured runs, so it needs nothing but the standard library and that.
+It runs in the environment that is measured, so it needs only the standard library and that.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import Any
 
 from benchmarks.invoke import Context
 
-# ── What a request's time goes to ───────────────────────────────────────────────────────────
+# ── The parts of a request ───────────────────────────────────────────────────────────
 
-# Each part is the time in these functions that is not in another part's.
+# A part is the time in its functions without the time in other parts'.
 PARTS = {
     "validation": ["slipway.http.binding:_body", "slipway.http.binding:_query"],
     "token": ["slipway.access.auth:caller", "slipway.access.auth:mint"],
@@ -50,7 +50,7 @@ STORES = [
 
 
 class Parts:
-    """Watches the functions of PARTS and STORES."""
+    """Measures the functions of PARTS and STORES."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = defaultdict(float)
@@ -95,7 +95,7 @@ class Parts:
         setattr(holder, name, watched)
 
 
-# ── What is asked ───────────────────────────────────────────────────────────────────────────
+# ── The requests ───────────────────────────────────────────────────────────────────────────
 
 
 def of_lambda(folder: str, event: str) -> Callable[[], None]:
@@ -113,7 +113,7 @@ def of_lambda(folder: str, event: str) -> Callable[[], None]:
 
 def of_asgi(what: str) -> Callable[[], None]:
     app = importlib.import_module("app.main").app
-    # What it does after the answer is not a part of the request.
+    # Work after the answer is not part of the request.
     for module in ("app.environments", "app.deployments"):
         for name in ("provision", "roll_out"):
             if hasattr(importlib.import_module(module), name):
@@ -184,7 +184,7 @@ def of_asgi(what: str) -> Callable[[], None]:
 def main() -> None:
     kind, *words = sys.argv[1:]
     ask = of_lambda(*words) if kind == "lambda" else of_asgi(*words)
-    # Log lines go to stdout; what is found goes to the pipe that was stdout.
+    # Log lines go to stdout, the results to the pipe that was stdout.
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for _ in range(3):

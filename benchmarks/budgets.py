@@ -1,4 +1,4 @@
-"""The budgets, and whether what was measured keeps them."""
+"""The budgets, and the check of the results against them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _round_trips() -> list[Row]:
 
 
 def _deep(kind: str, most: int, found: dict[str, Any]) -> list[Row]:
-    """One line for all that keep to it, one for each that does not."""
+    """One line for all routes within the budget, and one for each that is not."""
     over = {name: each for name, each in found.items() if each["depth"] > most}
     rest = len(found) - len(over)
     return [

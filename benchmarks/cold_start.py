@@ -1,8 +1,8 @@
-"""Cold start: what it takes to import each function and answer its first request.
+"""Cold start: the time to import each function and to answer its first request.
 
-Whole processes, in turn: the bare interpreter, each function with its layer's bytecode, one
-without, a naive handler that does the same as `environments`, and the import of the peer's
-`app.main`. DynamoDB is a server of canned answers on 127.0.0.1, over TLS.
+The runs are whole processes, in turn: the bare interpreter, each function with its layer's
+bytecode, one without, a naive handler that does the same as `environments`, and the import of the
+peer's `app.main`. A server on 127.0.0.1 gives canned DynamoDB answers over TLS.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from benchmarks.support import ROOT, bars, in_turn, ratio, save, show, spent
 
 ROUNDS = 12
 API = ("auth", "projects", "templates", "environments", "inspection", "deployments", "docs")
-# Against the peer's import, and against the naive handler.
+# Compared with the peer's import and with the naive handler.
 BUDGETS = {"peer": 0.45, "naive": 0.50}
-# On Lambda the X-Ray SDK is loaded only where it has something to trace.
+# On Lambda the X-Ray SDK is loaded only if it traces something.
 TRACED = {
     "LAMBDA_TASK_ROOT": "/var/task",
     "_X_AMZN_TRACE_ID": "Root=1-69226e4b-0123456789abcdef01234567;Sampled=1",
@@ -38,7 +38,7 @@ TRACED = {
 
 def main(rounds: int = ROUNDS) -> None:
     asked = recorded(FIRST)
-    # It asks each thing by itself, with one call after the other.
+    # It reads each item with a call of its own, one after another.
     asked["naive"] = replace(asked["environments"], folder="../naive", answers=_naive(asked))
     with shipped() as here, tempfile.TemporaryDirectory() as database:
         shutil.copytree(ROOT / "benchmarks/naive", here.place / "naive")
@@ -61,7 +61,7 @@ def main(rounds: int = ROUNDS) -> None:
             )
             commands["python"] = ([*here.python, "-c", "pass"], {"PATH": environ["PATH"]})
             runs = {name: partial(spent, *command) for name, command in commands.items()}
-            # Once to warm the machine up, and to write the peer's bytecode and tables.
+            # One run warms the machine up and writes the peer's bytecode and tables.
             in_turn(runs, 1)
             found = in_turn(runs, rounds)
             breakdown = imports(*commands["environments"])
@@ -82,7 +82,7 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 def _naive(asked: Mapping[str, Request]) -> dict[str, str]:
-    """GetItem's answers, out of those to a BatchGetItem: the same item twice will do."""
+    """Answers to GetItem from those to a BatchGetItem, each with the same item."""
     answers = dict(asked["environments"].answers)
     [items] = json.loads(answers.pop("BatchGetItem"))["Responses"].values()
     item = next(item for item in items if item["sk"]["S"].startswith("ENV#"))
@@ -90,7 +90,7 @@ def _naive(asked: Mapping[str, Request]) -> dict[str, str]:
 
 
 def unpacked_without_bytecode(place: Path) -> Path:
-    """The layer as some installers leave it: sources only, of its dependencies too."""
+    """The layer without any bytecode, as some installers leave it."""
     plain = place / "plain"
     skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(place / "opt", plain, ignore=skip)
@@ -104,14 +104,16 @@ def unpacked_without_bytecode(place: Path) -> Path:
 
 
 def unzipped(layer: Path) -> float:
-    """Megabytes of it, once it has its bytecode."""
+    """The layer's size in megabytes, with bytecode."""
     compileall.compile_dir(layer, quiet=2, workers=0)
     return sum(file.stat().st_size for file in layer.rglob("*") if file.is_file()) / 1e6
 
 
 def imports(command: Sequence[str], environ: Mapping[str, str]) -> dict[str, float]:
-    """Milliseconds that each package's own modules take to import, the longest first: the least of
-    five times. The measuring itself makes them longer by a half."""
+    """Milliseconds that each package's own modules take to import, the longest first.
+
+    Each is the least of five runs. The measurement itself adds about half.
+    """
     python, *rest = command
     told = [python, "-X", "importtime", *rest]
     found: dict[str, float] = {}

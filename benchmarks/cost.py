@@ -1,8 +1,8 @@
-"""Cost: state transitions counted from real executions, and what they and the rest cost.
+"""Cost: state transitions counted from real executions, and the prices of these and the rest.
 
-The executions are the workflow tests': the real state machines, store and functions, in process.
-The prices, and what is assumed of how Slipway is used, are in prices.toml and nowhere else; the
-work of a call is what the benchmarks before this one found.
+The executions are those of the workflow tests: the real state machines, store and functions, in
+process. prices.toml has all prices and assumptions about Slipway's use; earlier benchmarks measured
+the work of a call.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ PER_MILLION = 2.80
 
 Bill = dict[str, float]
 
-# ── What workflows do ───────────────────────────────────────────────────────────────────────
+# ── The work of workflows ───────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class Run:
-    """What some story took: transitions by workflow, how often a driver was looked at and found
-    still at work, invocations by function, DynamoDB's units."""
+    """The counts of a story: transitions by workflow, looks at a driver that was still at work,
+    invocations by function, and DynamoDB's units.
+    """
 
     transitions: dict[str, int]
     polls: int
@@ -47,7 +48,7 @@ class Run:
     def bill(self) -> Bill:
         prices, assumed = PRICES, PRICES["assumed"]["world"]
         times = sum(self.invocations.values())
-        # A step is little work and two round trips; it costs what its memory costs meanwhile.
+        # A step is little work and two round trips, during which its memory is billed.
         seconds = (20 + 2 * assumed["round_trip_ms"]) / 1000
         return {
             "transitions": self.total * prices["step_functions"]["transition"],
@@ -63,7 +64,7 @@ class Run:
 
 
 def lived(story: Callable[[Any], None]) -> Run:
-    """The story told in a world of its own."""
+    """Run a story in a world of its own."""
     from tests.support.lambda_environment import as_on_lambda
     from tests.support.workflows.world import World
 
@@ -72,7 +73,7 @@ def lived(story: Callable[[Any], None]) -> Run:
         World(simulated_seconds=2, slow_to_go=False) as world,
         redirect_stdout(StringIO()),
     ):
-        # What comes before is not what is counted.
+        # The preparation is not counted.
         assert world.project
         before = len(world.stream)
         world.calls.made.clear()
@@ -88,14 +89,14 @@ def lived(story: Callable[[Any], None]) -> Run:
             invocations=dict(
                 Counter(name.split(" > lambda ")[1] for name in made if " > lambda " in name)
             ),
-            # Each call of theirs reads two items at most.
+            # Each of their calls reads at most two items.
             reads=2.0 * sum(name.endswith(("GetItem", "Query")) for name in made),
             writes=sum(_write_units(record["dynamodb"]) for record in world.stream[before:]),
         )
 
 
 def _is_poll(workflow: str, state: str) -> bool:
-    """Whether it waits for a driver: so many seconds, not until some moment."""
+    """Whether the state waits for a driver: for some seconds, not until a timestamp."""
     from tests.support.workflows.graph import definitions
 
     return "Seconds" in definitions()[workflow]["States"][state]
@@ -106,7 +107,7 @@ def _transitions(executions: Iterable[Any]) -> list[str]:
 
 
 def _write_units(change: Mapping[str, Any]) -> int:
-    """As if all of it were in transactions, which most of it is."""
+    """Write units, as if all writes were in transactions, which most are."""
     before, after = change.get("OldImage", {}), change.get("NewImage", {})
     size = max(round_trips.size(before), round_trips.size(after))
     return 2 * max(1, ceil(size / 1024)) + round_trips.index_units(before, after)
@@ -155,7 +156,7 @@ STORIES: dict[str, Callable[[Any], None]] = {
 
 
 def without(run: Run, other: Run) -> Run:
-    """What came on top of the other."""
+    """The difference between two runs."""
 
     def less(these: Mapping[str, int], those: Mapping[str, int]) -> dict[str, int]:
         return {name: n for name in these if (n := these[name] - those.get(name, 0))}
@@ -169,11 +170,11 @@ def without(run: Run, other: Run) -> Run:
     )
 
 
-# ── What calls cost ─────────────────────────────────────────────────────────────────────────
+# ── The cost of calls ─────────────────────────────────────────────────────────────────────────
 
 
 def memory(function: str) -> int:
-    """The megabytes that template.yaml gives each function that runs this code."""
+    """The memory, in megabytes, that template.yaml gives each function with this code."""
     from tests.support.repository import resources, running, template
 
     common = template()["Globals"]["Function"]["MemorySize"]
@@ -183,7 +184,7 @@ def memory(function: str) -> int:
 
 
 def a_million_calls(found: Mapping[str, Any], line: int) -> Bill:
-    """Line by line; `line` is the bytes of the record that a function logs of a request."""
+    """The cost, line by line. `line` is the size in bytes of a request's log record."""
     world, shares = PRICES["assumed"]["world"], PRICES["assumed"]["calls"]
     assert abs(sum(shares.values()) - 1) < 1e-9
     gateway, functions, logs = PRICES["api_gateway"], PRICES["lambda"], PRICES["logs"]
@@ -219,7 +220,7 @@ def _function(call: str) -> str:
 
 
 def duration(call: str, megabytes: int, depth: int) -> float:
-    """Seconds that a call is billed: its own work at its share of a processor, and the waiting."""
+    """The billed seconds of a call: its work at its share of a processor, and its waiting."""
     kinds = {"sign in": "sign in", "create a deployment": "create deployment"}
     kind = kinds.get(call, "list environments" if call.startswith("list") else "get environment")
     turns = sorted(run["cpu"] for run in saved("warm_request")[f"{kind}/slipway"])
@@ -242,7 +243,7 @@ def traced() -> bool:
 
 
 def log_line() -> int:
-    """The bytes of the record that a GET leaves in the log, as the function writes it."""
+    """The size in bytes of the log record of a GET, as the function writes it."""
     from benchmarks.loopback import Watched
     from benchmarks.round_trips import Stage, handlers
 
@@ -260,11 +261,11 @@ def log_line() -> int:
     return len(record.encode()) + 1
 
 
-# ── What standing there costs ───────────────────────────────────────────────────────────────
+# ── The cost of an idle stack ───────────────────────────────────────────────────────────────
 
 
 def idle_month() -> Bill:
-    """The deployed stack when nobody calls it, by the resources that template.yaml has."""
+    """The cost of a deployed stack without calls, from the resources in template.yaml."""
     from tests.support.repository import resources
 
     alarms = resources("AWS::CloudWatch::Alarm").values()
@@ -287,7 +288,7 @@ def idle_month() -> Bill:
 
 
 def awake_month() -> Bill:
-    """What reconcile adds in a month in which something has a deadline all the time."""
+    """The cost that reconcile adds in a month in which there is always a deadline."""
     from tests.support.repository import template
 
     assert template()["Parameters"]["ReconcileSchedule"]["Default"] == "rate(5 minutes)"
@@ -295,9 +296,12 @@ def awake_month() -> Bill:
 
 
 def reconciling(when: str, runs: int, starts_like: str, reads: float, writes: int) -> Bill:
-    """`starts_like`: once a day it finds nothing and switches its rule off, for which it loads
-    what dispatch loads; else it does not."""
-    # It has been idle for five minutes at least: as often as not it starts anew.
+    """The cost of reconcile's invocations.
+
+    `starts_like`: once a day it finds nothing and disables its rule, for which it loads the same
+    modules as dispatch.
+    """
+    # It was idle for at least five minutes, so about half of its invocations are cold starts.
     gb_seconds = start_seconds(starts_like) * memory("reconcile") / 1024
     dynamodb, functions = PRICES["dynamodb"], PRICES["lambda"]
     written = PRICES["assumed"]["world"]["event_log_bytes"] / 1e9
@@ -312,7 +316,7 @@ def reconciling(when: str, runs: int, starts_like: str, reads: float, writes: in
 
 
 def always_on() -> Bill:
-    """The peer where it never sleeps: one small container, one small database."""
+    """The cost of the peer where it always runs: a small container and a small database."""
     price = PRICES["always_on"]
     hours = price["hours"]
     return {
@@ -373,12 +377,12 @@ def main() -> None:
         _tell(f"A thousand times {name}", bill)
     _tell("A month of an idle stack", idle)
     _tell("In addition, if a record has a deadline all month", awake)
-    _tell("A month of a small server that never sleeps, with its database", server)
+    _tell("A month of a small server that always runs, with its database", server)
     per_call = sum(calls.values()) / 1e6
     even = (sum(server.values()) - sum(idle.values())) / per_call
     print(
-        f"\nOne record of a request in the log: {line} bytes."
-        f"\nThe server costs less from {even / 1e6:.1f} million calls a month, if it can bear them."
+        f"\nA request's log record has {line} bytes."
+        f"\nThe server is cheaper above {even / 1e6:.1f} million calls a month, if it copes."
     )
     bars(
         "cost-million-calls",

@@ -1,8 +1,8 @@
 """End to end: the embedded platform over HTTP, beside the peer on the same machine in the same run.
 
-The platform is the whole of it (gateway, functions in processes of their own, table, stream, state
-machines), emulated in Python on the same two cores: its figures say what a laptop sees and where
-Slipway's own time goes, not what AWS takes. The peer is uvicorn with one worker on SQLite.
+The platform is complete (gateway, functions in processes of their own, table, stream, state
+machines) and emulated in Python on the same two cores: its figures show what a laptop sees and
+where Slipway's own time goes, not the time on AWS. The peer is uvicorn with one worker on SQLite.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KEPT = threading.local()
 
 @dataclass
 class Person:
-    """Somebody who is signed in to the service at this port, with an environment that runs."""
+    """A user who is signed in to the service at this port, with a running environment."""
 
     port: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Person:
     _count: int = 0
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Over one connection for each thread, as long as the service keeps it."""
+        """Send a request over the thread's connection, which is reused."""
         data = body if isinstance(body, str) or body is None else json.dumps(body)
         form = {"Content-Type": "application/x-www-form-urlencoded"} if data is body else {}
         headers = {"Content-Type": "application/json", **form, **self.headers}
@@ -71,14 +71,14 @@ class Person:
         return self
 
     def create(self) -> str:
-        """A new environment, when it runs."""
+        """Create an environment and wait until it runs."""
         self._count += 1
         wanted = {"name": f"preview-{self._count}", "type": "ephemeral", "ttl_hours": 24}
         made = self.ask("POST", f"/environments/projects/{self.project}", wanted)
         return self._until("environments", made["id"], "running")
 
     def ship(self) -> str:
-        """A new deployment, when it has succeeded."""
+        """Create a deployment and wait until it has succeeded."""
         path = f"/deployments/environments/{self.environment}"
         made = self.ask("POST", path, {"version": "sha-1234567"})
         return self._until("deployments", made["id"], "succeeded")
@@ -134,7 +134,7 @@ def _wait_for(port: int) -> None:
     raise AssertionError("the peer does not come up")
 
 
-# ── What is measured, in milliseconds or requests a second ──────────────────────────────────
+# ── The measurements, in milliseconds or requests a second ──────────────────────────────────
 
 
 def latencies(person: Person) -> list[float]:
@@ -149,7 +149,7 @@ def throughput(person: Person) -> float:
 
 
 def own_share(act: Callable[[], object]) -> float:
-    """What it takes beyond the seconds that the work itself is simulated to take."""
+    """The time beyond the seconds that the work itself is simulated to take."""
     return _timed(act) - SIMULATED_SECONDS * 1000
 
 
@@ -162,7 +162,7 @@ def _timed(act: Callable[[], object]) -> float:
 def main(rounds: int = ROUNDS) -> None:
     with platform() as ours, peer() as theirs:
         people = {"slipway": Person(ours).sign_in(), "peer": Person(theirs).sign_in()}
-        # Functions and connections are up.
+        # Functions and connections are warm.
         in_turn({name: partial(throughput, person) for name, person in people.items()}, 1)
         one = in_turn({name: partial(latencies, person) for name, person in people.items()}, rounds)
         many = in_turn(

@@ -1,9 +1,9 @@
-"""The gate: no function's start may take more instructions than it did.
+"""The gate: no function's start may take more instructions than before.
 
-Processor time moves with the machine's mood; the number of instructions that cachegrind counts,
-from the start of the interpreter to the answer to the first request, does not. `make gate` compares
-it with benchmarks/instructions.json and fails at two per cent more; `make gate ARGS=--write` writes
-the figures of this build of Python anew, to be committed with the change that explains them.
+Processor time varies with the machine's load. The number of instructions that cachegrind counts,
+from the start of the interpreter to the first answer, does not. `make gate` compares it with
+benchmarks/instructions.json and fails at two per cent more; `make gate ARGS=--write` writes new
+figures for this build of Python, to be committed with the change that explains them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from benchmarks.support import ROOT, show
 COMMITTED = ROOT / "benchmarks/instructions.json"
 MOST = 1.02
 CACHEGRIND = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
-# Another compiler, another libc, another patch of Python: other figures.
+# The figures depend on the compiler, libc and patch version of Python.
 BUILD = f"{platform.python_version()} {platform.python_compiler()} {platform.machine()}"
 
 
 def instructions(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """How many the whole process executes."""
+    """The number of instructions that the whole process executes."""
     run = subprocess.run([*CACHEGRIND, *command], env=dict(environ), capture_output=True, text=True)
     counted = re.search(r"I\s+refs:\s+([\d,]+)", run.stderr)
     if run.returncode or not counted:
@@ -51,7 +51,7 @@ def measured(names: Sequence[str] = tuple(FIRST)) -> dict[str, int]:
 
 
 def grown(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
-    """Those that take too many more, and those that nobody has measured before."""
+    """The functions that take too many more, and those without a figure."""
     return [name for name in now if now[name] > MOST * before.get(name, 0)]
 
 
@@ -79,7 +79,8 @@ def main(words: Sequence[str]) -> int:
         COMMITTED.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
         return 0
     if over := grown(before, now):
-        print(f"\nToo many more: {', '.join(over)}. If that is worth it: make gate ARGS=--write")
+        print(f"\nMore instructions than allowed: {', '.join(over)}.")
+        print("To accept them: make gate ARGS=--write")
     return int(bool(over))
 
 

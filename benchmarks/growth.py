@@ -1,10 +1,9 @@
 """Growth: the same requests with 10, 1,000 and 100,000 items in the table.
 
-Of ten of them, five are projects of others, four their environments, and one is a deployment in the
-one environment that is asked about. What a request costs must not depend on how many there are.
+Of ten items, five are other users' projects, four are their environments, and one is a deployment
+in the environment of the requests. The cost of a request must not depend on the number of items.
 
-One does by its nature: how the environments of a template stand. They are counted when somebody
-asks.
+One request is an exception by its nature: the usage of a template, which counts its environments.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def _deployments(stage: Stage) -> str:
 
 
 def others(stage: Stage, item: Callable[[Any], Item], count: int) -> Iterator[Item]:
-    """So many items like those that are there; `item` reads one by its key."""
+    """Create `count` items like the existing ones. `item` reads an item by its key."""
     from slipway.domain import ids
     from slipway.domain.ids import DeploymentId
     from slipway.store import deployment_records, environment_records, project_records
@@ -57,7 +56,7 @@ def others(stage: Stage, item: Callable[[Any], Item], count: int) -> Iterator[It
             deployment_records.key(stage.deployment),
         ),
     )
-    # Older than what is made from now on.
+    # Older than everything that is created later.
     d = f"0{stage.deployment.d[1:]}"
     for n in range(count):
         p, e = ids.new_part(), ids.new_part()
@@ -80,7 +79,7 @@ def fill(dynamodb: Watched, stage: Stage, count: int) -> None:
 
 
 def pages(dynamodb: Watched, stage: Stage) -> tuple[int, list[Paid]]:
-    """How many deployments the cursors lead to, each once, and what each page cost."""
+    """The number of deployments that the cursors lead to, each once, and each page's cost."""
     seen: list[str] = []
     paid: list[Paid] = []
     query = "limit=100"
@@ -97,7 +96,7 @@ def pages(dynamodb: Watched, stage: Stage) -> tuple[int, list[Paid]]:
 
 
 def used(dynamodb: Watched, count: int) -> Paid:
-    """What it costs to see how so many environments of one template stand."""
+    """The cost of showing the usage of a template with so many environments."""
     from slipway.domain import ids
 
     stage = Stage().is_made_from_one()

@@ -1,5 +1,7 @@
-"""Lambda in small: `python invoke.py FOLDER EVENT` imports FOLDER/app.py and lets its handler
-answer the event. Needs nothing but the standard library, and is nothing but what is measured."""
+"""A minimal Lambda: `python invoke.py FOLDER EVENT` imports FOLDER/app.py and calls its handler.
+
+It needs only the standard library, so that only the function is measured.
+"""
 
 import importlib
 import json

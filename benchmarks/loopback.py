@@ -1,9 +1,9 @@
-"""A DynamoDB on 127.0.0.1, for handlers that are given its address and nothing else.
+"""A DynamoDB on 127.0.0.1, for handlers that know only its address.
 
-    with Watched() as dynamodb:                      the emulator's, in this process; each call kept
-    with canned(answers) as endpoint:                the same answer each time, from another process
+    with Watched() as dynamodb:                      the emulator's, in this process; it keeps calls
+    with canned(answers) as endpoint:                fixed answers, from another process
 
-Handlers reach it over HTTP as they reach AWS, so that it does not matter which client they use.
+Handlers use it over HTTP, like AWS, so any client works.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Item = dict[str, Any]
 
 
 def environ(endpoint: str) -> dict[str, str]:
-    """What template.yaml gives a function, with AWS at `endpoint`."""
+    """The environment that template.yaml gives a function, with AWS at `endpoint`."""
     from tests.support.repository import template
 
     known = {name: each.get("Default") for name, each in template()["Parameters"].items()}
@@ -57,7 +57,7 @@ def environ(endpoint: str) -> dict[str, str]:
     }
 
 
-# What handlers ask of anybody but DynamoDB.
+# The calls of handlers to other services.
 OTHERS = {
     "secretsmanager.GetSecretValue": json.dumps({"Name": "signing", "SecretString": "s" * 64}),
     "AWSStepFunctions.StartExecution": json.dumps({"executionArn": "arn", "startDate": 1.0}),
@@ -83,11 +83,14 @@ class Call:
 
 
 class Watched:
-    """The pinned emulator's DynamoDB. `hold` is how long an answer is held back, in seconds: then
-    calls that are made at the same time can be told from calls that follow each other."""
+    """The pinned emulator's DynamoDB.
+
+    `hold` delays each answer, in seconds, so that concurrent calls can be told from sequential
+    ones.
+    """
 
     def __init__(self) -> None:
-        # Only the environment that measures has the emulator.
+        # Only the measuring environment has the emulator.
         from ministack.core import responses
 
         from tests.support.workflows.emulator import dynamodb
@@ -116,7 +119,7 @@ class Watched:
         self._server.server_close()
 
     def create_table(self) -> None:
-        """A new table as template.yaml has it; what was there is gone."""
+        """Create the table of template.yaml, replacing an existing one."""
         from tests.support.repository import template
 
         properties = template()["Resources"]["Table"]["Properties"]
@@ -127,12 +130,12 @@ class Watched:
         self.ask("CreateTable", wanted)
 
     def ask(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """A call past the handlers, that is not counted."""
+        """A call that is not counted."""
         with self._lock, self._scope():
             return self._perform(operation, json.dumps(request).encode())[1]
 
     def put(self, items: Iterable[Item]) -> None:
-        """Many at once, where the emulator keeps them: through its front they take a minute."""
+        """Put many items directly into the emulator's data, because its API would take a minute."""
         with self._lock, self._scope():
             held = self._dynamodb._tables[TABLE]["items"]
             for item in items:
@@ -141,7 +144,7 @@ class Watched:
 
     @contextmanager
     def watching(self, hold: float = 0.0) -> Iterator[list[Call]]:
-        """The calls that are made meanwhile."""
+        """Collects the calls that are made meanwhile."""
         found: list[Call] = []
         self.calls, self.hold = found, hold
         try:
@@ -183,7 +186,7 @@ class Watched:
 
 
 def _changed(call: Call) -> list[Item]:
-    """The keys of the items that a write is about, in its own order."""
+    """The keys of the items that a write changes, in its order."""
     if call.operation == "TransactWriteItems":
         actions = [
             dict(action) for each in call.request["TransactItems"] for action in each.values()
@@ -204,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler, ABC):
 
     @abstractmethod
     def answer(self, target: str, body: bytes) -> tuple[int, bytes]:
-        """The status and the body."""
+        """The response's status and body."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -212,11 +215,11 @@ class _Handler(BaseHTTPRequestHandler, ABC):
         self.wfile.write(_http(raw, status))
 
     def log_message(self, *_: object) -> None:
-        """Nothing: a line for each request would be among what is measured."""
+        """Log nothing, because a line for each request would distort the measurement."""
 
 
 def _http(body: bytes, status: int = 200) -> bytes:
-    """As DynamoDB answers, with the checksum that clients look at."""
+    """A response of DynamoDB, with the checksum that clients verify."""
     head = (
         f"HTTP/1.1 {status} {'OK' if status == 200 else 'Bad Request'}\r\n"
         "Server: Server\r\nDate: Mon, 23 Nov 2026 01:02:03 GMT\r\n"
@@ -232,13 +235,15 @@ def _http(body: bytes, status: int = 200) -> bytes:
 
 
 def label(target: str, body: bytes) -> str:
-    """What tells one call of a request from the others; the public keys are asked for by each."""
+    """Distinguishes the calls of a request. Every request reads the public keys."""
     return "keys" if b'"KEYS"' in body else target.rpartition(".")[2]
 
 
 def can(calls: list[Call]) -> dict[str, str]:
-    """The answers to these calls, to give them again; each page as the last of its kind, for who
-    asks for the next one would be given the same for ever."""
+    """The answers to these calls, for replay.
+
+    Every page of a list is the last one, because a client would get the same page for ever.
+    """
     found = {}
     for call in calls:
         answer = json.loads(call.raw)
@@ -249,8 +254,10 @@ def can(calls: list[Call]) -> dict[str, str]:
 
 @contextmanager
 def canned(answers: Mapping[str, str], identity: Path | None = None) -> Iterator[str]:
-    """The address of a server that gives these answers and does no more; over TLS if it has an
-    identity (a key with its certificate)."""
+    """The address of a server that replays these answers; over TLS with an identity.
+
+    An identity is a key with its certificate.
+    """
     scheme, words = ("https", [identity]) if identity else ("http", [])
     command = [sys.executable, __file__, *map(str, words)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
@@ -264,8 +271,10 @@ def canned(answers: Mapping[str, str], identity: Path | None = None) -> Iterator
 
 
 def issue(identity: Path, bundle: Path) -> None:
-    """Write the identity of a server at 127.0.0.1, and with what it is known: a bundle of all that
-    clients usually trust, for they read all of it, and of this one."""
+    """Write a server certificate for 127.0.0.1, and a bundle of trusted certificates with it.
+
+    The bundle has the usual certificates as well, because clients read all of it.
+    """
     from datetime import UTC, datetime, timedelta
     from ipaddress import ip_address
 
@@ -338,6 +347,6 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    # As a file, not as a module: it needs nothing but the standard library.
+    # Run as a file, not as a module: it needs only the standard library.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
     asyncio.run(_serve())

@@ -1,8 +1,8 @@
-"""Memory: what each function holds at most, and what more of it buys.
+"""Memory: each function's peak, and the effect of more memory.
 
-Lambda sells processors by the megabyte, so a function's memory decides how long its work takes and
-what that costs. The work is what the benchmark of warm requests measured; how long it takes with so
-much memory is arithmetic.
+Lambda gives a function processor time in proportion to its memory, which therefore decides how long
+its work takes and what it costs. The benchmark of warm requests measured the work; the time with
+other memory sizes is calculated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.support import bars, save, saved, show
 SIZES = (128, 256, 512, 1024, 1769)
 
 
-# A process is charged with what its parent held when it was made, so its parent is a small one.
+# A process's peak includes its parent's memory at the fork, so its parent is small.
 _PEAK = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
@@ -27,7 +27,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def peaks() -> dict[str, float]:
-    """Megabytes that each function holds at most until its first answer."""
+    """Each function's peak in megabytes until its first answer."""
     asked = recorded({**FIRST, "auth, sign in": DAILY["sign in"]})
     with shipped() as here, all_ready(here, asked, tls=True) as commands:
         return {
@@ -40,7 +40,7 @@ def peaks() -> dict[str, float]:
 
 
 def billed(milliseconds: float, megabytes: int, waiting: float) -> tuple[float, float]:
-    """Milliseconds that some work is billed with so much memory, and dollars for a million."""
+    """The billed milliseconds of some work with this memory, and dollars for a million."""
     share = min(1.0, megabytes / PRICES["lambda"]["mb_of_a_processor"])
     took = milliseconds / share + waiting
     return took, took / 1000 * megabytes / 1024 * PRICES["lambda"]["gb_second"] * 1e6
@@ -49,7 +49,7 @@ def billed(milliseconds: float, megabytes: int, waiting: float) -> tuple[float, 
 def main() -> None:
     held = peaks()
     rows = [(name, megabytes, memory(name.partition(",")[0])) for name, megabytes in held.items()]
-    show("Memory held at most, and given, MB", ("", "peak", "given"), rows)
+    show("Peak and configured memory, MB", ("", "peak", "configured"), rows)
     wait = PRICES["assumed"]["world"]["round_trip_ms"]
     warm = saved("warm_request")
     work = {
@@ -62,7 +62,7 @@ def main() -> None:
     header = ["MB"]
     for name in work:
         header += [f"{name}, ms", "$ a million"]
-    show("What more memory buys", header, table)
+    show("Effect of more memory", header, table)
     bars(
         "memory",
         "Signing in (argon2id), milliseconds by the function's memory",

@@ -1,4 +1,4 @@
-"""Round trips: the DynamoDB calls of each route, found by running it against a watched table.
+"""Round trips: the DynamoDB calls of each route, counted against a watched table.
 
 `make round-trips` writes docs/round-trips.md; a test compares it.
 """
@@ -18,16 +18,16 @@ from typing import Any
 from benchmarks.loopback import Call, Item, Watched, environ
 from benchmarks.support import ROOT, bars, markdown, save, show
 
-# Long enough that calls which do not wait for each other are seen to be under way together.
+# Long enough that concurrent calls are seen to overlap.
 HOLD_SECONDS = 0.05
 TRIES = 5
 COMMITTED = ROOT / "docs/round-trips.md"
 
-# ── What a call costs, by DynamoDB's rules ──────────────────────────────────────────────────
+# ── The cost of a call, by DynamoDB's rules ──────────────────────────────────────────────────
 
 
 def size(item: Item) -> int:
-    """The bytes that DynamoDB counts: names and values."""
+    """The size that DynamoDB counts, in bytes: names and values."""
     return sum(len(name.encode()) + _size(value) for name, value in item.items())
 
 
@@ -48,7 +48,7 @@ def _size(value: Mapping[str, Any]) -> int:
 
 
 def read_units(call: Call) -> float:
-    """Four kilobytes a unit, half of that if a stale answer would do; nothing found costs one."""
+    """One unit for each 4 KB, half if eventually consistent; one for a missing item."""
     if call.operation == "BatchGetItem":
         [(table, wanted)] = call.request["RequestItems"].items()
         found = call.answer["Responses"].get(table, [])
@@ -64,8 +64,10 @@ def read_units(call: Call) -> float:
 
 
 def write_units(call: Call) -> int:
-    """A kilobyte a unit, the larger of before and after; twice in a transaction. What changes in
-    the index comes on top, once."""
+    """One unit for each kilobyte of the larger image, two in a transaction.
+
+    A change in the index costs as much again, once.
+    """
     each = 2 if call.operation == "TransactWriteItems" else 1
     return sum(
         each * max(1, ceil(max(size(before), size(after)) / 1024)) + index_units(before, after)
@@ -82,8 +84,7 @@ def index_units(before: Item, after: Item) -> int:
 
 
 def in_sequence(calls: Sequence[Call]) -> list[list[Call]]:
-    """The calls in groups: those of one group were under way together, each group waited for the
-    one before."""
+    """Groups of calls. The calls of a group overlap; each group follows the one before."""
     groups: list[list[Call]] = []
     for call in sorted(calls, key=lambda call: call.began):
         if groups and any(call.began < other.ended for other in groups[-1]):
@@ -95,7 +96,7 @@ def in_sequence(calls: Sequence[Call]) -> list[list[Call]]:
 
 @dataclass(frozen=True)
 class Paid:
-    """What one request to the API asked of DynamoDB."""
+    """The DynamoDB calls of one request to the API."""
 
     calls: list[Call]
 
@@ -109,7 +110,7 @@ class Paid:
 
     @property
     def items(self) -> int:
-        """How many items DynamoDB looked at."""
+        """The number of items that DynamoDB read."""
         return sum(
             int(call.answer.get("ScannedCount", 0))
             + sum(map(len, call.answer.get("Responses", {}).values()))
@@ -126,7 +127,7 @@ class Paid:
         return sum(call.answered for call in self.calls)
 
     def told(self) -> str:
-        """`BatchGetItem + Query, TransactWriteItems`: together, then what waited for them."""
+        """`BatchGetItem + Query, TransactWriteItems`: concurrent calls, then those that follow."""
         return ", ".join(
             " + ".join(sorted(call.operation for call in group))
             for group in in_sequence(self.calls)
@@ -137,7 +138,7 @@ class Paid:
 
 
 class Stage:
-    """Somebody with a project, an environment that runs and a deployment that waits in it."""
+    """A user with a project, a running environment and a deployment that waits in it."""
 
     def __init__(self) -> None:
         from slipway.access import auth
@@ -236,7 +237,7 @@ def _deployment(stage: Stage, below: str = "") -> str:
 WEB = "/api/v1/templates/web"
 BODY = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 WITH_SECRET = f"{BODY}\nParameters: {{Password: {{Type: String, NoEcho: true}}}}"
-# Those of other services, which are not counted here.
+# Calls of other services are not counted here.
 ANSWERS = {
     "put_parameter": {},
     "detect_stack_drift": {"StackDriftDetectionId": "0f1e2d3c-0000-4000-8000-123456789abc"},
@@ -248,7 +249,7 @@ PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
 PERSON = {"email": "bob@example.com", "password": "secret123"}
 SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
 
-# For each line of the table: the route it is about, and how it is asked.
+# For each line of the table: its route and its request.
 Ask = Callable[[Stage], Any]
 ROUTES: dict[str, tuple[str, Ask]] = {
     "register": (
@@ -540,7 +541,7 @@ def _answered(service: str, method: str, **request: Any) -> Any:
 
 @contextmanager
 def handlers(dynamodb: Watched) -> Iterator[None]:
-    """The functions in this process, with their table there."""
+    """The functions in this process, with the watched table."""
     from slipway import aws
     from slipway.aws import template_bodies
     from tests.support.lambda_environment import forget
@@ -567,7 +568,7 @@ def measured() -> dict[str, Paid]:
     with Watched() as dynamodb, handlers(dynamodb):
         for name in ROUTES:
             found[name] = _asked(name, dynamodb)
-            # A busy machine can make calls look as if they followed each other, never otherwise.
+            # On a busy machine concurrent calls may look sequential, but not the reverse.
             for _ in range(TRIES):
                 if found[name].depth <= budget(name):
                     break
@@ -576,10 +577,10 @@ def measured() -> dict[str, Paid]:
 
 
 def _asked(name: str, dynamodb: Watched) -> Paid:
-    """What the route asks of a table of its own."""
+    """The calls of the route, with a table of its own."""
     dynamodb.create_table()
     stage = BEFORE[name](Stage()) if name in BEFORE else Stage()
-    # The public keys, which a process reads once in five minutes.
+    # The public keys, which a process reads every five minutes.
     assert stage.ann.get(_deployment(stage)).status == 200
     with dynamodb.watching(HOLD_SECONDS) as calls:
         answer = ROUTES[name][1](stage)

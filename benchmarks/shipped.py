@@ -1,4 +1,4 @@
-"""The functions as they are shipped, each with a request and what DynamoDB answers to it."""
+"""The functions as they are deployed, each with a request and DynamoDB's answers to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """One thing to ask of the function in `folder` (below functions/)."""
+    """A request for the function in `folder` (below functions/)."""
 
     folder: str
     event: Event
@@ -44,7 +44,7 @@ def _api(method: str, path: str, body: str | None = None, form: bool = False) ->
 
 
 def _changed(stage: Stage) -> Event:
-    """What the stream says when an environment is asked for."""
+    """The stream's record when an environment is created."""
     from slipway.access.principal import Principal
     from slipway.store import environment_records
     from slipway.store.wire import encode_value
@@ -84,7 +84,7 @@ SHIP = json.dumps({"version": "sha-1234567"})
 PREVIEW = json.dumps({"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24})
 FORM = "username=ann%40example.com&password=secret123"
 
-# For each function, the first thing that it is asked.
+# The first request of each function.
 FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "auth": ("api/auth", _api("GET", "/api/v1/auth/me")),
     "projects": ("api/projects", _api("GET", "/api/v1/projects/{s.project}")),
@@ -103,7 +103,7 @@ FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "ship": ("steps/ship", _step("ship")),
     "restore": ("steps/restore", _step("restore")),
 }
-# What people ask all day.
+# The most frequent requests.
 DAILY: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "get environment": FIRST["environments"],
     "list environments": (
@@ -119,7 +119,7 @@ DAILY: dict[str, tuple[str, Callable[[Stage], Event]]] = {
 
 
 def recorded(asked: Mapping[str, tuple[str, Callable[[Stage], Event]]]) -> dict[str, Request]:
-    """Each asked once of the emulator's table, for its answers."""
+    """Send each request once to the emulator's table, for its answers."""
     from tests.support.api.client import CONTEXT
     from tests.support.repository import load_function
 
@@ -131,7 +131,7 @@ def recorded(asked: Mapping[str, tuple[str, Callable[[Stage], Event]]]) -> dict[
             event = make(stage)
             from slipway.access import auth
 
-            # As a new function would, it asks for the public keys too.
+            # Like a new function, it reads the public keys as well.
             auth.forget_keys()
             with dynamodb.watching() as calls, redirect_stdout(StringIO()):
                 load_function(ROOT / "functions" / folder).handler(
@@ -142,9 +142,10 @@ def recorded(asked: Mapping[str, tuple[str, Callable[[Stage], Event]]]) -> dict[
 
 
 class Shipped:
-    """Copies of the functions and of the layer's own code with bytecode, as `sam build` makes
-    them; what the layer depends on is taken from `venv`, and nothing else of it: `-S` leaves out
-    what the venv would do by itself whenever Python starts."""
+    """Copies of the functions and of the layer's own code with bytecode, as `sam build` makes.
+
+    The layer's dependencies come from `venv`; `-S` keeps Python from loading anything else of it.
+    """
 
     def __init__(self, place: Path, venv: Path) -> None:
         self.place = place
@@ -186,7 +187,7 @@ def shipped(venv: Path = VENV) -> Iterator[Shipped]:
 def all_ready(
     here: Shipped, asked: Mapping[str, Request], *, tls: bool = False
 ) -> Iterator[dict[str, tuple[list[str], dict[str, str]]]]:
-    """The command of each request, with a server of its own behind it."""
+    """The command of each request, with a server of its own."""
     identity, bundle = (here.place / name for name in ("identity.pem", "bundle.pem"))
     if tls:
         issue(identity, bundle)
@@ -198,7 +199,7 @@ def all_ready(
             server = canned(request.answers, identity if tls else None)
             command, environ = here.command(request, stack.enter_context(server), event)
             if tls:
-                # What OpenSSL asks for, and what boto3 does.
+                # The variables that OpenSSL and boto3 read.
                 environ |= {"SSL_CERT_FILE": str(bundle), "AWS_CA_BUNDLE": str(bundle)}
             found[name] = command, environ
         yield found

@@ -1,9 +1,8 @@
-"""`make soak`: hundreds of environments live and die on the embedded platform, none is lost.
+"""`make soak`: create and expire hundreds of environments on the embedded platform, and lose none.
 
-Each gets a random time to live and some deployments at once. At the end every deployment that was
-accepted is accounted for by the environment's events: it succeeded, or its environment's end
-canceled it; one at a time, in the order accepted. What is lost or stuck is printed, and the exit
-status is 1.
+Each gets a random time to live and several deployments at once. At the end the environment's events
+must account for every accepted deployment: it succeeded, or the environment's end canceled it; one
+at a time, in the order of acceptance. Lost and stuck ones are printed, and the exit status is 1.
 
     make soak ARGS="--environments 50 --seed 7"
 """
@@ -39,7 +38,7 @@ Json = dict[str, Any]
 
 
 class Client:
-    """Somebody who is signed in; one connection for each thread."""
+    """A signed-in user, with one connection for each thread."""
 
     def __init__(self, platform: Platform) -> None:
         self.port = platform.port
@@ -56,7 +55,7 @@ class Client:
         self.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """(status, what the JSON says). Asked again while it is 429 or 5xx."""
+        """(status, JSON). Retries while the status is 429 or 5xx."""
         data = None if body is None else json.dumps(body)
         while True:
             began = time.perf_counter()
@@ -79,7 +78,7 @@ class Client:
 
 
 class Watch:
-    """The platform's processes, looked at every second: what memory and time they took."""
+    """Samples memory and processor time of the platform's processes every second."""
 
     def __init__(self, emulator: int) -> None:
         self.emulator = emulator
@@ -98,7 +97,7 @@ class Watch:
         self._thread.join()
 
     def seconds(self) -> dict[str, float]:
-        """Processor time of the emulator and of each function, most first."""
+        """Processor time of the emulator and of each function, the most first."""
         found: collections.Counter[str] = collections.Counter()
         for process, ticks in self.ticks.items():
             found[self.names[process]] += ticks
@@ -111,7 +110,7 @@ class Watch:
             self.most_processes = max(self.most_processes, len(there))
 
     def _is_ours(self, process: Path) -> bool:
-        """Whether it is of the emulator's group, in which its workers are."""
+        """Whether the process is in the emulator's group, like its workers."""
         try:
             fields = (process / "stat").read_text().rpartition(")")[2].split()
             if int(fields[2]) != self.emulator:
@@ -126,7 +125,7 @@ class Watch:
 
 
 def _pss(process: Path) -> int:
-    """Bytes of memory; of what it shares, its part. 0 if it has ended."""
+    """Memory in bytes, shared memory divided among its users. 0 if the process has ended."""
     try:
         lines = (process / "smaps_rollup").read_text().splitlines()
     except OSError:
@@ -136,7 +135,7 @@ def _pss(process: Path) -> int:
 
 @dataclass
 class Life:
-    """One environment, what was accepted for it, and what became of both."""
+    """One environment, its accepted deployments, and the outcome of both."""
 
     environment: Json
     accepted: list[str] = field(default_factory=list)
@@ -171,14 +170,14 @@ def begin(client: Client, project: str, number: int, seconds: float, deployments
 
 
 def look_when_due(client: Client, life: Life) -> str | None:
-    """What is shown as soon as its time is up, if it is not its end."""
+    """The state that is shown when the lease has ended, unless it is an end state."""
     time.sleep(max(0.0, (life.expires_at - datetime.now(UTC)).total_seconds()))
     _, seen = client.ask("GET", f"/api/v1/environments/{life.id}")
     return None if seen["status"] in GONE else f"{life.id} is shown as {seen['status']}"
 
 
 def follow(client: Client, life: Life, until: float) -> None:
-    """Wait for its end, and for its history to be written."""
+    """Wait for the environment's end and for its history."""
     while True:
         _, life.seen = client.ask("GET", f"/api/v1/environments/{life.id}")
         if life.seen["status"] == "destroyed":
@@ -202,7 +201,7 @@ def of(life: Life, subject: str) -> list[Json]:
 
 
 def gaps(life: Life) -> list[str]:
-    """What the environment's events do not tell."""
+    """The changes that the environment's events lack."""
     found = []
     numbers = sorted(int(event["id"].rpartition("_")[2]) for event in of(life, life.id))
     if numbers != list(range(1, life.seen["version"] + 1)):
@@ -226,7 +225,7 @@ def stuck(life: Life) -> list[str]:
 
 
 def unexplained(life: Life) -> list[str]:
-    """Deployments that ended otherwise than they may."""
+    """Deployments with an outcome that is not allowed."""
     return [
         f"{each['id']}: {each['status']}, {each['failure']}"
         for each in life.deployments
@@ -237,7 +236,7 @@ def unexplained(life: Life) -> list[str]:
 
 
 def out_of_order(life: Life) -> list[str]:
-    """Deployments that began before the one accepted before them had ended."""
+    """Deployments that started before an earlier one had ended."""
     ran = [each for each in life.deployments if each["started_at"]]
     return [
         f"{later['id']} began at {later['started_at']}, the one before ended at "
@@ -254,7 +253,7 @@ def late(life: Life, state: str) -> float:
 
 
 def left_behind(platform: Platform) -> list[str]:
-    """What of the platform's own is not as it was before."""
+    """The differences of the platform's own resources before and after."""
     found = []
     pages = platform.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(TableName=platform.outputs["TableName"]):
@@ -320,9 +319,9 @@ def soak(platform: Platform, environments: int, deployments: int, seed: int) -> 
     }
     told = [life for life in lives if life.seen["status"] == "destroyed" and not gaps(life)]
     rows: list[tuple[str, Any]] = [
-        ("environments", f"{len(lives)}, to live {SHORTEST:g} to {LONGEST:g} s, seed {seed}"),
+        ("environments", f"{len(lives)}, living {SHORTEST:g} to {LONGEST:g} s, seed {seed}"),
         ("deployments accepted", sum(len(life.accepted) for life in lives)),
-        ("deployments refused, their time was up", sum(life.refused for life in lives)),
+        ("deployments refused after the lease ended", sum(life.refused for life in lives)),
         ("deployments ended", ", ".join(f"{n} {status}" for status, n in statuses.items())),
         *((name, len(found)) for name, found in wrong.items()),
         ("late: expiring", quantiles([late(life, "expiring") for life in told])),
@@ -335,9 +334,9 @@ def soak(platform: Platform, environments: int, deployments: int, seed: int) -> 
         ("answers of 429 and 5xx", dict(client.trouble) or 0),
         ("peak memory", f"{watch.peak_bytes / 2**20:.0f} MiB in {watch.most_processes} processes"),
         *((f"processor time: {name}", f"{s:.1f} s") for name, s in watch.seconds().items()),
-        ("all asked for after", f"{asked - began:.0f} s"),
-        ("the last environment's time was up after", f"{until - PATIENCE - began:.0f} s"),
-        ("all ended and told after", f"{ended - began:.0f} s"),
+        ("all requested after", f"{asked - began:.0f} s"),
+        ("the last lease ended after", f"{until - PATIENCE - began:.0f} s"),
+        ("all ended and reported after", f"{ended - began:.0f} s"),
         ("processor time: the clients", f"{time.process_time():.1f} s"),
     ]
     show(rows)

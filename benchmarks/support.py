@@ -1,4 +1,4 @@
-"""What the benchmarks share: runs taken in turn, their medians and ratios, tables and plots."""
+"""Shared by the benchmarks: interleaved runs, medians and ratios, tables and plots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results"
 PLOTS = ROOT / "docs/performance"
-# What is measured runs in a venv that holds nothing else; whoever measures does not.
+# The measured code runs in a venv of its own, the measuring code does not.
 VENV = ROOT / ".venv-bench"
 PYTHON = VENV / "bin/python"
 
@@ -30,14 +30,14 @@ PYTHON = VENV / "bin/python"
 
 @dataclass(frozen=True)
 class Spent:
-    """Milliseconds of processor, and of the clock on the wall."""
+    """Milliseconds of processor time and of elapsed time."""
 
     cpu: float
     wall: float
 
 
 def spent(command: Sequence[str | Path], environ: Mapping[str, str]) -> Spent:
-    """What a whole process takes, from its start to its end. Raises if it fails."""
+    """The time of a whole process. Raises if it fails."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [str(word) for word in command],
@@ -62,7 +62,7 @@ Measured = TypeVar("Measured")
 def in_turn(
     contestants: Mapping[str, Callable[[], Measured]], rounds: int
 ) -> dict[str, list[Measured]]:
-    """Each once in every round, so that what disturbs the machine disturbs them all alike."""
+    """Run each once in every round, so that disturbances affect all alike."""
     found: dict[str, list[Measured]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
@@ -71,7 +71,7 @@ def in_turn(
 
 
 def ratio(these: Sequence[float], those: Sequence[float]) -> float:
-    """The median of the rounds' own ratios."""
+    """The median of the ratios of each round."""
     return median(this / that for this, that in zip(these, those, strict=True))
 
 
@@ -81,7 +81,7 @@ def ratio(these: Sequence[float], those: Sequence[float]) -> float:
 @contextmanager
 def postgres() -> Iterator[str | None]:
     """SQLAlchemy's address of a new, empty PostgreSQL on 127.0.0.1; None if none is installed."""
-    # Debian keeps its programs off the PATH.
+    # Debian does not put its programs on PATH.
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     initdb = shutil.which("initdb") or (installed and str(installed[-1]))
     if not initdb:
@@ -132,11 +132,11 @@ def postgres() -> Iterator[str | None]:
             server.wait()
 
 
-# ── Telling ─────────────────────────────────────────────────────────────────────────────────
+# ── Results ─────────────────────────────────────────────────────────────────────────────────
 
 
 def save(subject: str, found: Any) -> None:
-    """For a program to read; benchmarks/results/ is not in the repository."""
+    """Save results as JSON in benchmarks/results/, which is not in the repository."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{subject}.json").write_text(json.dumps(found, indent=1) + "\n")
 
@@ -146,7 +146,7 @@ def saved(subject: str) -> Any:
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table for people, in columns; numbers to the right."""
+    """A Markdown table; numbers are aligned to the right."""
     texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     right = [all(isinstance(row[n], int | float) for row in rows) for n in range(len(header))]
@@ -174,15 +174,17 @@ _shown: list[str] = []
 
 
 def show(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table, now and in docs/performance.md."""
+    """Print a table, and keep it for docs/performance.md."""
     text = f"{title}\n\n{markdown(header, rows)}"
     print(f"\n{text}", flush=True)
     _shown.append(f"**{title}**{text[len(title) :]}")
 
 
 def publish(subject: str) -> None:
-    """What was shown since the last time takes its place in docs/performance.md, between the
-    comments that name the subject."""
+    """Replace the subject's part of docs/performance.md with what was shown since the last call.
+
+    Comments in the document mark the part.
+    """
     report = ROOT / "docs/performance.md"
     begin, end = f"<!-- {subject} -->\n", f"<!-- end of {subject} -->"
     before, found, rest = report.read_text().partition(begin)
@@ -202,8 +204,10 @@ def bars(
     unit: str,
     budget: float | None = None,
 ) -> None:
-    """docs/performance/<name>.svg: a bar a row, of one part or of several on end; `budget` is a
-    line across."""
+    """Write docs/performance/<name>.svg: a bar for each row, of one part or of several.
+
+    `budget` is drawn as a line.
+    """
     parts = list(dict.fromkeys(part for row in rows.values() for part in row))
     colours = {part: _COLOURS[n % len(_COLOURS)] for n, part in enumerate(parts)}
     longest = max(max(sum(row.values()) for row in rows.values()), budget or 0)

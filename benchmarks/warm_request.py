@@ -1,8 +1,8 @@
-"""Warm request: processor time of one request to a function that is up, beside the peer's same.
+"""Warm request: processor time of one request to a warm function, beside the peer's equivalent.
 
-Both in process, as Lambda calls a handler and uvicorn calls an app, so neither pays for HTTP on its
-own side; each pays for its way to its database and not for the database's work, but that SQLite's
-is done in the peer's process. DynamoDB is a server of canned answers on 127.0.0.1, without TLS.
+Both run in process, called as Lambda calls a handler and uvicorn an app, so neither pays for its
+own HTTP. Each pays for the access to its database but not for the database's work, except that
+SQLite works in the peer's process. DynamoDB is a server of canned answers, without TLS.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ BUDGETS = {
 def batches(
     command: Sequence[str], environ: Mapping[str, str], times: int
 ) -> Iterator[Callable[[], Any]]:
-    """A process that answers a batch of requests whenever it is asked to, and says what it took."""
+    """A process that runs a batch of requests on demand and reports its time."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=dict(environ), **pipes) as process:
         assert process.stdin and process.stdout
         to, by = process.stdin, process.stdout
-        # One after the other, for whoever comes first makes the tables.
+        # One after another, because the first creates the tables.
         assert by.readline() == "ready\n"
 
         def batch() -> Any:
@@ -61,7 +61,7 @@ def main(rounds: int = ROUNDS) -> None:
         if url := stack.enter_context(postgres()):
             databases["postgres"] = url
         else:
-            print("No PostgreSQL here: the peer is measured on SQLite alone.")
+            print("PostgreSQL is not installed: the peer is measured only on SQLite.")
         running = {}
         for name, (command, environ) in stack.enter_context(all_ready(here, asked)).items():
             times = TIMES.get(name, USUALLY)
@@ -76,7 +76,7 @@ def main(rounds: int = ROUNDS) -> None:
                 }
                 asgi = [*AGAIN, "asgi", name]
                 running[name, kind] = stack.enter_context(batches(asgi, theirs, times))
-        # The first batch is not counted: caches fill.
+        # The first batch fills caches and is not counted.
         in_turn({"/".join(key): run for key, run in running.items()}, 1)
         found = in_turn({"/".join(key): run for key, run in running.items()}, rounds)
     tell(found, list(databases))
