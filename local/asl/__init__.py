@@ -1,4 +1,4 @@
-"""What Step Functions refuses in a definition in the Amazon States Language."""
+"""The rules by which Step Functions refuses definitions in the Amazon States Language."""
 
 from local.asl.definition import Problem, problems, refusal
 

@@ -1,11 +1,11 @@
-"""A definition in the Amazon States Language -> what Step Functions refuses in it.
+"""A definition in the Amazon States Language -> the faults that Step Functions reports.
 
-The wording is AWS's where it is known: LocalStack's recordings stepfunctions/v2
-test_sfn_api_validation and test_sfn_api, and what users of floci and LocalStack measured with
-ValidateStateMachineDefinition (floci-io/floci#2735, #2786, #2968, #3733; localstack/localstack#
-11978). The API reference asks not to rely on it, so Slipway relies on the refusal alone.
+Messages are AWS's where they are known: from LocalStack's recordings stepfunctions/v2
+test_sfn_api_validation and test_sfn_api, and from measurements of ValidateStateMachineDefinition by
+users of floci and LocalStack (floci-io/floci#2735, #2786, #2968, #3733; localstack/localstack#
+11978). The API reference asks callers not to rely on them, so Slipway relies only on the refusal.
 
-Not checked: JSONPath and intrinsic functions, the arguments of a Resource, and whether AWS has it.
+Not checked: JSONPath and intrinsic functions, the arguments of a Resource, and whether it exists.
 """
 
 import json
@@ -23,7 +23,7 @@ Node = dict[str, Any]
 
 
 class Problem(NamedTuple):
-    """One diagnostic of ValidateStateMachineDefinition."""
+    """A diagnostic of ValidateStateMachineDefinition."""
 
     code: str
     message: str
@@ -34,7 +34,7 @@ class Problem(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """Where a rule looks: the path to it, and what holds for the whole machine."""
+    """The place that a rule checks: its path, and the settings of the whole machine."""
 
     path: str
     machine_language: str
@@ -64,7 +64,7 @@ def refusal(definition: Any, kind: str = "STANDARD") -> str | None:
 
 
 def problems(definition: Any, kind: str = "STANDARD") -> list[Problem]:
-    """What is wrong with the text of a definition; `kind` is STANDARD or EXPRESS."""
+    """The faults in the text of a definition. `kind` is STANDARD or EXPRESS."""
     if not definition:
         return [Problem(SCHEMA, "Definition must be a valid JSON object")]
     try:
@@ -97,7 +97,7 @@ def _machine(machine: Node, scope: Scope) -> Iterator[Problem]:
 
 
 def _container(container: Any, scope: Scope, known: frozenset[str]) -> Iterator[Problem]:
-    """StartAt and States: of the machine, of a branch, of a Map's processor."""
+    """Checks StartAt and States of a machine, a branch or a Map's processor."""
     if not isinstance(container, dict):
         yield scope.problem("Value should be an object")
         return
@@ -144,7 +144,7 @@ def _state(state: Any, scope: Scope) -> Iterator[Problem]:
 
 
 def _members(node: Node, scope: Scope, kind: fields.State, language: str = "") -> Iterator[Problem]:
-    """Fields that are missing, unknown, or of the other query language."""
+    """Fields that are missing, unknown, or belong to the other query language."""
     language = language or scope.language(node)
     wrong, right = (
         (kind.jsonpath, "JSONPath") if language == "JSONata" else (kind.jsonata, "JSONata")
@@ -171,21 +171,21 @@ def _unknown(node: Node, scope: Scope, known: frozenset[str]) -> Iterator[Proble
 
 
 def _names(node: Node, scope: Scope, *fields_: str) -> Iterator[Problem]:
-    """These fields hold names of states."""
+    """The values of these fields must be names of states."""
     for name in fields_:
         if not isinstance(node.get(name, ""), str):
             yield scope.problem("Value should be a string", f"/{name}")
 
 
 def _objects(node: Node, name: str, scope: Scope) -> Iterator[tuple[Node, Scope, bool]]:
-    """The members of a list of objects, where they are, and whether it is the last."""
+    """The objects in a list, their paths, and whether each is the last."""
     for number, each in enumerate(node[name]):
         if isinstance(each, dict):
             yield each, scope.at(f"/{name}[{number}]"), number == len(node[name]) - 1
 
 
 def _lists(node: Node, name: str, scope: Scope, least: int) -> Iterator[Problem]:
-    """The field is a list of objects."""
+    """The field must be a list of objects."""
     value = node[name]
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         yield scope.problem("Value should be a list of objects", f"/{name}")
@@ -333,7 +333,7 @@ def _duplicates(machine: Node) -> Iterator[Problem]:
             seen.add(name)
 
 
-# The graph. The schema holds.
+# The graph, of a definition that fits the schema.
 
 
 def _graphs(machine: Node, path: str) -> Iterator[Problem]:
@@ -365,7 +365,7 @@ def _graph(container: Node, path: str) -> Iterator[Problem]:
 
 
 def _targets(state: Node) -> Iterator[tuple[str, str]]:
-    """Where a state may go on to, and the path within it that says so."""
+    """The states that may follow a state, each with the path that names it."""
     for name in ("Next", "Default"):
         if name in state:
             yield f"/{name}", state[name]

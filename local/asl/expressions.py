@@ -1,7 +1,7 @@
-"""JSONata expressions in a definition, as Step Functions checks them when it is created.
+"""Checks JSONata expressions as Step Functions does when a definition is created.
 
-Two rules: an expression has to parse, and it has to begin with `$states` or a variable: "Reference
-to 'phone' at the top level is not supported." (measured, floci-io/floci#2670 and #2745).
+Two rules: an expression must parse, and it must begin with `$states` or a variable: "Reference to
+'phone' at the top level is not supported." (measured, floci-io/floci#2670 and #2745).
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def is_expression(text: str) -> bool:
 
 
 def problems(node: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """Code, message and location of each problem in `node` and below."""
+    """The code, message and location of each problem in `node` and below it."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield from problems(value, f"{path}/{name}")
@@ -40,7 +40,7 @@ def _check(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _references(node: Any) -> Iterator[str]:
-    """Names that are looked up in the context of the whole expression, which has none."""
+    """Names that are looked up in the context of the whole expression, which is empty."""
     if node is None:
         return
     kind = node.type
@@ -54,7 +54,7 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def _below(node: Any) -> Iterator[Any]:
-    """The parts of a node that are evaluated in its own context."""
+    """The parts of a node that are evaluated in the node's own context."""
     for name in ("lhs", "rhs", "expression", "condition", "then", "_else"):
         part = getattr(node, name, None)
         if name in ("lhs", "rhs") and isinstance(part, list):

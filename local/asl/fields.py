@@ -104,7 +104,7 @@ CHOICE = State(
     _fields("Condition Output"),
     required=("Next",),
 )
-# At most one of each; of the last group exactly one.
+# At most one of each group, and exactly one of the last group.
 ALTERNATIVES = (
     ("TimeoutSeconds", "TimeoutSecondsPath"),
     ("HeartbeatSeconds", "HeartbeatSecondsPath"),
@@ -116,7 +116,7 @@ ALTERNATIVES = (
     ("ItemProcessor", "Iterator"),
 )
 WAITS = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
-# The least and the greatest number of each, where it is one and not an expression.
+# The least and the greatest value of each field, unless it is an expression.
 NUMBERS: dict[str, tuple[float, float]] = {
     "TimeoutSeconds": (1, 99999999),
     "HeartbeatSeconds": (1, 99999999),

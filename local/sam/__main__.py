@@ -1,4 +1,4 @@
-"""`make sam-local`: the platform as the backend, SAM CLI in front of it, until Ctrl-C."""
+"""`make sam-local`: run SAM CLI in front of the platform until Ctrl-C."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ BEYOND = """
 
 
 class Settings:
-    """What the developer chose, from the environment. ValueError says what is wrong with it."""
+    """The developer's settings from the environment. Raises ValueError with the reason."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -46,7 +46,7 @@ class Settings:
         self.more = front.arguments(os.environ.get("ARGS", ""))
 
     def of_functions(self) -> dict[str, str]:
-        """The parameters that the functions are built and run with."""
+        """The parameters for building and running the functions."""
         declared = package.load_yaml(self.root / "template.yaml")["Parameters"]
         return {
             "PythonRuntime": os.environ.get("RUNTIME") or declared["PythonRuntime"]["Default"],
@@ -64,7 +64,7 @@ def _check_host(host: str) -> None:
 
 
 def _serve(settings: Settings, platform: Platform, address: str) -> int:
-    """Run SAM CLI in front of the platform; its exit status if it ends by itself."""
+    """Run SAM CLI in front of the platform. Returns its exit status if it ends."""
     given = settings.of_functions()
     folder = build.built(settings.root, platform.cache, settings.sam, given, say)
     platform.start()

@@ -1,7 +1,7 @@
-"""`sam build` for this machine: the layer for its processor and a Python of choice.
+"""`sam build` for this machine: the layer for its processor and the chosen Python.
 
-A build is kept in `.slipway/` under a name that stands for all it was made from, so the same
-sources are built once.
+A build is cached in `.slipway/` under a name that depends on all of its inputs, so the same sources
+are built once.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ KEPT = 4  # builds; older ones are removed
 
 
 class BuildFailed(Exception):
-    """`sam build` ended with an error; the message is what it printed."""
+    """`sam build` failed. The message is its output."""
 
 
 def processor() -> str:
@@ -40,20 +40,20 @@ def built(
 ) -> Path:
     """The folder of a build of `root` with these values of Architecture and PythonRuntime.
 
-    `sam` is SAM CLI's folder of programs. Costs the reading of all sources if the build is there,
-    else about six seconds. Raises BuildFailed.
+    `sam` is SAM CLI's folder of programs. Reads all sources if the build is cached, else takes
+    about six seconds. Raises BuildFailed.
     """
     name = f"built-{_fingerprint(root, sam, parameters)}"
     folder = cache / name
     if not folder.exists():
         say("running sam build")
         cache.mkdir(exist_ok=True)
-        # The template of a build has paths relative to it, so it is made at the same depth.
+        # The paths in a build's template are relative, so the build is created at the same depth.
         scratch = Path(tempfile.mkdtemp(prefix="building-", dir=cache))
         try:
             _build(root, scratch, sam, parameters)
             scratch.chmod(0o755)  # containers read it as another user
-            with contextlib.suppress(OSError):  # another process was faster: it built the same
+            with contextlib.suppress(OSError):  # another process has finished the same build
                 scratch.rename(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -83,13 +83,13 @@ def _build(root: Path, target: Path, sam: Path, parameters: dict[str, str]) -> N
 
 
 def _compiler(runtime: str) -> str:
-    """What writes the layer's bytecode: this interpreter, if it is of the runtime's version."""
+    """The interpreter that compiles the layer: this one, if its version is the runtime's."""
     here = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return sys.executable if runtime == here else os.environ.get("COMPILER") or runtime
 
 
 def _fingerprint(root: Path, sam: Path, parameters: dict[str, str]) -> str:
-    """Stands for the sources, the parameters and SAM CLI's version."""
+    """A digest of the sources, the parameters and SAM CLI's version."""
     digest = hashlib.sha256(repr((str(root), sorted(parameters.items()))).encode())
     files = [root / "template.yaml", root / "samconfig.toml", root / LOCK]
     for folder in SOURCES:

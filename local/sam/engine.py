@@ -1,6 +1,6 @@
 """The container engine that SAM CLI would use, and this machine's address for its containers.
 
-Runs under SAM CLI's Python, whose client is asked, so that both find the same engine. Prints
+It runs under SAM CLI's Python and asks the same client, so that both find the same engine. Prints
 {"name": …, "gateway": …, "desktop": …}; without an engine it exits with 1 and SAM CLI's reason.
 """
 
@@ -9,23 +9,23 @@ import json
 import sys
 from typing import Any
 
-NETWORKS = ("bridge", "podman")  # which a container joins that names none, by engine
+NETWORKS = ("bridge", "podman")  # the default network of a container, by engine
 
 
 def gateway(networks: list[dict[str, Any]]) -> str:
-    """The engine's own address in the network that containers join; "" if it tells none."""
+    """The engine's address in the containers' default network; "" if unknown."""
     by_name = {network["Name"]: network for network in networks}
     for name in NETWORKS:
         for subnet in (by_name.get(name, {}).get("IPAM") or {}).get("Config") or []:
             if subnet.get("Gateway"):
                 return str(subnet["Gateway"])
-            if subnet.get("Subnet"):  # Docker leaves the gateway out until a container has run
+            if subnet.get("Subnet"):  # Docker omits the gateway until a container has run
                 return str(ipaddress.ip_network(subnet["Subnet"])[1])
     return ""
 
 
 def described(info: dict[str, Any], networks: list[dict[str, Any]]) -> dict[str, Any]:
-    """What `python -m local.sam` has to know of the engine.
+    """The facts about the engine that `python -m local.sam` needs.
 
     `in_a_machine`: its containers run in a virtual machine or in a user namespace, where the
     gateway is not an address of this machine.
@@ -47,7 +47,7 @@ def main() -> int:
     try:
         client = get_validated_container_client()
         found = described(client.info(), client.api.networks())
-    except Exception as error:  # the client's, requests' or the engine's own
+    except Exception as error:  # errors of the client, of requests, or of the engine
         print(error, file=sys.stderr)
         return 1
     print(json.dumps(found))

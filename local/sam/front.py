@@ -19,11 +19,11 @@ HOME = ("PATH", "HOME", "LANG", "TERM", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG
 
 
 class NoEngine(Exception):
-    """There is no container engine, or none that can be used; the message says what to do."""
+    """No container engine can be used. The message says what to do."""
 
 
 class Files(NamedTuple):
-    """What SAM CLI is given: the template, and the file for `--env-vars`."""
+    """SAM CLI's input: the template, and the file for `--env-vars`."""
 
     template: Path
     variables: Path
@@ -32,7 +32,7 @@ class Files(NamedTuple):
 def prepare(platform: Platform, build: Path, endpoint: str) -> Files:
     """Write SAM CLI's files for the functions of a build, with the platform as their backend.
 
-    `endpoint` is where the functions find the platform's AWS.
+    `endpoint` is the URL of the platform's AWS for the functions.
     """
     cloudformation, functions = platform.client("cloudformation"), platform.client("lambda")
     found = {
@@ -47,21 +47,21 @@ def prepare(platform: Platform, build: Path, endpoint: str) -> Files:
 
 
 def overrides(parameters: Mapping[str, str]) -> list[str]:
-    """Parameters of the stack as SAM CLI reads them."""
+    """The stack's parameters in SAM CLI's format."""
     return ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
 
 
 def command(
     sam: Path, files: Files, port: int, parameters: Mapping[str, str], more: Iterable[str] = ()
 ) -> list[str]:
-    """SAM CLI's command line; `more` are further arguments of the developer's."""
+    """SAM CLI's command line. `more` are the developer's further arguments."""
     return [
         str(sam / "sam"),
         *("local", "start-api", "--port", str(port), "--region", REGION),
         *("--template", str(files.template), "--env-vars", str(files.variables)),
-        # Without it every request starts a container of its own.
+        # Without it every request starts a container.
         *("--warm-containers", "LAZY"),
-        # An image that is there is not compared with the registry's; one that is not is pulled.
+        # A local image is not compared with the registry's; a missing one is pulled.
         "--skip-pull-image",
         *overrides(parameters),
         *more,
@@ -69,13 +69,13 @@ def command(
 
 
 def environment(sam: Path) -> dict[str, str]:
-    """SAM CLI's own environment: nothing of the developer's AWS settings reaches a function."""
+    """SAM CLI's environment, without the developer's AWS settings."""
     of_engine = [
         name for name in os.environ if name.startswith(("DOCKER_", "SAM_CLI_", "CONTAINER"))
     ]
     mine = {name: os.environ[name] for name in (*HOME, *of_engine) if name in os.environ}
     return {
-        # An engine that keeps no layers apart takes a minute for a container's first start.
+        # An engine without image layers takes a minute for a container's first start.
         "SAM_CLI_CONTAINER_CONNECTION_TIMEOUT": "90",
         **mine,
         "PATH": f"{sam}{os.pathsep}{mine['PATH']}",
@@ -87,12 +87,12 @@ def environment(sam: Path) -> dict[str, str]:
 
 
 def started(arguments: list[str], sam: Path) -> subprocess.Popen[bytes]:
-    """SAM CLI in a process group of its own, so that a Ctrl-C reaches it once, through `ended`."""
+    """Start SAM CLI in its own process group, so that only `ended` passes a Ctrl-C on."""
     return subprocess.Popen(arguments, env=environment(sam), start_new_session=True)
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:
-    """Have SAM CLI remove its containers and end, and end it if it does not."""
+    """Let SAM CLI remove its containers and end; kill it if it does not."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
@@ -103,7 +103,7 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def engine(sam: Path) -> dict[str, Any]:
-    """What local/sam/engine.py tells of the container engine. NoEngine if there is none."""
+    """The output of local/sam/engine.py. Raises NoEngine if there is no engine."""
     script = Path(__file__).with_name("engine.py")
     asked = subprocess.run(
         [sam / "python", script], env=environment(sam), capture_output=True, text=True
@@ -120,14 +120,14 @@ def engine(sam: Path) -> dict[str, Any]:
 
 
 def addresses(engine: Mapping[str, Any], host: str) -> tuple[str, str]:
-    """Where AWS is to listen besides loopback ("" for nowhere), and how containers name that.
+    """The address for AWS besides loopback ("" for none), and its name in containers.
 
-    `host` is an address that the developer chose. NoEngine if none is known.
+    `host` is an address that the developer chose. Raises NoEngine if no address is known.
     """
     if host:
         return host, host
     if engine["desktop"]:
-        # The name leads to this machine's loopback, from inside the engine's virtual machine.
+        # Inside the engine's virtual machine the name is this machine's loopback.
         return "", "host.docker.internal"
     if engine["gateway"] and not engine["rootless"]:
         return engine["gateway"], engine["gateway"]
@@ -140,5 +140,5 @@ def addresses(engine: Mapping[str, Any], host: str) -> tuple[str, str]:
 
 
 def arguments(text: str) -> list[str]:
-    """The words of ARGS=."""
+    """The words in ARGS=."""
     return shlex.split(text)

@@ -1,8 +1,8 @@
-"""What functions find in their environment under SAM CLI: all that the deployed ones have.
+"""The environment variables of functions under SAM CLI: all that the deployed ones have.
 
-SAM CLI fills in a variable from the file of `--env-vars` only if the template names it, and it
-makes up a value for everything that it cannot resolve. So the values are read from the functions
-that CloudFormation made in the backend, and `naming_all` makes the template name every one of them.
+SAM CLI fills in a variable from the file of `--env-vars` only if the template names it, and invents
+a value for everything that it cannot resolve. So the values are read from the functions that
+CloudFormation created in the backend, and `naming_all` adds every name to the template.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 Variables = dict[str, dict[str, str]]
 
-# Lambda sets these on AWS; SAM CLI would take the developer's own, or make some up.
+# Lambda sets these on AWS. SAM CLI would use the developer's, or invent values.
 OF_LAMBDA = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -18,7 +18,7 @@ OF_LAMBDA = (
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_ENDPOINT_URL",  # ours alone: where the backend is
+    "AWS_ENDPOINT_URL",  # only here: the URL of the backend
 )
 
 
@@ -41,9 +41,9 @@ def deployed(cloudformation: Any, functions: Any, stack: str) -> dict[str, dict[
 def found_by(
     configuration: dict[str, Any], endpoint: str, region: str, key: dict[str, str]
 ) -> dict[str, str]:
-    """What the function finds in its environment.
+    """The environment of the function.
 
-    `key` are the variables of its credentials, `endpoint` is where it finds the backend.
+    `key` are the variables of its credentials, `endpoint` is the URL of the backend.
     """
     return {
         **((configuration.get("Environment") or {}).get("Variables") or {}),
@@ -59,7 +59,7 @@ def found_by(
 def naming_all(template: dict[str, Any], variables: Variables, folder: Path) -> dict[str, Any]:
     """The template of the build in `folder`, with absolute paths and every variable's name.
 
-    The values are left to `--env-vars`, so none is resolved from the template. Changes `template`.
+    `--env-vars` supplies the values, so none is resolved from the template. Changes `template`.
     """
     template.get("Globals", {}).get("Function", {}).pop("Environment", None)
     for name, resource in template["Resources"].items():
