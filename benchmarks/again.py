@@ -29,7 +29,7 @@ from benchmarks.invoke import Context
 # A part is the time in its functions without the time in other parts'.
 PARTS = {
     "validation": ["slipway.http.binding:_body", "slipway.http.binding:_query"],
-    "token": ["slipway.access.auth:caller", "slipway.access.auth:mint"],
+    "token": ["slipway.access.auth:authenticate", "slipway.access.auth:mint"],
     "password": ["slipway.access.auth:sign_in"],
     "DynamoDB": ["slipway.aws.dynamodb:together"],
     "serialisation": ["slipway.http.responses:render"],
