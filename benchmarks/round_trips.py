@@ -526,8 +526,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
 # The round trips that a GET and that a write may take.
 MOST = {"GET": 1}
 MOST_OF_A_WRITE = 2
-# What is over it, and why: before a secret is stored, a note says who is to remove it if whoever
-# asked dies, and what is a secret is only known when the template was read.
+# Writes above that budget: before a secret is stored, a clean-up record is written, in case the
+# request dies; and which inputs are secret is known only after the template was read.
 OVER = {"create an environment with a secret": 3, "change a secret": 3}
 
 

@@ -16,7 +16,7 @@ def main() -> int:
         functions = client(about["endpoint"], "lambda")
         answer = functions.invoke(
             FunctionName=about["outputs"]["ReconcileFunctionName"],
-            # Include deadlines of the next 15 minutes, so that nobody has to wait for them.
+            # Include deadlines of the next 15 minutes, which would otherwise have to be waited for.
             Payload=json.dumps({"ahead_minutes": 15}),
         )
         print(f"{about['api_url']}  {answer['Payload'].read().decode()}")

@@ -1,8 +1,8 @@
-"""What calls a function, or is called for it by Lambda itself, needs the rights that it takes.
+"""Event sources need permissions: to invoke a function, or to be read by Lambda for it.
 
-Defects: the stock pollers read every stream and queue, and put what failed aside, as the account's
-root user; a mapping is made for a function whose role may not read the source; EventBridge and SNS
-invoke functions that have no permission for it.
+Defects: the stock pollers read every stream and queue, and send failures to their destination, as
+the account's root user; a mapping is created for a function whose role may not read the source;
+EventBridge and SNS invoke functions without their permission.
 
 AWS's sentences are in these reports: https://github.com/aws-samples/lambda-refarch-webapp/issues/7
 (streams) and https://github.com/anomalyco/sst/issues/5737 (queues). What a function's role must be
@@ -21,7 +21,7 @@ QUEUE = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 
 
 def reading(source: str) -> list[iam.Check]:
-    """What a function's role must be allowed, for Lambda to read the source for it."""
+    """The actions that a function's role needs, so that Lambda can read the source for it."""
     if ":dynamodb:" in source:
         checks = [iam.Check(f"dynamodb:{name}", source) for name in STREAM]
         return [*checks, iam.Check("dynamodb:ListStreams")]  # it knows no resource
@@ -35,7 +35,7 @@ def denied(role: str, function: str, source: str) -> iam.Denial | None:
 
 
 def refusal(role: str, function: str, source: str) -> str | None:
-    """Why AWS does not make the mapping."""
+    """Why AWS refuses the mapping; None if it does not."""
     found = denied(role, function, source)
     if found is None:
         return None
@@ -90,7 +90,7 @@ def patch(module: Any) -> None:
 
 
 def patch_template(module: Any) -> None:
-    """provisioners: `AWS::Lambda::EventSourceMapping`, for whoever makes it."""
+    """provisioners: `AWS::Lambda::EventSourceMapping`, for any creator."""
     mapping = module._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
     stock = mapping["create"]
 

@@ -1,4 +1,4 @@
-"""What comes in and what goes out."""
+"""The request and response models."""
 
 from datetime import datetime
 from typing import Literal

@@ -1,1 +1,1 @@
-"""What people come from, made into templates. For operators: the layer leaves it out."""
+"""Importers from other platforms, for operators. They are not part of the layer."""
