@@ -28,11 +28,20 @@ class Lacking(Platform):
         template = copy.deepcopy(built.template)
         for name, right in self.lacks.items():
             properties = template["Resources"][name]["Properties"]
-            before = json.dumps(properties["Policies"])
-            properties["Policies"] = [_without(each, right) for each in properties["Policies"]]
-            assert json.dumps(properties["Policies"]) != before, f"{name} has no {right}"
+            own = [_own(each, template["Resources"]) for each in properties["Policies"]]
+            before = copy.deepcopy(own)
+            properties["Policies"] = [_without(each, right) for each in own]
+            assert properties["Policies"] != before, f"{name} has no {right}"
         built.template = template
         return built
+
+
+def _own(policy: dict[str, Any], resources: dict[str, Any]) -> dict[str, Any]:
+    """The policy, or the statements of the named policy that it refers to, for this role alone."""
+    if "Ref" not in policy:
+        return policy
+    document = resources[policy["Ref"]]["Properties"]["PolicyDocument"]
+    return {"Statement": copy.deepcopy(document["Statement"])}
 
 
 def _without(policy: dict[str, Any], right: str) -> dict[str, Any]:
