@@ -107,7 +107,7 @@ def test_a_missing_stack_is_reported_before_anything_is_made(
 
     told = capsys.readouterr()
     assert (code, told.out) == (2, "")
-    assert "none-such cannot be looked at" in told.err
+    assert "none-such cannot be read" in told.err
 
 
 def test_some_rows_can_be_asked_for_and_others_are_none(
