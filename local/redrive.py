@@ -17,6 +17,7 @@ from typing import Any
 
 import boto3
 
+from local import region
 from local.platform import HERE, client
 
 Clients = Callable[[str], Any]
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
 
 def _stacks(arguments: list[str]) -> Iterator[tuple[str, Clients, dict[str, str]]]:
     if arguments:
+        region.adopt()
         stacks = boto3.client("cloudformation").describe_stacks(StackName=arguments[0])["Stacks"]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0]["Outputs"]}
         yield arguments[0], boto3.client, outputs

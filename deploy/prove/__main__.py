@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy.prove import deployed_checks, stack_checks, workflow_checks
 from deploy.prove.check import Check, Deployed, Seen
 from deploy.prove.sandbox import Clients, Sandbox
+from local import region
 
 CHECKS: tuple[Check, ...] = (
     *workflow_checks.CHECKS,
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str], checks: Sequence[Check] = CHECKS) -> int:
     if only - rows:
         print(f"No check for {', '.join(sorted(only - rows))}", file=sys.stderr)
         return 2
+    region.adopt()
     clients = _clients(given.endpoint)
     stack = given.stack or (LAPTOP if given.endpoint else "")
     if not stack:

@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from deploy import checks
 from deploy.options import Refused, declared, functions, read
+from local import region
 from tests.support.repository import resources
 
 
@@ -161,6 +162,15 @@ def test_a_stack_that_cannot_be_updated_is_reported(
     reasons = list(wrong)
     assert found is known
     assert reasons == [] if said is None else said in reasons[0]
+
+
+def test_aws_region_counts_as_it_does_for_the_aws_cli(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+
+    region.adopt()
+
+    assert boto3.Session().region_name == "eu-central-1"
 
 
 def test_without_a_region_or_credentials_nothing_is_asked(

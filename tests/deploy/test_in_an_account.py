@@ -62,7 +62,7 @@ class Account:
     sources: Path
 
     def run(
-        self, program: Path, *arguments: str, path: str = ""
+        self, program: Path, *arguments: str, path: str = "", region: str = "AWS_REGION"
     ) -> subprocess.CompletedProcess[str]:
         """A program as a shell would run it that has this account's credentials."""
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -74,8 +74,7 @@ class Account:
                 "PYTHONPATH": path,
                 "AWS_ENDPOINT_URL": self.platform.endpoint,
                 **OWNER.variables(),
-                "AWS_REGION": REGION,
-                "AWS_DEFAULT_REGION": REGION,
+                region: REGION,
                 "SAM_CLI_TELEMETRY": "0",
                 "ARCHITECTURE": {"aarch64": "arm64"}.get(machine.machine(), machine.machine()),
                 "RUNTIME": RUNTIME,
@@ -96,7 +95,9 @@ class Account:
     def send(self) -> subprocess.CompletedProcess[str]:
         """`sam deploy` of what is built, as it is now: what was changed there is not built anew."""
         sam = SAM.with_name("sam")
-        return self.run(sam, "deploy", "--config-env", "dev", "--no-progressbar")
+        return self.run(
+            sam, "deploy", "--config-env", "dev", "--no-progressbar", region="AWS_DEFAULT_REGION"
+        )
 
     def undeploy(self) -> subprocess.CompletedProcess[str]:
         python = Path(sys.executable)
