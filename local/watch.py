@@ -4,7 +4,7 @@ from pathlib import Path
 
 from local.package import sources
 
-WATCHED = ("functions", "layers", "policies", "statemachines", "template.yaml")
+WATCHED = ("alarms", "functions", "layers", "policies", "statemachines", "template.yaml")
 
 Snapshot = dict[Path, tuple[int, int]]
 

@@ -31,7 +31,7 @@ from tests.support.repository import ROOT
 
 STACK = "slipway-dev"
 SAM = ROOT / ".venv-sam/bin/python"
-COPIED = ("deploy", "functions", "layers", "local", "policies", "statemachines")
+COPIED = ("alarms", "deploy", "functions", "layers", "local", "policies", "statemachines")
 RUNTIME = "python{}.{}".format(*sys.version_info)
 # Each kind of thing that a stack is made of, and that it could leave behind.
 LISTS = {

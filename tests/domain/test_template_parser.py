@@ -98,7 +98,9 @@ def test_the_template_of_slipway_can_be_parsed() -> None:
 
     found = read(text)
 
-    assert count == len(list((ROOT / "policies").glob("*.yaml")))
+    assert count == sum(
+        1 for folder in ("alarms", "policies") for _ in (ROOT / folder).glob("*.yaml")
+    )
 
     assert "AWS::DynamoDB::Table" in found.resources
     assert "Stage" in [each.name for each in found.parameters]

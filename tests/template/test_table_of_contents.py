@@ -15,12 +15,12 @@ from tests.support.roles import BOUNDARIES, POLICIES, ROLES, as_list, named_poli
 
 LINES, WIDTH = 600, 120
 TEMPLATE = ROOT / "template.yaml"
-INCLUDED = sorted((ROOT / "policies").iterdir())
+INCLUDED = [path for folder in ("alarms", "policies") for path in sorted((ROOT / folder).iterdir())]
 FUNCTIONS = [role for role in ROLES if "Function" in role]
 # Each right that is written twice, and where.
 TWICE = {
     # A role has ten managed policies at most, and that of EnvironmentsFunction has ten already.
-    "cloudformation:DeleteStack": ["EnvironmentsFunction", "ReconcileFunction"],
+    "cloudformation:DeleteStack": ["EnvironmentsFunction", "Reconcile"],
     # It queries the table, but unlike all others that do, it adds nothing to it.
     "dynamodb:Query": ["AddRecords", "InspectionFunction"],
 }
@@ -61,7 +61,7 @@ def test_an_included_file_has_short_lines_and_is_included(path: Any) -> None:
     lines = path.read_text().splitlines()
 
     assert [n for n, line in enumerate(lines, 1) if len(line) > WIDTH] == []
-    assert f"Location: policies/{path.name}" in TEMPLATE.read_text()
+    assert f"Location: {path.parent.name}/{path.name}" in TEMPLATE.read_text()
 
 
 def test_each_right_of_a_function_is_written_once() -> None:
