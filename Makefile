@@ -24,7 +24,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint types format validate build deploy undeploy prove-on-aws openapi lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint audit types format validate build deploy undeploy prove-on-aws openapi lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -67,12 +67,20 @@ crashes: .venv/ready ## test a crash at every call of every workflow (a quarter 
 soak: .venv/ready ## run 300 environments at once to their end (five minutes; ARGS="--environments 50")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)
 
-check: lint types test gate validate build ## run everything that CI runs
+check: lint audit types test gate validate build ## run everything that CI runs
 	@echo "All good."
 
 lint: .venv/ready ## check the code with ruff, and its format
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+
+audit: .venv/ready .venv-audit/ready ## look for insecure code, templates and dependencies
+	.venv-audit/bin/bandit --quiet --configfile pyproject.toml --recursive \
+		layers functions deploy local examples
+	.venv/bin/python .ci/write_template.py .slipway/audit/template.json
+	.venv-audit/bin/checkov --config-file .ci/checkov.yaml --file .slipway/audit/template.json
+	.venv/bin/cfn-lint --template template.yaml --regions us-east-1
+	.venv-audit/bin/python .ci/audit_dependencies.py
 
 types: .venv/ready ## check the types with mypy --strict
 	.venv/bin/mypy
@@ -104,13 +112,14 @@ openapi: .venv/ready ## write the OpenAPI document and the page of errors from t
 lock: .venv-lock/ready ## pin the dependencies of pyproject.toml (ARGS=--upgrade for newer versions)
 	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock
 	$(LOCK) $(ARGS) --group sam --output-file local/sam.lock
+	$(LOCK) $(ARGS) --group audit --output-file .ci/audit.lock
 	$(LOCK) $(ARGS) --constraints requirements.lock --group bench layers/core/requirements.txt \
 		--output-file benchmarks/requirements.lock
 	$(LOCK) --constraints requirements.lock layers/core/requirements.txt \
 		--output-file layers/core/requirements.lock
 
 clean: ## remove everything that these commands created
-	rm -rf .venv .venv-sam .venv-bench .venv-lock .aws-sam .slipway .coverage .coverage.*
+	rm -rf .venv .venv-sam .venv-audit .venv-bench .venv-lock .aws-sam .slipway .coverage .coverage.*
 	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -120,6 +129,9 @@ clean: ## remove everything that these commands created
 
 .venv-sam/ready: local/sam.lock
 	$(call make_venv,.venv-sam,--no-deps --require-hashes --requirement local/sam.lock)
+
+.venv-audit/ready: .ci/audit.lock
+	$(call make_venv,.venv-audit,--no-deps --require-hashes --requirement .ci/audit.lock)
 
 .venv-bench/ready: benchmarks/requirements.lock
 	$(call make_venv,.venv-bench,--no-deps --require-hashes --requirement benchmarks/requirements.lock)

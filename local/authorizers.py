@@ -17,7 +17,8 @@ from local.resource_policy import may_invoke
 
 AUTHORIZER_SECONDS = 10
 # On AWS "The token does not have ..." follows. Its other reasons are not documented.
-INVALID_TOKEN = 'Bearer scope="" error="invalid_token"'
+# A challenge, not a credential.
+INVALID_TOKEN = 'Bearer scope="" error="invalid_token"'  # nosec B105
 
 
 @dataclass

@@ -67,7 +67,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """Parse a YAML file with CloudFormation's short forms. Raises Broken."""
     try:
         with path.open() as file:
-            content = yaml.load(file, _Loader)
+            # _Loader is a SafeLoader.
+            content = yaml.load(file, _Loader)  # nosec B506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Broken(f"{path.name}: {error}") from error
     if not isinstance(content, dict):
@@ -151,6 +152,19 @@ def includes(node: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, transform["Parameters"]
         for key, value in node.items():
             yield from includes(value, name or key)
+
+
+def with_includes(root: Path, node: Any) -> Any:
+    """The node with the contents of each included file in the place of its `AWS::Include`."""
+    if isinstance(node, list):
+        return [with_includes(root, each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if transform := node.get("Fn::Transform"):
+        assert transform["Name"] == "AWS::Include" and len(node) == 1
+        # As CloudFormation reads it: without the short forms of the template.
+        return yaml.safe_load((root / transform["Parameters"]["Location"]).read_text())
+    return {key: with_includes(root, value) for key, value in node.items()}
 
 
 def _existing(root: Path, name: str, uri: Any) -> Path:

@@ -12,7 +12,10 @@ def delay(retrier: dict[str, Any], retries: int) -> float:
     """Seconds to wait before retry number `retries` + 1."""
     seconds: float = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2.0) ** retries
     seconds = min(seconds, retrier.get("MaxDelaySeconds", seconds))
-    return random.uniform(0, seconds) if retrier.get("JitterStrategy") == "FULL" else seconds
+    if retrier.get("JitterStrategy") != "FULL":
+        return seconds
+    # Jitter needs no secure randomness.
+    return random.uniform(0, seconds)  # nosec B311
 
 
 def patch(module: Any) -> None:

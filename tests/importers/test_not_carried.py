@@ -166,7 +166,7 @@ def test_a_condition_that_cannot_be_evaluated_becomes_a_parameter(condition: str
         (
             "Mappings: {M: {one: {k: '{{ environment.inputs.a }}'}}}\n"
             f"{HEAD}      P: !FindInMap [M, !Ref 'AWS::Region', k]\n",
-            "6: Fn::FindInMap cannot select from M, because its values are inputs",
+            "6: Fn::FindInMap cannot look up M, because its values are inputs",
         ),
         (
             f"Mappings: {{M: {{one: {{k: v}}}}}}\n{HEAD}"

@@ -13,12 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import yaml
 from boto3 import Session
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from local.package import load_yaml
+from local.package import load_yaml, with_includes
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINES = sorted((ROOT / "statemachines").iterdir())
@@ -75,20 +74,7 @@ def camel(words: str) -> str:
 
 @functools.cache
 def _template() -> Any:
-    return _included(load_yaml(ROOT / "template.yaml"))
-
-
-def _included(node: Any) -> Any:
-    """The node with the contents of each included file in the place of its `AWS::Include`."""
-    if isinstance(node, list):
-        return [_included(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    if transform := node.get("Fn::Transform"):
-        assert transform["Name"] == "AWS::Include" and len(node) == 1
-        # As CloudFormation reads it: without the short forms of the template.
-        return yaml.safe_load((ROOT / transform["Parameters"]["Location"]).read_text())
-    return {key: _included(value) for key, value in node.items()}
+    return with_includes(ROOT, load_yaml(ROOT / "template.yaml"))
 
 
 def template() -> dict[str, Any]:

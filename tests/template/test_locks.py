@@ -15,6 +15,7 @@ LOCKS = [
     for name in (
         "requirements.lock",
         "local/sam.lock",
+        ".ci/audit.lock",
         "layers/core/requirements.lock",
         "benchmarks/requirements.lock",
     )

@@ -72,7 +72,8 @@ def together(*calls: tuple[str, Answer]) -> list[Answer]:
         again = [n for n, outcome in enumerate(outcomes) if _passing(outcome)]
         if not again:
             break
-        time.sleep(random.uniform(0, PAUSE_SECONDS * 2**attempt))
+        # Jitter needs no secure randomness.
+        time.sleep(random.uniform(0, PAUSE_SECONDS * 2**attempt))  # nosec B311
         fresh = _each_once([bodies[n] for n in again])
         for n, outcome in zip(again, fresh, strict=True):
             outcomes[n] = outcome

@@ -255,7 +255,8 @@ def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
         if not left:
             return found
         if attempt < _BATCH_TRIES - 1:
-            time.sleep(random.uniform(0, 0.05 * 2**attempt))
+            # Jitter needs no secure randomness.
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # nosec B311
             [answer] = _together(("BatchGetItem", {"RequestItems": left}))
     raise StoreUnavailable("The table is throttled. Try again after Retry-After.")
 
@@ -312,7 +313,8 @@ def _write(operation: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
             return _together((operation, request))[0]
         except Busy:
-            time.sleep(random.uniform(0, min(0.4, 0.02 * 2**attempt)))
+            # Jitter needs no secure randomness.
+            time.sleep(random.uniform(0, min(0.4, 0.02 * 2**attempt)))  # nosec B311
     raise Busy(1)
 
 

@@ -20,7 +20,8 @@ from slipway.importers.proton.publishing import Platform, PublishError
 from slipway.importers.proton.report import InvalidBundle, Report
 
 SUCCESS, INCOMPLETE, INVALID, REFUSED = range(4)
-_TOKEN = "SLIPWAY_TOKEN"
+# The name of an environment variable.
+_TOKEN = "SLIPWAY_TOKEN"  # nosec B105
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -171,7 +171,7 @@ class Intrinsics:
             return self._value(self._mapped[keys[0], keys[1], keys[2]])
         at = next((each for each in argument if isinstance(each, Scalar)), "")
         if not all(keys) and any(name == keys[0] for name, _, _ in self._mapped):
-            text = f"Fn::FindInMap cannot select from {keys[0]}, because its values are inputs"
+            text = f"Fn::FindInMap cannot look up {keys[0]}, because its values are inputs"
             self._loss(at, text, gap=True)
         found = [self._value(each) for each in argument]
         if any(is_function(each) and not {"Ref", "Fn::FindInMap"} & set(each) for each in found):
