@@ -72,19 +72,19 @@ def covered(right: str, by: Iterator[str] | dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("kind", allowed_types())
-def test_the_role_may_do_what_making_the_type_takes(kind: str) -> None:
+def test_the_making_role_has_every_action_that_an_allowed_type_needs(kind: str) -> None:
     rights = {right for right in needed(kind) if not covered(right, NOT_GIVEN)}
 
     assert sorted(right for right in rights if not covered(right, given())) == []
 
 
-def test_whatever_is_not_given_is_needed_by_a_type() -> None:
+def test_every_action_that_is_withheld_belongs_to_a_type() -> None:
     rights = {right for kind in allowed_types() for right in needed(kind)}
 
     assert [each for each in NOT_GIVEN if not any(covered(r, {each: ""}) for r in rights)] == []
 
 
-def test_every_type_is_named_so_that_a_new_one_of_aws_is_not_allowed_unseen() -> None:
+def test_allowed_types_are_listed_without_wildcards() -> None:
     assert "*" not in template()["Parameters"]["AllowedResourceTypes"]["Default"]
     assert len(allowed_types()) > 20
     # Its name does not begin with the stack's, so no right fits it.

@@ -56,18 +56,18 @@ def of_catches(path: Path) -> Iterator[str]:
 
 
 @every_machine
-def test_nothing_that_a_catch_evaluates_can_fail(path: Path) -> None:
+def test_expressions_in_a_catch_cannot_fail(path: Path) -> None:
     assert set(of_catches(path)) <= CANNOT_FAIL
 
 
 @every_machine
-def test_no_definition_parses_what_it_was_told(path: Path) -> None:
+def test_no_definition_parses_an_error(path: Path) -> None:
     # It is decoded where it is read, by slipway.domain.failure.
     assert not [text for text in expressions(machine(path)) if "$parse" in text]
 
 
 @every_machine
-def test_an_error_is_kept_as_it_was_reported(path: Path) -> None:
+def test_a_catch_keeps_the_reported_error(path: Path) -> None:
     for name, catch in handlers(path, "Catch"):
         for told in ("failure", "recovery"):
             if report := catch.get("Assign", {}).get(told):
@@ -88,7 +88,7 @@ _TEXTS = st.text(max_size=50) | st.sampled_from(["", "{", '"errorMessage"', "x" 
     st.fixed_dictionaries({}, optional={"Error": _TEXTS | _ANY, "Cause": _TEXTS | _ANY}),
     st.sampled_from([REPORTS["error"], REPORTS["cause"]]),
 )
-def test_whatever_is_reported_becomes_a_text_that_is_not_too_long(
+def test_any_reported_error_becomes_a_bounded_text(
     reported: dict[str, Any], expression: str
 ) -> None:
     made = jsonata.Jsonata(expression).evaluate(None, {"states": {"errorOutput": reported}})
@@ -99,14 +99,14 @@ def test_whatever_is_reported_becomes_a_text_that_is_not_too_long(
 
 
 @every_machine
-def test_what_is_evaluated_uses_functions_that_step_functions_has(path: Path) -> None:
+def test_expressions_use_only_functions_that_step_functions_has(path: Path) -> None:
     used = {name for text in expressions(machine(path)) for name in re.findall(r"\$(\w+)\(", text)}
 
     assert used <= FUNCTIONS
 
 
 @every_machine
-def test_no_kind_of_value_reaches_an_sdk_integration_by_another_name(path: Path) -> None:
+def test_sdk_integrations_receive_no_type_that_they_name_differently(path: Path) -> None:
     for name, state in tasks(path, SDK).items():
         assert not OTHER_KINDS & set(keys(state["Arguments"])), name
         # Nor in an expression, nor in what dispatch hands to the execution.
@@ -115,7 +115,7 @@ def test_no_kind_of_value_reaches_an_sdk_integration_by_another_name(path: Path)
 
 
 @every_machine
-def test_a_transactions_token_changes_when_its_content_does(path: Path) -> None:
+def test_a_transactions_token_changes_with_its_content(path: Path) -> None:
     """It contains the moment at which the state was entered, which a retry does not change: the
     history of one has no second TaskStateEntered (LocalStack's test_error_output.snapshot.json,
     test_task_catch_error_with_retry)."""

@@ -47,7 +47,7 @@ def recorded(path: Path) -> Iterator[tuple[str, str]]:
             yield name, values[":change"]["M"]["action"]["S"]
 
 
-def test_a_state_machine_that_changes_a_version_or_a_status_says_why() -> None:
+def test_each_write_of_a_state_machine_records_its_change() -> None:
     told = [
         (path.name, name, "change = :change" in update["UpdateExpression"])
         for path in MACHINES
@@ -59,7 +59,7 @@ def test_a_state_machine_that_changes_a_version_or_a_status_says_why() -> None:
     assert [each for each in told if not each[2]] == []
 
 
-def test_a_state_machine_records_only_texts_and_the_moment_of_its_state() -> None:
+def test_a_state_machines_change_has_only_texts_and_the_states_time() -> None:
     for path in MACHINES:
         for name, update in updates(path):
             values = update["ExpressionAttributeValues"]
@@ -73,7 +73,7 @@ def test_a_state_machine_records_only_texts_and_the_moment_of_its_state() -> Non
                 assert {"action", "actor", "at"} <= set(change["M"]), name
 
 
-def test_a_state_machine_records_only_actions_that_there_are() -> None:
+def test_a_state_machine_records_only_known_actions() -> None:
     ends = {"failed", "rolled_back", "canceled"}
     found = {action for path in MACHINES for _, action in recorded(path)}
     by_end = {each for each in found if "$end" in each}
@@ -111,7 +111,7 @@ def test_every_action_has_a_writer() -> None:
     assert in_python >= FROM_SHIP
 
 
-def test_no_write_of_a_version_in_python_leaves_out_the_change() -> None:
+def test_every_versioned_write_in_python_records_its_change() -> None:
     """Of an environment; `projects` and `templates` have versions without events."""
     found = []
     for path in SOURCES:

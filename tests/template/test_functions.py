@@ -33,7 +33,7 @@ def test_the_folder_has_one_python_file_with_a_handler(folder: Path) -> None:
 
 
 @every_function
-def test_the_template_has_the_function_under_the_folders_name(folder: Path) -> None:
+def test_the_templates_function_is_named_after_its_folder(folder: Path) -> None:
     functions = resources("AWS::Serverless::Function")
     names = running(folder.name)
 
@@ -66,7 +66,7 @@ def test_every_function_has_the_layer_the_runtime_and_the_architecture_of_the_pa
         ), name
 
 
-def test_every_function_is_traced_and_writes_to_a_log_that_forgets() -> None:
+def test_every_function_is_traced_and_its_logs_expire() -> None:
     kept = [
         name
         for name, group in transformed("AWS::Logs::LogGroup").items()

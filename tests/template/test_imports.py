@@ -75,11 +75,11 @@ def test_the_domain_knows_no_aws(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_slipway_imports_nothing_of_what_is_built_on_it(name: str) -> None:
+def test_slipway_imports_none_of_its_users(name: str) -> None:
     assert roots(MODULES[name]) & {"functions", "local", "tests"} == set()
 
 
-def test_no_module_imports_itself_by_a_detour() -> None:
+def test_imports_have_no_cycles() -> None:
     done: set[str] = set()
 
     def walk(name: str, way: tuple[str, ...]) -> None:
@@ -94,7 +94,7 @@ def test_no_module_imports_itself_by_a_detour() -> None:
     assert done == set(MODULES)
 
 
-def test_one_module_knows_powertools_routing() -> None:
+def test_one_module_uses_powertools_routing() -> None:
     knowing = {
         name
         for name, tree in MODULES.items()
@@ -104,12 +104,12 @@ def test_one_module_knows_powertools_routing() -> None:
     assert knowing == {"slipway.http.app"}
 
 
-def test_one_module_is_the_seam_to_dynamodb() -> None:
+def test_one_module_sends_requests_to_dynamodb() -> None:
     importing = {name for name in MODULES if "slipway.aws.dynamodb" in ours(name)}
     assert importing == {"slipway.store.table"}
 
 
-def test_one_module_knows_passwords_and_tokens() -> None:
+def test_one_module_handles_passwords_and_tokens() -> None:
     knowing = {name for name, tree in MODULES.items() if roots(tree) & {"passlib", "jwt", "argon2"}}
 
     assert knowing == {"slipway.access.auth"}
@@ -188,7 +188,7 @@ DOES_NOT_IMPORT = {
 
 
 @pytest.mark.parametrize("folder", FUNCTIONS, ids=lambda folder: folder.name)
-def test_a_function_starts_without_what_it_does_not_need(folder: Path) -> None:
+def test_a_function_imports_nothing_that_it_does_not_need_at_the_start(folder: Path) -> None:
     path = f"{ROOT / 'layers/core'}{os.pathsep}{folder}"
     told = subprocess.run(
         [sys.executable, "-c", "import app, sys; print(*sys.modules)"],
@@ -210,7 +210,7 @@ def test_a_function_imports_slipway_and_no_other_function(folder: Path) -> None:
     assert "slipway" in found
 
 
-def test_nothing_on_lambdas_path_is_named_after_the_standard_library() -> None:
+def test_no_module_shadows_the_standard_library() -> None:
     # /opt/python and the function's folder come before it.
     names = {path.name for path in (ROOT / "layers/core").iterdir() if path.is_dir()}
     names |= {path.stem for folder in FUNCTIONS for path in folder.glob("*.py")}

@@ -49,17 +49,17 @@ def test_every_package_is_pinned_and_hashed(path: Path) -> None:
 
 
 @every_lock
-def test_no_lock_says_where_to_download_from(path: Path) -> None:
+def test_no_lock_names_a_registry(path: Path) -> None:
     assert "://" not in path.read_text()
     assert not re.search(r"--(index|extra-index|find)", path.read_text())
 
 
 @every_lock
-def test_every_lock_says_how_to_make_it_again(path: Path) -> None:
+def test_every_lock_names_the_command_that_makes_it(path: Path) -> None:
     assert "make lock" in path.read_text().splitlines()[1]
 
 
-def test_what_is_asked_for_is_locked() -> None:
+def test_every_requirement_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime = [
         line
@@ -111,7 +111,7 @@ def test_the_layer_is_built_for_the_runtime_and_architecture_of_the_template() -
     assert layer["Properties"]["ContentUri"].rstrip("/") == "layers/core"
 
 
-def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
+def test_no_file_names_a_registry_or_a_path_of_a_machine() -> None:
     found = []
     for path in files():
         try:

@@ -42,17 +42,17 @@ def bodies(operation: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
                 yield content["schema"], example
 
 
-def test_the_command_reads_and_writes_the_checkouts_functions() -> None:
+def test_the_command_reads_and_writes_this_checkout() -> None:
     assert FUNCTIONS == ROOT / "functions"
 
 
-def test_the_committed_copy_is_what_the_routes_say() -> None:
+def test_the_committed_document_matches_the_routes() -> None:
     generated = as_text(document(load(ROOT / "functions")))
 
     assert PATH.read_text(encoding="utf-8") == generated, "write it anew: make openapi"
 
 
-def test_it_is_openapi_3_1_and_every_reference_leads_somewhere() -> None:
+def test_the_document_is_openapi_3_1_and_its_references_resolve() -> None:
     assert DOCUMENT["openapi"].startswith("3.1.")
     for reference in (node["$ref"] for node in walk(DOCUMENT) if "$ref" in node):
         found = DOCUMENT
@@ -61,7 +61,7 @@ def test_it_is_openapi_3_1_and_every_reference_leads_somewhere() -> None:
             found = found[part]
 
 
-def test_every_schema_is_a_schema_and_is_used() -> None:
+def test_every_schema_is_valid_and_used() -> None:
     used = {node["$ref"].rpartition("/")[2] for node in walk(DOCUMENT) if "$ref" in node}
 
     for name, schema in DOCUMENT["components"]["schemas"].items():
@@ -76,14 +76,14 @@ def test_no_two_operations_have_the_same_id() -> None:
 
 
 @every_operation
-def test_the_names_in_the_path_are_its_parameters(name: str) -> None:
+def test_path_parameters_match_the_path(name: str) -> None:
     declared = [each["name"] for each in OPERATIONS[name]["parameters"] if each["in"] == "path"]
 
     assert re.findall(r"{(\w+)}", name) == declared
 
 
 @every_operation
-def test_every_body_has_an_example_that_its_schema_allows(name: str) -> None:
+def test_every_body_has_a_valid_example(name: str) -> None:
     for schema, example in bodies(OPERATIONS[name]):
         whole = {**schema, "components": DOCUMENT["components"]}
         errors = [error.message for error in Draft202012Validator(whole).iter_errors(example)]
@@ -92,7 +92,7 @@ def test_every_body_has_an_example_that_its_schema_allows(name: str) -> None:
 
 
 @every_operation
-def test_every_operation_says_how_it_refuses(name: str) -> None:
+def test_every_operation_declares_its_refusals(name: str) -> None:
     answers = OPERATIONS[name]["responses"]
 
     assert {status[0] for status in answers} >= {"2"}

@@ -47,7 +47,7 @@ every_role = pytest.mark.parametrize("role", ROLES)
 
 
 @every_role
-def test_no_star_where_an_arn_can_be_named(role: str) -> None:
+def test_no_wildcard_stands_where_an_arn_is_possible(role: str) -> None:
     for statement in statements(role):
         assert statement["Effect"] == "Allow"
         assert not {"NotAction", "NotResource"} & set(statement)
@@ -90,7 +90,7 @@ def test_only_known_managed_policies_are_attached(role: str) -> None:
 
 
 @every_role
-def test_only_the_service_that_runs_it_may_take_the_role(role: str) -> None:
+def test_a_role_is_assumable_by_its_own_service_alone(role: str) -> None:
     takers = [
         service
         for statement in ROLES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
@@ -108,7 +108,7 @@ def boundary() -> Iterator[tuple[str, str]]:
             yield from ((action, str(resource)) for action in as_list(statement["Action"]))
 
 
-def test_no_function_may_do_more_than_the_boundary_whatever_is_attached_to_it() -> None:
+def test_the_boundary_limits_every_function_whatever_is_attached() -> None:
     functions = {role for role in ROLES if "Function" in role}
 
     assert {
@@ -127,7 +127,7 @@ def test_no_function_may_do_more_than_the_boundary_whatever_is_attached_to_it() 
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_each_policy_fits_into_what_iam_takes(name: str) -> None:
+def test_each_policy_fits_iams_size_limits(name: str) -> None:
     longest = {
         "AWS::Partition": "aws",
         "AWS::Region": "ap-southeast-1",
@@ -158,7 +158,7 @@ def test_each_policy_fits_into_what_iam_takes(name: str) -> None:
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if "Function" in role])
-def test_the_boundary_takes_nothing_away_that_is_given(role: str) -> None:
+def test_the_boundary_allows_every_right_that_a_policy_gives(role: str) -> None:
     within = {
         (action, resource_name(on))
         for action, on in boundary()
@@ -190,7 +190,7 @@ def test_every_function_and_every_state_machine_has_a_role_of_its_own() -> None:
     assert len(users) == sum(len(running(each.name)) for each in FUNCTIONS) + len(MACHINES)
 
 
-def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> None:
+def test_only_auth_reads_the_signing_secret() -> None:
     api = [camel(folder.name) for folder in FUNCTIONS if folder.parent.name == "api"]
     secret = {("secretsmanager:GetSecretValue", "SigningSecret")}
     more = {
@@ -242,7 +242,7 @@ def test_the_api_functions_hold_the_table_and_only_auth_holds_the_secret() -> No
     assert [role for role in ROLES if allowed(role) & secret] == ["AuthFunctionRole"]
 
 
-def test_only_dispatch_may_start_an_execution_and_each_reader_what_its_changes_need() -> None:
+def test_only_dispatch_starts_executions_and_each_reader_those_of_its_records() -> None:
     starters = {
         (role, on)
         for role in ROLES
@@ -256,7 +256,7 @@ def test_only_dispatch_may_start_an_execution_and_each_reader_what_its_changes_n
     }
 
 
-def test_dispatch_switches_reconciles_clock_on_and_only_reconcile_switches_it_off() -> None:
+def test_dispatch_enables_the_reconcile_rule_and_only_reconcile_disables_it() -> None:
     rule = transformed("AWS::Events::Rule")[RULE]["Properties"]
 
     switching = {
@@ -275,7 +275,7 @@ def test_dispatch_switches_reconciles_clock_on_and_only_reconcile_switches_it_of
     }
 
 
-def test_only_who_makes_plans_and_reconcile_delete_them_and_nobody_executes_one() -> None:
+def test_plans_are_deleted_only_by_their_makers_and_never_executed() -> None:
     deleting = {
         role
         for role in ROLES
@@ -314,7 +314,7 @@ def test_a_state_machine_may_do_exactly_what_its_tasks_do(path: Path) -> None:
     assert allowed(f"{camel(path.name.split('.')[0])}Role") == needed
 
 
-def test_only_cloudformation_makes_environments_and_only_the_steps_hand_it_the_role() -> None:
+def test_only_the_steps_pass_the_making_role_and_only_to_cloudformation() -> None:
     trust = ENVIRONMENT_ROLE["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     passing = [
         (role, statement["Condition"])
@@ -330,7 +330,7 @@ def test_only_cloudformation_makes_environments_and_only_the_steps_hand_it_the_r
     assert all(condition == to_it_alone for _, condition in passing)
 
 
-def test_environments_are_made_with_nothing_but_what_bears_their_name() -> None:
+def test_the_making_role_reaches_only_environments_names() -> None:
     making = POLICIES["EnvironmentMaking"]["Properties"]["PolicyDocument"]["Statement"]
     elsewhere = [
         (action, str(resource))
@@ -359,7 +359,7 @@ def test_environments_are_made_with_nothing_but_what_bears_their_name() -> None:
     assert all(on.count("/apis") or "/tags/*" in on for _, on in elsewhere if "apigateway" in on)
 
 
-def test_no_role_of_an_environment_is_without_its_boundary() -> None:
+def test_every_role_of_an_environment_needs_the_boundary() -> None:
     making = POLICIES["EnvironmentMaking"]["Properties"]["PolicyDocument"]["Statement"]
     bound = {"StringEquals": {"iam:PermissionsBoundary": {"Ref": "EnvironmentBoundary"}}}
     free = {

@@ -15,7 +15,7 @@ def test_every_parameter_has_a_default() -> None:
     assert [name for name, each in template()["Parameters"].items() if "Default" not in each] == []
 
 
-def test_the_table_can_be_brought_back_streams_and_forgets_leases() -> None:
+def test_the_table_has_recovery_a_stream_and_a_time_to_live() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     properties = table["Properties"]
 
@@ -25,7 +25,7 @@ def test_the_table_can_be_brought_back_streams_and_forgets_leases() -> None:
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
 
 
-def test_prod_encrypts_with_a_key_and_refuses_to_lose_the_table() -> None:
+def test_prod_encrypts_the_table_with_a_key_and_protects_it() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     in_prod = {"Fn::If": ["IsProd", True, False]}
 
@@ -33,7 +33,7 @@ def test_prod_encrypts_with_a_key_and_refuses_to_lose_the_table() -> None:
     assert table["Properties"]["SSESpecification"]["SSEEnabled"] == in_prod
 
 
-def test_the_bodies_of_templates_are_kept_encrypted_and_private() -> None:
+def test_template_bodies_are_retained_encrypted_and_private() -> None:
     (bucket,) = resources("AWS::S3::Bucket").values()
     properties = bucket["Properties"]
 
@@ -45,7 +45,7 @@ def test_the_bodies_of_templates_are_kept_encrypted_and_private() -> None:
     assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
-def test_the_types_that_are_allowed_are_named() -> None:
+def test_the_allowed_types_are_named() -> None:
     allowed = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
 
     assert len(allowed) > 10
@@ -54,7 +54,7 @@ def test_the_types_that_are_allowed_are_named() -> None:
     assert not [each for each in allowed if "CloudFormation" in each or "Custom" in each]
 
 
-def test_dispatch_tries_again_by_record_and_puts_poison_aside() -> None:
+def test_dispatch_retries_single_records_and_moves_failures_to_dead_letters() -> None:
     mappings = transformed("AWS::Lambda::EventSourceMapping").values()
 
     assert mappings
@@ -127,7 +127,7 @@ def test_no_stream_has_more_than_two_readers() -> None:
     assert max(readers.values()) <= 2
 
 
-def test_reconcile_runs_every_few_minutes_unless_it_rests_and_once_a_day_all_the_same() -> None:
+def test_reconcile_has_a_rule_that_can_be_disabled_and_a_daily_one() -> None:
     rules = {
         name: each["Properties"]["ScheduleExpression"]
         for name, each in transformed("AWS::Events::Rule").items()
@@ -139,7 +139,7 @@ def test_reconcile_runs_every_few_minutes_unless_it_rests_and_once_a_day_all_the
     }
 
 
-def test_the_clock_is_told_of_all_that_has_a_deadline() -> None:
+def test_every_record_with_a_deadline_wakes_reconcile() -> None:
     # What dispatch is not called for cannot wake reconcile.
     wanted = [
         json.loads(pattern["Pattern"])
@@ -166,7 +166,7 @@ def test_the_api_writes_an_access_log_and_is_throttled() -> None:
     )
 
 
-def test_every_log_group_forgets() -> None:
+def test_every_log_group_has_a_retention() -> None:
     groups = resources("AWS::Logs::LogGroup")
 
     assert groups
@@ -189,7 +189,7 @@ def watched() -> dict[str, str]:
     return found
 
 
-def test_somebody_is_told_of_errors_throttles_dead_letters_and_failed_executions() -> None:
+def test_errors_throttles_dead_letters_and_failed_executions_raise_alarms() -> None:
     metrics = watched()
 
     assert "'Api'" in metrics["AWS/ApiGateway 5xx"]

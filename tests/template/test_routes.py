@@ -56,7 +56,7 @@ def routed(method: str, path: str) -> str:
 
 
 @pytest.mark.parametrize("folder", API_FUNCTIONS, ids=lambda folder: folder.name)
-def test_every_route_of_a_function_is_led_to_it(folder: Path) -> None:
+def test_every_route_reaches_its_function(folder: Path) -> None:
     routes = load_function(folder).api.routes
 
     for route in routes:
@@ -76,12 +76,12 @@ def test_no_two_functions_have_the_same_route() -> None:
     assert len(routes) == len(set(routes))
 
 
-def test_what_fits_nothing_is_answered_by_docs() -> None:
+def test_docs_answers_unknown_paths() -> None:
     assert routed("GET", "/no/such/path") == "DocsFunction"
     assert routed("POST", "/") == "DocsFunction"
 
 
-def test_a_route_that_is_led_away_is_noticed() -> None:
+def test_a_route_of_another_function_is_found() -> None:
     assert rank(("ANY", "/a/{proxy+}", "F"), "GET", "/a/b/c") == (1, 1, False)
     assert rank(("ANY", "/a/{proxy+}", "F"), "GET", "/a/") == (1, 1, False)
     assert rank(("ANY", "/a/{proxy+}", "F"), "GET", "/a") is None

@@ -19,7 +19,7 @@ import pytest
 pytestmark = pytest.mark.{mark}
 
 @pytest.mark.parametrize("n", range(8))
-def test_something_of_this_module(n):
+def test_that_runs_in_this_modules_group(n):
     with open(pathlib.Path(__file__).with_name("ran"), "a") as ran:
         ran.write(f"{{os.environ['PYTEST_XDIST_WORKER']}} {{pathlib.Path(__file__).stem}}\\n")
 """
@@ -39,7 +39,7 @@ def pytest_xdist_make_scheduler(config, log):
 """
 
 
-def test_ids_end_with_the_group_while_they_are_sent(request: pytest.FixtureRequest) -> None:
+def test_ids_carry_the_group_while_they_are_distributed(request: pytest.FixtureRequest) -> None:
     before = [item.nodeid for item in request.session.items]
 
     with groups_in_ids(request.session):

@@ -43,7 +43,7 @@ def is_error(word: str) -> bool:
 
 
 @every_machine
-def test_the_file_is_a_sentence_and_its_resource_and_its_machine_have_the_same_name(
+def test_the_file_the_resource_and_the_machine_share_a_name(
     path: Path,
 ) -> None:
     sentence = path.name.removesuffix(".asl.yaml")
@@ -55,7 +55,7 @@ def test_the_file_is_a_sentence_and_its_resource_and_its_machine_have_the_same_n
     assert str(resource["Properties"]["Name"]).rstrip("'}").endswith(f"-{sentence}")
 
 
-def test_every_state_machine_of_the_template_has_its_file() -> None:
+def test_every_state_machine_has_a_definition_file() -> None:
     assert len(resources("AWS::Serverless::StateMachine")) == len(MACHINES) > 0
 
 
@@ -68,7 +68,7 @@ def test_the_file_has_no_yaml_aliases(path: Path) -> None:
 
 
 @every_machine
-def test_the_machine_says_what_it_is_for_and_speaks_jsonata(path: Path) -> None:
+def test_the_machine_has_a_comment_and_uses_jsonata(path: Path) -> None:
     definition = machine(path)
 
     assert definition["Comment"].endswith(".")
@@ -109,7 +109,7 @@ def test_every_target_exists_and_every_state_is_reachable(path: Path) -> None:
 
 
 @every_machine
-def test_every_state_goes_on_or_ends(path: Path) -> None:
+def test_every_state_has_a_next_state_or_ends(path: Path) -> None:
     for name, state in states(path).items():
         ends = state.get("End") is True or state["Type"] in ("Succeed", "Fail")
         goes_on = "Next" in state or state["Type"] == "Choice"
@@ -163,7 +163,7 @@ def test_a_refusal_is_never_retried(path: Path) -> None:
 
 
 @every_machine
-def test_what_befalls_a_functions_sandbox_is_retried(path: Path) -> None:
+def test_failures_of_a_functions_sandbox_are_retried(path: Path) -> None:
     for name, state in tasks(path, "lambda:").items():
         [retry] = state["Retry"]
         assert set(retry["ErrorEquals"]) >= SANDBOX_FAULTS, name
@@ -229,7 +229,7 @@ def test_every_name_and_value_of_an_expression_is_used_and_declared(path: Path) 
 
 
 @every_machine
-def test_every_placeholder_is_quoted_and_substituted_and_none_is_left_over(path: Path) -> None:
+def test_placeholders_are_quoted_substituted_and_all_used(path: Path) -> None:
     text = path.read_text()
     quoted = [
         word

@@ -159,11 +159,13 @@ EVERY = list(statements())
 @pytest.mark.parametrize(
     ("where", "statement"), EVERY, ids=[f"{n}-{where}" for n, (where, _) in enumerate(EVERY)]
 )
-def test_every_action_is_allowed_on_what_it_knows(where: str, statement: Statement) -> None:
+def test_every_action_is_allowed_on_a_resource_type_that_it_supports(
+    where: str, statement: Statement
+) -> None:
     assert wrong(statement) == []
 
 
-def test_every_policy_is_looked_at() -> None:
+def test_every_policy_is_checked() -> None:
     assert {"FunctionBoundary", "EnvironmentMaking", "EnvironmentBoundary"} <= dict(EVERY).keys()
     assert len(EVERY) > 50
 
@@ -178,13 +180,11 @@ def test_every_policy_is_looked_at() -> None:
         ("lambda:CreateEventSourceMapping", "arn:aws:lambda:us-east-1:1:function:x", "only *"),
     ],
 )
-def test_a_statement_that_iam_would_not_heed_is_noticed(
-    action: str, resource: str, said: str
-) -> None:
+def test_a_statement_without_effect_is_found(action: str, resource: str, said: str) -> None:
     assert said in str(wrong({"Effect": "Allow", "Action": action, "Resource": resource}))
 
 
-def test_subscriptions_are_authorised_by_their_topic() -> None:
+def test_subscriptions_are_authorized_by_their_topic() -> None:
     # AWS's answer names the topic: "not authorized to perform: SNS:Unsubscribe on resource:
     # arn:aws:sns:<region>:<account>:<topic>". Older copies of the reference list no type here.
     for action in ("GetSubscriptionAttributes", "SetSubscriptionAttributes", "Unsubscribe"):

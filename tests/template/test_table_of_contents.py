@@ -81,7 +81,7 @@ def test_every_named_policy_is_used_and_no_function_has_one_twice() -> None:
     assert len(used) == len(set(used))
 
 
-def test_all_alarms_treat_and_report_what_they_see_alike() -> None:
+def test_all_alarms_follow_one_pattern() -> None:
     common = {"EvaluationPeriods": 1, "TreatMissingData": "notBreaching"}
 
     for alarm in transformed("AWS::CloudWatch::Alarm").values():
