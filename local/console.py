@@ -1,5 +1,7 @@
 """Shows the functions' errors in the terminal, one line each; with LOGS=1 all of their output.
 
+Mail that the platform sends is shown, too.
+
 It runs inside the emulator's process.
 """
 
@@ -25,6 +27,15 @@ def invoked(function: str, reply: dict[str, Any]) -> None:
         lines.append(f"! {name}: {_told(reply['error'])}")
     if lines:
         print("\n".join(lines), file=sys.stdout, flush=True)
+
+
+def mailed(mail: dict[str, Any]) -> None:
+    """Show a mail, the request of SES's SendEmail: nothing leaves this machine."""
+    content = mail["Content"]["Simple"]
+    to = ", ".join(mail["Destination"]["ToAddresses"])
+    lines = [f"mail to {to}: {content['Subject']['Data']}"]
+    lines += [f"  | {line}" for line in content["Body"]["Text"]["Data"].splitlines()]
+    print("\n".join(lines), file=sys.stdout, flush=True)
 
 
 def logged_exceptions(log: str) -> list[str]:

@@ -207,12 +207,25 @@ def _transforms(request: Request) -> list[str]:
     return [name.removeprefix("AWS::") for name in declared if isinstance(name, str)]
 
 
+def _mail(request: Request, resource: str) -> list[Check]:
+    """SES: the sender's identity, which is its address or its domain, and who the mail is from."""
+    if request.action != "ses:SendEmail":
+        return _as_it_is(request, resource)
+    from ministack.services import ses
+
+    sender = request.value("FromEmailAddress")
+    name, _ = ses._notification_identity(sender) or (sender, {})
+    context = {"ses:FromAddress": sender}
+    return [Check(request.action, request.arn("ses", f"identity/{name}"), context)]
+
+
 OWN: dict[str, Callable[[Request, str], list[Check]]] = {
     "cloudformation": _stacks,
     "dynamodb": _streams,
     "events": _rules,
     "iam": _roles,
     "lambda": _functions,
+    "ses": _mail,
     "sns": _subscriptions,
     "ssm": _parameters,
 }

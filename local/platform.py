@@ -154,6 +154,9 @@ class Platform:
             clients = [self.client(service) for service in ("s3", "cloudformation")]
             self._wait_for_emulator()
             self._stack = Stack(self.endpoint, *clients)
+            if sender := self.parameters.get("MailSender"):
+                # On AWS, the owner proves the address to SES.
+                self.client("sesv2").create_email_identity(EmailIdentity=sender)
             self.say("creating the stack")
             self._deploy(built)
         except BaseException:

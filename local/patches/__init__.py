@@ -26,6 +26,7 @@ SORTED = (
     "canceled_tokens",
     "change_sets",
     "custom_resources",
+    "delivered_mail",
     "event_rules",
     "event_sources",
     "execution_clock",

@@ -127,6 +127,19 @@ def test_a_request_to_lambda(method: str, path: str, action: str) -> None:
     assert takes(check.action, check.resource), check
 
 
+def test_mail_is_checked_for_the_identity_and_its_sender() -> None:
+    body = json.dumps({"FromEmailAddress": "slipway@example.com"}).encode()
+
+    [check] = all_checks("ses", "POST", "/v2/email/outbound-emails", {}, body, {})
+
+    assert (check.action, check.context) == (
+        "ses:SendEmail",
+        {"ses:FromAddress": "slipway@example.com"},
+    )
+    assert check.resource == f"arn:aws:ses:us-east-1:{ACCOUNT}:identity/slipway@example.com"
+    assert takes(check.action, check.resource), check
+
+
 def test_a_body_that_cannot_be_read_names_nothing() -> None:
     request = Request("ssm:GetParameter", "/", b"\xff{", {}, "us-east-1", ACCOUNT)
 

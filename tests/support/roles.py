@@ -82,6 +82,9 @@ def resource_name(resource: Any) -> str:
         return "the environments"
     if re.search(OF_PLANS, str(resource)):
         return "the plans"
+    # Its condition limits it to one sender, whose identity may be the address or a domain.
+    if re.search(r":ses:[^/]*:(identity|configuration-set)/\*'", str(resource)):
+        return "mail"
     if execution := re.search(r":execution:\$\{AWS::StackName\}-(\w+):\*'", str(resource)):
         return camel(execution[1])
     if re.search(r":rule/\$\{AWS::StackName\}-reconcile'", str(resource)):

@@ -75,7 +75,22 @@ def transformed_names() -> set[str]:
     return {name for kind in kinds for name in transformed(kind)} | {
         "the environments",
         "the plans",
+        "mail",
     }
+
+
+def test_only_auth_may_send_mail_and_only_from_the_sender() -> None:
+    found = {
+        role: each for role in ROLES for each in statements(role) if "ses:" in str(each["Action"])
+    }
+
+    assert set(found) == {"AuthFunctionRole"}
+    [statement] = found.values()
+    assert statement["Action"] == "ses:SendEmail"
+    sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailSender"}}}
+    assert statement["Condition"] == sender
+    document = POLICIES["FunctionBoundary"]["Properties"]["PolicyDocument"]
+    assert [each["Condition"] for each in document["Statement"] if "ses:" in str(each)] == [sender]
 
 
 @every_role
@@ -194,7 +209,7 @@ def test_only_auth_reads_the_signing_secret() -> None:
     api = [camel(folder.name) for folder in FUNCTIONS if folder.parent.name == "api"]
     secret = {("secretsmanager:GetSecretValue", "SigningSecret")}
     more = {
-        "Auth": secret,
+        "Auth": {*secret, ("ses:SendEmail", "mail")},
         "Templates": {("s3:GetObject", "TemplatesBucket"), ("s3:PutObject", "TemplatesBucket")},
         "Environments": {
             # It writes what nobody may read but who makes the environment.

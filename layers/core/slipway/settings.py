@@ -15,6 +15,7 @@ class Settings:
     `machines` is the common prefix of the state machines' ARNs. `environment_role` is the ARN of
     the role with which CloudFormation creates environments, and `environment_boundary` that of the
     permissions boundary that each role in a template must have. `dynamodb` is the endpoint's URL.
+    `mail_sender` is the address that mail comes from, empty if the platform sends no mail.
     `on_aws` is False on the laptop, where there is no console to link to.
     """
 
@@ -32,6 +33,7 @@ class Settings:
     environment_role: str
     environment_boundary: str
     allowed_resource_types: tuple[str, ...]
+    mail_sender: str
     on_aws: bool
     dynamodb: str
 
@@ -74,6 +76,7 @@ def settings() -> Settings:
         allowed_resource_types=tuple(
             each.strip() for each in env.get("ALLOWED_RESOURCE_TYPES", "").split(",")
         ),
+        mail_sender=env.get("MAIL_SENDER", ""),
         on_aws="AWS_ENDPOINT_URL" not in env,
         dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
     )
