@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from local import leading_keys
 from local.iam import Check
 
 # The request's member that names a role, and the service that will assume it.
@@ -102,15 +103,27 @@ def _parameters(request: Request, resource: str) -> list[Check]:
     return [Check(request.action, request.arn("ssm", f"parameter/{name}")) for name in plain]
 
 
-def _streams(request: Request, resource: str) -> list[Check]:
-    """DynamoDB: a stream is named by its ARN, or by an iterator that came from it."""
+def _tables(request: Request, resource: str) -> list[Check]:
+    """DynamoDB: the condition keys include the partition keys; a stream is named by its ARN, or by
+    an iterator that came from it."""
     from ministack.services import dynamodb_streams
 
+    batch = request.members.get("RequestItems")
+    if isinstance(batch, dict) and batch:
+        table = next(iter(batch))
+        keys = leading_keys.context(leading_keys.of_batch(batch[table], table))
+        return [Check(request.action, resource, keys)]
+    if table := request.value("TableName"):
+        keys = leading_keys.context(leading_keys.of_item(request.members, table))
+        return [Check(request.action, _whole(request, resource), keys)]
     found = request.value("StreamArn")
     if iterator := request.value("ShardIterator"):
         found = (dynamodb_streams._decode_iterator(iterator) or {}).get("arn", "")
-    whole = "*" if request.action == "dynamodb:ListStreams" else resource
-    return [Check(request.action, found or whole)]
+    return [Check(request.action, found or _whole(request, resource))]
+
+
+def _whole(request: Request, resource: str) -> str:
+    return "*" if request.action == "dynamodb:ListStreams" else resource
 
 
 def _subscriptions(request: Request, resource: str) -> list[Check]:
@@ -221,7 +234,7 @@ def _mail(request: Request, resource: str) -> list[Check]:
 
 OWN: dict[str, Callable[[Request, str], list[Check]]] = {
     "cloudformation": _stacks,
-    "dynamodb": _streams,
+    "dynamodb": _tables,
     "events": _rules,
     "iam": _roles,
     "lambda": _functions,
@@ -252,10 +265,10 @@ def all_checks(
     if action is None:
         return []
     if parts := iam_actions.dynamodb_transaction_checks(action, body, *where):
-        return [Check(*part) for part in parts]
+        return [Check(verb, str(table), table.context) for verb, table in parts]
     target = iam_actions.extract_resource_arn(*asked, *where)
     found = [Check(action, str(target), target.context), *target.also]
     if service == "dynamodb":
         tables = iam_actions.dynamodb_resource_arns(body, *where)
-        found += [Check(action, table) for table in tables[1:]]
+        found += [Check(action, str(table), table.context) for table in tables[1:]]
     return found

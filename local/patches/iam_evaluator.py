@@ -5,6 +5,7 @@ Defects of the stock evaluator:
   refusal blames the former;
 - it matches an ArnLike or ArnEquals pattern as one string: AWS compares the six parts of an ARN one
   by one, so that a `*` does not reach beyond its part;
+- aws:PrincipalArn of a role's session is the session's ARN instead of the role's;
 - it treats a condition with an unknown operator, or one that is no object, as met or as not met: a
   Deny with such a condition would be lost. Here such a policy is refused;
 - it treats every access key of twelve digits, the well-known `test` and a missing key as the root
@@ -13,6 +14,7 @@ Defects of the stock evaluator:
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
 """
 
 import contextvars
@@ -60,6 +62,7 @@ def reason(effect: str, kind: int, arn: str = "") -> str:
 def patch(module: Any) -> None:
     _parse_once(module)
     _compare_arns_by_part(module)
+    _name_the_role(module)
     _tell_which_policy(module)
     _refuse_what_is_not_understood(module)
     _know_one_root(module)
@@ -102,6 +105,21 @@ def _compare_arns_by_part(module: Any) -> None:
 
     module._CONDITION_OPS |= {"arnequals": like, "arnlike": like}
     module._CONDITION_OPS |= {"arnnotequals": unlike, "arnnotlike": unlike}
+
+
+def _name_the_role(module: Any) -> None:
+    stock = module._resolve_condition_key
+
+    def resolve(key: str, context: Any) -> Any:
+        if key.lower() != "aws:principalarn" or context.principal_type != "AssumedRole":
+            return stock(key, context)
+        from ministack.services import iam
+
+        account, name = context.principal_account, context.principal_arn.split("/")[-2]
+        role = iam._roles.get_scoped(account, None, name) or {}
+        return role.get("Arn", f"arn:aws:iam::{account}:role/{name}")
+
+    module._resolve_condition_key = resolve
 
 
 def _tell_which_policy(module: Any) -> None:

@@ -5,13 +5,15 @@ Defects of the stock authorization:
   PutFunctionConcurrency there;
 - most calls of Systems Manager have no resource, and EventBridge's default bus has a wrong one;
 - only the action is checked: no iam:PassRole, no s3:GetObject for a template's URL;
-- conditions have no keys: iam:PermissionsBoundary, iam:PassedToService, lambda:FunctionArn;
+- conditions have no keys: iam:PermissionsBoundary, iam:PassedToService, lambda:FunctionArn,
+  dynamodb:LeadingKeys;
 - unknown calls of Lambda are allowed.
 """
 
 from typing import Any
 
-from local.iam import Target
+from local import leading_keys
+from local.iam import Check, Target
 from local.iam_requests import LAMBDA_ACTIONS, Request, checks
 
 
@@ -46,6 +48,38 @@ def patch(module: Any) -> None:
         return Target.of(first, also)
 
     module.extract_iam_action, module.extract_resource_arn = action, resource
+    _tell_leading_keys(module)
+
+
+def _tell_leading_keys(module: Any) -> None:
+    """Give each table of a batch, and each part of a transaction, its own condition keys."""
+    stock_tables = module.dynamodb_resource_arns
+
+    def tables(body: bytes, region: str, account: str) -> list[Target]:
+        batch = leading_keys.members(body).get("RequestItems")
+        batch = batch if isinstance(batch, dict) else {}
+        contexts = [
+            leading_keys.context(leading_keys.of_batch(requests, name))
+            for name, requests in batch.items()
+        ]
+        found = stock_tables(body, region, account)
+        contexts += [{}] * (len(found) - len(contexts))
+        return [Target.of(Check("", arn, keys)) for arn, keys in zip(found, contexts, strict=False)]
+
+    def parts(action: str, body: bytes, region: str, account: str) -> list[tuple[str, Target]]:
+        if action not in ("dynamodb:TransactWriteItems", "dynamodb:TransactGetItems"):
+            return []
+        items = leading_keys.members(body).get("TransactItems")
+        return [
+            (verb, Target.of(Check(verb, module._dynamodb_table_arn(table, region, account), keys)))
+            for item in (items if isinstance(items, list) else [])
+            for member, verb in module._DYNAMODB_TRANSACT_ITEM_ACTIONS.items()
+            if isinstance(item, dict) and isinstance(detail := item.get(member), dict)
+            if isinstance(table := detail.get("TableName"), str) and table
+            for keys in [leading_keys.context(leading_keys.of_item(detail, table))]
+        ]
+
+    module.dynamodb_resource_arns, module.dynamodb_transaction_checks = tables, parts
 
 
 def patch_secrets(module: Any) -> None:

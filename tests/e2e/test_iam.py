@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.package import Package
 from local.platform import Platform
 from tests.support.http_user import Person, until
+from tests.support.repository import resources
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -157,3 +159,52 @@ def test_a_state_machine_without_its_direct_write_fails_with_the_refusal_that_na
 
     assert failed["error"] == "DynamoDB.AmazonDynamoDBException"
     assert f"dynamodb:UpdateItem on resource: {table(lacking)} because" in failed["cause"]
+
+
+def reaches(platform: Platform, role: str, pk: str) -> str:
+    """Let somebody with the function's or state machine's role write the item: what it answers."""
+    name = role_of(platform, role)
+    trust = {"AWS": "arn:aws:iam::000000000000:root"}
+    statement = {"Effect": "Allow", "Principal": trust, "Action": "sts:AssumeRole"}
+    platform.client("iam").update_assume_role_policy(
+        RoleName=name, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
+    )
+    key = platform.assume(f"arn:aws:iam::000000000000:role/{name}", "intruder")
+    update = {
+        "TableName": platform.outputs["TableName"],
+        "Key": {"pk": {"S": pk}, "sk": {"S": "forged"}},
+        "UpdateExpression": "SET x = :x",
+        "ExpressionAttributeValues": {":x": {"S": "x"}},
+    }
+    try:
+        platform.client("dynamodb", key).transact_write_items(TransactItems=[{"Update": update}])
+    except ClientError as error:
+        return str(error)
+    return "written"
+
+
+def test_only_auth_writes_what_decides_who_signs_in(lacking: Platform) -> None:
+    roles = [
+        *(name for name in resources("AWS::Serverless::Function") if name != "ProjectsFunction"),
+        *resources("AWS::Serverless::StateMachine"),
+    ]
+
+    answers = {
+        (role, pk): reaches(lacking, role, pk)
+        for role in roles
+        for pk in ("KEYS", "ACCOUNT#usr_1", "EMAIL#ann@example.com", "ATTEMPTS#1", "PROJECT#1")
+    }
+
+    written = {
+        role for (role, pk), answer in answers.items() if answer == "written" if pk == "KEYS"
+    }
+    assert written == {"AuthFunction"}
+    for (role, pk), answer in answers.items():
+        if role == "AuthFunction":
+            assert answer == "written", (pk, answer)
+        elif pk != "PROJECT#1":
+            assert "is not authorized to perform: dynamodb:UpdateItem" in answer, (role, pk, answer)
+    # It is the leading key that they are denied, not the table.
+    assert answers["EnvironmentsFunction", "PROJECT#1"] == "written"
+    assert answers["ProvisionEnvironment", "PROJECT#1"] == "written"
+    assert "explicit deny in a permissions boundary" in answers["EnvironmentsFunction", "KEYS"]

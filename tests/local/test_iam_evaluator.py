@@ -241,3 +241,16 @@ def test_a_condition_that_means_nothing_is_refused_when_the_policy_is_stored(
 def test_only_the_owners_key_is_the_root_user(evaluator: ModuleType) -> None:
     assert evaluator.is_root_access_key("local")
     assert not any(map(evaluator.is_root_access_key, ["", "test", "000000000000", "AKIAEXAMPLE"]))
+
+
+@pytest.mark.parametrize(
+    ("arn", "decision"),
+    [
+        ("arn:aws:iam::000000000000:role/role", "Allow"),
+        ("arn:aws:sts::000000000000:assumed-role/role/*", "ImplicitDeny"),
+    ],
+)
+def test_a_sessions_principal_is_its_role(evaluator: ModuleType, arn: str, decision: str) -> None:
+    by = allow("*", condition={"ArnLike": {"aws:PrincipalArn": arn}})
+
+    assert decide(evaluator, [by]).decision == decision

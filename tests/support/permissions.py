@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from tests.support.repository import running
-from tests.support.roles import ROLES, RULE, allowed
+from tests.support.roles import ROLES, RULE, allowed, may_reach
 
 _VERBS = {"ConditionCheck": "ConditionCheckItem"}
 
@@ -20,13 +22,31 @@ def check(function: str, operation: str, body: bytes) -> None:
     roles = _roles(function)
     if not roles:
         return
-    actions = {operation}
-    if operation == "TransactWriteItems":
-        items = json.loads(body)["TransactItems"]
-        actions = {_VERBS.get(verb, f"{verb}Item") for item in items for verb in item}
-    for action in actions:
+    for action, pk in _asked(operation, json.loads(body)):
         if not any(f"dynamodb:{action}" in _on_the_table(role) for role in roles):
             raise NotPermitted(f"{' and '.join(roles)} lack dynamodb:{action}")
+        if pk is not None and not any(may_reach(role, f"dynamodb:{action}", pk) for role in roles):
+            raise NotPermitted(f"{' and '.join(roles)} are denied dynamodb:{action} on {pk}")
+
+
+def _asked(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """The actions, each with a leading key; None for a request that names it in an expression."""
+    if operation == "TransactWriteItems":
+        for item in request["TransactItems"]:
+            [(verb, detail)] = item.items()
+            yield _VERBS.get(verb, f"{verb}Item"), _pk(detail)
+    elif operation == "BatchGetItem":
+        for table in request["RequestItems"].values():
+            yield from ((operation, key["pk"]["S"]) for key in table["Keys"])
+    elif operation == "Query" and "IndexName" not in request:
+        yield operation, request["ExpressionAttributeValues"][":pk"]["S"]
+    else:
+        yield operation, _pk(request)
+
+
+def _pk(request: dict[str, Any]) -> str | None:
+    key = request.get("Key") or request.get("Item")
+    return str(key["pk"]["S"]) if key else None
 
 
 def check_rule(function: str, service: str, operation: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +28,10 @@ ROLES = dict(transformed("AWS::IAM::Role"))
 ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
-BOUNDARIES = {"FunctionBoundary", "EnvironmentBoundary", "EnvironmentMaking"}
+BOUNDARIES = {
+    *("AuthBoundary", "FunctionBoundary", "WorkflowBoundary"),
+    *("EnvironmentBoundary", "EnvironmentMaking"),
+}
 # What runs reconcile while anything has a deadline.
 RULE = "ReconcileFunctionClock"
 
@@ -92,3 +96,40 @@ def resource_name(resource: Any) -> str:
     found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))
     assert len(found) == 1, f"{resource} names no resource of this stack"
     return str(found[0])
+
+
+def boundary_of(role: str) -> str:
+    """The logical id of the permissions boundary that the role has."""
+    return str(ROLES[role]["Properties"]["PermissionsBoundary"]["Ref"])
+
+
+def may_reach(role: str, action: str, pk: str) -> bool:
+    """Whether the role may do the action of DynamoDB to the table's items with this leading key."""
+    document = POLICIES[boundary_of(role)]["Properties"]["PolicyDocument"]
+    layers = [list(statements(role)), document["Statement"]]
+    decisions = [
+        {each["Effect"] for each in layer if _about(each, action) and _met(each, pk)}
+        for layer in layers
+    ]
+    return all(found == {"Allow"} for found in decisions)
+
+
+def _about(statement: dict[str, Any], action: str) -> bool:
+    on_table = "Table" in re.findall(r"\w+", str(statement["Resource"]))
+    actions = as_list(statement["Action"])
+    return on_table and any(fnmatch.fnmatchcase(action, pattern) for pattern in actions)
+
+
+def _met(statement: dict[str, Any], pk: str) -> bool:
+    """Whether the request meets the statement's conditions. Every request here has the pk."""
+    for operator, keys in statement.get("Condition", {}).items():
+        [(key, wanted)] = keys.items()
+        if (operator, key) == ("Null", "dynamodb:LeadingKeys"):
+            if wanted != "false":
+                return False
+        else:
+            assert key == "dynamodb:LeadingKeys"
+            assert operator in ("ForAnyValue:StringLike", "ForAllValues:StringLike")
+            if not any(fnmatch.fnmatchcase(pk, each) for each in as_list(wanted)):
+                return False
+    return True

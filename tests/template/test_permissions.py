@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import names
+from slipway.store import user_records, verification_keys
 from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 from tests.support.roles import (
     BOUNDARIES,
@@ -22,6 +23,8 @@ from tests.support.roles import (
     RULE,
     allowed,
     as_list,
+    boundary_of,
+    may_reach,
     named_policies,
     resource_name,
     statements,
@@ -43,6 +46,7 @@ NEEDS = {
     "dynamodb:putItem": "dynamodb:PutItem",
     "lambda:invoke": "lambda:InvokeFunction",
 }
+AUTH = "AuthFunctionRole"
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -84,13 +88,14 @@ def test_only_auth_may_send_mail_and_only_from_the_sender() -> None:
         role: each for role in ROLES for each in statements(role) if "ses:" in str(each["Action"])
     }
 
-    assert set(found) == {"AuthFunctionRole"}
+    assert set(found) == {AUTH}
     [statement] = found.values()
     assert statement["Action"] == "ses:SendEmail"
     sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailSender"}}}
     assert statement["Condition"] == sender
-    document = POLICIES["FunctionBoundary"]["Properties"]["PolicyDocument"]
+    document = POLICIES["AuthBoundary"]["Properties"]["PolicyDocument"]
     assert [each["Condition"] for each in document["Statement"] if "ses:" in str(each)] == [sender]
+    assert not [action for action, _ in boundary() if action.startswith(("ses:", "secretsm"))]
 
 
 @every_role
@@ -115,23 +120,24 @@ def test_a_role_is_assumable_by_its_own_service_alone(role: str) -> None:
     assert takers == ["lambda.amazonaws.com" if "Function" in role else "states.amazonaws.com"]
 
 
-def boundary() -> Iterator[tuple[str, str]]:
+def boundary(name: str = "FunctionBoundary") -> Iterator[tuple[str, str]]:
     """(action, the ARN's text) that a function may be allowed at all."""
-    for statement in POLICIES["FunctionBoundary"]["Properties"]["PolicyDocument"]["Statement"]:
-        assert statement["Effect"] == "Allow" and not {"NotAction", "NotResource"} & set(statement)
+    for statement in POLICIES[name]["Properties"]["PolicyDocument"]["Statement"]:
+        assert not {"NotAction", "NotResource"} & set(statement)
+        if statement["Effect"] == "Deny":
+            continue
         for resource in as_list(statement["Resource"]):
             yield from ((action, str(resource)) for action in as_list(statement["Action"]))
 
 
-def test_the_boundary_limits_every_function_whatever_is_attached() -> None:
-    functions = {role for role in ROLES if "Function" in role}
-
-    assert {
-        role for role in ROLES if ROLES[role]["Properties"].get("PermissionsBoundary")
-    } == functions
+def test_the_boundaries_limit_every_role_whatever_is_attached() -> None:
+    for role in ROLES:
+        kind = "Function" if "Function" in role else "Workflow"
+        assert boundary_of(role) == ("Auth" if role == AUTH else kind) + "Boundary"
     # Keys of AWS's own, through those services that encrypt with them; no role is given these.
     keys = {f"kms:{action}" for action in ("Decrypt", "Encrypt", "GenerateDataKey")}
     assert {action for action, on in boundary() if on == "*"} == OF_NO_RESOURCE
+    assert {action for action, on in boundary("AuthBoundary") if on == "*"} < OF_NO_RESOURCE
     assert {action for action, on in boundary() if ":key/*" in on} == keys
     assert not [role for role in ROLES for s in statements(role) if "kms:" in str(s["Action"])]
     # Only of what environments are made of, how it is made may be read, whatever that takes.
@@ -176,7 +182,7 @@ def test_each_policy_fits_iams_size_limits(name: str) -> None:
 def test_the_boundary_allows_every_right_that_a_policy_gives(role: str) -> None:
     within = {
         (action, resource_name(on))
-        for action, on in boundary()
+        for action, on in boundary(boundary_of(role))
         if on != "*" and ":states:" not in on and ":kms:" not in on
     }
     machines = {action for action, on in boundary() if ":${AWS::StackName}-*" in on}
@@ -189,6 +195,60 @@ def test_the_boundary_allows_every_right_that_a_policy_gives(role: str) -> None:
         for action, on in allowed(role)
         if not (action in machines if action.startswith("states:") else is_within(action, on))
     ] == []
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if "Function" not in role])
+def test_the_boundary_of_state_machines_allows_every_right_that_a_policy_gives(role: str) -> None:
+    within = {
+        (action, re.sub(r".*-(\w+Function)-\*.*", r"\1", on) if "Function-" in on else "Table")
+        for action, on in boundary("WorkflowBoundary")
+        if on != "*"
+    }
+
+    assert allowed(role) <= within
+
+
+WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+# What decides who signs in as whom.
+ACCOUNTS = ("KEYS", "ACCOUNT#usr_1", "EMAIL#ann@example.com", "INVITE#1", "RESET#1", "ATTEMPTS#1")
+
+
+def test_every_key_of_an_account_is_meant_here() -> None:
+    keys = {
+        verification_keys._PK,
+        user_records._account("usr_1").pk,
+        user_records._email("ann@example.com").pk,
+        user_records._attempts("account", "ann@example.com").pk.partition("#")[0] + "#1",
+    }
+
+    assert keys <= set(ACCOUNTS)
+
+
+@every_role
+def test_only_auth_may_write_what_decides_who_signs_in(role: str) -> None:
+    reached = {(action, pk) for action in WRITES for pk in ACCOUNTS if may_reach(role, action, pk)}
+
+    every = {(action, pk) for action in WRITES for pk in ACCOUNTS}
+    assert reached == (every if role == AUTH else set())
+
+
+@every_role
+def test_only_auth_may_read_password_hashes_and_one_time_links(role: str) -> None:
+    actions = ("BatchGetItem", "Query", "GetItem", "ConditionCheckItem")
+    secret = [pk for pk in ACCOUNTS if pk not in ("KEYS", "ACCOUNT#usr_1")]
+
+    reached = {
+        pk for action in actions for pk in secret if may_reach(role, f"dynamodb:{action}", pk)
+    }
+
+    assert reached == (set(secret) if role == AUTH else set())
+
+
+@pytest.mark.parametrize("pk", ["PROJECT#1", "ENV#1", "DEP#1", "IDEMPOTENCY#usr_1", "USER#usr_1"])
+def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None:
+    functions = [role for role in ROLES if role not in ("DocsFunctionRole",) and "Function" in role]
+
+    assert all(may_reach(role, "dynamodb:UpdateItem", pk) for role in functions)
 
 
 def test_every_function_and_every_state_machine_has_a_role_of_its_own() -> None:
@@ -254,7 +314,7 @@ def test_only_auth_reads_the_signing_secret() -> None:
         beside = {(action, on) for action, on in held if not action.startswith("dynamodb:")}
         assert beside == more.get(name, set()), name
         assert {on for action, on in held - beside} <= {"Table"}, name
-    assert [role for role in ROLES if allowed(role) & secret] == ["AuthFunctionRole"]
+    assert [role for role in ROLES if allowed(role) & secret] == [AUTH]
 
 
 def test_only_dispatch_starts_executions_and_each_reader_those_of_its_records() -> None:

@@ -4,7 +4,7 @@
 | ---------------------------------------------- | ------------- | ------------------------- |
 | sign in by e-mail (unique)                     | EMAIL#<email> | EMAIL                     |
 | failed sign-ins of an account or an address    | ATTEMPTS#…    | ATTEMPTS                  |
-| a user                                         | USER#<u>      | USER                      |
+| a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
 | a project                                      | PROJECT#<p>   | PROJECT                   |
@@ -29,6 +29,9 @@
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
 | whether reconcile's rule is on                 | CLOCK         | CLOCK                     |
+
+Only the auth function may write accounts and keys; it alone may also read the items of EMAIL# and
+ATTEMPTS# (policies/function_boundary.yaml, by the pk).
 
 The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
 The rule of reconcile is described in slipway.services.reconcile_schedule.

@@ -18,8 +18,8 @@ def _email(email: str) -> Key:
     return Key(f"EMAIL#{email}", "EMAIL")
 
 
-def _user(user_id: str) -> Key:
-    return Key(f"USER#{user_id}", "USER")
+def _account(user_id: str) -> Key:
+    return Key(f"ACCOUNT#{user_id}", "ACCOUNT")
 
 
 def _attempts(kind: str, subject: str) -> Key:
@@ -33,7 +33,7 @@ def _attempts(kind: str, subject: str) -> Key:
 
 def get(user_id: str) -> User:
     """The user; one round trip. Raises Unauthenticated if the token's user no longer exists."""
-    [item] = table.get(_user(user_id))
+    [item] = table.get(_account(user_id))
     if item is None:
         raise Unauthenticated("The token's user no longer exists. Sign in as another user.")
     return User(**item)
@@ -80,7 +80,7 @@ def add(email: str, password_hash: str) -> User:
     transaction = (
         Transaction()
         .put("email", _email(email), {"user_id": user["id"], "password_hash": password_hash})
-        .put("user", _user(user["id"]), user)
+        .put("account", _account(user["id"]), user)
     )
     try:
         idempotency.commit(transaction, shown)
