@@ -12,8 +12,12 @@ import importlib.machinery
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+# iam_evaluator matches policies with slipway.domain.iam. The emulator imports no more of Slipway.
+sys.path.append(str(Path(__file__).parents[2] / "layers/core"))
 
 EMULATOR = "1.5.33"
 

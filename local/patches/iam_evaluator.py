@@ -3,14 +3,15 @@
 Defects of the stock evaluator:
 - its answer does not distinguish an identity-based policy from a permissions boundary, so every
   refusal blames the former;
-- it matches an ArnLike or ArnEquals pattern as one string: AWS compares the six parts of an ARN one
-  by one, so that a `*` does not reach beyond its part;
+- it knows no policy variables, and matches an ArnLike or ArnEquals pattern as one string;
 - aws:PrincipalArn of a role's session is the session's ARN instead of the role's;
 - it treats a condition with an unknown operator, or one that is no object, as met or as not met: a
   Deny with such a condition would be lost. Here such a policy is refused;
 - it treats every access key of twelve digits, the well-known `test` and a missing key as the root
   user, so that any unsigned request to S3 succeeds;
 - it parses all policies from JSON for every request.
+
+Statements are matched by slipway.domain.iam, which the check of template versions uses too.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
@@ -24,6 +25,7 @@ from typing import Any
 
 from local.iam import Check, Denial
 from local.iam_keys import OWNER
+from slipway.domain import iam as policies_of_aws
 
 # Services that accept unsigned requests: their resources have an authorizer or a policy.
 OPEN = ("execute-api:Invoke", "lambda:InvokeFunctionUrl")
@@ -44,14 +46,6 @@ class Statements(list[Any]):
         return self is other
 
 
-def arn_like(actual: str, pattern: str, match: Any) -> bool:
-    """Compare ARNs part by part. The last of the six parts may contain colons."""
-    parts, patterns = actual.split(":", 5), pattern.split(":", 5)
-    if len(patterns) < 6:
-        return pattern == "*"
-    return len(parts) == 6 and all(map(match, parts, patterns))
-
-
 def reason(effect: str, kind: int, arn: str = "") -> str:
     """The clause that ends AWS's message. For an explicit deny it has the boundary's ARN."""
     if effect == "Deny":
@@ -61,7 +55,7 @@ def reason(effect: str, kind: int, arn: str = "") -> str:
 
 def patch(module: Any) -> None:
     _parse_once(module)
-    _compare_arns_by_part(module)
+    _match_as_aws(module)
     _name_the_role(module)
     _tell_which_policy(module)
     _refuse_what_is_not_understood(module)
@@ -96,15 +90,24 @@ class Limit(list[Any]):
         self.arn = arn
 
 
-def _compare_arns_by_part(module: Any) -> None:
-    def like(actual: str, pattern: str) -> bool:
-        return arn_like(actual, pattern, module.fnmatch_iam_cs)
+def _match_as_aws(module: Any) -> None:
+    def first_match(context: Any, statements: Any, effect: str) -> Any:
+        return policies_of_aws.first(
+            statements,
+            effect,
+            context.action,
+            context.resource_arn,
+            lambda key: _known_value(module._resolve_condition_key(key, context)),
+        )
 
-    def unlike(actual: str, pattern: str) -> bool:
-        return not like(actual, pattern)
+    module._first_match = first_match
 
-    module._CONDITION_OPS |= {"arnequals": like, "arnlike": like}
-    module._CONDITION_OPS |= {"arnnotequals": unlike, "arnnotlike": unlike}
+
+def _known_value(value: Any) -> Any:
+    """A condition key's value as text, or as a list of texts; None if there is no such key."""
+    if value is None or isinstance(value, str):
+        return value
+    return [str(each) for each in value] if isinstance(value, list) else str(value)
 
 
 def _name_the_role(module: Any) -> None:
@@ -190,19 +193,11 @@ def _refuse_what_is_not_understood(module: Any) -> None:
             if not isinstance(conditions, dict):
                 return "Syntax errors in policy."
             for operator, keys in conditions.items():
-                if not isinstance(keys, dict) or not _known(module, operator):
+                if not isinstance(keys, dict) or not policies_of_aws.is_operator(operator):
                     return f"Invalid Condition type : {operator}."
         return None
 
     module.validate_policy_document = validate
-
-
-def _known(module: Any, operator: str) -> bool:
-    name = operator.lower()
-    for prefix in ("forallvalues:", "foranyvalue:"):
-        name = name.removeprefix(prefix)
-    name = name.removesuffix("ifexists")
-    return name == "null" or name in module._CONDITION_OPS
 
 
 def _know_one_root(module: Any) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from local.patches import iam_evaluator
-from local.patches.iam_evaluator import Limit, arn_like
+from local.patches.iam_evaluator import Limit
+from slipway.domain.iam import arn_like
 
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/slipway-env-1"
 OTHER = "arn:aws:dynamodb:us-east-1:000000000000:table/payroll"
@@ -204,7 +205,7 @@ def test_an_arn_is_compared_part_by_part(evaluator: ModuleType, pattern: str, li
     found = decide(evaluator, [allow("*", condition=condition)], keys=keys)
 
     assert (found.decision == "Allow") == like
-    assert arn_like(FUNCTION, pattern, evaluator.fnmatch_iam_cs) == like
+    assert arn_like(FUNCTION, pattern) == like
 
 
 def test_the_resource_element_is_one_string_with_wildcards(evaluator: ModuleType) -> None:
