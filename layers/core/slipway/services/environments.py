@@ -1,22 +1,27 @@
 """Environments: reading, creating, ensuring and planning them.
 
 A creation writes everything that provisioning, expiry and teardown need. The table's stream starts
-the workflows.
+the workflows. It reads (`_read`), drafts all that it would write (`_draft`), and writes the draft
+(`_carry_out`); a plan is the draft, shown.
 """
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
-from slipway.domain.environment import Environment, NewEnvironment
+from slipway.domain.environment import DEFAULT_TTL_HOURS, Environment, NewEnvironment
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
-from slipway.domain.records import changed
+from slipway.domain.project import Policy
+from slipway.domain.records import change, changed
 from slipway.errors import (
     Busy,
     ExternalIdTaken,
@@ -27,20 +32,49 @@ from slipway.errors import (
     SlipwayError,
     no_such,
 )
-from slipway.services import environment_drafts
-from slipway.services.environment_drafts import Draft, Seen
-from slipway.store import environment_records, idempotency, project_records, table
+from slipway.settings import settings
+from slipway.store import deadlines, environment_records, idempotency, project_records, table
 from slipway.store.table import (
+    Action,
+    Fields,
+    Found,
     Item,
     Key,
+    Put,
     Transaction,
     TransactionFailed,
 )
 
 if TYPE_CHECKING:
     from slipway.domain.plan import Plan
+    from slipway.domain.records import EnvironmentRecord, ProjectRecord
+    from slipway.domain.template import TemplateVersion
 
 _ENSURE_TRIES = 3
+
+
+class _Seen(NamedTuple):
+    """The state that a draft needs: the project's record, and a page of the template's versions."""
+
+    project: ProjectId
+    record: ProjectRecord
+    versions: list[Found]
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """Everything that the creation of an environment would write.
+
+    `record` is the environment's, `parts` are all parts of the transaction, with it, and `secrets`
+    the values that are stored elsewhere. `most_hours` is the longest lifetime that the policy
+    allows. `version` is the template's.
+    """
+
+    record: EnvironmentRecord
+    parts: dict[str, Action]
+    most_hours: float
+    version: TemplateVersion | None
+    secrets: Mapping[str, str]
 
 
 def get(environment: EnvironmentId, principal: Principal) -> Environment:
@@ -72,12 +106,12 @@ def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> 
     # that would fail on it.
     seen, mark = _read(project, wanted, principal, *idempotency.keys())
     idempotency.check_replayed(*mark)
-    return _create(seen, wanted, principal)
+    return _carry_out(_draft(seen, wanted, principal))
 
 
 def _read(
     project: ProjectId, wanted: NewEnvironment, principal: Principal, *more: Key
-) -> tuple[Seen, list[Item | None]]:
+) -> tuple[_Seen, list[Item | None]]:
     """The state that a draft needs, and the items at the additional keys; one round trip.
 
     Raises NotFound, Invalid.
@@ -90,17 +124,7 @@ def _read(
         queries.append(template_records.query_versions(wanted.template))
     keys = (*authorization.keys(project, principal), *more)
     (membership, item, *rest), pages = table.read(keys, *queries)
-    return Seen(project, authorization.authorized(project, membership, item), pages), rest
-
-
-def _create(seen: Seen, wanted: NewEnvironment, principal: Principal) -> Environment:
-    draft = environment_drafts.draft(seen, wanted, principal)
-    if not draft.secrets:
-        return _commit(seen.project, wanted, draft, principal)
-    from slipway.services import cleanup
-
-    with cleanup.storing(draft.record["id"], draft.secrets, draft.parts):
-        return _commit(seen.project, wanted, draft, principal)
+    return _Seen(project, authorization.authorized(project, membership, item), pages), rest
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
@@ -113,9 +137,9 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
     if wanted.external_id:
         names.append(project_records.external_id(project, wanted.external_id))
     seen, (name, *external) = _read(project, wanted, principal, *names)
-    draft = environment_drafts.draft(seen, wanted, principal)
+    draft = _draft(seen, wanted, principal)
     if name:
-        raise _name_taken(wanted)
+        raise _name_taken(draft)
     if any(external):
         raise ExternalIdTaken()
     # Imported here and below, because few requests are plans, and fewer have a template.
@@ -137,54 +161,6 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
     return Plan.model_validate(shown)
 
 
-def _commit(
-    project: ProjectId, wanted: NewEnvironment, draft: Draft, principal: Principal
-) -> Environment:
-    """Write the draft. Raises NotFound, ProjectGoing, ExternalIdTaken, NameTaken, Invalid."""
-    environment = ids.parse_environment(draft.record["id"])
-    name = {"environment_id": str(environment), "name": wanted.name}
-    transaction = (
-        Transaction()
-        .add("member", authorization.still_member(project, principal))
-        .add("project", project_records.count_environment(project))
-        .put("name", project_records.environment_name(project, wanted.name), name)
-        .put("record", environment_records.key(environment), draft.record)
-    )
-    if wanted.external_id:
-        external_id = project_records.external_id(project, wanted.external_id)
-        transaction.put("external_id", external_id, {"environment_id": str(environment)})
-    for part, action in draft.parts.items():
-        transaction.add(part, action)
-    shown = environment_records.to_model(draft.record)
-    try:
-        idempotency.commit(transaction, shown)
-    except TransactionFailed as failed:
-        raise _refusal(failed, wanted, draft) from None
-    return shown
-
-
-def _refusal(failed: TransactionFailed, wanted: NewEnvironment, draft: Draft) -> SlipwayError:
-    """The error for the failed part that matters most to the caller."""
-    if failed.get("member") is not None or failed.get("project") == {}:
-        return no_such("project")
-    if failed.get("project") is not None:
-        return ProjectGoing()
-    if failed.get("external_id") is not None:
-        return ExternalIdTaken()
-    if failed.get("name") is not None:
-        return _name_taken(wanted)
-    if draft.version and failed.get("template") is not None:
-        detail = f"{draft.version.reference} is no longer published; choose another version"
-        return Invalid([FieldError("#/template", detail)])
-    return failed
-
-
-def _name_taken(wanted: NewEnvironment) -> NameTaken:
-    return NameTaken(
-        f"The project already has an environment named {wanted.name}. Choose another name."
-    )
-
-
 def ensure(
     project: ProjectId, external_id: str, wanted: NewEnvironment, principal: Principal
 ) -> tuple[Environment, bool]:
@@ -202,5 +178,147 @@ def ensure(
                 return environment_records.to_model(existing).as_seen_at(timestamps.now()), False
         # If another caller creates it at the same time, the next read finds it.
         with suppress(ExternalIdTaken):
-            return _create(seen, wanted, principal), True
+            return _carry_out(_draft(seen, wanted, principal)), True
     raise Busy(1)
+
+
+# --- the draft, and what becomes of it --------------------------------------------------------
+
+
+def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
+    """The draft of the requested environment, with a new id. Raises Invalid, ProjectGoing."""
+    # One time for all fields, so that the lease lasts exactly as long as requested.
+    now = timestamps.now()
+    policy = project_records.policy(seen.record)
+    most = policy.most_hours(settings().max_ttl_hours)
+    project, environment = seen.project, EnvironmentId(seen.project.p, ids.new_part())
+    record = _record(environment, wanted, principal, now)
+    name = {"environment_id": record["id"], "name": wanted.name}
+    parts: dict[str, Action] = {
+        "member": authorization.still_member(project, principal),
+        "project": project_records.count_environment(project),
+        "name": Put(project_records.environment_name(project, wanted.name), name),
+        "record": Put(environment_records.key(environment), record),
+    }
+    if wanted.external_id:
+        external_id = project_records.external_id(project, wanted.external_id)
+        parts["external_id"] = Put(external_id, {"environment_id": record["id"]})
+    hours = wanted.lifetime_hours(most, policy.default_ttl_hours or DEFAULT_TTL_HOURS)
+    if hours is not None:
+        record.update({"ttl_hours": hours, **_lease(policy, hours, most, now)})
+        ends = timestamps.hours_after(now, hours)
+        parts["lease"] = environment_records.lease_put(environment, ends)
+    if wanted.template is None:
+        return _Draft(record, parts, most, None, {})
+    version, secrets = _add_template(record, parts, wanted, seen.versions[0])
+    return _Draft(record, parts, most, version, secrets)
+
+
+def _record(
+    environment: EnvironmentId, wanted: NewEnvironment, principal: Principal, now: datetime
+) -> Any:
+    """The fields that every environment has."""
+    identity, at = str(environment), timestamps.written(now)
+    return {
+        "id": identity,
+        "project_id": str(environment.project),
+        "name": wanted.name,
+        "type": wanted.type,
+        "status": "provisioning",
+        "operation": "provision_environment",
+        "driver": "cloudformation" if wanted.template else "simulated",
+        "external_id": wanted.external_id,
+        "on_conflict": wanted.on_conflict,
+        "config": wanted.config_json(),
+        "created_at": at,
+        "created_by": principal.user_id,
+        **deadlines.due_fields(identity),
+        "change": change("provisioning", principal.actor, at),
+        "updated_at": at,
+        "version": 1,
+    }
+
+
+def _lease(policy: Policy, hours: float, most_hours: float, now: datetime) -> Fields:
+    """The fields of the lease. Later changes of the project's policy do not affect it."""
+    ends = timestamps.hours_after(now, hours)
+    latest = timestamps.hours_after(now, most_hours)
+    return {
+        **environment_records.lease_fields(ends, policy.warn_before_hours),
+        "warn_before_hours": policy.warn_before_hours or None,
+        "max_expires_at": timestamps.written(latest),
+        "expiry_mode": policy.expiry_mode,
+        "lease": 1,
+    }
+
+
+def _add_template(
+    record: Any, parts: dict[str, Action], wanted: NewEnvironment, versions: Found
+) -> tuple[TemplateVersion, dict[str, str]]:
+    """Add what the template determines to the record and to the transaction.
+
+    Returns the version, and the secret inputs. Raises Invalid.
+    """
+    # Imported here, because most environments have no template.
+    from slipway.domain import inputs
+    from slipway.store import template_records
+
+    version = template_records.require_allowed_types(
+        template_records.resolve(str(wanted.template), versions)
+    )
+    values = inputs.checked(version.parameters, wanted.inputs or {})
+    hidden = inputs.secrets(version.parameters)
+    shown = {name: value for name, value in values.items() if name not in hidden}
+    record.update(
+        **template_records.template_fields(version),
+        inputs=inputs.written(shown),
+        secret_inputs=sorted(hidden & set(values)),
+    )
+    parts["template"] = template_records.still_published(version)
+    parts["template_use"] = template_records.use_put(version, record)
+    return version, {name: value for name, value in values.items() if name in hidden}
+
+
+def _carry_out(draft: _Draft) -> Environment:
+    """Write the draft, its secrets first.
+
+    Raises NotFound, ProjectGoing, ExternalIdTaken, NameTaken, Invalid, DriverFault. One round
+    trip; with secrets one more for their clean-up record and one for each secret.
+    """
+    shown = environment_records.to_model(draft.record)
+    try:
+        with _storing_secrets(draft):
+            idempotency.commit(Transaction(draft.parts), shown)
+    except TransactionFailed as failed:
+        raise _refusal(failed, draft) from None
+    return shown
+
+
+def _storing_secrets(draft: _Draft) -> AbstractContextManager[None]:
+    if not draft.secrets:
+        return nullcontext()
+    # Imported here, because most environments have no secrets.
+    from slipway.services import cleanup
+
+    return cleanup.storing(draft.record["id"], draft.secrets, draft.parts)
+
+
+def _refusal(failed: TransactionFailed, draft: _Draft) -> SlipwayError:
+    """The error for the failed part that matters most to the caller."""
+    if failed.get("member") is not None or failed.get("project") == {}:
+        return no_such("project")
+    if failed.get("project") is not None:
+        return ProjectGoing()
+    if failed.get("external_id") is not None:
+        return ExternalIdTaken()
+    if failed.get("name") is not None:
+        return _name_taken(draft)
+    if draft.version and failed.get("template") is not None:
+        detail = f"{draft.version.reference} is no longer published; choose another version"
+        return Invalid([FieldError("#/template", detail)])
+    return failed
+
+
+def _name_taken(draft: _Draft) -> NameTaken:
+    name = draft.record["name"]
+    return NameTaken(f"The project already has an environment named {name}. Choose another name.")

@@ -129,8 +129,8 @@ class Transaction:
     transaction.commit()
     """
 
-    def __init__(self) -> None:
-        self.parts: dict[str, Action] = {}
+    def __init__(self, parts: Mapping[str, Action] | None = None) -> None:
+        self.parts: dict[str, Action] = dict(parts or {})
 
     def add(self, part: str, action: Action) -> Self:
         """Add an action. Raises ValueError if the transaction already has a part with this name."""
