@@ -170,11 +170,11 @@ def _use_function_settings(session: Any, function: str) -> None:
 
 def _end(environment: Any) -> None:
     from slipway.domain import ids
-    from slipway.errors import Overtaken
+    from slipway.errors import StaleWrite
     from slipway.services import teardowns
 
     if environment["status"] == "teardown_failed":
-        with suppress(Overtaken):
+        with suppress(StaleWrite):
             teardowns.retry(environment, "undeploy")
     else:
         teardowns.begin_as(ids.parse_environment(environment["id"]), "undeploy")

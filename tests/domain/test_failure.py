@@ -158,7 +158,7 @@ FIRST = reported("DriverRefused", '{"errorMessage": "No such image"}', "Ship")
             },
         ),
         (
-            {**FIRST, "recovery": reported("States.Timeout", "", "Take back what was made")},
+            {**FIRST, "recovery": reported("States.Timeout", "", "Remove what was made")},
             {
                 "error": "DriverRefused",
                 "reason": "No such image; and what was made could not be taken back: "

@@ -309,11 +309,11 @@ def test_an_update_changes_template_inputs_and_secrets_and_can_be_restored(
         "secrets": {"Password": place},
         "expires_at": timestamps.now(),
     }
-    updated = stack.go("ship", version="v1", anew=True)
+    updated = stack.go("ship", version="v1", full_update=True)
     tags = {tag["Key"]: tag["Value"] for tag in described(stacks, stack)["Tags"]}
     shipped = stack.go("ship", version="v2")
     stack.fields = before
-    restored = stack.go("restore", version="v1", anew=True)
+    restored = stack.go("restore", version="v1", full_update=True)
 
     assert updated.outputs == {"Live": "v1 in 4", "Password": "hunter3"}
     assert updated.base_url is None
@@ -330,7 +330,7 @@ def test_a_failed_update_leaves_the_previous_template(stack: Subject) -> None:
     stack.fields |= {"template_key": OTHER_KEY, "parameters": tuple(OTHER["Parameters"])}
     stack.fields["inputs"] = {"Size": 5}
     with pytest.raises(RolledBack, match=r"^Bad \(AWS::S3::Bucket\): .*exists"):
-        stack.go("ship", anew=True)
+        stack.go("ship", full_update=True)
 
     stack.fields = before
     assert live(stack, stack.go("ship", version="v1")) == "v1 "

@@ -245,7 +245,7 @@ def test_a_full_update_sends_the_template_and_all_parameters(recorded: Recorded,
         Tags=ANY,
     )
 
-    assert not recorded.ask(verb, anew=True).done
+    assert not recorded.ask(verb, full_update=True).done
 
 
 def test_a_missing_secret_is_reported(recorded: Recorded) -> None:
@@ -257,7 +257,7 @@ def test_a_missing_secret_is_reported(recorded: Recorded) -> None:
     recorded.parameters.add_response("get_parameters", answer)
 
     with pytest.raises(DriverRefused, match="The secret inputs no longer exist: Password"):
-        recorded.ask("ship", anew=True)
+        recorded.ask("ship", full_update=True)
 
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])

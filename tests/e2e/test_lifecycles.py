@@ -146,7 +146,7 @@ def test_deleting_during_provisioning_waits_until_provisioning_has_stopped(
     assert someone.see(waiting["id"])["status"] == "canceled"
     assert someone.deploy(made["id"], "v2").status == 409
     provisioning = _ended(platform, _execution(platform, "provision_environment", made["id"]))
-    assert (provisioning["status"], provisioning["error"]) == ("FAILED", "Overtaken")
+    assert (provisioning["status"], provisioning["error"]) == ("FAILED", "StaleWrite")
 
 
 def test_a_name_is_free_again_when_its_environment_is_destroyed(someone: Person) -> None:

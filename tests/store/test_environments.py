@@ -15,9 +15,9 @@ from slipway.errors import (
     Invalid,
     NameTaken,
     NotFound,
-    Overtaken,
     PreconditionFailed,
     ProjectGoing,
+    StaleWrite,
 )
 from slipway.services import environments, leases, projects, teardowns
 from slipway.store import environment_records, project_records, table
@@ -405,7 +405,7 @@ def test_a_transition_that_is_not_allowed_is_refused(
 ) -> None:
     world.is_destroyed(running)
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleWrite):
         environment_records.move(running, "tearing_down", ann.user_id)
     assert teardowns.begin(running, ann, None).status == "destroyed"
 

@@ -254,7 +254,7 @@ def test_a_workflow_that_begins_is_an_event(ann: Principal, running: Environment
     )
 
     assert event
-    assert (event.action, event.reason) == ("taken_up", "retire_environment has begun")
+    assert (event.action, event.reason) == ("started", "retire_environment has begun")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_a_repeated_write_is_an_event_of_its_own_kind(
         running, ann, lambda: world.becomes(running, status, actor=actor, updated_at=entered_at)
     )
 
-    reason = f"{actor} wrote it again, for it was not answered"
+    reason = f"{actor} wrote it again because no answer arrived"
     assert said(event) == ("repeated", status, status, actor, reason)
 
 
@@ -342,7 +342,7 @@ def test_a_lost_execution_of_a_teardown_is_an_event(ann: Principal, project: Pro
     )
 
     reason = "Its execution has ABORTED unrecorded"
-    assert said(event) == ("let_go", "tearing_down", "tearing_down", "reconcile", reason)
+    assert said(event) == ("released", "tearing_down", "tearing_down", "reconcile", reason)
 
 
 def test_forgetting_is_an_event_that_lists_what_remains(

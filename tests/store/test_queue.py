@@ -8,7 +8,7 @@ import pytest
 
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.errors import Overtaken
+from slipway.errors import StaleWrite
 from slipway.services import deployments, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, queue_records, table
 from tests.support.store import between, world
@@ -170,16 +170,16 @@ def test_a_deployment_that_has_lost_the_lock_may_not_write(
     rollouts.acquire_next(running)
 
     for before_it_begins in (1, 2):
-        with pytest.raises(Overtaken):
+        with pytest.raises(StaleWrite):
             deployment_records.held_by(made, before_it_begins)
     world.begins(made)
     for token in (0, 2):
-        with pytest.raises(Overtaken):
+        with pytest.raises(StaleWrite):
             deployment_records.held_by(made, token)
     teardowns.begin(running, ann, None)
-    with pytest.raises(Overtaken, match="no longer running"):
+    with pytest.raises(StaleWrite, match="no longer running"):
         deployment_records.held_by(made, 1)
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleWrite):
         deployment_records.held_by(DeploymentId(*running, "0" * 20), 1)
 
 

@@ -12,7 +12,7 @@ from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.drivers.base import Operation, Progress
-from slipway.errors import DriverFault, DriverRefused, Overtaken
+from slipway.errors import DriverFault, DriverRefused, StaleWrite
 from slipway.services import provisioning
 from slipway.store import environment_records
 from tests.support.store import world
@@ -111,7 +111,7 @@ def test_an_environment_that_goes_is_not_provisioned(
     before = item(environment)
     environment_records.move(environment, "tearing_down", ann.user_id)
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleWrite):
         provisioning.provision(before, {"execution": "x", "started_at": before["created_at"]})
 
     assert (driver.asked, left(environment)) == ([], [])

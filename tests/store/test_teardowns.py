@@ -16,8 +16,8 @@ from slipway.errors import (
     NotFound,
     NothingToRetain,
     NothingToRetry,
-    Overtaken,
     PreconditionFailed,
+    StaleWrite,
 )
 from slipway.services import environments, teardowns
 from slipway.store import environment_records, project_records, table
@@ -197,7 +197,7 @@ def test_only_a_failed_teardown_is_retried(ann: Principal, running: EnvironmentI
 
     with pytest.raises(NothingToRetry, match="running"):
         teardowns.request_retry(running, ann)
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleWrite):
         teardowns.retry(record(running), ann.user_id)
     assert world.everything() == before
 

@@ -16,16 +16,16 @@ pytestmark = pytest.mark.xdist_group("workflows")
 RESTORE = "Restore > driver restore"
 BEGIN = "roll_out_deployment/Begin > dynamodb UpdateItem"
 LIVE = "roll_out_deployment/It is live > dynamodb TransactWriteItems"
-SAYS = "roll_out_deployment/Say how it ended > dynamodb TransactWriteItems"
+SAYS = "roll_out_deployment/Record the outcome > dynamodb TransactWriteItems"
 CANCELED = {"error": "Canceled", "reason": f"{USER} canceled it"}
 NOT_PUT_BACK = "what was there before could not be put back"
 BACK = [
     "Restore",
-    "Is it as it was?",
-    "Let it go back",
+    "Is it restored?",
+    "Wait until it is restored",
     "Restore",
-    "Is it as it was?",
-    "Say how it ended",
+    "Is it restored?",
+    "Record the outcome",
     "How did it end?",
     "It was canceled",
 ]
@@ -89,7 +89,14 @@ def test_a_running_deployment_is_restored_to_the_previous_version(world: World) 
     assert record["status"] == "canceled"
     assert record["failure"] == {**CANCELED, "step": "Ship"}
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states == ["Begin", "Ship", "Is it in place?", "Let it settle", "Ship", *BACK]
+    assert execution.states == [
+        "Begin",
+        "Ship",
+        "Is it in place?",
+        "Wait until it is in place",
+        "Ship",
+        *BACK,
+    ]
     assert (execution.status, execution.error) == ("FAILED", "Canceled")
     assert [message for step, message in world.logs(deployment) if step == "restore"] == [
         f"Canceled: {USER} canceled it; going back to v1"
@@ -219,7 +226,7 @@ def test_deleting_the_environment_during_a_restore_ends_the_deployment(world: Wo
     world.settle()
 
     assert world.look(deployment)["status"] == "canceled"
-    assert world.execution("roll_out_deployment", deployment).error == "Overtaken"
+    assert world.execution("roll_out_deployment", deployment).error == "StaleWrite"
     assert world.look(environment)["status"] == "destroyed"
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.xdist_group("workflows")
 
 EVENTS = 25_000
 YEAR = timedelta(days=365)
-HANDS_OVER = "expire_environment/Hand the lease over > dynamodb UpdateItem"
+HANDS_OVER = "expire_environment/Hand over the lease > dynamodb UpdateItem"
 LOOKS = 250
 REFUSALS = 20
 
@@ -78,22 +78,22 @@ def most_looks(environ: None, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_provisioning_has_room_in_its_history(most_looks: int) -> None:
-    makes = ("Provision", "Is it up?", "Let it come up")
-    takes_back = ("Take back what was made", "Is it taken back?", "Let it go down")
+    makes = ("Provision", "Is it up?", "Wait until it is up")
+    takes_back = ("Remove what was made", "Is it removed?", "Wait until it is down")
     each = most_events("provision_environment", *makes, *takes_back)
 
     assert once("provision_environment") + most_looks * each < EVENTS
 
 
 def test_a_teardown_has_room_in_its_history(most_looks: int) -> None:
-    each = most_events("retire_environment", "Retire", "Is it down?", "Let it go down")
+    each = most_events("retire_environment", "Retire", "Is it down?", "Wait until it is down")
 
     assert once("retire_environment") + most_looks * each < EVENTS
 
 
 def test_a_rollout_has_room_in_its_history(most_looks: int) -> None:
-    ships = ("Ship", "Is it in place?", "Let it settle")
-    restores = ("Restore", "Is it as it was?", "Let it go back")
+    ships = ("Ship", "Is it in place?", "Wait until it is in place")
+    restores = ("Restore", "Is it restored?", "Wait until it is restored")
     each = most_events("roll_out_deployment", *ships, *restores)
     refused = most_events("roll_out_deployment", "It is live", "Ship", "Is it in place?")
     [bound] = re.findall(
@@ -107,11 +107,11 @@ def test_a_rollout_has_room_in_its_history(most_looks: int) -> None:
 def test_an_expiry_has_room_in_its_history() -> None:
     # A look that finds a warning due: it waits, tries to end it, looks, and warns.
     names = (
-        "Until something is due",
-        "Its time is up",
+        "Wait until something is due",
+        "End the environment",
         "Read the environment",
         "What is due?",
-        "Warn of its end",
+        "Warn of the end",
     )
     each = most_events("expire_environment", *names)
     [bound] = re.findall(r"\$looks >= (\d+)", str(definitions()["expire_environment"]["States"]))

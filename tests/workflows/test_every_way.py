@@ -51,7 +51,7 @@ def test_no_execution_that_cleaned_up_is_reported_as_succeeded(
         # A rollout that looks again has not failed yet.
         and any(edge.way.startswith("Catch") and edge.target != "Ship" for edge in execution.edges)
         # Who loses the race to end an environment has nothing to clean up.
-        and execution.states[-1] not in ("Somebody else sees to it", "Its time is up")
+        and execution.states[-1] not in ("Nothing left to do", "End the environment")
     ]
 
     assert len(cleaned_up) > 30
@@ -59,7 +59,7 @@ def test_no_execution_that_cleaned_up_is_reported_as_succeeded(
     assert {execution.states[-1] for execution in cleaned_up} == {
         "It failed",
         "It was rolled back",
-        "It was overtaken",
+        "It was taken over",
         "It was canceled",
         "It could not be ended",
     }

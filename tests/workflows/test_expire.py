@@ -17,10 +17,10 @@ from tests.support.workflows.world import World
 pytestmark = pytest.mark.xdist_group("workflows")
 
 
-ENDS = "expire_environment/Its time is up > dynamodb UpdateItem"
+ENDS = "expire_environment/End the environment > dynamodb UpdateItem"
 READS = "expire_environment/Read the environment > dynamodb GetItem"
-WARNS = "expire_environment/Warn of its end > dynamodb UpdateItem"
-STRAIGHT = ["Until something is due", "Its time is up"]
+WARNS = "expire_environment/Warn of the end > dynamodb UpdateItem"
+STRAIGHT = ["Wait until something is due", "End the environment"]
 LOOKS = ["Read the environment", "What is due?"]
 HOUR = 3600.0
 
@@ -56,8 +56,10 @@ def test_a_whole_life_polls_its_driver_once_in_vain(environ: None) -> None:
 
         lives = whole_life(world, environment)
         states = [state for each in lives for state in each.states]
-        polls = [state for state in states if state in ("Let it come up", "Let it go down")]
-        assert polls == ["Let it come up"]
+        polls = [
+            state for state in states if state in ("Wait until it is up", "Wait until it is down")
+        ]
+        assert polls == ["Wait until it is up"]
         assert sum(each.transitions for each in lives) <= 12
 
 
@@ -115,7 +117,7 @@ def test_an_environment_that_was_deleted_before_is_left_alone(world: World) -> N
 
     assert world.look(environment) == before
     execution = world.execution("expire_environment", environment)
-    assert execution.states[-2:] == ["What is due?", "Somebody else sees to it"]
+    assert execution.states[-2:] == ["What is due?", "Nothing left to do"]
     assert execution.status == "SUCCEEDED"
     assert len(world.executions_of("retire_environment", environment)) == 1
 
@@ -127,7 +129,7 @@ def test_an_environment_without_a_record_is_left_alone(world: World) -> None:
     world.run(7200)
 
     execution = world.execution("expire_environment", environment)
-    assert execution.states[-1] == "Somebody else sees to it"
+    assert execution.states[-1] == "Nothing left to do"
     assert not world.exists(environment)
 
 
@@ -263,7 +265,7 @@ def test_a_warning_comes_to_the_second_and_then_the_end(world: World) -> None:
     assert world.look(environment)["status"] == "destroyed"
     execution = world.execution("expire_environment", environment)
     assert execution.status == "SUCCEEDED"
-    assert execution.states == [*STRAIGHT, *LOOKS, "Warn of its end", *STRAIGHT]
+    assert execution.states == [*STRAIGHT, *LOOKS, "Warn of the end", *STRAIGHT]
     lives = [each for each in world.executions() if each.name == str(environment)]
     assert sum(each.transitions for each in lives) <= 20
 
@@ -318,8 +320,8 @@ def test_a_warning_that_is_due_before_the_old_end_comes_in_time(world: World) ->
     assert came([second], 2)
     ended = [each for each in world.executions() if each.workflow == "expire_environment"]
     assert [(each.name, each.states[-1]) for each in ended] == [
-        (str(environment), "Somebody else sees to it"),
-        (f"{environment}-2", "Its time is up"),
+        (str(environment), "Nothing left to do"),
+        (f"{environment}-2", "End the environment"),
     ]
     assert world.look(environment)["status"] == "destroyed"
 
@@ -335,7 +337,7 @@ def test_an_extension_at_the_time_of_a_warning_wins(world: World) -> None:
     assert at_once == []
     assert came(warnings(world, environment), 1)
     states = world.execution("expire_environment", environment).states
-    assert states.count("Warn of its end") == 2
+    assert states.count("Warn of the end") == 2
 
 
 @pytest.mark.parametrize("fault", ["lost", "twice", "fails", "throttled"])

@@ -129,7 +129,7 @@ def test_an_error_of_another_class_is_caught_and_not_retried(world: World) -> No
     failing_with(world, "DriverRefused")
     retry = [{"ErrorEquals": ["DriverFault"]}]
     catch = [
-        {"ErrorEquals": ["Overtaken"], "Next": "Wrong"},
+        {"ErrorEquals": ["StaleWrite"], "Next": "Wrong"},
         {
             "ErrorEquals": ["States.ALL"],
             "Assign": {"why": "{% $states.errorOutput.Error %}"},
@@ -172,7 +172,7 @@ def test_an_execution_that_is_stopped_goes_no_further(world: World) -> None:
     world.settle()
 
     execution = world.execution("provision_environment", environment)
-    assert (execution.status, execution.states[-1]) == ("ABORTED", "Let it come up")
+    assert (execution.status, execution.states[-1]) == ("ABORTED", "Wait until it is up")
     assert world.look(environment)["status"] == "provisioning"
 
 

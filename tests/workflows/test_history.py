@@ -55,7 +55,7 @@ def test_the_events_cover_a_life_from_beginning_to_end(world: World) -> None:
         "teardown_failed",
         "retry_planned",
         "tearing_down",
-        "taken_up",
+        "started",
         "destroyed",
     ]
     assert actions(world, environment)[0] == (USER, "provisioning")
@@ -123,7 +123,7 @@ def test_the_timeline_of_a_rollout_is_kept_when_it_has_ended(world: World) -> No
         ("Begin", 1),
         ("Ship", 1),
         ("Is it in place?", 0),
-        ("Let it settle", 0),
+        ("Wait until it is in place", 0),
         ("Ship", 1),
     ]
     assert steps[4].error == "DriverRefused"
@@ -162,8 +162,8 @@ def test_a_write_that_is_repeated_after_a_lost_answer_has_its_own_event(
 
     [event] = told
     assert event["from"] == event["to"] == state
-    assert event["reason"] == f"{event['actor']} wrote it again, for it was not answered"
-    assert [action for _, action in actions(world, environment)].count("taken_up") == 1
+    assert event["reason"] == f"{event['actor']} wrote it again because no answer arrived"
+    assert [action for _, action in actions(world, environment)].count("started") == 1
 
 
 @pytest.mark.parametrize("fault", [None, faults.lost], ids=["answered", "not answered"])
@@ -173,18 +173,18 @@ def test_an_overtaken_provisioning_has_one_event_for_its_release(
     environment = world.environment()
     world.run(1)
     if fault:
-        world.when("provision_environment/Let it go > dynamodb UpdateItem", fault)
+        world.when("provision_environment/Release the environment > dynamodb UpdateItem", fault)
     world.delete(environment)
     world.recover(2)
 
-    told = [each for each in world.events(environment) if each["action"] == "let_go"]
+    told = [each for each in world.events(environment) if each["action"] == "released"]
 
     [event] = told
     assert event["actor"] == "provision_environment"
     assert event["from"] == event["to"] == "tearing_down"
     assert event["reason"] == "The environment is to be torn down"
     [execution] = world.executions_of("provision_environment", environment)
-    assert execution.states[-1] == "It was overtaken"
+    assert execution.states[-1] == "It was taken over"
     assert world.look(environment)["status"] == "destroyed"
 
 
@@ -197,5 +197,5 @@ def test_a_stopped_provisioning_releases_a_deleted_environment(world: World) -> 
 
     told = actions(world, environment)
 
-    assert ("reconcile", "let_go") in told
+    assert ("reconcile", "released") in told
     assert told[-1] == ("retire_environment", "destroyed")

@@ -107,8 +107,8 @@ def test_a_pinned_environment_outlives_its_lease_until_it_is_unpinned(world: Wor
     # The one that waited found nothing to do, and the lease's second time had one of its own.
     ended = [each for each in world.executions() if each.workflow == "expire_environment"]
     assert [(each.name, each.states[-1]) for each in ended] == [
-        (str(environment), "Somebody else sees to it"),
-        (f"{environment}-2", "Its time is up"),
+        (str(environment), "Nothing left to do"),
+        (f"{environment}-2", "End the environment"),
     ]
 
 
@@ -124,8 +124,8 @@ def test_an_environment_unpinned_before_its_old_end_ends_once(world: World) -> N
     assert timedelta(0) < late(world, environment, shown.expires_at) < timedelta(seconds=5)
     ended = [each for each in world.executions() if each.workflow == "expire_environment"]
     assert sorted(each.states[-1] for each in ended) == [
-        "Its time is up",
-        "Somebody else sees to it",
+        "End the environment",
+        "Nothing left to do",
     ]
     assert len(world.executions_of("retire_environment", environment)) == 1
 

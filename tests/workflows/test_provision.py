@@ -22,18 +22,18 @@ REFUSED = faults.raises(DriverRefused("The quota is exhausted"))
 STRAIGHT = [
     "Provision",
     "Is it up?",
-    "Let it come up",
+    "Wait until it is up",
     "Provision",
     "Is it up?",
     "It is running",
 ]
 TAKEN_BACK = [
-    "Take back what was made",
-    "Is it taken back?",
-    "Let it go down",
-    "Take back what was made",
-    "Is it taken back?",
-    "Say that it failed",
+    "Remove what was made",
+    "Is it removed?",
+    "Wait until it is down",
+    "Remove what was made",
+    "Is it removed?",
+    "Record the failure",
 ]
 
 
@@ -224,8 +224,8 @@ def test_resources_that_could_not_be_removed_are_reported(world: World) -> None:
     }
     execution = world.execution("provision_environment", environment)
     assert execution.states[-3:] == [
-        "Take back what was made",
-        "Say that it failed",
+        "Remove what was made",
+        "Record the failure",
         "It failed",
     ]
 
@@ -241,7 +241,7 @@ def test_an_environment_that_cannot_be_recorded_is_removed(world: World) -> None
     assert record["failure"]["error"] == "DynamoDB.InternalServerError"
     execution = world.execution("provision_environment", environment)
     assert execution.states[:6] == STRAIGHT
-    assert execution.states[-2:] == ["Say that it failed", "It failed"]
+    assert execution.states[-2:] == ["Record the failure", "It failed"]
 
 
 def test_an_environment_may_be_deleted_before_dispatch_has_heard_of_it(world: World) -> None:
@@ -254,7 +254,7 @@ def test_an_environment_may_be_deleted_before_dispatch_has_heard_of_it(world: Wo
 
     assert world.look(environment)["status"] == "destroyed"
     execution = world.execution("provision_environment", environment)
-    assert (execution.status, execution.error) == ("FAILED", "Overtaken")
+    assert (execution.status, execution.error) == ("FAILED", "StaleWrite")
 
 
 def test_a_teardown_waits_until_provisioning_has_stopped(world: World) -> None:
@@ -268,8 +268,8 @@ def test_a_teardown_waits_until_provisioning_has_stopped(world: World) -> None:
     assert world.executions_of("retire_environment", environment) == []
     world.settle()
     provisioning = world.execution("provision_environment", environment)
-    assert provisioning.states[-3:] == ["Provision", "Let it go", "It was overtaken"]
-    assert (provisioning.status, provisioning.error) == ("FAILED", "Overtaken")
+    assert provisioning.states[-3:] == ["Provision", "Release the environment", "It was taken over"]
+    assert (provisioning.status, provisioning.error) == ("FAILED", "StaleWrite")
     assert world.execution("retire_environment", environment).status == "SUCCEEDED"
     assert world.look(environment)["status"] == "destroyed"
 
@@ -281,7 +281,7 @@ def test_deleting_at_the_last_moment_of_provisioning_wins(world: World) -> None:
     world.settle()
 
     execution = world.execution("provision_environment", environment)
-    assert execution.states == [*STRAIGHT, "Let it go", "It was overtaken"]
+    assert execution.states == [*STRAIGHT, "Release the environment", "It was taken over"]
     record = world.look(environment)
     assert (record["status"], "base_url" in record) == ("destroyed", False)
 
@@ -289,12 +289,16 @@ def test_deleting_at_the_last_moment_of_provisioning_wins(world: World) -> None:
 def test_deleting_during_the_removal_wins(world: World) -> None:
     environment = world.environment()
     world.when(PROVISION, REFUSED)
-    world.when(silent("Say that it failed"), faults.preceded_by(lambda: world.delete(environment)))
+    world.when(silent("Record the failure"), faults.preceded_by(lambda: world.delete(environment)))
 
     world.settle()
 
     execution = world.execution("provision_environment", environment)
-    assert execution.states[-3:] == ["Say that it failed", "Let it go", "It was overtaken"]
+    assert execution.states[-3:] == [
+        "Record the failure",
+        "Release the environment",
+        "It was taken over",
+    ]
     record = world.look(environment)
     assert (record["status"], "failure" in record) == ("destroyed", False)
 
@@ -309,7 +313,7 @@ def test_an_environment_that_expires_during_provisioning_goes_afterwards(
     world.settle()
 
     assert world.execution("expire_environment", environment).status == "SUCCEEDED"
-    assert world.execution("provision_environment", environment).error == "Overtaken"
+    assert world.execution("provision_environment", environment).error == "StaleWrite"
     assert world.look(environment)["status"] == "destroyed"
 
 
@@ -330,11 +334,11 @@ def test_a_failed_environment_cancels_its_waiting_deployments(world: World) -> N
     assert world.items("QUEUE#") == []
 
 
-@pytest.mark.parametrize("state", ["Say that it failed", "Let it go"])
+@pytest.mark.parametrize("state", ["Record the failure", "Release the environment"])
 def test_an_execution_that_cannot_record_its_end_fails(world: World, state: str) -> None:
     environment = world.environment()
     world.when(silent(state), faults.fails, times=9)
-    if state == "Let it go":
+    if state == "Release the environment":
         world.when(silent("It is running"), faults.preceded_by(lambda: world.delete(environment)))
     else:
         world.when(PROVISION, REFUSED)

@@ -19,12 +19,12 @@ pytestmark = pytest.mark.xdist_group("workflows")
 RETIRE = "Retire > driver retire service"
 GONE = "retire_environment/It is gone > dynamodb TransactWriteItems"
 BEGIN = "retire_environment/Begin > dynamodb UpdateItem"
-SAYS = "retire_environment/Say that it failed > dynamodb UpdateItem"
+SAYS = "retire_environment/Record the failure > dynamodb UpdateItem"
 STRAIGHT = [
     "Begin",
     "Retire",
     "Is it down?",
-    "Let it go down",
+    "Wait until it is down",
     "Retire",
     "Is it down?",
     "It is gone",
@@ -118,7 +118,7 @@ def test_the_failure_says_what_prevents_the_teardown(
     assert record["status"] == "teardown_failed"
     assert record["failure"] == {**failure, "step": "Retire"}
     execution = world.execution("retire_environment", environment)
-    assert execution.states[-3:] == ["Retire", "Say that it failed", "It failed"]
+    assert execution.states[-3:] == ["Retire", "Record the failure", "It failed"]
     assert (execution.status, execution.error) == ("FAILED", "TeardownFailed")
     # It is still somebody's: the name, the lease and the project know of it.
     assert world.look(world.project)["environments"] == 1
@@ -136,7 +136,7 @@ def test_a_table_that_does_not_answer_is_a_failed_teardown(world: World) -> None
     assert record["status"] == "teardown_failed"
     assert record["failure"]["error"] == "DynamoDb.ProvisionedThroughputExceededException"
     execution = world.execution("retire_environment", environment)
-    assert execution.states[-3:] == ["It is gone", "Say that it failed", "It failed"]
+    assert execution.states[-3:] == ["It is gone", "Record the failure", "It failed"]
 
 
 def test_a_teardown_that_cannot_begin_is_recorded_as_failed(world: World) -> None:
@@ -148,7 +148,7 @@ def test_a_teardown_that_cannot_begin_is_recorded_as_failed(world: World) -> Non
 
     assert world.look(environment)["status"] == "teardown_failed"
     execution = world.execution("retire_environment", environment)
-    assert execution.states == ["Begin", "Say that it failed", "It failed"]
+    assert execution.states == ["Begin", "Record the failure", "It failed"]
 
 
 def test_a_teardown_that_cannot_record_its_failure_fails(world: World) -> None:
@@ -160,7 +160,7 @@ def test_a_teardown_that_cannot_record_its_failure_fails(world: World) -> None:
     world.settle()
 
     execution = world.execution("retire_environment", environment)
-    assert execution.states[-2:] == ["Say that it failed", "It failed"]
+    assert execution.states[-2:] == ["Record the failure", "It failed"]
     assert execution.status == "FAILED"
 
 
@@ -178,8 +178,8 @@ def test_an_environment_that_is_not_going_is_left_alone(world: World) -> None:
 
     assert world.look(environment)["status"] == "running"
     execution = world.execution("retire_environment", environment)
-    assert execution.states == ["Begin", "It was overtaken"]
-    assert (execution.status, execution.error) == ("FAILED", "Overtaken")
+    assert execution.states == ["Begin", "It was taken over"]
+    assert (execution.status, execution.error) == ("FAILED", "StaleWrite")
 
 
 def test_a_teardown_whose_record_is_gone_fails(world: World) -> None:
@@ -192,7 +192,7 @@ def test_a_teardown_whose_record_is_gone_fails(world: World) -> None:
     world.settle()
 
     execution = world.execution("retire_environment", environment)
-    assert execution.failures[0] == ("Retire", "Overtaken")
+    assert execution.failures[0] == ("Retire", "StaleWrite")
     assert execution.status == "FAILED"
     assert not world.exists(environment)
 

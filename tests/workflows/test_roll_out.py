@@ -24,20 +24,20 @@ pytestmark = pytest.mark.xdist_group("workflows")
 SHIP = "Ship > driver ship"
 BEGIN = "roll_out_deployment/Begin > dynamodb UpdateItem"
 LIVE = "roll_out_deployment/It is live > dynamodb TransactWriteItems"
-SAYS = "roll_out_deployment/Say how it ended > dynamodb TransactWriteItems"
-DOUBTS = "roll_out_deployment/Say that what is live is in doubt > dynamodb UpdateItem"
+SAYS = "roll_out_deployment/Record the outcome > dynamodb TransactWriteItems"
+DOUBTS = "roll_out_deployment/Record that the live version is in doubt > dynamodb UpdateItem"
 RESTORE = "Restore > driver restore"
 REFUSED = faults.raises(DriverRefused("No such image"))
 STRAIGHT = [
     "Begin",
     "Ship",
     "Is it in place?",
-    "Let it settle",
+    "Wait until it is in place",
     "Ship",
     "Is it in place?",
     "It is live",
 ]
-SAID = ["Is it as it was?", "Say how it ended", "How did it end?"]
+SAID = ["Is it restored?", "Record the outcome", "How did it end?"]
 GONE = {"error": "EnvironmentGone", "reason": "The environment is tearing_down"}
 
 
@@ -233,7 +233,7 @@ def test_an_environment_whose_stack_was_deleted_by_hand_ends(world: World, step:
     assert (ended["status"], "live_in_doubt" in ended) == ("destroyed", False)
     assert world.look(second)["failure"] == GONE
     execution = world.execution("roll_out_deployment", first)
-    assert execution.states[-3:] == ["Say how it ended", "How did it end?", "It failed"]
+    assert execution.states[-3:] == ["Record the outcome", "How did it end?", "It failed"]
 
 
 def test_a_rollout_that_cannot_begin_fails_and_passes_the_lock_on(world: World) -> None:
@@ -250,7 +250,7 @@ def test_a_rollout_that_cannot_begin_fails_and_passes_the_lock_on(world: World) 
         "Begin",
     )
     execution = world.execution("roll_out_deployment", first)
-    assert execution.states == ["Begin", "Say how it ended", "How did it end?", "It failed"]
+    assert execution.states == ["Begin", "Record the outcome", "How did it end?", "It failed"]
 
 
 @pytest.mark.parametrize("live", ["v1", None])
@@ -285,7 +285,7 @@ def test_a_version_that_was_recorded_as_live_is_not_rolled_back(world: World) ->
     assert world.look(environment)["live_version"] == "v2"
     assert world.infrastructure.versions[str(environment)] == "v2"
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states == [*STRAIGHT, "Restore", "It was overtaken"]
+    assert execution.states == [*STRAIGHT, "Restore", "It was taken over"]
 
 
 def test_a_fault_during_a_rollback_is_retried(world: World) -> None:
@@ -340,8 +340,8 @@ def test_a_rollout_that_cannot_be_rolled_back_fails_with_both_reasons(
         f"{deployment} could not be taken back",
     )
     assert world.execution("roll_out_deployment", deployment).states[-4:] == [
-        "Say that what is live is in doubt",
-        "Say how it ended",
+        "Record that the live version is in doubt",
+        "Record the outcome",
         "How did it end?",
         "It failed",
     ]
@@ -409,7 +409,7 @@ def test_deleting_the_environment_during_a_rollback_ends_the_deployment(world: W
 
     record = world.look(deployment)
     assert (record["status"], record["failure"]) == ("canceled", GONE)
-    assert world.execution("roll_out_deployment", deployment).error == "Overtaken"
+    assert world.execution("roll_out_deployment", deployment).error == "StaleWrite"
     assert world.look(environment)["status"] == "destroyed"
     assert world.infrastructure.harmed == []
 
@@ -469,7 +469,7 @@ def test_a_rollout_that_cannot_record_its_failure_fails(world: World) -> None:
     world.settle()
 
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states[-2:] == ["Say how it ended", "It failed"]
+    assert execution.states[-2:] == ["Record the outcome", "It failed"]
     assert execution.status == "FAILED"
     # Whoever looks for what was left behind finds it by this.
     assert world.look(deployment)["status"] == "running"
@@ -489,8 +489,8 @@ def test_deleting_the_environment_cancels_its_rollout(world: World) -> None:
         assert (record["status"], record["failure"]) == ("canceled", GONE)
     assert world.holder(environment) is None
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states[-2:] == ["Ship", "It was overtaken"]
-    assert (execution.status, execution.error) == ("FAILED", "Overtaken")
+    assert execution.states[-2:] == ["Ship", "It was taken over"]
+    assert (execution.status, execution.error) == ("FAILED", "StaleWrite")
     assert world.executions_of("roll_out_deployment", waiting) == []
     assert world.look(environment)["status"] == "destroyed"
 
@@ -508,8 +508,8 @@ def test_deleting_before_the_rollout_begins_prevents_it(world: World) -> None:
     world.settle()
 
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states == ["Begin", "It was overtaken"]
-    assert (execution.status, execution.error) == ("FAILED", "Overtaken")
+    assert execution.states == ["Begin", "It was taken over"]
+    assert (execution.status, execution.error) == ("FAILED", "StaleWrite")
     assert world.look(deployment)["status"] == "canceled"
 
 
@@ -550,7 +550,7 @@ def test_an_execution_without_the_lock_can_do_no_harm(world: World) -> None:
     later = world.deploy(environment, "v2")
     world.settle()
 
-    assert world.execution("roll_out_deployment", zombie).error == "Overtaken"
+    assert world.execution("roll_out_deployment", zombie).error == "StaleWrite"
     assert world.look(environment)["live_version"] == "v2"
     assert world.look(later)["token"] == 2
 
@@ -569,7 +569,7 @@ def test_a_rollout_detects_the_end_of_its_environment_by_itself(world: World) ->
     world.settle()
 
     execution = world.execution("roll_out_deployment", deployment)
-    assert execution.states == [*STRAIGHT, "Ship", "It was overtaken"]
+    assert execution.states == [*STRAIGHT, "Ship", "It was taken over"]
     record = world.look(deployment)
     assert (record["status"], record["failure"]) == ("canceled", GONE)
     assert world.holder(environment) is None

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("workflows")
 
 RETIRE = "Retire > driver retire service"
 REFUSED = faults.raises(DriverRefused("It is protected"))
-SAYS = "retire_environment/Say that it failed > dynamodb UpdateItem"
+SAYS = "retire_environment/Record the failure > dynamodb UpdateItem"
 
 
 def failed(world: World, times: int | None = 1) -> EnvironmentId:

@@ -16,7 +16,7 @@ from slipway import observe
 from slipway.aws import executions
 from slipway.domain import ids, timestamps
 from slipway.domain.environment import GOING
-from slipway.errors import Overtaken
+from slipway.errors import StaleWrite
 from slipway.services import cleanup, leases, reconcile_schedule, rollouts, teardowns
 from slipway.store import deadlines, environment_records, table
 from slipway.store.table import Key
@@ -60,10 +60,10 @@ def _repair(key: Key) -> str | None:
         return None
     if key.sk.startswith(cleanup.SECRETS):
         its_record = environment_records.find(ids.parse_environment(item["id"]))
-        return "secrets_of_nobody" if cleanup.remove_orphaned_secrets(item, its_record) else None
+        return "orphaned_secrets" if cleanup.remove_orphaned_secrets(item, its_record) else None
     if key.sk.startswith(cleanup.PLAN):
         cleanup.delete_orphaned_plan(item)
-        return "plan_of_nobody"
+        return "orphaned_plan"
     if key.sk == "PROJECT":
         # The project is being deleted: dispatch tears its environments down and then erases it.
         deadlines.nudge(key, item["id"])
@@ -108,7 +108,7 @@ def _failed_teardown(key: Key, item: EnvironmentRecord) -> str | None:
         return None
     try:
         teardowns.retry(item, "reconcile")
-    except Overtaken:
+    except StaleWrite:
         # A user has retried it already.
         return None
     return "teardown_retried"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from slipway.domain import ids
-from slipway.errors import Overtaken
+from slipway.errors import StaleWrite
 from slipway.services import provisioning
 from slipway.store import environment_records
 
@@ -11,12 +11,12 @@ from slipway.store import environment_records
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{environment_id, execution, started_at}` -> Progress.
 
-    Raises Overtaken if the environment is to be torn down; DriverRefused, DriverFault.
+    Raises StaleWrite if the environment is to be torn down; DriverRefused, DriverFault.
     """
     identity = ids.parse_environment(event["environment_id"])
     environment = environment_records.find(identity)
     if environment is None or environment["status"] != "provisioning":
-        raise Overtaken("The environment is being torn down")
+        raise StaleWrite("The environment is being torn down")
     environment = environment_records.with_project_name(environment)
     with provisioning.recording_logs(environment, event):
         progress = provisioning.provision(environment, event)

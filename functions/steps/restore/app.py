@@ -13,7 +13,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     `live` is the version that was live before. Without one it is None, or the template's version
     if the deployment is an update.
 
-    Raises Overtaken if the deployment no longer belongs to this execution; DriverRefused
+    Raises StaleWrite if the deployment no longer belongs to this execution; DriverRefused
     (StackGone if the stack no longer exists), DriverFault.
     """
     deployment = ids.parse_deployment(event["deployment_id"])
@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if full_update:
         environment = environment_records.with_project_name(environment)
     progress = drivers.ask(
-        "restore", environment, event, version=before, artifact=artifact, anew=full_update
+        "restore", environment, event, version=before, artifact=artifact, full_update=full_update
     )
     if progress.outputs is not None:
         environment_records.record_outputs(environment, progress.outputs, str(deployment))

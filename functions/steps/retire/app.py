@@ -3,7 +3,7 @@
 from typing import Any
 
 from slipway.domain import ids
-from slipway.errors import Overtaken
+from slipway.errors import StaleWrite
 from slipway.services import provisioning
 from slipway.store import environment_records
 
@@ -11,10 +11,10 @@ from slipway.store import environment_records
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{environment_id, execution, started_at}` -> Progress.
 
-    Raises Overtaken if there is no such record; DriverRefused, DriverFault.
+    Raises StaleWrite if there is no such record; DriverRefused, DriverFault.
     """
     environment = environment_records.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
-        raise Overtaken("The environment's record no longer exists")
+        raise StaleWrite("The environment's record no longer exists")
     with provisioning.recording_logs(environment, event):
         return provisioning.retire(environment, event).model_dump(exclude={"outputs"})

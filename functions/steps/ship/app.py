@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     `record` has the changes that success makes to the environment's record:
     `{action, reason, set, remove}`.
 
-    Raises Canceled if a user canceled the deployment; Overtaken if it no longer belongs to this
+    Raises Canceled if a user canceled the deployment; StaleWrite if it no longer belongs to this
     execution; DriverRefused (RolledBack if the previous version is live again, StackGone if the
     stack no longer exists), DriverFault.
     """
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         event,
         version=shipping.get("version"),
         artifact=shipping.get("artifact"),
-        anew=full_update,
+        full_update=full_update,
     )
     if progress.outputs is not None:
         environment_records.record_outputs(environment, progress.outputs, str(deployment))

@@ -22,7 +22,7 @@ SlipwayError
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished
 │                               · NoTemplate · NoStack · StackNotReady
-├── Overtaken                   a conditional write failed: another process decided first
+├── StaleWrite                   a conditional write failed: another process decided first
 ├── Canceled                    a user canceled the rollout
 ├── DriverRefused               the infrastructure refuses, and would refuse again
 │   ├── RolledBack              and has restored the previous state
@@ -378,8 +378,8 @@ class NoTemplate(Conflict):
     title = "The environment has no template to update. Create one from a template."
 
 
-class Overtaken(SlipwayError):
-    code = "overtaken"
+class StaleWrite(SlipwayError):
+    code = "stale_write"
     title = "Another process has decided this first."
 
 

@@ -21,7 +21,7 @@ Action = Literal[
     # On its way up and down.
     "stack_known",
     "outputs_changed",
-    "let_go",
+    "released",
     "retry_planned",
     "forgotten",
     # Its lease.
@@ -45,7 +45,7 @@ Action = Literal[
 ]
 """What a write of an environment's or a deployment's record did; docs/api.md explains each."""
 
-DerivedAction = Literal["taken_up", "repeated"]
+DerivedAction = Literal["started", "repeated"]
 """What only the event says, because it depends on what the write found in the record."""
 
 

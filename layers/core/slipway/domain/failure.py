@@ -29,7 +29,7 @@ _MESSAGE = re.compile(r'"errorMessage"\s*:\s*')
 _NOTHING_TO_RESTORE = "there was nothing to go back to"
 _WAYS_BACK = {
     "Restore": "what was there before could not be put back",
-    "Take back what was made": "what was made could not be taken back",
+    "Remove what was made": "what was made could not be taken back",
 }
 _DECODER = json.JSONDecoder(strict=False)
 # In a JSON string: an escape, or what is left of one at the end of a text that was cut off.

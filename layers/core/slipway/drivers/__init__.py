@@ -35,14 +35,14 @@ def ask(
     resource: str | None = None,
     version: str | None = None,
     artifact: str | None = None,
-    anew: bool = False,
+    full_update: bool = False,
 ) -> Progress:
     """Start the operation `verb` if it was not started, and return its progress.
 
     `event` is the workflow's payload: `execution`, its name, and `started_at`.
     Raises DriverRefused, also after an hour; DriverFault. Both name the resource.
     """
-    operation = _operation(environment, event, resource, version, artifact, anew)
+    operation = _operation(environment, event, resource, version, artifact, full_update)
     try:
         progress: Progress = getattr(of(environment), verb)(operation)
         if not progress.done and operation.now - operation.started_at > LONGEST:
@@ -67,14 +67,14 @@ def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
 
     if environment["status"] == "provisioning":
         return previews.pending("The environment is provisioning")
-    return previews.look(made_anew(environment), secrets)
+    return previews.look(full_operation(environment), secrets)
 
 
-def made_anew(environment: Mapping[str, Any]) -> Operation:
+def full_operation(environment: Mapping[str, Any]) -> Operation:
     """The operation that would build the environment as this record describes it."""
     event = {"execution": environment["id"], "started_at": timestamps.written(timestamps.now())}
     version, artifact = environment.get("live_version"), environment.get("live_artifact")
-    return _operation(environment, event, version=version, artifact=artifact, anew=True)
+    return _operation(environment, event, version=version, artifact=artifact, full_update=True)
 
 
 def lines(environment: Mapping[str, Any], event: Mapping[str, Any]) -> list[LogLine]:
@@ -91,7 +91,7 @@ def _operation(
     resource: str | None = None,
     version: str | None = None,
     artifact: str | None = None,
-    anew: bool = False,
+    full_update: bool = False,
 ) -> Operation:
     return Operation(
         execution=event["execution"],
@@ -111,7 +111,7 @@ def _operation(
         defaults=environment.get("defaults", ()),
         inputs=json.loads(environment.get("inputs", "{}")),
         secrets=secret_inputs.places(environment),
-        anew=anew,
+        full_update=full_update,
         stack_id=environment.get("stack_id"),
         retain=tuple(sorted(each.partition(" (")[0] for each in environment.get("retain", ()))),
     )

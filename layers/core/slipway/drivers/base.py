@@ -38,7 +38,7 @@ class Operation(BaseModel):
 
     For an environment with a template: the key of the template's body, the names of its parameters,
     which of those that a deployment sets have `defaults`, the inputs, and the places of the
-    secrets. `anew`: update everything, not only the version. `retain`: the logical ids of
+    secrets. `full_update`: update everything, not only the version. `retain`: the logical ids of
     resources to leave in place, which could not be deleted. `stack_id`: as the driver reported it.
     """
 
@@ -61,7 +61,7 @@ class Operation(BaseModel):
     defaults: tuple[str, ...] = ()
     inputs: dict[str, Any] = {}
     secrets: dict[str, str] = {}
-    anew: bool = False
+    full_update: bool = False
     retain: tuple[str, ...] = ()
     stack_id: str | None = None
 

@@ -149,8 +149,8 @@ def _made_of(operation: Operation) -> dict[str, Any]:
 
 
 def _changed(operation: Operation) -> dict[str, Any]:
-    """The request that changes the version only, or updates everything (`anew`)."""
-    if operation.anew:
+    """The request that changes the version only, or updates everything (`full_update`)."""
+    if operation.full_update:
         return _made_of(operation)
     shipped = _shipped(operation)
     return {

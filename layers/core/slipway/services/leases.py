@@ -18,7 +18,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Environment, comes_from
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change, changed
-from slipway.errors import Busy, EnvironmentGoing, NoLease, Overtaken, TtlExceedsPolicy
+from slipway.errors import Busy, EnvironmentGoing, NoLease, StaleWrite, TtlExceedsPolicy
 from slipway.store import deadlines, environment_records, idempotency, table
 from slipway.store.table import (
     ConditionFailed,
@@ -102,7 +102,7 @@ def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
 
 def expire(environment: EnvironmentId, actor: str) -> None:
     """Expire the environment if its lease is over; one round trip. Repeating it changes nothing."""
-    with suppress(Overtaken):
+    with suppress(StaleWrite):
         environment_records.move(
             environment,
             "expiring",

@@ -38,7 +38,7 @@ def preview(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str
     The first call creates the change set; repeat the call for progress. Raises DriverFault. One
     round trip to the table when the change set is created, and one when it has ended.
     """
-    operation = drivers.made_anew(would_be)
+    operation = drivers.full_operation(would_be)
     name = stacks.plan_name(_digest(operation, would_be["project_id"]))
     where = {"StackName": name, "ChangeSetName": _CHANGE_SET}
     found = previews.find(where)

@@ -17,10 +17,10 @@ from slipway.domain.records import changed
 from slipway.errors import (
     Busy,
     NameTaken,
-    Overtaken,
     PreconditionFailed,
     ProjectGoing,
     ProjectNotEmpty,
+    StaleWrite,
     no_such,
 )
 from slipway.settings import settings
@@ -141,7 +141,7 @@ def remove(
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if not cascade or item["environments"] == 0:
-        with suppress(Overtaken):
+        with suppress(StaleWrite):
             _erase(project, item, if_version)
             return None
     if not cascade:
@@ -159,7 +159,7 @@ def erase_if_empty(project: ProjectId) -> None:
     if item and item["status"] == "deleting" and item["environments"] == 0:
         try:
             _erase(project, item)
-        except Overtaken:
+        except StaleWrite:
             return
 
 
@@ -211,7 +211,7 @@ def _version_condition(version: int | None) -> tuple[str, dict[str, Any]]:
 def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = None) -> None:
     """Delete the project's items; the history of its environments stays for operators.
 
-    Raises Overtaken if it has environments, or if its name or the expected version has changed.
+    Raises StaleWrite if it has environments, or if its name or the expected version has changed.
     """
     same_version, was = _version_condition(if_version)
     condition = "environments = :none AND #name = :name" + same_version
@@ -226,7 +226,7 @@ def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = Non
     try:
         transaction.commit()
     except TransactionFailed:
-        raise Overtaken() from None
+        raise StaleWrite() from None
 
 
 def _mark_deleting(

@@ -26,7 +26,7 @@ def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progr
     """Create the resources in order, until one of them needs time.
 
     `environment` is the record, `event` the input of the workflow's step. Returns the progress:
-    `done` with the outputs, or the progress of the resource that needs time. Raises Overtaken if
+    `done` with the outputs, or the progress of the resource that needs time. Raises StaleWrite if
     the environment is being torn down; DriverRefused, DriverFault.
     """
     total = Progress(done=True)

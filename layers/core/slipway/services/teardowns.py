@@ -19,8 +19,8 @@ from slipway.errors import (
     Invalid,
     NothingToRetain,
     NothingToRetry,
-    Overtaken,
     PreconditionFailed,
+    StaleWrite,
 )
 from slipway.store import deadlines, environment_records, idempotency, project_records, table
 from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed, Update
@@ -42,14 +42,14 @@ def begin(environment: EnvironmentId, principal: Principal, if_version: int | No
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if item["status"] == "teardown_failed":
-        with suppress(Overtaken):
+        with suppress(StaleWrite):
             return retry(item, principal.actor, if_version)
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
     try:
         return environment_records.to_model(
             environment_records.move(environment, "tearing_down", principal.actor, still, was)
         )
-    except Overtaken:
+    except StaleWrite:
         record = authorization.read(environment, principal)
         shown = environment_records.to_model(record).as_seen_at(timestamps.now())
         if if_version is not None and if_version != shown.version:
@@ -62,7 +62,7 @@ def begin_as(environment: EnvironmentId, actor: str) -> None:
 
     No-op if the state does not allow it, so repeating it changes nothing. One round trip.
     """
-    with suppress(Overtaken):
+    with suppress(StaleWrite):
         environment_records.move(environment, "tearing_down", actor)
 
 
@@ -71,13 +71,13 @@ def retry(
 ) -> Environment:
     """Start another attempt of a failed teardown, which gets an execution of its own.
 
-    `retain` are resources that this and later attempts leave in place. Raises Overtaken if the
+    `retain` are resources that this and later attempts leave in place. Raises StaleWrite if the
     teardown has not failed or if the version is not `if_version`; Busy. One round trip.
     """
     key = environment_records.key(ids.parse_environment(item["id"]))
     for _ in range(_TRIES):
         if item["status"] != "teardown_failed" or if_version not in (None, item["version"]):
-            raise Overtaken()
+            raise StaleWrite()
         now = timestamps.written(timestamps.now())
         retained = sorted({*item.get("retain", ()), *retain})
         reason = f"What is retained: {', '.join(retained)}" if retain else None
@@ -120,7 +120,7 @@ def request_retry(
         retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
         # The names are those of the resources that this attempt has left.
         if_version = item["version"] if retain else None
-        with suppress(Overtaken):
+        with suppress(StaleWrite):
             return retry(item, principal.actor, if_version, retain)
     raise Busy(1)
 

@@ -10,7 +10,7 @@ from slipway.domain import failure
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK
 from slipway.domain.ids import DeploymentId
-from slipway.errors import Overtaken
+from slipway.errors import StaleWrite
 from slipway.store import environment_records, table
 from slipway.store.table import Key
 
@@ -67,12 +67,12 @@ def find(deployment: DeploymentId) -> DeploymentRecord | None:
 def held_by(deployment: DeploymentId, token: int) -> tuple[DeploymentRecord, EnvironmentRecord]:
     """The records of a running deployment and its environment; one round trip.
 
-    Raises Overtaken if the deployment no longer runs with this fencing token, or if the environment
-    no longer runs.
+    Raises StaleWrite if the deployment no longer runs with this fencing token, or if the
+    environment no longer runs.
     """
     item, environment = table.get(key(deployment), environment_records.key(deployment.environment))
     if not (item and item["status"] == "running" and item["token"] == token):
-        raise Overtaken("The rollout has already been ended")
+        raise StaleWrite("The rollout has already been ended")
     if not (environment and environment["status"] == "running"):
-        raise Overtaken("The environment is no longer running")
+        raise StaleWrite("The environment is no longer running")
     return item, environment

@@ -22,7 +22,7 @@ from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.records import change as record_change
 from slipway.domain.records import changed
 from slipway.errors import (
-    Overtaken,
+    StaleWrite,
 )
 from slipway.store import deadlines, project_records, table
 from slipway.store.table import (
@@ -131,7 +131,7 @@ def move(
 ) -> EnvironmentRecord:
     """Change the state, and return the new record; one round trip.
 
-    `condition` is added to the write's condition, with its `values`. Raises Overtaken if the
+    `condition` is added to the write's condition, with its `values`. Raises StaleWrite if the
     current state does not allow the change, or if the condition is false.
     """
     now = _now()
@@ -153,7 +153,7 @@ def move(
     try:
         record: EnvironmentRecord = table.write(change)
     except ConditionFailed:
-        raise Overtaken() from None
+        raise StaleWrite() from None
     return record
 
 
@@ -172,7 +172,7 @@ def _now() -> str:
 def register(environment: EnvironmentId, resource: str) -> None:
     """Register a resource before it is created, so that a teardown deletes it.
 
-    Raises Overtaken unless the environment is being provisioned. Repeating it changes nothing. One
+    Raises StaleWrite unless the environment is being provisioned. Repeating it changes nothing. One
     round trip.
     """
     change = Update(
@@ -184,7 +184,7 @@ def register(environment: EnvironmentId, resource: str) -> None:
     try:
         table.write(change)
     except ConditionFailed:
-        raise Overtaken("The environment is being torn down") from None
+        raise StaleWrite("The environment is being torn down") from None
 
 
 def deregister(environment: EnvironmentId, resource: str) -> None:
@@ -298,14 +298,14 @@ def record_lost_execution(item: EnvironmentRecord, outcome: str) -> bool:
     """
     lost = {"error": "ExecutionLost", "reason": f"Its execution has {outcome} unrecorded"}
     environment, now = ids.parse_environment(item["id"]), _now()
-    action: Action = "let_go"
+    action: Action = "released"
     if item["status"] == "provisioning":
         action = "failed"
     elif not item.get("operation"):
         action = "teardown_failed"
-    reason = lost["reason"] if action == "let_go" else None
+    reason = lost["reason"] if action == "released" else None
     fields = {
-        "status": item["status"] if action == "let_go" else action,
+        "status": item["status"] if action == "released" else action,
         "failure": lost,
         "change": record_change(action, "reconcile", now, reason),
         "updated_at": now,

@@ -59,10 +59,10 @@ def _of_environment(old: Item, new: Item) -> Item:
         change = _by_an_earlier_release(old, new)
     actor, action, was = change["actor"], change["action"], old.get("status")
     if action == "tearing_down" == was and change != old.get("change"):
-        return {**change, "action": "taken_up", "reason": f"{actor} has begun"}
+        return {**change, "action": "started", "reason": f"{actor} has begun"}
     # Only a workflow writes the current state again, when the response to its write was lost.
     if change == old.get("change") or action == was:
-        reason = f"{actor} wrote it again, for it was not answered"
+        reason = f"{actor} wrote it again because no answer arrived"
         return {**change, "action": "repeated", "reason": reason}
     return {**change, "reason": change.get("reason") or _reason(action, new)}
 
