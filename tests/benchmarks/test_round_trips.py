@@ -33,7 +33,7 @@ def test_the_committed_table_is_what_the_routes_do(tmp_path: Path) -> None:
     )
 
     committed = round_trips.COMMITTED.read_text()
-    assert (tmp_path / "now.md").read_text() == committed, "make round-trips writes it anew"
+    assert (tmp_path / "now.md").read_text() == committed, "make round-trips writes it"
 
 
 def test_a_get_takes_one_round_trip_and_a_write_two() -> None:

@@ -93,7 +93,7 @@ class Account:
         return done.stdout
 
     def send(self) -> subprocess.CompletedProcess[str]:
-        """`sam deploy` of what is built, as it is now: what was changed there is not built anew."""
+        """`sam deploy` of what is built, as it is now: what was changed there is not built again."""
         sam = SAM.with_name("sam")
         return self.run(
             sam, "deploy", "--config-env", "dev", "--no-progressbar", region="AWS_DEFAULT_REGION"
@@ -174,7 +174,7 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
     made = {each.partition(" ")[0] for each in account.holds() - empty}
     assert {"api", "function", "mapping", "role", "secret", "table", "parameter"} <= made
 
-    # Again with nothing changed: built anew, and no byte is another.
+    # Again with nothing changed: built again, and no byte is another.
     assert "No changes to deploy" in account.deploy()
     assert account.status() == "CREATE_COMPLETE"
 

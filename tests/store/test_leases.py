@@ -238,7 +238,7 @@ def test_a_change_that_is_always_overtaken_is_refused_as_busy(
     assert world.everything() == before
 
 
-# --- anew -----------------------------------------------------------------------------------
+# --- again ----------------------------------------------------------------------------------
 
 
 def test_a_touch_restarts_an_idle_lease(

@@ -49,7 +49,7 @@ def test_the_command_reads_and_writes_this_checkout() -> None:
 def test_the_committed_document_matches_the_routes() -> None:
     generated = as_text(document(load(ROOT / "functions")))
 
-    assert PATH.read_text(encoding="utf-8") == generated, "write it anew: make openapi"
+    assert PATH.read_text(encoding="utf-8") == generated, "write it with make openapi"
 
 
 def test_the_document_is_openapi_3_1_and_its_references_resolve() -> None:
