@@ -93,7 +93,7 @@ class Account:
         return done.stdout
 
     def send(self) -> subprocess.CompletedProcess[str]:
-        """`sam deploy` of what is built, as it is now: what was changed there is not built again."""
+        """`sam deploy` of what is built, without building it again."""
         sam = SAM.with_name("sam")
         return self.run(
             sam, "deploy", "--config-env", "dev", "--no-progressbar", region="AWS_DEFAULT_REGION"
