@@ -268,7 +268,8 @@ class Platform:
         if "PythonRuntime" not in self.parameters:
             # The template may not list this interpreter.
             declared.get("PythonRuntime", {}).pop("AllowedValues", None)
-        own = {name: value for name, value in self.defaults.items() if name in declared}
+        defaults = self.defaults | {"PublicUrl": self.url}
+        own = {name: value for name, value in defaults.items() if name in declared}
         self.outputs = self._stack.deploy(built, own | self.parameters)
         self.serve(self.outputs["ApiId"])
         about = {

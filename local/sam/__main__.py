@@ -97,9 +97,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     logs = os.environ.get("LOGS") == "1"
-    platform = Platform(
-        settings.root, 0, settings.parameters, say=say, quiet=False, logs=logs, beyond=listen
-    )
+    # SAM CLI tells functions no port, so they build links from this.
+    given = {"PublicUrl": f"http://127.0.0.1:{settings.port}", **settings.parameters}
+    platform = Platform(settings.root, 0, given, say=say, quiet=False, logs=logs, beyond=listen)
     try:
         return _serve(settings, platform, address)
     except Stopped:

@@ -17,7 +17,7 @@ from tests.support.repository import ROOT
 
 ASSETS = ROOT / "functions/api/docs/assets"
 PACKED = ["swagger-ui.css", "swagger-ui-bundle.js", "redoc.standalone.js"]
-PLAIN = ["favicon.png", "start-swagger-ui.js"]
+PLAIN = ["favicon.png", "start-swagger-ui.js", "errors.css"]
 
 
 @pytest.fixture
@@ -51,7 +51,10 @@ def test_a_page_loads_nothing_from_other_hosts(reader: Client, path: str) -> Non
     page = reader.get(path)
 
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert "default-src 'self'" in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; connect-src 'self'; ")
+    assert "unsafe" not in policy and "*" not in policy and "http" not in policy
+    assert not re.search(r"<style|style=|<script(?! src=)|\son\w+=|javascript:", page.text)
     sources = re.findall(r'(?:src|href|spec-url)="([^"]+)"', page.text)
     assert sources
     for source in sources:
@@ -77,7 +80,7 @@ def test_a_small_asset_is_not_compressed(reader: Client, name: str) -> None:
     answer = reader.get(f"/docs/assets/{name}")
 
     assert answer.raw == (ASSETS / name).read_bytes()
-    assert answer.headers["content-type"] in ("image/png", "text/javascript")
+    assert answer.headers["content-type"] in ("image/png", "text/javascript", "text/css")
     assert "max-age" in answer.headers["cache-control"]
 
 

@@ -16,7 +16,8 @@ class Settings:
     the role with which CloudFormation creates environments, and `environment_boundary` that of the
     permissions boundary that each role in a template must have. `dynamodb` is the endpoint's URL.
     `mail_sender` is the address that mail comes from, empty if the platform sends no mail.
-    `on_aws` is False on the laptop, where there is no console to link to.
+    `on_aws` is False on the laptop, where there is no console to link to. `public_url` is the
+    scheme and host for absolute URLs, empty if API Gateway's own name is used.
     """
 
     table: str
@@ -36,6 +37,8 @@ class Settings:
     mail_sender: str
     on_aws: bool
     dynamodb: str
+    public_url: str
+    cors_origins: tuple[str, ...]
 
 
 class Credentials(NamedTuple):
@@ -79,6 +82,8 @@ def settings() -> Settings:
         mail_sender=env.get("MAIL_SENDER", ""),
         on_aws="AWS_ENDPOINT_URL" not in env,
         dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
+        public_url=env.get("PUBLIC_URL", ""),
+        cors_origins=tuple(filter(None, env.get("CORS_ORIGINS", "").split(","))),
     )
 
 

@@ -23,7 +23,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from slipway import errors, observe
 from slipway.access.principal import Principal
 from slipway.domain.fields import QueryModel
-from slipway.http import binding, responses
+from slipway.http import binding, headers, responses
 from slipway.http.responses import RawResponse
 from slipway.http.routes import Route, RouteOptions
 
@@ -78,9 +78,13 @@ class Api:
         method = http["method"]
         if method == "HEAD":
             http["method"] = "GET"
-        response = self._resolver.resolve(event, context)
+        if headers.is_preflight(event):
+            response = headers.preflight(self._methods(event["rawPath"]))
+        else:
+            response = self._resolver.resolve(event, context)
         if method == "HEAD":
             response["body"] = ""
+        headers.complete(response, event)
         observe.event(
             "request",
             method=method[:20],
@@ -112,10 +116,14 @@ class Api:
 
     def _no_route(self, _: Exception) -> Response[Any]:
         path, method = self._event["rawPath"], self._event["requestContext"]["http"]["method"]
-        allowed = sorted({route.method for route in self.routes if _matches(route.path, path)})
+        allowed = self._methods(path)
         if allowed and method not in allowed:
             return self._error(errors.MethodNotAllowed(allowed))
         return self._error(errors.NotFound("No route has this path. See /docs for all routes."))
+
+    def _methods(self, path: str) -> list[str]:
+        """The methods of the routes with this path."""
+        return sorted({route.method for route in self.routes if _matches(route.path, path)})
 
     def _error(self, error: Exception) -> Response[Any]:
         assert isinstance(error, errors.SlipwayError)

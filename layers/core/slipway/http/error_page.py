@@ -13,24 +13,6 @@ from html import escape
 from slipway import errors
 from slipway.http.responses import status_of
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1b1f24; background: #fff; }
-nav a { margin-right: 1rem; }
-code { font: 0.9em ui-monospace, monospace; background: #f0f2f4; padding: 0.1em 0.3em; }
-section { border-top: 1px solid #d0d7de; margin-top: 1.5rem; }
-section:target { background: #fff8c5; }
-h2 { font-size: 1.1rem; margin-bottom: 0; }
-h2 a { color: inherit; text-decoration: none; }
-.status { color: #57606a; font-weight: normal; }
-table { border-collapse: collapse; }
-td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; }
-@media (prefers-color-scheme: dark) {
-  body { color: #e6edf3; background: #0d1117; } code { background: #21262d; }
-  a { color: #58a6ff; } section { border-color: #30363d; } section:target { background: #2b2611; }
-}
-"""
-
 
 def codes() -> list[type[errors.SlipwayError]]:
     """The errors that a caller can receive, by status and code."""
@@ -68,7 +50,7 @@ def render_page(markdown: str) -> str:
 <title>Slipway: errors</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="/docs/assets/favicon.png">
-<style>{_STYLE}</style>
+<link rel="stylesheet" href="/docs/assets/errors.css">
 </head>
 <body>
 <nav><a href="/docs">Try the API</a><a href="/redoc">Read the reference</a></nav>

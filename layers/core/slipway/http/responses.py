@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from slipway import errors
 from slipway.domain.fields import ResponseModel
 from slipway.domain.paging import Page
+from slipway.http.headers import base_url
 from slipway.http.routes import JSON, Route
 
 PROBLEM = "application/problem+json"
@@ -95,13 +96,6 @@ def etag(model: ResponseModel, body: str) -> str:
     if isinstance(version, int):
         return f'"{version}"'
     return f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
-
-
-def base_url(event: Mapping[str, Any]) -> str:
-    """The scheme and host that the caller used, for absolute URLs."""
-    headers = event["headers"]
-    host = headers.get("host") or event["requestContext"].get("domainName", "")
-    return f"{headers.get('x-forwarded-proto', 'http')}://{host}"
 
 
 # --- errors -----------------------------------------------------------------------------------
