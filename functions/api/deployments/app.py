@@ -1,9 +1,9 @@
 """/deployments: deploy a version into an environment and follow its rollout."""
 
 from slipway.access.principal import Principal
-from slipway.domain import ids
 from slipway.domain.deployment import Deployment, LogLine, NewDeployment
 from slipway.domain.events import Step
+from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.paging import Page, Paging
 from slipway.errors import (
     Busy,
@@ -25,21 +25,23 @@ handler = api.handler
     status=201,
     refuses=(NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy),
 )
-def create(principal: Principal, environment_id: str, wanted: NewDeployment) -> Deployment:
+def create(
+    principal: Principal, environment_id: EnvironmentId, wanted: NewDeployment
+) -> Deployment:
     """Create a deployment. It waits in the queue behind those accepted before it."""
-    return rollout_queue.enqueue(ids.parse_environment(environment_id), wanted, principal)
+    return rollout_queue.enqueue(environment_id, wanted, principal)
 
 
 @api.get("/api/v1/deployments/environments/<environment_id>", refuses=(NotFound,))
-def list_(principal: Principal, environment_id: str, paging: Paging) -> Page[Deployment]:
+def list_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[Deployment]:
     """List an environment's deployments, newest first."""
-    return deployments.list_(ids.parse_environment(environment_id), principal, paging)
+    return deployments.list_(environment_id, principal, paging)
 
 
 @api.get("/api/v1/deployments/<deployment_id>", refuses=(NotFound,))
-def get(principal: Principal, deployment_id: str) -> Deployment:
+def get(principal: Principal, deployment_id: DeploymentId) -> Deployment:
     """Read a deployment."""
-    return deployments.get(ids.parse_deployment(deployment_id), principal)
+    return deployments.get(deployment_id, principal)
 
 
 @api.post(
@@ -47,18 +49,18 @@ def get(principal: Principal, deployment_id: str) -> Deployment:
     status=202,
     refuses=(NotFound, DeploymentFinished, Busy),
 )
-def cancel(principal: Principal, deployment_id: str) -> Deployment:
+def cancel(principal: Principal, deployment_id: DeploymentId) -> Deployment:
     """Cancel a deployment: immediately if it waits, or else at its rollout's next step."""
-    return rollout_queue.cancel(ids.parse_deployment(deployment_id), principal)
+    return rollout_queue.cancel(deployment_id, principal)
 
 
 @api.get("/api/v1/deployments/<deployment_id>/logs", refuses=(NotFound,))
-def logs_(principal: Principal, deployment_id: str, paging: Paging) -> Page[LogLine]:
+def logs_(principal: Principal, deployment_id: DeploymentId, paging: Paging) -> Page[LogLine]:
     """Read a rollout's log lines, oldest first. Follow the `Link` header for later ones."""
-    return history.deployment_logs(ids.parse_deployment(deployment_id), principal, paging)
+    return history.deployment_logs(deployment_id, principal, paging)
 
 
 @api.get("/api/v1/deployments/<deployment_id>/timeline", refuses=(NotFound,))
-def timeline(principal: Principal, deployment_id: str) -> Page[Step]:
+def timeline(principal: Principal, deployment_id: DeploymentId) -> Page[Step]:
     """List the steps that a rollout took, once it has ended."""
-    return Page(history.timeline(ids.parse_deployment(deployment_id), principal))
+    return Page(history.timeline(deployment_id, principal))

@@ -1,7 +1,6 @@
 """/environments: create, read, update, extend and tear down."""
 
 from slipway.access.principal import Principal
-from slipway.domain import ids
 from slipway.domain.deployment import Deployment, LogLine
 from slipway.domain.environment import (
     CreationMode,
@@ -13,6 +12,7 @@ from slipway.domain.environment import (
     TeardownRetry,
 )
 from slipway.domain.events import Event
+from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.plan import Plan
 from slipway.domain.update import EnvironmentUpdate, UpdateMode, UpdatePlan
@@ -54,13 +54,12 @@ handler = api.handler
     refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault),
 )
 def create(
-    principal: Principal, project_id: str, wanted: NewEnvironment, mode: CreationMode
+    principal: Principal, project_id: ProjectId, wanted: NewEnvironment, mode: CreationMode
 ) -> tuple[Environment | Plan, bool]:
     """Create an environment. It is `provisioning` until it is `running`."""
-    project = ids.parse_project(project_id)
     if mode.dry_run:
-        return environments.plan(project, wanted, principal), False
-    return environments.create(project, wanted, principal), True
+        return environments.plan(project_id, wanted, principal), False
+    return environments.create(project_id, wanted, principal), True
 
 
 @api.put(
@@ -70,29 +69,28 @@ def create(
     refuses=(NotFound, NameTaken, ProjectGoing, Busy, DriverFault),
 )
 def ensure(
-    principal: Principal, project_id: str, external_id: str, wanted: NewEnvironment
+    principal: Principal, project_id: ProjectId, external_id: str, wanted: NewEnvironment
 ) -> tuple[Environment, bool]:
     """Ensure that an environment with this external id exists: 201 if created, 200 if found."""
-    project = ids.parse_project(project_id)
-    return environments.ensure(project, external_id, wanted.known_as(external_id), principal)
+    return environments.ensure(project_id, external_id, wanted.known_as(external_id), principal)
 
 
 @api.get("/api/v1/environments/projects/<project_id>", refuses=(NotFound,))
-def list_(principal: Principal, project_id: str, paging: Paging) -> Page[Environment]:
+def list_(principal: Principal, project_id: ProjectId, paging: Paging) -> Page[Environment]:
     """List a project's environments, newest first."""
-    return environments.list_(ids.parse_project(project_id), principal, paging)
+    return environments.list_(project_id, principal, paging)
 
 
 @api.get("/api/v1/environments/<environment_id>", refuses=(NotFound,))
-def get(principal: Principal, environment_id: str) -> Environment:
+def get(principal: Principal, environment_id: EnvironmentId) -> Environment:
     """Read an environment."""
-    return environments.get(ids.parse_environment(environment_id), principal)
+    return environments.get(environment_id, principal)
 
 
 @api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))
-def logs_(principal: Principal, environment_id: str, paging: Paging) -> Page[LogLine]:
+def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[LogLine]:
     """Read the log of its creation and teardown, oldest first. Follow the `Link` header."""
-    return history.environment_logs(ids.parse_environment(environment_id), principal, paging)
+    return history.environment_logs(environment_id, principal, paging)
 
 
 @api.post(
@@ -102,28 +100,27 @@ def logs_(principal: Principal, environment_id: str, paging: Paging) -> Page[Log
     refuses=(NotFound, NoTemplate, EnvironmentNotReady, QueueBusy, Busy, DriverFault),
 )
 def update(
-    principal: Principal, environment_id: str, wanted: EnvironmentUpdate, mode: UpdateMode
+    principal: Principal, environment_id: EnvironmentId, wanted: EnvironmentUpdate, mode: UpdateMode
 ) -> tuple[Deployment | UpdatePlan, bool]:
     """Change the template version or inputs. The update waits in the queue of deployments."""
     # Imported here, because no other route changes a stack.
     from slipway.services import updates
 
-    environment = ids.parse_environment(environment_id)
     if mode.dry_run:
-        return updates.plan(environment, wanted, principal), False
-    return updates.request(environment, wanted, principal), True
+        return updates.plan(environment_id, wanted, principal), False
+    return updates.request(environment_id, wanted, principal), True
 
 
 @api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))
-def see_queue(principal: Principal, environment_id: str) -> Page[Deployment]:
+def see_queue(principal: Principal, environment_id: EnvironmentId) -> Page[Deployment]:
     """List its deployments that have not ended: the running one, then the waiting ones."""
-    return Page(rollout_queue.list_(ids.parse_environment(environment_id), principal))
+    return Page(rollout_queue.list_(environment_id, principal))
 
 
 @api.get("/api/v1/environments/<environment_id>/events", refuses=(NotFound,))
-def see_events(principal: Principal, environment_id: str, paging: Paging) -> Page[Event]:
+def see_events(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[Event]:
     """List the events of an environment and its deployments, newest first."""
-    return history.events(ids.parse_environment(environment_id), principal, paging)
+    return history.events(environment_id, principal, paging)
 
 
 @api.delete(
@@ -133,15 +130,14 @@ def see_events(principal: Principal, environment_id: str, paging: Paging) -> Pag
 )
 def tear_down(
     principal: Principal,
-    environment_id: str,
+    environment_id: EnvironmentId,
     options: EnvironmentDeletion,
     if_match: IfMatch | None,
 ) -> Environment:
     """Tear an environment down. Repeat the request or read it for progress."""
-    environment = ids.parse_environment(environment_id)
     if options.force:
-        return teardowns.forget(environment, principal, if_match)
-    return teardowns.begin(environment, principal, if_match)
+        return teardowns.forget(environment_id, principal, if_match)
+    return teardowns.begin(environment_id, principal, if_match)
 
 
 @api.post(
@@ -150,43 +146,40 @@ def tear_down(
     refuses=(NotFound, NothingToRetry, NothingToRetain, Busy),
 )
 def retry_teardown(
-    principal: Principal, environment_id: str, wanted: TeardownRetry | None
+    principal: Principal, environment_id: EnvironmentId, wanted: TeardownRetry | None
 ) -> Environment:
     """Retry a failed teardown now, leaving the named resources in place."""
-    environment = ids.parse_environment(environment_id)
-    return teardowns.request_retry(environment, principal, wanted)
+    return teardowns.request_retry(environment_id, principal, wanted)
 
 
 @api.post(
     "/api/v1/environments/<environment_id>/extend",
     refuses=(NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy),
 )
-def extend(principal: Principal, environment_id: str, wanted: Extension) -> Environment:
+def extend(principal: Principal, environment_id: EnvironmentId, wanted: Extension) -> Environment:
     """Extend the lease to this many hours from now, up to the policy's maximum."""
-    environment = ids.parse_environment(environment_id)
-    return leases.extend(environment, wanted.ttl_hours, principal)
+    return leases.extend(environment_id, wanted.ttl_hours, principal)
 
 
 @api.post(
     "/api/v1/environments/<environment_id>/touch", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
-def touch(principal: Principal, environment_id: str) -> Environment:
+def touch(principal: Principal, environment_id: EnvironmentId) -> Environment:
     """Mark an environment as in use: with `expiry_mode: idle` its lease starts again."""
-    return leases.touch(ids.parse_environment(environment_id), principal)
+    return leases.touch(environment_id, principal)
 
 
 @api.post(
     "/api/v1/environments/<environment_id>/pin", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
-def pin(principal: Principal, environment_id: str, wanted: Pinning) -> Environment:
+def pin(principal: Principal, environment_id: EnvironmentId, wanted: Pinning) -> Environment:
     """Pin an environment: it does not expire until it is unpinned."""
-    environment = ids.parse_environment(environment_id)
-    return leases.pin(environment, wanted.reason, principal)
+    return leases.pin(environment_id, wanted.reason, principal)
 
 
 @api.post(
     "/api/v1/environments/<environment_id>/unpin", refuses=(NotFound, NoLease, EnvironmentGoing)
 )
-def unpin(principal: Principal, environment_id: str) -> Environment:
+def unpin(principal: Principal, environment_id: EnvironmentId) -> Environment:
     """Unpin an environment: its lease starts again."""
-    return leases.unpin(ids.parse_environment(environment_id), principal)
+    return leases.unpin(environment_id, principal)

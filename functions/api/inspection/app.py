@@ -5,9 +5,9 @@ environments' resources.
 """
 
 from slipway.access.principal import Principal
-from slipway.domain import ids
 from slipway.domain.drift import Drift
 from slipway.domain.environment import Resource
+from slipway.domain.ids import EnvironmentId
 from slipway.domain.paging import Page
 from slipway.errors import DriverFault, NoStack, NotFound, StackNotReady
 from slipway.http.app import Api
@@ -18,9 +18,9 @@ handler = api.handler
 
 
 @api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
-def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
+def see_resources(principal: Principal, environment_id: EnvironmentId) -> Page[Resource]:
     """List the resources of its stack. Empty if it is simulated or destroyed."""
-    return Page(inspection.resources(ids.parse_environment(environment_id), principal))
+    return Page(inspection.resources(environment_id, principal))
 
 
 @api.post(
@@ -30,16 +30,16 @@ def see_resources(principal: Principal, environment_id: str) -> Page[Resource]:
     replays=False,
     refuses=(NotFound, NoStack, StackNotReady, DriverFault),
 )
-def detect_drift(principal: Principal, environment_id: str) -> Drift:
+def detect_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
     """Start drift detection. Poll GET for progress and the result."""
     from slipway.services import drift
 
-    return drift.detect(ids.parse_environment(environment_id), principal)
+    return drift.detect(environment_id, principal)
 
 
 @api.get("/api/v1/environments/<environment_id>/drift", refuses=(NotFound, NoStack, DriverFault))
-def see_drift(principal: Principal, environment_id: str) -> Drift:
+def see_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
     """Read the result of the last drift detection."""
     from slipway.services import drift
 
-    return drift.get(ids.parse_environment(environment_id), principal)
+    return drift.get(environment_id, principal)

@@ -1,7 +1,7 @@
 """/projects: create, list, read, change and delete."""
 
 from slipway.access.principal import Principal
-from slipway.domain import ids
+from slipway.domain.ids import ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange, ProjectDeletion
 from slipway.errors import NameTaken, NotFound, PreconditionFailed, ProjectGoing, ProjectNotEmpty
@@ -26,9 +26,9 @@ def list_(principal: Principal, paging: Paging) -> Page[Project]:
 
 
 @api.get("/api/v1/projects/<project_id>", refuses=(NotFound,))
-def get(principal: Principal, project_id: str) -> Project:
+def get(principal: Principal, project_id: ProjectId) -> Project:
     """Read a project."""
-    return projects.get(ids.parse_project(project_id), principal)
+    return projects.get(project_id, principal)
 
 
 @api.patch(
@@ -36,10 +36,10 @@ def get(principal: Principal, project_id: str) -> Project:
     refuses=(NotFound, NameTaken, ProjectGoing, PreconditionFailed),
 )
 def change(
-    principal: Principal, project_id: str, wanted: ProjectChange, if_match: IfMatch | None
+    principal: Principal, project_id: ProjectId, wanted: ProjectChange, if_match: IfMatch | None
 ) -> Project:
     """Change a project's name, description, repository or policy."""
-    return projects.change(ids.parse_project(project_id), wanted, principal, if_match)
+    return projects.change(project_id, wanted, principal, if_match)
 
 
 @api.delete(
@@ -48,8 +48,7 @@ def change(
     refuses=(NotFound, ProjectNotEmpty, PreconditionFailed),
 )
 def delete(
-    principal: Principal, project_id: str, options: ProjectDeletion, if_match: IfMatch | None
+    principal: Principal, project_id: ProjectId, options: ProjectDeletion, if_match: IfMatch | None
 ) -> Project | None:
     """Delete a project: 204 if it is empty, 202 while a cascade tears its environments down."""
-    project = ids.parse_project(project_id)
-    return projects.remove(project, principal, if_match, cascade=options.cascade)
+    return projects.remove(project_id, principal, if_match, cascade=options.cascade)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from slipway import errors
 from slipway.access import auth
 from slipway.access.principal import Principal
+from slipway.domain import ids
 from slipway.domain.fields import QueryModel, RequestModel
 from slipway.http.responses import etag
 from slipway.http.routes import (
@@ -37,6 +38,13 @@ Model = TypeVar("Model", RequestModel, QueryModel)
 # An error lists at most this many fields.
 _MAX_FIELD_ERRORS = 20
 _MAX_PAIRS = 20
+# The types of the parts of a path, and how each is made of its text.
+_OF_PATH: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    ids.ProjectId: ids.parse_project,
+    ids.EnvironmentId: ids.parse_environment,
+    ids.DeploymentId: ids.parse_deployment,
+}
 # Pydantic's messages that say nothing about JSON fields, by type.
 _DETAILS = {"missing": "is required", "extra_forbidden": "is not a field here"}
 
@@ -46,12 +54,17 @@ def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) 
 
     `event` is API Gateway's (payload 2.0, header names in lower case); `path_names` has the parts
     of the path by name. Raises Unauthenticated, then Malformed, TooLarge, UnsupportedMediaType,
-    Invalid.
+    Invalid, then NotFound for a malformed id.
     """
-    return {
-        name: path_names[name] if kind is str else _argument(kind, route, event)
+    of_path = [name for name, kind in route.parameters.items() if kind in _OF_PATH]
+    bound = {
+        name: _argument(kind, route, event)
         for name, kind in route.parameters.items()
+        if name not in of_path
     }
+    for name in of_path:
+        bound[name] = _OF_PATH[route.parameters[name]](path_names[name])
+    return bound
 
 
 def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:

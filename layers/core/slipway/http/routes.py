@@ -10,6 +10,7 @@ The types of the function's parameters declare what the route takes from a reque
     EtagPredicate | None  the `If-Match` header of an object without a version
     SourceIp              the caller's address
     str                   the part of the path that has the parameter's name
+    ProjectId             the same, parsed; EnvironmentId and DeploymentId likewise
 
 Its return type declares the response: a ResponseModel is an object with an ETag, a Page a bare
 array with the next page in `Link`, None an empty 204 and a RawResponse anything else
