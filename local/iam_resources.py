@@ -3,21 +3,19 @@
 The registry's schema of a type, which cfn-lint contains, lists the actions of each of its handlers,
 for all features of the type together. Therefore these rules select the actions to check:
 
-1. An action that belongs to a feature (FEATURES) counts only if the template sets the feature's
-   property; in an update, only if the update changes it.
-2. An action of another service counts only if FEATURES has it: `iam:PassRole` for a role,
-   `s3:GetObject` for a function's code. A dash there means never, because the emulator lacks the
-   feature that needs it (the account's own keys, networks, replicas).
+1. An action counts only if slipway.domain.resource_types has it. What that leaves out belongs to
+   features that the emulator lacks (the account's own keys, networks, replicas).
+2. An action that it has for a property counts only if the template sets the property; in an update,
+   only if the update changes it.
 3. Creating needs no action that removes (Delete, Untag, Detach …) and, except for a feature, none
    that updates; deleting needs none that creates (Create, Put, Tag …). Some handlers list them.
 4. Every other action counts, including those that read the resource back.
 
-Each action is checked for the resource's own ARN (ARNS), or for the one that its feature names. For
-a type that is not in these tables, only the action named after it counts (CreateVpc to create a
+Each action is checked for the resource's own ARN (ARNS), or for the one that its property names.
+For a type that is not in the list, only the action named after it counts (CreateVpc to create a
 VPC), for any resource: enough to notice that the role has no permissions for the type.
 """
 
-import fnmatch
 import functools
 import json
 import re
@@ -26,8 +24,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from local.iam import Check
+from slipway.domain.resource_types import (
+    PASSED_TO,
+    TYPES,
+    WITHOUT_RESOURCE,
+    service,
+)
 
-NEVER = "-"
 Properties = Mapping[str, Any]
 
 
@@ -73,167 +76,10 @@ def _without_awss_own(tags: Any) -> Any:
     return tags
 
 
-# The property that an action belongs to, by the type; `|` is "or". The first match decides.
-FEATURES: dict[str, dict[str, str]] = {
-    "AWS::DynamoDB::Table": {
-        "dynamodb:*TimeToLive": "TimeToLiveSpecification",
-        "dynamodb:*ContinuousBackups": "PointInTimeRecoverySpecification",
-        "dynamodb:*ContributorInsights": "ContributorInsightsSpecification",
-        "dynamodb:*KinesisStreamingDestination": "KinesisStreamSpecification",
-        "dynamodb:*Import*": "ImportSourceSpecification",
-        "dynamodb:*Tag*": "Tags",
-        "dynamodb:*ResourcePolicy": "ResourcePolicy",
-        "dynamodb:*Replica": NEVER,
-        "dynamodb:*Item": NEVER,
-        "dynamodb:BatchWriteItem": NEVER,
-        "dynamodb:Scan": NEVER,
-        "dynamodb:Query": NEVER,
-    },
-    "AWS::IAM::Role": {
-        "iam:AttachRolePolicy": "ManagedPolicyArns",
-        "iam:DetachRolePolicy": "ManagedPolicyArns",
-        "iam:*RolePolicy": "Policies",
-        "iam:*RolePermissionsBoundary": "PermissionsBoundary",
-        "iam:UpdateRole": "Description|MaxSessionDuration",
-        "iam:UpdateRoleDescription": NEVER,
-        "iam:UpdateAssumeRolePolicy": "AssumeRolePolicyDocument",
-        "iam:*TagRole": "Tags",
-    },
-    "AWS::Lambda::Function": {
-        "lambda:*FunctionConcurrency": "ReservedConcurrentExecutions",
-        "lambda:UpdateFunctionCode": "Code|Architectures",
-        "lambda:UpdateFunctionConfiguration": (
-            "Description|Environment|EphemeralStorage|Handler|Layers|LoggingConfig|MemorySize"
-            "|Role|Runtime|Timeout|TracingConfig|VpcConfig|DeadLetterConfig|KmsKeyArn|SnapStart"
-        ),
-        "lambda:*agResource": "Tags",
-        "lambda:GetLayerVersion": "Layers",
-        "lambda:GetCodeSigningConfig": NEVER,
-        "lambda:*CodeSigningConfig": "CodeSigningConfigArn",
-        "lambda:*RuntimeManagementConfig": "RuntimeManagementConfig",
-        "lambda:*RecursionConfig": "RecursiveLoop",
-        "lambda:*ScalingConfig": "FunctionScalingConfig",
-        "lambda:PublishVersion": "PublishToLatestPublished",
-        "lambda:*CapacityProvider": NEVER,
-        "lambda:AssociateRuntimeAlias": NEVER,
-        "iam:PassRole": "Role",
-        "s3:GetObject": "Code.S3Bucket|Code.S3Key",
-        "s3:GetObjectVersion": "Code.S3ObjectVersion",
-    },
-    "AWS::Lambda::EventSourceMapping": {"lambda:*agResource": "Tags", "lambda:ListTags": "Tags"},
-    "AWS::Lambda::Permission": {},
-    "AWS::Lambda::Alias": {"lambda:*ProvisionedConcurrency*": "ProvisionedConcurrencyConfig"},
-    "AWS::Lambda::Version": {
-        "lambda:*ProvisionedConcurrency*": "ProvisionedConcurrencyConfig",
-        "lambda:*RuntimeManagementConfig": "RuntimePolicy",
-        "lambda:*ScalingConfig": "FunctionScalingConfig",
-    },
-    "AWS::Lambda::Url": {},
-    "AWS::Lambda::EventInvokeConfig": {},
-    "AWS::SQS::Queue": {"sqs:*ag*": "Tags"},
-    "AWS::SQS::QueuePolicy": {},
-    "AWS::SNS::Topic": {
-        "sns:*agResource": "Tags",
-        "sns:ListTagsForResource": "Tags",
-        "sns:Subscribe": "Subscription",
-        "sns:Unsubscribe": "Subscription",
-        "sns:ListSubscriptionsByTopic": "Subscription",
-        "sns:*DataProtectionPolicy": "DataProtectionPolicy",
-        "iam:PassRole": NEVER,
-    },
-    "AWS::SNS::Subscription": {"iam:PassRole": "SubscriptionRoleArn"},
-    "AWS::SNS::TopicPolicy": {},
-    "AWS::Logs::LogGroup": {
-        "logs:*RetentionPolicy": "RetentionInDays",
-        "logs:*Tag*": "Tags",
-        "logs:UntagResource": "Tags",
-        "logs:*DataProtectionPolicy": "DataProtectionPolicy",
-        "logs:*KmsKey": "KmsKeyId",
-        "logs:*IndexPolic*": "FieldIndexPolicies",
-        "logs:*ResourcePolic*": "ResourcePolicyDocument",
-        "logs:*LogDelivery": NEVER,
-        "logs:*DeletionProtection": "DeletionProtectionEnabled",
-        "logs:*BearerTokenAuthentication": "BearerTokenAuthenticationEnabled",
-    },
-    "AWS::CloudWatch::Alarm": {
-        "cloudwatch:*agResource": "Tags",
-        "cloudwatch:ListTagsForResource": "Tags",
-    },
-    "AWS::S3::Bucket": {
-        **dict.fromkeys(
-            # IAM has other names for these.
-            (
-                "s3:PutBucketReplication",
-                "s3:PutObjectLockConfiguration",
-                "s3:DeleteBucketAnalyticsConfiguration",
-                "s3:DeleteBucketCors",
-                "s3:DeleteBucketMetricsConfiguration",
-                "s3:DeleteBucketEncryption",
-                "s3:DeleteBucketLifecycle",
-                "s3:DeleteBucketReplication",
-            ),
-            NEVER,
-        ),
-        "s3:*Tag*": "Tags",
-        "s3:*Abac": NEVER,
-        "s3:*AnalyticsConfiguration": "AnalyticsConfigurations",
-        "s3:*EncryptionConfiguration": "BucketEncryption",
-        "s3:*BucketCors": "CorsConfiguration",
-        "s3:*InventoryConfiguration": "InventoryConfigurations",
-        "s3:*LifecycleConfiguration": "LifecycleConfiguration",
-        "s3:*BucketMetadata*": "MetadataConfiguration|MetadataTableConfiguration",
-        "s3:*MetricsConfiguration": "MetricsConfigurations",
-        "s3:*BucketNotification": "NotificationConfiguration",
-        "s3:*Replication*": "ReplicationConfiguration",
-        "s3:*BucketWebsite": "WebsiteConfiguration",
-        "s3:*AccelerateConfiguration": "AccelerateConfiguration",
-        "s3:*PublicAccessBlock": "PublicAccessBlockConfiguration",
-        "s3:*ObjectLock*": "ObjectLockConfiguration|ObjectLockEnabled",
-        "s3:*Acl": "AccessControl",
-        "s3:*BucketLogging": "LoggingConfiguration",
-        "s3:*BucketVersioning": "VersioningConfiguration",
-        "s3:*OwnershipControls": "OwnershipControls",
-        "s3:*IntelligentTieringConfiguration": "IntelligentTieringConfigurations",
-        "s3:DeleteObject": NEVER,
-    },
-} | {
-    f"AWS::ApiGatewayV2::{name}": {
-        "apigateway:*agResource": "Tags",
-        "apigateway:PUT": "Body",
-        "iam:PassRole": "CredentialsArn|AuthorizerCredentialsArn",
-    }
-    for name in (
-        "Api",
-        "Authorizer",
-        "Deployment",
-        "Integration",
-        "IntegrationResponse",
-        "Model",
-        "Route",
-        "RouteResponse",
-        "Stage",
-    )
-}
 # Verbs that a handler does not need, by the operation.
 OPPOSITE = {
     "create": "Delete|Untag|Detach|Remove|Disable",
     "delete": "Create|Put|Tag|Untag|Attach|Add",
-}
-# The role that a type passes, and the receiving service.
-PASSED_TO = {
-    "AWS::Lambda::Function": ("Role", "lambda.amazonaws.com"),
-    "AWS::SNS::Subscription": ("SubscriptionRoleArn", "sns.amazonaws.com"),
-    "AWS::ApiGatewayV2::Integration": ("CredentialsArn", "apigateway.amazonaws.com"),
-    "AWS::ApiGatewayV2::Authorizer": ("AuthorizerCredentialsArn", "apigateway.amazonaws.com"),
-}
-# Actions that support no resource.
-WITHOUT_RESOURCE = {
-    "logs:DescribeLogGroups",
-    *(f"logs:{verb}ResourcePolicy" for verb in ("Put", "Delete")),
-    *(f"logs:{verb}IndexPolicy" for verb in ("Put", "Delete")),
-    *("logs:DescribeResourcePolicies", "logs:DescribeIndexPolicies"),
-    "cloudwatch:DescribeAlarms",
-    "lambda:CreateEventSourceMapping",
 }
 
 
@@ -262,13 +108,16 @@ def _index(path: Path) -> dict[str, str]:
 
 def checks(operation: str, resource: Resource) -> Iterator[Check]:
     """The checks for the role. `operation` is create, update or delete."""
-    features = FEATURES.get(resource.kind)
+    properties = TYPES.get(resource.kind)
+    listed = {action.lower(): action for action in properties or ()}
     for action in handlers(resource.kind).get(operation, []):
-        if features is None:
+        if properties is None:
             if _is_named_after(operation, resource.kind, action):
                 yield Check(action, ANY)
-        elif _counts(action, features, resource, operation):
-            yield from _asked(action, resource)
+        elif (known := listed.get(action.lower())) and _counts(
+            known, properties, resource, operation
+        ):
+            yield from _asked(known, resource)
 
 
 ANY = ""  # for any resource
@@ -280,46 +129,40 @@ def _is_named_after(operation: str, kind: str, action: str) -> bool:
     return action.partition(":")[2].lower() in [f"{verb}{noun}".lower() for verb in verbs]
 
 
-def _counts(action: str, features: dict[str, str], resource: Resource, operation: str) -> bool:
+def _counts(action: str, properties: Mapping[str, str], resource: Resource, operation: str) -> bool:
     own = action.partition(":")[0] == service(resource.kind)
     if own and _is_verb(action, OPPOSITE.get(operation, "")):
         return False
-    for pattern, property_ in features.items():
-        if fnmatch.fnmatchcase(action.lower(), pattern.lower()):
-            return property_ != NEVER and resource.sets(property_)
+    if needed_by := properties[action]:
+        return resource.sets(needed_by)
     if operation == "create" and _is_verb(action, "Update"):
         return False
     if operation != "update" or _is_verb(action, "Get|Describe|List|GET"):
-        return own
-    # If an update changes only features, nothing else is written.
-    return own and _changes_itself(resource, features)
+        return True
+    # If an update changes only properties with actions of their own, nothing else is written.
+    return _changes_itself(resource, properties)
 
 
 def _is_verb(action: str, verbs: str) -> bool:
     return bool(verbs) and bool(re.match(rf"\w+:({verbs})(?![a-z])", action))
 
 
-def _changes_itself(resource: Resource, features: dict[str, str]) -> bool:
-    named = {name.partition(".")[0] for each in features.values() for name in each.split("|")}
+def _changes_itself(resource: Resource, properties: Mapping[str, str]) -> bool:
+    named = {name.partition(".")[0] for each in properties.values() for name in each.split("|")}
     before = resource.before or {}
     keys = {*resource.properties, *before} - named
     return any(resource.properties.get(key) != before.get(key) for key in keys)
 
 
-def service(kind: str) -> str:
-    """The prefix of the actions of the type's service."""
-    own = kind.split("::")[1]
-    return {"ApiGatewayV2": "apigateway"}.get(own, own.lower())
-
-
 def _asked(action: str, resource: Resource) -> Iterator[Check]:
     properties = resource.properties
     if action == "iam:PassRole":
-        member, to = PASSED_TO[resource.kind]
-        yield Check(action, str(_at(properties, member)), {"iam:PassedToService": to})
+        role = str(_at(properties, TYPES[resource.kind][action]))
+        yield Check(action, role, {"iam:PassedToService": PASSED_TO[resource.kind]})
     elif action.startswith("s3:GetObject"):
-        code = properties.get("Code") or {}
-        yield Check(action, f"arn:aws:s3:::{code.get('S3Bucket')}/{code.get('S3Key')}")
+        code = properties.get("Code") or properties.get("BodyS3Location") or {}
+        bucket, key = (code.get(f"S3{name}") or code.get(name) for name in ("Bucket", "Key"))
+        yield Check(action, f"arn:aws:s3:::{bucket}/{key}")
     elif action == "lambda:GetLayerVersion":
         yield from (Check(action, str(layer)) for layer in properties.get("Layers") or [])
     elif action in WITHOUT_RESOURCE:
@@ -403,15 +246,4 @@ ARNS: dict[str, Callable[[Resource, str], Any]] = {
     "AWS::Logs::LogGroup": _named("logs log-group:"),
     "AWS::CloudWatch::Alarm": _named("cloudwatch alarm:"),
     "AWS::S3::Bucket": lambda it, action: [f"arn:aws:s3:::{it.name}"],
-} | {kind: _http_api for kind in FEATURES if "::ApiGatewayV2::" in kind}
-# The property with a resource's name, its maximum length, and whether it is in lower case.
-NAMES = {
-    "AWS::CloudWatch::Alarm": ("AlarmName", 255, False),
-    "AWS::DynamoDB::Table": ("TableName", 255, False),
-    "AWS::IAM::Role": ("RoleName", 64, False),
-    "AWS::Lambda::Function": ("FunctionName", 64, False),
-    "AWS::Logs::LogGroup": ("LogGroupName", 512, False),
-    "AWS::S3::Bucket": ("BucketName", 63, True),
-    "AWS::SNS::Topic": ("TopicName", 256, False),
-    "AWS::SQS::Queue": ("QueueName", 80, False),
-}
+} | {kind: _http_api for kind in TYPES if "::ApiGatewayV2::" in kind}

@@ -14,7 +14,8 @@ import uuid
 from typing import Any, NamedTuple
 
 from local import iam
-from local.iam_resources import ANY, NAMES, Resource, checks
+from local.iam_resources import ANY, Resource, checks
+from slipway.domain.resource_types import NAMES, Named
 
 TRUSTED = "cloudformation.amazonaws.com"
 SESSION = "AWSCloudFormation"
@@ -172,9 +173,10 @@ def _resource(kind: str, physical: str, properties: Any, before: Any = None) -> 
 
 def _made(module: Any, kind: str, logical: str, properties: Any, stack: str) -> Resource:
     """A resource with the name that it is about to get."""
-    member, longest, lower = NAMES.get(kind, ("", 255, False))
-    name = (properties or {}).get(member)
-    name = name or module._physical_name(stack, logical, lowercase=lower, max_len=longest)
+    named = NAMES.get(kind, Named("", 255, ""))
+    name = (properties or {}).get(named.property) or module._physical_name(
+        stack, logical, lowercase=named.is_lower_case, max_len=named.longest
+    )
     return _resource(kind, name, properties)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.iam_resources import ARNS, FEATURES, NEVER, Resource, checks, handlers
+from local.iam_resources import ARNS, Resource, checks, handlers
 from local.platform import Platform
+from slipway.domain.resource_types import TYPES
 from tests.support.authorization import is_known, takes
 from tests.support.local.platform import Made, Stacks, allow, deny, policy, role
 
@@ -325,27 +326,14 @@ def _judged_so(action: str, resource: str) -> bool:
 # --- the rules ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", sorted(FEATURES))
-def test_every_feature_is_one_of_the_types(kind: str) -> None:
-    """A pattern that fits no action of the registry's schema, or a property it lacks, is wrong."""
-    import fnmatch
-
-    actions = {action for each in handlers(kind).values() for action in each}
-    assert actions, "the registry has no handlers for this type"
-    general = {"iam:PassRole", "apigateway:PUT", "apigateway:*agResource"}
-    for pattern in set(FEATURES[kind]) - general:
-        found = [a for a in actions if fnmatch.fnmatchcase(a.lower(), pattern.lower())]
-        assert found, f"{pattern} is no action of {kind}"
-
-
-@pytest.mark.parametrize("kind", sorted(set(FEATURES)))
+@pytest.mark.parametrize("kind", sorted(TYPES))
 @pytest.mark.parametrize("operation", ["create", "update", "delete", "read"])
 def test_every_action_of_a_full_resource_has_a_resource(kind: str, operation: str) -> None:
     """Whatever a template sets, each action that counts is judged for an ARN of its service."""
     properties: dict[str, Any] = {
         name.partition(".")[0]: "x"
-        for names in FEATURES[kind].values()
-        if names != NEVER
+        for names in TYPES[kind].values()
+        if names
         for name in names.split("|")
     }
     roles = ("Role", "CredentialsArn", "AuthorizerCredentialsArn", "SubscriptionRoleArn")
@@ -355,6 +343,8 @@ def test_every_action_of_a_full_resource_has_a_resource(kind: str, operation: st
     if "Code" in properties:
         properties["Code"] = {"S3Bucket": "b", "S3Key": "k", "S3ObjectVersion": "1"}
         properties["Layers"] = [f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:l:1"]
+    if "BodyS3Location" in properties:
+        properties["BodyS3Location"] = {"Bucket": "b", "Key": "k"}
     before: dict[str, Any] | None = {} if operation == "update" else None
     found = list(checks(operation, Resource(kind, "name", properties, before)))
 
@@ -362,4 +352,4 @@ def test_every_action_of_a_full_resource_has_a_resource(kind: str, operation: st
     assert {each.action for each in found if not is_known(each.action)} <= UNKNOWN_TO_REFERENCE
     known = [each for each in found if is_known(each.action)]
     assert [each for each in known if not _judged_so(each.action, each.resource)] == []
-    assert set(ARNS) == set(FEATURES)
+    assert set(ARNS) == set(TYPES)

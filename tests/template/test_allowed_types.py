@@ -1,8 +1,8 @@
 """What templates may have by default, the role that makes environments can make.
 
 CloudFormation's registry says of each type which rights its handlers take; cfn-lint carries those
-schemas. They list what all features of a type take together, so what the role is not given on
-purpose is listed here with the reason.
+schemas. They list what all features of a type take together, so what belongs to a feature
+that environments are not offered is listed here with the reason.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from typing import Any
 import cfnlint
 import pytest
 
+from slipway.domain.resource_types import PASSED_TO, TYPES, WITHHELD, service
 from slipway.domain.template import not_allowed
-from tests.support.repository import resources, template
+from tests.support.repository import template
 
 SCHEMAS = Path(cfnlint.__file__).parent / "data/schemas/resources"
 # To list is CloudFormation's "import" and IaC generator's, which Slipway does not use.
 HANDLERS = ("create", "read", "update", "delete")
-NOT_GIVEN = {
-    "codedeploy:*": "weights of an alias are changed by CodeDeploy only when a template asks it to",
-    "ec2:Describe*": "functions in a network of the account",
-    "elasticfilesystem:*": "functions with a file system",
-    "firehose:*": "logs that are sent to a delivery stream",
-    "iam:CreateServiceLinkedRole": "replicas of tables in other regions",
-    "iam:DeleteRolePermissionsBoundary": "no role may lose its boundary",
+# Actions of the types' own services for features that environments are not offered.
+NOT_OFFERED = {
+    "apigateway:PUT": "only an API is imported",
+    "dynamodb:*Item": "replicas of tables in other regions",
+    "dynamodb:*TableReplica": "the same",
+    "dynamodb:Query": "the same",
+    "dynamodb:Scan": "the same",
     "iam:UpdateRoleDescription": "the older form of iam:UpdateRole",
-    "kinesis:*": "tables that stream to Kinesis",
-    "kms:*": "keys of the account's own",
-    "logs:*LogDelivery": "access logs of HTTP APIs, and logs that are sent elsewhere",
-    "logs:*ResourcePolicies": "the same",
-    "logs:*ResourcePolicy": "the same; it holds for the logs of the whole account",
-    "logs:*IndexPolic*": "field indexes of log groups",
-    "s3files:*": "functions with a file system",
-    "s3tables:*": "buckets with metadata tables",
+    "lambda:AssociateRuntimeAlias": "no action that IAM knows",
+    "lambda:GetCodeSigningConfig": "functions with signed code",
+    "lambda:PassCapacityProvider": "functions on capacity of the account's own",
+    "logs:CreateLogDelivery": "logs that are sent elsewhere",
+    "s3:*BucketAbac": "tags that decide who may use a bucket",
+    "s3:Delete*": "other names of the actions that put a configuration, as IAM has them",
+    "s3:PutBucketReplication": "no action that IAM knows; s3:PutReplicationConfiguration is",
+    "s3:PutObjectLockConfiguration": "the same; s3:PutBucketObjectLockConfiguration is",
 }
 
 
@@ -53,17 +54,10 @@ def allowed_types() -> list[str]:
     return [kind for kind in schemas() if not not_allowed([kind], patterns)]
 
 
-def given() -> Iterator[str]:
-    policy = resources("AWS::IAM::ManagedPolicy")["EnvironmentMaking"]["Properties"]
-    for statement in policy["PolicyDocument"]["Statement"]:
-        if statement["Effect"] == "Allow":
-            actions = statement["Action"]
-            yield from actions if isinstance(actions, list) else [actions]
-
-
 def needed(kind: str) -> set[str]:
     handlers = schemas()[kind].get("handlers", {})
-    return {right for name in HANDLERS for right in handlers.get(name, {}).get("permissions", [])}
+    found = {right for name in HANDLERS for right in handlers.get(name, {}).get("permissions", [])}
+    return found | set(schemas()[kind].get("tagging", {}).get("permissions", []))
 
 
 def covered(right: str, by: Iterator[str] | dict[str, str]) -> bool:
@@ -71,17 +65,35 @@ def covered(right: str, by: Iterator[str] | dict[str, str]) -> bool:
     return any(fnmatch.fnmatchcase(right.lower(), each.lower()) for each in by)
 
 
-@pytest.mark.parametrize("kind", allowed_types())
-def test_the_making_role_has_every_action_that_an_allowed_type_needs(kind: str) -> None:
-    rights = {right for right in needed(kind) if not covered(right, NOT_GIVEN)}
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_list_has_every_action_that_a_type_needs(kind: str) -> None:
+    """Of the type's own service. Others are needed for features that reach beyond it."""
+    listed = {action.lower() for action in TYPES[kind]}
+    own = {right for right in needed(kind) if right.startswith(f"{service(kind)}:")}
+    rights = {right for right in own if right.lower() not in listed}
 
-    assert sorted(right for right in rights if not covered(right, given())) == []
+    assert sorted(right for right in rights if not covered(right, NOT_OFFERED)) == []
 
 
-def test_every_action_that_is_withheld_belongs_to_a_type() -> None:
-    rights = {right for kind in allowed_types() for right in needed(kind)}
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_list_has_only_actions_and_properties_of_the_type(kind: str) -> None:
+    rights = {right.lower() for right in needed(kind)}
+    if kind.startswith("AWS::ApiGatewayV2::"):
+        # AWS requires it when a stack's tags are passed on; the schema of the stage has it.
+        rights.add("apigateway:tagresource")
+    named = {part for each in TYPES[kind].values() for part in each.split("|") if part}
 
-    assert [each for each in NOT_GIVEN if not any(covered(r, {each: ""}) for r in rights)] == []
+    assert {action for action in TYPES[kind] if action.lower() not in rights} == set()
+    assert {name.partition(".")[0] for name in named} <= set(schemas()[kind]["properties"])
+
+
+def test_whatever_is_withheld_or_not_offered_is_needed_by_a_type() -> None:
+    rights = {right for kind in TYPES for right in needed(kind)}
+    listed = {action for actions in TYPES.values() for action in actions}
+
+    assert not [each for each in NOT_OFFERED if not any(covered(r, {each: ""}) for r in rights)]
+    assert set(WITHHELD) <= listed
+    assert set(PASSED_TO) == {kind for kind in TYPES if "iam:PassRole" in TYPES[kind]}
 
 
 def test_allowed_types_are_listed_without_wildcards() -> None:

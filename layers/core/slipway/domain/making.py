@@ -1,0 +1,229 @@
+"""What CloudFormation may do with the role that makes one environment.
+
+Every environment has a making role of its own. All of them have the policy below, which is also
+their permissions boundary, so it names no environment: the tag `slipway-scope` of the role that
+makes the request stands for it (a policy variable), in the names of resources and in conditions. A
+role without the tag matches no such statement and can do next to nothing.
+
+`make policies` writes policies/environment_making.yaml from this module, and the check of template
+versions evaluates `document`.
+
+Names: a resource without a name of its own is called `<stack>-<logical id>-<random>`, and
+CloudFormation shortens a long stack part to 25 characters. `<slipway's stack>-env-<scope>` fits
+into them, so the scope is part of every name (slipway.domain.scope).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.domain import resource_types
+
+TAG = "slipway-scope"
+# The value of the caller's own tag. Fn::Sub turns `${!…}` into the policy variable `${…}`.
+SCOPE = f"${{!aws:PrincipalTag/{TAG}}}"
+OWN_NAMES = f"${{AWS::StackName}}-env-{SCOPE}*"
+_HERE = "${AWS::Region}:${AWS::AccountId}"
+
+
+def _sub(text: str) -> dict[str, str]:
+    return {"Fn::Sub": text}
+
+
+def _arn(service: str, rest: str, where: str = _HERE) -> dict[str, str]:
+    return _sub(f"arn:${{AWS::Partition}}:{service}:{where}:{rest}")
+
+
+OWN_FUNCTIONS = _arn("lambda", f"function:{OWN_NAMES}")
+OWN_ROLES = _arn("iam", f"role/{OWN_NAMES}", ":${AWS::AccountId}")
+OWN = [
+    _arn("cloudwatch", f"alarm:{OWN_NAMES}"),
+    _arn("dynamodb", f"table/{OWN_NAMES}"),
+    OWN_FUNCTIONS,
+    _arn("logs", f"log-group:{OWN_NAMES}"),
+    _arn("logs", f"log-group:/aws/lambda/{OWN_NAMES}"),
+    _arn("s3", OWN_NAMES, ":"),
+    _arn("sns", OWN_NAMES),
+    _arn("sqs", OWN_NAMES),
+]
+MAPPINGS = _arn("lambda", "event-source-mapping:*")
+# Names contain no colon, so this is the end of an ARN of one's own, of any service.
+OWN_ARNS = _sub(f"arn:*:{OWN_NAMES}")
+APIS = [_arn("apigateway", f"/{rest}", "${AWS::Region}:") for rest in ("apis*", "tags/*")]
+SLIPWAYS_API = _arn("apigateway", "/apis/${Api}*", "${AWS::Region}:")
+
+_OF_ROLES = {each for each in resource_types.given() if each.startswith("iam:")}
+# These write what a role may do, so the role must have the boundary of environments.
+_WITH_BOUNDARY = {
+    f"iam:{name}"
+    for name in (
+        "AttachRolePolicy",
+        "CreateRole",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+    )
+}
+_OF_MAPPINGS = {
+    f"lambda:{verb}EventSourceMapping" for verb in ("Create", "Delete", "Get", "Update")
+}
+_WITH_CONDITIONS = {"lambda:AddPermission", "s3:GetObject", "s3:GetObjectVersion", *_OF_MAPPINGS}
+# AWS requires the last three when a stack's tags are passed on; its reference does not list them.
+_OF_APIS = [
+    *(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT")),
+    *(f"apigateway:{name}" for name in ("GetTags", "TagResource", "UntagResource")),
+]
+
+
+# A tag that is set must be the caller's own. Requests that set none are not concerned.
+_TAGGED_SO = {f"aws:RequestTag/{TAG}": _sub(SCOPE)}
+
+
+def _of_own() -> list[str]:
+    return sorted(
+        each
+        for each in resource_types.given() - _WITH_CONDITIONS - resource_types.WITHOUT_RESOURCE
+        if not each.startswith(("iam:", "apigateway:"))
+    )
+
+
+def statements() -> list[dict[str, Any]]:
+    """The statements, with CloudFormation's functions, as policies/environment_making.yaml has
+    them (there, actions with a common beginning are shortened)."""
+    free = resource_types.WITHOUT_RESOURCE & resource_types.given() - _OF_MAPPINGS
+    sam = _arn("cloudformation", "transform/Serverless-2016-10-31", "${AWS::Region}:aws")
+    return [
+        _allow(_of_own(), list(OWN)),
+        _allow(sorted(free), "*"),
+        _allow("cloudformation:CreateChangeSet", sam),
+        *_functions(),
+        *_apis(),
+        *_roles(),
+        *_targets(),
+        {"Fn::If": ["HasArtifactBuckets", _artifacts(), {"Ref": "AWS::NoValue"}]},
+        _deny("s3:GetObject*", _sub("${TemplatesBucket.Arn}/*")),
+    ]
+
+
+def _allow(action: Any, resource: Any, **condition: Any) -> dict[str, Any]:
+    more = {"Condition": condition} if condition else {}
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def _deny(action: Any, resource: Any, **condition: Any) -> dict[str, Any]:
+    return _allow(action, resource, **condition) | {"Effect": "Deny"}
+
+
+def _functions() -> list[dict[str, Any]]:
+    return [
+        # ARNs of event source mappings contain no names, but a condition can name their function.
+        _allow(sorted(_OF_MAPPINGS), "*", ArnLike={"lambda:FunctionArn": OWN_FUNCTIONS}),
+        # That condition is not available to requests about tags.
+        _allow(["lambda:ListTags", "lambda:TagResource", "lambda:UntagResource"], MAPPINGS),
+        # For services, anyone (a function URL), or accounts that the owner trusts.
+        _allow("lambda:AddPermission", OWN_FUNCTIONS, StringLike={"lambda:Principal": _let_in()}),
+    ]
+
+
+def _apis() -> list[dict[str, Any]]:
+    """ARNs of HTTP APIs contain no names, but APIs have the stack's tags."""
+    tags = {f"aws:ResourceTag/{TAG}": _sub(SCOPE), **_TAGGED_SO}
+    return [
+        _allow(_OF_APIS, APIS, StringEqualsIfExists=tags),
+        _deny("apigateway:*", SLIPWAYS_API),
+        # Nothing loses the tag.
+        _deny(
+            ["apigateway:*", "iam:UntagRole"],
+            "*",
+            **{"ForAnyValue:StringEqualsIgnoreCase": {"aws:TagKeys": TAG}},
+            Null={f"aws:RequestTag/{TAG}": "true"},
+        ),
+    ]
+
+
+def _roles() -> list[dict[str, Any]]:
+    bound = {"iam:PermissionsBoundary": {"Ref": "EnvironmentBoundary"}}
+    services = ["apigateway.amazonaws.com", "lambda.amazonaws.com"]
+    others = sorted(_OF_ROLES - _WITH_BOUNDARY - {"iam:PassRole"})
+    return [
+        _allow(
+            sorted(_WITH_BOUNDARY), OWN_ROLES, StringEquals=bound, StringEqualsIfExists=_TAGGED_SO
+        ),
+        _allow(others, OWN_ROLES, StringEqualsIfExists=_TAGGED_SO),
+        _allow("iam:PassRole", OWN_ROLES, StringEquals={"iam:PassedToService": services}),
+    ]
+
+
+def _targets() -> list[dict[str, Any]]:
+    """What topics and alarms of the environment notify is its own; topics send no SMS."""
+    protocols = ["application", "firehose", "lambda", "sms", "sqs"]
+    return [
+        _deny(
+            "sns:Subscribe",
+            "*",
+            StringEqualsIgnoreCase={"sns:Protocol": protocols},
+            StringNotLike={"sns:Endpoint": OWN_ARNS},
+        ),
+        _deny(
+            "cloudwatch:PutMetricAlarm",
+            "*",
+            **{"ForAnyValue:StringNotLike": {"cloudwatch:AlarmActions": OWN_ARNS}},
+        ),
+    ]
+
+
+def _let_in() -> dict[str, Any]:
+    # A literal star stands for anyone. Lists can only be joined as text.
+    words = ["*.amazonaws.com", _sub("${!*}"), {"Fn::Join": [",", {"Ref": "TrustedAccounts"}]}]
+    return {"Fn::Split": [",", {"Fn::Join": [",", words]}]}
+
+
+def _artifacts() -> dict[str, Any]:
+    # A list of ARNs, made of a list of names. Fn::Join takes no function as its delimiter, so this
+    # is for the partition `aws` only; in others it matches nothing.
+    joined = {"Fn::Join": ["/*,arn:aws:s3:::", {"Ref": "ArtifactBuckets"}]}
+    objects = {"Fn::Split": [",", {"Fn::Sub": ["arn:aws:s3:::${Names}/*", {"Names": joined}]}]}
+    here = {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}
+    return _allow(["s3:GetObject", "s3:GetObjectVersion"], objects, StringEquals=here)
+
+
+def document(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy document as IAM has it.
+
+    `values` has those that the statements refer to: AWS::Partition, AWS::Region, AWS::AccountId,
+    AWS::StackName, Api, EnvironmentBoundary, `TemplatesBucket.Arn`, and the lists ArtifactBuckets
+    and TrustedAccounts.
+    """
+    found = _resolved(statements(), values)
+    return {"Version": "2012-10-17", "Statement": [each for each in found if each is not None]}
+
+
+def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_resolved(each, values) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    [(name, given), *more] = value.items()
+    if more or not (name == "Ref" or name.startswith("Fn::")):
+        return {key: _resolved(each, values) for key, each in value.items()}
+    if name == "Ref":
+        return None if given == "AWS::NoValue" else values[given]
+    if name == "Fn::If":
+        return _resolved(given[1], values) if values["ArtifactBuckets"] else None
+    if name == "Fn::Split":
+        return str(_resolved(given[1], values)).split(given[0])
+    if name == "Fn::Join":
+        return given[0].join(_resolved(given[1], values))
+    text, local = (given, {}) if isinstance(given, str) else (given[0], _resolved(given[1], values))
+    return _substituted(text, {**values, **local})
+
+
+def _substituted(text: str, values: Mapping[str, Any]) -> str:
+    def value(match: re.Match[str]) -> str:
+        literal, name = match.groups()
+        return f"${{{name}}}" if literal else str(values[name])
+
+    return re.sub(r"\$\{(!?)([^}]+)\}", value, text)
