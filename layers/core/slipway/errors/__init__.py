@@ -36,52 +36,19 @@ SlipwayError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class FieldError:
-    """What is wrong with one field.
-
-    `pointer` is a JSON pointer into the body as a URI fragment (`#/ttl_hours`), `?name` for a
-    query parameter, or the name of a header. `detail` completes the sentence that it begins.
-    """
-
-    pointer: str
-    detail: str
-
-
-class SlipwayError(Exception):
-    """The root of the tree.
-
-    `code` is stable and meant for programs. `title` and `detail` say what happened and what to do
-    next. docs/errors.md explains each code.
-    """
-
-    code = "slipway_error"
-    title = "An error in Slipway."
-
-    def __init__(self, detail: str = "", **extra: Any) -> None:
-        super().__init__(detail or self.title)
-        self._extra = extra
-
-    @property
-    def detail(self) -> str:
-        return str(self)
-
-    @property
-    def fields(self) -> Sequence[FieldError]:
-        return ()
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        """Additional members of the problem document (RFC 9457, 3.2)."""
-        return self._extra
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {}
+from slipway.errors.base import FieldError as FieldError
+from slipway.errors.base import SlipwayError as SlipwayError
+from slipway.errors.internal import Bug as Bug
+from slipway.errors.internal import Canceled as Canceled
+from slipway.errors.internal import DriverFault as DriverFault
+from slipway.errors.internal import DriverRefused as DriverRefused
+from slipway.errors.internal import Fault as Fault
+from slipway.errors.internal import RolledBack as RolledBack
+from slipway.errors.internal import StackGone as StackGone
+from slipway.errors.internal import StaleWrite as StaleWrite
+from slipway.errors.internal import StoreUnavailable as StoreUnavailable
 
 
 class Refused(SlipwayError):
@@ -376,62 +343,3 @@ class StackNotReady(Conflict):
 class NoTemplate(Conflict):
     code = "no_template"
     title = "The environment has no template to update. Create one from a template."
-
-
-class StaleWrite(SlipwayError):
-    code = "stale_write"
-    title = "Another process has decided this first."
-
-
-class Canceled(SlipwayError):
-    code = "canceled"
-    title = "The rollout was canceled."
-
-
-class DriverRefused(SlipwayError):
-    """`remains`: the resources that could not be deleted, if the driver knows them."""
-
-    code = "driver_refused"
-    title = "The infrastructure refused the operation."
-
-    def __init__(self, detail: str = "", remains: Sequence[str] = ()) -> None:
-        super().__init__(detail)
-        self.remains = remains
-
-
-class RolledBack(DriverRefused):
-    code = "rolled_back"
-    title = "The infrastructure refused the change and rolled it back."
-
-
-class StackGone(DriverRefused):
-    code = "stack_gone"
-    title = "The environment's stack no longer exists."
-
-
-class Fault(SlipwayError):
-    code = "fault"
-    title = "An error on our side. Try again."
-
-
-class DriverFault(Fault):
-    code = "driver_fault"
-    title = "AWS did not answer as expected. Try again after Retry-After."
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": "2"}
-
-
-class StoreUnavailable(Fault):
-    code = "store_unavailable"
-    title = "The table did not answer. Try again after Retry-After."
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": "2"}
-
-
-class Bug(Fault):
-    code = "internal_error"
-    title = "An error in Slipway. Report the request_id; the log has the details."

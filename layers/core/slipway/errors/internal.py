@@ -1,0 +1,66 @@
+"""Errors that the caller cannot correct: of the infrastructure, and between Slipway's processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from slipway.errors.base import SlipwayError
+
+
+class StaleWrite(SlipwayError):
+    code = "stale_write"
+    title = "Another process has decided this first."
+
+
+class Canceled(SlipwayError):
+    code = "canceled"
+    title = "The rollout was canceled."
+
+
+class DriverRefused(SlipwayError):
+    """`remains`: the resources that could not be deleted, if the driver knows them."""
+
+    code = "driver_refused"
+    title = "The infrastructure refused the operation."
+
+    def __init__(self, detail: str = "", remains: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.remains = remains
+
+
+class RolledBack(DriverRefused):
+    code = "rolled_back"
+    title = "The infrastructure refused the change and rolled it back."
+
+
+class StackGone(DriverRefused):
+    code = "stack_gone"
+    title = "The environment's stack no longer exists."
+
+
+class Fault(SlipwayError):
+    code = "fault"
+    title = "An error on our side. Try again."
+
+
+class DriverFault(Fault):
+    code = "driver_fault"
+    title = "AWS did not answer as expected. Try again after Retry-After."
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "2"}
+
+
+class StoreUnavailable(Fault):
+    code = "store_unavailable"
+    title = "The table did not answer. Try again after Retry-After."
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "2"}
+
+
+class Bug(Fault):
+    code = "internal_error"
+    title = "An error in Slipway. Report the request_id; the log has the details."
