@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -163,17 +162,10 @@ def test_a_secret_is_never_shown_and_never_empty() -> None:
     assert refused(declared, {"Password": ""}) == {"#/inputs/Password": "must not be empty"}
 
 
-def test_a_pattern_that_takes_too_long_is_given_up() -> None:
-    began = time.monotonic()
-
-    [detail] = refused([parameter(allowed_pattern="(a+)+$")], {"X": "a" * 60 + "b"}).values()
-
-    assert "too long" in detail
-    assert time.monotonic() - began < 5
-
-
-@pytest.mark.parametrize("pattern", [r"\p{Lower}+", "[[a-z]&&[^b]]+", "("])
-def test_a_pattern_that_only_java_reads_is_left_to_cloudformation(pattern: str) -> None:
+@pytest.mark.parametrize(
+    "pattern", [r"\p{javaLowerCase}+", "[^a[b]]+", "(", "(?x)[ a ]", "a{3}{2}", "(?iu)é"]
+)
+def test_a_pattern_that_is_not_understood_is_left_to_cloudformation(pattern: str) -> None:
     declared = [parameter(allowed_pattern=pattern)]
 
     assert inputs.checked(declared, {"X": "1"}) == {"X": "1"}

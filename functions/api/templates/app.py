@@ -21,6 +21,7 @@ from slipway.errors import (
     NotFound,
     NotPublished,
     PreconditionFailed,
+    TooCostly,
     VersionFixed,
     VersionTaken,
 )
@@ -68,7 +69,7 @@ def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
     status=201,
     media=MEDIA,
     limit=MAX_BYTES,
-    refuses=(NotFound, Forbidden, VersionTaken, DriverFault),
+    refuses=(NotFound, Forbidden, VersionTaken, TooCostly, DriverFault),
 )
 def add_version(
     principal: Principal, template: str, wanted: NewVersion, raw: RawBody
@@ -105,7 +106,7 @@ def body(principal: Principal, template: str, version: str) -> DocumentResponse:
     "/api/v1/templates/<template>/versions/<version>",
     media=MEDIA,
     limit=MAX_BYTES,
-    refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, DriverFault),
+    refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, TooCostly, DriverFault),
 )
 def replace(
     principal: Principal, template: str, version: str, raw: RawBody, if_match: EtagPredicate | None

@@ -8,9 +8,10 @@ selects, `Metadata` and `Rules` are left to CloudFormation.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from slipway.domain import effort
 from slipway.errors import FieldError
 
 MAX_NAME = 255
@@ -58,6 +59,13 @@ _MISSING = {
 _Sections = Mapping[str, Mapping[str, Any]]
 
 
+Place = tuple[Any, ...]
+"""Where a value is: its key and the place of what contains it, or `()` at the top.
+
+A chain, because putting together the pointer of every value would take longer than checking it.
+"""
+
+
 class _Use(NamedTuple):
     """One use of a name: its kind, its place, and whether a condition selects it.
 
@@ -67,8 +75,31 @@ class _Use(NamedTuple):
 
     kind: str
     name: str
-    at: tuple[int | str, ...]
+    place: Place
     chosen: bool = False
+
+
+def place(*keys: int | str) -> Place:
+    found: Place = ()
+    for key in keys:
+        found = (key, found)
+    return found
+
+
+def path(place: Place) -> list[int | str]:
+    """The keys that lead to a place, from the top."""
+    keys = []
+    while place:
+        key, place = place
+        keys.append(key)
+    return keys[::-1]
+
+
+def inside(value: Any) -> Iterable[tuple[int | str, Any]]:
+    """The parts of a mapping or a list with their keys; nothing for anything else."""
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def below(at: str, *parts: int | str) -> str:
@@ -98,14 +129,18 @@ def missing(sections: _Sections, *, grows: bool) -> Iterator[FieldError]:
         "mapping": names["Mappings"],
     }
     uses = [*_in_conditions(sections), *_in_resources(sections), *_in_outputs(sections)]
-    uses += _uses(sections["Globals"], ["Globals"])
+    uses += _uses(sections["Globals"], place("Globals"))
     called = {use.name for use in uses if use.kind == "called"}
+    made: dict[str, bool] = {}
     for use in uses:
         if use.kind not in known or use.name in known[use.kind]:
             continue
         grown = grows and use.kind in ("value", "resource")
-        if not (grown and (use.name in called or _is_made(use.name, resources))):
-            yield FieldError(below("#", *use.at), f"{use.name[:MAX_NAME]} {_MISSING[use.kind]}")
+        if grown and use.name not in made:
+            made[use.name] = use.name in called or _is_made(use.name, resources)
+        if not (grown and made[use.name]):
+            at = below("#", *path(use.place))
+            yield FieldError(at, f"{use.name[:MAX_NAME]} {_MISSING[use.kind]}")
 
 
 def circles(sections: _Sections) -> Iterator[FieldError]:
@@ -114,13 +149,14 @@ def circles(sections: _Sections) -> Iterator[FieldError]:
     in the end."""
     resources = sections["Resources"]
     needs: dict[str, list[str]] = {name: [] for name in resources}
-    for use in _in_resources(sections):
-        name, part = str(use.at[1]), use.at[2]
-        if part not in ("DependsOn", "Properties") or use.name not in resources:
+    for name, resource in resources.items():
+        if not isinstance(resource, dict) or "Condition" in resource or _grows(resource):
             continue
-        always = not use.chosen and "Condition" not in resources[name]
-        if always and not (_grows(resources[name]) or _grows(resources[use.name])):
-            needs[name].append(use.name)
+        uses = [
+            use for part in ("DependsOn", "Properties") for use in _in_part(name, part, resource)
+        ]
+        needed = {use.name: None for use in uses if not use.chosen and use.name in resources}
+        needs[name] = [each for each in needed if not _grows(resources[each])]
     for circle in _circles(needs):
         more = ["…"] if len(circle) > _LONGEST_CIRCLE else []
         way = " → ".join([*circle[:_LONGEST_CIRCLE], *more, circle[0]])
@@ -129,13 +165,13 @@ def circles(sections: _Sections) -> Iterator[FieldError]:
 
 def shown(sections: _Sections, secrets: Collection[str]) -> Iterator[FieldError]:
     """Outputs that would reveal a secret to everyone who can see the environment."""
-    found = {
-        (use.at[1], use.at[2], use.name): None
-        for use in _in_outputs(sections)
-        if use.kind == "value" and use.name in secrets
-    }
-    for output, part, name in found:
-        yield FieldError(below("#/Outputs", output, part), f"would reveal the secret {name}")
+    found = set()
+    for use in _in_outputs(sections):
+        if use.kind == "value" and use.name in secrets:
+            at = below("#", *path(use.place)[:3])
+            if (at, use.name) not in found:
+                found.add((at, use.name))
+                yield FieldError(at, f"would reveal the secret {use.name}")
 
 
 def _grows(resource: Any) -> bool:
@@ -173,51 +209,58 @@ def _circles(needs: Mapping[str, list[str]]) -> Iterator[list[str]]:
 
 def _in_conditions(sections: _Sections) -> Iterator[_Use]:
     kinds = {"value": "parameter", "operand": "condition"}
-    for use in _uses(sections["Conditions"], ["Conditions"]):
+    for use in _uses(sections["Conditions"], place("Conditions")):
         yield use._replace(kind=kinds.get(use.kind, use.kind))
 
 
 def _in_resources(sections: _Sections) -> Iterator[_Use]:
     for name, resource in sections["Resources"].items():
-        for key, value in resource.items() if isinstance(resource, dict) else ():
-            at = ("Resources", name, key)
-            if key == "DependsOn":
-                several = enumerate(value) if isinstance(value, list) else ()
-                one = [((), value), *(((n,), each) for n, each in several)]
-                yield from (_Use("resource", w, at + n) for n, w in one if isinstance(w, str))
-            elif key == "Condition" and isinstance(value, str):
-                yield _Use("condition", value, at)
-            elif key != "Metadata":
-                yield from _uses(value, [*at])
+        for part in resource if isinstance(resource, dict) else ():
+            if part != "Metadata":
+                yield from _in_part(name, part, resource)
+
+
+def _in_part(name: str, part: str, resource: Mapping[str, Any]) -> Iterator[_Use]:
+    """The uses in one part of a resource, such as its properties."""
+    value, at = resource.get(part), place("Resources", name, part)
+    if part == "DependsOn":
+        one = [(value, at), *((each, (key, at)) for key, each in inside(value))]
+        yield from (_Use("resource", each, where) for each, where in one if isinstance(each, str))
+    elif part == "Condition" and isinstance(value, str):
+        yield _Use("condition", value, at)
+    else:
+        yield from _uses(value, at)
 
 
 def _in_outputs(sections: _Sections) -> Iterator[_Use]:
     for name, output in sections["Outputs"].items():
         condition = output.get("Condition") if isinstance(output, dict) else None
         if isinstance(condition, str):
-            yield _Use("condition", condition, ("Outputs", name, "Condition"))
-        yield from _uses(output, ["Outputs", name])
+            yield _Use("condition", condition, place("Outputs", name, "Condition"))
+        yield from _uses(output, place("Outputs", name))
 
 
-def _uses(value: Any, path: list[int | str], chosen: bool = False) -> Iterator[_Use]:
-    """`path` is the place of the value. It is modified during the walk and restored."""
-    if isinstance(value, dict):
-        if len(value) == 1:
-            for function, argument in value.items():
+def _uses(value: Any, at: Place) -> Iterator[_Use]:
+    """The uses in a value, in their order. Not recursive, so each takes the same time."""
+    left = [(value, at, False)]
+    while left:
+        effort.check()
+        value, at, chosen = left.pop()
+        if isinstance(value, dict):
+            if len(value) == 1:
+                [(function, argument)] = value.items()
                 for kind, name, part in _named(function, argument):
                     if isinstance(name, str):
-                        yield _Use(kind, name, (*path, function, *part), chosen)
-        for key, each in value.items():
-            if key in _SAMS_NAMES and isinstance(each, str):
-                yield _Use("called", each, (*path, key))
-            path.append(key)
-            yield from _uses(each, path, chosen or key == "Fn::If")
-            path.pop()
-    elif isinstance(value, list):
-        for n, each in enumerate(value):
-            path.append(n)
-            yield from _uses(each, path, chosen)
-            path.pop()
+                        here = (function, at)
+                        yield _Use(kind, name, (*part, here) if part else here, chosen)
+            for key in _SAMS_NAMES.intersection(value):
+                if isinstance(value[key], str):
+                    yield _Use("called", value[key], (key, at))
+        left += [
+            (each, (key, at), chosen or key == "Fn::If")
+            for key, each in inside(value)
+            if isinstance(each, dict | list)
+        ][::-1]
 
 
 def _named(function: str, argument: Any) -> Iterator[tuple[str, Any, tuple[int, ...]]]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from itertools import islice, starmap
 from typing import Any
 
-from slipway.domain import inputs, out_of_reach, references, sam_events, template_syntax
+from slipway.domain import effort, inputs, out_of_reach, references, sam_events, template_syntax
+from slipway.domain.effort import Budget
 from slipway.domain.references import MAX_NAME, below
 from slipway.domain.sam_events import Event
 from slipway.domain.template import Parameter, not_allowed
@@ -59,13 +60,14 @@ class ParsedTemplate:
 
 
 def read(body: bytes, *, is_json: bool) -> ParsedTemplate:
-    """Parse a template's body. Raises Malformed, Invalid."""
+    """Parse a template's body. Raises Malformed, Invalid, TooCostly."""
     try:
         text = body.decode()
     except ValueError:
         raise Malformed("The body is not valid UTF-8.") from None
     parse = template_syntax.from_json if is_json else template_syntax.from_yaml
-    return _parsed(parse(text))
+    with effort.limited():
+        return _parsed(parse(text))
 
 
 def check_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> None:
@@ -103,10 +105,11 @@ def _parsed(tree: Any) -> ParsedTemplate:
     types = {name: _type(name, each, faults) for name, each in resources.items()}
     if len(declared) > _MAX_PARAMETERS:
         faults.append(FieldError("#/Parameters", f"must be at most {_MAX_PARAMETERS}"))
+    steps = inputs.budget()
     parameters = [
         parameter
-        for name, each in declared.items()
-        if (parameter := _parameter(name, each, faults)) is not None
+        for name, each in islice(declared.items(), _MAX_PARAMETERS)
+        if (parameter := _parameter(name, each, faults, steps)) is not None
     ]
     secrets = inputs.secrets(parameters)
     if len(secrets) > MAX_SECRETS:
@@ -115,7 +118,7 @@ def _parsed(tree: Any) -> ParsedTemplate:
     sam = _transform(tree, faults)
     events = dict(sam_events.found(resources, faults)) if sam else {}
     faults += references.unknown(tree, sam=sam)
-    faults += _macros(tree, "#")
+    faults += islice(_macros(tree), _MAX_FAULTS)
     grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
     if complete:
         faults += islice(references.missing(sections, grows=grows), _MAX_FAULTS)
@@ -140,6 +143,8 @@ def _section(tree: Mapping[str, Any], name: str, faults: list[FieldError]) -> di
     for key in section if name != "Conditions" else ():
         if not re.fullmatch(r"[A-Za-z0-9]{1,255}", key):
             faults.append(FieldError(below(f"#/{name}", key), "must be letters and digits"))
+        if len(faults) >= _MAX_FAULTS:
+            break
     return section
 
 
@@ -160,16 +165,19 @@ def _transform(tree: Mapping[str, Any], faults: list[FieldError]) -> bool:
     return False
 
 
-def _macros(value: Any, at: str) -> Iterator[FieldError]:
+def _macros(tree: Any) -> Iterator[FieldError]:
     """Macros and includes, which would run code or fetch text while the template is processed."""
-    if isinstance(value, dict):
-        for name, each in value.items():
-            if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
-                yield FieldError(below(at, name), "needs a transform, and only SAM's is allowed")
-            yield from _macros(each, below(at, name))
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _macros(each, below(at, index))
+    left: list[tuple[Any, tuple[Any, ...]]] = [(tree, ())]
+    while left:
+        effort.check()
+        value, at = left.pop()
+        if isinstance(value, dict):
+            for name in value:
+                if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
+                    pointer = below("#", *references.path((name, at)))
+                    yield FieldError(pointer, "needs a transform, and only SAM's is allowed")
+        inner = references.inside(value)
+        left += [(each, (key, at)) for key, each in inner if isinstance(each, dict | list)][::-1]
 
 
 _FIELDS = {
@@ -187,7 +195,9 @@ _FIELDS = {
 }
 
 
-def _parameter(name: str, declared: Any, faults: list[FieldError]) -> Parameter | None:
+def _parameter(
+    name: str, declared: Any, faults: list[FieldError], steps: Budget
+) -> Parameter | None:
     at = below("#/Parameters", name)
     if not isinstance(declared, dict):
         faults.append(FieldError(at, "must be a mapping"))
@@ -208,7 +218,7 @@ def _parameter(name: str, declared: Any, faults: list[FieldError]) -> Parameter 
     if parameter.default is not None:
         faults += [
             FieldError(f"{at}/Default", detail)
-            for detail in inputs.problems(parameter, parameter.default)
+            for detail in inputs.problems(parameter, parameter.default, steps)
         ]
     return parameter
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from slipway.domain import effort
 from slipway.domain.fields import CONTROL, is_writable
 from slipway.domain.references import MAX_NAME, below
 from slipway.errors import FieldError, Invalid, Malformed
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from yaml import ScalarEvent
 
 _MAX_DEPTH = 50
-_MAX_EVENTS = 200_000
+# CloudFormation's largest template, 1 MB, has about 60,000. So many cost a third of a second.
+_MAX_NODES = 150_000
 
 # `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}. The last ones, from Contains, are Rules'.
 _FUNCTIONS = (
@@ -40,7 +42,7 @@ _NULLS = {"", "~", "null", "Null", "NULL"}
 
 def from_json(text: str) -> Any:
     """Mappings, lists and text; None for null. Raises Malformed, Invalid."""
-    return _tree(_json(text))
+    return _tree(_json(text), _Limit())
 
 
 def from_yaml(text: str, scalar: Callable[[ScalarEvent], str | None] | None = None) -> Any:
@@ -48,7 +50,7 @@ def from_yaml(text: str, scalar: Callable[[ScalarEvent], str | None] | None = No
 
     Raises Malformed, Invalid.
     """
-    return _tree(_yaml(text, scalar or _text))
+    return _tree(_yaml(text, scalar or _text), _Limit())
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -69,25 +71,53 @@ def _json(text: str) -> Any:
         raise Malformed(f"The body is not JSON: {error}") from None
 
 
-def _tree(value: Any, at: str = "#", depth: int = 0) -> Any:
-    """Mappings, lists and text, with None for null. Raises Invalid."""
-    if depth > _MAX_DEPTH:
-        raise Invalid([FieldError(at, "is nested too deeply")])
+class _Limit:
+    """Counts the nodes of a document, keys included, so that it costs no more than its size."""
+
+    def __init__(self) -> None:
+        self.path: list[int | str] = []
+        self._left = _MAX_NODES
+
+    def enter(self) -> None:
+        """Raises Invalid, TooCostly."""
+        effort.check()
+        self._left -= 1
+        if self._left < 0:
+            raise Invalid([FieldError("#", f"must have at most {_MAX_NODES} nodes")])
+        if len(self.path) > _MAX_DEPTH:
+            raise self.refused("is nested too deeply")
+
+    def refused(self, detail: str) -> Invalid:
+        return Invalid([FieldError(below("#", *self.path), detail)])
+
+
+def _tree(value: Any, limit: _Limit) -> Any:
+    """Mappings, lists and text, with None for null. Raises Invalid.
+
+    The place of the value is only put together for a refusal.
+    """
+    limit.enter()
     if isinstance(value, _Pairs):
         mapping: dict[str, Any] = {}
         for name, each in value:
-            _tree(name, at)
-            here = below(at, name)
+            _tree(name, limit)
+            limit.path.append(name)
             if name in mapping:
-                raise Invalid([FieldError(here, "is given more than once")])
-            mapping[name] = _tree(each, here, depth + 1)
+                raise limit.refused("is given more than once")
+            mapping[name] = _tree(each, limit)
+            limit.path.pop()
         return mapping
     if isinstance(value, list):
-        return [_tree(each, below(at, n), depth + 1) for n, each in enumerate(value)]
+        several = []
+        for n, each in enumerate(value):
+            limit.path.append(n)
+            several.append(_tree(each, limit))
+            limit.path.pop()
+        return several
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str) and not is_writable(value):
-        raise Invalid([FieldError(at, CONTROL)])
+        raise limit.refused(CONTROL)
     return value
 
 
@@ -103,8 +133,10 @@ def _yaml(text: str, scalar: Callable[[ScalarEvent], str | None]) -> Any:
     builder = _Builder()
     try:
         for count, event in enumerate(yaml.parse(text, yaml.CBaseLoader)):
-            if count > _MAX_EVENTS:
-                raise Invalid([FieldError("#", f"must have at most {_MAX_EVENTS} nodes")])
+            effort.check()
+            if count > 2 * _MAX_NODES:
+                # Each node has at most a beginning and an end.
+                raise Invalid([FieldError("#", f"must have at most {_MAX_NODES} nodes")])
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise builder.refused(
                     "has an alias or anchor, which CloudFormation does not support"

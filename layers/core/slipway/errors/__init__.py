@@ -4,6 +4,7 @@ SlipwayError
 ├── Refused                     the caller can correct it; nothing was changed
 │   ├── Malformed               the body does not have the syntax of its media type
 │   ├── Invalid                 the body or the query breaks a rule; names each field
+│   │   ├── TooCostly           checking it takes too much processor time
 │   │   ├── TtlExceedsPolicy
 │   │   └── IdempotencyKeyReused
 │   ├── TooLarge
@@ -76,6 +77,14 @@ class Invalid(Refused):
     @property
     def fields(self) -> Sequence[FieldError]:
         return self._fields
+
+
+class TooCostly(Invalid):
+    code = "too_costly"
+    title = "Checking the request takes too long. Send a smaller or a simpler one."
+
+    def __init__(self) -> None:
+        super().__init__([FieldError("#", "takes too long to check: send a smaller one")])
 
 
 class TtlExceedsPolicy(Invalid):

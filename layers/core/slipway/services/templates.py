@@ -128,7 +128,7 @@ def add_version(
     """Add a draft. `wanted` is its number; None stands for the next minor version.
 
     The body is stored before the record is written. Raises NotFound, Forbidden, Malformed, Invalid,
-    VersionTaken, Busy, DriverFault. Two round trips to the table, one to S3 and one to
+    TooCostly, VersionTaken, Busy, DriverFault. Two round trips to the table, one to S3 and one to
     CloudFormation; more if other versions are added at the same time.
     """
     parsed = None
@@ -168,8 +168,8 @@ def replace(
 ) -> TemplateVersion:
     """Replace the body of a draft.
 
-    Raises NotFound, Forbidden, PreconditionFailed, Malformed, Invalid, VersionFixed, DriverFault.
-    Two round trips to the table, one to S3 and one to CloudFormation.
+    Raises NotFound, Forbidden, PreconditionFailed, Malformed, Invalid, TooCostly, VersionFixed,
+    DriverFault. Two round trips to the table, one to S3 and one to CloudFormation.
     """
     template, before = table.get(records.key(name), records.version_key(name, version))
     _require_owner(template, principal)
@@ -289,7 +289,7 @@ def _require_owner(template: TemplateRecord | None, principal: Principal) -> Non
 
 
 def _parse(body: bytes, media: str) -> ParsedTemplate:
-    """Raises Malformed, Invalid."""
+    """Raises Malformed, Invalid, TooCostly."""
     # Imported here, because only versions that are added or replaced are parsed.
     from slipway.domain import template_parser
 
