@@ -29,8 +29,8 @@ from benchmarks.invoke import Context
 # A part is the time in its functions without the time in other parts'.
 PARTS = {
     "validation": ["slipway.http.binding:_body", "slipway.http.binding:_query"],
-    "token": ["slipway.access.auth:authenticate", "slipway.access.auth:mint"],
-    "password": ["slipway.access.auth:sign_in"],
+    "token": ["slipway.access.tokens:authenticate", "slipway.access.signing:mint"],
+    "password": ["slipway.access.sign_in:sign_in"],
     "DynamoDB": ["slipway.aws.dynamodb:together"],
     "serialisation": ["slipway.http.responses:render"],
     "log": ["slipway.observe:event"],

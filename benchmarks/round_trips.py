@@ -141,15 +141,16 @@ class Stage:
     """A user with a project, a running environment and a deployment that waits in it."""
 
     def __init__(self) -> None:
-        from slipway.access import auth
+        from slipway.access import passwords, signing, tokens
         from slipway.store import user_records
         from tests.support.api.client import Client
         from tests.support.store import world
 
-        auth.forget_keys()
+        tokens.forget()
+        signing.forget()
         self.world = world
-        user = user_records.add("ann@example.com", auth.hash_password("secret123"))
-        self.ann = Client(auth.mint(user.id).access_token, user.id)
+        user = user_records.add("ann@example.com", passwords.hash_password("secret123"))
+        self.ann = Client(signing.mint(user.id).access_token, user.id)
         self.project = world.project(self.ann.principal, policy={"expiry_mode": "idle"})
         self.environment = world.environment(
             self.project, self.ann.principal, external_id="github:pr:123"
@@ -259,6 +260,14 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "sign in": (
         "POST /api/v1/auth/login",
         lambda s: s.ann.form("/api/v1/auth/login", SIGN_IN),
+    ),
+    "sign out": (
+        "POST /api/v1/auth/logout",
+        lambda s: s.ann.post("/api/v1/auth/logout"),
+    ),
+    "sign out everywhere": (
+        "POST /api/v1/auth/logout-everywhere",
+        lambda s: s.ann.post("/api/v1/auth/logout-everywhere"),
     ),
     "read the current user": ("GET /api/v1/auth/me", lambda s: s.ann.get("/api/v1/auth/me")),
     "read the public keys": (

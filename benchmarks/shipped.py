@@ -129,10 +129,11 @@ def recorded(asked: Mapping[str, tuple[str, Callable[[Stage], Event]]]) -> dict[
             dynamodb.create_table()
             stage = Stage()
             event = make(stage)
-            from slipway.access import auth
+            from slipway.access import signing, tokens
 
             # Like a new function, it reads the public keys as well.
-            auth.forget_keys()
+            tokens.forget()
+            signing.forget()
             with dynamodb.watching() as calls, redirect_stdout(StringIO()):
                 load_function(ROOT / "functions" / folder).handler(
                     json.loads(json.dumps(event)), CONTEXT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.access import auth
+from slipway.access import passwords, signing
 from slipway.store import user_records
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import HOST, Client
@@ -26,8 +26,8 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def hash(self, password: str) -> str:
             return password_hash()
 
-    monkeypatch.setattr(auth, "_argon2", Argon2)
-    monkeypatch.setattr(auth, "_dummy_hash", lambda: "the dummy hash")
+    monkeypatch.setattr(passwords, "_argon2", Argon2)
+    monkeypatch.setattr(passwords, "_dummy_hash", lambda: "the dummy hash")
     return asked
 
 
@@ -138,10 +138,10 @@ def test_signing_in_to_an_unknown_account_takes_the_same_work(
 
 
 def test_the_dummy_hash_costs_what_a_real_one_costs() -> None:
-    real, dummy = password_hash(), auth._dummy_hash()
+    real, dummy = password_hash(), passwords._dummy_hash()
 
     assert dummy.split("$")[:4] == real.split("$")[:4]
-    assert auth._dummy_hash() == dummy
+    assert passwords._dummy_hash() == dummy
 
 
 def test_registering_a_taken_address_takes_the_work_of_hashing(
@@ -153,7 +153,7 @@ def test_registering_a_taken_address_takes_the_work_of_hashing(
         hashed.append(password)
         return "a hash"
 
-    monkeypatch.setattr(auth, "hash_password", hash_password)
+    monkeypatch.setattr(passwords, "hash_password", hash_password)
 
     for email in ("ann@example.com", "new@example.com"):
         Client().post(REGISTER, {"email": email, "password": PASSWORD})
@@ -229,7 +229,7 @@ def test_failed_attempts_count_for_every_spelling_of_an_account(
 
 
 def test_the_token_of_a_user_who_no_longer_exists_is_refused(aws: None) -> None:
-    token = auth.mint("usr_01kaq3h5x0c2m9f7r4tz").access_token
+    token = signing.mint("usr_01kaq3h5x0c2m9f7r4tz").access_token
 
     answer = Client(token).get(ME)
 

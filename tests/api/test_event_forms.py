@@ -17,7 +17,10 @@ from tests.support.api.people import PASSWORD, Stage
 from tests.support.event_forms import Event, as_sam_sends, recased
 
 FUNCTIONS = ("auth", "projects", "templates", "environments", "inspection", "deployments", "docs")
-ROUTES = [route for name in FUNCTIONS for route in app(name).api.routes]
+# Signing out ends the session in one form, so that the others are refused.
+ROUTES = [
+    route for name in FUNCTIONS for route in app(name).api.routes if "/logout" not in route.path
+]
 FORMS: dict[str, Callable[[Event], Event]] = {
     "SAM CLI": as_sam_sends,
     "upper case": lambda request: recased(request, str.upper),

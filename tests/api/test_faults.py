@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slipway import observe
-from slipway.access import auth
+from slipway.access import signing
 from slipway.aws import dynamodb
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from tests.support.api.bodies import GOOD, Send, sender
@@ -200,8 +200,8 @@ def test_a_body_that_is_wrongly_declared_as_base64_is_refused(ann: Client) -> No
 
 
 def test_without_the_secret_no_token_is_signed(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_secret", lambda: 1 / 0)
+    monkeypatch.setattr(signing, "_secret", lambda: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
-        auth.mint("usr_1")
+        signing.mint("usr_1")
     assert world.everything() == []

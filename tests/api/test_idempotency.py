@@ -71,7 +71,7 @@ def stage(
     deployment: DeploymentId,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Stage:
-    monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
+    monkeypatch.setattr("slipway.access.passwords.hash_password", lambda password: "a hash")
     monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
     return Stage(ann, project, environment, deployment)
 
@@ -398,7 +398,7 @@ def test_a_refusal_is_not_remembered(ann: Client) -> None:
 def test_keys_of_anonymous_callers_are_kept_by_their_address(
     nobody: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
+    monkeypatch.setattr("slipway.access.passwords.hash_password", lambda password: "a hash")
     new = {"email": "new@example.com", "password": "secret123"}
 
     first = once(nobody).post("/api/v1/auth/register", new)
@@ -423,7 +423,7 @@ def test_a_token_is_never_stored_with_an_answer(
 def test_no_password_is_stored_with_an_answer(
     nobody: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipway.access.auth.hash_password", lambda password: "a hash")
+    monkeypatch.setattr("slipway.access.passwords.hash_password", lambda password: "a hash")
     once(nobody).post(
         "/api/v1/auth/register", {"email": "a@example.com", "password": "hunter2-secret"}
     )

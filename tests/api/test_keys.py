@@ -9,7 +9,7 @@ import boto3
 import jwt
 import pytest
 
-from slipway.access import auth
+from slipway.access import signing, tokens
 from slipway.store import table, verification_keys
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Client
@@ -34,7 +34,7 @@ REAL = time.time
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     present = Clock()
-    monkeypatch.setattr("slipway.access.auth.time.time", present)
+    monkeypatch.setattr("slipway.access.tokens.time.time", present)
     return present
 
 
@@ -48,9 +48,10 @@ def kid(token: str | None) -> str:
 
 def test_a_new_secret_keeps_all_users_signed_in(ann: Client) -> None:
     rotate("t" * 64)
-    auth.forget_keys()
+    tokens.forget()
+    signing.forget()
 
-    fresh = Client(auth.mint(ann.user_id).access_token)
+    fresh = Client(signing.mint(ann.user_id).access_token)
 
     assert kid(ann.token) != kid(fresh.token)
     assert (ann.get(ME).status, fresh.get(ME).status) == (200, 200)
@@ -59,11 +60,11 @@ def test_a_new_secret_keeps_all_users_signed_in(ann: Client) -> None:
 
 def test_an_unknown_key_is_looked_up_at_once(ann: Client) -> None:
     assert ann.get(ME).status == 200
-    before = set(auth._known)
+    before = set(tokens._known)
     rotate("t" * 64)
-    auth._signing.clear()
+    signing._keys.clear()
 
-    fresh = Client(auth.mint(ann.user_id).access_token)
+    fresh = Client(signing.mint(ann.user_id).access_token)
 
     assert kid(fresh.token) not in before
     assert fresh.get(ME).status == 200
@@ -72,9 +73,9 @@ def test_an_unknown_key_is_looked_up_at_once(ann: Client) -> None:
 def test_a_new_secret_is_used_within_minutes(ann: Client, clock: Clock) -> None:
     rotate("t" * 64)
 
-    at_once = kid(auth.mint(ann.user_id).access_token)
+    at_once = kid(signing.mint(ann.user_id).access_token)
     clock.ahead = 301
-    later = kid(auth.mint(ann.user_id).access_token)
+    later = kid(signing.mint(ann.user_id).access_token)
 
     assert at_once == kid(ann.token)
     assert later != at_once
@@ -82,15 +83,15 @@ def test_a_new_secret_is_used_within_minutes(ann: Client, clock: Clock) -> None:
 
 def test_a_retired_key_expires_with_its_last_token(ann: Client, clock: Clock) -> None:
     rotate("t" * 64)
-    auth._signing.clear()
-    auth.mint(ann.user_id)
+    signing._keys.clear()
+    signing.mint(ann.user_id)
     hour = 60 * 60
 
     clock.ahead = hour + 2 * 300 - 5
-    auth._known.clear()
+    tokens._known.clear()
     assert kid(ann.token) in {item["kid"] for item in verification_keys.list_()}
     clock.ahead = hour + 2 * 300 + 5
-    auth._known.clear()
+    tokens._known.clear()
 
     assert kid(ann.token) not in {item["kid"] for item in verification_keys.list_()}
     assert_refused(ann.get(ME), 401, "token_invalid")
@@ -99,16 +100,16 @@ def test_a_retired_key_expires_with_its_last_token(ann: Client, clock: Clock) ->
 def test_an_expired_key_is_no_longer_accepted_within_minutes(ann: Client, clock: Clock) -> None:
     assert ann.get(ME).status == 200
     rotate("t" * 64)
-    auth._signing.clear()
-    auth.mint(ann.user_id)
+    signing._keys.clear()
+    signing.mint(ann.user_id)
     clock.ahead = 2 * 60 * 60
 
     assert_refused(ann.get(ME), 401, "token_invalid")
-    assert kid(ann.token) not in auth._known
+    assert kid(ann.token) not in tokens._known
 
 
 def test_a_token_with_an_unknown_kid_is_refused(ann: Client) -> None:
-    forged = jwt.encode({}, auth._derived("x"), algorithm="EdDSA", headers={"kid": "Z" * 16})
+    forged = jwt.encode({}, signing._private_key("x"), algorithm="EdDSA", headers={"kid": "Z" * 16})
 
     assert_refused(Client(forged).get(ME), 401, "token_invalid")
     assert ann.get(ME).status == 200
@@ -117,7 +118,7 @@ def test_a_token_with_an_unknown_kid_is_refused(ann: Client) -> None:
 def test_a_key_is_published_before_anything_is_signed_with_it(aws: None) -> None:
     assert verification_keys.list_() == []
 
-    token = auth.mint("usr_1").access_token
+    token = signing.mint("usr_1").access_token
 
     assert [item["kid"] for item in verification_keys.list_()] == [kid(token)]
 
@@ -126,7 +127,9 @@ def test_the_secret_is_not_in_the_table(ann: Client) -> None:
     [item] = verification_keys.list_()
 
     assert set(item) == {"pk", "sk", "kid", "x"}
-    assert auth._unb64(item["x"]) == auth._derived("s" * 64).public_key().public_bytes_raw()
+    assert (
+        tokens._unb64(item["x"]) == signing._private_key("s" * 64).public_key().public_bytes_raw()
+    )
 
 
 def test_a_signature_is_verified_once_while_the_keys_are_cached(
@@ -161,24 +164,24 @@ def test_a_token_whose_key_is_withdrawn_is_refused_within_minutes(
     table.write(table.Delete(table.Key("KEYS", f"KEY#{KID}")))
     now = time.time()
 
-    monkeypatch.setattr("slipway.access.auth.time.time", lambda: now + 299)
+    monkeypatch.setattr("slipway.access.tokens.time.time", lambda: now + 299)
     assert ann.get(ME).status == 200
-    monkeypatch.setattr("slipway.access.auth.time.time", lambda: now + 301)
+    monkeypatch.setattr("slipway.access.tokens.time.time", lambda: now + 301)
     assert_refused(ann.get(ME), 401, "token_invalid")
 
 
 def test_the_number_of_cached_tokens_is_limited(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "_MOST_VERIFIED", 2)
+    monkeypatch.setattr(tokens, "_MOST_VERIFIED", 2)
 
     for _ in range(5):
         assert Client(signed(claims(ann.user_id))).get(ME).status == 200
-        assert len(auth._verified) <= 2
+        assert len(tokens._verified) <= 2
 
 
 def test_a_refused_token_is_not_cached(ann: Client) -> None:
     assert ann.token
     for _ in range(2):
         assert_refused(Client(ann.token[:-4] + "AAAA").get(ME), 401, "token_invalid")
-    assert auth._verified == {}
+    assert tokens._verified == {}

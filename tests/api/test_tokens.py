@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from slipway.access import auth
+from slipway.access import tokens
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Client
 from tests.support.api.people import Stage
@@ -190,15 +190,15 @@ def test_a_token_is_valid_until_it_expires(ann: Client) -> None:
     payload = jwt.decode(ann.token or "", options={"verify_signature": False})
 
     assert payload["exp"] - payload["iat"] == 3600
-    assert set(payload) == {"iss", "aud", "sub", "iat", "exp", "jti"}
+    assert set(payload) == {"iss", "aud", "sub", "iat", "exp", "jti", "gen", "fpk"}
 
 
 def test_a_token_is_verified_without_another_read_of_the_table(
     ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = f"Bearer {ann.token}"
-    auth.authenticate(header)
+    tokens.authenticate(header)
     made = between.counted(monkeypatch)
 
-    assert auth.authenticate(header).user_id == ann.user_id
+    assert tokens.authenticate(header).user_id == ann.user_id
     assert made == []

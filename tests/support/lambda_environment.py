@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from slipway.access import auth
+from slipway.access import signing, tokens
 from slipway.services import reconcile_schedule
 from slipway.settings import settings
 from slipway.store import template_records
@@ -50,6 +50,7 @@ def as_on_lambda() -> Iterator[None]:
 def forget() -> None:
     """Drop the caches that a function keeps between requests: tests must not share them."""
     settings.cache_clear()
-    auth.forget_keys()
+    tokens.forget()
+    signing.forget()
     reconcile_schedule.forget()
     template_records.version_of.cache_clear()

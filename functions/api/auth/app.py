@@ -1,11 +1,17 @@
-"""/auth: register, sign in, read the current user."""
+"""/auth: register, sign in and out, passwords, and the current user."""
 
-from slipway.access import auth
+from slipway.access import passwords, signing
 from slipway.access.principal import Principal
 from slipway.domain.user import Keys, NewUser, SignIn, Token, User
-from slipway.errors import EmailTaken, TooManyAttempts, WrongCredentials
+from slipway.errors import (
+    AccountDisabled,
+    EmailTaken,
+    TooManyAttempts,
+    WrongCredentials,
+)
 from slipway.http.app import Api
 from slipway.http.routes import FORM, JSON, SourceIp
+from slipway.services import sessions
 from slipway.store import user_records
 
 api = Api()
@@ -15,19 +21,32 @@ handler = api.handler
 @api.post("/api/v1/auth/register", status=201, refuses=(EmailTaken,))
 def register(wanted: NewUser) -> User:
     """Register a user."""
-    return user_records.add(wanted.email, auth.hash_password(wanted.password))
+    return user_records.add(wanted.email, passwords.hash_password(wanted.password))
 
 
 # The table does not store tokens, so a repeated sign-in mints another one.
 @api.post(
     "/api/v1/auth/login",
-    refuses=(WrongCredentials, TooManyAttempts),
+    refuses=(WrongCredentials, AccountDisabled, TooManyAttempts),
     media=(FORM, JSON),
     replays=False,
 )
 def sign_in(wanted: SignIn, source_ip: SourceIp) -> Token:
     """Sign in: exchange a password for a token."""
-    return auth.mint(auth.sign_in(wanted, source_ip))
+    return sessions.sign_in(wanted, source_ip)
+
+
+# The session that ends cannot ask again.
+@api.post("/api/v1/auth/logout", status=204, replays=False)
+def logout(principal: Principal) -> None:
+    """Sign out: end the session of this token."""
+    sessions.end(principal)
+
+
+@api.post("/api/v1/auth/logout-everywhere", status=204, replays=False)
+def logout_everywhere(principal: Principal) -> None:
+    """Sign out everywhere: end all of the user's sessions."""
+    sessions.end_all(principal)
 
 
 @api.get("/api/v1/auth/me")
@@ -39,4 +58,4 @@ def me(principal: Principal) -> User:
 @api.get("/.well-known/jwks.json")
 def keys() -> Keys:
     """Read the public keys that verify tokens, as a JSON Web Key Set."""
-    return auth.jwks()
+    return signing.jwks()

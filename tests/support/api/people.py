@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from slipway.access import auth
+from slipway.access import passwords, signing
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import user_records
 from tests.support.api.client import Client
@@ -16,13 +16,13 @@ PASSWORD = "secret123"
 @functools.cache
 def password_hash() -> str:
     """argon2id is slow by design, so it is asked once."""
-    return auth.hash_password(PASSWORD)
+    return passwords.hash_password(PASSWORD)
 
 
 def signed_in(email: str) -> Client:
     """A user who registered with PASSWORD and has a token."""
     user = user_records.add(email, password_hash())
-    return Client(auth.mint(user.id).access_token, user.id)
+    return Client(signing.mint(user.id).access_token, user.id)
 
 
 @dataclass(frozen=True)

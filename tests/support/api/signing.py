@@ -10,9 +10,9 @@ from typing import Any
 
 import jwt
 
-from slipway.access import auth
+from slipway.access import signing
 
-MINE = auth._derived("s" * 64)
+MINE = signing._private_key("s" * 64)
 KID = base64.urlsafe_b64encode(
     hashlib.sha256(MINE.public_key().public_bytes_raw()).digest()[:12]
 ).decode()
@@ -27,6 +27,8 @@ def claims(user_id: str, **more: Any) -> dict[str, Any]:
         "iat": now,
         "exp": now + 3600,
         "jti": secrets.token_urlsafe(12),
+        "gen": 0,
+        "fpk": secrets.token_urlsafe(18),
     }
     return {name: value for name, value in {**whole, **more}.items() if value is not None}
 

@@ -10,6 +10,7 @@ SlipwayError
 │   ├── TooLarge
 │   ├── UnsupportedMediaType
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
+│   │                           · SessionEnded · AccountDisabled
 │   ├── TooManyAttempts         also says when to try again
 │   ├── Busy                    too many requests change one record at the same time
 │   ├── Forbidden               everyone can see it, only its owner can change it
@@ -146,6 +147,16 @@ class TokenExpired(Unauthenticated):
 class TokenInvalid(TokenExpired):
     code = "token_invalid"
     title = "The token is not valid on this platform. Sign in again."
+
+
+class SessionEnded(TokenExpired):
+    code = "session_ended"
+    title = "The session has ended: it was signed out, or the password changed. Sign in again."
+
+
+class AccountDisabled(Unauthenticated):
+    code = "account_disabled"
+    title = "Your account is disabled. Ask an administrator to enable it."
 
 
 class WrongCredentials(Unauthenticated):

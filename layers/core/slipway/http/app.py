@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, Unpack
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from slipway.domain.fields import QueryModel
 from slipway.http import binding, headers, responses
 from slipway.http.responses import RawResponse
 from slipway.http.routes import Route, RouteOptions
+from slipway.store import sessions, table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -108,11 +110,22 @@ class Api:
 
     def _serve(self, route: Route, path_names: Mapping[str, str]) -> Response[Any]:
         event = self._event
-        arguments = binding.bind(route, event, path_names)
-        key = _idempotency_key(route, event, arguments)
-        if key is None:
-            return _response(responses.render(route, route.function(**arguments), event))
-        return _serve_once(key, route, event, arguments)
+        try:
+            arguments = binding.bind(route, event, path_names)
+            key = _idempotency_key(route, event, arguments)
+            if key is not None:
+                return _serve_once(key, route, event, arguments)
+            result = route.function(**arguments)
+            # A route that reads and writes nothing has not checked the session yet.
+            table.check_session()
+            return _response(responses.render(route, result, event))
+        except errors.Refused:
+            # A caller whose session has ended hears that and nothing else.
+            with suppress(errors.Fault):
+                table.check_session()
+            raise
+        finally:
+            sessions.finish()
 
     def _no_route(self, _: Exception) -> Response[Any]:
         path, method = self._event["rawPath"], self._event["requestContext"]["http"]["method"]
@@ -210,6 +223,7 @@ def _serve_once(
     answer, replayed = idempotency.run_once(
         owner, key, request, lambda: route.function(**arguments), stored
     )
+    table.check_session()
     if replayed:
         answer["headers"] = {**answer["headers"], "Idempotent-Replayed": "true"}
     return Response(**answer)

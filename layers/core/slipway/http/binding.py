@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from pydantic import ValidationError
 
 from slipway import errors
-from slipway.access import auth
+from slipway.access import tokens
 from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.fields import QueryModel, RequestModel
@@ -32,6 +32,7 @@ from slipway.http.routes import (
     is_query_model,
     is_request_model,
 )
+from slipway.store import sessions
 
 Model = TypeVar("Model", RequestModel, QueryModel)
 
@@ -70,7 +71,9 @@ def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) 
 def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
     headers = event["headers"]
     if kind is Principal:
-        return auth.authenticate(headers.get("authorization"))
+        session = tokens.authenticate(headers.get("authorization"))
+        sessions.begin(session)
+        return Principal(session.user_id)
     if is_query_model(kind):
         return _query(kind, event.get("rawQueryString") or "")
     if is_request_model(kind):

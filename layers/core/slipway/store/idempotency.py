@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 
 from slipway.domain import timestamps
 from slipway.domain.fields import ResponseModel
-from slipway.errors import IdempotencyKeyReused, Refused
+from slipway.errors import IdempotencyKeyReused, Refused, Unauthenticated
 from slipway.store import table
 from slipway.store.table import (
     ConditionFailed,
@@ -91,6 +91,9 @@ def run_once(
         return answer(result), False
     except Done as done:
         mark = done.mark
+    except Unauthenticated:
+        # A session that has ended gets no answer of an earlier request either.
+        raise
     except (Refused, ConditionFailed):
         # It may have been refused only because it was carried out before.
         [found] = table.get(request.key)

@@ -5,6 +5,7 @@
 | sign in by e-mail (unique)                     | EMAIL#<email> | EMAIL                     |
 | failed sign-ins of an account or an address    | ATTEMPTS#…    | ATTEMPTS                  |
 | a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
+| sessions that were signed out                  | ACCOUNT#<u>   | ENDED#<id of the token>   |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
 | a project                                      | PROJECT#<p>   | PROJECT                   |
@@ -56,8 +57,9 @@ from typing import Any, Self
 from slipway.aws import dynamodb
 from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
-from slipway.errors import Busy, SlipwayError, StoreUnavailable
+from slipway.errors import Busy, SessionEnded, SlipwayError, StoreUnavailable
 from slipway.settings import settings
+from slipway.store import sessions
 from slipway.store.actions import (
     VERBS,
     query_request,
@@ -179,36 +181,68 @@ class Transaction:
     def commit(self) -> None:
         """Write all parts; one round trip, and one for each conflict with another transaction.
 
-        Raises TransactionFailed, and Busy after too many conflicts.
+        Raises TransactionFailed, and Busy after too many conflicts. Raises Unauthenticated if the
+        session of the current request has ended.
         """
-        request = [{VERBS[type(action)]: write_request(action)} for action in self.parts.values()]
+        session = sessions.unchecked()
+        parts = {**self.parts, **session.checks()} if session else self.parts
+        request = [{VERBS[type(action)]: write_request(action)} for action in parts.values()]
         try:
             _write("TransactWriteItems", {"TransactItems": request})
         except _Canceled as canceled:
-            named = zip(self.parts, canceled.found, strict=True)
+            named = zip(parts, canceled.found, strict=True)
             failed = {part: found for part, found in named if found is not None}
+            if session:
+                _require_session(session, failed)
             raise TransactionFailed(failed) from None
+        sessions.is_checked()
+
+
+def _require_session(session: sessions.Session, failed: dict[str, Any]) -> None:
+    """Raises Unauthenticated if the transaction failed because the session has ended."""
+    account, ended = (failed.pop(name, None) for name in session.checks())
+    if ended is not None:
+        raise SessionEnded()
+    if account is not None:
+        session.verify(account, None)
+        raise SessionEnded()
+    sessions.is_checked()
 
 
 def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """The items at the keys, None where there is none, and a page for each query.
 
     Strongly consistent, but not a snapshot: the reads run in parallel. One round trip in all.
+    Raises Unauthenticated if the session of the current request has ended.
     """
+    session = sessions.unchecked()
+    of_session = [session.account_key, session.ended_key] if session else []
+    wanted = [*keys, *(key for key in of_session if key not in keys)]
     calls = [("Query", query_request(query)) for query in queries]
-    if keys:
-        wanted = [key.wire() for key in keys]
-        request = {settings().table: {"Keys": wanted, "ConsistentRead": True}}
-        calls.append(("BatchGetItem", {"RequestItems": request}))
+    if wanted:
+        request = {"Keys": [key.wire() for key in wanted], "ConsistentRead": True}
+        calls.append(("BatchGetItem", {"RequestItems": {settings().table: request}}))
     answers = _together(*calls)
-    items = _items(answers.pop()) if keys else {}
+    items = _items(answers.pop()) if wanted else {}
+    if session:
+        session.verify(*(items.get(key) for key in of_session))
+        sessions.is_checked()
     pages = [([decode(raw) for raw in each["Items"]], _last(each)) for each in answers]
-    return [items.get((key.pk, key.sk)) for key in keys], pages
+    return [items.get(key) for key in keys], pages
 
 
 def get(*keys: Key) -> list[Any]:
     """The items at the keys, None where there is none; strongly consistent, one round trip."""
     return read(keys)[0] if keys else []
+
+
+def check_session() -> None:
+    """Raises Unauthenticated if the session of the current request has ended.
+
+    One round trip, none if an earlier one has checked it.
+    """
+    if sessions.unchecked():
+        read(())
 
 
 def query(
@@ -247,13 +281,13 @@ def _last(answer: Mapping[str, Any]) -> str | None:
     return last and last["sk"]["S"]
 
 
-def _items(answer: Mapping[str, Any]) -> dict[tuple[str, str], Item]:
+def _items(answer: Mapping[str, Any]) -> dict[Key, Item]:
     """The items of a BatchGetItem. Keys that it left unprocessed are requested again."""
-    found: dict[tuple[str, str], Item] = {}
+    found: dict[Key, Item] = {}
     for attempt in range(_BATCH_TRIES):
         for raw in answer["Responses"].get(settings().table, []):
             item = decode(raw)
-            found[item["pk"], item["sk"]] = item
+            found[Key(item["pk"], item["sk"])] = item
         left = answer.get("UnprocessedKeys")
         if not left:
             return found
@@ -292,8 +326,9 @@ def write(action: Put | Update | Delete) -> Any:
     """One conditional write; one round trip, and one for each conflict with a transaction.
 
     Returns the new item, empty for a Delete. Raises ConditionFailed, and Busy after too many
-    conflicts.
+    conflicts. Checks the session of the current request first, if no round trip has done so.
     """
+    check_session()
     request = write_request(action)
     if isinstance(action, Put):
         _write("PutItem", request)

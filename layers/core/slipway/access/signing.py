@@ -1,0 +1,143 @@
+"""Signing: the keys that only the auth function has, all derived from the signing secret.
+
+Tokens are JWTs signed with Ed25519. The other functions verify them with the public keys in the
+table (slipway.access.tokens).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slipway.access.tokens import ALGORITHM, AUDIENCE, KEEP_KEYS_SECONDS, issuer
+from slipway.errors import StoreUnavailable
+from slipway.settings import settings
+from slipway.store import verification_keys
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from slipway.domain.user import Keys, Token
+
+_SIGNING = "slipway token signing key 1"
+_FINGERPRINTS = "slipway request fingerprints 1"
+
+
+@dataclass(frozen=True)
+class _SigningKeys:
+    kid: str
+    private: Ed25519PrivateKey
+    fingerprints: bytes
+    read_at: float
+
+
+_keys: list[_SigningKeys] = []
+
+
+def mint(user_id: str, generation: int = 0) -> Token:
+    """A token for the user, in a session of its own.
+
+    `generation` is that of the account's sessions: the token is valid until the account has
+    another one. Only the auth function may read the signing secret that this needs. Raises
+    StoreUnavailable if it cannot be read. No round trip while the keys are cached.
+    """
+    import jwt
+
+    from slipway.domain.user import Token
+
+    keys = _signing_keys()
+    seconds = settings().token_minutes * 60
+    now = int(time.time())
+    claims = {
+        "iss": issuer(),
+        "aud": AUDIENCE,
+        "sub": user_id,
+        "iat": now,
+        "exp": now + seconds,
+        "jti": secrets.token_urlsafe(12),
+        "gen": generation,
+        "fpk": _b64(_mac(keys.fingerprints, user_id)),
+    }
+    signed = jwt.encode(claims, keys.private, algorithm=ALGORITHM, headers={"kid": keys.kid})
+    return Token(access_token=signed, expires_in=seconds)
+
+
+def jwks() -> Keys:
+    """The public keys that verify tokens. Raises StoreUnavailable. One round trip."""
+    from slipway.domain.user import Key, Keys
+
+    _signing_keys()
+    return Keys(keys=[Key(kid=item["kid"], x=item["x"]) for item in verification_keys.list_()])
+
+
+def keyed_hash(purpose: str, text: str) -> str:
+    """A hash that nobody can compute who has no signing secret: to recognise, not to reveal.
+
+    Raises StoreUnavailable. No round trip while the keys are cached.
+    """
+    return _b64(_mac(_signing_keys().fingerprints, f"{purpose} {text}"))
+
+
+def _signing_keys() -> _SigningKeys:
+    """The keys; the one that signs is published before it is used.
+
+    The secret is read every few minutes, so that a rotated one takes effect.
+    """
+    now = time.time()
+    if _keys and now - _keys[0].read_at < KEEP_KEYS_SECONDS:
+        return _keys[0]
+    secret = _secret()
+    private = _private_key(secret)
+    raw = private.public_key().public_bytes_raw()
+    kid = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()[:12]).decode()
+    # Another process may sign with the previous key until its cache expires.
+    lapse = int(now) + settings().token_minutes * 60 + 2 * KEEP_KEYS_SECONDS
+    verification_keys.publish(kid, _b64(raw), others_until=lapse)
+    _keys[:] = [_SigningKeys(kid, private, _derived(secret, _FINGERPRINTS), now)]
+    return _keys[0]
+
+
+def _secret() -> str:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client("secretsmanager", region_name=settings().region)
+    try:
+        found = client.get_secret_value(SecretId=settings().signing_secret)
+    except (BotoCoreError, ClientError) as error:
+        raise StoreUnavailable(
+            "The signing key cannot be read. Try again after Retry-After."
+        ) from error
+    return str(found["SecretString"])
+
+
+def _private_key(secret: str) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(_derived(secret, _SIGNING))
+
+
+def _derived(secret: str, purpose: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    hkdf = HKDF(SHA256(), length=32, salt=None, info=purpose.encode())
+    return hkdf.derive(secret.encode())
+
+
+def _mac(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), "sha256")[:18]
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def forget() -> None:
+    """Clear the cache, as a new process would start; for tests."""
+    _keys.clear()

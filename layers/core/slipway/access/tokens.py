@@ -1,0 +1,109 @@
+"""Tokens: who sends a request, from its `Authorization` header.
+
+Functions verify tokens with public keys from the table, which they cache for minutes. An unknown
+key id is looked up immediately, so keys rotate without signing anyone out. Whether the session of
+a valid token has ended meanwhile, the first round trip of the request tells (store/sessions.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from typing import TYPE_CHECKING
+
+from slipway.errors import TokenExpired, TokenInvalid, TokenMissing
+from slipway.settings import settings
+from slipway.store import verification_keys
+from slipway.store.sessions import Session
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+AUDIENCE = "slipway"
+ALGORITHM = "EdDSA"
+KEEP_KEYS_SECONDS = 300
+_MOST_VERIFIED = 500
+_CLAIMS = ["iss", "aud", "sub", "iat", "exp", "jti", "gen", "fpk"]
+_KID = re.compile(r"[A-Za-z0-9_-]{16}")
+
+_known: dict[str, Ed25519PublicKey] = {}
+_read_at: list[float] = [0.0]
+# The sessions of the tokens that these keys have verified.
+_verified: dict[str, Session] = {}
+
+
+def issuer() -> str:
+    """The issuer that this platform's tokens name."""
+    return f"slipway-{settings().stage}"
+
+
+def authenticate(authorization: str | None) -> Session:
+    """The session of an `Authorization` header, which may have ended.
+
+    Raises TokenMissing, TokenExpired, TokenInvalid. One round trip if the keys have to be read,
+    otherwise none. A token's signature is verified once while the keys are cached.
+    """
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    if not token or scheme.lower() != "bearer":
+        raise TokenMissing()
+    now = time.time()
+    session = _verified.get(token)
+    if session and now < session.ends and now - _read_at[0] <= KEEP_KEYS_SECONDS:
+        return session
+    return _verify(token)
+
+
+def _verify(token: str) -> Session:
+    """The token's session. Raises TokenExpired, TokenInvalid."""
+    import jwt
+
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+        key = _public_key(kid) if isinstance(kid, str) and _KID.fullmatch(kid) else None
+        if key is None:
+            raise TokenInvalid()
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=issuer(),
+            options={"require": _CLAIMS},
+        )
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired() from None
+    except (jwt.InvalidTokenError, ValueError):
+        raise TokenInvalid() from None
+    if len(_verified) >= _MOST_VERIFIED:
+        _verified.clear()
+    session = Session(
+        claims["sub"], claims["jti"], claims["gen"], float(claims["exp"]), claims["fpk"]
+    )
+    _verified[token] = session
+    return session
+
+
+def _public_key(kid: str) -> Ed25519PublicKey | None:
+    if kid not in _known or time.time() - _read_at[0] > KEEP_KEYS_SECONDS:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        fresh = {
+            item["kid"]: Ed25519PublicKey.from_public_bytes(_unb64(item["x"]))
+            for item in verification_keys.list_()
+        }
+        _known.clear()
+        _known.update(fresh)
+        _verified.clear()
+        _read_at[0] = time.time()
+    return _known.get(kid)
+
+
+def _unb64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def forget() -> None:
+    """Clear the caches, as a new process would start; for tests."""
+    _known.clear()
+    _verified.clear()

@@ -1,0 +1,52 @@
+"""Sessions: signing in and out."""
+
+from __future__ import annotations
+
+from slipway.access import sign_in as credentials
+from slipway.access import signing
+from slipway.access.principal import Principal
+from slipway.domain.user import SignIn, Token
+from slipway.errors import AccountDisabled, SessionEnded, WrongCredentials
+from slipway.store import sessions, table
+from slipway.store.sessions import Session
+from slipway.store.table import ConditionFailed, Update
+
+
+def sign_in(wanted: SignIn, address: str) -> Token:
+    """A token for the user with this e-mail and password. `address` is the caller's IP address.
+
+    Raises WrongCredentials, AccountDisabled, TooManyAttempts. Two round trips, three if the
+    sign-in fails.
+    """
+    user_id = credentials.sign_in(wanted, address)
+    [account] = table.get(sessions.account_key(user_id))
+    if not account:
+        raise WrongCredentials()
+    if account.get("status") == "disabled":
+        raise AccountDisabled()
+    return signing.mint(user_id, account.get("generation", 0))
+
+
+def end(principal: Principal) -> None:
+    """End the session of the current request. Two round trips."""
+    table.write(_current(principal).end())
+
+
+def end_all(principal: Principal) -> None:
+    """End all sessions of the principal, also the current one. Two round trips."""
+    session = _current(principal)
+    condition, values = session.condition()
+    next_generation = Update(
+        session.account_key, "ADD #generation :one", {**values, "one": 1}, condition
+    )
+    try:
+        table.write(next_generation)
+    except ConditionFailed:
+        # Another request has ended all sessions meanwhile.
+        raise SessionEnded() from None
+
+
+def _current(principal: Principal) -> Session:
+    session = sessions.current()
+    assert session and session.user_id == principal.user_id
+    return session
