@@ -552,7 +552,8 @@ def _answered(service: str, method: str, **request: Any) -> Any:
 def handlers(dynamodb: Watched) -> Iterator[None]:
     """The functions in this process, with the watched table."""
     from slipway import aws
-    from slipway.aws import template_bodies
+    from slipway.aws import functions, template_bodies
+    from tests.support import invoked
     from tests.support.lambda_environment import forget
 
     stored: dict[str, bytes] = {}
@@ -560,9 +561,12 @@ def handlers(dynamodb: Watched) -> Iterator[None]:
     template_bodies.get = lambda key: stored[key]
     template_bodies.validate = lambda key: None
     aws.call = _answered
+    functions.invoke = invoked.invoke
     dynamodb.create_table()
     before = dict(os.environ)
-    os.environ.update(environ(dynamodb.endpoint), ALLOWED_RESOURCE_TYPES="*")
+    os.environ.update(
+        environ(dynamodb.endpoint), ALLOWED_RESOURCE_TYPES="*", PLANS_FUNCTION="plans"
+    )
     forget()
     try:
         yield

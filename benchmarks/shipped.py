@@ -80,6 +80,15 @@ def _step(verb: str) -> Callable[[Stage], Event]:
     return made
 
 
+def _preview(stage: Stage) -> Event:
+    """The preview of an update of an environment that has no stack yet."""
+    from slipway.access.principal import Principal
+    from slipway.store import environment_records
+
+    new = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
+    return {"creates": False, "environment": environment_records.find(new), "secrets": {}}
+
+
 SHIP = json.dumps({"version": "sha-1234567"})
 PREVIEW = json.dumps({"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24})
 FORM = "username=ann%40example.com&password=secret123"
@@ -96,6 +105,7 @@ FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     ),
     "deployments": ("api/deployments", _api("GET", "/api/v1/deployments/{s.deployment}")),
     "docs": ("api/docs", _api("GET", "/openapi.json")),
+    "plans": ("invoked/plans", _preview),
     "dispatch": ("events/dispatch", _changed),
     "reconcile": ("events/reconcile", lambda stage: {}),
     "provision": ("steps/provision", _step("provision")),

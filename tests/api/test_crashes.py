@@ -189,6 +189,9 @@ REQUESTS = {
         {**PREVIEW, "template": "web", "inputs": {"Password": "hunter22"}},
         query="dry_run=true",
     ),
+    "preview an update": Request(
+        f"POST {ONE}/update", a_stack, {"inputs": {}}, query="dry_run=true"
+    ),
     "look for drift": Request(f"POST {ONE}/drift", a_stack),
     "create a template": Request("POST /api/v1/templates", a_user, {"name": "web"}),
     "add a version": Request(f"POST {TEMPLATE}/versions", a_template, BODY),
@@ -366,7 +369,8 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             if item["pk"] != "KEYS" and not item["sk"].startswith(("DRIFT", "SECRETS", "PLAN#"))
         ]
         noted = {item["stack"] for item in items if item["sk"].startswith("PLAN#")}
-        assert cloud.review.made.keys() <= noted
+        plans = {name for name in cloud.review.made if "-plan-" in name}
+        assert plans <= noted
         for path in cloud.secrets:
             e = path.split("/")[3].rpartition("_")[2]
             found = {item["sk"] for item in items if e in item["pk"] + item["sk"]}

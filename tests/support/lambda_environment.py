@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from slipway.access import signing, tokens
+from slipway.aws import functions
 from slipway.services import reconcile_schedule
 from slipway.settings import settings
 from slipway.store import template_records
+from tests.support import invoked
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -34,6 +36,7 @@ def as_on_lambda() -> Iterator[None]:
             "TOKEN_MINUTES": "60",
             "SIGNING_SECRET": "signing",
             "TEMPLATES_BUCKET": "templates",
+            "PLANS_FUNCTION": "plans",
             "ALLOWED_RESOURCE_TYPES": "AWS::SQS::*, AWS::Lambda::Function,AWS::Serverless::*",
             "POWERTOOLS_SERVICE_NAME": "slipway",
             "AWS_REGION": REGION,
@@ -42,6 +45,7 @@ def as_on_lambda() -> Iterator[None]:
             "AWS_SECRET_ACCESS_KEY": "testing",
         }.items():
             patch.setenv(name, value)
+        patch.setattr(functions, "invoke", invoked.invoke)
         forget()
         yield
         forget()

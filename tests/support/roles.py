@@ -82,6 +82,8 @@ def resource_name(resource: Any) -> str:
         return within[1]
     if re.search(r":role/\$\{AWS::StackName\}-EnvironmentRole-", str(resource)):
         return "EnvironmentRole"
+    if re.search(r":function:\$\{AWS::StackName\}-PlansFunction-", str(resource)):
+        return "PlansFunction"
     if re.search(OF_ENVIRONMENTS, str(resource)):
         return "the environments"
     if re.search(OF_PLANS, str(resource)):

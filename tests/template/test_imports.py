@@ -169,6 +169,7 @@ DOES_NOT_IMPORT = {
         "slipway.services.rollout_queue",
     },
     "deployments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
+    "plans": {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER, *TEMPLATES, "slipway.access"},
     "docs": {
         *AWS_SDK,
         *SIGNING_IN,

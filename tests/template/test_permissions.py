@@ -246,7 +246,11 @@ def test_only_auth_may_read_password_hashes_and_one_time_links(role: str) -> Non
 
 @pytest.mark.parametrize("pk", ["PROJECT#1", "ENV#1", "DEP#1", "IDEMPOTENCY#usr_1", "USER#usr_1"])
 def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None:
-    functions = [role for role in ROLES if role not in ("DocsFunctionRole",) and "Function" in role]
+    functions = [
+        role
+        for role in ROLES
+        if role not in ("DocsFunctionRole", "PlansFunctionRole") and "Function" in role
+    ]
 
     assert all(may_reach(role, "dynamodb:UpdateItem", pk) for role in functions)
 
@@ -275,19 +279,8 @@ def test_only_auth_reads_the_signing_secret() -> None:
             # It writes what nobody may read but who makes the environment.
             ("ssm:PutParameter", "the environments"),
             ("ssm:DeleteParameters", "the environments"),
-            ("cloudformation:DescribeStacks", "the environments"),
-            # To show what an update would do; never to do it.
-            ("cloudformation:TagResource", "the environments"),
-            ("cloudformation:CreateChangeSet", "the environments"),
-            ("cloudformation:DescribeChangeSet", "the environments"),
-            ("cloudformation:ListChangeSets", "the environments"),
-            ("cloudformation:DeleteChangeSet", "the environments"),
-            # To show what one would be made of, and to take that away again.
-            ("cloudformation:CreateChangeSet", "the plans"),
-            ("cloudformation:DescribeChangeSet", "the plans"),
-            ("cloudformation:DescribeStacks", "the plans"),
-            ("cloudformation:DeleteStack", "the plans"),
-            ("s3:GetObject", "TemplatesBucket"),
+            # It has no right on stacks: the plans function does its dry runs.
+            ("lambda:InvokeFunction", "PlansFunction"),
         },
         "Inspection": {
             ("cloudformation:ListStackResources", "the environments"),
@@ -358,8 +351,48 @@ def test_plans_are_deleted_only_by_their_makers_and_never_executed() -> None:
         if (action, on) == ("cloudformation:DeleteStack", "the plans")
     }
 
-    assert deleting == {"EnvironmentsFunctionRole", "ReconcileFunctionRole"}
+    assert deleting == {"PlansFunctionRole", "ReconcileFunctionRole"}
     assert not [role for role in ROLES if "ExecuteChangeSet" in str(allowed(role))]
+
+
+def test_the_plans_function_previews_and_writes_only_its_clean_up_records() -> None:
+    previews = {
+        (f"cloudformation:{action}", on)
+        for on, actions in {
+            "the environments": (
+                "DescribeStacks",
+                "TagResource",
+                "CreateChangeSet",
+                "DescribeChangeSet",
+                "ListChangeSets",
+                "DeleteChangeSet",
+            ),
+            "the plans": ("CreateChangeSet", "DescribeChangeSet", "DescribeStacks", "DeleteStack"),
+        }.items()
+        for action in actions
+    }
+    role, table = "PlansFunctionRole", {"dynamodb:PutItem", "dynamodb:DeleteItem"}
+
+    assert allowed(role) == {
+        *previews,
+        ("cloudformation:CreateChangeSet", "the environments"),
+        ("s3:GetObject", "TemplatesBucket"),
+        *((action, "Table") for action in table),
+    }
+    assert all(may_reach(role, action, "PLAN#0123") for action in table)
+    for pk in ("PROJECT#1", "ENV#1", "ACCOUNT#1", "USER#1", "TEMPLATES", "IDEMPOTENCY#usr_1"):
+        assert not any(may_reach(role, action, pk) for action in table), pk
+
+
+def test_only_the_environments_function_invokes_a_function() -> None:
+    invoking = {
+        (role, on)
+        for role in ROLES
+        for action, on in allowed(role)
+        if action == "lambda:InvokeFunction" and "Function" in role
+    }
+
+    assert invoking == {("EnvironmentsFunctionRole", "PlansFunction")}
 
 
 def test_no_function_may_read_the_whole_table() -> None:

@@ -17,13 +17,6 @@ LINES, WIDTH = 600, 120
 TEMPLATE = ROOT / "template.yaml"
 INCLUDED = [path for folder in ("alarms", "policies") for path in sorted((ROOT / folder).iterdir())]
 FUNCTIONS = [role for role in ROLES if "Function" in role]
-# Each right that is written twice, and where.
-TWICE = {
-    # A role has ten managed policies at most, and that of EnvironmentsFunction has ten already.
-    "cloudformation:DeleteStack": ["EnvironmentsFunction", "Reconcile"],
-    # It queries the table, but unlike all others that do, it adds nothing to it.
-    "dynamodb:Query": ["AddRecords", "InspectionFunction"],
-}
 
 Right = tuple[str, str, str, str]
 
@@ -71,7 +64,7 @@ def test_each_right_of_a_function_is_written_once() -> None:
     twice = [(right[1], sorted(found)) for right, found in places.items() if len(found) > 1]
 
     assert len(places) > 400
-    assert sorted(twice) == sorted(TWICE.items())
+    assert twice == []
 
 
 def test_every_named_policy_is_used_and_no_function_has_one_twice() -> None:

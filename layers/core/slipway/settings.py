@@ -34,6 +34,7 @@ class Settings:
     environment_role: str
     environment_boundary: str
     allowed_resource_types: tuple[str, ...]
+    plans_function: str
     mail_sender: str
     on_aws: bool
     dynamodb: str
@@ -80,6 +81,7 @@ def settings() -> Settings:
             each.strip() for each in env.get("ALLOWED_RESOURCE_TYPES", "").split(",")
         ),
         mail_sender=env.get("MAIL_SENDER", ""),
+        plans_function=env.get("PLANS_FUNCTION", ""),
         on_aws="AWS_ENDPOINT_URL" not in env,
         dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
         public_url=env.get("PUBLIC_URL", ""),

@@ -3,7 +3,7 @@ theirs can crash, and whatever was done by then is done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 
 from slipway import aws
+from slipway.aws import functions
 from slipway.errors import DriverFault, DriverRefused
+from tests.support import invoked
 from tests.support.store.review import Review
+from tests.support.workflows.emulator import acting
+from tests.support.workflows.faults import Died
 from tests.support.workflows.world import World
 
 
@@ -27,6 +31,7 @@ class Cloud:
         self.review = Review()
         patch.setattr(aws, "call", self.call)
         patch.setattr(aws, "client", lambda service: self)
+        patch.setattr(functions, "invoke", self.invoke)
         self.meta = SimpleNamespace(endpoint_url="https://s3.example.com")
 
     def call(self, service: str, method: str, **request: Any) -> Any:
@@ -34,6 +39,18 @@ class Cloud:
         return self.world.emulator.call(
             f"{service} {method}", perform, lambda trouble: DriverFault(trouble)
         )
+
+    def invoke(self, name: str, payload: Mapping[str, Any]) -> Any:
+        """Invoke a function, which has calls of its own, and whose process can die of them."""
+
+        def perform() -> Any:
+            try:
+                with acting(name):
+                    return invoked.invoke(name, payload)
+            except Died:
+                raise DriverFault("A function that was invoked failed") from None
+
+        return self.world.emulator.call(f"lambda {name}", perform, lambda word: DriverFault(word))
 
     def put_object(self, **request: Any) -> None:
         self.call("s3", "put_object", **request)
@@ -76,6 +93,9 @@ class Cloud:
 
     def _create_change_set(self, **request: Any) -> Any:
         return self.review.create_change_set(**request)
+
+    def _list_change_sets(self, StackName: str) -> Any:
+        return {"Summaries": []}
 
     def _delete_stack(self, StackName: str) -> None:
         self.review.delete_stack(StackName)

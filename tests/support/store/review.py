@@ -10,6 +10,7 @@ import pytest
 
 from slipway import aws
 from slipway.errors import DriverRefused
+from tests.support.api.client import asking
 
 JOBS = {"Action": "Add", "LogicalResourceId": "Jobs", "ResourceType": "AWS::SQS::Queue"}
 
@@ -35,10 +36,18 @@ class Review:
     def call(self, service: str, method: str, **request: Any) -> Any:
         assert service == "cloudformation"
         self.calls.append(method)
-        self.before.pop(method, _nothing)()
+        self._meanwhile(self.before.pop(method, _nothing))
         answer = getattr(self, method)(**request)
-        self.after.pop(method, _nothing)()
+        self._meanwhile(self.after.pop(method, _nothing))
         return answer
+
+    def _meanwhile(self, happens: Callable[[], None]) -> None:
+        """Not the function that calls does it."""
+        token = asking.set("")
+        try:
+            happens()
+        finally:
+            asking.reset(token)
 
     def describe_change_set(self, StackName: str, ChangeSetName: str) -> Any:
         if StackName not in self.made:

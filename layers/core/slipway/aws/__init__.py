@@ -13,7 +13,9 @@ from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
 # The parameter store accepts a few writes a second, and one request can have twenty of them.
-_TRIES = {"ssm": 4}
+# A function may be slow (its Timeout in template.yaml), and a caller should not wait for it twice.
+_TRIES = {"ssm": 4, "lambda": 1}
+_READ_SECONDS = {"lambda": 21}
 _PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
 
 
@@ -73,5 +75,5 @@ def client(service: str) -> Any:
     from botocore.config import Config
 
     tries = {"mode": "standard", "total_max_attempts": _TRIES.get(service, 2)}
-    config = Config(connect_timeout=2, read_timeout=6, retries=tries)
+    config = Config(connect_timeout=2, read_timeout=_READ_SECONDS.get(service, 6), retries=tries)
     return boto3.client(service, region_name=settings().region, config=config)

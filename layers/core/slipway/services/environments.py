@@ -130,8 +130,7 @@ def _read(
 def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
     """The environment that `create` would create, without creating it. Raises as create.
 
-    One round trip; with a template one more when its change set is created, and one when the change
-    set has ended.
+    One round trip; with a template also one invocation of the plans function.
     """
     names = [project_records.environment_name(project, wanted.name)]
     if wanted.external_id:
@@ -148,7 +147,7 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
     shown: dict[str, Any] = {**draft.record, "inputs": None, "max_ttl_hours": draft.most_hours}
     if draft.version:
         from slipway.domain import inputs
-        from slipway.services import plans
+        from slipway.services import change_sets
 
         would_be = changed(draft.record, {"project_name": seen.record["name"]})
         values = json.loads(draft.record["inputs"])
@@ -156,7 +155,7 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
             inputs=inputs.with_defaults(draft.version.parameters, values),
             resources=draft.version.resources,
             transforms=draft.version.transforms,
-            change_set=plans.preview(would_be, draft.secrets),
+            change_set=change_sets.preview(would_be, draft.secrets, creates=True),
         )
     return Plan.model_validate(shown)
 

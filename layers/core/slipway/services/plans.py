@@ -1,5 +1,7 @@
 """Plans: the change set that would create an environment. It is never executed.
 
+Only the plans function does this, and it may write no records but their clean-up records.
+
 CloudFormation keeps a change set that creates a stack in a stack under review, which has to be
 deleted. The stack of a plan is named after a digest of the request, so repeating the request finds
 it. The request that reads the final state deletes the stack.

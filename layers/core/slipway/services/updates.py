@@ -105,8 +105,8 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princ
 
     CloudFormation previews them in a change set; repeat the call for progress.
     """
-    # Imported here, because only plans need the drivers.
-    from slipway import drivers
+    # Imported here, because few updates are plans.
+    from slipway.services import change_sets
 
     item, draft = _draft(environment, wanted, principal)
     before = {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
@@ -127,7 +127,7 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princ
                 for name in sorted({*before, *after})
                 if before.get(name) != after.get(name) or name in draft.secrets
             },
-            "change_set": drivers.preview(would_be, draft.secrets),
+            "change_set": change_sets.preview(would_be, draft.secrets, creates=False),
         }
     )
 
