@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from deploy import checks, names
 from deploy.options import ROOT, Options, Refused, declared, functions, read
-from local import region
+from local import region, running
 
 BUILT = ROOT / ".aws-sam" / "build"
 
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     build = {"Architecture": architecture, "PythonRuntime": runtime}
     try:
         options = read(given.stage, given.stack, given.parameters, build)
+        running.adopt_key()
         region.adopt()
         session = boto3.Session()
         account, known = before(options, session)

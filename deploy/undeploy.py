@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from deploy import leftovers
 from deploy.checks import credentials
 from deploy.options import Refused, read
-from local import region
+from local import region, running
 
 POLL = 2.0  # seconds
 TRIES = 3  # for each environment
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--yes", action="store_true")
     parser.add_argument("--wait", type=float, default=3600, help="seconds for the environments")
     given = parser.parse_args(arguments)
+    running.adopt_key()
     region.adopt()
     session = boto3.Session()
     try:

@@ -18,7 +18,8 @@ STARTED = time.monotonic()
 READY = """
   API    {url}
   docs   {url}/docs
-  AWS    {endpoint} (for --endpoint-url)
+  AWS    {endpoint}, with the key of this run: . {key}
+  apps   {environments}/… are environments
   try    curl {url}/api/v1/auth/register -H 'Content-Type: application/json' \\
               -d '{{"email": "you@example.com", "password": "correct horse battery"}}'
 
@@ -43,6 +44,16 @@ def on_signal(number: int, frame: FrameType | None) -> None:
     for every in (signal.SIGINT, signal.SIGTERM):
         signal.signal(every, signal.SIG_IGN)  # the first signal is enough
     raise Stopped
+
+
+def ready(platform: Platform) -> str:
+    key = (platform.run_dir / "aws.env").relative_to(platform.root)
+    return READY.format(
+        url=platform.url,
+        endpoint=platform.endpoint,
+        environments=platform.environments_url,
+        key=key,
+    )
 
 
 def port_from(text: str) -> int:
@@ -100,7 +111,7 @@ def main() -> int:
     try:
         platform.start()
         say("ready")
-        print(READY.format(url=platform.url, endpoint=platform.endpoint), flush=True)
+        print(ready(platform), flush=True)
         follow(platform)
     except Stopped:
         return 0

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from local import signatures
 from local.http_events import Answer, Request, Route, message
 from local.resource_policy import may_invoke
 
@@ -144,6 +145,8 @@ def signed(request: Request, scope: Any, denied: Callable[[], Any]) -> bool:
     from ministack.services import lambda_svc
 
     if not lambda_svc._function_url_is_signed(request.headers, request.parameters):
+        return False
+    if signatures.failure(signatures.Signed.of(scope, request.body)):
         return False
     raw_path = scope["raw_path"].decode("latin-1")
     iam_evaluator.pin_signed_request(request.method, raw_path, request.parameters, scope["headers"])

@@ -1,8 +1,9 @@
 """The child process: the pinned emulator with our patches, and the API on its own port.
 
-platform.py starts it as `python -m local.emulator FD FD [FD]` with bound sockets: the emulator's,
-the API's and, if AWS is to listen beyond loopback, another one for the emulator. It reads commands
-in JSON lines from stdin and ends when stdin is closed, so that it never outlives its parent.
+platform.py starts it as `python -m local.emulator FD FD FD [FD]` with bound sockets: AWS's, the
+API's, that of environments and, if AWS is to listen beyond loopback, another one for AWS. It reads
+commands in JSON lines from stdin and ends when stdin is closed, so that it never outlives its
+parent.
 
     {"api": "<id of the HTTP API to serve>"}
 """
@@ -16,30 +17,35 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from local import patches
-from local.gateway import Gateway, Receive, Send
+from local.asgi import Message, Receive, Send
+from local.aws_port import AwsPort
+from local.browsers import Allowed
+from local.gateway import Gateway
+
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Front:
-    """One ASGI application on two ports: the emulator on one, the API on the other."""
+    """One ASGI application on three ports: the API's, that of environments, and AWS's for the rest.
 
-    def __init__(self, emulator: Any, gateway: Gateway, api_port: int) -> None:
-        self.emulator, self.gateway, self.api_port = emulator, gateway, api_port
+    `by_port` has the first two.
+    """
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(self, emulator: Any, aws: Application, by_port: Mapping[int, Application]) -> None:
+        self.emulator, self.aws, self.by_port = emulator, aws, by_port
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["server"][1] == self.api_port:
-            if scope["type"] == "http":
-                await self.gateway(scope, receive, send)
-            else:
-                await send({"type": "websocket.close"})
+        elif scope["type"] == "http":
+            await self.by_port.get(scope["server"][1], self.aws)(scope, receive, send)
         else:
-            await self.emulator.app(scope, receive, send)
+            await send({"type": "websocket.close"})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """The part of the emulator's start that is needed; the rest uses Docker and opens ports."""
@@ -85,13 +91,18 @@ async def serve(fds: Sequence[str]) -> None:
     config.keep_alive_timeout = 75
     config.include_server_header = False
     config.loglevel = "WARNING"
-    gateway = Gateway()
-    api_port = int(os.environ["SLIPWAY_PORT"])
+    allowed = Allowed.of(*json.loads(os.environ["SLIPWAY_ALLOWED"]))
+    gateway = Gateway(allowed)
+    by_port = {
+        int(os.environ["SLIPWAY_PORT"]): gateway.platform,
+        int(os.environ["SLIPWAY_ENVIRONMENTS_PORT"]): gateway.environments,
+    }
     run_dir = Path(os.environ["SLIPWAY_RUN_DIR"])
     arguments = (asyncio.get_running_loop(), gateway, run_dir)
     threading.Thread(target=obey, args=arguments, daemon=True).start()
     forever = asyncio.Event().wait
-    await hypercorn(Front(app, gateway, api_port), config, shutdown_trigger=forever)  # type: ignore[arg-type]
+    front = Front(app, AwsPort(app.app, allowed), by_port)
+    await hypercorn(front, config, shutdown_trigger=forever)  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -102,6 +113,7 @@ def main() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
+    os.umask(0o077)  # what it writes is for this user alone
     patches.install()
     asyncio.run(serve(sys.argv[1:]))
 

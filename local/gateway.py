@@ -4,9 +4,11 @@ The emulator's own data plane is not used, because callers notice its difference
 the event, a function's error sent unchanged, no limits, OPTIONS never passed to a route, and
 guesses about host and path. Routes and functions are the emulator's.
 
-The APIs of environments answer below /_aws/execute-api/<id>, and function URLs below
-/_aws/lambda-url/<id>.
+Slipway's API has a port of its own. On another one, and so under another origin, the APIs of
+environments answer below /_aws/execute-api/<id>, and function URLs below /_aws/lambda-url/<id>;
+both also at http://<id>.localhost, under an origin for each.
 
+    browsers.py         refuses what a web page must not do
     http_events.py      requests -> events, results -> answers
     authorizers.py      decides who may call a route
     resource_policy.py  decides whether the function may be called
@@ -18,19 +20,16 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any
 
-from local import authorizers
+from local import authorizers, browsers
+from local.asgi import Message, Receive, Send, body_of, respond
 from local.authorizers import Call
 from local.http_events import STAGE, Answer, Request, Route, answer, event_1, event_2, message
 from local.patches.api_endpoint import PREFIX
 from local.patches.function_urls import URL_PREFIX
 from local.resource_policy import INVOKE, may_invoke
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 # Quotas of HTTP APIs and of Lambda that cannot be raised.
 LARGEST_BODY = 10 * 2**20
@@ -39,6 +38,7 @@ LARGEST_HEAD = 10_240  # the request line and the values of headers
 LARGEST_EVENT = 6 * 2**20
 SECONDS = 30.0
 
+URL_ID = 32  # letters of a function URL's id; an API's has fewer
 HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
 FAILED = message(500, "Internal Server Error")
 URL_FAILED = Answer(502, b"Internal Server Error", [("content-type", "application/json")])
@@ -48,7 +48,8 @@ URL_FORBIDDEN = Answer(403, b'{"Message":"Forbidden"}', [("content-type", "appli
 class Gateway:
     """The data plane of all HTTP APIs. Requests wait until `open` has set Slipway's API."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: browsers.Allowed) -> None:
+        self.allowed = allowed
         self.api_id = ""
         self._opened = asyncio.Event()
 
@@ -56,46 +57,79 @@ class Gateway:
         self.api_id = api_id
         self._opened.set()
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def platform(self, scope: Message, receive: Receive, send: Send) -> None:
+        """The port of Slipway's API."""
+        refused = browsers.wrong_host(scope, self.allowed)
+        refused = refused or browsers.wrong_origin(scope, self.allowed)
+        if refused:
+            return await respond(send, refused, head=scope["method"] == "HEAD")
         await self._opened.wait()
-        body = await _body(receive)
+        await self._answer(scope, receive, send, is_platform=True)
+        return None
+
+    async def environments(self, scope: Message, receive: Receive, send: Send) -> None:
+        """The port of all other APIs and of function URLs. They have CORS settings of their own."""
+        if refused := browsers.wrong_host(scope, self.allowed):
+            return await respond(send, refused, head=scope["method"] == "HEAD")
+        await self._answer(scope, receive, send, is_platform=False)
+        return None
+
+    async def _answer(
+        self, scope: Message, receive: Receive, send: Send, *, is_platform: bool
+    ) -> None:
+        body = await body_of(receive, LARGEST_BODY, LARGEST_READ)
         if body is None:
             return
         request = _request(scope, body)
-        made = _too_large(scope, request) or await self._execute(scope, request)
-        headers = [
-            *made.headers,
-            ("content-length", str(len(made.body))),
-            ("apigw-requestid", request.id),
-        ]
-        sent = [(name.encode(), _header(value)) for name, value in headers]
-        await send({"type": "http.response.start", "status": made.status, "headers": sent})
-        head = scope["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if head else made.body})
+        made = _too_large(scope, request)
+        if made is None and is_platform:
+            request.api_id = self.api_id
+            made = await _execute(scope, request)
+        made = made or await self._of_environment(scope, request)
+        made = Answer(made.status, made.body, [*made.headers, ("apigw-requestid", request.id)])
+        await respond(send, made, head=scope["method"] == "HEAD")
 
-    async def _execute(self, scope: Message, request: Request) -> Answer:
+    async def _of_environment(self, scope: Message, request: Request) -> Answer:
         from ministack.services import apigateway
 
-        request.api_id = self.api_id
-        if request.path.startswith(URL_PREFIX):
-            other, _, below = request.path.removeprefix(URL_PREFIX).partition("/")
-            request.api_id, request.path = other, f"/{below}"
+        kind = _address(request)
+        if kind == URL_PREFIX:
             return await _function_url(scope, request)
-        if request.path.startswith(PREFIX):
-            other, _, below = request.path.removeprefix(PREFIX).partition("/")
-            if other in apigateway._apis:
-                request.api_id, request.path = other, f"/{below}"
-        cors = _cors(apigateway._apis[request.api_id])
-        origin = request.headers.get("origin", "")
-        if cors and request.method == "OPTIONS" and _is_preflight(request):
-            return _preflight(cors, origin)
-        made = await _routed(scope, request)
-        if not cors:
-            return made
-        # The API's configuration takes precedence over the function's headers.
-        own = [header for header in made.headers if not header[0].startswith("access-control-")]
-        own += apigateway._cors_response_headers(cors, origin).items()
-        return Answer(made.status, made.body, own)
+        is_known = request.api_id != self.api_id and request.api_id in apigateway._apis
+        if kind == PREFIX and is_known:
+            return await _execute(scope, request)
+        return message(404, "Not Found")
+
+
+def _address(request: Request) -> str:
+    """Take the id of an API or a function URL from host or path. Returns its prefix, or ""."""
+    name = browsers.name_of(request.host).removesuffix(".localhost")
+    if name != browsers.name_of(request.host):
+        request.api_id = name
+        return URL_PREFIX if len(name) == URL_ID else PREFIX
+    for prefix in (URL_PREFIX, PREFIX):
+        if request.path.startswith(prefix):
+            request.api_id, _, below = request.path.removeprefix(prefix).partition("/")
+            request.path = f"/{below}"
+            return prefix
+    return ""
+
+
+async def _execute(scope: Message, request: Request) -> Answer:
+    """The answer of the HTTP API `request.api_id`, with its CORS headers."""
+    from ministack.services import apigateway
+
+    cors = _cors(apigateway._apis[request.api_id])
+    origin = request.headers.get("origin", "")
+    if cors and request.method == "OPTIONS" and _is_preflight(request):
+        return _preflight(cors, origin)
+    made = await _routed(scope, request)
+    if not cors:
+        return made
+    # The API's configuration takes precedence over the function's headers.
+    own = [header for header in made.headers if not header[0].startswith("access-control-")]
+    own += apigateway._cors_response_headers(cors, origin).items()
+    return Answer(made.status, made.body, own)
 
 
 async def _routed(scope: Message, request: Request) -> Answer:
@@ -243,23 +277,6 @@ def _enter_stage(request: Request, stages: Mapping[str, dict[str, Any]]) -> bool
     return request.stage in stages
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The body, or the first part of a too large one. None if the caller disconnected."""
-    parts: list[bytes] = []
-    kept = read = 0
-    while True:
-        part = await receive()
-        if part["type"] == "http.disconnect":
-            return None
-        chunk = part.get("body", b"")
-        read += len(chunk)
-        if kept <= LARGEST_BODY:
-            parts.append(chunk)
-            kept += len(chunk)
-        if not part.get("more_body") or read > LARGEST_READ:
-            return b"".join(parts)
-
-
 def _headers(scope: Message) -> tuple[dict[str, str], list[str]]:
     """(headers, cookies). Names are in lower case, repeated headers are joined."""
     headers: dict[str, str] = {}
@@ -278,13 +295,6 @@ def _headers(scope: Message) -> tuple[dict[str, str], list[str]]:
     trace = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     headers.setdefault("x-amzn-trace-id", trace)
     return headers, cookies
-
-
-def _header(value: str) -> bytes:
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode()
 
 
 # --- CORS ----------------------------------------------------------------------------------------

@@ -1,11 +1,15 @@
 """Access keys of the laptop's AWS: the owner's, and those of functions.
 
-All keys that local code signs with are created here.
+All keys that local code signs with are created here. The owner's is created for each run, in
+whose folder the file `aws.env` has it.
 """
 
+import os
 import secrets
 import threading
 from typing import Any, NamedTuple
+
+NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class Key(NamedTuple):
@@ -15,14 +19,20 @@ class Key(NamedTuple):
     secret: str
     token: str = ""
 
+    @classmethod
+    def of_environment(cls) -> "Key":
+        """The key in this process's environment variables; empty without one."""
+        return cls(*(os.environ.get(name, "") for name in NAMES))
+
     def variables(self) -> dict[str, str]:
         """The environment variables from which AWS's clients read the key."""
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        return {name: value for name, value in zip(names, self, strict=True) if value}
+        return {name: value for name, value in zip(NAMES, self, strict=True) if value}
 
 
-# The account's root user, for the developer and the tests. It may do everything.
-OWNER = Key("local", "local")
+def of_owner() -> Key:
+    """A new key for the account's root user: the developer, who may do everything."""
+    return Key(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
+
 
 _lock = threading.Lock()
 _sessions: dict[tuple[str, str], Key] = {}

@@ -21,13 +21,13 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from local import package
-from local.iam_keys import OWNER, Key
+from local import iam_keys, package
+from local.iam_keys import Key
 from local.stack import Stack
 
 HERE = Path(__file__).resolve().parents[1]
@@ -54,6 +54,7 @@ class Platform:
     logs        shows everything that functions write
     bare        starts an empty AWS: create a stack there, then `serve` its API
     beyond      another address of this machine for AWS, which else listens only on loopback
+    names       further names of this machine that requests may have in `Host`
     """
 
     def __init__(
@@ -67,9 +68,12 @@ class Platform:
         logs: bool = False,
         bare: bool = False,
         beyond: str = "",
+        names: Collection[str] = (),
     ) -> None:
         self.root, self.port, self.say, self.quiet, self.logs = root, port, say, quiet, logs
-        self.beyond = beyond
+        self.beyond, self.names = beyond, {beyond, *names}
+        self.owner = iam_keys.of_owner()
+        self.environments_port = 0
         runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
         self.defaults = {
             "PythonRuntime": runtime,
@@ -92,6 +96,11 @@ class Platform:
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
+    def environments_url(self) -> str:
+        """The URL below which environments answer: another origin than that of the API."""
+        return f"http://{LOOPBACK}:{self.environments_port}"
+
+    @property
     def endpoint(self) -> str:
         """The URL for AWS clients."""
         return self.endpoint_at(LOOPBACK)
@@ -100,9 +109,12 @@ class Platform:
         """The URL for AWS clients that know this machine as `host`."""
         return f"http://{host}:{self._sockets[0].getsockname()[1]}"
 
-    def client(self, service: str, key: Key = OWNER) -> Any:
-        """A boto3 client of this platform's AWS, independent of the user's configuration."""
-        return client(self.endpoint, service, key)
+    def client(self, service: str, key: Key | None = None) -> Any:
+        """A boto3 client of this platform's AWS, independent of the user's configuration.
+
+        It signs with the owner's key, or with another one.
+        """
+        return client(self.endpoint, service, key or self.owner)
 
     def assume(self, role: str, session: str = "session", hours: float = 1) -> Key:
         """The key of a session of the role. Raises ClientError if its trust policy forbids it."""
@@ -140,6 +152,8 @@ class Platform:
             self._sockets.append(_bound(0))
             self._sockets.append(_bound(self.port))
             self.port = self._sockets[1].getsockname()[1]
+            self._sockets.append(_bound_beside(self.port))
+            self.environments_port = self._sockets[2].getsockname()[1]
             if self.beyond:
                 self._sockets.append(_bound(self._sockets[0].getsockname()[1], self.beyond))
             self.say("starting the emulator")
@@ -208,20 +222,37 @@ class Platform:
                 lock.close()
         names = (f"run-{os.getpid()}{n}" for n in ["", *(f"-{n}" for n in range(2, 100))])
         self.run_dir = next(path for name in names if not (path := self.cache / name).exists())
-        (self.run_dir / "tmp").mkdir(parents=True)
+        self.cache.mkdir(exist_ok=True)
+        self.run_dir.mkdir(mode=0o700)
+        (self.run_dir / "tmp").mkdir()
+        (self.run_dir / "tmp").chmod(0o700)
         self._lock = _locked(self.run_dir)
         assert self._lock
+        self._write("aws.env", self._shell_variables())
+
+    def _shell_variables(self) -> str:
+        """Lines for a shell: the owner's key, and where AWS is."""
+        variables = self.owner.variables() | {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+        lines = [f"export {name}={value}" for name, value in variables.items()]
+        return "\n".join([*lines, "unset AWS_SESSION_TOKEN AWS_PROFILE", ""])
 
     def _start_emulator(self) -> None:
         assert self._lock
         fds = [bound.fileno() for bound in self._sockets]
         home = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        with (self.run_dir / "emulator.log").open("w") as log:
+        parameters = {"CorsOrigins": "", "PublicUrl": "", **self.parameters}
+        allowed = [sorted(self.names), parameters["CorsOrigins"], parameters["PublicUrl"]]
+        log_file = os.open(self.run_dir / "emulator.log", os.O_CREAT | os.O_WRONLY, 0o600)
+        with open(log_file, "w") as log:
             self.emulator = subprocess.Popen(
                 [sys.executable, "-m", "local.emulator", *map(str, fds)],
                 cwd=HERE,
                 env=home
-                | OWNER.variables()
+                | self.owner.variables()
                 | {
                     "HOME": str(self.run_dir),
                     "TMPDIR": str(self.run_dir / "tmp"),
@@ -236,6 +267,8 @@ class Platform:
                     "AUTH": "true",
                     "SLIPWAY_LOGS": "1" if self.logs else "0",
                     "SLIPWAY_PORT": str(self.port),
+                    "SLIPWAY_ENVIRONMENTS_PORT": str(self.environments_port),
+                    "SLIPWAY_ALLOWED": json.dumps(allowed),
                     "SLIPWAY_RUN_DIR": str(self.run_dir),
                 },
                 pass_fds=[*fds, self._lock.fileno()],
@@ -275,6 +308,7 @@ class Platform:
         about = {
             "endpoint": self.endpoint,
             "api_url": self.url,
+            "environments_url": self.environments_url,
             "port": self.port,
             "pid": os.getpid(),
             "region": REGION,
@@ -283,13 +317,18 @@ class Platform:
         self.write("emulator.json", about)
 
     def write(self, name: str, content: dict[str, Any]) -> Path:
-        """Write a JSON file of the run atomically. Returns its path."""
+        """Write a JSON file of the run atomically, for this user alone. Returns its path."""
+        return self._write(name, json.dumps(content, indent=2, default=str))
+
+    def _write(self, name: str, text: str) -> Path:
         scratch = self.run_dir / "tmp" / name
-        scratch.write_text(json.dumps(content, indent=2, default=str))
+        file = os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with open(file, "w", encoding="utf-8") as content:
+            content.write(text)
         return scratch.rename(self.run_dir / name)
 
 
-def client(endpoint: str, service: str, key: Key = OWNER) -> Any:
+def client(endpoint: str, service: str, key: Key) -> Any:
     """A boto3 client of the emulator at the endpoint, independent of the user's configuration."""
     from botocore.config import Config
 
@@ -358,6 +397,14 @@ def _bound(port: int, host: str = LOOPBACK) -> socket.socket:
             raise
         raise PortInUse(port) from error
     return bound
+
+
+def _bound_beside(port: int) -> socket.socket:
+    """A socket bound to the next port, or to any free one."""
+    try:
+        return _bound(port % 65535 + 1)
+    except (PortInUse, PermissionError):
+        return _bound(0)
 
 
 def _bind(unbound: socket.socket, host: str, port: int) -> None:

@@ -12,13 +12,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import boto3
 
-from local import region
-from local.platform import HERE, client
+from local import region, running
 
 Clients = Callable[[str], Any]
 
@@ -35,14 +33,14 @@ def main(arguments: list[str]) -> int:
 
 def _stacks(arguments: list[str]) -> Iterator[tuple[str, Clients, dict[str, str]]]:
     if arguments:
+        running.adopt_key()
         region.adopt()
         stacks = boto3.client("cloudformation").describe_stacks(StackName=arguments[0])["Stacks"]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0]["Outputs"]}
         yield arguments[0], boto3.client, outputs
         return
-    for path in sorted(HERE.glob(".slipway/run-*/emulator.json")):
-        about = json.loads(path.read_text())
-        yield about["api_url"], partial(client, about["endpoint"]), about["outputs"]
+    for each in running.platforms():
+        yield each.about["api_url"], each.client, each.about["outputs"]
 
 
 def redrive(clients: Clients, outputs: dict[str, str]) -> tuple[int, int]:

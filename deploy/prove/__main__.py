@@ -80,9 +80,10 @@ def _report(check: Check, sandbox: Sandbox, deployed: Deployed) -> bool | None:
 def _clients(endpoint: str) -> Clients:
     if not endpoint:
         return lambda service: boto3.client(service)
-    from local.platform import client
+    from local import iam_keys, platform, running
 
-    return partial(client, endpoint)
+    key = running.key_for(endpoint) or iam_keys.Key.of_environment()
+    return partial(platform.client, endpoint, key=key)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,28 @@
 """The address of a stack's HTTP API can be reached from this machine.
 
 Defect: the stock `ApiEndpoint` is the host name `<id>.execute-api.<host>`, which does not resolve.
-Here it is a path on the port of our own data plane (local/gateway.py). A template may also build
-AWS's host name itself, as SAM's documentation does: stack outputs with that name are rewritten.
+Here it is a path on the environments' port of our own data plane (local/gateway.py). A template may
+also build AWS's host name itself, as SAM's documentation does: stack outputs with that name are
+rewritten.
 """
 
 import os
 import re
 from typing import Any
 
+from local.stack import NAME
+
 PREFIX = "/_aws/execute-api/"
 ON_AWS = re.compile(r"https://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?![\w.-])")
 
 
+def platform_url() -> str:
+    """The URL of Slipway's own API, which has a port of its own."""
+    return f"http://127.0.0.1:{os.environ['SLIPWAY_PORT']}"
+
+
 def endpoint(api_id: str) -> str:
-    return f"http://127.0.0.1:{os.environ['SLIPWAY_PORT']}{PREFIX}{api_id}"
+    return f"http://127.0.0.1:{os.environ['SLIPWAY_ENVIRONMENTS_PORT']}{PREFIX}{api_id}"
 
 
 def patch(module: Any) -> None:
@@ -33,13 +41,17 @@ def patch(module: Any) -> None:
 def patch_outputs(module: Any) -> None:
     stock = module._resolve_stack_outputs
 
-    def here(found: re.Match[str]) -> str:
+    def resolve(*args: Any) -> Any:
         from ministack.services import apigateway
 
-        return endpoint(found[1]) if found[1] in apigateway._apis else found[0]
-
-    def resolve(*args: Any) -> Any:
         outputs, exports = stock(*args)
+        stack_name = args[5]
+
+        def here(found: re.Match[str]) -> str:
+            if found[1] not in apigateway._apis:
+                return found[0]
+            return platform_url() if stack_name == NAME else endpoint(found[1])
+
         for output in outputs:
             output["OutputValue"] = ON_AWS.sub(here, output["OutputValue"])
         for export in exports.values():

@@ -1,7 +1,7 @@
 """A function's URL can be reached from this machine.
 
 Defect: the stock `FunctionUrl` is `https://<id>.lambda-url.<region>.on.aws/`, which does not exist.
-Here it is a path on the port of our own data plane (local/gateway.py).
+Here it is a path on the environments' port of our own data plane (local/gateway.py).
 """
 
 import os
@@ -13,7 +13,7 @@ ON_AWS = re.compile(r"https://([a-z0-9]{32})\.lambda-url\.[a-z0-9-]+\.on\.aws(?!
 
 
 def here(url: str) -> str:
-    port = os.environ["SLIPWAY_PORT"]
+    port = os.environ["SLIPWAY_ENVIRONMENTS_PORT"]
     return ON_AWS.sub(rf"http://127.0.0.1:{port}{URL_PREFIX}\1", url)
 
 

@@ -17,7 +17,8 @@ from local.stack import StackFailed
 READY = """
   API    http://127.0.0.1:{port}   the first request to each function starts its container
   docs   http://127.0.0.1:{port}/docs
-  AWS    {endpoint} (for --endpoint-url){beyond}
+  AWS    {endpoint}{beyond}
+         with the key of this run: . {key}
 
   A saved change to functions/api/ is live at once; for any other, start again. Ctrl-C ends all.
 """
@@ -72,7 +73,8 @@ def _serve(settings: Settings, platform: Platform, address: str) -> int:
     files = front.prepare(platform, folder, endpoint)
     say("starting SAM CLI")
     beyond = BEYOND.format(endpoint=endpoint) if platform.beyond else ""
-    text = READY.format(port=settings.port, endpoint=platform.endpoint, beyond=beyond)
+    key = (platform.run_dir / "aws.env").relative_to(settings.root)
+    text = READY.format(port=settings.port, endpoint=platform.endpoint, beyond=beyond, key=key)
     print(text, flush=True)
     command = front.command(settings.sam, files, settings.port, given, settings.more)
     process = front.started(command, settings.sam)
@@ -99,7 +101,9 @@ def main() -> int:
     logs = os.environ.get("LOGS") == "1"
     # SAM CLI tells functions no port, so they build links from this.
     given = {"PublicUrl": f"http://127.0.0.1:{settings.port}", **settings.parameters}
-    platform = Platform(settings.root, 0, given, say=say, quiet=False, logs=logs, beyond=listen)
+    platform = Platform(
+        settings.root, 0, given, say=say, quiet=False, logs=logs, beyond=listen, names=[address]
+    )
     try:
         return _serve(settings, platform, address)
     except Stopped:

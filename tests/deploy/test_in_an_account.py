@@ -23,7 +23,6 @@ import boto3
 import pytest
 
 from deploy import leftovers, undeploy
-from local.iam_keys import OWNER
 from local.package import load_yaml
 from local.platform import REGION, Platform
 from tests.support.http_user import Person, until
@@ -73,7 +72,7 @@ class Account:
                 **environment,
                 "PYTHONPATH": path,
                 "AWS_ENDPOINT_URL": self.platform.endpoint,
-                **OWNER.variables(),
+                **self.platform.owner.variables(),
                 region: REGION,
                 "SAM_CLI_TELEMETRY": "0",
                 "ARCHITECTURE": {"aarch64": "arm64"}.get(machine.machine(), machine.machine()),
@@ -309,7 +308,7 @@ def test_undeploying_without_a_terminal_needs_yes(account: Account) -> None:
 
 
 def test_only_a_protected_table_is_kept(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in OWNER.variables().items():
+    for name, value in account.platform.owner.variables().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", account.platform.endpoint)
     session = boto3.Session(region_name=REGION)

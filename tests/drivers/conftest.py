@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from local.iam_keys import OWNER
 from local.platform import Platform
 from slipway import aws
 from slipway.drivers import cloudformation
@@ -52,7 +51,7 @@ def stacks(emulator: Platform, on_lambda: pytest.MonkeyPatch) -> Any:
     """A client of the emulator's CloudFormation, which the driver uses too."""
     on_lambda.setenv("AWS_ENDPOINT_URL", emulator.endpoint)
     on_lambda.setenv("AWS_REGION", "us-east-1")
-    for name, value in OWNER.variables().items():
+    for name, value in emulator.owner.variables().items():
         on_lambda.setenv(name, value)
     on_lambda.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the first key that it has found
     on_lambda.setenv("NO_PROXY", "127.0.0.1")

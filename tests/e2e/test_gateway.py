@@ -79,7 +79,7 @@ def test_the_pages_load_nothing_from_elsewhere(stranger: Person) -> None:
         text = answer.raw.decode()
 
         assert answer.status == 200
-        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'" in answer.headers["Content-Security-Policy"]
         assert "//" not in text.replace("<!doctype", "")
         for script in [part.partition('"')[0] for part in text.split('src="')[1:]]:
             assert stranger.ask("GET", script).status == 200

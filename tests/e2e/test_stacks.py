@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from local.iam_keys import OWNER
 from local.platform import REGION, Platform
 from slipway.access.principal import Principal
 from slipway.aws import dynamodb
@@ -97,7 +96,7 @@ def maker(platform: Platform, someone: Person) -> Iterator[Maker]:
     with as_on_lambda(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", platform.endpoint)
         patch.setenv("AWS_REGION", REGION)
-        for name, value in OWNER.variables().items():
+        for name, value in platform.owner.variables().items():
             patch.setenv(name, value)
         patch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the first key that it has found
         patch.setenv("TABLE", platform.outputs["TableName"])

@@ -64,7 +64,7 @@ def test_the_readme_and_the_template_guide_end_in_a_page_that_answers(
 
         assert environment == "environment preview-pr-123: running"
         assert deployment == "deployment of v1: succeeded"
-        assert page.startswith(f"page: {platform.url}/")
+        assert page.startswith(f"page: {platform.environments_url}/")
         assert greeting == f"Hello from preview-pr-123, version v1, visit {run}"
 
     # On its own this block means nothing, so it is held against the same platform.

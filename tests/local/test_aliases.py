@@ -97,7 +97,7 @@ def test_an_http_api_obeys_the_weights(platform: Platform, versioned: Function) 
         Action="lambda:InvokeFunction",
         Principal="apigateway.amazonaws.com",
     )
-    call = calling(platform.url)
+    call = calling(platform.environments_url)
 
     replies = [call(f"/_aws/execute-api/{api['ApiId']}/").json for _ in range(40)]
 

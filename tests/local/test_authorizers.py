@@ -182,7 +182,7 @@ def template(issuer: Issuer, judges: dict[str, Function]) -> dict[str, Any]:
 def base(platform: Platform, issuer: Issuer, judges: dict[str, Function]) -> str:
     stack = Stack(platform)
     assert stack.make(template(issuer, judges)) == "CREATE_COMPLETE"
-    return stack.outputs["Url"].removeprefix(platform.url)
+    return stack.outputs["Url"]
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ def test_a_lambda_authorizer_without_permission_for_the_api_is_a_500(
     with function(platform, {"app.py": "SIMPLE = True" + JUDGE}) as closed:
         stack = Stack(platform)
         stack.make(template(issuer, judges | {"Simple": closed}))
-        url = stack.outputs["Url"].removeprefix(platform.url)
+        url = stack.outputs["Url"]
 
         assert said(call(f"{url}/simple", X_Word="please")) == FAILED
         assert call(f"{url}/policies", X_Word="please").status == 200
@@ -330,7 +330,7 @@ def test_a_route_with_iam_wants_a_signature_and_a_policy(
     platform: Platform, get: Callable[..., Reply], base: str, key: Callable[..., Credentials]
 ) -> None:
     def asked(by: Credentials) -> dict[str, str]:
-        return headers_of(AWSRequest("GET", f"{platform.url}{base}/iam"), by, "execute-api")
+        return headers_of(AWSRequest("GET", f"{base}/iam"), by, "execute-api")
 
     allowed, other = key("execute-api:Invoke"), key("s3:*")
     wrong = Credentials(allowed.access_key, "wrong")
@@ -353,10 +353,10 @@ def test_a_function_url_with_iam_wants_a_signature_and_a_policy(
         outputs = {"Url": {"Value": {"Fn::GetAtt": ["Url", "FunctionUrl"]}}}
         stack = Stack(platform)
         assert stack.make({"Resources": resources, "Outputs": outputs}) == "CREATE_COMPLETE"
-        path = stack.outputs["Url"].removeprefix(platform.url)
+        path = stack.outputs["Url"]
 
         def asked(by: Credentials) -> Reply:
-            request = AWSRequest("GET", platform.url + path)
+            request = AWSRequest("GET", path)
             return call(path, **headers_of(request, by, "lambda"))
 
         allowed = asked(key("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"))
@@ -400,7 +400,7 @@ def test_authorizers_of_a_template_without_a_document_are_heeded(
     outputs = {"Url": {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}}}
 
     assert stack.make({"Resources": resources, "Outputs": outputs}) == "CREATE_COMPLETE"
-    url = stack.outputs["Url"].removeprefix(platform.url)
+    url = stack.outputs["Url"]
     assert said(call(f"{url}/closed")) == UNAUTHORIZED
     assert call(f"{url}/closed?token={issuer.token()}").status == 500  # the judge is no endpoint
     assert call(f"{url}/closed?token={issuer.token(aud='x')}").status == 401

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from local.iam_keys import OWNER
 from local.platform import Platform
 from slipway.aws import dynamodb
 from slipway.aws.dynamodb import DynamoDBError
@@ -34,7 +33,7 @@ from tests.support.repository import template
 def _its_table(platform: Platform) -> Iterator[None]:
     with as_on_lambda(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", platform.endpoint)
-        for name, value in OWNER.variables().items():
+        for name, value in platform.owner.variables().items():
             patch.setenv(name, value)
         patch.setenv("TABLE", f"contract-{uuid.uuid4().hex}")
         settings.cache_clear()

@@ -90,11 +90,11 @@ def permission(echo: Function, **properties: Any) -> dict[str, Any]:
 
 
 def address(platform: Platform, resources: dict[str, Any], name: str = "Api") -> str:
-    """Where the API of a stack of these resources answers, below the platform's URL."""
+    """Where the API of a stack of these resources answers."""
     stack = Stack(platform)
     outputs = {"Url": {"Value": {"Fn::GetAtt": [name, "ApiEndpoint"]}}}
     assert stack.make({"Resources": resources, "Outputs": outputs}) == "CREATE_COMPLETE"
-    return stack.outputs["Url"].removeprefix(platform.url)
+    return stack.outputs["Url"]
 
 
 def test_an_api_calls_a_function_that_lets_it_in(
@@ -302,7 +302,7 @@ def url_of(
     stack = Stack(platform)
     outputs = {"Url": {"Value": {"Fn::GetAtt": ["Url", "FunctionUrl"]}}}
     assert stack.make({"Resources": resources, "Outputs": outputs}) == "CREATE_COMPLETE"
-    return stack.outputs["Url"].removeprefix(platform.url)
+    return stack.outputs["Url"]
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def test_a_function_url_answers_like_an_http_api_of_one_route(
     assert (event["body"], event["cookies"]) == ("hi", ["a=1"])
     context = event["requestContext"]
     assert (context["accountId"], context["stage"]) == ("anonymous", "$default")
-    assert context["apiId"] == url.split("/")[3]
+    assert context["apiId"] == url.split("/")[5]
 
 
 @pytest.mark.parametrize("actions", [(), ("InvokeFunctionUrl",), ("InvokeFunction",)])
@@ -381,11 +381,11 @@ def test_sam_gives_a_function_url_its_permissions(platform: Platform, call: Call
     stack = Stack(platform)
 
     assert stack.make(template) == "CREATE_COMPLETE"
-    reply = call(stack.outputs["Url"].removeprefix(platform.url) + "x")
+    reply = call(stack.outputs["Url"] + "x")
     assert (reply.status, reply.body) == (200, b"/x")
 
 
-def test_an_unknown_id_has_no_function_url(call: Call) -> None:
-    reply = call("/_aws/lambda-url/" + "a" * 32 + "/")
+def test_an_unknown_id_has_no_function_url(platform: Platform, call: Call) -> None:
+    reply = call(f"{platform.environments_url}/_aws/lambda-url/" + "a" * 32 + "/")
 
     assert (reply.status, reply.json) == FORBIDDEN

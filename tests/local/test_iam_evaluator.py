@@ -239,8 +239,12 @@ def test_a_condition_that_means_nothing_is_refused_when_the_policy_is_stored(
     assert not evaluator.validate_policy_document(json.dumps({"Statement": [deny("*")]}))
 
 
-def test_only_the_owners_key_is_the_root_user(evaluator: ModuleType) -> None:
-    assert evaluator.is_root_access_key("local")
+def test_only_the_owners_key_is_the_root_user(
+    evaluator: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOWNER")
+
+    assert evaluator.is_root_access_key("AKIAOWNER")
     assert not any(map(evaluator.is_root_access_key, ["", "test", "000000000000", "AKIAEXAMPLE"]))
 
 

@@ -55,13 +55,19 @@ def copy_of_app(folder: Path) -> Path:
 
 
 def calling(url: str) -> Call:
-    """A function that sends a request to `url` and returns whatever comes back, 5xx too."""
+    """A function that sends a request to `url` and returns whatever comes back, 5xx too.
+
+    The path may also be a whole URL.
+    """
+
+    def where(path: str) -> str:
+        return path if path.startswith("http") else url + path
 
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def call(path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Reply:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(url + path, data=body, method=method, headers=names)
+        request = urllib.request.Request(where(path), data=body, method=method, headers=names)
         try:
             with direct.open(request, timeout=20) as answer:
                 return Reply(answer.status, answer.headers, answer.read())
