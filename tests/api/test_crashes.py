@@ -366,7 +366,9 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             # The id of a look for drift is lost with who began it: what it finds is shown all the
             # same. Reconcile removes the secrets of an environment that was never made, and the
             # stack of a plan that nobody was told of.
-            if item["pk"] != "KEYS" and not item["sk"].startswith(("DRIFT", "SECRETS", "PLAN#"))
+            # An attempt may be counted twice if the answer was lost.
+            if item["pk"] != "KEYS"
+            and not item["sk"].startswith(("ATTEMPTS", "DRIFT", "SECRETS", "PLAN#"))
         ]
         noted = {item["stack"] for item in items if item["sk"].startswith("PLAN#")}
         plans = {name for name in cloud.review.made if "-plan-" in name}

@@ -147,7 +147,7 @@ NEW = {"email": "new@example.com", "password": "secret123"}
 PREVIEW = {"name": "x", "type": "ephemeral", "config": {"colour": "red"}}
 MADE_FROM = {**PREVIEW, "template": "web@1.0"}
 REQUESTS = {
-    "register": Keyed(REGISTER, NEW, trips=(1, 1)),
+    "register": Keyed(REGISTER, NEW),
     "create a project": Keyed(PROJECTS, {"name": "x"}, trips=(1, 1)),
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
     "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),
@@ -233,7 +233,7 @@ def lost(ask: Callable[[], Answer]) -> None:
 
     def dies(*calls: tuple[str, Any]) -> Any:
         answers = real(*calls)
-        if calls[0][0] in ("TransactWriteItems", "UpdateItem"):
+        if calls[0][0] in ("TransactWriteItems", "UpdateItem") and "ATTEMPTS#" not in str(calls):
             raise Died
         return answers
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import names
-from slipway.store import user_records, verification_keys
+from slipway.store import sessions, throttles, user_records, verification_keys
 from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 from tests.support.roles import (
     BOUNDARIES,
@@ -216,9 +216,9 @@ ACCOUNTS = ("KEYS", "ACCOUNT#usr_1", "EMAIL#ann@example.com", "INVITE#1", "RESET
 def test_every_key_of_an_account_is_meant_here() -> None:
     keys = {
         verification_keys._PK,
-        user_records._account("usr_1").pk,
-        user_records._email("ann@example.com").pk,
-        user_records._attempts("account", "ann@example.com").pk.partition("#")[0] + "#1",
+        sessions.account_key("usr_1").pk,
+        user_records.email_key("ann@example.com").pk,
+        throttles.Throttle("1", throttles.Rule(1, 1, 1)).key.pk.rpartition("#")[0],
     }
 
     assert keys <= set(ACCOUNTS)

@@ -1,6 +1,6 @@
 """/auth: register, sign in and out, passwords, and the current user."""
 
-from slipway.access import passwords, signing
+from slipway.access import attempts, passwords, signing
 from slipway.access.principal import Principal
 from slipway.domain.user import Keys, NewUser, SignIn, Token, User
 from slipway.errors import (
@@ -18,10 +18,12 @@ api = Api()
 handler = api.handler
 
 
-@api.post("/api/v1/auth/register", status=201, refuses=(EmailTaken,))
-def register(wanted: NewUser) -> User:
+@api.post("/api/v1/auth/register", status=201, refuses=(EmailTaken, TooManyAttempts))
+def register(wanted: NewUser, source_ip: SourceIp) -> User:
     """Register a user."""
-    return user_records.add(wanted.email, passwords.hash_password(wanted.password))
+    attempts.register(source_ip)
+    password_hash = passwords.hash_password(wanted.password)
+    return user_records.add(wanted.email, password_hash, attempts.known(wanted.email, source_ip))
 
 
 # The table does not store tokens, so a repeated sign-in mints another one.

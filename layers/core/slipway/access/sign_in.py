@@ -1,27 +1,35 @@
-"""Signing in: a password for the id of its user."""
+"""Signing in: a password for its account."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from slipway.access import passwords
-from slipway.errors import WrongCredentials
+from slipway.access.attempts import Attempt
+from slipway.errors import AccountDisabled, WrongCredentials
+from slipway.store import sessions, user_records
 
 if TYPE_CHECKING:
     from slipway.domain.user import SignIn
+    from slipway.store.table import Item
 
 
-def sign_in(wanted: SignIn, address: str) -> str:
-    """The id of the user with this e-mail and password.
+def sign_in(wanted: SignIn, address: str) -> Item:
+    """The account of the user with this e-mail and password.
 
-    `address` is the caller's IP address. Raises TooManyAttempts, and WrongCredentials, after the
-    same work whether or not the account exists. One round trip, three if the sign-in fails.
+    `address` is the caller's IP address. Raises TooManyAttempts, AccountDisabled, and
+    WrongCredentials, after the same work whether or not the account exists. Three round trips, two
+    if the password is wrong.
     """
-    from slipway.store import user_records
-
     email = wanted.email
-    user_id, password_hash = user_records.for_sign_in(email, address) or ("", None)
-    if not passwords.verify_password(wanted.password, password_hash):
-        user_records.count_failure(email, address)
+    attempt = Attempt("sign-in", email, address)
+    [entry] = attempt.begin(user_records.email_key(email))
+    if not passwords.verify_password(wanted.password, entry and entry["password_hash"]):
         raise WrongCredentials()
-    return user_id
+    [account] = attempt.succeeded(sessions.account_key(entry["user_id"]))
+    if not account:
+        raise WrongCredentials()
+    if account.get("status") == "disabled":
+        raise AccountDisabled()
+    found: Item = account
+    return found

@@ -178,7 +178,7 @@ class RetryLater(Refused):
 
 class TooManyAttempts(RetryLater):
     code = "too_many_attempts"
-    title = "Too many sign-ins have failed. Wait for the time in Retry-After."
+    title = "Too many attempts. Wait for the time in Retry-After, then try again."
 
 
 class Busy(RetryLater):

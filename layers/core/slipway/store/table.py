@@ -3,7 +3,8 @@
 | pattern                                        | pk            | sk                        |
 | ---------------------------------------------- | ------------- | ------------------------- |
 | sign in by e-mail (unique)                     | EMAIL#<email> | EMAIL                     |
-| failed sign-ins of an account or an address    | ATTEMPTS#…    | ATTEMPTS                  |
+| guesses at accounts, from addresses, in a window | ATTEMPTS#<keyed hash>#… | ATTEMPTS      |
+| an address that an account's owner signs in from | ATTEMPTS#<keyed hash>   | KNOWN         |
 | a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
 | sessions that were signed out                  | ACCOUNT#<u>   | ENDED#<id of the token>   |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
@@ -337,6 +338,20 @@ def write(action: Put | Update | Delete) -> Any:
         _write("DeleteItem", request)
         return {}
     return decode(_write("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})["Attributes"])
+
+
+def write_at_once(writes: Sequence[Put | Update | Delete], *keys: Key) -> list[Any]:
+    """Independent writes, and the items at the keys, all sent at the same time: one round trip.
+
+    Raises ConditionFailed if the condition of a write was false; the others may be carried out.
+    """
+    calls = [(f"{VERBS[type(action)]}Item", write_request(action)) for action in writes]
+    if keys:
+        request = {"Keys": [key.wire() for key in keys], "ConsistentRead": True}
+        calls.append(("BatchGetItem", {"RequestItems": {settings().table: request}}))
+    answers = _together(*calls)
+    items = _items(answers.pop()) if keys else {}
+    return [items.get(key) for key in keys]
 
 
 def _together(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,123 @@
+"""Attempts: throttles on what strangers may try, by account and address.
+
+Three throttles count the guesses at an account:
+
+- its guesses from one address: the delay soon grows to minutes;
+- its guesses from all addresses together, for those who have many addresses;
+- the different accounts that one address guesses at.
+
+An address from which the account's owner has signed in is known, and only the first one counts
+there, with a delay of seconds. So strangers elsewhere never delay the owner, those at the same
+address by seconds, and one address never locks an office out. No throttle tells whether an account
+exists. Subjects are stored as keyed hashes, so the table does not tell who signs in from where.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from typing import Any
+
+from slipway.access import signing
+from slipway.errors import TooManyAttempts
+from slipway.store import table
+from slipway.store.table import ConditionFailed, Delete, Item, Key, Put, Update
+from slipway.store.throttles import Rule, Throttle
+
+HOUR = 3600
+_PAIR = Rule(free=5, longest=900, window=HOUR)
+_KNOWN_PAIR = Rule(free=5, longest=4, window=HOUR)
+_ACCOUNT = Rule(free=10, longest=900, window=HOUR)
+_ADDRESS = Rule(free=120, longest=60, window=900)
+_REGISTRATIONS = Rule(free=100, longest=60, window=60)
+_KNOWN_SECONDS = 90 * 24 * HOUR
+_TRIES = 4
+
+
+class Attempt:
+    """A guess at an account from an address, which is counted and may be made now."""
+
+    def __init__(self, purpose: str, email: str, address: str) -> None:
+        network = _network(address)
+        account = _hashed(f"{purpose} account", email)
+        pair = _hashed(f"{purpose} pair", f"{email} {network}")
+        self._known_key = Key(f"ATTEMPTS#{_hashed('known', f'{email} {network}')}", "KNOWN")
+        self._pair = Throttle(pair, _PAIR)
+        self._account = Throttle(account, _ACCOUNT)
+        self._address = Throttle(_hashed(f"{purpose} address", network), _ADDRESS)
+        self._known: Item | None = None
+        self._claimed: list[Throttle] = []
+
+    def begin(self, *keys: Key) -> list[Any]:
+        """Count the attempt; the items at `keys`. Two round trips.
+
+        Raises TooManyAttempts, and StoreUnavailable if it cannot be counted.
+        """
+        throttles = [self._pair, self._account, self._address]
+        for _ in range(_TRIES):
+            known, *found = table.get(self._known_key, *(each.key for each in throttles), *keys)
+            self._known = known if known and known["ttl"] > time.time() else None
+            counts = dict(zip(throttles, found, strict=False))
+            if self._known:
+                self._pair.rule = _KNOWN_PAIR
+                self._claimed = [self._pair]
+            else:
+                # An address is counted once for each account, so that one user's typing errors
+                # are not an attack on many.
+                self._claimed = throttles if counts[self._pair] is None else throttles[:2]
+            if wait := max(each.wait(counts[each]) for each in self._claimed):
+                raise TooManyAttempts(math.ceil(wait))
+            try:
+                table.write_at_once([each.claim(counts[each]) for each in self._claimed])
+            except ConditionFailed:
+                continue
+            return found[len(throttles) :]
+        raise TooManyAttempts(1)
+
+    def succeeded(self, *keys: Key) -> list[Any]:
+        """Uncount the attempt and remember the address; the items at `keys`. One round trip."""
+        writes: list[Put | Update | Delete] = [Delete(self._pair.key)]
+        writes += [each.give_back() for each in self._claimed if each is not self._pair]
+        if not self._known or self._known["ttl"] < time.time() + _KNOWN_SECONDS / 2:
+            writes.append(self.remember())
+        return table.write_at_once(writes, *keys)
+
+    def remember(self) -> Put:
+        """The write after which the address is known as one of the account's owner."""
+        return Put(self._known_key, {"ttl": int(time.time()) + _KNOWN_SECONDS}, condition=None)
+
+
+def register(address: str) -> None:
+    """Count a registration from the address. One round trip, two if there were many.
+
+    Raises TooManyAttempts, and StoreUnavailable if it cannot be counted.
+    """
+    found = None
+    for _ in range(_TRIES):
+        throttle = Throttle(_hashed("register address", _network(address)), _REGISTRATIONS)
+        if wait := throttle.wait(found):
+            raise TooManyAttempts(math.ceil(wait), "Too many registrations from your address.")
+        try:
+            table.write(throttle.claim(found))
+        except ConditionFailed as failed:
+            found = failed.found
+        else:
+            return
+    raise TooManyAttempts(1, "Too many registrations from your address.")
+
+
+def known(email: str, address: str) -> Put:
+    """The write after which the address is known as one of the account's owner."""
+    return Attempt("sign-in", email, address).remember()
+
+
+def _hashed(purpose: str, subject: str) -> str:
+    return signing.keyed_hash(purpose, subject)
+
+
+def _network(address: str) -> str:
+    """The address; of IPv6 the /64 that one subscriber has."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False))
