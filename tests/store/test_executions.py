@@ -32,7 +32,7 @@ def step_functions(aws: None) -> Any:
 
 
 def test_an_execution_is_known_before_it_starts(step_functions: Any) -> None:
-    arn = executions.execution_arn("retire_environment", "env_1")
+    arn = executions.execution("retire_environment", "env_1").arn
 
     executions.start("retire_environment", "env_1", {"a": 1})
 
@@ -69,7 +69,7 @@ def test_another_error_of_step_functions_is_not_hidden(aws: None) -> None:
 
 
 def test_an_execution_can_be_looked_at_in_the_console() -> None:
-    url = executions.execution_url(ARN)
+    url = executions.execution("retire_environment", "env_1").url
 
     assert url == (
         f"https://{REGION}.console.aws.amazon.com/states/home?region={REGION}"
@@ -86,8 +86,14 @@ def test_an_execution_can_be_looked_at_in_the_console() -> None:
         ("aws-iso", None),
     ],
 )
-def test_each_partition_has_its_own_console(partition: str, console: str | None) -> None:
-    url = executions.execution_url(ARN.replace("arn:aws:", f"arn:{partition}:"))
+def test_each_partition_has_its_own_console(
+    monkeypatch: pytest.MonkeyPatch, partition: str, console: str | None
+) -> None:
+    machines = settings().machines.replace("arn:aws:", f"arn:{partition}:")
+    monkeypatch.setenv("MACHINES", machines)
+    settings.cache_clear()
+
+    url = executions.execution("retire_environment", "env_1").url
 
     assert url is None if console is None else str(url).startswith(console)
 
@@ -96,8 +102,7 @@ def test_the_embedded_platform_has_no_console(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     settings.cache_clear()
 
-    assert executions.execution_url(ARN) is None
-    assert executions.execution_arn("retire_environment", "env_1") == ARN
+    assert executions.execution("retire_environment", "env_1") == (ARN, None)
 
 
 # --- what became of them --------------------------------------------------------------------

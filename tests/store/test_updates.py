@@ -579,7 +579,7 @@ def test_a_plan_shows_what_would_change_and_changes_nothing(
     change = {"Region": "eu", "Size": "small", "Key": None, "Password": "hunter33"}
     wanted = EnvironmentUpdate.model_validate({"template": "web@1.1", "inputs": change})
 
-    plan = updates.plan(web, wanted, ann)
+    plan = updates.preview(web, wanted, ann)
 
     assert (world.everything(), secrets()) == before
     assert (plan.from_template, plan.to_template) == ("web@1.0", "web@1.1")

@@ -107,7 +107,7 @@ def update(
     from slipway.services import updates
 
     if mode.dry_run:
-        return updates.plan(environment_id, wanted, principal), False
+        return updates.preview(environment_id, wanted, principal), False
     return updates.request(environment_id, wanted, principal), True
 
 

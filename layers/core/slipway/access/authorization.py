@@ -27,7 +27,17 @@ Target = ProjectId | EnvironmentId | DeploymentId
 
 def keys(target: Target, principal: Principal) -> tuple[Key, Key]:
     """The keys of the principal's membership and of the target's record, for `authorized`."""
-    return membership(target.project, principal), _record(target)
+    member = project_records.member(target, principal.user_id)
+    # Imported here, because the projects function does not need these modules.
+    if isinstance(target, ProjectId):
+        return member, project_records.key(target)
+    if isinstance(target, EnvironmentId):
+        from slipway.store import environment_records
+
+        return member, environment_records.key(target)
+    from slipway.store import deployment_records
+
+    return member, deployment_records.key(target)
 
 
 @overload
@@ -65,33 +75,15 @@ def read(target: Target, principal: Principal) -> Any:
     return authorized(target, *table.get(*keys(target, principal)))
 
 
-def membership(project: ProjectId, principal: Principal) -> Key:
-    """The key of the item that makes the principal a member of the project."""
-    return project_records.member(project, principal.user_id)
-
-
 def still_member(project: ProjectId, principal: Principal) -> Check:
     """The part of a write's transaction that fails if the principal is no longer a member."""
-    return Check(membership(project, principal))
+    return Check(project_records.member(project, principal.user_id))
 
 
 def may_change_template(template: TemplateRecord, principal: Principal) -> None:
     """Raises Forbidden unless the principal created the template."""
     if template["created_by"] != principal.user_id:
         raise Forbidden("Only the template's owner can change it. Ask the owner to change it.")
-
-
-def _record(target: Target) -> Key:
-    # Imported here, because the projects function does not need these modules.
-    if isinstance(target, ProjectId):
-        return project_records.key(target)
-    if isinstance(target, EnvironmentId):
-        from slipway.store import environment_records
-
-        return environment_records.key(target)
-    from slipway.store import deployment_records
-
-    return deployment_records.key(target)
 
 
 def _noun(target: Target) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from slipway.domain import timestamps
 from slipway.settings import settings
@@ -17,19 +17,22 @@ _CONSOLES = {
 }
 
 
-def execution_arn(workflow: str, name: str) -> str:
+class Execution(NamedTuple):
+    """An execution's ARN, and its page in the AWS console; None outside AWS."""
+
+    arn: str
+    url: str | None
+
+
+def execution(workflow: str, name: str) -> Execution:
     """An execution is named after its record's id, so its ARN is known before it starts."""
-    return f"{settings().machines.replace(':stateMachine:', ':execution:')}{workflow}:{name}"
-
-
-def execution_url(arn: str) -> str | None:
-    """The execution's page in the AWS console; None outside AWS."""
     now = settings()
-    host = _CONSOLES.get(arn.split(":")[1])
-    if not now.on_aws or host is None:
-        return None
+    arn = f"{now.machines.replace(':stateMachine:', ':execution:')}{workflow}:{name}"
+    host = _CONSOLES.get(arn.split(":")[1]) if now.on_aws else None
+    if host is None:
+        return Execution(arn, None)
     console = f"https://{now.region}.{host}/states/home?region={now.region}"
-    return f"{console}#/v2/executions/details/{arn}"
+    return Execution(arn, f"{console}#/v2/executions/details/{arn}")
 
 
 def start(workflow: str, name: str, carrying: dict[str, Any]) -> None:
@@ -50,7 +53,7 @@ def outcome(workflow: str, name: str) -> str | None:
     """RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED; None if it was never started."""
     client = _client()
     try:
-        arn = execution_arn(workflow, name)
+        arn = execution(workflow, name).arn
         return str(client.describe_execution(executionArn=arn)["status"])
     except client.exceptions.ExecutionDoesNotExist:
         return None
@@ -65,7 +68,7 @@ def steps_of(workflow: str, name: str) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
     try:
         for page in client.get_paginator("get_execution_history").paginate(
-            executionArn=execution_arn(workflow, name), includeExecutionData=False
+            executionArn=execution(workflow, name).arn, includeExecutionData=False
         ):
             for event in page["events"]:
                 _tell(steps, event)

@@ -191,7 +191,7 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
     policy = project_records.policy(seen.record)
     most = policy.most_hours(settings().max_ttl_hours)
     project, environment = seen.project, EnvironmentId(seen.project.p, ids.new_part())
-    record = _record(environment, wanted, principal, now)
+    record = _record(seen.record, environment, wanted, principal, now)
     name = {"environment_id": record["id"], "name": wanted.name}
     parts: dict[str, Action] = {
         "member": authorization.still_member(project, principal),
@@ -214,13 +214,17 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
 
 
 def _record(
-    environment: EnvironmentId, wanted: NewEnvironment, principal: Principal, now: datetime
+    project: ProjectRecord,
+    environment: EnvironmentId,
+    wanted: NewEnvironment,
+    principal: Principal,
+    now: datetime,
 ) -> Any:
     """The fields that every environment has."""
     identity, at = str(environment), timestamps.written(now)
     return {
         "id": identity,
-        "project_id": str(environment.project),
+        "project_id": project["id"],
         "name": wanted.name,
         "type": wanted.type,
         "status": "provisioning",
@@ -285,21 +289,18 @@ def _carry_out(draft: _Draft) -> Environment:
     trip; with secrets one more for their clean-up record and one for each secret.
     """
     shown = environment_records.to_model(draft.record)
+    storing: AbstractContextManager[None] = nullcontext()
+    if draft.secrets:
+        # Imported here, because most environments have no secrets.
+        from slipway.services import cleanup
+
+        storing = cleanup.storing(draft.record["id"], draft.secrets, draft.parts)
     try:
-        with _storing_secrets(draft):
-            idempotency.commit(Transaction(draft.parts), shown)
+        with storing:
+            idempotency.commit(Transaction(dict(draft.parts)), shown)
     except TransactionFailed as failed:
         raise _refusal(failed, draft) from None
     return shown
-
-
-def _storing_secrets(draft: _Draft) -> AbstractContextManager[None]:
-    if not draft.secrets:
-        return nullcontext()
-    # Imported here, because most environments have no secrets.
-    from slipway.services import cleanup
-
-    return cleanup.storing(draft.record["id"], draft.secrets, draft.parts)
 
 
 def _refusal(failed: TransactionFailed, draft: _Draft) -> SlipwayError:

@@ -61,7 +61,7 @@ def create(wanted: NewProject, principal: Principal) -> Project:
             records.key(project),
             {**item, "owner": principal.user_id, "environments": 0},
         )
-        .put("member", authorization.membership(project, principal), {"role": "owner"})
+        .put("member", records.member(project, principal.user_id), {"role": "owner"})
         .put("listing", records.listed(project, principal.user_id), {**item, "role": "owner"})
     )
     try:

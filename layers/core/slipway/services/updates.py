@@ -100,8 +100,10 @@ def _content(item: EnvironmentRecord, wanted: EnvironmentUpdate, draft: _Draft) 
     }
 
 
-def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal) -> UpdatePlan:
-    """The changes that the update would make, without making them. Costs and raises as ask.
+def preview(
+    environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
+) -> UpdatePlan:
+    """The changes that the update would make, without making them. Raises as `request`.
 
     CloudFormation previews them in a change set; repeat the call for progress.
     """
@@ -135,7 +137,7 @@ def plan(environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Princ
 def _draft(
     environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
 ) -> tuple[EnvironmentRecord, _Draft]:
-    """The environment's record, and the draft of its update. Raises as ask."""
+    """The environment's record, and the draft of its update. Raises as `request`."""
     queries = [template_records.query_versions(wanted.template)] if wanted.template else []
     keys = (*authorization.keys(environment, principal), *idempotency.keys())
     (membership, record, *mark), pages = table.read(keys, *queries)

@@ -39,7 +39,7 @@ def describe_change(item: DeploymentRecord) -> str:
 
 def to_model(item: DeploymentRecord) -> Deployment:
     """The deployment as the API returns it. Values of secret inputs are masked."""
-    arn = executions.execution_arn("roll_out_deployment", item["id"])
+    execution = executions.execution("roll_out_deployment", item["id"])
     order = item.get("order")
     shown = {
         **item,
@@ -48,8 +48,8 @@ def to_model(item: DeploymentRecord) -> Deployment:
         "inputs": _inputs(item) if is_update(item) else None,
         "failure": failure.decode(item["failure"]) if "failure" in item else None,
         "logs_url": f"/api/v1/deployments/{item['id']}/logs",
-        "execution_arn": arn,
-        "execution_url": executions.execution_url(arn),
+        "execution_arn": execution.arn,
+        "execution_url": execution.url,
     }
     return Deployment.model_validate(shown)
 

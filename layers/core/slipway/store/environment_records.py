@@ -59,7 +59,7 @@ def to_model(item: EnvironmentRecord) -> Environment:
     """The environment as the API returns it. Values of secret inputs are masked."""
     workflow = workflow_of(item["status"])
     name = teardown_execution(item) if workflow == "retire_environment" else item["id"]
-    arn = executions.execution_arn(workflow, name)
+    execution = executions.execution(workflow, name)
     config = item.get("config")
     reported = item.get("failure")
     failed: Fields | None = failure.decode(reported) if reported else None
@@ -77,8 +77,8 @@ def to_model(item: EnvironmentRecord) -> Environment:
         "inputs": inputs and {**json.loads(inputs), **hidden},
         "failure": failed,
         "retained_resources": sorted(item.get("retain") or ()) or None,
-        "execution_arn": arn,
-        "execution_url": executions.execution_url(arn),
+        "execution_arn": execution.arn,
+        "execution_url": execution.url,
     }
     return Environment.model_validate(shown)
 

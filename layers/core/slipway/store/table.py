@@ -53,6 +53,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from slipway.aws import dynamodb
@@ -123,6 +124,7 @@ class TransactionFailed(ConditionFailed):
         return self.parts.get(part)
 
 
+@dataclass
 class Transaction:
     """Conditional writes, all or none of which happen. Each part has a name.
 
@@ -132,8 +134,7 @@ class Transaction:
     transaction.commit()
     """
 
-    def __init__(self, parts: Mapping[str, Action] | None = None) -> None:
-        self.parts: dict[str, Action] = dict(parts or {})
+    parts: dict[str, Action] = field(default_factory=dict)
 
     def add(self, part: str, action: Action) -> Self:
         """Add an action. Raises ValueError if the transaction already has a part with this name."""
