@@ -16,6 +16,7 @@ import re
 import secrets
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -179,7 +180,7 @@ def test_nothing_of_the_developers_own_aws_reaches_a_function(
 # --- what users do --------------------------------------------------------------------------
 
 
-def test_the_walk_through_passes(sam: Front) -> None:
+def test_the_walk_through_passes(platform: Platform, sam: Front) -> None:
     ann = Person(sam.url)
     secret = {"email": ann.email, "password": "secret123"}
     form = {"username": ann.email, "password": "secret123"}
@@ -210,13 +211,14 @@ def test_the_walk_through_passes(sam: Front) -> None:
     )
     assert made.headers["Location"] == f"/api/v1/projects/{project}"
     assert running["base_url"].startswith("http")
-    assert shipped["logs_url"].startswith(f"{sam.url}/")
+    # PublicUrl, which is that of the platform here; make sam-local sets it to its own URL.
+    assert shipped["logs_url"].startswith(f"{platform.url}/")
     assert lines
     assert {"running", "succeeded"} <= {each["to"] for each in events}
     ann.wait_for(running["id"], "destroyed")
 
 
-def test_headers_mean_what_they_say(ann: Person) -> None:
+def test_headers_mean_what_they_say(platform: Platform, ann: Person) -> None:
     once = {"Idempotency-Key": secrets.token_hex(8)}
     first, again = (
         ann.ask("POST", "/api/v1/projects", {"name": "once"}, headers=once) for _ in range(2)
@@ -233,7 +235,7 @@ def test_headers_mean_what_they_say(ann: Person) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     assert_problem(late, 412, "precondition_failed")
     assert (in_time.status, in_time.body["name"]) == (200, "in time")
-    assert page.headers["Link"].startswith(f"<{ann.url}/api/v1/projects?limit=1&cursor=")
+    assert page.headers["Link"].startswith(f"<{platform.url}/api/v1/projects?limit=1&cursor=")
 
 
 BODY = """
@@ -353,6 +355,11 @@ def test_the_command_starts_both_and_an_interrupt_ends_both(tmp_path: Path) -> N
             beyond = re.search(r"and http://127\.0\.0\.2:(\d+), where this machine's", printed)
             assert beyond, printed
             assert listens(int(beyond[1]), "127.0.0.2")
+            [file] = (HERE / ".slipway").glob(f"run-{process.pid}*/sam-variables.json")
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            variables = json.loads(file.read_text())["AuthFunction"]
+            assert variables["PUBLIC_URL"] == f"http://127.0.0.1:{port}"
+            assert variables["AWS_ENDPOINT_URL"] == f"http://127.0.0.2:{beyond[1]}"
 
             process.send_signal(signal.SIGINT)
 
