@@ -249,7 +249,7 @@ Outputs:
 """
 
 
-def test_an_environment_comes_from_a_template_with_a_secret_and_shows_its_drift(
+def test_an_environment_from_a_template_is_planned_made_and_shows_its_drift(
     ann: Person,
 ) -> None:
     name = f"queue-{secrets.token_hex(4)}"
@@ -261,7 +261,11 @@ def test_an_environment_comes_from_a_template_with_a_secret_and_shows_its_drift(
     published = ann.ask("POST", f"{versions}/1.0/publish")
     body = ann.ask("GET", f"{versions}/1.0/body")
     inputs = {"Password": "hunter22"}
-    made = ann.environment(ann.project(), "preview", template=name, inputs=inputs)
+    project = ann.project()
+    dry_run = f"/api/v1/environments/projects/{project}?dry_run=true"
+    wanted = {"name": "preview", "type": "ephemeral", "template": name, "inputs": inputs}
+    plan = ann.ask("POST", dry_run, wanted)
+    made = ann.environment(project, "preview", template=name, inputs=inputs)
     running = ann.wait_for(made["id"], "running", "failed")
     resources = ann.ask("GET", f"/api/v1/environments/{made['id']}/resources").body
     began = ann.ask("POST", f"/api/v1/environments/{made['id']}/drift")
@@ -269,6 +273,9 @@ def test_an_environment_comes_from_a_template_with_a_secret_and_shows_its_drift(
 
     assert published.body["state"] == "published"
     assert body.raw.decode() == BODY
+    # The container's function invokes the platform's function for plans.
+    assert plan.status == 200, plan.raw
+    assert [each["logical_id"] for each in plan.body["change_set"]["changes"]] == ["Jobs"]
     assert running["status"] == "running", running
     assert running["inputs"] == {"Password": "****"}
     assert running["outputs"]["Queue"].endswith("-jobs")
