@@ -48,6 +48,8 @@ def environ(endpoint: str) -> dict[str, str]:
         **given,
         "MACHINES": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-",
         "SIGNING_SECRET": "signing",
+        "REGISTRATION": "open",
+        "MEMBERS_MAY_PUBLISH": "true",
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

@@ -140,6 +140,13 @@ class Paid:
 class Stage:
     """A user with a project, a running environment and a deployment that waits in it."""
 
+    # What `administers` and `registers` add.
+    root: Any
+    user: str
+    invitation: str
+    invited: str
+    registration: str
+
     def __init__(self) -> None:
         from slipway.access import passwords, signing, tokens
         from slipway.store import user_records
@@ -157,6 +164,36 @@ class Stage:
         )
         world.comes_up(self.environment)
         self.deployment = world.deployment(self.environment, self.ann.principal)
+
+    def disables(self) -> Stage:
+        self.administers()
+        self.root.post(f"{self.user}/disable")
+        return self
+
+    def administers(self) -> Stage:
+        """Add an administrator, another user and an invitation; `user` and `invited` are paths."""
+        from slipway.access import signing
+        from slipway.store import user_records
+        from tests.support.api.client import Client
+
+        root = user_records.add("root@example.com", "a hash", role="admin").id
+        self.root = Client(signing.mint(root).access_token, root)
+        self.user = f"/api/v1/users/{user_records.add('eve@example.com', 'a hash').id}"
+        made = self.root.post("/api/v1/invitations", {"email": PERSON["email"]}).json
+        self.invitation = made["invitation"]
+        self.invited = f"/api/v1/invitations/{made['id']}"
+        return self
+
+    def registers(self) -> Stage:
+        """Add a registration whose address is not proven yet."""
+        from slipway.access import passwords
+        from slipway.store import account_records, table
+
+        hashed = passwords.hash_password(PERSON["password"])
+        write, secret = account_records.new_registration(PERSON["email"], hashed)
+        table.write(write)
+        self.registration = secret
+        return self
 
     def fails_to_go(self) -> Stage:
         failure = {"error": "Refused", "reason": "not empty", "step": "Retire"}
@@ -270,6 +307,49 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         lambda s: s.ann.post("/api/v1/auth/logout-everywhere"),
     ),
     "read the current user": ("GET /api/v1/auth/me", lambda s: s.ann.get("/api/v1/auth/me")),
+    "register with an invitation": (
+        "POST /api/v1/auth/register",
+        lambda s: s.ann.post("/api/v1/auth/register", {**PERSON, "invitation": s.invitation}),
+    ),
+    "prove an address": (
+        "POST /api/v1/auth/verify-email",
+        lambda s: s.ann.post(
+            "/api/v1/auth/verify-email", {"token": s.registration, "password": PERSON["password"]}
+        ),
+    ),
+    "list users": ("GET /api/v1/users", lambda s: s.root.get("/api/v1/users")),
+    "read a user": (
+        "GET /api/v1/users/<user_id>",
+        lambda s: s.root.get(s.user),
+    ),
+    "change a user's role": (
+        "PATCH /api/v1/users/<user_id>",
+        lambda s: s.root.patch(s.user, {"platform_role": "publisher"}),
+    ),
+    "disable a user": (
+        "POST /api/v1/users/<user_id>/disable",
+        lambda s: s.root.post(f"{s.user}/disable"),
+    ),
+    "enable a user": (
+        "POST /api/v1/users/<user_id>/enable",
+        lambda s: s.root.post(f"{s.user}/enable"),
+    ),
+    "delete a user": (
+        "DELETE /api/v1/users/<user_id>",
+        lambda s: s.root.delete(s.user),
+    ),
+    "invite an address": (
+        "POST /api/v1/invitations",
+        lambda s: s.root.post("/api/v1/invitations", {"email": "dan@example.com"}),
+    ),
+    "list invitations": (
+        "GET /api/v1/invitations",
+        lambda s: s.root.get("/api/v1/invitations"),
+    ),
+    "revoke an invitation": (
+        "DELETE /api/v1/invitations/<invitation_id>",
+        lambda s: s.root.delete(s.invited),
+    ),
     "read the public keys": (
         "GET /.well-known/jwks.json",
         lambda s: s.ann.get("/.well-known/jwks.json"),
@@ -505,6 +585,17 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     ),
 }
 BEFORE: dict[str, Callable[[Stage], Stage]] = {
+    "register with an invitation": Stage.administers,
+    "prove an address": Stage.registers,
+    "list users": Stage.administers,
+    "read a user": Stage.administers,
+    "change a user's role": Stage.administers,
+    "disable a user": Stage.administers,
+    "enable a user": Stage.disables,
+    "delete a user": Stage.disables,
+    "invite an address": Stage.administers,
+    "list invitations": Stage.administers,
+    "revoke an invitation": Stage.administers,
     "create a deployment, unless others are ahead": Stage.is_alone,
     "… by the environment's default": Stage.has_to_be_alone,
     "force the end of a failed teardown": Stage.fails_to_go,

@@ -33,6 +33,7 @@ from local.stack import Stack
 HERE = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
+MAIL_SENDER = "slipway@example.com"
 GRACE = 2.0  # seconds for the emulator to end
 
 
@@ -78,10 +79,15 @@ class Platform:
         self.defaults = {
             "PythonRuntime": runtime,
             "SimulateFaults": "true",
+            "Registration": "open",
+            "MembersMayPublish": "true",
             # No other application shares this machine's Lambda, as in an account with enough quota.
             "StreamParallelism": "10",
         }
         self.parameters = parameters or {}
+        if self.parameters.get("Registration") == "domains":
+            # Domains are only allowed to those who prove their address.
+            self.defaults["MailSender"] = MAIL_SENDER
         self.bare = bare
         self.cache = root / ".slipway"
         self.run_dir = self.cache / f"run-{os.getpid()}"
@@ -168,7 +174,7 @@ class Platform:
             clients = [self.client(service) for service in ("s3", "cloudformation")]
             self._wait_for_emulator()
             self._stack = Stack(self.endpoint, *clients)
-            if sender := self.parameters.get("MailSender"):
+            if sender := (self.defaults | self.parameters).get("MailSender"):
                 # On AWS, the owner proves the address to SES.
                 self.client("sesv2").create_email_identity(EmailIdentity=sender)
             self.say("creating the stack")

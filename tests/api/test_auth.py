@@ -41,7 +41,9 @@ def test_a_registered_user_can_sign_in_and_read_their_user(nobody: Client) -> No
     me = Client(token.json["access_token"]).get(ME)
 
     assert (made.status, token.status, me.status) == (201, 200, 200)
-    assert set(made.json) == {"id", "email", "created_at"}
+    assert set(made.json) == {
+        *("id", "email", "platform_role", "status", "email_verified_at", "created_at")
+    }
     assert made.json["email"] == "ann@example.com"
     assert token.json | {"access_token": ""} == {
         "access_token": "",

@@ -11,6 +11,7 @@ from slipway.http.routes import MAX_BODY_BYTES
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import FORM, Client
 from tests.support.api.people import Stage
+from tests.support.api.registering import appoint
 from tests.support.api.routes import PATHS, WITH_BODY, Here, filled, ids_of
 
 pytestmark = pytest.mark.no_cover
@@ -187,11 +188,14 @@ BODIES = {
     "/api/v1/environments/<environment_id>/extend": '{"ttl_hours":1}',
     "/api/v1/environments/<environment_id>/pin": '{"reason":"demo"}',
     "/api/v1/environments/<environment_id>/update": '{"inputs":{}}',
+    "/api/v1/users/<user_id>": '{"platform_role":"member"}',
 }
 
 
 @pytest.mark.parametrize("bad", IDS.values(), ids=IDS.keys())
 def test_a_malformed_id_is_not_found(ann: Client, here: Here, bad: str) -> None:
+    appoint(ann.user_id)
+
     with nothing_changes():
         answers = {
             f"{method} {path}": ann.send(method, re.sub(r"<\w+>", bad, path), BODIES.get(path))
@@ -209,6 +213,7 @@ def test_a_malformed_id_is_not_found(ann: Client, here: Here, bad: str) -> None:
 
 
 def test_an_id_of_another_kind_is_not_found(ann: Client, here: Here) -> None:
+    appoint(ann.user_id)
     cases = [
         (method, filled(path.replace(f"<{name}>", wrong), here), BODIES.get(path))
         for method, path in by_id()

@@ -17,12 +17,21 @@ from typing import Any
 import pytest
 
 from slipway.access import passwords, signing, tokens
+from slipway.access.principal import Principal
 from slipway.domain import ids
+from slipway.domain.account import NewInvitation
 from slipway.domain.environment import NewEnvironment
 from slipway.domain.template import NewTemplate, Version
-from slipway.services import environments, rollouts, templates
+from slipway.services import environments, invitations, rollouts, templates, users
 from slipway.settings import settings
-from slipway.store import sessions, table, template_records, user_records, wire
+from slipway.store import (
+    account_records,
+    sessions,
+    table,
+    template_records,
+    user_records,
+    wire,
+)
 from slipway.store.table import Put
 from tests.support.api.client import Answer, Client, app
 from tests.support.api.cloud import Cloud
@@ -58,6 +67,42 @@ class Request:
 
 def a_user(world: World) -> Things:
     return {"user_id": user_records.add("ann@example.com", password_hash()).id}
+
+
+SECRET = "a-secret-that-was-mailed"
+
+
+def an_administrator(world: World) -> Things:
+    return {"user_id": user_records.add("root@example.com", password_hash(), role="admin").id}
+
+
+def another_user(world: World) -> Things:
+    """The path names ann; root sends the request."""
+    ann = user_records.add("ann@example.com", password_hash()).id
+    return {"path": {"user_id": ann}, **an_administrator(world)}
+
+
+def a_disabled_user(world: World) -> Things:
+    things = another_user(world)
+    users.disable(things["path"]["user_id"], Principal(things["user_id"]))
+    return things
+
+
+def an_invitation(world: World) -> Things:
+    things = an_administrator(world)
+    made = invitations.create(
+        NewInvitation(email=CREDENTIALS["email"]), Principal(things["user_id"]), ""
+    )
+    return {**things, "invitation_id": made.id, "invitation": made.invitation}
+
+
+def a_registration(world: World) -> Things:
+    hashed = password_hash()
+    key = account_records.registration_key(SECRET)
+    ends = "2999-01-01T00:00:00.000Z"
+    item = {"email": "new@example.com", "password_hash": hashed, "expires_at": ends}
+    table.write(Put(key, item))
+    return {}
 
 
 def a_project(world: World) -> Things:
@@ -158,6 +203,23 @@ REQUESTS = {
     ),
     "sign out": Request("POST /api/v1/auth/logout", a_user, again=401),
     "sign out everywhere": Request("POST /api/v1/auth/logout-everywhere", a_user, again=401),
+    "register with an invitation": Request(
+        "POST /api/v1/auth/register", an_invitation, {**CREDENTIALS, "invitation": "THE INVITATION"}
+    ),
+    "prove an address": Request(
+        "POST /api/v1/auth/verify-email", a_registration, {"token": SECRET, "password": PASSWORD}
+    ),
+    "list users": Request("GET /api/v1/users", an_administrator),
+    "look at a user": Request("GET /api/v1/users/<user_id>", another_user),
+    "change a role": Request(
+        "PATCH /api/v1/users/<user_id>", another_user, {"platform_role": "admin"}
+    ),
+    "disable": Request("POST /api/v1/users/<user_id>/disable", another_user),
+    "enable": Request("POST /api/v1/users/<user_id>/enable", a_disabled_user),
+    "delete a user": Request("DELETE /api/v1/users/<user_id>", a_disabled_user, again=404),
+    "invite": Request("POST /api/v1/invitations", an_administrator, {"email": "new@example.com"}),
+    "list invitations": Request("GET /api/v1/invitations", an_invitation),
+    "revoke": Request("DELETE /api/v1/invitations/<invitation_id>", an_invitation, again=404),
     "create a project": Request("POST /api/v1/projects", a_user, {"name": "new"}),
     "change a project": Request(f"PATCH {PROJECT}", a_project, {"name": "new"}),
     "describe a project": Request(
@@ -331,9 +393,10 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
     """The request sent in a new world until it is answered; `what` befalls its nth call."""
     with World() as world, pytest.MonkeyPatch.context() as patch:
         cloud = Cloud(world, patch)
+        patch.setattr(account_records, "new_secret", lambda: SECRET)
         things = request.prepare(world)
         method, _, path = request.route.partition(" ")
-        for word, thing in things.items():
+        for word, thing in {**things, **things.get("path", {})}.items():
             path = path.replace(f"<{word}>", str(thing))
         before = json.dumps([wire.decode(item) for item in world.items("")])
         user_id = things.get("user_id", USER)
@@ -351,6 +414,8 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             fault, times = HAPPENS[what]
             world.when(n, fault, times)
         body = None if request.body is None else json.dumps(request.body)
+        if invitation := things.get("invitation"):
+            body = body and body.replace("THE INVITATION", invitation)
 
         def ask() -> Answer:
             return client.send(method, path, body, query=request.query)

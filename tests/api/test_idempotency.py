@@ -10,12 +10,21 @@ from typing import Any, NamedTuple
 import pytest
 
 from slipway.aws import dynamodb, template_bodies
-from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.services import leases, projects, rollout_queue, rollouts
-from slipway.store import environment_records, project_records, table
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, UserId
+from slipway.services import leases, projects, rollout_queue, rollouts, users
+from slipway.store import (
+    account_records,
+    environment_records,
+    project_records,
+    table,
+    user_records,
+)
+from slipway.store.table import Put
 from tests.support.api import client as lambdas
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
+from tests.support.api.people import PASSWORD, password_hash
+from tests.support.api.registering import appoint
 from tests.support.api.routes import RESOURCES
 from tests.support.repository import ROOT, load_function
 from tests.support.store import between, world
@@ -55,6 +64,7 @@ class Stage(NamedTuple):
             "deployment_id": str(self.deployment),
             "template": "web",
             "version": "1.0",
+            "user_id": newest_user(),
         }
         for name, value in names.items():
             path = path.replace(f"<{name}>", value)
@@ -74,6 +84,11 @@ def stage(
     monkeypatch.setattr("slipway.access.passwords.hash_password", lambda password: "a hash")
     monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
     return Stage(ann, project, environment, deployment)
+
+
+def newest_user() -> str:
+    [user], _ = table.query(account_records.ALL, account_records.LISTED, limit=1, newest_first=True)
+    return str(user["id"])
 
 
 def nothing(stage: Stage) -> None:
@@ -127,6 +142,20 @@ def with_version(stage: Stage) -> None:
     assert stage.ann.post("/api/v1/templates/web/versions/1.0/publish").status == 200
 
 
+def administers(stage: Stage) -> None:
+    appoint(stage.ann.user_id)
+    user_records.add("eve@example.com", "a hash")
+
+
+def has_disabled(stage: Stage) -> None:
+    administers(stage)
+    users.disable(UserId(newest_user()), stage.ann.principal)
+
+
+def is_unproven(stage: Stage) -> None:
+    table.write(Put(account_records.registration_key("a secret"), UNPROVEN))
+
+
 class Keyed(NamedTuple):
     """`trips` is how many to DynamoDB it takes with a key: the first time, and again."""
 
@@ -137,17 +166,25 @@ class Keyed(NamedTuple):
     trips: tuple[int, int] = (2, 2)
 
 
+UNPROVEN = {
+    "email": "new@example.com",
+    "password_hash": password_hash(),
+    "expires_at": "2999-01-01T00:00:00.000Z",
+}
 MAKE = "/api/v1/environments/projects/<project_id>"
 ONE = "/api/v1/environments/<environment_id>"
 SHIP = "/api/v1/deployments/environments/<environment_id>"
 CANCEL = "/api/v1/deployments/<deployment_id>/cancel"
 VERSION = "/api/v1/templates/<template>/versions"
-REGISTER = "/api/v1/auth/register"
+REGISTER, VERIFY = "/api/v1/auth/register", "/api/v1/auth/verify-email"
 NEW = {"email": "new@example.com", "password": "secret123"}
 PREVIEW = {"name": "x", "type": "ephemeral", "config": {"colour": "red"}}
 MADE_FROM = {**PREVIEW, "template": "web@1.0"}
 REQUESTS = {
     "register": Keyed(REGISTER, NEW),
+    "prove an address": Keyed(VERIFY, {"token": "a secret", "password": PASSWORD}, is_unproven),
+    "disable": Keyed("/api/v1/users/<user_id>/disable", None, administers),
+    "enable": Keyed("/api/v1/users/<user_id>/enable", None, has_disabled),
     "create a project": Keyed(PROJECTS, {"name": "x"}, trips=(1, 1)),
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
     "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),
@@ -167,7 +204,7 @@ REQUESTS = {
     "cancel what waits": Keyed(CANCEL),
     "cancel what runs": Keyed(CANCEL, None, shipping),
     "cancel again": Keyed(CANCEL, None, stopping),
-    "create a template": Keyed("/api/v1/templates", {"name": "web"}, trips=(1, 1)),
+    "create a template": Keyed("/api/v1/templates", {"name": "web"}, trips=(2, 1)),
     "add a version": Keyed(VERSION, BODY, with_template, trips=(2, 1)),
     "publish": Keyed(f"{VERSION}/<version>/publish", None, with_draft),
     "publish again": Keyed(f"{VERSION}/<version>/publish", None, with_version),
@@ -326,7 +363,8 @@ def test_a_key_in_use_refuses_every_other_request(stage: Stage, name: str) -> No
 
     with nothing_changes():
         answers = [other(once(stage.ann))]
-        if REQUESTS[name].path not in (REGISTER, PROJECTS):
+        # The keys of anonymous requests belong to an address.
+        if REQUESTS[name].path not in (REGISTER, VERIFY, PROJECTS):
             answers.append(elsewhere(once(stage.ann)))
 
     # Some bodies are refused before anything is looked at.

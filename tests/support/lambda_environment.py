@@ -35,6 +35,8 @@ def as_on_lambda() -> Iterator[None]:
             "SIMULATE_FAULTS": "true",
             "TOKEN_MINUTES": "60",
             "SIGNING_SECRET": "signing",
+            "REGISTRATION": "open",
+            "MEMBERS_MAY_PUBLISH": "true",
             "TEMPLATES_BUCKET": "templates",
             "PLANS_FUNCTION": "plans",
             "ALLOWED_RESOURCE_TYPES": "AWS::SQS::*, AWS::Lambda::Function,AWS::Serverless::*",

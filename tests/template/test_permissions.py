@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import names
-from slipway.store import sessions, throttles, user_records, verification_keys
+from slipway.store import account_records, throttles, verification_keys
 from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 from tests.support.roles import (
     BOUNDARIES,
@@ -210,15 +210,27 @@ def test_the_boundary_of_state_machines_allows_every_right_that_a_policy_gives(r
 
 WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 # What decides who signs in as whom.
-ACCOUNTS = ("KEYS", "ACCOUNT#usr_1", "EMAIL#ann@example.com", "INVITE#1", "RESET#1", "ATTEMPTS#1")
+ACCOUNTS = (
+    "KEYS",
+    "ACCOUNT#usr_1",
+    "ACCOUNT#ALL",
+    "EMAIL#ann@example.com",
+    "REGISTRATION#1",
+    "INVITE#ALL",
+    "RESET#1",
+    "ATTEMPTS#1",
+)
 
 
 def test_every_key_of_an_account_is_meant_here() -> None:
     keys = {
         verification_keys._PK,
-        sessions.account_key("usr_1").pk,
-        user_records.email_key("ann@example.com").pk,
         throttles.Throttle("1", throttles.Rule(1, 1, 1)).key.pk.rpartition("#")[0],
+        account_records.key("usr_1").pk,
+        account_records.email_key("ann@example.com").pk,
+        account_records.registration_key("secret").pk.partition("#")[0] + "#1",
+        account_records.ALL,
+        account_records.INVITATIONS,
     }
 
     assert keys <= set(ACCOUNTS)
@@ -235,7 +247,7 @@ def test_only_auth_may_write_what_decides_who_signs_in(role: str) -> None:
 @every_role
 def test_only_auth_may_read_password_hashes_and_one_time_links(role: str) -> None:
     actions = ("BatchGetItem", "Query", "GetItem", "ConditionCheckItem")
-    secret = [pk for pk in ACCOUNTS if pk not in ("KEYS", "ACCOUNT#usr_1")]
+    secret = [pk for pk in ACCOUNTS if not pk.startswith(("KEYS", "ACCOUNT#"))]
 
     reached = {
         pk for action in actions for pk in secret if may_reach(role, f"dynamodb:{action}", pk)

@@ -34,7 +34,7 @@ api = Api()
 handler = api.handler
 
 
-@api.post("/api/v1/templates", status=201, refuses=(NameTaken,))
+@api.post("/api/v1/templates", status=201, refuses=(Forbidden, NameTaken))
 def create(principal: Principal, wanted: NewTemplate) -> Template:
     """Create a template. Add its versions afterwards."""
     return templates.create(wanted, principal)

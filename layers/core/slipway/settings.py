@@ -16,6 +16,8 @@ class Settings:
     the role with which CloudFormation creates environments, and `environment_boundary` that of the
     permissions boundary that each role in a template must have. `dynamodb` is the endpoint's URL.
     `mail_sender` is the address that mail comes from, empty if the platform sends no mail.
+    `registration` says who may register: open, domains, invite or closed; `email_domains` are the
+    domains for the second. `registration_contact` is whom to ask for an account.
     `on_aws` is False on the laptop, where there is no console to link to. `public_url` is the
     scheme and host for absolute URLs, empty if API Gateway's own name is used.
     """
@@ -36,6 +38,10 @@ class Settings:
     allowed_resource_types: tuple[str, ...]
     plans_function: str
     mail_sender: str
+    registration: str
+    email_domains: tuple[str, ...]
+    registration_contact: str
+    members_may_publish: bool
     on_aws: bool
     dynamodb: str
     public_url: str
@@ -77,16 +83,22 @@ def settings() -> Settings:
         templates_bucket=env.get("TEMPLATES_BUCKET", ""),
         environment_role=env.get("ENVIRONMENT_ROLE", ""),
         environment_boundary=env.get("ENVIRONMENT_BOUNDARY", ""),
-        allowed_resource_types=tuple(
-            each.strip() for each in env.get("ALLOWED_RESOURCE_TYPES", "").split(",")
-        ),
+        allowed_resource_types=_listed(env.get("ALLOWED_RESOURCE_TYPES", "")),
         mail_sender=env.get("MAIL_SENDER", ""),
         plans_function=env.get("PLANS_FUNCTION", ""),
+        registration=env.get("REGISTRATION", "closed"),
+        email_domains=_listed(env.get("ALLOWED_EMAIL_DOMAINS", "")),
+        registration_contact=env.get("REGISTRATION_CONTACT", ""),
+        members_may_publish=env.get("MEMBERS_MAY_PUBLISH") == "true",
         on_aws="AWS_ENDPOINT_URL" not in env,
         dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
         public_url=env.get("PUBLIC_URL", ""),
         cors_origins=tuple(filter(None, env.get("CORS_ORIGINS", "").split(","))),
     )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(","))
 
 
 def _endpoint(region: str) -> str:

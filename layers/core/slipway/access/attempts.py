@@ -31,6 +31,7 @@ _KNOWN_PAIR = Rule(free=5, longest=4, window=HOUR)
 _ACCOUNT = Rule(free=10, longest=900, window=HOUR)
 _ADDRESS = Rule(free=120, longest=60, window=900)
 _REGISTRATIONS = Rule(free=100, longest=60, window=60)
+_MAILS = Rule(free=5, longest=900, window=HOUR)
 _KNOWN_SECONDS = 90 * 24 * HOUR
 _TRIES = 4
 
@@ -93,18 +94,31 @@ def register(address: str) -> None:
 
     Raises TooManyAttempts, and StoreUnavailable if it cannot be counted.
     """
+    subject = _hashed("register address", _network(address))
+    _count(subject, _REGISTRATIONS, "Too many registrations from your address.")
+
+
+def mail(email: str) -> None:
+    """Count a mail that a stranger causes, whether or not the address has an account.
+
+    Raises TooManyAttempts, and StoreUnavailable, like `register`.
+    """
+    _count(_hashed("mail", email), _MAILS, "Too many mails to this address.")
+
+
+def _count(subject: str, rule: Rule, refusal: str) -> None:
     found = None
     for _ in range(_TRIES):
-        throttle = Throttle(_hashed("register address", _network(address)), _REGISTRATIONS)
+        throttle = Throttle(subject, rule)
         if wait := throttle.wait(found):
-            raise TooManyAttempts(math.ceil(wait), "Too many registrations from your address.")
+            raise TooManyAttempts(math.ceil(wait), refusal)
         try:
             table.write(throttle.claim(found))
         except ConditionFailed as failed:
             found = failed.found
         else:
             return
-    raise TooManyAttempts(1, "Too many registrations from your address.")
+    raise TooManyAttempts(1, refusal)
 
 
 def known(email: str, address: str) -> Put:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, overload
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Forbidden, no_such
-from slipway.store import project_records, table
+from slipway.settings import settings
+from slipway.store import account_records, project_records, table
 from slipway.store.table import Check, Item, Key
 
 if TYPE_CHECKING:
     from slipway.domain.records import (
+        AccountRecord,
         DeploymentRecord,
         EnvironmentRecord,
         ProjectRecord,
@@ -78,6 +80,28 @@ def read(target: Target, principal: Principal) -> Any:
 def still_member(project: ProjectId, principal: Principal) -> Check:
     """The part of a write's transaction that fails if the principal is no longer a member."""
     return Check(project_records.member(project, principal.user_id))
+
+
+def account(principal: Principal) -> Key:
+    """The key of the principal's account, for the functions below."""
+    return account_records.key(principal.user_id)
+
+
+def require_administrator(account: AccountRecord | None) -> None:
+    """Raises Forbidden unless the account, read from its key, is an administrator's."""
+    if not account or account["platform_role"] != "admin":
+        raise Forbidden("Only administrators can do this. Ask one for the platform role admin.")
+
+
+def may_publish(account: AccountRecord | None) -> None:
+    """Raises Forbidden unless the user may create templates and versions."""
+    if settings().members_may_publish:
+        return
+    if not account or account["platform_role"] == "member":
+        raise Forbidden(
+            "Only publishers and administrators can create templates and versions. Ask an "
+            "administrator for the platform role publisher."
+        )
 
 
 def may_change_template(template: TemplateRecord, principal: Principal) -> None:

@@ -24,7 +24,7 @@ def sign_in(wanted: SignIn, address: str) -> Item:
     email = wanted.email
     attempt = Attempt("sign-in", email, address)
     [entry] = attempt.begin(user_records.email_key(email))
-    if not passwords.verify_password(wanted.password, entry and entry["password_hash"]):
+    if not passwords.verify_password(wanted.password, entry and entry.get("password_hash")):
         raise WrongCredentials()
     [account] = attempt.succeeded(sessions.account_key(entry["user_id"]))
     if not account:

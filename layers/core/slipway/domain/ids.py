@@ -10,10 +10,11 @@ the object are read together in one round trip. Ids are opaque to clients.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from slipway.errors import no_such
 
@@ -22,6 +23,11 @@ _PART = r"[0-9a-hjkmnp-tv-z]{20}"
 _PROJECT = re.compile(rf"prj_({_PART})")
 _ENVIRONMENT = re.compile(rf"env_({_PART})_({_PART})")
 _DEPLOYMENT = re.compile(rf"dep_({_PART})_({_PART})_({_PART})")
+_USER = re.compile(rf"usr_{_PART}")
+_INVITATION = re.compile(rf"inv_{_PART}")
+
+UserId = NewType("UserId", str)
+InvitationId = NewType("InvitationId", str)
 
 
 class ProjectId(NamedTuple):
@@ -72,6 +78,11 @@ def new_part(after: str | None = None) -> str:
     return _encode(millis, 10) + _encode(secrets.randbits(50), 10)
 
 
+def derived_part(text: str) -> str:
+    """The part that belongs to a text. It does not sort by age, and does not hide a known text."""
+    return _encode(int.from_bytes(hashlib.sha256(text.encode()).digest()) >> 156, 20)
+
+
 def age(part: str) -> float:
     """Seconds since the part was generated, by the generating process's clock."""
     return time.time() - _decode(part[:10]) / 1000
@@ -103,6 +114,20 @@ def parse_deployment(text: str) -> DeploymentId:
     if not match:
         raise no_such("deployment")
     return DeploymentId(*match.groups())
+
+
+def parse_user(text: str) -> UserId:
+    """Raises NotFound for a malformed id."""
+    if not _USER.fullmatch(text):
+        raise no_such("user")
+    return UserId(text)
+
+
+def parse_invitation(text: str) -> InvitationId:
+    """Raises NotFound for a malformed id."""
+    if not _INVITATION.fullmatch(text):
+        raise no_such("invitation")
+    return InvitationId(text)
 
 
 def _encode(number: int, length: int) -> str:

@@ -50,6 +50,38 @@ if TYPE_CHECKING:
         at: str
         by: str
 
+    class AccountChange(TypedDict):
+        """Why an account was last written. `actor` is a user's id, or `operator`."""
+
+        action: Literal["registered", "appointed", "disabled", "enabled"]
+        actor: str
+        at: str
+
+    class AccountRecord(TypedDict):
+        """A user. A token is valid only if it is of the current `generation`, 0 at first."""
+
+        id: str
+        email: str
+        platform_role: Literal["admin", "publisher", "member"]
+        status: Literal["active", "disabled"]
+        created_at: str
+        email_verified_at: NotRequired[str]
+        generation: NotRequired[int]
+        change: AccountChange
+
+    class InvitationRecord(TypedDict):
+        """`mailed`: the secret was sent to the address, so knowing it proves the address."""
+
+        id: str
+        email: str
+        platform_role: Literal["admin", "publisher", "member"]
+        token_hash: str
+        mailed: bool
+        invited_by: str
+        created_at: str
+        expires_at: str
+        ttl: int
+
     class ProjectRecord(TypedDict):
         id: str
         name: str

@@ -21,9 +21,11 @@ def _normalised_email(text: str) -> str:
         found = email_validator.validate_email(text, check_deliverability=False)
     except email_validator.EmailNotValidError as error:
         raise ValueError(str(error)) from None
-    return found.normalized.casefold()
+    # Not casefold(), which turns an address into that of somebody else: ß into ss.
+    return found.normalized.lower()
 
 
+PlatformRole = Literal["admin", "publisher", "member"]
 Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_normalised_email)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=128)]
 
@@ -31,6 +33,7 @@ Password = Annotated[str, StringConstraints(min_length=8, max_length=128)]
 class NewUser(RequestModel):
     email: Email = Field(examples=["test@example.com"])
     password: Password = Field(examples=["secret123"])
+    invitation: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class SignIn(RequestModel):
@@ -55,8 +58,13 @@ class SignIn(RequestModel):
 
 
 class User(ResponseModel):
+    """`email_verified_at`: when the user proved to receive mail at the address, null if never."""
+
     id: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
     email: str = Field(examples=["test@example.com"])
+    platform_role: PlatformRole = "member"
+    status: Literal["active", "disabled"] = "active"
+    email_verified_at: Moment | None = None
     created_at: Moment
 
     @property

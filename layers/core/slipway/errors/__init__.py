@@ -13,7 +13,7 @@ SlipwayError
 │   │                           · SessionEnded · AccountDisabled
 │   ├── TooManyAttempts         also says when to try again
 │   ├── Busy                    too many requests change one record at the same time
-│   ├── Forbidden               everyone can see it, only its owner can change it
+│   ├── Forbidden               RegistrationClosed · InvitationInvalid · LinkInvalid
 │   ├── NotFound                also for another user's objects
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
@@ -24,6 +24,7 @@ SlipwayError
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished
 │                               · NoTemplate · NoStack · StackNotReady
+│                               · LastAdministrator · UserActive · UserNotEmpty
 ├── StaleWrite                   a conditional write failed: another process decided first
 ├── Canceled                    a user canceled the rollout
 ├── DriverRefused               the infrastructure refuses, and would refuse again
@@ -188,7 +189,25 @@ class Busy(RetryLater):
 
 class Forbidden(Refused):
     code = "forbidden"
-    title = "Only the owner can change this. Ask the owner to change it."
+    title = "You may not do this. Ask the owner, or an administrator."
+
+
+class RegistrationClosed(Forbidden):
+    code = "registration_closed"
+    title = "You cannot register here without an invitation. Ask an administrator for one."
+
+
+class InvitationInvalid(Forbidden):
+    code = "invitation_invalid"
+    title = (
+        "The invitation is not valid for this address, or no longer. Ask an administrator for a "
+        "new one."
+    )
+
+
+class LinkInvalid(Forbidden):
+    code = "link_invalid"
+    title = "The link is not valid, or no longer. Ask for a new one."
 
 
 class NotFound(Refused):
@@ -363,3 +382,18 @@ class StackNotReady(Conflict):
 class NoTemplate(Conflict):
     code = "no_template"
     title = "The environment has no template to update. Create one from a template."
+
+
+class LastAdministrator(Conflict):
+    code = "last_administrator"
+    title = "The last administrator cannot be disabled or demoted. Appoint another one first."
+
+
+class UserActive(Conflict):
+    code = "user_active"
+    title = "Only a disabled user can be deleted. Disable the user first."
+
+
+class UserNotEmpty(Conflict):
+    code = "user_not_empty"
+    title = "The user still has projects. Delete them, or disable the user instead."

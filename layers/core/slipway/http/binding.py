@@ -21,9 +21,11 @@ from slipway.access import tokens
 from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.fields import QueryModel, RequestModel
+from slipway.http.headers import base_url
 from slipway.http.responses import etag
 from slipway.http.routes import (
     FORM,
+    BaseUrl,
     EtagPredicate,
     IfMatch,
     RawBody,
@@ -45,6 +47,8 @@ _OF_PATH: dict[Any, Callable[[str], Any]] = {
     ids.ProjectId: ids.parse_project,
     ids.EnvironmentId: ids.parse_environment,
     ids.DeploymentId: ids.parse_deployment,
+    ids.UserId: ids.parse_user,
+    ids.InvitationId: ids.parse_invitation,
 }
 # Pydantic's messages that say nothing about JSON fields, by type.
 _DETAILS = {"missing": "is required", "extra_forbidden": "is not a field here"}
@@ -88,6 +92,8 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
         return _etag_predicate(headers.get("if-match"))
     if kind is SourceIp:
         return event["requestContext"]["http"]["sourceIp"]
+    if kind is BaseUrl:
+        return base_url(event)
     raise TypeError(f"A route cannot have a parameter of the type {kind}")
 
 

@@ -93,14 +93,15 @@ _HEADERS: Schema = {
     },
 }
 
-# Functions that serve part of another function's resource.
+# Functions that serve part of another function's resource, and resources without a function.
 _TAGS = {"inspection": "environments"}
+_RESOURCES = ("users", "invitations")
 
 
 def document(apis: Mapping[str, Api]) -> Schema:
-    """The OpenAPI document of these APIs; their names, or those in `_TAGS`, become its tags."""
+    """The OpenAPI document of these APIs; their names, or the resources', become its tags."""
     routes = [
-        (_TAGS.get(name, name), route)
+        (_tag(name, route), route)
         for name, api in apis.items()
         for route in api.routes
         if _public(route)
@@ -129,6 +130,11 @@ def document(apis: Mapping[str, Api]) -> Schema:
     }
     add_examples(document, schemas)
     return document
+
+
+def _tag(function: str, route: Route) -> str:
+    resource = route.path.split("/")[3:4]
+    return resource[0] if resource and resource[0] in _RESOURCES else _TAGS.get(function, function)
 
 
 def _public(route: Route) -> bool:

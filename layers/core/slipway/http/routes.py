@@ -9,8 +9,9 @@ The types of the function's parameters declare what the route takes from a reque
     IfMatch | None        the version in the `If-Match` header
     EtagPredicate | None  the `If-Match` header of an object without a version
     SourceIp              the caller's address
+    BaseUrl               the scheme and host of the platform, for links in mail
     str                   the part of the path that has the parameter's name
-    ProjectId             the same, parsed; EnvironmentId and DeploymentId likewise
+    ProjectId             the same, parsed; the other ids likewise
 
 Its return type declares the response: a ResponseModel is an object with an ETag, a Page a bare
 array with the next page in `Link`, None an empty 204 and a RawResponse anything else
@@ -41,6 +42,10 @@ EtagPredicate = Callable[[ResponseModel], bool]
 
 SourceIp = NewType("SourceIp", str)
 """The IP address that the request came from."""
+
+
+BaseUrl = NewType("BaseUrl", str)
+"""The scheme and host of the platform, for links in mail."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,10 @@ Precondition = Callable[[TemplateVersion], bool]
 
 
 def create(wanted: NewTemplate, principal: Principal) -> Template:
-    """Create a template that the principal owns; one round trip. Raises NameTaken."""
+    """Create a template that the principal owns; two round trips. Raises Forbidden, NameTaken."""
+    [account, *mark] = table.get(authorization.account(principal), *idempotency.keys())
+    idempotency.check_replayed(*mark)
+    authorization.may_publish(account)
     at = timestamps.written(timestamps.now())
     item = {
         **wanted.model_dump(),
@@ -133,12 +136,13 @@ def add_version(
     """
     parsed = None
     for _ in range(_TRIES):
-        [template, *mark], [(last, _)] = table.read(
-            [records.key(name), *idempotency.keys()],
+        [account, template, *mark], [(last, _)] = table.read(
+            [authorization.account(principal), records.key(name), *idempotency.keys()],
             Query(records.TEMPLATE + name, records.VERSION, 1, newest_first=True),
         )
         idempotency.check_replayed(*mark)
         _require_owner(template, principal)
+        authorization.may_publish(account)
         version = wanted or _next_version(last)
         parsed = parsed or _parse(body, media)
         item = _draft(name, version, parsed, body, media, principal.user_id)
@@ -171,8 +175,11 @@ def replace(
     Raises NotFound, Forbidden, PreconditionFailed, Malformed, Invalid, TooCostly, VersionFixed,
     DriverFault. Two round trips to the table, one to S3 and one to CloudFormation.
     """
-    template, before = table.get(records.key(name), records.version_key(name, version))
+    account, template, before = table.get(
+        authorization.account(principal), records.key(name), records.version_key(name, version)
+    )
     _require_owner(template, principal)
+    authorization.may_publish(account)
     condition, expected = _draft_condition(before, precondition)
     if before is None or before["state"] != "draft":
         raise _refusal(before)
@@ -350,8 +357,12 @@ def _change_state(
     principal: Principal,
     precondition: Precondition | None,
 ) -> TemplateVersion:
-    template, item = table.get(records.key(name), records.version_key(name, version))
+    account, template, item = table.get(
+        authorization.account(principal), records.key(name), records.version_key(name, version)
+    )
     _require_owner(template, principal)
+    if after == "published":
+        authorization.may_publish(account)
     for _ in range(_TRIES):
         _check_precondition(item, precondition)
         if item and item["state"] == after:

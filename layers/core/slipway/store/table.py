@@ -219,7 +219,8 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """
     session = sessions.unchecked()
     of_session = [session.account_key, session.ended_key] if session else []
-    wanted = [*keys, *(key for key in of_session if key not in keys)]
+    # DynamoDB refuses a key that is given twice.
+    wanted = list(dict.fromkeys([*keys, *of_session]))
     calls = [("Query", query_request(query)) for query in queries]
     if wanted:
         request = {"Keys": [key.wire() for key in wanted], "ConsistentRead": True}

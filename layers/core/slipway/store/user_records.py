@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from slipway.domain import ids, timestamps
-from slipway.domain.user import User
+from slipway.domain.user import PlatformRole, User
 from slipway.errors import EmailTaken, Unauthenticated
-from slipway.store import idempotency, table
-from slipway.store.table import Key, Put, Transaction, TransactionFailed
-
-
-def email_key(email: str) -> Key:
-    """The key of the item with the id and the password hash of the user who has this e-mail."""
-    return Key(f"EMAIL#{email}", "EMAIL")
-
-
-def _account(user_id: str) -> Key:
-    return Key(f"ACCOUNT#{user_id}", "ACCOUNT")
+from slipway.store import account_records, table
+from slipway.store.account_records import email_key as email_key
+from slipway.store.table import Put, Transaction, TransactionFailed
 
 
 def get(user_id: str) -> User:
     """The user; one round trip. Raises Unauthenticated if the token's user no longer exists."""
-    [item] = table.get(_account(user_id))
+    [item] = table.get(account_records.key(user_id))
     if item is None:
         raise Unauthenticated("The token's user no longer exists. Sign in as another user.")
-    return User(**item)
+    return account_records.to_model(item)
 
 
-def add(email: str, password_hash: str, also: Put | None = None) -> User:
-    """Add a user, and write `also` in the same transaction. Raises EmailTaken. One round trip."""
-    user = {
-        "id": ids.new_user_id(),
-        "email": email,
-        "created_at": timestamps.written(timestamps.now()),
-    }
-    shown = User.model_validate(user)
-    transaction = (
-        Transaction()
-        .put("email", email_key(email), {"user_id": user["id"], "password_hash": password_hash})
-        .put("account", _account(user["id"]), user)
-    )
+def add(
+    email: str, password_hash: str, also: Put | None = None, *, role: PlatformRole = "member"
+) -> User:
+    """Add a user whose address is not proven, and write `also` in the same transaction.
+
+    Raises EmailTaken. One round trip.
+    """
+    account = account_records.new(email, role, proven=False)
+    transaction = Transaction()
     if also:
         transaction.add("also", also)
     try:
-        idempotency.commit(transaction, shown)
+        return account_records.make(account, password_hash, transaction)
     except TransactionFailed:
         raise EmailTaken() from None
-    return shown

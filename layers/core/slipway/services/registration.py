@@ -1,0 +1,125 @@
+"""Registration: who may, with an invitation or without, and the proof of an address."""
+
+from __future__ import annotations
+
+from slipway.access import attempts, passwords
+from slipway.aws import mail
+from slipway.domain import timestamps
+from slipway.domain.account import Registration, Verification, in_domains
+from slipway.domain.user import NewUser, User
+from slipway.errors import (
+    EmailTaken,
+    InvitationInvalid,
+    LinkInvalid,
+    RegistrationClosed,
+    WrongCredentials,
+)
+from slipway.services import mails
+from slipway.settings import settings
+from slipway.store import account_records as records
+from slipway.store import idempotency, table, user_records
+from slipway.store.table import Transaction, TransactionFailed
+
+
+def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registration, bool]:
+    """Register a user, and return whether the account exists now.
+
+    Where the platform sends mail, the account is made when the address is proven (`verify`): the
+    answer, the work and the number of mails are the same if the address has an account already, so
+    they do not tell. An invitation that was mailed is a proof by itself. `address` is the caller's
+    IP address, `base` the scheme and host for links.
+
+    Raises RegistrationClosed, InvitationInvalid, EmailTaken, TooManyAttempts. Two round trips; with
+    a mail four, and one call to SES.
+    """
+    if wanted.invitation is not None:
+        return _accept(wanted.invitation, wanted), True
+    _require_open(wanted.email)
+    attempts.register(address)
+    if not mail.is_set_up():
+        password_hash = passwords.hash_password(wanted.password)
+        return user_records.add(
+            wanted.email, password_hash, attempts.known(wanted.email, address)
+        ), True
+    attempts.mail(wanted.email)
+    [known, *mark] = table.get(records.email_key(wanted.email), *idempotency.keys())
+    idempotency.check_replayed(*mark)
+    write, secret = records.new_registration(wanted.email, passwords.hash_password(wanted.password))
+    table.write(write)
+    if known:
+        mails.notice(wanted.email, base)
+    else:
+        mails.verification(wanted.email, base, secret)
+    return Registration(email=wanted.email), False
+
+
+def verify(wanted: Verification) -> User:
+    """Make the account of a registration whose mail has arrived.
+
+    The password is asked for again, so that the owner of an address does not make the account that
+    somebody else has registered with it. Raises LinkInvalid, WrongCredentials, RegistrationClosed,
+    EmailTaken. Two round trips.
+    """
+    key = records.registration_key(wanted.token)
+    [item] = table.get(key)
+    if not item or item["expires_at"] <= _now():
+        raise LinkInvalid()
+    if not passwords.verify_password(wanted.password, item["password_hash"]):
+        raise WrongCredentials("The password is not the one that you registered with.")
+    _require_open(item["email"])
+    account = records.new(item["email"], "member", proven=True)
+    transaction = Transaction().delete("link", key, "attribute_exists(pk)")
+    try:
+        return records.make(account, item["password_hash"], transaction)
+    except TransactionFailed as failed:
+        raise EmailTaken() if failed.get("link") is None else LinkInvalid() from None
+
+
+def _accept(invitation: str, wanted: NewUser) -> User:
+    """Make the account that the invitation allows. Raises RegistrationClosed, InvitationInvalid."""
+    if settings().registration == "closed":
+        raise _closed()
+    invitation_id, _, secret = invitation.partition(".")
+    key = records.invitation_key(invitation_id)
+    [found] = table.get(key)
+    valid = {"email": wanted.email, "token_hash": records.digest(secret)}
+    if not found or found["expires_at"] <= _now() or {**found, **valid} != found:
+        raise InvitationInvalid()
+    password_hash = passwords.hash_password(wanted.password)
+    account = records.new(
+        wanted.email, found["platform_role"], proven=found["mailed"], by=found["invited_by"]
+    )
+    transaction = Transaction().delete(
+        "invitation",
+        key,
+        "token_hash = :token_hash AND email = :email AND expires_at > :now",
+        {**valid, "now": _now()},
+    )
+    try:
+        return records.make(account, password_hash, transaction)
+    except TransactionFailed:
+        # Not told apart: the address may have an account by now.
+        raise InvitationInvalid() from None
+
+
+def _require_open(email: str) -> None:
+    """Raises RegistrationClosed unless everyone with such an address may register."""
+    mode = settings().registration
+    if mode == "open":
+        return
+    # Anyone can write any address, so a domain means something only if the address is proven.
+    if mode == "domains" and mail.is_set_up() and in_domains(email, settings().email_domains):
+        return
+    raise _closed()
+
+
+def _closed() -> RegistrationClosed:
+    whom = settings().registration_contact or "an administrator of this platform"
+    if settings().registration == "closed":
+        return RegistrationClosed(f"Registration is closed. Ask {whom} for an account.")
+    detail = f"You cannot register here without an invitation. Ask {whom} for one."
+    return RegistrationClosed(detail)
+
+
+def _now() -> str:
+    return timestamps.written(timestamps.now())

@@ -1,0 +1,137 @@
+"""Users: what administrators see and change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from slipway.access import authorization
+from slipway.access.principal import Principal
+from slipway.domain import timestamps
+from slipway.domain.account import UserChange
+from slipway.domain.ids import UserId
+from slipway.domain.paging import Page, Paging
+from slipway.domain.records import changed
+from slipway.domain.user import User
+from slipway.errors import (
+    Busy,
+    LastAdministrator,
+    PreconditionFailed,
+    UserActive,
+    UserNotEmpty,
+    no_such,
+)
+from slipway.store import account_records as records
+from slipway.store import idempotency, project_records, table
+from slipway.store.table import Fields, Transaction, TransactionFailed
+
+if TYPE_CHECKING:
+    from slipway.domain.records import AccountRecord
+
+_TRIES = 5
+
+Precondition = Callable[[User], bool]
+"""Whether a user is still as the caller has read it (`If-Match`)."""
+
+
+def list_(principal: Principal, paging: Paging) -> Page[User]:
+    """A page of all users, newest first; one round trip.
+
+    Raises Forbidden, and Invalid for a cursor of another list.
+    """
+    [account], items, last = table.page(
+        [authorization.account(principal)], records.ALL, records.LISTED, paging
+    )
+    authorization.require_administrator(account)
+    return Page([records.to_model(item) for item in items], last)
+
+
+def get(user_id: UserId, principal: Principal) -> User:
+    """The user; one round trip. Raises Forbidden, NotFound."""
+    return records.to_model(_read(user_id, principal))
+
+
+def change(
+    user_id: UserId, wanted: UserChange, principal: Principal, precondition: Precondition | None
+) -> User:
+    """Change the user's role; no-op if nothing differs. Two round trips.
+
+    Raises Forbidden, NotFound, LastAdministrator, PreconditionFailed, Busy.
+    """
+    fields = {"platform_role": wanted.platform_role}
+    return _write(user_id, fields, "appointed", principal, precondition)
+
+
+def disable(user_id: UserId, principal: Principal) -> User:
+    """Disable the user, whose next request is refused. Repeating it changes nothing.
+
+    Raises Forbidden, NotFound, LastAdministrator, Busy. Two round trips.
+    """
+    return _write(user_id, {"status": "disabled"}, "disabled", principal)
+
+
+def enable(user_id: UserId, principal: Principal) -> User:
+    """Enable a disabled user, who must sign in again. Repeating it changes nothing.
+
+    Raises Forbidden, NotFound, Busy. Two round trips.
+    """
+    return _write(user_id, {"status": "active"}, "enabled", principal)
+
+
+def remove(user_id: UserId, principal: Principal) -> None:
+    """Delete a disabled user who has no projects. Two round trips.
+
+    The user is disabled first, so that no project is created meanwhile. Raises Forbidden, NotFound,
+    UserActive, UserNotEmpty, Busy.
+    """
+    keys = (authorization.account(principal), records.key(user_id))
+    [own, found], [(projects, _)] = table.read(keys, project_records.of_user(user_id, 1))
+    authorization.require_administrator(own)
+    if not found:
+        raise no_such("user")
+    if found["status"] == "active":
+        raise UserActive()
+    if projects:
+        raise UserNotEmpty()
+    try:
+        records.remove(Transaction(), found).commit()
+    except TransactionFailed:
+        raise Busy(1) from None
+
+
+def _read(user_id: UserId, principal: Principal) -> AccountRecord:
+    """Raises Forbidden, NotFound. One round trip."""
+    own, found = table.get(authorization.account(principal), records.key(user_id))
+    authorization.require_administrator(own)
+    if not found:
+        raise no_such("user")
+    account: AccountRecord = found
+    return account
+
+
+def _write(
+    user_id: UserId,
+    fields: Fields,
+    action: str,
+    principal: Principal,
+    precondition: Precondition | None = None,
+) -> User:
+    for _ in range(_TRIES):
+        account = _read(user_id, principal)
+        if precondition and not precondition(records.to_model(account)):
+            raise PreconditionFailed()
+        after = changed(account, fields)
+        shown = records.to_model(after)
+        if shown == records.to_model(account):
+            return shown
+        at = timestamps.written(timestamps.now())
+        written = {**fields, "change": {"action": action, "actor": principal.actor, "at": at}}
+        transaction = records.change(Transaction(), account, written)
+        try:
+            idempotency.commit(transaction, shown)
+        except TransactionFailed as failed:
+            if failed.get("administrators") is not None:
+                raise LastAdministrator() from None
+        else:
+            return shown
+    raise Busy(1)
