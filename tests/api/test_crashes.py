@@ -441,7 +441,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         for path in cloud.secrets:
             e = path.split("/")[3].rpartition("_")[2]
             found = {item["sk"] for item in items if e in item["pk"] + item["sk"]}
-            assert found & {f"ENV#{e}", "SECRETS"}, f"{path} is nobody's"
+            assert found & {f"ENV#{e}", "SECRETS"}, f"{path} is orphaned"
         shown = plain(answer.json if answer.raw else None, known)
         return Outcome(calls, answer.status, shown, unanswered, told, sorted(held))
 

@@ -103,7 +103,7 @@ def maker(platform: Platform, someone: Person) -> Iterator[Maker]:
         settings.cache_clear()
         dynamodb.wire.cache_clear()
         yield Maker(platform, someone, patch)
-        # What the store keeps open would be found unclosed, by whoever runs next in this process.
+        # The next test in this process would find the store's connections unclosed.
         dynamodb.wire().close()
         dynamodb.wire.cache_clear()
 

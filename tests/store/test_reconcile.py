@@ -631,7 +631,7 @@ def test_a_cascade_that_stopped_is_sent_to_dispatch_again(
     assert (item["status"], is_in_minutes(item, 5)) == ("deleting", True)
 
 
-# --- secrets that are nobody's --------------------------------------------------------------
+# --- orphaned secrets -----------------------------------------------------------------------
 
 
 def test_orphaned_secrets_are_removed_when_they_are_due(

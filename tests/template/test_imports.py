@@ -123,7 +123,7 @@ def test_only_settings_reads_the_environment_of_the_process() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
 
-    # The importer is no function: its token is in nobody's process but its own.
+    # The importer is not a function. Its token is in its own process only.
     assert reading == {"slipway.settings", "slipway.importers.proton.__main__"}
 
 

@@ -200,7 +200,7 @@ def test_every_catch_all_ends_in_fail(path: Path) -> None:
 
 @every_machine
 def test_every_write_is_conditional(path: Path) -> None:
-    # One winner: whoever lost must be able to see it.
+    # Exactly one writer wins, and the others must notice that they lost.
     for name, state in tasks(path, "dynamodb:updateItem").items():
         assert state["Arguments"]["ConditionExpression"], name
     for name, state in tasks(path, "aws-sdk:dynamodb:transactWriteItems").items():

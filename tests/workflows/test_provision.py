@@ -348,7 +348,7 @@ def test_an_execution_that_cannot_record_its_end_fails(world: World, state: str)
     execution = world.execution("provision_environment", environment)
     assert execution.states[-2:] == [state, "It failed"]
     assert (execution.status, execution.error) == ("FAILED", "ProvisioningFailed")
-    # Whoever looks for what was left behind finds it by this.
+    # Reconcile finds what the execution left behind by this.
     assert world.look(environment)["operation"] == "provision_environment"
 
 

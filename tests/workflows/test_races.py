@@ -264,7 +264,7 @@ def test_fifty_simultaneous_deployments_are_accepted_or_refused_and_none_is_lost
                 except QueueBusy as refused:
                     told[version] = type(refused)
 
-        # Whoever makes a call lets others go before.
+        # Every caller lets the others go first.
         world.when(
             "test > *",
             faults.preceded_by(lambda: world.schedule.sleep(chance.random() / 20)),

@@ -471,7 +471,7 @@ def test_a_rollout_that_cannot_record_its_failure_fails(world: World) -> None:
     execution = world.execution("roll_out_deployment", deployment)
     assert execution.states[-2:] == ["Record the outcome", "It failed"]
     assert execution.status == "FAILED"
-    # Whoever looks for what was left behind finds it by this.
+    # Reconcile finds what the execution left behind by these two.
     assert world.look(deployment)["status"] == "running"
     assert world.holder(environment) == str(deployment)
 

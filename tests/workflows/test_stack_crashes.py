@@ -81,7 +81,7 @@ def one_resource_is_retained(world: World) -> None:
     deploy(world, where, STUCK)
     world.run(30)
     ask(lambda: world.delete(where))
-    # Whoever wants to keep it asks until that is written down.
+    # A caller who wants to keep it repeats the request until the record says so.
     for _ in range(6):
         world.run(60)
         ask(lambda: world.retry(where, "Data"))

@@ -160,7 +160,7 @@ class Emulator:
             self._patch.setattr(module, "random", chance)
         tokens = SimpleNamespace(uuid4=lambda: f"{chance.getrandbits(128):032x}")
         self._patch.setattr(transport, "uuid", tokens)
-        # Whoever reads the stream knows its place in it: nothing is taken away behind them.
+        # Readers of the stream remember their position, so nothing before it may be removed.
         self._patch.setattr(dynamodb, "_trim_stream_records", lambda *_, **__: None)
         self._patch.setattr(dynamodb, "_stream_seq_counter", 0)
 

@@ -1,7 +1,7 @@
 """Time that costs none, and strands of work of which exactly one runs at any moment.
 
-An execution waits by giving its turn away; the clock jumps to whoever is due next. So the same
-test takes the same steps in the same order every time.
+An execution that waits passes its turn on, and the clock jumps to the one that is due next. So
+the same test takes the same steps in the same order every time.
 """
 
 from __future__ import annotations
