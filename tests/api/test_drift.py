@@ -93,8 +93,10 @@ CHANGED = {
 def stack(environment: EnvironmentId, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     """That of an environment which runs, as a stack."""
     world.becomes(environment, "running", driver="cloudformation")
-    client = boto3.client("cloudformation")
-    monkeypatch.setattr(aws, "client", lambda service: client)
+    client, others = boto3.client("cloudformation"), boto3.client
+    monkeypatch.setattr(
+        aws, "client", lambda service: client if service == "cloudformation" else others(service)
+    )
     with Stubber(client) as stubber:
         yield Recorded(stubber, environment)
         stubber.assert_no_pending_responses()

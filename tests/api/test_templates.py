@@ -382,7 +382,7 @@ def test_resources_are_shown_as_cloudformation_lists_them(
     published(web, "1.0")
     made = web.post(f"/api/v1/environments/projects/{project}", wanted()).json["id"]
     here = f"/api/v1/environments/{made}/resources"
-    client = boto3.client("cloudformation")
+    client, others = boto3.client("cloudformation"), boto3.client
     summary = {
         "LogicalResourceId": "Jobs",
         "ResourceType": "AWS::SQS::Queue",
@@ -401,7 +401,9 @@ def test_resources_are_shown_as_cloudformation_lists_them(
         stub.add_response("list_stack_resources", pages[1], {**name, "NextToken": "n"})
         stub.add_client_error("list_stack_resources", "ValidationError", "does not exist")
         stub.add_client_error("list_stack_resources", "Throttling", "later")
-        monkeypatch.setattr(aws, "client", lambda service: client)
+        monkeypatch.setattr(
+            aws, "client", lambda name: client if name == "cloudformation" else others(name)
+        )
 
         shown, gone, throttled = (web.get(here) for _ in range(3))
 

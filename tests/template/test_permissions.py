@@ -300,6 +300,9 @@ def test_only_auth_reads_the_signing_secret() -> None:
             ("cloudformation:DetectStackDrift", "the environments"),
             ("cloudformation:DetectStackResourceDrift", "the environments"),
             ("cloudformation:DescribeStackResourceDrifts", "the environments"),
+            # It masks them in what CloudFormation says. It may read where they are used anyway.
+            ("ssm:GetParameters", "the environments"),
+            ("ssm:GetParametersByPath", "the environments"),
         },
     }
 
@@ -389,6 +392,9 @@ def test_the_plans_function_previews_and_writes_only_its_clean_up_records() -> N
         *previews,
         ("cloudformation:CreateChangeSet", "the environments"),
         ("s3:GetObject", "TemplatesBucket"),
+        # It masks secrets in what CloudFormation says.
+        ("ssm:GetParameters", "the environments"),
+        ("ssm:GetParametersByPath", "the environments"),
         *((action, "Table") for action in table),
     }
     assert all(may_reach(role, action, "PLAN#0123") for action in table)

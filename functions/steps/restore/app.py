@@ -1,10 +1,16 @@
 """Restore: return an environment to its state before a failed or canceled rollout."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from slipway import drivers
+from slipway.aws import secret_inputs
 from slipway.domain import failure, ids
 from slipway.store import deployment_records, environment_records, log_records
+
+if TYPE_CHECKING:
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -18,6 +24,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployment_records.held_by(deployment, event["token"])
+    with secret_inputs.hidden(environment, also=deployment_records.is_update(shipping)):
+        return _restore(event, shipping, environment)
+
+
+def _restore(
+    event: dict[str, Any], shipping: DeploymentRecord, environment: EnvironmentRecord
+) -> dict[str, Any]:
+    deployment = ids.parse_deployment(shipping["id"])
     log_records.keep(deployment, drivers.lines(environment, event))
     before, artifact = environment.get("live_version"), environment.get("live_artifact")
     update = deployment_records.is_update(shipping)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slipway import drivers
+from slipway.aws import secret_inputs
 from slipway.domain import ids
 from slipway.domain.records import changed
 from slipway.errors import Canceled
@@ -29,6 +30,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     shipping, environment = deployment_records.held_by(deployment, event["token"])
     if shipping.get("cancel_requested_at"):
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
+    with secret_inputs.hidden(environment, also=deployment_records.is_update(shipping)):
+        return _ship(event, shipping, environment)
+
+
+def _ship(
+    event: dict[str, Any], shipping: DeploymentRecord, environment: EnvironmentRecord
+) -> dict[str, Any]:
+    deployment = ids.parse_deployment(shipping["id"])
     log_records.keep(deployment, drivers.lines(environment, event))
     becomes, name = _becomes(shipping, environment), environment["name"]
     # A full update also replaces what an earlier rollout could not restore.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from slipway.aws import redaction
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
@@ -16,19 +17,32 @@ from slipway.settings import settings
 # A function may be slow (its Timeout in template.yaml), and a caller should not wait for it twice.
 _TRIES = {"ssm": 4, "lambda": 1}
 _READ_SECONDS = {"lambda": 21}
+# What callers look for in a refusal (DriverRefused.says).
+_PHRASES = (
+    "AlreadyExistsException",
+    "ChangeSetNotFound",
+    "No updates are to be performed",
+    "already in progress",
+    "does not exist",
+)
 _PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
 
 
 def call(service: str, method: str, **request: Any) -> Any:
-    """Raises DriverFault for a failure that may pass, otherwise DriverRefused."""
+    """Raises DriverFault for a failure that may pass, otherwise DriverRefused.
+
+    Answers of CloudFormation and all errors come without secrets (slipway.aws.redaction).
+    """
     from botocore.exceptions import ClientError
 
     try:
-        return getattr(client(service), method)(**request)
+        answer = getattr(client(service), method)(**request)
     except ClientError as error:
         raise _translated(error) from error
     except unanswered() as error:
+        redaction.error(error)
         raise DriverFault(without_answer(error)) from error
+    return redaction.answer(answer) if service == "cloudformation" else answer
 
 
 def unanswered() -> tuple[type[Exception], ...]:
@@ -64,9 +78,16 @@ def pages(service: str, method: str, **request: Any) -> Iterator[Any]:
 def _translated(error: Any) -> DriverFault | DriverRefused:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    text = f"{code}: {message}"
+    said = f"{code}: {message}"
+    text = redaction.explanation(said)
+    # Its traceback may be logged.
+    redaction.error(error)
     perhaps_later = "Throttl" in code or code in _PERHAPS_LATER or status >= 500 or status == 429
-    return DriverFault(text) if perhaps_later else DriverRefused(text)
+    if perhaps_later:
+        return DriverFault(text)
+    refused = DriverRefused(text)
+    refused.phrases = frozenset(each for each in _PHRASES if each in said)
+    return refused
 
 
 @cache

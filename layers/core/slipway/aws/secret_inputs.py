@@ -10,12 +10,17 @@ deletes them (slipway.services.cleanup).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from slipway import aws
+from slipway.aws import redaction
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
+
+if TYPE_CHECKING:
+    from slipway.domain.masking import Masker
 
 _AT_ONCE = 10
 
@@ -37,11 +42,10 @@ def places(environment: Mapping[str, Any]) -> dict[str, str]:
 def write(place: str, values: Mapping[str, str]) -> None:
     """Store the values. Raises DriverFault after deleting those that were stored."""
     try:
-        for name, value in values.items():
-            where = path(place, name)
-            aws.call(
-                "ssm", "put_parameter", Name=where, Value=value, Type="SecureString", Overwrite=True
-            )
+        with known(values):
+            for name, value in values.items():
+                request = {"Name": path(place, name), "Value": value, "Type": "SecureString"}
+                aws.call("ssm", "put_parameter", **request, Overwrite=True)
     except (DriverFault, DriverRefused) as error:
         remove(place, values)
         raise DriverFault(f"The secret inputs could not be stored: {error}") from error
@@ -58,6 +62,50 @@ def read(places: Mapping[str, str]) -> dict[str, str]:
             raise DriverRefused(f"The secret inputs no longer exist: {missing}")
         found |= {names[each["Name"]]: each["Value"] for each in answer["Parameters"]}
     return found
+
+
+@contextmanager
+def hidden(environment: Mapping[str, Any], *, also: bool = False) -> Iterator[None]:
+    """Mask the environment's secret inputs in all that AWS says during the block.
+
+    `environment` is its record. The values of all its updates are among them. They are read from
+    the parameter store once there is a text to mask, if the record has secrets or with `also`: one
+    call for ten values. If a value no longer exists, texts are withheld.
+    """
+    if not environment.get("secret_inputs") and not (also and environment.get("template")):
+        yield
+        return
+    with redaction.hiding(environment["id"], lambda: _masker(environment)):
+        yield
+
+
+@contextmanager
+def known(values: Mapping[str, str]) -> Iterator[None]:
+    """Mask these values, which are not stored or not yet, in all that AWS says in the block."""
+    from slipway.domain.masking import Masker
+
+    with redaction.hiding("", lambda: Masker(values.values())):
+        yield
+
+
+def _masker(environment: Mapping[str, Any]) -> Masker:
+    """Raises DriverFault."""
+    # Imported here, because few environments have secrets.
+    from slipway.domain.masking import Masker
+
+    wanted = {path(place, name) for name, place in places(environment).items()}
+    try:
+        found = _all_values(environment["id"])
+    except DriverRefused:
+        return Masker((), knows_all=False)
+    return Masker(found.values(), knows_all=wanted <= found.keys())
+
+
+def _all_values(place: str) -> dict[str, str]:
+    """The values under the place, by path."""
+    request = {"Path": _below(place), "Recursive": True, "WithDecryption": True}
+    pages = aws.pages("ssm", "get_parameters_by_path", **request)
+    return {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
 
 
 def remove(place: str, names: Iterable[str]) -> None:

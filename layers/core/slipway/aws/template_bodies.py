@@ -11,6 +11,7 @@ import hashlib
 from typing import Any
 
 from slipway import aws
+from slipway.aws import redaction
 from slipway.errors import DriverFault, FieldError, Invalid
 from slipway.settings import settings
 
@@ -78,7 +79,8 @@ def validate(key: str) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise DriverFault(f"CloudFormation did not validate the template: {error}") from error
-        raise Invalid([FieldError("#", error.response["Error"]["Message"])]) from None
+        said = redaction.explanation(error.response["Error"]["Message"])
+        raise Invalid([FieldError("#", said)]) from None
     except aws.unanswered() as error:
         raise _fault("CloudFormation did not validate the template", error) from error
 

@@ -44,7 +44,8 @@ def ask(
     """
     operation = _operation(environment, event, resource, version, artifact, full_update)
     try:
-        progress: Progress = getattr(of(environment), verb)(operation)
+        with secret_inputs.hidden(environment):
+            progress: Progress = getattr(of(environment), verb)(operation)
         if not progress.done and operation.now - operation.started_at > LONGEST:
             raise DriverRefused(f"The operation took longer than {LONGEST}")
     except DriverRefused as error:
@@ -67,7 +68,8 @@ def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
 
     if environment["status"] == "provisioning":
         return previews.pending("The environment is provisioning")
-    return previews.look(full_operation(environment), secrets)
+    with secret_inputs.hidden(environment, also=True), secret_inputs.known(secrets):
+        return previews.look(full_operation(environment), secrets)
 
 
 def full_operation(environment: Mapping[str, Any]) -> Operation:
@@ -82,7 +84,8 @@ def lines(environment: Mapping[str, Any], event: Mapping[str, Any]) -> list[LogL
 
     Raises DriverRefused, DriverFault.
     """
-    return of(environment).lines(_operation(environment, event))
+    with secret_inputs.hidden(environment):
+        return of(environment).lines(_operation(environment, event))
 
 
 def _operation(

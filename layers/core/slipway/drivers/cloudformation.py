@@ -248,9 +248,9 @@ def _start(method: str, operation: Operation, token: str, **request: Any) -> boo
             **request,
         )
     except DriverRefused as error:
-        if "No updates are to be performed" in str(error):
+        if error.says("No updates are to be performed"):
             return False
-        if "AlreadyExistsException" in str(error):
+        if error.says("AlreadyExistsException"):
             return True
         stack = stacks.find(operation.environment_id)
         if stack is None or not stacks.is_busy(stack):

@@ -99,7 +99,7 @@ def make(
         )
     except DriverRefused as error:
         # A concurrent request has created it.
-        if "AlreadyExistsException" not in str(error):
+        if not error.says("AlreadyExistsException"):
             raise
 
 
@@ -110,7 +110,7 @@ def find(where: Mapping[str, str]) -> dict[str, Any] | None:
         for page in aws.pages("cloudformation", "describe_change_set", **where):
             found = {**page, "Changes": found.get("Changes", []) + page.get("Changes", [])}
     except DriverRefused as error:
-        if "ChangeSetNotFound" in str(error) or stacks.is_missing(error):
+        if error.says("ChangeSetNotFound") or stacks.is_missing(error):
             return None
         raise DriverFault(f"CloudFormation did not answer: {error}") from error
     return found

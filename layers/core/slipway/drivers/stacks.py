@@ -54,7 +54,7 @@ def named(name: str) -> Stack | None:
 
 def is_missing(error: DriverRefused) -> bool:
     """Whether the error is CloudFormation's for a stack that does not exist."""
-    return "does not exist" in str(error)
+    return error.says("does not exist")
 
 
 def is_busy(stack: Stack) -> bool:

@@ -18,7 +18,13 @@ class Canceled(SlipwayError):
 
 
 class DriverRefused(SlipwayError):
-    """`remains`: the resources that could not be deleted, if the driver knows them."""
+    """`remains`: the resources that could not be deleted, if the driver knows them.
+
+    `phrases`: what AWS's message said of the phrases that Slipway looks for. The text may lack
+    them, because secrets in it are masked.
+    """
+
+    phrases: frozenset[str] = frozenset()
 
     code = "driver_refused"
     title = "The infrastructure refused the operation."
@@ -26,6 +32,10 @@ class DriverRefused(SlipwayError):
     def __init__(self, detail: str = "", remains: Sequence[str] = ()) -> None:
         super().__init__(detail)
         self.remains = remains
+
+    def says(self, phrase: str) -> bool:
+        """Whether AWS's message has the phrase."""
+        return phrase in self.phrases or phrase in str(self)
 
 
 class RolledBack(DriverRefused):

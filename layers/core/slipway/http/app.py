@@ -139,7 +139,9 @@ class Api:
         return sorted({route.method for route in self.routes if _matches(route.path, path)})
 
     def _error(self, error: Exception) -> Response[Any]:
-        assert isinstance(error, errors.SlipwayError)
+        if not isinstance(error, errors.Refused | errors.Fault):
+            # Meant for a workflow, or for the service that should have caught it.
+            return self._bug(error)
         request_id = self._event["requestContext"]["requestId"]
         response = responses.render_error(error, request_id)
         if response.status == 503:
@@ -149,7 +151,7 @@ class Api:
     def _bug(self, error: Exception) -> Response[Any]:
         request_id = self._event["requestContext"]["requestId"]
         observe.log().exception("A bug in Slipway", extra={"request_id": request_id})
-        return self._error(errors.Bug())
+        return _response(responses.render_error(errors.Bug(), request_id))
 
 
 def _normalize(event: dict[str, Any]) -> None:

@@ -114,12 +114,16 @@ def render_error(error: errors.SlipwayError, request_id: str) -> RawResponse:
 
 
 def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[str, Any]:
-    """The error as a problem object (RFC 9457)."""
+    """The error as a problem object (RFC 9457).
+
+    The detail of a fault is for the log alone: it may name roles, tables and accounts.
+    """
+    is_fault = isinstance(error, errors.Fault)
     return {
         "type": f"/docs/errors#{error.code}",
         "title": error.title,
         "status": status,
-        "detail": error.detail,
+        "detail": error.title if is_fault else error.detail,
         "code": error.code,
         "request_id": request_id,
         "errors": [vars(field) for field in error.fields],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from slipway import aws
 from slipway.access import authorization
 from slipway.access.principal import Principal
+from slipway.aws import secret_inputs
 from slipway.domain import timestamps
 from slipway.domain.drift import Drift
 from slipway.domain.environment import MASK
@@ -41,7 +42,7 @@ def detect(environment: EnvironmentId, principal: Principal) -> Drift:
     item, _ = _read(environment, principal)
     _require_stack(item)
     at = timestamps.now()
-    with stacks.looking():
+    with stacks.looking(), secret_inputs.hidden(item, also=True):
         detection = _start(item["id"])
     if detection:
         drift_records.record_start(environment, detection, at)
@@ -56,7 +57,7 @@ def get(environment: EnvironmentId, principal: Principal) -> Drift:
     """
     item, detection = _read(environment, principal)
     _require_stack(item)
-    with stacks.looking():
+    with stacks.looking(), secret_inputs.hidden(item, also=True):
         stack = stacks.find(item["id"])
         if stack is None:
             raise NoStack()
@@ -91,7 +92,7 @@ def _start(environment_id: str) -> str | None:
     try:
         answer = aws.call("cloudformation", "detect_stack_drift", StackName=name)
     except DriverRefused as error:
-        if "already in progress" in str(error):
+        if error.says("already in progress"):
             return None
         stack = stacks.find(environment_id)
         if stack is None:

@@ -17,7 +17,8 @@ def resources(environment: EnvironmentId, principal: Principal) -> list[Resource
     if record["driver"] != "cloudformation":
         return []
     # Imported here, because most requests to this function do not call CloudFormation.
+    from slipway.aws import secret_inputs
     from slipway.drivers import stacks
 
-    with stacks.looking():
+    with stacks.looking(), secret_inputs.hidden(record, also=True):
         return [Resource.model_validate(each) for each in stacks.resources(record["id"])]

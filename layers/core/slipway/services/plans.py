@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from slipway import drivers
+from slipway.aws import secret_inputs
 from slipway.domain import ids
 from slipway.drivers import previews, stacks
 from slipway.drivers.base import Operation
@@ -40,6 +41,11 @@ def preview(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str
     The first call creates the change set; repeat the call for progress. Raises DriverFault. One
     round trip to the table when the change set is created, and one when it has ended.
     """
+    with secret_inputs.known(secrets):
+        return _preview(would_be, secrets)
+
+
+def _preview(would_be: EnvironmentRecord, secrets: Mapping[str, str]) -> dict[str, Any]:
     operation = drivers.full_operation(would_be)
     name = stacks.plan_name(_digest(operation, would_be["project_id"]))
     where = {"StackName": name, "ChangeSetName": _CHANGE_SET}

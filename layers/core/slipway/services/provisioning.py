@@ -91,10 +91,16 @@ def _record_stack(environment: Mapping[str, Any], progress: Progress) -> None:
 
 @contextmanager
 def recording_logs(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[None]:
-    """Add what the infrastructure reports to the environment's log, also if the block raises."""
-    try:
-        yield
-    finally:
-        log_records.keep(
-            ids.parse_environment(environment["id"]), drivers.lines(environment, event)
-        )
+    """Add what the infrastructure reports to the environment's log, also if the block raises.
+
+    Secrets are masked in it, and in all that AWS says during the block.
+    """
+    # A failed update may have left its secrets in what a teardown reports.
+    going = environment["status"] != "provisioning"
+    with secret_inputs.hidden(environment, also=going):
+        try:
+            yield
+        finally:
+            log_records.keep(
+                ids.parse_environment(environment["id"]), drivers.lines(environment, event)
+            )
