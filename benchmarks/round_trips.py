@@ -284,7 +284,7 @@ ANSWERS = {
     "create_change_set": {},
 }
 PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
-PERSON = {"email": "bob@example.com", "password": "secret123"}
+PERSON = {"email": "bob@example.com", "password": "correct horse battery"}
 SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
 
 # For each line of the table: its route and its request.

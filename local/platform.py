@@ -81,6 +81,8 @@ class Platform:
             "SimulateFaults": "true",
             "Registration": "open",
             "MembersMayPublish": "true",
+            # README's first steps use one.
+            "RejectCommonPasswords": "false",
             # No other application shares this machine's Lambda, as in an account with enough quota.
             "StreamParallelism": "10",
         }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
+from slipway.access import signing
 from slipway.aws import dynamodb, template_bodies
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, UserId
 from slipway.services import leases, projects, rollout_queue, rollouts, users
@@ -478,6 +481,48 @@ def test_an_idempotency_record_contains_no_secret(stage: Stage) -> None:
     assert "a hash" in json.dumps(world.everything())
     assert "a hash" not in json.dumps(mark)
     assert "secret123" not in json.dumps(mark)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in what the table holds."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+    else:
+        yield str(value)
+
+
+@pytest.mark.parametrize("name", ["register", "create a project"])
+def test_who_reads_the_table_cannot_test_a_guess_at_a_request(stage: Stage, name: str) -> None:
+    """Not with a plain hash, nor under any key that is in the table."""
+    asked(stage, name)(once(stage.ann))
+    body = json.dumps(REQUESTS[name].body)
+    request = f"POST {REQUESTS[name].path} {body}".encode()
+
+    found = set(texts(world.everything()))
+
+    keys = [b"k-1", *(text.encode() for text in found)]
+    guesses = {hashlib.sha256(request).hexdigest()}
+    guesses |= {hmac.digest(key, request, "sha256").hex() for key in keys}
+    assert found
+    assert not guesses & found
+
+
+def test_a_repeated_request_may_come_with_another_token_of_the_user(
+    ann: Client, bob: Client
+) -> None:
+    another = Client(signing.mint(ann.user_id).access_token, ann.user_id)
+
+    first = once(ann).post(PROJECTS, {"name": "x"})
+    again = once(another).post(PROJECTS, {"name": "x"})
+    his = once(bob).post(PROJECTS, {"name": "x"})
+
+    assert (again.status, again.raw) == (first.status, first.raw)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert his.status == 201 and his.raw != first.raw
+    assert len({mark["request"]["S"] for mark in marks()}) == 2
 
 
 def test_a_stored_answer_is_repeated_to_its_caller_even_without_membership(

@@ -78,3 +78,41 @@ def test_another_kind_of_grant_is_refused() -> None:
 
     with pytest.raises(ValidationError):
         SignIn.model_validate(form)
+
+
+BAD_PASSWORDS = {
+    "seven characters": "1234567",
+    "seven that are fourteen in NFD": "e\u0301" * 7,
+    "eight nulls": "\0" * 8,
+    "a null": "correct\0horse",
+    "a line break": "correct\nhorse",
+    "a control character of Latin-1": "correct\x85horse",
+    "129 characters": "x" * 129,
+}
+
+
+@pytest.mark.parametrize("password", BAD_PASSWORDS.values(), ids=BAD_PASSWORDS)
+def test_a_password_that_cannot_be_chosen(password: str) -> None:
+    with pytest.raises(ValidationError):
+        NewUser(email="ann@example.com", password=password)
+
+
+def test_a_password_is_the_same_however_it_is_typed() -> None:
+    composed, decomposed = "caf\u00e9 au lait", "cafe\u0301 au lait"
+
+    chosen = NewUser(email="ann@example.com", password=decomposed).password
+    given = SignIn.model_validate({"username": "ann@example.com", "password": decomposed}).password
+
+    assert chosen == given == composed
+
+
+def test_passwords_that_look_different_stay_different() -> None:
+    """NFC, unlike NFKC, does not fold compatibility characters."""
+    assert NewUser(email="ann@example.com", password="\ufb01ne words\u00b2").password == (
+        "\ufb01ne words\u00b2"
+    )
+
+
+@pytest.mark.parametrize("password", ["x" * 128, "\U0001f680" * 8, "e\u0301" * 64, " " * 8])
+def test_any_other_password_can_be_chosen(password: str) -> None:
+    assert len(NewUser(email="ann@example.com", password=password).password) >= 8

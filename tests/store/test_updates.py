@@ -553,7 +553,7 @@ def test_a_repeated_request_gets_its_answer_and_changes_nothing(
     def once() -> tuple[dict[str, Any], bool]:
         carry_out = lambda: ask(inputs={"Password": "hunter33"})  # noqa: E731
         return idempotency.run_once(
-            ann.user_id, "key", "the request", carry_out, lambda made: {"id": made.id}
+            ann.user_id, "key", "the request", "a secret", carry_out, lambda made: {"id": made.id}
         )
 
     first, before = once(), (world.everything(), secrets())

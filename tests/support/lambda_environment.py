@@ -37,6 +37,7 @@ def as_on_lambda() -> Iterator[None]:
             "SIGNING_SECRET": "signing",
             "REGISTRATION": "open",
             "MEMBERS_MAY_PUBLISH": "true",
+            "REJECT_COMMON_PASSWORDS": "false",
             "TEMPLATES_BUCKET": "templates",
             "PLANS_FUNCTION": "plans",
             "ALLOWED_RESOURCE_TYPES": "AWS::SQS::*, AWS::Lambda::Function,AWS::Serverless::*",

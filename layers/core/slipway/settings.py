@@ -42,6 +42,7 @@ class Settings:
     email_domains: tuple[str, ...]
     registration_contact: str
     members_may_publish: bool
+    reject_common_passwords: bool
     on_aws: bool
     dynamodb: str
     public_url: str
@@ -85,6 +86,7 @@ def settings() -> Settings:
         environment_boundary=env.get("ENVIRONMENT_BOUNDARY", ""),
         allowed_resource_types=_listed(env.get("ALLOWED_RESOURCE_TYPES", "")),
         mail_sender=env.get("MAIL_SENDER", ""),
+        reject_common_passwords=env.get("REJECT_COMMON_PASSWORDS", "true") == "true",
         plans_function=env.get("PLANS_FUNCTION", ""),
         registration=env.get("REGISTRATION", "closed"),
         email_domains=_listed(env.get("ALLOWED_EMAIL_DOMAINS", "")),

@@ -1,10 +1,25 @@
-"""Passwords: their hashes, with argon2id at OWASP's parameters."""
+"""Passwords: which ones may be chosen, and their hashes, with argon2id at OWASP's parameters."""
 
 from __future__ import annotations
 
 import secrets
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+from slipway.errors import FieldError, Invalid
+from slipway.settings import settings
+
+
+def hash_new(password: str, pointer: str = "#/password") -> str:
+    """The hash of a password that somebody chooses, for the field at `pointer`.
+
+    Raises Invalid if it is one of the most common passwords, unless the stack accepts those.
+    """
+    if settings().reject_common_passwords and password.lower() in _common():
+        detail = "is one of the most common passwords, which attackers try first. Choose another"
+        raise Invalid([FieldError(pointer, detail)])
+    return hash_password(password)
 
 
 def hash_password(password: str) -> str:
@@ -26,6 +41,15 @@ def _argon2() -> Any:
 
     # OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
     return argon2.using(type="ID", memory_cost=19_456, time_cost=2, parallelism=1)
+
+
+@cache
+def _common() -> frozenset[str]:
+    """The most common passwords, in lower case. Reading them takes a few milliseconds."""
+    import gzip
+
+    path = Path(__file__).with_name("common-passwords.txt.gz")
+    return frozenset(gzip.decompress(path.read_bytes()).decode().split("\n"))
 
 
 @cache

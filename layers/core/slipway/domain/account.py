@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from slipway.domain.fields import RequestModel, ResponseModel
 from slipway.domain.timestamps import Moment
-from slipway.domain.user import Email, PlatformRole
+from slipway.domain.user import Email, GivenPassword, PlatformRole
 
 INVITATION_HOURS = 7 * 24
 REGISTRATION_HOURS = 24
@@ -27,7 +27,7 @@ class Verification(RequestModel):
     """`token` is from the mail, `password` the one that was given to register."""
 
     token: Secret = Field(examples=["kYxT0q2mWb3s9vLr7JdZpQ6uN1eHcF4a"])
-    password: Annotated[str, StringConstraints(max_length=128)] = Field(examples=["secret123"])
+    password: GivenPassword = Field(examples=["secret123"])
 
 
 class NewInvitation(RequestModel):

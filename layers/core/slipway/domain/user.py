@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints
@@ -27,7 +28,34 @@ def _normalised_email(text: str) -> str:
 
 PlatformRole = Literal["admin", "publisher", "member"]
 Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_normalised_email)]
-Password = Annotated[str, StringConstraints(min_length=8, max_length=128)]
+
+
+def normalised_password(text: str) -> str:
+    """The password in Unicode's form NFC, in which it is hashed and compared.
+
+    The same characters, typed on different devices, are then the same password
+    (docs/decisions/0023).
+    """
+    return unicodedata.normalize("NFC", text)
+
+
+def _acceptable(text: str) -> str:
+    password = normalised_password(text)
+    if len(password) < _SHORTEST:
+        raise ValueError(f"must have at least {_SHORTEST} characters")
+    if any(unicodedata.category(each) == "Cc" for each in password):
+        raise ValueError("must not contain control characters")
+    return password
+
+
+_SHORTEST = 8
+Password = Annotated[
+    str, StringConstraints(min_length=_SHORTEST, max_length=128), AfterValidator(_acceptable)
+]
+# Longer than a new one may be, because a character may be sent as several.
+GivenPassword = Annotated[
+    str, StringConstraints(max_length=512), AfterValidator(normalised_password)
+]
 
 
 class NewUser(RequestModel):
@@ -42,7 +70,7 @@ class SignIn(RequestModel):
     username: Annotated[str, StringConstraints(max_length=254)] = Field(
         validation_alias=AliasChoices("username", "email"), examples=["test@example.com"]
     )
-    password: Annotated[str, StringConstraints(max_length=128)] = Field(examples=["secret123"])
+    password: GivenPassword = Field(examples=["secret123"])
     grant_type: Literal["password", ""] | None = None
     scope: str | None = None
     client_id: str | None = None

@@ -223,9 +223,22 @@ def _serve_once(
         }
 
     answer, replayed = idempotency.run_once(
-        owner, key, request, lambda: route.function(**arguments), stored
+        owner, key, request, _fingerprint_key(), lambda: route.function(**arguments), stored
     )
     table.check_session()
     if replayed:
         answer["headers"] = {**answer["headers"], "Idempotent-Replayed": "true"}
     return Response(**answer)
+
+
+def _fingerprint_key() -> str:
+    """The key for the fingerprint of the current request.
+
+    A token has one of its user's. Anonymous requests come to the auth function alone, which has the
+    secret that such keys are derived from. Raises StoreUnavailable.
+    """
+    if session := sessions.current():
+        return session.fingerprint_key
+    from slipway.access import signing
+
+    return signing.keyed_hash("fingerprints of", "anonymous requests")

@@ -37,14 +37,14 @@ def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registrat
     _require_open(wanted.email)
     attempts.register(address)
     if not mail.is_set_up():
-        password_hash = passwords.hash_password(wanted.password)
+        password_hash = passwords.hash_new(wanted.password)
         return user_records.add(
             wanted.email, password_hash, attempts.known(wanted.email, address)
         ), True
     attempts.mail(wanted.email)
     [known, *mark] = table.get(records.email_key(wanted.email), *idempotency.keys())
     idempotency.check_replayed(*mark)
-    write, secret = records.new_registration(wanted.email, passwords.hash_password(wanted.password))
+    write, secret = records.new_registration(wanted.email, passwords.hash_new(wanted.password))
     table.write(write)
     if known:
         mails.notice(wanted.email, base)
@@ -85,7 +85,7 @@ def _accept(invitation: str, wanted: NewUser) -> User:
     valid = {"email": wanted.email, "token_hash": records.digest(secret)}
     if not found or found["expires_at"] <= _now() or {**found, **valid} != found:
         raise InvitationInvalid()
-    password_hash = passwords.hash_password(wanted.password)
+    password_hash = passwords.hash_new(wanted.password)
     account = records.new(
         wanted.email, found["platform_role"], proven=found["mailed"], by=found["invited_by"]
     )

@@ -9,6 +9,7 @@ changes nothing writes the mark by itself. A refused request, or one without a k
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -43,14 +44,18 @@ class Done(Exception):
 @dataclass
 class _Request:
     key: Key
-    hash: str
+    fingerprint: str
     answer: Callable[[Any], Answer]
     marked: bool = False
 
     def mark(self, result: Any) -> Update:
         """The part of a transaction that writes the mark. It fails if there already is one."""
         now = timestamps.epoch(timestamps.now())
-        fields = {"request": self.hash, "answer": self.answer(result), "ttl": now + KEPT_SECONDS}
+        fields = {
+            "request": self.fingerprint,
+            "answer": self.answer(result),
+            "ttl": now + KEPT_SECONDS,
+        }
         expression, values = table.setting(fields)
         condition = "attribute_not_exists(pk) OR #ttl < :now"
         return Update(self.key, expression, {**values, "now": now}, condition)
@@ -70,19 +75,21 @@ def run_once(
     owner: str,
     key: str,
     content: str,
+    secret: str,
     carry_out: Callable[[], Any],
     answer: Callable[[Any], Answer],
 ) -> tuple[Answer, bool]:
     """Carry out a request, unless a request with the same owner and key was carried out before.
 
     `content` identifies the request: two requests with the same key must have the same content.
+    The mark keeps its HMAC under `secret`, which nobody who reads the table knows.
     `answer` converts the result of `carry_out` into the response that the mark keeps.
 
-    Returns the response, and whether it is that of an earlier request. Raises
-    IdempotencyKeyReused, and what `carry_out` raises. One round trip more than without a key if
-    the request changes nothing or is refused; otherwise none.
+    Returns the response, and whether it is an earlier one. Raises IdempotencyKeyReused, and what
+    `carry_out` raises. One round trip more than without a key if nothing changes, otherwise none.
     """
-    request = _Request(Key(f"IDEMPOTENCY#{owner}", f"DONE#{_hash(key)}"), _hash(content), answer)
+    fingerprint = hmac.digest(secret.encode(), content.encode(), "sha256").hex()
+    request = _Request(Key(f"IDEMPOTENCY#{owner}", f"DONE#{_hash(key)}"), fingerprint, answer)
     token = _current.set(request)
     try:
         result = carry_out()
@@ -92,8 +99,7 @@ def run_once(
     except Done as done:
         mark = done.mark
     except Unauthenticated:
-        # A session that has ended gets no answer of an earlier request either.
-        raise
+        raise  # a session that has ended gets no earlier answer either
     except (Refused, ConditionFailed):
         # It may have been refused only because it was carried out before.
         [found] = table.get(request.key)
@@ -102,7 +108,7 @@ def run_once(
         mark = found
     finally:
         _current.reset(token)
-    if mark["request"] != request.hash:
+    if mark["request"] != request.fingerprint:
         raise IdempotencyKeyReused()
     return mark["answer"], True
 
