@@ -483,7 +483,10 @@ Conditions:
   HasBucket: !Not [!Equals [!Ref Bucket, ""]]
 Resources:
   Jobs: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}
-  Wanted: {Type: AWS::S3::Bucket, Condition: HasBucket, Properties: {BucketName: !Ref Bucket}}
+  Wanted:
+    Type: AWS::S3::Bucket
+    Condition: HasBucket
+    Properties: {BucketName: !Sub "${AWS::StackName}-${Bucket}"}
   Kept: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Password}}
 Outputs:
   Live: {Value: !Ref Version}
@@ -583,14 +586,14 @@ def test_an_environment_moves_to_another_version_and_other_inputs(
 def test_an_update_that_cannot_be_made_changes_nothing(
     updater: Updater, someone: Person, platform: Platform
 ) -> None:
-    taken = f"taken-{ids.new_part()}"
-    platform.client("s3").create_bucket(Bucket=taken)
     before = someone.see(updater.environment)
+    stack = before["stack_id"].split("/")[1]
+    platform.client("s3").create_bucket(Bucket=f"{stack}-taken")
 
     failed = updater.updates(
         "rolled_back",
         template=f"{updater.template}@1.1",
-        inputs={"Bucket": taken, "Password": "hunter33"},
+        inputs={"Bucket": "taken", "Password": "hunter33"},
     )
 
     assert failed["failure"]["error"] == "RolledBack"

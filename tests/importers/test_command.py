@@ -24,6 +24,7 @@ from tests.support.repository import ROOT
 from tests.support.store.cloudformation import CloudFormation
 
 WORKER = str(BUNDLES / "worker")
+QUEUE = str(BUNDLES / "queue")
 WEB_SERVICE = str(BUNDLES / "web-service")
 VERSIONS = "/api/v1/templates/worker/versions"
 Captured = pytest.CaptureFixture[str]
@@ -217,17 +218,17 @@ def platform(ann: Client, cloudformation: CloudFormation) -> Iterator[Served]:
         yield about
 
 
-def publish(platform: Served, bundle: str = WORKER, *more: str) -> int:
+def publish(platform: Served, bundle: str = QUEUE, *more: str) -> int:
     return main([bundle, "--publish-to", platform.url, "--name", "worker", *more])
 
 
 def test_an_upload_becomes_a_draft_of_a_template(
     platform: Served, ann: Client, capsys: Captured, tmp_path: Path
 ) -> None:
-    ended = publish(platform, WORKER, "--output", str(tmp_path))
+    ended = publish(platform, QUEUE, "--output", str(tmp_path))
 
     assert ended == 0
-    assert "\nDraft: worker@1.0 (draft)\n" in capsys.readouterr().err
+    assert "Draft: worker@1.0 (draft)\n" in capsys.readouterr().err
     body = ann.get(f"{VERSIONS}/1.0/body")
     assert (body.text, body.headers["content-type"]) == (
         (tmp_path / "template.yaml").read_text(),
@@ -242,7 +243,7 @@ def test_an_upload_after_a_publication_gets_another_version(
     publish(platform)
     again = publish(platform)
     twice = capsys.readouterr().err
-    other = publish(platform, str(BUNDLES / "worker"), "--strict")
+    other = publish(platform, QUEUE, "--strict")
 
     assert (again, other) == (0, 0)
     assert "\nDraft: worker@1.0 (draft, already exists)\n" in twice
@@ -327,7 +328,7 @@ def test_a_server_that_is_not_the_platform_is_reported(
     "url", ["file:///etc/passwd", "slipway.example.com", "https://", "ftp://a"]
 )
 def test_a_malformed_url_is_refused(ann: Client, url: str, capsys: Captured) -> None:
-    assert main([WORKER, "--publish-to", url, "--name", "worker"]) == 3
+    assert main([QUEUE, "--publish-to", url, "--name", "worker"]) == 3
     assert "is not the URL of a platform" in capsys.readouterr().err
 
 

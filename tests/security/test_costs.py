@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.domain import effort, inputs, template_parser
+from slipway.domain.allowances import Allowances
 from slipway.domain.template import Parameter
 from slipway.errors import Invalid, Malformed, TooCostly
 from tests.support.api.client import FORM, JSON, call, event
@@ -22,7 +23,7 @@ from tests.support.security.processor_time import MOST_SECONDS, least_of
 from tests.support.store import world
 
 SIZE = 1_000_000
-ALLOWED = ["AWS::SQS::Queue", "AWS::Lambda::*", "AWS::Serverless::Function"]
+ALLOWED = Allowances(["AWS::SQS::Queue", "AWS::Lambda::*", "AWS::Serverless::Function"])
 
 
 def check_template(body: bytes, is_json: bool) -> None:

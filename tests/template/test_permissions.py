@@ -293,6 +293,8 @@ def test_only_auth_reads_the_signing_secret() -> None:
             ("ssm:DeleteParameters", "the environments"),
             # It has no right on stacks: the plans function does its dry runs.
             ("lambda:InvokeFunction", "PlansFunction"),
+            # A version is checked again if what templates may do has changed.
+            ("s3:GetObject", "TemplatesBucket"),
         },
         "Inspection": {
             ("cloudformation:ListStackResources", "the environments"),

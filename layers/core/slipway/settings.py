@@ -14,7 +14,9 @@ class Settings:
 
     `machines` is the common prefix of the state machines' ARNs. `environment_role` is the ARN of
     the role with which CloudFormation creates environments, and `environment_boundary` that of the
-    permissions boundary that each role in a template must have. `dynamodb` is the endpoint's URL.
+    permissions boundary that each role in a template must have. `artifact_buckets`,
+    `trusted_accounts` and `capacity_limits` are what templates may do (domain.allowances).
+    `dynamodb` is the endpoint's URL.
     `mail_sender` is the address that mail comes from, empty if the platform sends no mail.
     `registration` says who may register: open, domains, invite or closed; `email_domains` are the
     domains for the second. `registration_contact` is whom to ask for an account.
@@ -37,6 +39,9 @@ class Settings:
     environment_boundary: str
     allowed_resource_types: tuple[str, ...]
     plans_function: str
+    artifact_buckets: tuple[str, ...]
+    trusted_accounts: tuple[str, ...]
+    capacity_limits: dict[str, int]
     mail_sender: str
     registration: str
     email_domains: tuple[str, ...]
@@ -85,6 +90,9 @@ def settings() -> Settings:
         environment_role=env.get("ENVIRONMENT_ROLE", ""),
         environment_boundary=env.get("ENVIRONMENT_BOUNDARY", ""),
         allowed_resource_types=_listed(env.get("ALLOWED_RESOURCE_TYPES", "")),
+        artifact_buckets=_listed(env.get("ARTIFACT_BUCKETS", "")),
+        trusted_accounts=_listed(env.get("TRUSTED_ACCOUNTS", "")),
+        capacity_limits=_numbers(env.get("CAPACITY_LIMITS", "")),
         mail_sender=env.get("MAIL_SENDER", ""),
         reject_common_passwords=env.get("REJECT_COMMON_PASSWORDS", "true") == "true",
         plans_function=env.get("PLANS_FUNCTION", ""),
@@ -100,7 +108,13 @@ def settings() -> Settings:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in text.split(","))
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _numbers(text: str) -> dict[str, int]:
+    """`memory=3008,reserved=10` as a mapping."""
+    pairs = (each.partition("=") for each in _listed(text))
+    return {name: int(number) for name, _, number in pairs}
 
 
 def _endpoint(region: str) -> str:

@@ -92,6 +92,7 @@ def is_of_a_template(this: EnvironmentId) -> None:
         "outputs": [],
         "resources": {"AWS::SQS::Queue": 1},
         "transforms": False,
+        "checked_under": template_records.allowances().digest,
         "created_by": "usr_1",
         "created_at": at,
         "updated_at": at,

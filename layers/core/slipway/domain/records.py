@@ -139,6 +139,8 @@ if TYPE_CHECKING:
         template_key: NotRequired[str]
         parameters: NotRequired[list[str]]
         defaults: NotRequired[list[str]]
+        # The parameters that say which bucket code comes from.
+        code_parameters: NotRequired[list[str]]
         inputs: NotRequired[str]
         secret_inputs: NotRequired[list[str]]
         secret_places: NotRequired[dict[str, str]]

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from slipway.domain import environment
 from slipway.domain.fields import QueryModel, RequestModel, ResponseModel, Text, matching
@@ -149,6 +150,10 @@ class TemplateVersion(ResponseModel):
     updated_at: Moment
     published_at: Moment | None = None
     deprecated_at: Moment | None = None
+    # Not shown: what the version reserves (slipway.domain.capacity), and under which allowances it
+    # was checked.
+    reserves: SkipJsonSchema[dict[str, Any]] = Field(default_factory=dict, exclude=True)
+    checked_under: SkipJsonSchema[str] = Field("", exclude=True)
 
     @property
     def location(self) -> str:

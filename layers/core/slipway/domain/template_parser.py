@@ -9,12 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, starmap
+from itertools import chain, islice, starmap
 from typing import Any
 
-from slipway.domain import effort, inputs, out_of_reach, references, sam_events, template_syntax
+from slipway.domain import (
+    effort,
+    inputs,
+    references,
+    sam_events,
+    template_reach,
+    template_scan,
+    template_syntax,
+)
+from slipway.domain.allowances import Allowances
+from slipway.domain.capacity import Numbers
 from slipway.domain.effort import Budget
 from slipway.domain.references import MAX_NAME, below
 from slipway.domain.sam_events import Event
@@ -41,10 +51,10 @@ _SSM_VALUE = "AWS::SSM::Parameter::Value<"
 class ParsedTemplate:
     """What Slipway needs to know of a template's body.
 
-    types         each resource's type, by its logical id
-    sam           whether SAM transforms the template
-    events        the events for which SAM creates resources, by their JSON pointers
-    out_of_reach  faults: properties that no environment can have
+    types     each resource's type, by its logical id
+    sam       whether SAM transforms the template
+    events    the events for which SAM creates resources, by their JSON pointers
+    sections  the sections of the body
     """
 
     parameters: Sequence[Parameter]
@@ -52,7 +62,7 @@ class ParsedTemplate:
     types: Mapping[str, str]
     sam: bool
     events: Mapping[str, Event] = field(default_factory=dict)
-    out_of_reach: Sequence[FieldError] = ()
+    sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def resources(self) -> dict[str, int]:
@@ -70,10 +80,25 @@ def read(body: bytes, *, is_json: bool) -> ParsedTemplate:
         return _parsed(parse(text))
 
 
-def check_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> None:
-    """Raises Invalid for resource types that no pattern of `allowed` matches, for events for which
-    SAM would create such resources, and for properties that environments cannot have.
+def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:
+    """The capacity that the template reserves.
+
+    Raises Invalid for types that are not allowed, and for what reaches beyond the environment;
+    TooCostly.
     """
+    faults = types_not_allowed(template, allowances.types)
+    beyond, numbers = template_reach.faults(
+        template.sections, template.parameters, template.types, template.sam, allowances
+    )
+    known = {each.pointer for each in faults}
+    with effort.limited():
+        _raise(chain(faults, (each for each in beyond if each.pointer not in known)))
+    return numbers
+
+
+def types_not_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> list[FieldError]:
+    """Faults: resource types that no pattern of `allowed` matches, and events for which SAM would
+    create such resources."""
     others = set(not_allowed(template.types.values(), allowed))
     events = set(template.events.values())
     made = {event: sam_events.refused(event.makes, allowed) for event in events}
@@ -87,7 +112,7 @@ def check_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> None:
         for at, event in template.events.items()
         if made[event]
     }
-    _raise([*starmap(FieldError, faults.items()), *template.out_of_reach])
+    return list(starmap(FieldError, faults.items()))
 
 
 # --- sections --------------------------------------------------------------------
@@ -118,15 +143,14 @@ def _parsed(tree: Any) -> ParsedTemplate:
     sam = _transform(tree, faults)
     events = dict(sam_events.found(resources, faults)) if sam else {}
     faults += references.unknown(tree, sam=sam)
-    faults += islice(_macros(tree), _MAX_FAULTS)
+    faults += islice(template_scan.faults(tree), _MAX_FAULTS)
     grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
     if complete:
         faults += islice(references.missing(sections, grows=grows), _MAX_FAULTS)
         faults += islice(references.shown(sections, secrets), _MAX_FAULTS)
         faults += islice(references.circles(sections), _MAX_FAULTS)
     _raise(faults)
-    beyond = list(islice(out_of_reach.faults(resources, sections["Globals"]), _MAX_FAULTS))
-    found = ParsedTemplate(parameters, outputs, types, sam, events, beyond)
+    found = ParsedTemplate(parameters, outputs, types, sam, events, sections)
     described = [[each.model_dump() for each in parameters], outputs, found.resources]
     if len(json.dumps(described).encode()) > _MAX_DESCRIBED:
         detail = f"and Outputs must be at most {_MAX_DESCRIBED} bytes together"
@@ -163,21 +187,6 @@ def _transform(tree: Mapping[str, Any], faults: list[FieldError]) -> bool:
     if transform not in (None, []):
         faults.append(FieldError("#/Transform", f"must be {SAM} or left out"))
     return False
-
-
-def _macros(tree: Any) -> Iterator[FieldError]:
-    """Macros and includes, which would run code or fetch text while the template is processed."""
-    left: list[tuple[Any, tuple[Any, ...]]] = [(tree, ())]
-    while left:
-        effort.check()
-        value, at = left.pop()
-        if isinstance(value, dict):
-            for name in value:
-                if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
-                    pointer = below("#", *references.path((name, at)))
-                    yield FieldError(pointer, "needs a transform, and only SAM's is allowed")
-        inner = references.inside(value)
-        left += [(each, (key, at)) for key, each in inner if isinstance(each, dict | list)][::-1]
 
 
 _FIELDS = {

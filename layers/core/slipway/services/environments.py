@@ -266,10 +266,11 @@ def _add_template(
     from slipway.domain import inputs
     from slipway.store import template_records
 
-    version = template_records.require_allowed_types(
+    version = template_records.require_allowed(
         template_records.resolve(str(wanted.template), versions)
     )
     values = inputs.checked(version.parameters, wanted.inputs or {})
+    template_records.require_capacity(version, values)
     hidden = inputs.secrets(version.parameters)
     shown = {name: value for name, value in values.items() if name not in hidden}
     record.update(

@@ -22,10 +22,13 @@ from slipway.errors import (
     Busy,
     DeploymentFinished,
     EnvironmentNotReady,
+    FieldError,
+    Invalid,
     OutdatedDeployment,
     QueueBusy,
     no_such,
 )
+from slipway.settings import settings
 from slipway.store import (
     deadlines,
     deployment_records,
@@ -121,14 +124,15 @@ def accept(
     `content` are the fields of its record that describe the release or update. `also` are further
     parts of the transaction. `seen` is the environment's record if the caller has read it.
 
-    Raises NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy; TransactionFailed if
-    a part of `also` failed. Two round trips; more if the order in the queue matters and was not
-    certain at once.
+    Raises NotFound, Invalid, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy;
+    TransactionFailed if a part of `also` failed. Two round trips; more if the order in the queue
+    matters and was not certain at once.
     """
     order_matters = on_conflict == "reject" or _may_be_outdated(content)
     view = _View(seen, None) if seen else _first_view(environment, principal, order_matters)
     for _ in range(_TRIES):
         _require_ready(view.record)
+        _require_known_bucket(view.record, content)
         mode = on_conflict or view.record["on_conflict"]
         if order_matters and view.ahead is None:
             view = _View(view.record, queue_records.read_in_order(environment))
@@ -173,6 +177,18 @@ def _require_ready(record: EnvironmentRecord) -> None:
     status = environment_records.to_model(record).as_seen_at(timestamps.now()).status
     if status not in TAKES_DEPLOYMENTS:
         raise EnvironmentNotReady(status)
+
+
+def _require_known_bucket(record: EnvironmentRecord, content: Fields) -> None:
+    """Raises Invalid if the template's code would come from a bucket that it must not come from."""
+    artifact = content.get("artifact")
+    if not artifact or "Artifact" not in record.get("code_parameters", ()):
+        return
+    buckets = settings().artifact_buckets
+    if str(artifact).removeprefix("s3://").partition("/")[0] not in buckets:
+        known = ", ".join(buckets) or "none"
+        detail = f"must be in a bucket that the stack's ArtifactBuckets lists ({known})"
+        raise Invalid([FieldError("#/artifact", detail)])
 
 
 def _guard(environment: EnvironmentId, view: _View, mode: str) -> dict[str, Check]:

@@ -29,7 +29,6 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.settings import settings
 from slipway.store import idempotency, project_records, table
 from slipway.store import template_records as records
 from slipway.store.table import (
@@ -45,6 +44,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
+    from slipway.domain.capacity import Numbers
     from slipway.domain.records import TemplateRecord
     from slipway.domain.template_parser import ParsedTemplate
 
@@ -295,25 +295,26 @@ def _require_owner(template: TemplateRecord | None, principal: Principal) -> Non
     authorization.may_change_template(records.found(template), principal)
 
 
-def _parse(body: bytes, media: str) -> ParsedTemplate:
-    """Raises Malformed, Invalid, TooCostly."""
+def _parse(body: bytes, media: str) -> tuple[ParsedTemplate, Numbers]:
+    """The template and the capacity that it reserves. Raises Malformed, Invalid,
+    TooCostly."""
     # Imported here, because only versions that are added or replaced are parsed.
     from slipway.domain import template_parser
 
     parsed = template_parser.read(body, is_json=media == "application/json")
-    template_parser.check_allowed(parsed, settings().allowed_resource_types)
-    return parsed
+    return parsed, template_parser.check_allowed(parsed, records.allowances())
 
 
 def _draft(
     name: str,
     version: Version,
-    parsed: ParsedTemplate,
+    found: tuple[ParsedTemplate, Numbers],
     body: bytes,
     media: str,
     created_by: str,
 ) -> Fields:
     """Store the body, let CloudFormation validate it, and return the draft's record."""
+    parsed, numbers = found
     sha256 = template_bodies.digest(body)
     where = template_bodies.key(name, str(version), sha256)
     template_bodies.put(where, body, media)
@@ -332,6 +333,8 @@ def _draft(
         "resources": parsed.resources,
         "resource_types": list(parsed.resources),
         "transforms": parsed.sam,
+        "reserves": numbers.as_record(),
+        "checked_under": records.allowances().digest,
         "created_by": created_by,
         "created_at": at,
         "updated_at": at,

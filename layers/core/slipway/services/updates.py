@@ -154,6 +154,7 @@ def _draft(
     now_secret = {name: value for name, value in held.items() if name in hidden}
     change = {**now_secret, **(wanted.inputs or {})}
     values, stays = inputs.merged(version.parameters, held, item["secret_inputs"], change)
+    template_records.require_capacity(version, values)
     shown = {name: value for name, value in values.items() if name not in hidden}
     inputs.written(shown)
     stored = {name: shown.get(name) for name in change if name in shown or change[name] is None}
@@ -170,9 +171,7 @@ def _version(
         return template_records.version_of(item["template"])
     if Reference.parse(wanted.template).name != name:
         raise Invalid([FieldError("#/template", f"must be a version of {name}")])
-    return template_records.require_allowed_types(
-        template_records.resolve(wanted.template, pages[0])
-    )
+    return template_records.require_allowed(template_records.resolve(wanted.template, pages[0]))
 
 
 # --- rolling out ------------------------------------------------------------------------------
@@ -188,6 +187,7 @@ def updated_fields(update: DeploymentRecord, environment: EnvironmentRecord) -> 
     try:
         version = template_records.version_of(reference)
         values, secret = _inputs(version, update, environment)
+        template_records.require_capacity(version, values)
         shown = inputs.written(values)
     except (Invalid, NotFound) as error:
         raise DriverRefused(f"The update does not fit {reference}: {error.detail}") from error

@@ -20,6 +20,7 @@ from slipway.errors import (
     FieldError,
     Invalid,
     NotFound,
+    Refused,
 )
 from slipway.settings import settings
 from slipway.store import table
@@ -35,6 +36,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
+    from slipway.domain.allowances import Allowances
     from slipway.domain.records import (
         EnvironmentRecord,
         TemplateRecord,
@@ -107,16 +109,56 @@ def resolve(text: str, found: Found) -> TemplateVersion:
     return resolve(text, table.read((), next_page)[1][0])
 
 
-def require_allowed_types(version: TemplateVersion) -> TemplateVersion:
-    """Returns the version. Raises Invalid if it has resource types that are not allowed.
+def allowances() -> Allowances:
+    """What the stack's parameters allow templates to do."""
+    # Imported here, because most environments have no template.
+    from slipway.domain.allowances import Allowances
 
-    The list of allowed types may have changed since the version was added.
+    found = settings()
+    return Allowances(
+        found.allowed_resource_types,
+        found.artifact_buckets,
+        found.trusted_accounts,
+        found.capacity_limits,
+    )
+
+
+def require_allowed(version: TemplateVersion) -> TemplateVersion:
+    """Returns the version. Raises Invalid if it contains what templates must not contain now.
+
+    The rules or the stack's parameters may have changed since the version was added. Then its body
+    is checked again, which costs a round trip to S3. Raises DriverFault.
     """
-    disallowed = model.not_allowed(version.resources, settings().allowed_resource_types)
+    allowed = allowances()
+    disallowed = model.not_allowed(version.resources, allowed.types)
     if disallowed:
         detail = f"has resource types that are no longer allowed: {', '.join(disallowed)}"
-        raise Invalid([FieldError("#/template", detail)])
-    return version
+        raise _unusable(detail)
+    if version.checked_under == allowed.digest:
+        return version
+    from slipway.domain import template_parser
+
+    body = template_bodies.get(body_key(version))
+    try:
+        parsed = template_parser.read(body, is_json=body.lstrip().startswith(b"{"))
+        numbers = template_parser.check_allowed(parsed, allowed)
+    except Refused as error:
+        detail = f"is no longer allowed as it is; add a new version: {error.detail}"
+        raise _unusable(detail) from None
+    return version.model_copy(update={"reserves": numbers.as_record()})
+
+
+def require_capacity(version: TemplateVersion, values: Mapping[str, str]) -> None:
+    """Raises Invalid if the inputs ask for more capacity than the stack's parameters allow, or for
+    code from another bucket."""
+    from slipway.domain import capacity
+
+    found, defaults = settings(), {n.name: n.default or "" for n in version.parameters}
+    faults = capacity.faults(
+        version.reserves, {**defaults, **values}, found.capacity_limits, found.artifact_buckets
+    )
+    if told := list(faults):
+        raise Invalid(told)
 
 
 def body_key(version: TemplateVersion) -> str:
@@ -131,6 +173,7 @@ def template_fields(version: TemplateVersion) -> Fields:
         "template_key": body_key(version),
         "parameters": [parameter.name for parameter in version.parameters],
         "defaults": sorted(BROUGHT & {n.name for n in version.parameters if n.default is not None}),
+        "code_parameters": sorted(version.reserves.get("buckets", ())),
     }
 
 

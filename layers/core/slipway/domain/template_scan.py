@@ -1,0 +1,93 @@
+"""Functions and references that no template may use, wherever they are.
+
+Macros and includes would run code or fetch text while the template is processed. Imports and
+dynamic references read what belongs to others. Assertions about values of the account tell of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from slipway.domain import effort
+from slipway.domain.references import Place, below, path
+from slipway.errors import FieldError
+
+_NAMES = (
+    "And Base64 Cidr Contains EachMemberEquals EachMemberIn Equals FindInMap GetAZs GetAtt If Join "
+    "Length Not Or Select Split Sub ToJsonString"
+)
+_FUNCTIONS = frozenset(f"Fn::{name}" for name in _NAMES.split())
+_WHY = {
+    "Fn::GetStackOutput": "is not available to environments: it reads other stacks",
+    "Fn::ImportValue": "is not available to environments: it reads other stacks. Pass the value as "
+    "an input",
+    "Fn::RefAll": "is not available to environments: it reads the values of the account",
+    "Fn::ValueOf": "is not available to environments: it reads the values of the account",
+    "Fn::ValueOfAll": "is not available to environments: it reads the values of the account",
+}
+_COMPOSING = ("Fn::Sub", "Fn::Join")
+_NO_MACROS = "needs a transform, and only SAM's is allowed"
+_NO_SECRETS = (
+    "must not contain a dynamic reference: environments have no right to the account's "
+    "parameters and secrets. Declare a parameter with NoEcho"
+)
+_VARIABLE = re.compile(r"\$\{[^${}!][^${}]*\}")
+# A dynamic reference, or braces whose content a variable supplies.
+_DYNAMIC = re.compile(r"\{\{\s*(resolve:|\x00)", re.IGNORECASE)
+
+
+def faults(tree: Any) -> Iterator[FieldError]:
+    """A fault for each, with its place. Linear in the size of the tree. Raises TooCostly."""
+    # With each value its place, and whether it is a part of a text that was read as a whole.
+    left: list[tuple[Any, Place, bool]] = [(tree, (), False)]
+    while left:
+        effort.check()
+        value, place, composed = left.pop()
+        if isinstance(value, str):
+            if "{{" in value and _DYNAMIC.search(value):
+                yield FieldError(below("#", *path(place)), _NO_SECRETS)
+        elif isinstance(value, list):
+            left += [(each, (n, place), composed) for n, each in enumerate(value)][::-1]
+        elif isinstance(value, dict):
+            for name, each in value.items():
+                if name.startswith("Fn::") and (why := _fault(name, each, composed)):
+                    yield FieldError(below("#", *path((name, place))), why)
+            left += [
+                (each, (name, place), composed or name in _COMPOSING)
+                for name, each in value.items()
+            ][::-1]
+
+
+def _fault(name: str, argument: Any, composed: bool) -> str | None:
+    why = _refused(name)
+    if why is None and name in _COMPOSING and not composed:
+        return _NO_SECRETS if _DYNAMIC.search(_as_text({name: argument})) else None
+    return why
+
+
+def _as_text(value: Any) -> str:
+    """The text that an expression composes; NUL stands for each of its variables."""
+    if isinstance(value, str):
+        return _VARIABLE.sub("\x00", value)
+    if isinstance(value, list):
+        return "".join(map(_as_text, value))
+    if not isinstance(value, dict):
+        return ""
+    joined = value.get("Fn::Join")
+    if isinstance(joined, list) and len(joined) == 2 and isinstance(joined[1], list):
+        return _as_text(joined[0]).join(map(_as_text, joined[1]))
+    if not {"Ref", "Fn::GetAtt"}.isdisjoint(value):
+        return "\x00"
+    return "".join(map(_as_text, value.values()))
+
+
+def _refused(name: str) -> str | None:
+    if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
+        return _NO_MACROS
+    if name in _WHY:
+        return _WHY[name]
+    if name.startswith("Fn::") and name not in _FUNCTIONS:
+        return "is not a function of CloudFormation that Slipway knows"
+    return None

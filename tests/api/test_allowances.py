@@ -1,0 +1,182 @@
+"""What the stack's parameters allow templates holds when environments are made and changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.aws import template_bodies
+from slipway.domain import ids
+from slipway.domain.ids import ProjectId
+from slipway.settings import settings
+from tests.support.api.checks import assert_refused
+from tests.support.api.client import Answer, Client
+from tests.support.store import world
+from tests.support.store.cloudformation import CloudFormation
+
+VERSIONS = "/api/v1/templates/web/versions"
+BODY = """
+Parameters:
+  PermissionsBoundary: {Type: String}
+  Artifact: {Type: String, Default: s3://payments-builds/none.zip}
+  Memory: {Type: Number, Default: 128}
+  Reserved: {Type: Number, Default: 0}
+  Bucket: {Type: String, Default: payments-builds}
+Resources:
+  Web:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: index.handler
+      PermissionsBoundary: !Ref PermissionsBoundary
+      CodeUri: !Ref Artifact
+      MemorySize: !Ref Memory
+      ReservedConcurrentExecutions: !Ref Reserved
+  More:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: index.handler
+      PermissionsBoundary: !Ref PermissionsBoundary
+      CodeUri: {Bucket: !Ref Bucket, Key: x.zip}
+      ReservedConcurrentExecutions: 4
+"""
+
+
+@pytest.fixture(autouse=True)
+def cloudformation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
+
+
+@pytest.fixture
+def web(ann: Client) -> Client:
+    assert ann.post("/api/v1/templates", {"name": "web"}).status == 201
+    assert ann.send("POST", VERSIONS, BODY, media="application/yaml").status == 201
+    assert ann.post(f"{VERSIONS}/1.0/publish").status == 200
+    return ann
+
+
+def made(owner: Client, project: ProjectId, **inputs: Any) -> Answer:
+    wanted = {"name": "x", "type": "ephemeral", "template": "web", "inputs": inputs}
+    return owner.post(f"/api/v1/environments/projects/{project}", wanted)
+
+
+def running(owner: Client, project: ProjectId) -> str:
+    answer = made(owner, project)
+    assert answer.status == 201, answer.text
+    world.comes_up(ids.parse_environment(answer.json["id"]))
+    return str(answer.json["id"])
+
+
+def become(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A deployment of Slipway changes a parameter of its stack."""
+    monkeypatch.setenv(name, value)
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "name,value,fits",
+    [
+        ("Memory", 3008, True),
+        ("Memory", 3009, False),
+        ("Memory", "3e3", True),
+        ("Memory", "3e4", False),
+        ("Memory", 128.5, False),
+        ("Reserved", 6, True),
+        ("Reserved", 7, False),
+        ("Reserved", -7, False),
+        ("Bucket", "payments-builds", True),
+        ("Bucket", "company-builds", False),
+        ("Bucket", "", False),
+    ],
+)
+def test_an_input_that_asks_for_too_much_is_refused(
+    web: Client, project: ProjectId, name: str, value: Any, fits: bool
+) -> None:
+    answer = made(web, project, **{name: value})
+
+    if fits:
+        assert answer.status == 201, answer.text
+    else:
+        assert_refused(answer, 422, "invalid_request", f"#/inputs/{name}")
+
+
+def test_a_plan_is_refused_like_the_environment(web: Client, project: ProjectId) -> None:
+    wanted = {"name": "x", "type": "ephemeral", "template": "web", "inputs": {"Memory": 9000}}
+
+    answer = web.post(f"/api/v1/environments/projects/{project}", wanted, query="dry_run=true")
+
+    assert_refused(answer, 422, "invalid_request", "#/inputs/Memory")
+
+
+def test_an_update_that_asks_for_too_much_is_refused(web: Client, project: ProjectId) -> None:
+    path = f"/api/v1/environments/{running(web, project)}/update"
+
+    answer = web.post(path, {"inputs": {"Reserved": 7}})
+
+    assert_refused(answer, 422, "invalid_request", "#/inputs/Reserved")
+    assert answer.json["errors"][0]["detail"] == (
+        "makes 11 reserved concurrent executions in all; "
+        "the stack's MaxReservedConcurrency allows 10"
+    )
+    assert web.post(path, {"inputs": {"Reserved": 6}}).status == 201
+
+
+def test_code_is_deployed_only_from_known_buckets(web: Client, project: ProjectId) -> None:
+    path = f"/api/v1/deployments/environments/{running(web, project)}"
+
+    refused = web.post(path, {"version": "v1", "artifact": "s3://company-builds/web.zip"})
+
+    assert_refused(refused, 422, "invalid_request", "#/artifact")
+    assert "payments-builds" in refused.json["errors"][0]["detail"]
+    accepted = web.post(path, {"version": "v1", "artifact": "s3://payments-builds/web.zip"})
+    assert accepted.status == 201
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("CAPACITY_LIMITS", "memory=3008,reserved=3,provisioned=0,throughput=100"),
+        ("ARTIFACT_BUCKETS", "other-builds"),
+        ("ALLOWED_RESOURCE_TYPES", "AWS::SQS::*"),
+    ],
+)
+def test_a_version_is_checked_again_when_the_stack_allows_less(
+    web: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    become(monkeypatch, name, value)
+
+    answer = made(web, project)
+
+    assert_refused(answer, 422, "invalid_request", "#/template")
+    assert "no longer allowed" in answer.json["errors"][0]["detail"]
+
+
+def test_a_version_is_read_again_only_if_what_is_allowed_has_changed(
+    web: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    get = template_bodies.get
+
+    def reading(key: str) -> bytes:
+        read.append(key)
+        return get(key)
+
+    monkeypatch.setattr(template_bodies, "get", reading)
+
+    first = made(web, project, Reserved=1)
+    become(monkeypatch, "ARTIFACT_BUCKETS", "payments-builds,other-builds")
+    again = web.post(
+        f"/api/v1/environments/projects/{project}",
+        {"name": "y", "type": "ephemeral", "template": "web", "inputs": {"Bucket": "other-builds"}},
+    )
+
+    assert (first.status, again.status) == (201, 201), again.text
+    assert len(read) == 1
+
+
+def test_what_is_checked_is_not_shown(web: Client) -> None:
+    shown = web.get(f"{VERSIONS}/1.0").json
+
+    assert not {"reserves", "checked_under"} & set(shown)
