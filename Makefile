@@ -24,7 +24,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint audit types format validate build deploy undeploy prove-on-aws openapi lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint audit types format validate build deploy undeploy prove-on-aws openapi policies lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,9 @@ undeploy: .venv/ready ## destroy every environment and delete the stack (STAGE=,
 prove-on-aws: .venv/ready ## check on AWS what docs/aws.md calls unproven (STACK=, or ENDPOINT=; ONLY=)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" \
 		--endpoint "$(ENDPOINT)" --only "$(ONLY)"
+
+policies: .venv/ready ## write the policies and the parameter that follow from the list of resource types
+	PYTHONPATH=layers/core .venv/bin/python -m deploy.policies
 
 openapi: .venv/ready ## write the OpenAPI document and the page of errors from the sources
 	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi

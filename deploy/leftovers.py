@@ -97,6 +97,25 @@ def _log_groups(session: Any, stack: str) -> list[str]:
     return [each["logGroupName"] for page in pages for each in page["logGroups"]]
 
 
+def remove_roles(session: Any, stack: str) -> None:
+    """Delete the roles with which environments were made, those whose stack is gone.
+
+    Usually there are none: each is deleted after its environment's stack. One that is left, because
+    the environment was forcibly marked as destroyed, would keep the policies of Slipway's stack.
+    """
+    iam = session.client("iam")
+    live = list(stacks(session.client("cloudformation"), f"{stack}-env-"))
+    for page in iam.get_paginator("list_roles").paginate():
+        for name in (each["RoleName"] for each in page["Roles"]):
+            before, _, scope = name.partition(f"{stack}-making-")
+            if before or not scope or any(each.startswith(f"{stack}-env-{scope}") for each in live):
+                continue
+            attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+            for policy in attached:
+                iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+            iam.delete_role(RoleName=name)
+
+
 def orphans(session: Any, stack: str) -> list[str]:
     """Stacks of environments that have no record."""
     return [f"stack {name}" for name in stacks(session.client("cloudformation"), f"{stack}-env-")]

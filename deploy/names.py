@@ -4,16 +4,18 @@ CloudFormation names a resource without a name of its own `<stack>-<logical id>-
 and template.yaml grants permissions by the beginning of these names: `<stack>-env-*` for the
 resources of environments. If such a name is too long, CloudFormation shortens the stack's part to
 what the logical id leaves, but not below 25 characters (seen in names that AWS generated: functions
-and roles of 64, buckets of 63 characters). An environment's stack is `<stack>-env-<20 characters>`,
-so `<stack>` may have 20: the permissions on `<stack>-env-*` then cover every generated name.
+and roles of 64, buckets of 63 characters). The rights of an environment are for names that begin
+with `<stack>-env-` and its scope of 8 characters, so `<stack>` may have 12: they then cover every
+generated name of the environment, and none of another one's.
 """
 
 import re
 
-LONGEST = 20
+LONGEST = 12
 # The same rules as one pattern. An SSM parameter in template.yaml refuses other names with it.
 PATTERN = (
-    r"^(?!aws|ssm|amzn|sthree|xn--)(?!.*-(env|plan)(-|$))(?=.{1,20}$)[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+    r"^(?!aws|ssm|amzn|sthree|xn--)(?!.*-(env|making|plan)(-|$))(?=.{1,12}$)"
+    r"[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 )
 # Parameter Store refuses paths that begin with the first two (secrets are below /<stack>/). S3
 # refuses buckets that begin with the others.
@@ -38,6 +40,6 @@ def refusal(name: str) -> str | None:
     for word in RESERVED:
         if name.startswith(word):
             return f"AWS reserves names that begin with {word!r}"
-    if re.search(r"-(env|plan)(-|$)", name):
-        return "'-env' and '-plan' are reserved for the environments of another Slipway stack"
+    if re.search(r"-(env|making|plan)(-|$)", name):
+        return "'-env', '-making' and '-plan' are reserved for another Slipway stack's environments"
     return None

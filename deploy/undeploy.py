@@ -100,6 +100,7 @@ def remove(session: Any, stack: dict[str, Any], wait: float) -> None:
             settings = before.get("DefaultRouteSettings", {})
             api.update_stage(**route, DefaultRouteSettings=settings)
             raise
+    leftovers.remove_roles(session, stack["StackName"])
     delete(session, stack, outputs.get("TableName"))
     leftovers.remove(session, stack["StackName"])
 

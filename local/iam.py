@@ -92,12 +92,19 @@ def denial(role: str, session: str, checks: Iterable[Check]) -> Denial | None:
         account=account,
         policies=iam_evaluator._gather_role_policies(name, account),
         limits=iam_evaluator._permissions_boundary(iam._roles, name, account),
+        keys=_tags(iam._roles.get_scoped(account, None, name)),
     )
     for check in checks:
         result = decide(principal, check, get_region())
         if result.decision != "Allow":
             return Denial(principal.arn, check, result.reason)
     return None
+
+
+def _tags(role: Any) -> dict[str, str]:
+    """The condition keys for a role's tags."""
+    tags = (role or {}).get("Tags") or []
+    return {f"aws:principaltag/{each['Key'].lower()}": each["Value"] for each in tags}
 
 
 def denied_everywhere(role: str, session: str, action: str) -> Denial | None:
@@ -128,6 +135,11 @@ def decide(principal: Any, check: Check, region: str) -> Any:
     service = check.action.partition(":")[0]
     context = {key.lower(): value for key, value in check.context.items()}
     context.setdefault("aws:tagkeys", None)  # absent from a request without tags
+    if iam_evaluator._names_condition_key(principal.policies, "aws:resourcetag/"):
+        from ministack.services.tagging import resource_tags
+
+        for name, value in (resource_tags(str(check.resource)) or {}).items():
+            context.setdefault(f"aws:resourcetag/{name}".lower(), value)
     asked = iam_evaluator.EvalContext(
         principal_arn=principal.arn,
         principal_type=principal.type,

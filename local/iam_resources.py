@@ -172,17 +172,45 @@ def _asked(action: str, resource: Resource) -> Iterator[Check]:
             yield Check(action, arn, _context(action, resource))
 
 
-def _context(action: str, resource: Resource) -> dict[str, str]:
+def _context(action: str, resource: Resource) -> dict[str, Any]:
+    """The condition keys of a request. Tags count as set by the request that creates."""
+    name, properties = action.partition(":")[2], resource.properties
+    found: dict[str, Any] = dict(_role(action, resource))
     if resource.kind == "AWS::Lambda::EventSourceMapping" and "Tag" not in action:
-        return {"lambda:FunctionArn": _function(resource)}
-    if resource.kind == "AWS::IAM::Role":
-        # A role's policies are changed under its new boundary.
-        properties = resource.before if resource.before is not None else resource.properties
-        if action in ("iam:CreateRole", "iam:PutRolePermissionsBoundary"):
-            properties = resource.properties
-        boundary = properties.get("PermissionsBoundary")
-        return {"iam:PermissionsBoundary": boundary} if boundary else {}
-    return {}
+        found["lambda:FunctionArn"] = _function(resource)
+    if name == "AddPermission":
+        found["lambda:Principal"] = str(properties.get("Principal"))
+    if name == "Subscribe" and "Endpoint" in properties:
+        found["sns:Endpoint"] = str(properties["Endpoint"])
+        found["sns:Protocol"] = str(properties.get("Protocol"))
+    if name == "PutMetricAlarm":
+        members = ("AlarmActions", "OKActions", "InsufficientDataActions")
+        actions = [str(each) for member in members for each in properties.get(member) or []]
+        found |= {"cloudwatch:AlarmActions": actions} if actions else {}
+    if name == "POST" or re.match("Create|Tag", name):
+        tags = _tags(properties.get("Tags"))
+        found |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+        found |= {"aws:TagKeys": list(tags)} if tags else {}
+    return found
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    tags = _without_awss_own(tags)
+    if isinstance(tags, list):
+        tags = {each["Key"]: each.get("Value", "") for each in tags}
+    given = tags if isinstance(tags, Mapping) else {}
+    return {str(key): str(value) for key, value in given.items()}
+
+
+def _role(action: str, resource: Resource) -> dict[str, str]:
+    if resource.kind != "AWS::IAM::Role":
+        return {}
+    # A role's policies are changed under its new boundary.
+    properties = resource.before if resource.before is not None else resource.properties
+    if action in ("iam:CreateRole", "iam:PutRolePermissionsBoundary"):
+        properties = resource.properties
+    boundary = properties.get("PermissionsBoundary")
+    return {"iam:PermissionsBoundary": boundary} if boundary else {}
 
 
 def _function(resource: Resource) -> str:

@@ -47,6 +47,7 @@ SORTED = (
     "iam_executions",
     "iam_requests",
     "iam_sources",
+    "iam_tags",
     "iam_words",
     "lambda_runtimes",
     "lambda_workers",

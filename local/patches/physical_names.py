@@ -3,7 +3,8 @@
 Defect: most stock handlers overwrite an existing resource, even one of another stack, and deleting
 either stack deletes it for both. CloudFormation fails the creation and rolls back. A generated name
 was the same each time a stack of that name was created, so that a new stack overwrote what the last
-one had retained (`DeletionPolicy: Retain`); CloudFormation adds random characters.
+one had retained (`DeletionPolicy: Retain`); CloudFormation adds random characters. And it kept the
+whole stack's name and cut off the logical id; CloudFormation shortens both (deploy/names.py).
 
 Identities are those of the resource types' schemas: the last property is the name.
 """
@@ -98,6 +99,7 @@ _updated: contextvars.ContextVar[str] = contextvars.ContextVar("updated", defaul
 
 
 def patch(module: Any) -> None:
+    module._physical_name = _as_cloudformation(module._physical_name)
     for kind in _IDENTITIES:
         handler = module._RESOURCE_HANDLERS[kind]
         stock = handler["create"]
@@ -114,6 +116,24 @@ def patch(module: Any) -> None:
             _updated.reset(token)
 
     module._update_resource = update
+
+
+# The random characters, and what the stack's name keeps at least.
+_RANDOM, _LEAST = 12, 25
+
+
+def _as_cloudformation(stock: Callable[..., str]) -> Callable[..., str]:
+    def name(stack: str, logical_id: str, *, max_len: int = 128, **more: Any) -> str:
+        suffix = stock(stack, logical_id, max_len=_RANDOM, **more)
+        # Functions and roles may have 64 characters, and their names have as many as buckets'.
+        room = (63 if max_len == 64 else max_len) - _RANDOM - 2
+        if room < 2 * _LEAST - 1:
+            return stock(stack, logical_id, max_len=max_len, **more)
+        stack = stack[: max(_LEAST, room - len(logical_id))]
+        found = f"{stack}-{logical_id[: room - len(stack)]}-{suffix}"
+        return found.lower() if more.get("lowercase") else found
+
+    return name
 
 
 def patch_generated(module: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from botocore.stub import Stubber
 
 from slipway import aws
+from slipway.domain import scope
 from slipway.domain.ids import EnvironmentId
 from slipway.store import drift_records, table
 from tests.support.api.checks import assert_refused, nothing_changes
@@ -32,7 +33,7 @@ class Recorded:
 
     def __init__(self, stubber: Stubber, environment: EnvironmentId) -> None:
         self.stubber = stubber
-        self.name = f"slipway-env-{environment.e}"
+        self.name = f"slipway-env-{scope.stack_suffix(str(environment))}"
         self.arn = f"arn:aws:cloudformation:eu-central-1:123456789012:stack/{self.name}/1"
 
     def begins(self, look: str = LOOK) -> None:

@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 
 from slipway import aws
 from slipway.aws import template_bodies
+from slipway.domain import scope
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.template import MAX_BYTES
 from slipway.errors import DriverFault
@@ -391,7 +392,7 @@ def test_resources_are_shown_as_cloudformation_lists_them(
         "ResourceStatusReason": "The name is taken",
     }
     other = {**summary, "PhysicalResourceId": "jobs-1", "ResourceStatus": "CREATE_COMPLETE"}
-    name = {"StackName": f"slipway-env-{made.rpartition('_')[2]}"}
+    name = {"StackName": f"slipway-env-{scope.stack_suffix(made)}"}
     pages = [
         {"StackResourceSummaries": [summary], "NextToken": "n"},
         {"StackResourceSummaries": [other]},

@@ -25,6 +25,7 @@ import pytest
 from deploy import leftovers, undeploy
 from local.package import load_yaml
 from local.platform import REGION, Platform
+from slipway.domain import scope
 from tests.support.http_user import Person, until
 from tests.support.repository import ROOT
 
@@ -189,7 +190,7 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
         assert someone.ask("POST", path, sent).status in (200, 201)
     jobs = someone.environment(project, "jobs", template="jobs@1.0")["id"]
     someone.wait_for(jobs, "running")
-    queue = f"/{STACK}-env-{jobs.rpartition('_')[2]}-Jobs-"
+    queue = f"/{STACK}-env-{scope.stack_suffix(jobs)}-Jobs-"
     assert [each for each in account.holds() if queue in each]
 
     # A function and a state machine change while a rollout runs.

@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploy import names
-from slipway.domain import ids
+from slipway.domain import ids, scope
 from slipway.domain.template import not_allowed
 from tests.support.repository import MACHINES, resources, template
+from tests.support.roles import policy_statements
 
 RANDOM = "1GRP3N0TVA1L"
 # The longest name that each type may have, and the ARN of one, up to the name.
@@ -83,49 +84,63 @@ def test_names_are_cut_as_aws_cuts_them(seen: str, stack: str, logical_id: str) 
 
 
 def allowed_arns(policy: str) -> list[str]:
-    document = resources("AWS::IAM::ManagedPolicy")[policy]["Properties"]["PolicyDocument"]
     return [
         each["Fn::Sub"]
-        for statement in document["Statement"]
+        for statement in policy_statements(policy)
         if statement["Effect"] == "Allow"
         for found in [statement["Resource"]]
         for each in (found if isinstance(found, list) else [found])
-        if isinstance(each, dict) and "Fn::Sub" in each
+        if isinstance(each, dict) and isinstance(each.get("Fn::Sub"), str)
     ]
 
 
-def covered(policy: str, stack: str, arn: str) -> bool:
+def covered(policy: str, stack: str, arn: str, tag: str = "no-scope") -> bool:
+    """Whether the policy has an ARN like this one, for a role with the tag."""
     known = {"Partition": "aws", "Region": "R", "AccountId": "A", "StackName": stack}
     patterns = [
-        re.sub(r"\$\{AWS::(\w+)\}", lambda found: known[found[1]], each)
+        re.sub(r"\$\{AWS::(\w+)\}", lambda found: known[found[1]], each).replace(
+            "${!aws:PrincipalTag/slipway-scope}", tag
+        )
         for each in allowed_arns(policy)
     ]
     return any(fnmatch.fnmatchcase(f"arn:aws:{arn}", each) for each in patterns)
 
 
-def environments_stack(stack: str) -> str:
-    return f"{stack}-env-{ids.new_part()}"
+def new_environment() -> str:
+    return f"env_{ids.new_part()}_{ids.new_part()}"
 
 
-@pytest.mark.parametrize("policy", ["EnvironmentMaking", "FunctionBoundary"])
+def environments_stack(stack: str, environment: str) -> str:
+    return f"{stack}-env-{scope.stack_suffix(environment)}"
+
+
+@pytest.mark.parametrize(
+    "policy", ["EnvironmentMaking", "EnvironmentLimits", "EnvironmentBoundary", "FunctionBoundary"]
+)
 @pytest.mark.parametrize("kind", LIMITS)
-def test_every_resource_of_an_environment_has_a_name_that_the_rights_match(
+def test_every_name_in_an_environment_has_its_scope_and_matches_only_its_own_rights(
     kind: str, policy: str
 ) -> None:
     limit, arn = LIMITS[kind]
-    stack = "s" * names.LONGEST
+    stack, environment, other = "s" * names.LONGEST, new_environment(), new_environment()
+    # Code in an environment has no rights to alarms and roles.
+    reachable = policy != "EnvironmentBoundary" or not arn.startswith(("cloudwatch:", "iam:"))
 
     for logical_id in ("A", "L" * 24, "L" * 255):
-        name = generated(environments_stack(stack), logical_id, limit)
+        name = generated(environments_stack(stack, environment), logical_id, limit)
         assert len(name) <= limit
-        assert covered(policy, stack, arn + name), name
+        assert name.startswith(f"{stack}-env-{scope.of(environment)}")
+        assert covered(policy, stack, arn + name, scope.of(environment)) == reachable, name
+        if policy != "FunctionBoundary":
+            assert not covered(policy, stack, arn + name, scope.of(other)), name
 
 
 def test_the_rights_do_not_match_names_of_a_longer_stack() -> None:
-    stack = "s" * (names.LONGEST + 2)
-    name = generated(environments_stack(stack), "L" * 24, 64)
+    stack, environment = "s" * (names.LONGEST + 2), new_environment()
+    name = generated(environments_stack(stack, environment), "L" * 24, 64)
 
-    assert not covered("EnvironmentMaking", stack, f"lambda:R:A:function:{name}")
+    arn = f"lambda:R:A:function:{name}"
+    assert not covered("EnvironmentMaking", stack, arn, scope.of(environment))
 
 
 def test_every_allowed_type_is_checked() -> None:
@@ -137,10 +152,11 @@ def test_every_allowed_type_is_checked() -> None:
 def test_names_that_the_stack_sets_have_room_for_the_longest_stack_name() -> None:
     stack = "s" * names.LONGEST
 
-    assert generated(stack, "EnvironmentRole", 64).startswith(f"{stack}-EnvironmentRole-")
+    for policy in ("EnvironmentMaking", "EnvironmentLimits"):
+        assert generated(stack, policy, 128).startswith(f"{stack}-{policy}-")
     assert len(f"{stack}-reconcile") <= 64  # a rule's
     assert all(len(f"{stack}-{path.name.split('.')[0]}") <= 80 for path in MACHINES)
-    assert len(environments_stack(stack)) <= 128
+    assert len(environments_stack(stack, new_environment())) <= 128
 
 
 @pytest.mark.parametrize(
@@ -152,19 +168,20 @@ def test_names_that_the_stack_sets_have_room_for_the_longest_stack_name() -> Non
         ("1slipway", "Begin with a letter"),
         ("slipway-", "hyphens"),
         ("slip--way", "hyphens"),
-        ("s" * 21, "at most 20"),
+        ("s" * 13, "at most 12"),
         ("aws-slipway", "AWS reserves"),
         ("ssm", "AWS reserves"),
         ("amzn-slipway", "AWS reserves"),
         ("slipway-env", "another Slipway"),
-        ("slipway-plan-b", "another Slipway"),
+        ("idp-plan-b", "another Slipway"),
+        ("idp-making", "another Slipway"),
     ],
 )
 def test_a_name_that_cannot_work_is_refused_with_the_reason(name: str, why: str) -> None:
     assert why in str(names.refusal(name))
 
 
-@pytest.mark.parametrize("name", ["slipway-dev", "slipway-prod", "s", "s" * 20, "environments-1"])
+@pytest.mark.parametrize("name", ["slipway-dev", "slipway-prod", "s", "s" * 12, "previews-1"])
 def test_a_name_that_works_is_not_refused(name: str) -> None:
     assert names.refusal(name) is None
 

@@ -14,16 +14,28 @@ from local.platform import Platform
 from slipway import aws
 from slipway.drivers import cloudformation
 from slipway.settings import settings
-from tests.support.drivers import BUCKET, KEY, MAKER, OTHER, OTHER_KEY, TEMPLATE, Subject
+from tests.support.drivers import (
+    BUCKET,
+    KEY,
+    MAKING_BOUNDARY,
+    MAKING_POLICY,
+    MAKING_ROLES,
+    OTHER,
+    OTHER_KEY,
+    TEMPLATE,
+    Subject,
+)
 from tests.support.lambda_environment import as_on_lambda
-from tests.support.local.platform import allow, copy_of_app, role
+from tests.support.local.platform import allow, copy_of_app, policy
 
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     root: Path = copy_of_app(tmp_path_factory.mktemp("drivers"))
     with Platform(root) as running:
-        role(running, MAKER.rpartition("/")[2], allow("*"))
+        iam = running.client("iam")
+        for name in (MAKING_POLICY, MAKING_BOUNDARY):
+            iam.create_policy(PolicyName=name.rpartition("/")[2], PolicyDocument=policy(allow("*")))
         s3 = running.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps(TEMPLATE).encode())
@@ -36,7 +48,9 @@ def on_lambda() -> Iterator[pytest.MonkeyPatch]:
     with as_on_lambda(), pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "TEMPLATES_BUCKET": BUCKET,
-            "ENVIRONMENT_ROLE": MAKER,
+            "MAKING_ROLES": MAKING_ROLES,
+            "MAKING_POLICY": MAKING_POLICY,
+            "MAKING_BOUNDARY": MAKING_BOUNDARY,
             "ENVIRONMENT_BOUNDARY": "arn:aws:iam::000000000000:policy/environments",
         }.items():
             patch.setenv(name, value)

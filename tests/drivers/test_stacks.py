@@ -49,6 +49,7 @@ def test_a_stack_gets_the_inputs_and_the_values_that_slipway_supplies(
     assert tags == {
         "slipway:project": f"prj_{stack.id.split('_')[1]}",
         "slipway:environment": stack.id,
+        "slipway-scope": stack.id.rpartition("_")[2][10:18],
         "slipway:owner": "usr_1",
         "slipway:expires_at": "never",
     }

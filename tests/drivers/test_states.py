@@ -17,7 +17,7 @@ from botocore.stub import ANY, Stubber
 
 from slipway import aws, drivers
 from slipway.domain import timestamps
-from slipway.drivers import cloudformation
+from slipway.drivers import cloudformation, making_role
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack
@@ -53,6 +53,7 @@ class Recorded:
     def __init__(self, stubber: Stubber, parameters: Stubber, subject: Subject) -> None:
         self.stubber, self.parameters, self.subject = stubber, parameters, subject
         self.name = stack_name(subject.id)
+        self.role = making_role.arn(subject.id)
         self.arn = f"arn:aws:cloudformation:eu-central-1:123456789012:stack/{self.name}/1"
 
     def is_(self, status: str, **more: Any) -> None:
@@ -104,6 +105,9 @@ class Recorded:
 def recorded(on_lambda: pytest.MonkeyPatch) -> Iterator[Recorded]:
     fields = {"parameters": ("Version", "Size"), "template_key": "templates/a/1.0/b"}
     subject = Subject(CloudFormation(), fields)
+    # test_making_role.py has the calls to IAM.
+    on_lambda.setattr(making_role, "ensure", lambda *_: 0)
+    on_lambda.setattr(making_role, "delete", lambda *_: None)
     with Stubber(aws.client("cloudformation")) as stubber, Stubber(aws.client("ssm")) as store:
         yield Recorded(stubber, store, subject)
         stubber.assert_no_pending_responses()
@@ -134,13 +138,42 @@ def test_a_missing_stack_is_created(recorded: Recorded) -> None:
         TemplateURL="https://s3.eu-central-1.amazonaws.com/slipway-templates/templates/a/1.0/b",
         Parameters=[{"ParameterKey": "Version", "ParameterValue": "v1"}],
         Tags=ANY,
-        RoleARN="arn:aws:iam::000000000000:role/environments",
+        RoleARN=recorded.role,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         OnFailure="ROLLBACK",
         TimeoutInMinutes=55,
     )
 
     assert not recorded.ask("provision").done
+
+
+def test_a_role_that_cloudformation_does_not_know_yet_is_waited_for_and_not_for_ever(
+    recorded: Recorded,
+) -> None:
+    answer = f"Role {recorded.role} is invalid or cannot be assumed"
+    for verb, status in (("provision", None), ("retire", "CREATE_FAILED")):
+        recorded.is_(status) if status else recorded.is_not_there()
+        method = "create_stack" if verb == "provision" else "delete_stack"
+        recorded.fails(method, "ValidationError", answer)
+
+        assert not recorded.ask(verb).done
+
+    recorded.is_not_there()
+    recorded.fails("create_stack", "ValidationError", answer)
+    recorded.is_not_there()
+    with pytest.raises(DriverRefused, match="cannot be assumed"):
+        recorded.subject.ask("provision", SINCE - timedelta(minutes=6))
+
+
+def test_a_new_role_is_given_time_before_the_stack_is_created_or_deleted(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making_role, "ensure", lambda *_: 7)
+    recorded.is_not_there()
+    assert recorded.ask("provision").wait_seconds == 7
+
+    recorded.is_("CREATE_COMPLETE")
+    assert recorded.ask("retire").wait_seconds == 7
 
 
 @pytest.mark.parametrize("status", RUNS)
@@ -201,7 +234,7 @@ def test_a_complete_stack_takes_a_version(recorded: Recorded, verb: str, status:
             {"ParameterKey": "Size", "UsePreviousValue": True},
         ],
         Tags=ANY,
-        RoleARN="arn:aws:iam::000000000000:role/environments",
+        RoleARN=recorded.role,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
 
@@ -240,7 +273,7 @@ def test_a_full_update_sends_the_template_and_all_parameters(recorded: Recorded,
                 "ParameterValue": "arn:aws:iam::000000000000:policy/environments",
             },
         ],
-        RoleARN="arn:aws:iam::000000000000:role/environments",
+        RoleARN=recorded.role,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Tags=ANY,
     )
@@ -272,7 +305,7 @@ def test_a_broken_stack_takes_no_version(recorded: Recorded, verb: str, status: 
 
 @pytest.mark.parametrize("verb", ["ship", "restore"])
 def test_a_failed_rollback_is_continued(recorded: Recorded, verb: str) -> None:
-    role = "arn:aws:iam::000000000000:role/environments"
+    role = recorded.role
     recorded.is_("UPDATE_ROLLBACK_FAILED")
     recorded.has_events()
     recorded.has_events(("", "UPDATE_ROLLBACK_FAILED", ""), token="env-1-ship-1")
@@ -431,7 +464,7 @@ def test_a_stack_in_any_state_is_deleted(recorded: Recorded, status: str) -> Non
     recorded.is_(status)
     if status == "DELETE_FAILED":
         recorded.has_events(("", "DELETE_FAILED", ""), token="another-attempt")
-    recorded.does("delete_stack", RoleARN="arn:aws:iam::000000000000:role/environments")
+    recorded.does("delete_stack", RoleARN=recorded.role)
 
     assert not recorded.ask("retire").done
 
@@ -492,7 +525,7 @@ def test_the_next_deletion_retains_the_named_resources(recorded: Recorded) -> No
     recorded.is_("DELETE_FAILED")
     recorded.has_events(("", "DELETE_FAILED", ""), token="another-attempt")
     summaries(recorded, ("Data", "DELETE_FAILED"), ("Gone", "DELETE_COMPLETE"))
-    role = "arn:aws:iam::000000000000:role/environments"
+    role = recorded.role
     recorded.does("delete_stack", RoleARN=role, RetainResources=["Data"])
 
     assert not recorded.ask("retire").done

@@ -15,7 +15,7 @@ import pytest
 from local.platform import REGION, Platform
 from slipway.access.principal import Principal
 from slipway.aws import dynamodb
-from slipway.domain import ids
+from slipway.domain import ids, scope
 from slipway.domain.environment import NewEnvironment
 from slipway.services import environments
 from slipway.settings import settings
@@ -126,7 +126,7 @@ def get(url: str) -> str:
 def stacks(platform: Platform, environment: str) -> list[str]:
     """The state of the environment's stack, if there is one."""
     found = platform.client("cloudformation").describe_stacks()["Stacks"]
-    part = environment.rpartition("_")[2]
+    part = scope.stack_suffix(environment)
     return [each["StackStatus"] for each in found if each["StackName"].endswith(part)]
 
 
@@ -160,7 +160,7 @@ def test_a_deployed_version_answers_at_the_url_of_the_environment(
     someone.wait_for(made["id"], "destroyed")
     assert stacks(platform, made["id"]) == []
     functions = platform.client("lambda").list_functions()["Functions"]
-    its_own = f"-env-{made['id'].rpartition('_')[2]}-"
+    its_own = f"-env-{scope.stack_suffix(made['id'])}-"
     assert not [each for each in functions if its_own in each["FunctionName"]]
 
 
@@ -287,7 +287,7 @@ def test_a_rollout_that_cannot_continue_is_rolled_back(
 ) -> None:
     made = maker.running(small)
     maker.ships(made["id"], "v1", "succeeded")
-    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    name = f"slipway-env-{scope.stack_suffix(made['id'])}"
     cloudformation = platform.client("cloudformation")
     path = f"/api/v1/deployments/environments/{made['id']}"
 
@@ -354,7 +354,7 @@ def test_a_failed_teardown_lists_what_remains_and_succeeds_later(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.running(small)
-    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    name = f"slipway-env-{scope.stack_suffix(made['id'])}"
     detail = platform.client("cloudformation").describe_stack_resource(
         StackName=name, LogicalResourceId="Alarm"
     )
@@ -416,7 +416,7 @@ def test_an_environment_that_expires_deletes_its_stack(
     gone = someone.wait_for(made["id"], "destroyed")
     assert stacks(platform, made["id"]) == []
     last = said(someone, f"/api/v1/environments/{made['id']}/logs")[-1]
-    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    name = f"slipway-env-{scope.stack_suffix(made['id'])}"
     assert last == f"{name} (AWS::CloudFormation::Stack) DELETE_COMPLETE"
     assert f":stack/{name}/" in gone["stack_id"]
 
@@ -459,7 +459,7 @@ def test_a_stack_that_was_deleted_by_hand_counts_as_destroyed(
     maker: Maker, someone: Person, platform: Platform, small: str
 ) -> None:
     made = maker.running(small)
-    name = f"slipway-env-{made['id'].rpartition('_')[2]}"
+    name = f"slipway-env-{scope.stack_suffix(made['id'])}"
     platform.client("cloudformation").delete_stack(StackName=name)
     until(lambda: not stacks(platform, made["id"]))
 
@@ -626,7 +626,7 @@ def test_waiting_updates_add_up_and_old_secrets_are_deleted(
     assert seen["inputs"] == {"Seconds": "40", "Password": "****"}
     until(lambda: updater.secrets == ["hunter44"])
     kept = platform.client("cloudformation").describe_stack_resource(
-        StackName=f"slipway-env-{updater.environment.rpartition('_')[2]}", LogicalResourceId="Kept"
+        StackName=f"slipway-env-{scope.stack_suffix(updater.environment)}", LogicalResourceId="Kept"
     )["StackResourceDetail"]["PhysicalResourceId"]
     topic = platform.client("sns").get_topic_attributes(TopicArn=kept)
     assert topic["Attributes"]["DisplayName"] == "hunter44"

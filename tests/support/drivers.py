@@ -14,7 +14,9 @@ from slipway.domain import ids, timestamps
 from slipway.drivers.base import Driver, Operation, Progress
 from tests.support.local.platform import ALARM
 
-MAKER = "arn:aws:iam::000000000000:role/environments"
+MAKING_ROLES = "arn:aws:iam::000000000000:role/slipway-making-"
+MAKING_BOUNDARY = "arn:aws:iam::000000000000:policy/limits"
+MAKING_POLICY = "arn:aws:iam::000000000000:policy/making"
 BUCKET = "slipway-templates"
 KEY = "templates/small/1.0/digest"
 _ZONES = {"Fn::Join": ["+", {"Ref": "Zones"}]}

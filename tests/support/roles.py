@@ -24,13 +24,11 @@ OF_NO_RESOURCE = {
     "xray:PutTraceSegments",
 }
 ROLES = dict(transformed("AWS::IAM::Role"))
-# Not for code of ours: CloudFormation takes it to make environments.
-ENVIRONMENT_ROLE = ROLES.pop("EnvironmentRole")
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
 BOUNDARIES = {
     *("AuthBoundary", "FunctionBoundary", "WorkflowBoundary"),
-    *("EnvironmentBoundary", "EnvironmentMaking"),
+    *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
 # What runs reconcile while anything has a deadline.
 RULE = "ReconcileFunctionClock"
@@ -57,12 +55,18 @@ def named_policies(role: str) -> list[str]:
     return [each["Ref"] for each in arns if isinstance(each, dict) and "Ref" in each]
 
 
+def policy_statements(name: str) -> list[dict[str, Any]]:
+    """The statements of one of the stack's managed policies, those with a condition included."""
+    found = as_list(POLICIES[name]["Properties"]["PolicyDocument"]["Statement"])
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in found]
+
+
 def statements(role: str) -> Iterator[dict[str, Any]]:
     """Those of the role itself, then those of its named policies."""
     for policy in ROLES[role]["Properties"].get("Policies", []):
         yield from as_list(policy["PolicyDocument"]["Statement"])
     for name in named_policies(role):
-        yield from as_list(POLICIES[name]["Properties"]["PolicyDocument"]["Statement"])
+        yield from policy_statements(name)
 
 
 def allowed(role: str) -> set[tuple[str, str]]:
@@ -80,10 +84,10 @@ def resource_name(resource: Any) -> str:
     """The one resource that an ARN is made from: by reference, or by the name it is given."""
     if within := re.search(r"\$\{(\w+)\.Arn\}/", str(resource)):
         return within[1]
-    if re.search(r":role/\$\{AWS::StackName\}-EnvironmentRole-", str(resource)):
-        return "EnvironmentRole"
     if re.search(r":function:\$\{AWS::StackName\}-PlansFunction-", str(resource)):
         return "PlansFunction"
+    if re.search(r":role/\$\{AWS::StackName\}-making-\*", str(resource)):
+        return "the making roles"
     if re.search(OF_ENVIRONMENTS, str(resource)):
         return "the environments"
     if re.search(OF_PLANS, str(resource)):

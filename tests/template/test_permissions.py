@@ -16,7 +16,6 @@ from slipway.store import account_records, throttles, verification_keys
 from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 from tests.support.roles import (
     BOUNDARIES,
-    ENVIRONMENT_ROLE,
     OF_NO_RESOURCE,
     POLICIES,
     ROLES,
@@ -26,6 +25,7 @@ from tests.support.roles import (
     boundary_of,
     may_reach,
     named_policies,
+    policy_statements,
     resource_name,
     statements,
 )
@@ -79,6 +79,7 @@ def transformed_names() -> set[str]:
     return {name for kind in kinds for name in transformed(kind)} | {
         "the environments",
         "the plans",
+        "the making roles",
         "mail",
     }
 
@@ -122,7 +123,7 @@ def test_a_role_is_assumable_by_its_own_service_alone(role: str) -> None:
 
 def boundary(name: str = "FunctionBoundary") -> Iterator[tuple[str, str]]:
     """(action, the ARN's text) that a function may be allowed at all."""
-    for statement in POLICIES[name]["Properties"]["PolicyDocument"]["Statement"]:
+    for statement in policy_statements(name):
         assert not {"NotAction", "NotResource"} & set(statement)
         if statement["Effect"] == "Deny":
             continue
@@ -166,16 +167,21 @@ def test_each_policy_fits_iams_size_limits(name: str) -> None:
             return (
                 f"arn:aws:dynamodb:ap-southeast-1:{'1' * 12}:table/{'s' * names.LONGEST}-{'x' * 26}"
             )
+        if "Fn::Split" in value:
+            return ["1" * 12] * 5 + ["*.amazonaws.com"]
         if "Fn::Sub" in value:
             text = value["Fn::Sub"]
+            # A bucket's name, and what a list of five accounts is joined to.
+            text = text[0].replace("${Name}", "b" * 63) if isinstance(text, list) else text
             for word, known in longest.items():
                 text = text.replace(f"${{{word}}}", known)
             # A bucket's name has 63 letters at most.
             return re.sub(r"\$\{\w+\.Arn\}", f"arn:aws:s3:::{'b' * 63}", text)
         return {key: resolved(each) for key, each in value.items()}
 
-    document = POLICIES[name]["Properties"]["PolicyDocument"]
-    assert len(json.dumps(resolved(document), separators=(",", ":"))) <= 6144
+    found = [resolved(each) for each in policy_statements(name)]
+    document = {"Version": "2012-10-17", "Statement": found}
+    assert len(json.dumps(document, separators=(",", ":"))) <= 6144
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if "Function" in role])
@@ -442,62 +448,93 @@ def test_a_state_machine_may_do_exactly_what_its_tasks_do(path: Path) -> None:
     assert allowed(f"{camel(path.name.split('.')[0])}Role") == needed
 
 
-def test_only_the_steps_pass_the_making_role_and_only_to_cloudformation() -> None:
-    trust = ENVIRONMENT_ROLE["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-    passing = [
-        (role, statement["Condition"])
+def test_only_the_steps_pass_a_making_role_and_only_to_cloudformation() -> None:
+    passing = {
+        role: (statement["Resource"], statement["Condition"])
         for role in ROLES
         for statement in statements(role)
         if "iam:PassRole" in as_list(statement["Action"])
-    ]
+    }
 
-    assert [each["Principal"] for each in trust] == [{"Service": "cloudformation.amazonaws.com"}]
     to_it_alone = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
     steps = ("Provision", "Retire", "Ship", "Restore")
-    assert sorted(role for role, _ in passing) == sorted(f"{step}FunctionRole" for step in steps)
-    assert all(condition == to_it_alone for _, condition in passing)
+    assert sorted(passing) == sorted(f"{step}FunctionRole" for step in steps)
+    assert all(condition == to_it_alone for _, condition in passing.values())
+    assert all(":role/${AWS::StackName}-making-*" in str(on) for on, _ in passing.values())
 
 
-def test_the_making_role_reaches_only_environments_names() -> None:
-    making = POLICIES["EnvironmentMaking"]["Properties"]["PolicyDocument"]["Statement"]
-    elsewhere = [
+def test_a_making_role_is_made_within_its_boundary_and_with_no_other_policy() -> None:
+    changing = {
+        (role, action, str(statement.get("Condition")))
+        for role in ROLES
+        for statement in statements(role)
+        for action in as_list(statement["Action"])
+        if re.match(r"iam:(?!PassRole|Get|List)", action)
+    }
+    bound = str({"StringEquals": {"iam:PermissionsBoundary": {"Ref": "EnvironmentLimits"}}})
+    one_policy = str({"ArnEquals": {"iam:PolicyARN": {"Ref": "EnvironmentMaking"}}})
+    made = {
+        ("iam:CreateRole", bound),
+        ("iam:AttachRolePolicy", one_policy),
+        ("iam:TagRole", "None"),
+    }
+    deleted = {("iam:DeleteRole", "None"), ("iam:DetachRolePolicy", "None")}
+
+    assert {(action, how) for role, action, how in changing if role == "ProvisionFunctionRole"} == (
+        made
+    )
+    assert {(action, how) for role, action, how in changing if role == "RetireFunctionRole"} == (
+        made | deleted
+    )
+    assert {role for role, *_ in changing} == {"ProvisionFunctionRole", "RetireFunctionRole"}
+
+
+def test_making_roles_reach_only_the_names_of_their_own_environment() -> None:
+    own = "${AWS::StackName}-env-${!aws:PrincipalTag/slipway-scope}*"
+    elsewhere = {
         (action, str(resource))
-        for statement in making
+        for name in ("EnvironmentMaking", "EnvironmentLimits")
+        for statement in policy_statements(name)
         if statement["Effect"] == "Allow"
         for resource in as_list(statement["Resource"])
         for action in as_list(statement["Action"])
-        if "${AWS::StackName}-env-*" not in f"{resource} {statement.get('Condition')}"
-    ]
+        if own not in str(resource)
+    }
 
-    properties = ENVIRONMENT_ROLE["Properties"]
-    assert properties["PermissionsBoundary"] == {"Ref": "EnvironmentMaking"}
-    assert properties["ManagedPolicyArns"] == [{"Ref": "EnvironmentMaking"}]
     # What has no name of its own: lists, HTTP APIs, SAM, and the artifacts that are deployed.
     assert {action for action, on in elsewhere if ":apigateway:" not in on} == {
+        "lambda:CreateEventSourceMapping",
+        "lambda:DeleteEventSourceMapping",
+        "lambda:GetEventSourceMapping",
+        "lambda:UpdateEventSourceMapping",
         # Tags of event source mappings, which say nothing of their function then.
         "lambda:ListTags",
         "lambda:TagResource",
         "lambda:UntagResource",
         "cloudformation:CreateChangeSet",
         "cloudwatch:DescribeAlarms",
-        "dynamodb:ListTables",
         "logs:DescribeLogGroups",
         "s3:GetObject",
+        "s3:GetObjectVersion",
     }
     assert all(on.count("/apis") or "/tags/*" in on for _, on in elsewhere if "apigateway" in on)
+    limits = policy_statements("EnvironmentLimits")
+    for action in ("lambda:UpdateEventSourceMapping", "lambda:CreateEventSourceMapping"):
+        [limit] = [each for each in limits if action in as_list(each["Action"])]
+        assert own in str(limit["Condition"]["ArnLike"]["lambda:FunctionArn"])
 
 
 def test_every_role_of_an_environment_needs_the_boundary() -> None:
-    making = POLICIES["EnvironmentMaking"]["Properties"]["PolicyDocument"]["Statement"]
-    bound = {"StringEquals": {"iam:PermissionsBoundary": {"Ref": "EnvironmentBoundary"}}}
+    bound = {"iam:PermissionsBoundary": {"Ref": "EnvironmentBoundary"}}
     free = {
         action
-        for statement in making
-        if statement["Effect"] == "Allow" and statement.get("Condition") != bound
+        for statement in policy_statements("EnvironmentLimits")
+        if statement["Effect"] == "Allow"
+        and statement.get("Condition", {}).get("StringEquals") != bound
         for action in as_list(statement["Action"])
         if action.startswith("iam:")
     }
-    within = POLICIES["EnvironmentBoundary"]["Properties"]["PolicyDocument"]["Statement"]
+    within = policy_statements("EnvironmentBoundary")
 
     assert not {
         action for action in free if re.match(r"iam:(Create|Put|Attach|DeleteRoleP)", action)
@@ -509,8 +546,10 @@ def test_every_role_of_an_environment_needs_the_boundary() -> None:
         if action.startswith(("iam:", "sts:", "cloudformation:")) or "*" in action
     ]
     assert all(
-        "${AWS::StackName}-env-*" in str(resource)
+        "${AWS::StackName}-env-${!aws:PrincipalTag/slipway-scope}*" in str(resource)
         for statement in within
         for resource in as_list(statement["Resource"])
         if resource != "*"
     )
+    [everywhere] = [each for each in within if each["Resource"] == "*"]
+    assert everywhere["Condition"] == {"Null": {"aws:PrincipalTag/slipway-scope": "false"}}

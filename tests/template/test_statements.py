@@ -18,6 +18,7 @@ from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
 
 from tests.support.repository import transformed
+from tests.support.roles import policy_statements
 
 # An ARN could be named for these, but `*` it has to be.
 STAR_ALL_THE_SAME = {
@@ -69,8 +70,8 @@ def statements() -> Iterator[tuple[str, Statement]]:
         for policy in role["Properties"].get("Policies", []):
             for each in as_list(policy["PolicyDocument"]["Statement"]):
                 yield name, each
-    for name, policy in transformed("AWS::IAM::ManagedPolicy").items():
-        for each in as_list(policy["Properties"]["PolicyDocument"]["Statement"]):
+    for name in transformed("AWS::IAM::ManagedPolicy"):
+        for each in policy_statements(name):
             yield name, each
 
 

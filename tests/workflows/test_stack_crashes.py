@@ -18,6 +18,7 @@ from slipway.domain.environment import NewEnvironment
 from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.update import EnvironmentUpdate
+from slipway.drivers import making_role
 from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
 from slipway.services import environments, templates, updates
@@ -244,6 +245,11 @@ def wrong(world: World, stacks: Stacks) -> Iterator[str]:
         yield f"Something was begun twice: {stacks.begun}"
     for each in world.environments():
         item, stack = world.look(each), stacks.find(stack_name(str(each)))
+        role = stacks.roles.get(making_role.arn(str(each)))
+        if item["status"] == "destroyed" and role and not stack:
+            yield f"{each} is destroyed, and its role is not"
+        if stack and not role:
+            yield f"{each} has a stack that nothing can delete"
         if item["status"] in ("destroyed", "failed") and stack and not item.get("resources"):
             yield f"{each} is {item['status']}, and nobody knows of its stack"
         gone = item["status"] != "teardown_failed" or "retain" in item
@@ -273,7 +279,7 @@ def is_of_stacks(calls: list[str], n: int) -> bool:
     return os.environ.get("CRASHES") == "all" or any(
         service in name
         for name in calls[max(0, n - 1) : n + 1]
-        for service in (" > cloudformation ", " > ssm ", " > s3 ")
+        for service in (" > cloudformation ", " > iam ", " > ssm ", " > s3 ")
     )
 
 

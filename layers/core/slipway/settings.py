@@ -12,11 +12,12 @@ from typing import NamedTuple
 class Settings:
     """The settings of a function.
 
-    `machines` is the common prefix of the state machines' ARNs. `environment_role` is the ARN of
-    the role with which CloudFormation creates environments, and `environment_boundary` that of the
-    permissions boundary that each role in a template must have. `artifact_buckets`,
-    `trusted_accounts` and `capacity_limits` are what templates may do (domain.allowances).
-    `dynamodb` is the endpoint's URL.
+    `machines` is the common prefix of the state machines' ARNs. `making_roles` is the beginning of
+    the ARNs of the roles with which CloudFormation makes environments, and `making_policy` and
+    `making_boundary` are the ARNs of the policy and the permissions boundary that each of them has.
+    `environment_boundary` is the ARN of the permissions boundary that each role in a template must
+    have. `artifact_buckets`, `trusted_accounts` and `capacity_limits` are what templates may do
+    (domain.allowances). `dynamodb` is the endpoint's URL.
     `mail_sender` is the address that mail comes from, empty if the platform sends no mail.
     `registration` says who may register: open, domains, invite or closed; `email_domains` are the
     domains for the second. `registration_contact` is whom to ask for an account.
@@ -35,7 +36,9 @@ class Settings:
     token_minutes: int
     signing_secret: str
     templates_bucket: str
-    environment_role: str
+    making_roles: str
+    making_policy: str
+    making_boundary: str
     environment_boundary: str
     allowed_resource_types: tuple[str, ...]
     plans_function: str
@@ -87,7 +90,9 @@ def settings() -> Settings:
         token_minutes=int(env["TOKEN_MINUTES"]),
         signing_secret=env.get("SIGNING_SECRET", ""),
         templates_bucket=env.get("TEMPLATES_BUCKET", ""),
-        environment_role=env.get("ENVIRONMENT_ROLE", ""),
+        making_roles=env.get("MAKING_ROLES", ""),
+        making_policy=env.get("MAKING_POLICY", ""),
+        making_boundary=env.get("MAKING_BOUNDARY", ""),
         environment_boundary=env.get("ENVIRONMENT_BOUNDARY", ""),
         allowed_resource_types=_listed(env.get("ALLOWED_RESOURCE_TYPES", "")),
         artifact_buckets=_listed(env.get("ARTIFACT_BUCKETS", "")),

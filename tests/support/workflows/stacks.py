@@ -46,7 +46,8 @@ class Stack:
 
 class Stacks:
     """Every stack that there is; `begun` has each operation, by its token; `secrets`
-    what the parameter store has.
+    what the parameter store has; `roles` IAM's, by name: when each was made, its tags, and whether
+    it has its policy.
 
     An update to the version UNROLLABLE fails, and so does its rollback, the first time. One with
     the version STUCK in it has a bucket, Data, that cannot be deleted: `kept` has the
@@ -60,6 +61,7 @@ class Stacks:
         self.begun: list[str] = []
         self.kept: set[str] = set()
         self.secrets: dict[str, str] = {}
+        self.roles: dict[str, dict[str, Any]] = {}
 
     def call(self, service: str, method: str, **request: Any) -> Any:
         """In the place of the driver's seam to the client library."""
@@ -131,6 +133,7 @@ class Stacks:
     ) -> None:
         if self.find(StackName):
             raise DriverRefused("AlreadyExistsException: it exists")
+        self._assume(request["RoleARN"])
         made_of = _made_of(request, Parameters, {})
         stack = Stack(StackName, made_of, f"{StackName}/{len(self.begun)}")
         self.stacks[StackName] = stack
@@ -190,8 +193,43 @@ class Stacks:
         if stack and stack.status.endswith("IN_PROGRESS"):
             raise DriverRefused(f"ValidationError: it is {stack.status}")
         if stack:
+            self._assume(request["RoleARN"])
             stack.retain = tuple(RetainResources)
             self._begins(stack, "DELETE_IN_PROGRESS", ClientRequestToken)
+
+    # ── IAM ─────────────────────────────────────────────────────────────────────────────────
+
+    def _assume(self, role: str) -> None:
+        """As CloudFormation, which a role without its policy is of no use to."""
+        if not self.roles.get(role, {}).get("attached"):
+            raise DriverRefused(f"ValidationError: Role {role} is invalid or cannot be assumed")
+
+    def _role(self, name: str) -> dict[str, Any]:
+        if name not in self.roles:
+            raise DriverRefused("NoSuchEntity: The role cannot be found")
+        return self.roles[name]
+
+    def create_role(self, RoleName: str, Tags: Any, **request: Any) -> None:
+        if RoleName in self.roles:
+            raise DriverRefused("EntityAlreadyExists: The role already exists")
+        at = datetime.fromtimestamp(self._now, UTC)
+        self.roles[RoleName] = {"CreateDate": at, "Tags": Tags, "attached": False}
+
+    def get_role(self, RoleName: str) -> Any:
+        return {"Role": self._role(RoleName)}
+
+    def attach_role_policy(self, RoleName: str, PolicyArn: str) -> None:
+        self._role(RoleName)["attached"] = True
+
+    def detach_role_policy(self, RoleName: str, PolicyArn: str) -> None:
+        if not self._role(RoleName)["attached"]:
+            raise DriverRefused("NoSuchEntity: The policy was not found")
+        self._role(RoleName)["attached"] = False
+
+    def delete_role(self, RoleName: str) -> None:
+        if self._role(RoleName)["attached"]:
+            raise DriverRefused("DeleteConflict: Cannot delete entity, must detach all policies")
+        del self.roles[RoleName]
 
     # ── The parameter store ─────────────────────────────────────────────────────────────────
 

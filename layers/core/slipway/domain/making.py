@@ -1,12 +1,13 @@
 """What CloudFormation may do with the role that makes one environment.
 
-Every environment has a making role of its own. All of them have the policy below, which is also
-their permissions boundary, so it names no environment: the tag `slipway-scope` of the role that
-makes the request stands for it (a policy variable), in the names of resources and in conditions. A
-role without the tag matches no such statement and can do next to nothing.
+Every environment has a making role of its own. All of them have one policy, the actions that the
+list of resource types takes, and one permissions boundary, which says under what conditions. So
+neither names an environment: the tag `slipway-scope` of the role that makes the request stands for
+it (a policy variable), in the names of resources and in conditions. A role without the tag matches
+no such statement and can do next to nothing.
 
-`make policies` writes policies/environment_making.yaml from this module, and the check of template
-versions evaluates `document`.
+`make policies` writes policies/environment_making.yaml and environment_limits.yaml from this
+module, and the check of template versions evaluates `documents`.
 
 Names: a resource without a name of its own is called `<stack>-<logical id>-<random>`, and
 CloudFormation shortens a long stack part to 25 characters. `<slipway's stack>-env-<scope>` fits
@@ -37,21 +38,23 @@ def _arn(service: str, rest: str, where: str = _HERE) -> dict[str, str]:
 
 
 OWN_FUNCTIONS = _arn("lambda", f"function:{OWN_NAMES}")
+OWN_ALARMS = _arn("cloudwatch", f"alarm:{OWN_NAMES}")
+OWN_TOPICS = _arn("sns", OWN_NAMES)
 OWN_ROLES = _arn("iam", f"role/{OWN_NAMES}", ":${AWS::AccountId}")
 OWN = [
-    _arn("cloudwatch", f"alarm:{OWN_NAMES}"),
+    OWN_ALARMS,
     _arn("dynamodb", f"table/{OWN_NAMES}"),
     OWN_FUNCTIONS,
     _arn("logs", f"log-group:{OWN_NAMES}"),
     _arn("logs", f"log-group:/aws/lambda/{OWN_NAMES}"),
     _arn("s3", OWN_NAMES, ":"),
-    _arn("sns", OWN_NAMES),
+    OWN_TOPICS,
     _arn("sqs", OWN_NAMES),
 ]
 MAPPINGS = _arn("lambda", "event-source-mapping:*")
 # Names contain no colon, so this is the end of an ARN of one's own, of any service.
 OWN_ARNS = _sub(f"arn:*:{OWN_NAMES}")
-APIS = [_arn("apigateway", f"/{rest}", "${AWS::Region}:") for rest in ("apis*", "tags/*")]
+APIS = [_arn("apigateway", f"/{rest}", "${AWS::Region}:") for rest in ("apis", "apis/*", "tags/*")]
 SLIPWAYS_API = _arn("apigateway", "/apis/${Api}*", "${AWS::Region}:")
 
 _OF_ROLES = {each for each in resource_types.given() if each.startswith("iam:")}
@@ -67,10 +70,9 @@ _WITH_BOUNDARY = {
         "PutRolePolicy",
     )
 }
-_OF_MAPPINGS = {
-    f"lambda:{verb}EventSourceMapping" for verb in ("Create", "Delete", "Get", "Update")
-}
-_WITH_CONDITIONS = {"lambda:AddPermission", "s3:GetObject", "s3:GetObjectVersion", *_OF_MAPPINGS}
+_CREATE_MAPPING = "lambda:CreateEventSourceMapping"
+_OF_MAPPINGS = {f"lambda:{verb}EventSourceMapping" for verb in ("Delete", "Get", "Update")}
+_ELSEWHERE = {"s3:GetObject", "s3:GetObjectVersion", *_OF_MAPPINGS}
 # AWS requires the last three when a stack's tags are passed on; its reference does not list them.
 _OF_APIS = [
     *(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT")),
@@ -85,19 +87,43 @@ _TAGGED_SO = {f"aws:RequestTag/{TAG}": _sub(SCOPE)}
 def _of_own() -> list[str]:
     return sorted(
         each
-        for each in resource_types.given() - _WITH_CONDITIONS - resource_types.WITHOUT_RESOURCE
+        for each in resource_types.given() - _ELSEWHERE - resource_types.WITHOUT_RESOURCE
         if not each.startswith(("iam:", "apigateway:"))
     )
 
 
-def statements() -> list[dict[str, Any]]:
-    """The statements, with CloudFormation's functions, as policies/environment_making.yaml has
-    them (there, actions with a common beginning are shortened)."""
-    free = resource_types.WITHOUT_RESOURCE & resource_types.given() - _OF_MAPPINGS
+def limits() -> list[dict[str, Any]]:
+    """The permissions boundary, with CloudFormation's functions."""
+    of_services = [f"{service}:*" for service in sorted({each.split(":")[0] for each in _of_own()})]
+    return _statements(of_services)
+
+
+def rights() -> list[dict[str, Any]]:
+    """The policy, with CloudFormation's functions: each action, without the boundary's conditions.
+
+    `make policies` shortens the actions with a common beginning.
+    """
+    found = []
+    for each in _statements(_of_own()):
+        if "Fn::If" in each:
+            found.append(
+                {"Fn::If": [each["Fn::If"][0], _free(each["Fn::If"][1]), *each["Fn::If"][2:]]}
+            )
+        elif each["Effect"] == "Allow":
+            found.append(_free(each))
+    return found
+
+
+def _free(statement: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in statement.items() if name != "Condition"}
+
+
+def _statements(of_own: list[str]) -> list[dict[str, Any]]:
+    lists = resource_types.WITHOUT_RESOURCE & resource_types.given() - {_CREATE_MAPPING}
     sam = _arn("cloudformation", "transform/Serverless-2016-10-31", "${AWS::Region}:aws")
     return [
-        _allow(_of_own(), list(OWN)),
-        _allow(sorted(free), "*"),
+        _allow(of_own, list(OWN)),
+        _allow(sorted(lists), "*"),
         _allow("cloudformation:CreateChangeSet", sam),
         *_functions(),
         *_apis(),
@@ -118,13 +144,15 @@ def _deny(action: Any, resource: Any, **condition: Any) -> dict[str, Any]:
 
 
 def _functions() -> list[dict[str, Any]]:
+    of_own = {"lambda:FunctionArn": OWN_FUNCTIONS}
     return [
         # ARNs of event source mappings contain no names, but a condition can name their function.
-        _allow(sorted(_OF_MAPPINGS), "*", ArnLike={"lambda:FunctionArn": OWN_FUNCTIONS}),
+        _allow(_CREATE_MAPPING, "*", ArnLike=of_own),
+        _allow(sorted(_OF_MAPPINGS), MAPPINGS, ArnLike=of_own),
         # That condition is not available to requests about tags.
         _allow(["lambda:ListTags", "lambda:TagResource", "lambda:UntagResource"], MAPPINGS),
         # For services, anyone (a function URL), or accounts that the owner trusts.
-        _allow("lambda:AddPermission", OWN_FUNCTIONS, StringLike={"lambda:Principal": _let_in()}),
+        _deny("lambda:AddPermission", OWN_FUNCTIONS, StringNotLike={"lambda:Principal": _let_in()}),
     ]
 
 
@@ -137,7 +165,7 @@ def _apis() -> list[dict[str, Any]]:
         # Nothing loses the tag.
         _deny(
             ["apigateway:*", "iam:UntagRole"],
-            "*",
+            [*APIS[1:], OWN_ROLES],
             **{"ForAnyValue:StringEqualsIgnoreCase": {"aws:TagKeys": TAG}},
             Null={f"aws:RequestTag/{TAG}": "true"},
         ),
@@ -163,13 +191,13 @@ def _targets() -> list[dict[str, Any]]:
     return [
         _deny(
             "sns:Subscribe",
-            "*",
+            OWN_TOPICS,
             StringEqualsIgnoreCase={"sns:Protocol": protocols},
             StringNotLike={"sns:Endpoint": OWN_ARNS},
         ),
         _deny(
             "cloudwatch:PutMetricAlarm",
-            "*",
+            OWN_ALARMS,
             **{"ForAnyValue:StringNotLike": {"cloudwatch:AlarmActions": OWN_ARNS}},
         ),
     ]
@@ -181,24 +209,38 @@ def _let_in() -> dict[str, Any]:
     return {"Fn::Split": [",", {"Fn::Join": [",", words]}]}
 
 
+# CloudFormation cannot make a list of ARNs of a list of names of any length. The parameter, joined
+# with itself, has as many names as are selected; those that come twice do no harm.
+ARTIFACT_BUCKETS = 5
+
+
 def _artifacts() -> dict[str, Any]:
-    # A list of ARNs, made of a list of names. Fn::Join takes no function as its delimiter, so this
-    # is for the partition `aws` only; in others it matches nothing.
-    joined = {"Fn::Join": ["/*,arn:aws:s3:::", {"Ref": "ArtifactBuckets"}]}
-    objects = {"Fn::Split": [",", {"Fn::Sub": ["arn:aws:s3:::${Names}/*", {"Names": joined}]}]}
+    names = {"Fn::Join": [",", {"Ref": "ArtifactBuckets"}]}
+    enough = {"Fn::Split": [",", {"Fn::Join": [",", [names] * ARTIFACT_BUCKETS]}]}
+    objects = [
+        {"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Name}/*", {"Name": {"Fn::Select": [n, enough]}}]}
+        for n in range(ARTIFACT_BUCKETS)
+    ]
     here = {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}
     return _allow(["s3:GetObject", "s3:GetObjectVersion"], objects, StringEquals=here)
 
 
-def document(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The policy document as IAM has it.
+def documents(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The policy and the permissions boundary as IAM has them.
 
     `values` has those that the statements refer to: AWS::Partition, AWS::Region, AWS::AccountId,
     AWS::StackName, Api, EnvironmentBoundary, `TemplatesBucket.Arn`, and the lists ArtifactBuckets
-    and TrustedAccounts.
+    and TrustedAccounts. Both must allow a request:
+
+        rights, limits = documents(values)
+        decide([[parse(rights)], [parse(limits)]], request)
     """
-    found = _resolved(statements(), values)
-    return {"Version": "2012-10-17", "Statement": [each for each in found if each is not None]}
+    found = [_resolved(each, values) for each in (rights(), limits())]
+    policy, boundary = (
+        {"Version": "2012-10-17", "Statement": [each for each in statements if each is not None]}
+        for statements in found
+    )
+    return policy, boundary
 
 
 def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
@@ -215,6 +257,8 @@ def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
         return _resolved(given[1], values) if values["ArtifactBuckets"] else None
     if name == "Fn::Split":
         return str(_resolved(given[1], values)).split(given[0])
+    if name == "Fn::Select":
+        return _resolved(given[1], values)[given[0]]
     if name == "Fn::Join":
         return given[0].join(_resolved(given[1], values))
     text, local = (given, {}) if isinstance(given, str) else (given[0], _resolved(given[1], values))

@@ -16,8 +16,9 @@ decides:
 A restore cancels the rollout's own update first. Every operation has a request token, which all of
 its events carry: they tell whether it was started, how it ended, and why.
 
-CloudFormation acts with a role of its own, so what a template may create does not depend on the
-permissions of Slipway's functions.
+CloudFormation acts with a role that is made for the environment (slipway.drivers.making_role), so
+what a template may create does not depend on the permissions of Slipway's functions, and reaches no
+other environment.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from slipway import aws
 from slipway.aws import secret_inputs, template_bodies
-from slipway.domain import timestamps
+from slipway.domain import scope, timestamps
 from slipway.domain.deployment import BROUGHT, LogLine
 from slipway.domain.ids import parse_environment
-from slipway.drivers import stacks
+from slipway.domain.making import TAG
+from slipway.drivers import making_role, stacks
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.stacks import Event, Stack, stack_name
 from slipway.errors import DriverRefused, RolledBack, StackGone
@@ -49,6 +51,9 @@ _RUNS = {
     "IMPORT_ROLLBACK_COMPLETE",
 }
 _LONGEST_WAIT_SECONDS = 30
+# CloudFormation's answer while IAM's new role has not reached it. The next call starts again.
+_NOT_YET = "is invalid or cannot be assumed"
+_ROLE_MINUTES = timedelta(minutes=5)
 # CloudFormation gives up before the workflow does, and rolls back.
 _CREATE_MINUTES = 55
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -60,7 +65,10 @@ class CloudFormation:
     def provision(self, operation: Operation) -> Progress:
         stack = stacks.find(operation.environment_id)
         if stack is None:
-            _start("create_stack", operation, _token(operation, "provision"), **_created(operation))
+            if seconds := making_role.ensure(operation.environment_id, operation.now):
+                return Progress(done=False, wait_seconds=seconds)
+            token = _token(operation, "provision")
+            _start("create_stack", operation, token, **_created(operation))
             return _wait(operation)
         if stacks.is_busy(stack):
             return _wait(operation, stack)
@@ -84,6 +92,7 @@ class CloudFormation:
     def retire(self, operation: Operation) -> Progress:
         stack = stacks.find(operation.environment_id)
         if stack is None:
+            making_role.delete(operation.environment_id)
             return Progress(done=True)
         if stacks.is_busy(stack):
             return _wait(operation, stack)
@@ -94,7 +103,10 @@ class CloudFormation:
             remains = stacks.remains(operation.environment_id)
             raise DriverRefused(stacks.reason(stack, events, operation.started_at), remains)
         retain = _retained(operation, stack)
-        _start("delete_stack", operation, token, RoleARN=settings().environment_role, **retain)
+        if seconds := making_role.ensure(operation.environment_id, operation.now):
+            return Progress(done=False, wait_seconds=seconds, stack_id=stack["StackId"])
+        role = making_role.arn(operation.environment_id)
+        _start("delete_stack", operation, token, RoleARN=role, **retain)
         return _wait(operation, stack)
 
     def lines(self, operation: Operation) -> list[LogLine]:
@@ -124,6 +136,7 @@ def tags(operation: Operation) -> list[dict[str, str]]:
     tags = {
         "slipway:project": str(parse_environment(operation.environment_id).project),
         "slipway:environment": operation.environment_id,
+        TAG: scope.of(operation.environment_id),
         "slipway:owner": operation.owner,
         "slipway:expires_at": _written(operation.expires_at),
     }
@@ -143,7 +156,7 @@ def _made_of(operation: Operation) -> dict[str, Any]:
         "TemplateURL": template_bodies.url(operation.template_key),
         "Parameters": parameters(operation, secret_inputs.read(operation.secrets)),
         "Tags": tags(operation),
-        "RoleARN": settings().environment_role,
+        "RoleARN": making_role.arn(operation.environment_id),
         "Capabilities": CAPABILITIES,
     }
 
@@ -163,7 +176,7 @@ def _changed(operation: Operation) -> dict[str, Any]:
             if name in shipped or name not in BROUGHT
         ],
         "Tags": tags(operation),
-        "RoleARN": settings().environment_role,
+        "RoleARN": making_role.arn(operation.environment_id),
         "Capabilities": CAPABILITIES,
     }
 
@@ -252,6 +265,8 @@ def _start(method: str, operation: Operation, token: str, **request: Any) -> boo
             return False
         if error.says("AlreadyExistsException"):
             return True
+        if _NOT_YET in str(error) and operation.now - operation.started_at < _ROLE_MINUTES:
+            return True
         stack = stacks.find(operation.environment_id)
         if stack is None or not stacks.is_busy(stack):
             raise
@@ -296,7 +311,7 @@ def _rolled_back_further(operation: Operation, stack: Stack) -> Progress:
     token = _token(operation, "continue")
     events = _events(operation, stack, token)
     if not events:
-        role = settings().environment_role
+        role = making_role.arn(operation.environment_id)
         _start("continue_update_rollback", operation, token, RoleARN=role)
     elif _last_of_the_stack(events) == "UPDATE_ROLLBACK_FAILED":
         reason = stacks.reason(stack, events, operation.started_at)

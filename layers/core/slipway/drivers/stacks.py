@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from slipway import aws
-from slipway.domain.ids import parse_environment
+from slipway.domain import scope
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
@@ -27,7 +27,7 @@ _SKEW = timedelta(minutes=1)
 
 
 def stack_name(environment_id: str) -> str:
-    return f"{settings().stack}-env-{parse_environment(environment_id).e}"
+    return f"{settings().stack}-env-{scope.stack_suffix(environment_id)}"
 
 
 def plan_name(digest: str) -> str:
