@@ -25,8 +25,14 @@ def invoked(function: str, reply: dict[str, Any]) -> None:
     lines += [f"! {name}: {logged}" for logged in logged_exceptions(reply["log"])]
     if "error" in reply:
         lines.append(f"! {name}: {_told(reply['error'])}")
-    if lines:
-        print("\n".join(lines), file=sys.stdout, flush=True)
+    _print(lines)
+
+
+def _print(lines: list[str]) -> None:
+    """Print the lines. A caller's text cannot control the terminal: escape what is not seen."""
+    for line in lines:
+        seen = (letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+        print("".join(seen), file=sys.stdout, flush=True)
 
 
 def mailed(mail: dict[str, Any]) -> None:
@@ -35,7 +41,7 @@ def mailed(mail: dict[str, Any]) -> None:
     to = ", ".join(mail["Destination"]["ToAddresses"])
     lines = [f"mail to {to}: {content['Subject']['Data']}"]
     lines += [f"  | {line}" for line in content["Body"]["Text"]["Data"].splitlines()]
-    print("\n".join(lines), file=sys.stdout, flush=True)
+    _print(lines)
 
 
 def logged_exceptions(log: str) -> list[str]:

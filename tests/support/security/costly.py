@@ -150,6 +150,14 @@ def pattern_over_a_list(size: int, shape: int) -> Template:
 
 
 @kind
+def descriptions(size: int, shape: int) -> Template:
+    letter = ["x", "é", "\u200d", "👩\u200d", "\ufe0f", "\u0646\u200c"][shape % 6]
+    text = letter * ((size - 200) // len(letter.encode()))
+    whole = _parameters(X={"Type": "String", "Description": text})
+    return json.dumps(whole, ensure_ascii=False).encode(), True
+
+
+@kind
 def many_parameters(size: int, shape: int) -> Template:
     value = {"Type": "String"} if shape % 2 else "x"
     return _json(size, lambda n: _parameters(**{f"P{i}": value for i in range(n)}))

@@ -48,6 +48,18 @@ class ResponseModel(BaseModel):
 
 
 CONTROL = "must not contain control characters"
+INVISIBLE = "must not contain invisible characters, or those that change the order of text"
+
+_JOINER, _NON_JOINER, _EMOJI_STYLE, _KEY = "\u200d", "\u200c", "\ufe0f", "\u20e3"
+# The combining class of the signs after which scripts of India have joiners.
+_VIRAMA = 9
+# Arabic letters that are never joined to the next one, so that nothing separates them visibly.
+_NEVER_JOINED = frozenset("ءآأؤإاةدذرزوىژ")
+# Letters, marks and symbols that are blank: fillers, selectors, the joiner of graphemes, Braille's.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
 
 
 def is_writable(text: str) -> bool:
@@ -58,7 +70,44 @@ def is_writable(text: str) -> bool:
 def _printable(text: str) -> str:
     if not is_writable(text) or any(unicodedata.category(letter) == "Cc" for letter in text):
         raise ValueError(CONTROL)
+    if not is_visible(text):
+        raise ValueError(INVISIBLE)
     return text
+
+
+def is_visible(text: str) -> bool:
+    """Whether a person sees every character of the text, in the order in which it is stored.
+
+    Joiners and variation selectors are allowed where they change what is seen: in emoji, and in
+    scripts that need them. Control characters of ASCII are not looked for.
+    """
+    if text.isascii():
+        return True
+    return all(
+        letter.isascii() or _is_seen(letter) or _joins(text, at) for at, letter in enumerate(text)
+    )
+
+
+def _is_seen(letter: str) -> bool:
+    # Formats, surrogates, private use and no characters; separators of lines and paragraphs.
+    if unicodedata.category(letter) in ("Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return False
+    return not _BLANK.match(letter)
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether the joiner or selector at this place changes what is seen."""
+    letter, before, after = text[at], text[max(at - 1, 0) : at], text[at + 1 : at + 2]
+    if not before:
+        return False
+    if letter == _EMOJI_STYLE:
+        return unicodedata.category(before) == "So" or (before in "0123456789#*" and after == _KEY)
+    if letter == _JOINER and after and unicodedata.category(after) == "So":
+        return before == _EMOJI_STYLE or unicodedata.category(before) in ("So", "Sk")
+    if letter in (_JOINER, _NON_JOINER) and unicodedata.combining(before) == _VIRAMA:
+        return True
+    both_arabic = after and {*map(unicodedata.bidirectional, before + after)} == {"AL"}
+    return bool(letter == _NON_JOINER and both_arabic and before not in _NEVER_JOINED)
 
 
 def _text(text: str) -> str:

@@ -26,6 +26,7 @@ from slipway.domain import (
 from slipway.domain.allowances import Allowances
 from slipway.domain.capacity import Numbers
 from slipway.domain.effort import Budget
+from slipway.domain.fields import INVISIBLE, is_visible
 from slipway.domain.references import MAX_NAME, below
 from slipway.domain.sam_events import Event
 from slipway.domain.template import Parameter, not_allowed
@@ -241,6 +242,8 @@ def _attribute_fault(key: str, value: Any) -> str | None:
         return None if fits else "must be a list of values"
     if not isinstance(value, str):
         return "must be a single value"
+    if key in ("Description", "ConstraintDescription") and not is_visible(value):
+        return INVISIBLE
     if key == "Type" and value.startswith(_SSM_VALUE):
         return "is not allowed: it would let a caller read any SSM parameter of the account"
     if key == "Type" and not _TYPE.fullmatch(value):
