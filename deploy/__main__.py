@@ -27,6 +27,8 @@ BUILT = ROOT / ".aws-sam" / "build"
 DONE = """
   API     {ApiUrl}
   docs    {ApiUrl}/docs
+  admin   make admin EMAIL=you@example.com STACK={stack}
+                                       prints a one-time link for the first administrator
   try it  make demo API={ApiUrl}
   update  make deploy {how}            deploys what has changed
   remove  make undeploy {how}          destroys every environment, then deletes the stack
@@ -61,7 +63,7 @@ def main(arguments: list[str]) -> int:
     if "ApiUrl" not in found:
         print("Nothing was deployed: the changes were not confirmed.", file=sys.stderr)
         return 1
-    print(DONE.format(how=_how(options), **found))
+    print(DONE.format(how=_how(options), stack=options.stack, **found))
     return 0
 
 
@@ -84,7 +86,8 @@ def before(options: Options, session: Any) -> tuple[str, bool]:
 
     AWS is asked only if the command line is valid.
     """
-    wrong = [*checks.parameters(declared(), options.parameters)]
+    given = options.parameters
+    wrong = [*checks.parameters(declared(), given), *checks.registration(given)]
     if why := names.refusal(options.stack):
         wrong.insert(0, f"The stack cannot be named {options.stack}. {why}")
     refuse(wrong)

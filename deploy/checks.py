@@ -43,6 +43,15 @@ def parameters(declared: Mapping[str, dict[str, Any]], given: Mapping[str, str])
             yield f"{name}={value}: it must be {why}"
 
 
+def registration(given: Mapping[str, str]) -> Iterator[str]:
+    """Whether the mode of registration is safe, as the template's rule says."""
+    if given.get("Registration") == "domains" and not given.get("MailSender"):
+        yield (
+            "Registration=domains needs MailSender=… as well, in the same command: without mail "
+            "anyone can write any address"
+        )
+
+
 def _expected(declaration: dict[str, Any], value: str) -> str | None:
     if allowed := declaration.get("AllowedValues"):
         return None if value in map(str, allowed) else f"one of {', '.join(map(str, allowed))}"

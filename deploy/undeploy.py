@@ -8,7 +8,6 @@ created. If an environment cannot be destroyed, the API is opened again and the 
 """
 
 import argparse
-import os
 import sys
 import time
 from collections import Counter
@@ -19,7 +18,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from deploy import leftovers
+from deploy import as_function, leftovers
 from deploy.checks import credentials
 from deploy.options import Refused, read
 from local import region, running
@@ -110,7 +109,10 @@ def end_environments(session: Any, outputs: dict[str, str], wait: float) -> None
 
     Raises Incomplete when all that remain have failed TRIES times, or after `wait` seconds.
     """
-    _use_function_settings(session, outputs["DispatchEnvironmentsFunctionName"])
+    ours = session.get_credentials().get_frozen_credentials()
+    key = (ours.access_key, ours.secret_key, ours.token)
+    function = outputs["DispatchEnvironmentsFunctionName"]
+    as_function.adopt(session.client("lambda"), function, session.region_name, key)
     table, end, printed = outputs["TableName"], time.monotonic() + wait, ""
     tries = Counter[str]()
     while live := list(environments(session, table)):
@@ -153,21 +155,6 @@ def environments(session: Any, table: str) -> Iterator[Any]:
 
     for page in pages:
         yield from map(wire.decode, page["Items"])
-
-
-def _use_function_settings(session: Any, function: str) -> None:
-    """Set the variables that Slipway's code reads: a function's own, and our credentials."""
-    found = session.client("lambda").get_function_configuration(FunctionName=function)
-    ours = session.get_credentials().get_frozen_credentials()
-    os.environ.update(found["Environment"]["Variables"])
-    os.environ.update(
-        AWS_REGION=session.region_name,
-        AWS_ACCESS_KEY_ID=ours.access_key,
-        AWS_SECRET_ACCESS_KEY=ours.secret_key,
-    )
-    os.environ.pop("AWS_SESSION_TOKEN", None)
-    if ours.token:
-        os.environ["AWS_SESSION_TOKEN"] = ours.token
 
 
 def _end(environment: Any) -> None:

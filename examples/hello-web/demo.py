@@ -3,10 +3,12 @@
     python3 examples/hello-web/demo.py [URL]
 
 URL is the address of Slipway, by default http://127.0.0.1:8000. Needs only Python. The environment
-lives for an hour.
+lives for an hour. It registers a user of its own, or signs in with SLIPWAY_EMAIL and
+SLIPWAY_PASSWORD: where registration is not open, a user with the platform role publisher.
 """
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -16,6 +18,14 @@ from pathlib import Path
 from typing import Any
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
+NEEDS_A_USER = """
+The demo cannot register a user of its own there. Sign in with yours, which needs the platform role
+publisher or admin, because the demo publishes a template:
+
+  SLIPWAY_EMAIL=you@example.com SLIPWAY_PASSWORD=… make demo API={url}
+
+The operator's `make admin EMAIL=you@example.com STACK=…` makes the first user.
+"""
 ENDED = {"failed", "rolled_back", "destroyed", "canceled", "superseded"}
 PATIENCE_SECONDS = 900
 
@@ -33,23 +43,25 @@ class Slipway:
             headers["Authorization"] = f"Bearer {self.token}"
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            # The scheme is the operator's own argument.
-            with urllib.request.urlopen(request, timeout=30) as answer:  # nosec B310
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as refused:
             with refused:
-                sys.exit(f"{method} {path}: {refused.code} {refused.read().decode()}")
+                said = refused.read().decode()
+            help_ = NEEDS_A_USER.format(url=self.url) if refused.code == 403 else ""
+            sys.exit(f"{method} {path}: {refused.code} {said}\n{help_}".rstrip())
         except urllib.error.URLError as error:
             sys.exit(f"{self.url} does not answer ({error.reason}). Start it with `make local`.")
 
     def sign_in(self) -> None:
-        # A password of its own, because the platform that the demo runs against may be public.
-        someone = {
-            "email": f"demo-{secrets.token_hex(4)}@example.com",
-            "password": secrets.token_urlsafe(),
-        }
-        self.ask("POST", "/api/v1/auth/register", someone)
-        login = {"username": someone["email"], "password": someone["password"]}
+        email, password = os.environ.get("SLIPWAY_EMAIL"), os.environ.get("SLIPWAY_PASSWORD")
+        if not (email and password):
+            email, password = f"demo-{secrets.token_hex(4)}@example.com", "hello, web!"
+            someone = {"email": email, "password": password}
+            if "id" not in self.ask("POST", "/api/v1/auth/register", someone):
+                # The platform sends mail, and nobody receives this one.
+                sys.exit(NEEDS_A_USER.format(url=self.url).strip())
+        login = {"username": email, "password": password}
         self.token = self.ask("POST", "/api/v1/auth/login", login)["access_token"]
 
     def wait_for(self, path: str, wanted: str) -> Any:

@@ -222,3 +222,17 @@ def test_a_reservation_that_lambda_would_refuse_is_reported(
     found = list(checks.concurrency(limits, reserved, 13))
 
     assert found == [] if said is None else said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"Registration": "domains"}, True),
+        ({"Registration": "domains", "MailSender": ""}, True),
+        ({"Registration": "domains", "MailSender": "slipway@example.com"}, False),
+        ({"Registration": "invite"}, False),
+        ({}, False),
+    ],
+)
+def test_domains_need_mail(given: dict[str, str], refused: bool) -> None:
+    assert bool([*checks.registration(given)]) == refused

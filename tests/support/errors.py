@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slipway import errors
-from slipway.errors import (
-    SlipwayError,
-)
+from slipway.errors import SlipwayError
 
 
 def tree(root: type[SlipwayError]) -> Iterator[type[SlipwayError]]:
     yield root
     for child in root.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.partition(".errors")[0] == "slipway":
             yield from tree(child)
 
 

@@ -73,6 +73,17 @@ def problems() -> RawResponse:
     return _html((_HERE / "errors.html").read_text(encoding="utf-8"))
 
 
+@api.get("/docs/account")
+def account() -> RawResponse:
+    """The page behind one-time links: invitations, the proof of an address, new passwords."""
+    return _page(
+        '<link rel="stylesheet" href="/docs/assets/errors.css"><h1>Slipway</h1><form hidden>'
+        '<p><label>Password <input name="password" type="password" required minlength="8" '
+        'maxlength="128" autocomplete="new-password"></label> <button>Send</button></p></form>'
+        '<p><output></output></p><script src="/docs/assets/account.js"></script>'
+    )
+
+
 @api.get("/docs/assets/<name>")
 def asset(name: str) -> RawResponse:
     """An asset of the pages, from npm's swagger-ui-dist and redoc."""

@@ -12,6 +12,9 @@ from slipway.domain.user import Email, GivenPassword, PlatformRole
 
 INVITATION_HOURS = 7 * 24
 REGISTRATION_HOURS = 24
+# The operator's invitation, which `make admin` prints, makes or recovers an administrator.
+OPERATOR = "operator"
+OPERATOR_HOURS = 24
 _ID = "inv_01kaq3h5x0c2m9f7r4tz"
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

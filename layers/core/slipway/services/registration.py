@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from slipway.access import attempts, passwords
 from slipway.aws import mail
 from slipway.domain import timestamps
-from slipway.domain.account import Registration, Verification, in_domains
+from slipway.domain.account import (
+    OPERATOR,
+    OPERATOR_HOURS,
+    Registration,
+    Verification,
+    in_domains,
+)
 from slipway.domain.user import NewUser, User
 from slipway.errors import (
     EmailTaken,
@@ -18,7 +26,10 @@ from slipway.services import mails
 from slipway.settings import settings
 from slipway.store import account_records as records
 from slipway.store import idempotency, table, user_records
-from slipway.store.table import Transaction, TransactionFailed
+from slipway.store.table import Fields, Put, Transaction, TransactionFailed
+
+if TYPE_CHECKING:
+    from slipway.domain.records import InvitationRecord
 
 
 def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registration, bool]:
@@ -75,31 +86,72 @@ def verify(wanted: Verification) -> User:
         raise EmailTaken() if failed.get("link") is None else LinkInvalid() from None
 
 
+def invite_administrator(email: str) -> tuple[InvitationRecord, str]:
+    """An invitation to administer the platform, for its operator, and what registers the address.
+
+    It replaces an earlier one. It also works where registration is closed, and for an address that
+    has an account: then it sets a new password and ends the account's sessions, so that a stranger
+    who registered the address first gains nothing. One round trip.
+    """
+    record, secret = records.new_invitation(email, "admin", OPERATOR, OPERATOR_HOURS)
+    table.write(Put(records.invitation_key(record["id"]), record, condition=None))
+    return record, secret
+
+
 def _accept(invitation: str, wanted: NewUser) -> User:
     """Make the account that the invitation allows. Raises RegistrationClosed, InvitationInvalid."""
-    if settings().registration == "closed":
-        raise _closed()
     invitation_id, _, secret = invitation.partition(".")
     key = records.invitation_key(invitation_id)
-    [found] = table.get(key)
+    found, known = table.get(key, records.email_key(wanted.email))
+    by_operator = bool(found) and found["invited_by"] == OPERATOR
+    if settings().registration == "closed" and not by_operator:
+        raise _closed()
     valid = {"email": wanted.email, "token_hash": records.digest(secret)}
     if not found or found["expires_at"] <= _now() or {**found, **valid} != found:
         raise InvitationInvalid()
-    password_hash = passwords.hash_new(wanted.password)
-    account = records.new(
-        wanted.email, found["platform_role"], proven=found["mailed"], by=found["invited_by"]
-    )
     transaction = Transaction().delete(
         "invitation",
         key,
         "token_hash = :token_hash AND email = :email AND expires_at > :now",
         {**valid, "now": _now()},
     )
+    password_hash = passwords.hash_new(wanted.password)
     try:
+        if known and by_operator:
+            return _recover(known["user_id"], password_hash, transaction)
+        account = records.new(
+            wanted.email,
+            found["platform_role"],
+            proven=found["mailed"] or by_operator,
+            by=found["invited_by"],
+        )
         return records.make(account, password_hash, transaction)
     except TransactionFailed:
         # Not told apart: the address may have an account by now.
         raise InvitationInvalid() from None
+
+
+def _recover(user_id: str, password_hash: str, transaction: Transaction) -> User:
+    """Make the account an administrator's with a new password. Raises TransactionFailed."""
+    [account] = table.get(records.key(user_id))
+    at = _now()
+    fields: Fields = {
+        "platform_role": "admin",
+        "status": "active",
+        "email_verified_at": account.get("email_verified_at", at),
+        "change": {"action": "appointed", "actor": OPERATOR, "at": at},
+    }
+    shown = records.to_model({**account, **fields})
+    new_password = {"hash": password_hash, "id": user_id}
+    transaction.update(
+        "password",
+        records.email_key(account["email"]),
+        "SET password_hash = :hash",
+        new_password,
+        "user_id = :id",
+    )
+    idempotency.commit(records.change(transaction, account, fields, ends_sessions=True), shown)
+    return shown
 
 
 def _require_open(email: str) -> None:

@@ -126,7 +126,9 @@ def _write(
             return shown
         at = timestamps.written(timestamps.now())
         written = {**fields, "change": {"action": action, "actor": principal.actor, "at": at}}
-        transaction = records.change(Transaction(), account, written)
+        # Sessions do not come back when the user is enabled.
+        ends = action == "disabled"
+        transaction = records.change(Transaction(), account, written, ends_sessions=ends)
         try:
             idempotency.commit(transaction, shown)
         except TransactionFailed as failed:

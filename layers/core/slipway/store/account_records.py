@@ -96,16 +96,20 @@ def make(
 # --- changing accounts ------------------------------------------------------------------------
 
 
-def change(transaction: Transaction, account: AccountRecord, fields: Fields) -> Transaction:
+def change(
+    transaction: Transaction,
+    account: AccountRecord,
+    fields: Fields,
+    *,
+    ends_sessions: bool = False,
+) -> Transaction:
     """Add the parts that change the account and its entry in the list.
 
-    The sessions of an account that is disabled end, also for the time when it is enabled again.
     "account" fails if its role or its status is no longer the one in `account`, "administrators" if
     no administrator would be left.
     """
     expression, values = setting(fields)
     expected = {"role": account["platform_role"], "was": account["status"]}
-    ends_sessions = fields.get("status") == "disabled"
     transaction.update(
         "account",
         key(account["id"]),
@@ -171,14 +175,16 @@ def invitation_key(invitation_id: str) -> Key:
     return Key(INVITATIONS, INVITATION + invitation_id)
 
 
-def new_invitation(email: str, role: PlatformRole, by: str) -> tuple[InvitationRecord, str]:
+def new_invitation(
+    email: str, role: PlatformRole, by: str, hours: float = INVITATION_HOURS
+) -> tuple[InvitationRecord, str]:
     """A new invitation's record, and what registers the address: `<id>.<secret>`.
 
     Its id follows from the address, so it replaces an earlier invitation of the address.
     """
     secret = new_secret()
     now = timestamps.now()
-    ends = timestamps.hours_after(now, INVITATION_HOURS)
+    ends = timestamps.hours_after(now, hours)
     record: InvitationRecord = {
         "id": f"inv_{ids.derived_part(email)}",
         "email": email,
