@@ -19,7 +19,7 @@ READY = """
   API    {url}
   docs   {url}/docs
   AWS    {endpoint}, with the key of this run: . {key}
-  apps   {environments}/… are environments
+  apps   {environments} (where environments answer)
   try    curl {url}/api/v1/auth/register -H 'Content-Type: application/json' \\
               -d '{{"email": "you@example.com", "password": "correct horse battery"}}'
 

@@ -21,6 +21,22 @@ STREAMED = "STREAMING-"
 INVALID = "The security token included in the request is invalid."
 MISSING = "Request is missing Authentication Token"
 MALFORMED = "The request signature does not conform to AWS standards."
+CREDENTIAL = re.compile(r"[\w-]+/\d{8}/[\w-]+/[\w-]+/aws4_request")
+OF_HEADER = {
+    "Credential": CREDENTIAL,
+    "SignedHeaders": re.compile(r"[a-z0-9_-]+(;[a-z0-9_-]+)*"),
+    "Signature": re.compile(r"[0-9a-f]{64}"),
+}
+# Parameters of a signature in the query, of any version.
+OF_QUERY = re.compile(
+    "(x-amz-(algorithm|credential|date|expires|signature|signedheaders|security-token|region-set)"
+    "|awsaccesskeyid|signature)$",
+    re.IGNORECASE,
+)
+PRESIGNED = {
+    f"x-amz-{name}"
+    for name in ("algorithm", "credential", "date", "expires", "signature", "signedheaders")
+}
 OF_BODY = "The provided 'x-amz-content-sha256' header does not match what was computed."
 
 
@@ -55,8 +71,7 @@ class Signed:
 
 def is_unsigned(request: Signed) -> bool:
     """Whether the request carries no credentials of any kind."""
-    names = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "AWSAccessKeyId")
-    return "authorization" not in request.headers and not any(n in request.query for n in names)
+    return "authorization" not in request.headers and not _credentials_in_query(request)
 
 
 def failure(request: Signed) -> tuple[str, str] | None:
@@ -66,9 +81,9 @@ def failure(request: Signed) -> tuple[str, str] | None:
     """
     from ministack.core import sigv4
 
-    if request.in_header == request.in_query:  # neither, or both
-        if is_unsigned(request):
-            return "MissingAuthenticationToken", MISSING
+    if is_unsigned(request):
+        return "MissingAuthenticationToken", MISSING
+    if not _has_one_signature(request):
         return "UnsupportedSignature", MALFORMED
     parsed = (
         sigv4.parse_header_signature(request.headers)
@@ -78,9 +93,6 @@ def failure(request: Signed) -> tuple[str, str] | None:
     if isinstance(parsed, tuple):
         code, text = parsed
         return code, text
-    scope = request.headers["authorization"] if request.in_header else _of(request, "Credential")
-    if not re.search(r"/aws4_request(?=[,\s]|$)", scope):
-        return "IncompleteSignature", MALFORMED
     secret = _secret(request, parsed.access_key_id)
     if isinstance(secret, tuple):
         return secret
@@ -98,6 +110,42 @@ def failure(request: Signed) -> tuple[str, str] | None:
         presigned=request.in_query,
     )
     return found
+
+
+def _credentials_in_query(request: Signed) -> list[str]:
+    """The names of the parameters for a signature, in lower case, as often as they occur."""
+    return [
+        name.lower()
+        for name, values in request.query.items()
+        if OF_QUERY.match(name)
+        for _ in values
+    ]
+
+
+def _has_one_signature(request: Signed) -> bool:
+    """Whether there is one signature, written in one way.
+
+    The emulator looks for the key by patterns. It must not find another one than was verified here.
+    """
+    in_query = _credentials_in_query(request)
+    if request.in_query:
+        optional = {"x-amz-security-token"}
+        return (
+            "authorization" not in request.headers
+            and len(in_query) == len(set(in_query))
+            and set(in_query) - optional == PRESIGNED
+            and all(f"X-Amz-{name}" in request.query for name in ("Credential", "SignedHeaders"))
+            and CREDENTIAL.fullmatch(_of(request, "Credential")) is not None
+        )
+    if set(in_query) - {"signature"} or not request.in_header:
+        return False
+    parts = request.headers["authorization"].removeprefix(ALGORITHM).split(",")
+    given = dict(part.strip().partition("=")[::2] for part in parts)
+    return (
+        len(parts) == 3
+        and given.keys() == OF_HEADER.keys()
+        and all(pattern.fullmatch(given[name]) for name, pattern in OF_HEADER.items())
+    )
 
 
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -114,6 +114,13 @@ def _authorization(old: str, new: str) -> Change:
     return change
 
 
+def _in_query(text: str) -> Change:
+    def change(request: AWSRequest) -> None:
+        request.url += f"?{text}"
+
+    return change
+
+
 def _body(request: AWSRequest) -> None:
     request.data = b'{"Limit": 1}'
 
@@ -160,6 +167,17 @@ WRONG: dict[str, Change] = {
     "a bearer token": _header("Authorization", "Bearer local"),
     "an empty header": _header("Authorization", ""),
     "nothing but the algorithm": _header("Authorization", "AWS4-HMAC-SHA256 "),
+    "two credentials": _authorization(
+        "Credential=", "Credential={owner}/20300101/x/x/aws4_request, Credential="
+    ),
+    "a credential in another part": _authorization(
+        "SignedHeaders=", "SignedHeaders=Credential={owner}/, SignedHeaders="
+    ),
+    "a credential before the algorithm's end": _authorization(
+        "AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256 x=Credential={owner}/, "
+    ),
+    "another key in the query": _in_query("X-Amz-Credential={owner}/20300101/x/x/aws4_request"),
+    "an old key in the query": _in_query("AWSAccessKeyId={owner}&Signature=x"),
     "a presigned query as well": lambda request: setattr(
         request, "url", request.url + "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
     ),
@@ -172,6 +190,11 @@ def test_a_request_that_was_changed_after_signing_is_refused(
 ) -> None:
     request = signed(platform, key)
     change(request)
+    # A worker that knows the owner's id must not be taken for the owner.
+    request.url = request.url.replace("{owner}", platform.owner.id)
+    value = request.headers.get("Authorization")
+    if value and "{owner}" in value:
+        _header("Authorization", value.replace("{owner}", platform.owner.id))(request)
 
     reply = sent(request)
 
@@ -289,6 +312,11 @@ def test_a_presigned_url_is_valid_until_it_expires(
         ("%2Fs3%2F", "%2Flambda%2F"),
         ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
         ("AWS4-HMAC-SHA256", "none"),
+        ("$", "&X-Amz-Credential=test/20300101/x/s3/aws4_request"),
+        ("$", "&x-amz-credential=test/20300101/x/s3/aws4_request"),
+        ("$", "&AWSAccessKeyId=test"),
+        ("X-Amz-Credential", "x-amz-credential"),
+        ("X-Amz-Algorithm", "x-amz-algorithm"),
     ],
 )
 def test_a_presigned_url_that_was_changed_is_refused(

@@ -43,7 +43,7 @@ class ResponseModel(BaseModel):
         raise NotImplementedError(f"{type(self).__name__} has no path of its own")
 
     def with_absolute_urls(self, base: str) -> Self:
-        """A copy with absolute URLs, for a request that was sent to `base` (`https://host`)."""
+        """A copy with absolute URLs, which begin with `base` (`https://host`)."""
         return self
 
 
