@@ -15,7 +15,15 @@ from slipway.settings import settings
 from slipway.store import sessions, table
 from slipway.store.table import Put
 from tests.support.api.client import HOST, Answer, Client, call, event
-from tests.support.api.people import Stage
+from tests.support.api.people import PASSWORD, Stage
+from tests.support.api.registering import (
+    INVITATIONS,
+    NEW,
+    REGISTER,
+    administrator,
+    quick_passwords,
+    with_mail,
+)
 from tests.support.api.routes import PATHS, filled, ids_of
 from tests.support.repository import ROOT, template
 
@@ -354,6 +362,20 @@ def test_a_request_without_a_host_header_gets_the_same_links(
     del request["headers"]["host"], request["headers"]["x-forwarded-proto"]
 
     assert call(request).json == ann.get(where).json
+
+
+def test_no_header_changes_the_links_in_mails(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick_passwords(monkeypatch)
+    mailbox = with_mail(monkeypatch)
+    forged = Client().with_headers(**FORGED)
+
+    forged.post(REGISTER, {"email": NEW, "password": PASSWORD})
+    proof = mailbox.link
+    administrator().with_headers(**FORGED).post(INVITATIONS, {"email": "other@example.com"})
+
+    assert len(mailbox.mails) == 2
+    assert proof.startswith(f"https://{HOST}/docs/")
+    assert mailbox.link.startswith(f"https://{HOST}/docs/")
 
 
 def test_swagger_ui_keeps_no_token() -> None:
