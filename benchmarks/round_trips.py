@@ -145,6 +145,7 @@ class Stage:
     user: str
     invitation: str
     invited: str
+    reset: str
     registration: str
 
     def __init__(self) -> None:
@@ -182,6 +183,12 @@ class Stage:
         made = self.root.post("/api/v1/invitations", {"email": PERSON["email"]}).json
         self.invitation = made["invitation"]
         self.invited = f"/api/v1/invitations/{made['id']}"
+        return self
+
+    def resets(self) -> Stage:
+        """Make a link that sets eve's password."""
+        self.administers()
+        self.reset = self.root.post(f"{self.user}/password-reset").json["reset"]
         return self
 
     def registers(self) -> Stage:
@@ -286,6 +293,7 @@ ANSWERS = {
 PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
 PERSON = {"email": "bob@example.com", "password": "correct horse battery"}
 SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
+NEW_PASSWORD = {"current_password": "secret123", "new_password": PERSON["password"]}
 
 # For each line of the table: its route and its request.
 Ask = Callable[[Stage], Any]
@@ -297,6 +305,25 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "sign in": (
         "POST /api/v1/auth/login",
         lambda s: s.ann.form("/api/v1/auth/login", SIGN_IN),
+    ),
+    "change the password": (
+        "POST /api/v1/auth/password",
+        lambda s: s.ann.post("/api/v1/auth/password", NEW_PASSWORD),
+    ),
+    "ask for a new password": (
+        "POST /api/v1/auth/password-reset",
+        lambda s: s.ann.post("/api/v1/auth/password-reset", {"email": "ann@example.com"}),
+    ),
+    "set a new password by a link": (
+        "POST /api/v1/auth/password-reset/confirm",
+        lambda s: s.ann.post(
+            "/api/v1/auth/password-reset/confirm",
+            {"token": s.reset, "new_password": PERSON["password"]},
+        ),
+    ),
+    "make a link for a new password": (
+        "POST /api/v1/users/<user_id>/password-reset",
+        lambda s: s.root.post(f"{s.user}/password-reset"),
     ),
     "sign out": (
         "POST /api/v1/auth/logout",
@@ -587,6 +614,8 @@ ROUTES: dict[str, tuple[str, Ask]] = {
 BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "register with an invitation": Stage.administers,
     "prove an address": Stage.registers,
+    "set a new password by a link": Stage.resets,
+    "make a link for a new password": Stage.administers,
     "list users": Stage.administers,
     "read a user": Stage.administers,
     "change a user's role": Stage.administers,
@@ -627,9 +656,17 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
 MOST = {"GET": 1}
 MOST_OF_A_WRITE = 2
 # Writes above that budget: before a secret is stored, a clean-up record is written, in case the
-# request dies; and which inputs are secret is known only after the template was read. An attempt to
-# sign in is counted before the password is tried, and uncounted if it was right.
-OVER = {"create an environment with a secret": 3, "change a secret": 3, "sign in": 3}
+# request dies; and which inputs are secret is known only after the template was read. A guess at
+# a password is counted before it is tried, and uncounted if it was right; and the account leads to
+# the e-mail address, which leads to the password.
+OVER = {
+    "create an environment with a secret": 3,
+    "change a secret": 3,
+    "sign in": 3,
+    "change the password": 4,
+    "set a new password by a link": 3,
+    "make a link for a new password": 3,
+}
 
 
 def _answered(service: str, method: str, **request: Any) -> Any:

@@ -26,6 +26,7 @@ from slipway.services import environments, invitations, rollouts, templates, use
 from slipway.settings import settings
 from slipway.store import (
     account_records,
+    reset_records,
     sessions,
     table,
     template_records,
@@ -70,6 +71,14 @@ def a_user(world: World) -> Things:
 
 
 SECRET = "a-secret-that-was-mailed"
+
+
+def a_link(world: World) -> Things:
+    things = a_user(world)
+    [entry] = table.get(account_records.email_key("ann@example.com"))
+    write, _, _ = reset_records.new("ann@example.com", entry)
+    table.write(write)
+    return things
 
 
 def an_administrator(world: World) -> Things:
@@ -200,6 +209,24 @@ REQUESTS = {
     "register": Request("POST /api/v1/auth/register", a_user, CREDENTIALS),
     "sign in": Request(
         "POST /api/v1/auth/login", a_user, {"username": "ann@example.com", "password": PASSWORD}
+    ),
+    "change the password": Request(
+        "POST /api/v1/auth/password",
+        a_user,
+        {"current_password": PASSWORD, "new_password": "correct horse battery"},
+        again=401,
+    ),
+    "ask for a new password": Request(
+        "POST /api/v1/auth/password-reset", a_user, {"email": "ann@example.com"}
+    ),
+    "set a new password by a link": Request(
+        "POST /api/v1/auth/password-reset/confirm",
+        a_link,
+        {"token": SECRET, "new_password": "correct horse battery"},
+        again=403,
+    ),
+    "make a link for a new password": Request(
+        "POST /api/v1/users/<user_id>/password-reset", another_user
     ),
     "sign out": Request("POST /api/v1/auth/logout", a_user, again=401),
     "sign out everywhere": Request("POST /api/v1/auth/logout-everywhere", a_user, again=401),
@@ -394,6 +421,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
     with World() as world, pytest.MonkeyPatch.context() as patch:
         cloud = Cloud(world, patch)
         patch.setattr(account_records, "new_secret", lambda: SECRET)
+        signing.forget()
         things = request.prepare(world)
         method, _, path = request.route.partition(" ")
         for word, thing in {**things, **things.get("path", {})}.items():

@@ -62,9 +62,15 @@ def delete(ann: Client) -> None:
     table.write(Delete(sessions.account_key(ann.user_id)))
 
 
+def change_password(ann: Client) -> None:
+    wanted = {"current_password": PASSWORD, "new_password": "correct horse battery"}
+    assert again(ann).post("/api/v1/auth/password", wanted).status == 200
+
+
 ENDINGS: dict[str, tuple[Callable[[Client], None], str]] = {
     "signed out": (sign_out, "session_ended"),
     "signed out everywhere": (sign_out_everywhere, "session_ended"),
+    "of a changed password": (change_password, "session_ended"),
     "disabled": (disable, "account_disabled"),
     "deleted": (delete, "unauthenticated"),
 }

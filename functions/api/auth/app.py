@@ -12,7 +12,18 @@ from slipway.domain.account import (
 )
 from slipway.domain.ids import InvitationId, UserId
 from slipway.domain.paging import Page, Paging
-from slipway.domain.user import Keys, NewUser, SignIn, Token, User
+from slipway.domain.user import (
+    Keys,
+    NewUser,
+    PasswordByLink,
+    PasswordChange,
+    PasswordReset,
+    RequestedReset,
+    ResetLink,
+    SignIn,
+    Token,
+    User,
+)
 from slipway.errors import (
     AccountDisabled,
     EmailTaken,
@@ -30,7 +41,7 @@ from slipway.errors import (
 )
 from slipway.http.app import Api
 from slipway.http.routes import FORM, JSON, BaseUrl, EtagPredicate, SourceIp
-from slipway.services import invitations, registration, sessions, users
+from slipway.services import invitations, new_passwords, registration, sessions, users
 from slipway.store import user_records
 
 api = Api()
@@ -85,6 +96,28 @@ def logout_everywhere(principal: Principal) -> None:
     sessions.end_all(principal)
 
 
+# The table does not store tokens.
+@api.post("/api/v1/auth/password", refuses=(WrongCredentials, TooManyAttempts), replays=False)
+def change_password(principal: Principal, wanted: PasswordChange, source_ip: SourceIp) -> Token:
+    """Change your password, which ends all your sessions, and begin a new one."""
+    return new_passwords.change(principal, wanted, source_ip)
+
+
+@api.post("/api/v1/auth/password-reset", status=202, refuses=(TooManyAttempts,), replays=False)
+def request_password_reset(
+    wanted: PasswordReset, source_ip: SourceIp, base: BaseUrl
+) -> RequestedReset:
+    """Mail a one-time link that sets a new password, if the address has an account."""
+    return new_passwords.request_link(wanted, source_ip, base)
+
+
+# The link works once, so a repeated request is refused.
+@api.post("/api/v1/auth/password-reset/confirm", status=204, refuses=(LinkInvalid,), replays=False)
+def reset_password(wanted: PasswordByLink) -> None:
+    """Set a new password with a one-time link, which ends all sessions."""
+    new_passwords.set_by_link(wanted)
+
+
 @api.get("/api/v1/auth/me")
 def me(principal: Principal) -> User:
     """Read the signed-in user."""
@@ -133,6 +166,17 @@ def disable_user(principal: Principal, user_id: UserId) -> User:
 def enable_user(principal: Principal, user_id: UserId) -> User:
     """Enable a disabled user. For administrators."""
     return users.enable(user_id, principal)
+
+
+# The table does not store what a link sets a password with.
+@api.post(
+    "/api/v1/users/<user_id>/password-reset",
+    refuses=(Forbidden, NotFound),
+    replays=False,
+)
+def make_password_reset(principal: Principal, user_id: UserId, base: BaseUrl) -> ResetLink:
+    """Make a one-time link that sets a user's password. For administrators."""
+    return new_passwords.make_link(user_id, principal, base)
 
 
 # The table does not store what an invitation registers with, so a repeated request makes a new one

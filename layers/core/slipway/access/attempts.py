@@ -78,11 +78,15 @@ class Attempt:
 
     def succeeded(self, *keys: Key) -> list[Any]:
         """Uncount the attempt and remember the address; the items at `keys`. One round trip."""
+        return table.write_at_once(self.release(), *keys)
+
+    def release(self) -> list[Put | Update | Delete]:
+        """The writes that uncount the attempt and remember the address."""
         writes: list[Put | Update | Delete] = [Delete(self._pair.key)]
         writes += [each.give_back() for each in self._claimed if each is not self._pair]
         if not self._known or self._known["ttl"] < time.time() + _KNOWN_SECONDS / 2:
             writes.append(self.remember())
-        return table.write_at_once(writes, *keys)
+        return writes
 
     def remember(self) -> Put:
         """The write after which the address is known as one of the account's owner."""

@@ -16,10 +16,15 @@ def hash_new(password: str, pointer: str = "#/password") -> str:
 
     Raises Invalid if it is one of the most common passwords, unless the stack accepts those.
     """
+    require_uncommon(password, pointer)
+    return hash_password(password)
+
+
+def require_uncommon(password: str, pointer: str) -> None:
+    """Raises Invalid if the password at `pointer` may not be chosen."""
     if settings().reject_common_passwords and password.lower() in _common():
         detail = "is one of the most common passwords, which attackers try first. Choose another"
         raise Invalid([FieldError(pointer, detail)])
-    return hash_password(password)
 
 
 def hash_password(password: str) -> str:

@@ -53,7 +53,15 @@ if TYPE_CHECKING:
     class AccountChange(TypedDict):
         """Why an account was last written. `actor` is a user's id, or `operator`."""
 
-        action: Literal["registered", "appointed", "disabled", "enabled"]
+        action: Literal[
+            "registered",
+            "appointed",
+            "disabled",
+            "enabled",
+            "signed_out_everywhere",
+            "password_changed",
+            "password_reset",
+        ]
         actor: str
         at: str
 
@@ -68,6 +76,18 @@ if TYPE_CHECKING:
         email_verified_at: NotRequired[str]
         generation: NotRequired[int]
         change: AccountChange
+
+    class ResetRecord(TypedDict):
+        """A link that sets a new password, while the account has the password of `of_entry`.
+
+        Without a `user_id` it is of no account, and was made to take the same work.
+        """
+
+        email: str
+        user_id: NotRequired[str]
+        of_entry: NotRequired[str]
+        expires_at: str
+        ttl: int
 
     class InvitationRecord(TypedDict):
         """`mailed`: the secret was sent to the address, so knowing it proves the address."""

@@ -85,6 +85,40 @@ class SignIn(RequestModel):
             raise WrongCredentials() from None
 
 
+class PasswordChange(RequestModel):
+    current_password: GivenPassword = Field(examples=["secret123"])
+    new_password: Password = Field(examples=["correct horse battery"])
+
+
+class PasswordReset(RequestModel):
+    email: Email = Field(examples=["test@example.com"])
+
+
+class RequestedReset(ResponseModel):
+    """A link was mailed to the address, if it has an account and the platform sends mail."""
+
+    email: str = Field(examples=["test@example.com"])
+    status: Literal["accepted"] = "accepted"
+
+
+class PasswordByLink(RequestModel):
+    """`token` is from the link."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        examples=["kYxT0q2mWb3s9vLr7JdZpQ6uN1eHcF4a"]
+    )
+    new_password: Password = Field(examples=["correct horse battery"])
+
+
+class ResetLink(ResponseModel):
+    """`reset` is the token that sets a new password, shown only once; null if it was mailed."""
+
+    user_id: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+    mailed: bool = Field(examples=[False])
+    expires_at: Moment
+    reset: str | None = Field(examples=["kYxT0q2mWb3s9vLr7JdZpQ6uN1eHcF4a"])
+
+
 class User(ResponseModel):
     """`email_verified_at`: when the user proved to receive mail at the address, null if never."""
 

@@ -61,3 +61,32 @@ Open this link within 7 days to choose a password:
 {_IGNORE}
 """,
     )
+
+
+def reset(email: str, base: str, secret: str) -> bool:
+    """Send the link that sets a new password. Returns whether SES accepted the mail."""
+    return mail.send(
+        email,
+        "Your new password for Slipway",
+        f"""Somebody, probably you, asked for a new password at {base}.
+
+Open this link within an hour to choose one. It ends all your sessions:
+
+{link(base, reset=secret)}
+
+If it was not you, ignore this mail: your password stays as it is.
+""",
+    )
+
+
+def no_account(email: str, base: str) -> bool:
+    """Tell the owner of an address without an account that somebody asked for a new password."""
+    return mail.send(
+        email,
+        "You have no account at Slipway",
+        f"""Somebody, probably you, asked for a new password at {base}.
+
+This address has no account there. Perhaps you registered another one. If it was not you, ignore
+this mail.
+""",
+    )

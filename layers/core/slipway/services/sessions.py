@@ -5,6 +5,7 @@ from __future__ import annotations
 from slipway.access import sign_in as credentials
 from slipway.access import signing
 from slipway.access.principal import Principal
+from slipway.domain import timestamps
 from slipway.domain.user import SignIn, Token
 from slipway.errors import SessionEnded
 from slipway.store import sessions, table
@@ -29,16 +30,24 @@ def end(principal: Principal) -> None:
 
 def end_all(principal: Principal) -> None:
     """End all sessions of the principal, also the current one. Two round trips."""
-    session = _current(principal)
-    condition, values = session.condition()
-    next_generation = Update(
-        session.account_key, "ADD #generation :one", {**values, "one": 1}, condition
-    )
     try:
-        table.write(next_generation)
+        table.write(next_generation(_current(principal), "signed_out_everywhere"))
     except ConditionFailed:
         # Another request has ended all sessions meanwhile.
         raise SessionEnded() from None
+
+
+def next_generation(session: Session, action: str) -> Update:
+    """The write that ends all sessions of the account, if this one has not ended."""
+    condition, values = session.condition()
+    at = timestamps.written(timestamps.now())
+    change = {"action": action, "actor": session.user_id, "at": at}
+    return Update(
+        session.account_key,
+        "SET change = :change ADD #generation :one",
+        {**values, "one": 1, "change": change},
+        condition,
+    )
 
 
 def _current(principal: Principal) -> Session:

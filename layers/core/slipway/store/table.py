@@ -7,6 +7,7 @@
 | an address that an account's owner signs in from | ATTEMPTS#<keyed hash>   | KNOWN         |
 | a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
 | sessions that were signed out                  | ACCOUNT#<u>   | ENDED#<id of the token>   |
+| links that set a new password                  | RESET#<hash>  | RESET                     |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
 | a project                                      | PROJECT#<p>   | PROJECT                   |

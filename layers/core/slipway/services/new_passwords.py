@@ -1,0 +1,157 @@
+"""New passwords: of a user who knows the current one, and by one-time links.
+
+A new password ends all sessions of its user, and all other links.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from slipway.access import authorization, passwords, signing
+from slipway.access.attempts import Attempt
+from slipway.access.principal import Principal
+from slipway.aws import mail
+from slipway.domain import timestamps
+from slipway.domain.user import (
+    PasswordByLink,
+    PasswordChange,
+    PasswordReset,
+    RequestedReset,
+    ResetLink,
+    Token,
+)
+from slipway.errors import LinkInvalid, SessionEnded, WrongCredentials, no_such
+from slipway.services import mails
+from slipway.services.sessions import next_generation
+from slipway.store import account_records, reset_records, sessions, table
+from slipway.store.table import Transaction, TransactionFailed, Update
+
+if TYPE_CHECKING:
+    from slipway.domain.records import ResetRecord
+
+_LINK_HOURS_OF_ADMINISTRATORS = 24
+
+
+def change(principal: Principal, wanted: PasswordChange, address: str) -> Token:
+    """Change the principal's password, and return a token of a new session.
+
+    `address` is the caller's IP address. Guesses at the current password count like those at a
+    sign-in. Raises WrongCredentials, TooManyAttempts, Invalid, SessionEnded. Four round trips.
+    """
+    passwords.require_uncommon(wanted.new_password, "#/new_password")
+    [account] = table.get(authorization.account(principal))
+    attempt = Attempt("sign-in", account["email"], address)
+    [entry] = attempt.begin(account_records.email_key(account["email"]))
+    if not passwords.verify_password(wanted.current_password, entry and entry.get("password_hash")):
+        raise WrongCredentials("The current password is wrong. Check it and try again.")
+    session = sessions.current()
+    assert session
+    transaction = Transaction().add(
+        "email", _new_hash(account["email"], entry, wanted.new_password)
+    )
+    transaction.add("account", next_generation(session, "password_changed"))
+    for n, write in enumerate(attempt.release()):
+        transaction.add(f"attempt {n}", write)
+    try:
+        transaction.commit()
+    except TransactionFailed:
+        # Another request has changed the password, or ended all sessions, meanwhile.
+        raise SessionEnded() from None
+    return signing.mint(principal.user_id, session.generation + 1)
+
+
+def request_link(wanted: PasswordReset, address: str, base: str) -> RequestedReset:
+    """Mail a link that sets a new password, if the platform sends mail.
+
+    The answer, the work and the number of mails are the same if nobody has this e-mail address.
+    `address` is the caller's IP address, `base` the scheme and host for the link. Raises
+    TooManyAttempts. Three round trips and a call to SES; without mail two.
+    """
+    attempt = Attempt("reset", wanted.email, address)
+    [entry] = attempt.begin(account_records.email_key(wanted.email))
+    answer = RequestedReset(email=wanted.email)
+    if not mail.is_set_up():
+        return answer
+    write, record, secret = reset_records.new(wanted.email, entry)
+    table.write(write)
+    if "user_id" in record:
+        mails.reset(wanted.email, base, secret)
+    else:
+        mails.no_account(wanted.email, base)
+    return answer
+
+
+def make_link(user_id: str, principal: Principal, base: str) -> ResetLink:
+    """A link that sets a user's password, for administrators: mailed, if the platform sends mail.
+
+    Raises Forbidden, NotFound. Three round trips, and a call to SES.
+    """
+    own, account = table.get(authorization.account(principal), account_records.key(user_id))
+    authorization.require_administrator(own)
+    if not account:
+        raise no_such("user")
+    email = account["email"]
+    [entry] = table.get(account_records.email_key(email))
+    write, record, secret = reset_records.new(email, entry, _LINK_HOURS_OF_ADMINISTRATORS)
+    table.write(write)
+    mailed = mail.is_set_up() and mails.reset(email, base, secret)
+    return ResetLink.model_validate(
+        {
+            "user_id": user_id,
+            "mailed": mailed,
+            "expires_at": record["expires_at"],
+            "reset": None if mailed else secret,
+        }
+    )
+
+
+def set_by_link(wanted: PasswordByLink) -> None:
+    """Set the password that a link allows to set, once. Raises LinkInvalid, Invalid.
+
+    Three round trips.
+    """
+    passwords.require_uncommon(wanted.new_password, "#/new_password")
+    key = reset_records.key(wanted.token)
+    [found] = table.get(key)
+    record: ResetRecord | None = found
+    if not record or record["expires_at"] <= _now() or "user_id" not in record:
+        raise LinkInvalid()
+    [entry] = table.get(account_records.email_key(record["email"]))
+    if (
+        not entry
+        or entry["user_id"] != record["user_id"]
+        or reset_records.of(entry) != (record["of_entry"])
+    ):
+        raise LinkInvalid()
+    user_id = record["user_id"]
+    change = {"action": "password_reset", "actor": user_id, "at": _now()}
+    transaction = (
+        Transaction()
+        .delete("link", key, "attribute_exists(pk)")
+        .add("email", _new_hash(record["email"], entry, wanted.new_password))
+        .update(
+            "account",
+            account_records.key(user_id),
+            "SET change = :change ADD #generation :one",
+            {"change": change, "one": 1, "active": "active"},
+            condition="#status = :active",
+        )
+    )
+    try:
+        transaction.commit()
+    except TransactionFailed:
+        raise LinkInvalid() from None
+
+
+def _new_hash(email: str, entry: Any, password: str) -> Update:
+    """The write of a new password's hash, if the password is still the one of `entry`."""
+    values = {"new": passwords.hash_new(password, "#/new_password"), "user_id": entry["user_id"]}
+    condition = "user_id = :user_id AND attribute_not_exists(password_hash)"
+    if old := entry.get("password_hash"):
+        condition = "user_id = :user_id AND password_hash = :old"
+        values["old"] = old
+    return Update(account_records.email_key(email), "SET password_hash = :new", values, condition)
+
+
+def _now() -> str:
+    return timestamps.written(timestamps.now())
