@@ -1,6 +1,7 @@
 """The AWS port takes only what is signed with a key that was given out (local/signatures.py)."""
 
 import datetime as dt
+import hashlib
 import http.client
 import os
 import re
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore import auth
-from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
@@ -330,6 +331,25 @@ def test_a_presigned_url_that_was_changed_is_refused(
 
     assert reply.status in (400, 403)
     assert b"private" not in reply.body
+
+
+def test_a_presigned_request_of_another_service_has_the_signed_body(
+    platform: Platform, key: Key
+) -> None:
+    def asked(body: bytes, **headers: str) -> Reply:
+        url = f"{platform.endpoint}/?Action=GetCallerIdentity&Version=2011-06-15"
+        request = AWSRequest("POST", url)
+        SigV4QueryAuth(Credentials(*key), "sts", REGION, expires=60).add_auth(request)
+        request.data = body
+        for name, value in headers.items():
+            request.headers[name.replace("_", "-")] = value
+        return sent(request)
+
+    of_nothing = hashlib.sha256(b"").hexdigest()
+    assert asked(b"").status == 200
+    assert asked(b"Action=GetSessionToken").status == 403
+    assert asked(b"Action=GetSessionToken", x_amz_content_sha256=of_nothing).status in (400, 403)
+    assert asked(b"", x_amz_content_sha256="UNSIGNED-PAYLOAD").status in (400, 403)
 
 
 def test_a_presigned_url_of_version_2_is_refused(platform: Platform, bucket: str) -> None:
