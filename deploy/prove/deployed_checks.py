@@ -15,16 +15,27 @@ FEWEST_AT_ONCE = 10
 
 def slash(sandbox: Sandbox, deployed: Deployed) -> Seen:
     """Slipway itself answers a path that ends with a slash."""
-    url = deployed.outputs["ApiUrl"] + "/api/v1/projects/"
+    status, body = _answer(deployed, "/api/v1/projects/")
+    return Seen(status == 401 and b'"code"' in body, f"{status} {body[:120]!r}")
+
+
+def host(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """A request with the name of another host does not reach Slipway."""
+    status, body = _answer(deployed, "/health", Host="slipway.invalid")
+    return Seen(status in (403, 421) and b'"ok"' not in body, f"{status} {body[:120]!r}")
+
+
+def _answer(deployed: Deployed, path: str, **headers: str) -> tuple[int, bytes]:
+    """Status and body of a GET of the deployed API."""
+    request = urllib.request.Request(deployed.outputs["ApiUrl"] + path, headers=headers)
     # No proxy is used for loopback.
     direct = [] if deployed.is_aws else [urllib.request.ProxyHandler({})]
     try:
-        with urllib.request.build_opener(*direct).open(url, timeout=30) as answer:
-            status, body = answer.status, answer.read()
+        with urllib.request.build_opener(*direct).open(request, timeout=30) as answer:
+            return answer.status, answer.read()
     except urllib.error.HTTPError as refused:
         with refused:
-            status, body = refused.code, refused.read()
-    return Seen(status == 401 and b'"code"' in body, f"{status} {body[:120]!r}")
+            return refused.code, refused.read()
 
 
 def names(sandbox: Sandbox, deployed: Deployed) -> Seen:
@@ -72,6 +83,7 @@ def rights(sandbox: Sandbox, deployed: Deployed) -> Seen:
 
 CHECKS: tuple[Check, ...] = (
     Check("http-slash", "401 with a problem from Slipway", slash),
+    Check("http-host", "403 of API Gateway (421 of the laptop)", host),
     Check("iam-topics", "SUCCEEDED: permissions on a topic cover its subscriptions", rights),
     Check("cfn-names", f"<stack>-…, for {', '.join(('functions', 'roles'))}", names),
     Check("q-concurrency", f"{FEWEST_AT_ONCE} or more", concurrency),

@@ -267,6 +267,19 @@ def test_an_environment_decides_itself_which_origins_may_call_it(
     assert (reply.status, has_cors(reply)) == (200, False)
 
 
+def test_a_preflight_reaches_a_function_whose_api_has_no_cors_configuration(
+    platform: Platform,
+) -> None:
+    host = f"127.0.0.1:{platform.port}"
+    asked = {"Origin": f"http://{host}", "Access-Control-Request-Method": "PATCH", "Host": host}
+
+    reply = raw(platform.port, "OPTIONS", "/things", asked)
+
+    assert reply.json["event"]["requestContext"]["http"]["method"] == "OPTIONS"
+    assert reply.json["event"]["routeKey"] == "ANY /things"
+    assert not has_cors(reply)
+
+
 def test_the_stacks_own_url_is_that_of_the_platform(platform: Platform) -> None:
     template = {
         "Resources": {
