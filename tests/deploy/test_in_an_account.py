@@ -26,7 +26,7 @@ from deploy import leftovers, undeploy
 from local.package import load_yaml
 from local.platform import REGION, Platform
 from slipway.domain import scope
-from tests.support.http_user import Person, until
+from tests.support.http_user import PASSWORD, Person, until
 from tests.support.repository import ROOT
 
 STACK = "slipway-dev"
@@ -103,6 +103,21 @@ class Account:
         python = Path(sys.executable)
         return self.run(python, "-m", "deploy.undeploy", "dev", "--yes", path="layers/core")
 
+    def administrator(self) -> Person:
+        """The first user, whom `make admin` lets in: a new stack lets nobody else in."""
+        someone = Person(self.platform.url)
+        refused = someone.ask(
+            "POST", "/api/v1/auth/register", {"email": someone.email, "password": PASSWORD}
+        )
+        assert refused.body["code"] == "registration_closed"
+        done = self.run(
+            *(Path(sys.executable), "-m", "deploy.admin", someone.email, "--stack", STACK),
+            path="layers/core",
+        )
+        assert done.returncode == 0, done.stdout
+        [invitation] = re.findall(r"#invitation=(\S+)&", done.stdout)
+        return someone.sign_in(invitation=invitation)
+
     def stack(self) -> dict[str, Any]:
         cloudformation = self.platform.client("cloudformation")
         [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
@@ -170,7 +185,8 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
     assert f"make demo API={outputs['ApiUrl']}" in said
     assert account.status() == "CREATE_COMPLETE"
     account.platform.serve(outputs["ApiId"])
-    someone = Person(account.platform.url).sign_in()
+    someone = account.administrator()
+    assert someone.ask("GET", "/api/v1/auth/me").body["platform_role"] == "admin"
     made = {each.partition(" ")[0] for each in account.holds() - empty}
     assert {"api", "function", "mapping", "role", "secret", "table", "parameter"} <= made
 

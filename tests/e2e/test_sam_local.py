@@ -30,7 +30,7 @@ from local.package import load_yaml
 from local.platform import HERE, Platform
 from local.sam import build, front
 from tests.support.container_engine import engine
-from tests.support.http_user import Answer, Person, until
+from tests.support.http_user import PASSWORD, Answer, Person, until
 from tests.support.runtime_folder import link_runtime
 
 SAM = HERE / ".venv-sam" / "bin"
@@ -182,8 +182,8 @@ def test_nothing_of_the_developers_own_aws_reaches_a_function(
 
 def test_the_walk_through_passes(platform: Platform, sam: Front) -> None:
     ann = Person(sam.url)
-    secret = {"email": ann.email, "password": "secret123"}
-    form = {"username": ann.email, "password": "secret123"}
+    secret = {"email": ann.email, "password": PASSWORD}
+    form = {"username": ann.email, "password": PASSWORD}
 
     registered = ann.ask("POST", "/api/v1/auth/register", secret)
     assert registered.status == 201, registered.raw

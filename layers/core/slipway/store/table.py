@@ -6,6 +6,10 @@
 | guesses at accounts, from addresses, in a window | ATTEMPTS#<keyed hash>#… | ATTEMPTS      |
 | an address that an account's owner signs in from | ATTEMPTS#<keyed hash>   | KNOWN         |
 | a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
+| all users, newest first                        | ACCOUNT#ALL   | USER#<u>                  |
+| the number of active administrators            | ACCOUNT#ALL   | ADMINISTRATORS            |
+| invitations, one for an address                | INVITE#ALL    | INVITE#<id>               |
+| a registration whose address is not proven     | REGISTRATION#<hash> | REGISTRATION        |
 | sessions that were signed out                  | ACCOUNT#<u>   | ENDED#<id of the token>   |
 | links that set a new password                  | RESET#<hash>  | RESET                     |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
@@ -33,8 +37,8 @@
 | idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
 | whether reconcile's rule is on                 | CLOCK         | CLOCK                     |
 
-Only the auth function may write accounts and keys; it alone may also read the items of EMAIL# and
-ATTEMPTS# (policies/function_boundary.yaml, by the pk).
+Only the auth function may write accounts and keys; it alone may also read the items of EMAIL#,
+INVITE#, REGISTRATION# and ATTEMPTS# (policies/function_boundary.yaml, by the pk).
 
 The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
 The rule of reconcile is described in slipway.services.reconcile_schedule.
