@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice, starmap
 from typing import Any
@@ -79,6 +80,15 @@ def read(body: bytes, *, is_json: bool) -> ParsedTemplate:
     parse = template_syntax.from_json if is_json else template_syntax.from_yaml
     with effort.limited():
         return _parsed(parse(text))
+
+
+def read_stored(body: bytes) -> ParsedTemplate:
+    """Parse a body that was accepted before. Raises Malformed, Invalid, TooCostly."""
+    # A mapping in braces may be JSON or YAML.
+    with suppress(Malformed):
+        if body.lstrip().startswith(b"{"):
+            return read(body, is_json=True)
+    return read(body, is_json=False)
 
 
 def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:

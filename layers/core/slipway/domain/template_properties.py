@@ -372,9 +372,9 @@ _SCHEDULED = {
 # types, others call the function: they are refused.
 EVENTS: Mapping[str, Mapping[str, str]] = {
     "Api": {
-        "own": "RestApiId",
-        "free": "Auth Method Path RequestModel RequestParameters ResponseTransferMode "
-        "TimeoutInMillis",
+        "own": "Auth.InvokeRole RestApiId",
+        "free": "Auth.ApiKeyRequired Auth.AuthorizationScopes Auth.Authorizer Method Path "
+        "RequestModel RequestParameters ResponseTransferMode TimeoutInMillis",
     },
     "CloudWatchEvent": _SCHEDULED,
     "EventBridgeRule": _SCHEDULED,
@@ -392,7 +392,8 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
     },
     "HttpApi": {
         "own": "ApiId",
-        "free": "Auth Method Path PayloadFormatVersion RouteSettings TimeoutInMillis",
+        "free": "Auth.AuthorizationScopes Auth.Authorizer Method Path PayloadFormatVersion "
+        "RouteSettings TimeoutInMillis",
     },
     "S3": {"own": "Bucket", "free": "Events Filter"},
     "SNS": {

@@ -6,6 +6,7 @@ work is linear in the size of the template.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ from slipway.domain import (
 )
 from slipway.domain.allowances import MEMORY, Allowances
 from slipway.domain.capacity import Numbers
-from slipway.domain.references import below
+from slipway.domain.references import MAX_NAME, below
 from slipway.domain.template import Parameter
 from slipway.domain.template_properties import REFUSED, Node
 from slipway.domain.template_rules import Check, Rule, branches, is_own
@@ -29,6 +30,9 @@ from slipway.errors import FieldError
 
 MAX_RESOURCES = 200
 
+# CloudFormation makes these itself, or calls a function of the template for them.
+_NEEDS_NO_RIGHTS = re.compile(r"AWS::CloudFormation::(WaitCondition|CustomResource)|Custom::")
+_NO_RIGHTS = "is allowed here, but environments have no right to make it"
 _UNKNOWN = "is not a property that Slipway knows for this type, so it is refused"
 _WRITTEN_OUT = "must be written out, so that what it names can be checked"
 _KEPT = "must be Delete or be left out: what an environment consists of ends with it"
@@ -119,6 +123,8 @@ def _resource(
     here, properties = below(at, "Properties"), resource.get("Properties")
     node = template_properties.of_type(kind)
     if node is None:
+        if not _NEEDS_NO_RIGHTS.match(kind):
+            yield FieldError(below(at, "Type"), f"{kind[:MAX_NAME]} {_NO_RIGHTS}")
         yield from _unlisted(check, properties, here)
     elif properties is not None:
         yield from _walk(check, node, properties, here)

@@ -140,7 +140,7 @@ def require_allowed(version: TemplateVersion) -> TemplateVersion:
 
     body = template_bodies.get(body_key(version))
     try:
-        parsed = template_parser.read(body, is_json=body.lstrip().startswith(b"{"))
+        parsed = template_parser.read_stored(body)
         numbers = template_parser.check_allowed(parsed, allowed)
     except Refused as error:
         detail = f"is no longer allowed as it is; add a new version: {error.detail}"
