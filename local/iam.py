@@ -135,7 +135,8 @@ def decide(principal: Any, check: Check, region: str) -> Any:
     service = check.action.partition(":")[0]
     context = {key.lower(): value for key, value in check.context.items()}
     context.setdefault("aws:tagkeys", None)  # absent from a request without tags
-    if iam_evaluator._names_condition_key(principal.policies, "aws:resourcetag/"):
+    layers = (principal.policies, *principal.limits)
+    if any(iam_evaluator._names_condition_key(each, "aws:resourcetag/") for each in layers):
         from ministack.services.tagging import resource_tags
 
         for name, value in (resource_tags(str(check.resource)) or {}).items():

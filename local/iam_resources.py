@@ -165,6 +165,11 @@ def _asked(action: str, resource: Resource) -> Iterator[Check]:
         yield Check(action, f"arn:aws:s3:::{bucket}/{key}")
     elif action == "lambda:GetLayerVersion":
         yield from (Check(action, str(layer)) for layer in properties.get("Layers") or [])
+    elif action == "sns:Subscribe" and "Subscription" in properties:
+        for each in properties["Subscription"] or []:
+            subscription = resource._replace(properties=each)
+            for arn in ARNS[resource.kind](resource, action):
+                yield Check(action, arn, _context(action, subscription))
     elif action in WITHOUT_RESOURCE:
         yield Check(action, "*", _context(action, resource))
     else:
