@@ -16,7 +16,7 @@ from functools import partial
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.prove import deployed_checks, stack_checks, workflow_checks
+from deploy.prove import deployed_checks, role_checks, stack_checks, workflow_checks
 from deploy.prove.check import Check, Deployed, Seen
 from deploy.prove.sandbox import Clients, Sandbox
 from local import region
@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     *workflow_checks.CHECKS,
     *stack_checks.CHECKS,
     *deployed_checks.CHECKS,
+    *role_checks.CHECKS,
 )
 LAPTOP = "slipway"
 _WORDS = {True: "pass", False: "FAIL", None: "unclear"}

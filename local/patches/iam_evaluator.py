@@ -5,6 +5,7 @@ Defects of the stock evaluator:
   refusal blames the former;
 - it knows no policy variables, and matches an ArnLike or ArnEquals pattern as one string;
 - aws:PrincipalArn of a role's session is the session's ARN instead of the role's;
+- it looks up a resource's tags only if an identity-based policy asks for them;
 - it treats a condition with an unknown operator, or one that is no object, as met or as not met: a
   Deny with such a condition would be lost. Here such a policy is refused;
 - it treats every access key of twelve digits, the well-known `test` and a missing key as the root
@@ -56,6 +57,7 @@ def reason(effect: str, kind: int, arn: str = "") -> str:
 def patch(module: Any) -> None:
     _parse_once(module)
     _match_as_aws(module)
+    _find_tags_for_limits(module)
     _name_the_role(module)
     _tell_which_policy(module)
     _refuse_what_is_not_understood(module)
@@ -101,6 +103,22 @@ def _match_as_aws(module: Any) -> None:
         )
 
     module._first_match = first_match
+
+
+def _find_tags_for_limits(module: Any) -> None:
+    """Look up a resource's tags also if only a permissions boundary asks for them."""
+    stock_principal, stock_names = module.resolve_principal, module._names_condition_key
+    limits: contextvars.ContextVar[Any] = contextvars.ContextVar("limits", default=())
+
+    def resolve(*arguments: Any) -> Any:
+        principal = stock_principal(*arguments)
+        limits.set(getattr(principal, "limits", ()))
+        return principal
+
+    def names(policies: Any, prefix: str) -> bool:
+        return any(stock_names(layer, prefix) for layer in (policies, *limits.get()))
+
+    module.resolve_principal, module._names_condition_key = resolve, names
 
 
 def _known_value(value: Any) -> Any:

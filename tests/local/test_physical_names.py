@@ -6,6 +6,7 @@ be unique, and a resource that has one cannot be replaced.
 """
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -307,3 +308,25 @@ def test_names_are_those_of_the_resource_types_schemas() -> None:
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
         for each in identity:
             assert each in schema["properties"], (kind, each)
+
+
+@pytest.mark.parametrize("logical_id", ["It", "HandlesTheRequestsOfCustomersAtNight"])
+def test_a_generated_name_keeps_25_characters_of_the_stacks_name(
+    platform: Platform, logical_id: str
+) -> None:
+    """deploy/names.py has the rule, tests/deploy/test_names.py names that AWS generated."""
+    name = f"names-{uuid.uuid4().hex}-of-a-long-stack"
+    trust = {"AssumeRolePolicyDocument": TRUST}
+    template = {
+        "Resources": {
+            logical_id: {"Type": "AWS::IAM::Role", "Properties": trust},
+            "Bucket": {"Type": "AWS::S3::Bucket"},
+        }
+    }
+
+    made = Stacks(platform).create(template, name=name).physical_ids()
+
+    assert re.fullmatch(rf"{name[:25]}\S*-{logical_id[:20]}\w*-[0-9A-F]{{12}}", made[logical_id])
+    assert len(made[logical_id]) <= 64
+    assert made["Bucket"].startswith(name[:25])
+    assert len(made["Bucket"]) <= 63

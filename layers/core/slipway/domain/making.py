@@ -235,7 +235,7 @@ def documents(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
         rights, limits = documents(values)
         decide([[parse(rights)], [parse(limits)]], request)
     """
-    found = [_resolved(each, values) for each in (rights(), limits())]
+    found = [resolved(each, values) for each in (rights(), limits())]
     policy, boundary = (
         {"Version": "2012-10-17", "Statement": [each for each in statements if each is not None]}
         for statements in found
@@ -243,25 +243,27 @@ def documents(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     return policy, boundary
 
 
-def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
+def resolved(value: Any, values: Mapping[str, Any]) -> Any:
+    """A value with CloudFormation's functions carried out. The one condition is whether there are
+    ArtifactBuckets."""
     if isinstance(value, list):
-        return [_resolved(each, values) for each in value]
+        return [resolved(each, values) for each in value]
     if not isinstance(value, Mapping):
         return value
     [(name, given), *more] = value.items()
     if more or not (name == "Ref" or name.startswith("Fn::")):
-        return {key: _resolved(each, values) for key, each in value.items()}
+        return {key: resolved(each, values) for key, each in value.items()}
     if name == "Ref":
         return None if given == "AWS::NoValue" else values[given]
     if name == "Fn::If":
-        return _resolved(given[1], values) if values["ArtifactBuckets"] else None
+        return resolved(given[1], values) if values["ArtifactBuckets"] else None
     if name == "Fn::Split":
-        return str(_resolved(given[1], values)).split(given[0])
+        return str(resolved(given[1], values)).split(given[0])
     if name == "Fn::Select":
-        return _resolved(given[1], values)[given[0]]
+        return resolved(given[1], values)[given[0]]
     if name == "Fn::Join":
-        return given[0].join(_resolved(given[1], values))
-    text, local = (given, {}) if isinstance(given, str) else (given[0], _resolved(given[1], values))
+        return given[0].join(resolved(given[1], values))
+    text, local = (given, {}) if isinstance(given, str) else (given[0], resolved(given[1], values))
     return _substituted(text, {**values, **local})
 
 

@@ -1,0 +1,324 @@
+"""An environment reaches nothing but itself: its policies as written, service by service.
+
+slipway.domain.iam decides, as the laptop's AWS does. test_isolation.py tries it on live ones.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from slipway.domain import making
+from slipway.domain.iam import Request, decide, parse
+from slipway.domain.resource_types import TYPES, WITHHELD, given
+from tests.support.rights import (
+    ACCOUNT,
+    API,
+    BOUNDARY,
+    BUCKET,
+    MADE_WITH,
+    NEIGHBOUR,
+    OTHER,
+    OWN,
+    STACK,
+    VALUES,
+    arn,
+    code_may,
+    maker_may,
+)
+
+# What code uses, by the ARN of a resource with this name.
+DATA = [
+    ("dynamodb:GetItem", "dynamodb", "table/{}-Table-1"),
+    ("dynamodb:Scan", "dynamodb", "table/{}-Table-1"),
+    ("dynamodb:Query", "dynamodb", "table/{}-Table-1/index/by-name"),
+    ("dynamodb:GetRecords", "dynamodb", "table/{}-Table-1/stream/2026-01-01"),
+    ("s3:GetObject", "s3", "{}-bucket-1/key"),
+    ("s3:ListBucket", "s3", "{}-bucket-1"),
+    ("sqs:SendMessage", "sqs", "{}-Jobs-1"),
+    ("sqs:ReceiveMessage", "sqs", "{}-Jobs-1"),
+    ("sns:Publish", "sns", "{}-Topic-1"),
+    ("lambda:InvokeFunction", "lambda", "function:{}-Web-1"),
+    ("logs:PutLogEvents", "logs", "log-group:{}-Logs-1:log-stream:x"),
+    ("logs:PutLogEvents", "logs", "log-group:/aws/lambda/{}-Web-1:log-stream:x"),
+]
+# Beside a neighbour: Slipway's own, another Slipway's, others of the account, and what only seems
+# to have the scope.
+OTHERS = [NEIGHBOUR, STACK, "other-env-abcdefgh", "payroll", f"x-{OWN}", f"{STACK}-env-", "*"]
+
+
+@pytest.mark.parametrize(("action", "service", "rest"), DATA)
+def test_code_reaches_the_data_of_its_own_environment_and_no_other(
+    action: str, service: str, rest: str
+) -> None:
+    assert code_may(action, arn(service, rest.format(OWN)))
+    assert [name for name in OTHERS if code_may(action, arn(service, rest.format(name)))] == []
+
+
+@pytest.mark.parametrize(("action", "service", "rest"), DATA)
+@pytest.mark.parametrize("scope", [None, "", "*", "abc*", "????????"])
+def test_a_role_without_a_scope_reaches_nothing(
+    scope: str | None, action: str, service: str, rest: str
+) -> None:
+    assert not code_may(action, arn(service, rest.format(OWN)), scope=scope)
+    assert not code_may(action, arn(service, rest.format(NEIGHBOUR)), scope=scope)
+
+
+@pytest.mark.parametrize("action", ["xray:PutTraceSegments", "dynamodb:ListStreams"])
+def test_what_names_no_resource_needs_a_scope_too(action: str) -> None:
+    assert code_may(action, "*")
+    assert not code_may(action, "*", scope=None)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("iam:TagRole", arn("iam", f"role/{OWN}-Role-1")),
+        ("iam:UntagRole", arn("iam", f"role/{OWN}-Role-1")),
+        ("iam:PassRole", arn("iam", f"role/{OWN}-Role-1")),
+        ("iam:PutRolePolicy", arn("iam", f"role/{OWN}-Role-1")),
+        ("sts:AssumeRole", arn("iam", f"role/{NEIGHBOUR}-Role-1")),
+        ("sts:AssumeRole", arn("iam", f"role/{STACK}-making-{MADE_WITH}")),
+        ("sts:TagSession", arn("iam", f"role/{OWN}-Role-1")),
+        ("lambda:UpdateFunctionCode", arn("lambda", f"function:{OWN}-Web-1")),
+        ("lambda:AddPermission", arn("lambda", f"function:{OWN}-Web-1")),
+        ("sqs:SetQueueAttributes", arn("sqs", f"{OWN}-Jobs-1")),
+        ("s3:PutBucketPolicy", arn("s3", f"{OWN}-bucket-1")),
+        ("apigateway:POST", arn("apigateway", "/apis")),
+        ("cloudformation:UpdateStack", arn("cloudformation", f"stack/{OWN}/1")),
+        ("secretsmanager:GetSecretValue", arn("secretsmanager", "secret:slipway-1")),
+        ("ssm:GetParameters", arn("ssm", "parameter/slipway/environments/x")),
+        ("kms:Decrypt", arn("kms", "key/1")),
+    ],
+)
+def test_code_cannot_change_rights_or_read_secrets(action: str, resource: str) -> None:
+    assert not code_may(action, resource)
+
+
+# ── What CloudFormation may do with a making role ───────────────────────────────────────────
+
+FUNCTION = "lambda:FunctionArn"
+MAKING = [
+    ("dynamodb:CreateTable", "dynamodb", "table/{}-Table-1", {}),
+    ("s3:CreateBucket", "s3", "{}-bucket-1", {}),
+    ("s3:PutBucketNotification", "s3", "{}-bucket-1", {}),
+    ("sqs:SetQueueAttributes", "sqs", "{}-Jobs-1", {}),
+    ("sns:SetTopicAttributes", "sns", "{}-Topic-1", {}),
+    ("logs:PutRetentionPolicy", "logs", "log-group:{}-Logs-1", {}),
+    ("cloudwatch:PutMetricAlarm", "cloudwatch", "alarm:{}-Late-1", {}),
+    ("lambda:CreateFunction", "lambda", "function:{}-Web-1", {}),
+    ("lambda:UpdateFunctionCode", "lambda", "function:{}-Web-1", {}),
+    (
+        "lambda:AddPermission",
+        "lambda",
+        "function:{}-Web-1",
+        {"lambda:Principal": "sns.amazonaws.com"},
+    ),
+    ("iam:CreateRole", "iam", "role/{}-Role-1", {"iam:PermissionsBoundary": BOUNDARY}),
+    ("iam:PutRolePolicy", "iam", "role/{}-Role-1", {"iam:PermissionsBoundary": BOUNDARY}),
+    ("iam:UpdateAssumeRolePolicy", "iam", "role/{}-Role-1", {}),
+    ("iam:DeleteRole", "iam", "role/{}-Role-1", {}),
+    ("iam:PassRole", "iam", "role/{}-Role-1", {"iam:PassedToService": "lambda.amazonaws.com"}),
+]
+
+
+@pytest.mark.parametrize(("action", "service", "rest", "keys"), MAKING)
+def test_a_making_role_reaches_its_own_environment_and_no_other(
+    action: str, service: str, rest: str, keys: dict[str, str]
+) -> None:
+    assert maker_may(action, arn(service, rest.format(OWN)), keys=keys)
+    others = [*OTHERS, f"{STACK}-making-{MADE_WITH}"]
+    reached = [n for n in others if maker_may(action, arn(service, rest.format(n)), keys=keys)]
+    assert reached == []
+    for scope in (None, "*", OTHER):
+        assert not maker_may(action, arn(service, rest.format(OWN)), scope=scope, keys=keys)
+
+
+@pytest.mark.parametrize("action", sorted(given()))
+def test_every_action_of_a_type_is_allowed_on_something(action: str) -> None:
+    keys: dict[str, Any] = {
+        FUNCTION: arn("lambda", f"function:{OWN}-Web-1"),
+        "iam:PermissionsBoundary": BOUNDARY,
+        "iam:PassedToService": "lambda.amazonaws.com",
+        "lambda:Principal": "apigateway.amazonaws.com",
+        "aws:ResourceAccount": ACCOUNT,
+        "aws:RequestTag/slipway-scope": MADE_WITH,
+        "aws:TagKeys": ["team"],
+    }
+    names = [f"alarm:{OWN}", f"table/{OWN}", f"function:{OWN}", f"log-group:{OWN}", OWN]
+    names += [f"role/{OWN}", "event-source-mapping:1", "/apis", "/apis/a1", "builds/web.zip"]
+    resources = ["*", *(arn(action.partition(":")[0], name) for name in names)]
+
+    assert any(maker_may(action, resource, keys=keys) for resource in resources)
+
+
+@pytest.mark.parametrize("action", sorted(WITHHELD))
+def test_what_is_withheld_is_allowed_on_nothing(action: str) -> None:
+    reads = {"dynamodb:DescribeImport", "lambda:GetFunctionScalingConfig"}
+    reads |= {"lambda:GetLayerVersion", "s3:GetBucketMetadataTableConfiguration"}
+    names = [f"table/{OWN}", f"function:{OWN}", f"log-group:{OWN}", OWN, f"role/{OWN}"]
+
+    for resource in ["*", *(arn(action.partition(":")[0], name) for name in names)]:
+        # A shortened pattern may cover such as read a resource's own configuration.
+        assert action in reads or not maker_may(action, resource), resource
+
+
+@pytest.mark.parametrize("service", ["lambda.amazonaws.com", "apigateway.amazonaws.com"])
+def test_a_role_is_passed_to_the_services_meant(service: str) -> None:
+    role = arn("iam", f"role/{OWN}-Role-1")
+
+    assert maker_may("iam:PassRole", role, keys={"iam:PassedToService": service})
+    assert not maker_may("iam:PassRole", role)
+    for other in ("ec2.amazonaws.com", "cloudformation.amazonaws.com", "states.amazonaws.com"):
+        assert not maker_may("iam:PassRole", role, keys={"iam:PassedToService": other})
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/{STACK}-EnvironmentLimits-1"},
+        {"iam:PermissionsBoundary": BOUNDARY, "aws:RequestTag/slipway-scope": OTHER},
+        {"iam:PermissionsBoundary": BOUNDARY, "aws:RequestTag/Slipway-Scope": OTHER},
+    ],
+)
+@pytest.mark.parametrize("action", ["iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePolicy"])
+def test_no_role_is_made_without_the_boundary_or_with_another_scope(
+    action: str, keys: dict[str, str]
+) -> None:
+    assert not maker_may(action, arn("iam", f"role/{OWN}-Role-1"), keys=keys)
+
+
+def test_no_role_or_api_gets_another_scope_or_loses_its_own() -> None:
+    role, api = arn("iam", f"role/{OWN}-Role-1"), arn("apigateway", "/tags/arn%3A1")
+    mine = {"aws:RequestTag/slipway-scope": MADE_WITH, "aws:TagKeys": ["slipway-scope"]}
+    other = {**mine, "aws:RequestTag/slipway-scope": OTHER}
+    for action, resource in (("iam:TagRole", role), ("apigateway:POST", api)):
+        assert maker_may(action, resource, keys=mine)
+        assert not maker_may(action, resource, keys=other)
+    for action, resource in (("iam:UntagRole", role), ("apigateway:DELETE", api)):
+        assert maker_may(action, resource, keys={"aws:TagKeys": ["team"]})
+        for key in ("slipway-scope", "Slipway-Scope"):
+            assert not maker_may(action, resource, keys={"aws:TagKeys": ["team", key]})
+
+
+def test_no_role_loses_its_boundary() -> None:
+    keys = {"iam:PermissionsBoundary": BOUNDARY}
+
+    role = arn("iam", f"role/{OWN}-Role-1")
+    assert not maker_may("iam:DeleteRolePermissionsBoundary", role, keys=keys)
+
+
+@pytest.mark.parametrize("verb", ["PATCH", "DELETE", "POST", "PUT", "GET"])
+@pytest.mark.parametrize("below", ["", "/routes", "/routes/r1", "/integrations/i1", "/stages/s"])
+def test_an_api_is_changed_by_its_own_environment_alone(verb: str, below: str) -> None:
+    """By the API's tag, where AWS tells it; an API without one is left to the template's check."""
+    resource, action = arn("apigateway", f"/apis/a1{below}"), f"apigateway:{verb}"
+
+    assert maker_may(action, resource, keys={"aws:ResourceTag/slipway-scope": MADE_WITH})
+    assert not maker_may(action, resource, keys={"aws:ResourceTag/slipway-scope": OTHER})
+    own = {"aws:ResourceTag/slipway-scope": MADE_WITH}
+    assert not maker_may(action, arn("apigateway", f"/apis/{API}{below}"), keys=own)
+
+
+@pytest.mark.parametrize("verb", ["Create", "Update", "Delete", "Get"])
+def test_a_mapping_belongs_to_a_function_of_the_environment(verb: str) -> None:
+    resource = "*" if verb == "Create" else arn("lambda", "event-source-mapping:1")
+    action = f"lambda:{verb}EventSourceMapping"
+
+    assert maker_may(action, resource, keys={FUNCTION: arn("lambda", f"function:{OWN}-Web-1")})
+    assert not maker_may(action, resource)
+    other = {FUNCTION: arn("lambda", f"function:{NEIGHBOUR}-Web-1")}
+    assert not maker_may(action, resource, keys=other)
+
+
+@pytest.mark.parametrize(
+    ("principal", "allowed"),
+    [
+        ("apigateway.amazonaws.com", True),
+        ("*", True),  # a function URL; the template's check knows which
+        ("222222222222", True),  # TrustedAccounts
+        ("333333333333", False),
+        ("arn:aws:iam::333333333333:root", False),
+        ("arn:aws:iam::222222222222:role/x", False),
+    ],
+)
+def test_who_may_be_let_in_to_a_function(principal: str, allowed: bool) -> None:
+    function = arn("lambda", f"function:{OWN}-Web-1")
+
+    found = maker_may("lambda:AddPermission", function, keys={"lambda:Principal": principal})
+
+    assert found == allowed
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint", "allowed"),
+    [
+        ("sqs", arn("sqs", f"{OWN}-Jobs-1"), True),
+        ("lambda", arn("lambda", f"function:{OWN}-Web-1"), True),
+        ("sqs", arn("sqs", f"{NEIGHBOUR}-Jobs-1"), False),
+        ("SQS", arn("sqs", "payroll"), False),
+        ("lambda", arn("lambda", f"function:{STACK}-AuthFunction-1"), False),
+        ("sms", "+15550100", False),
+        ("application", arn("sns", "app/x"), False),
+        ("firehose", arn("firehose", "deliverystream/x"), False),
+    ],
+)
+def test_what_a_topic_is_delivered_to(protocol: str, endpoint: str, allowed: bool) -> None:
+    keys = {"sns:Protocol": protocol, "sns:Endpoint": endpoint}
+
+    assert maker_may("sns:Subscribe", arn("sns", f"{OWN}-Topic-1"), keys=keys) == allowed
+
+
+def test_an_alarm_notifies_only_its_own_environment() -> None:
+    alarm, own = arn("cloudwatch", f"alarm:{OWN}-Late-1"), arn("sns", f"{OWN}-Topic-1")
+    for actions in ([own], [own, arn("lambda", f"function:{OWN}-Web-1")]):
+        keys = {"cloudwatch:AlarmActions": actions}
+        assert maker_may("cloudwatch:PutMetricAlarm", alarm, keys=keys)
+    for actions in ([arn("sns", f"{STACK}-Alarms-1")], [own, "arn:aws:automate:r:ec2:stop"]):
+        keys = {"cloudwatch:AlarmActions": actions}
+        assert not maker_may("cloudwatch:PutMetricAlarm", alarm, keys=keys)
+
+
+def test_code_comes_from_the_buckets_that_the_stack_names() -> None:
+    here = {"aws:ResourceAccount": ACCOUNT}
+
+    assert maker_may("s3:GetObject", arn("s3", "builds/web.zip"), keys=here)
+    assert not maker_may("s3:GetObject", arn("s3", "builds/web.zip"))
+    for bucket in ("company-ci-artifacts", f"{NEIGHBOUR}-bucket-1", BUCKET, "builds-2"):
+        assert not maker_may("s3:GetObject", arn("s3", f"{bucket}/web.zip"), keys=here)
+
+
+def test_without_buckets_no_code_comes_from_s3() -> None:
+    rights, limits = making.documents({**VALUES, "ArtifactBuckets": [], "TrustedAccounts": []})
+
+    request = Request(
+        "s3:GetObject",
+        "arn:aws:s3:::builds/web.zip",
+        {"aws:ResourceAccount": ACCOUNT, "aws:PrincipalTag/slipway-scope": MADE_WITH},
+    )
+    assert not decide([[parse(rights)], [parse(limits)]], request).allowed
+    assert '"arn:aws:s3:::/*"' not in json.dumps(rights)
+
+
+def test_five_buckets_can_be_named() -> None:
+    buckets = [f"builds-{n}" for n in range(making.ARTIFACT_BUCKETS)]
+    layers = [[parse(each)] for each in making.documents({**VALUES, "ArtifactBuckets": buckets})]
+    keys = {"aws:ResourceAccount": ACCOUNT, "aws:PrincipalTag/slipway-scope": MADE_WITH}
+
+    for bucket in buckets:
+        assert decide(layers, Request("s3:GetObject", f"arn:aws:s3:::{bucket}/a.zip", keys)).allowed
+
+
+def test_the_check_of_templates_evaluates_the_policies_that_are_deployed() -> None:
+    """It evaluates the module's documents, and the stack includes the files made of them."""
+    layers = [[parse(each)] for each in making.documents(VALUES)]
+    for action, service, rest, keys in MAKING:
+        for name in (OWN, NEIGHBOUR, STACK):
+            resource = arn(service, rest.format(name))
+            context = {**keys, "aws:PrincipalTag/slipway-scope": MADE_WITH}
+            by_module = decide(layers, Request(action, resource, context)).allowed
+            assert by_module == maker_may(action, resource, keys=keys)
+    assert set(TYPES)
