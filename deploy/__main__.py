@@ -49,7 +49,8 @@ def main(arguments: list[str]) -> int:
         account, known = before(options, session)
         print(f"Deploying {options.stack} to account {account}, {session.region_name}", flush=True)
         compiler = checks.compiler(runtime, os.environ.get("COMPILER", runtime))
-        for note in [*notes(session, known), *checks.runtime(runtime), *compiler]:
+        open_ = checks.openness(options.parameters)
+        for note in [*notes(session, known), *open_, *checks.runtime(runtime), *compiler]:
             print(f"note: {note}", flush=True)
         _sam("build", "--parameter-overrides", *_overrides(build))
         refuse(checks.layer(BUILT / "CoreLayer", architecture, runtime))

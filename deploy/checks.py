@@ -52,6 +52,15 @@ def registration(given: Mapping[str, str]) -> Iterator[str]:
         )
 
 
+def openness(given: Mapping[str, str]) -> Iterator[str]:
+    """Whether strangers may come in."""
+    if given.get("Registration") == "open":
+        yield (
+            "Registration=open: everyone who can reach the API may register and run code in this "
+            "account; invite is the default"
+        )
+
+
 def _expected(declaration: dict[str, Any], value: str) -> str | None:
     if allowed := declaration.get("AllowedValues"):
         return None if value in map(str, allowed) else f"one of {', '.join(map(str, allowed))}"

@@ -22,7 +22,7 @@ from slipway.domain import ids
 from slipway.domain.account import NewInvitation
 from slipway.domain.environment import NewEnvironment
 from slipway.domain.template import NewTemplate, Version
-from slipway.services import environments, invitations, rollouts, templates, users
+from slipway.services import environments, invitations, registration, rollouts, templates, users
 from slipway.settings import settings
 from slipway.store import (
     account_records,
@@ -103,6 +103,12 @@ def an_invitation(world: World) -> Things:
         NewInvitation(email=CREDENTIALS["email"]), Principal(things["user_id"]), ""
     )
     return {**things, "invitation_id": made.id, "invitation": made.invitation}
+
+
+def an_operators_invitation(world: World) -> Things:
+    """For an address that has an account."""
+    user_records.add(CREDENTIALS["email"], password_hash())
+    return {"invitation": registration.invite_administrator(CREDENTIALS["email"])[1]}
 
 
 def a_registration(world: World) -> Things:
@@ -232,6 +238,11 @@ REQUESTS = {
     "sign out everywhere": Request("POST /api/v1/auth/logout-everywhere", a_user, again=401),
     "register with an invitation": Request(
         "POST /api/v1/auth/register", an_invitation, {**CREDENTIALS, "invitation": "THE INVITATION"}
+    ),
+    "recover an administrator": Request(
+        "POST /api/v1/auth/register",
+        an_operators_invitation,
+        {**CREDENTIALS, "invitation": "THE INVITATION"},
     ),
     "prove an address": Request(
         "POST /api/v1/auth/verify-email", a_registration, {"token": SECRET, "password": PASSWORD}

@@ -236,3 +236,10 @@ def test_a_reservation_that_lambda_would_refuse_is_reported(
 )
 def test_domains_need_mail(given: dict[str, str], refused: bool) -> None:
     assert bool([*checks.registration(given)]) == refused
+
+
+def test_open_registration_is_pointed_out() -> None:
+    [note] = checks.openness({"Registration": "open"})
+
+    assert "run code in this account" in note
+    assert [*checks.openness({"Registration": "invite"}), *checks.openness({})] == []

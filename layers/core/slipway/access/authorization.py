@@ -12,7 +12,7 @@ from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Forbidden, no_such
 from slipway.settings import settings
-from slipway.store import account_records, project_records, table
+from slipway.store import project_records, sessions, table
 from slipway.store.table import Check, Item, Key
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def still_member(project: ProjectId, principal: Principal) -> Check:
 
 def account(principal: Principal) -> Key:
     """The key of the principal's account, for the functions below."""
-    return account_records.key(principal.user_id)
+    return sessions.account_key(principal.user_id)
 
 
 def require_administrator(account: AccountRecord | None) -> None:
