@@ -192,6 +192,9 @@ def read_by(tree: ast.AST) -> set[str]:
             words = str(node.left.value)
             is_sentence = " " in words and isinstance(node.ops[0], ast.In)
             found |= {words} if is_sentence else set()
+        # DriverRefused.says
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "says":
+            found |= {str(each.value) for each in node.args if isinstance(each, ast.Constant)}
     return found
 
 

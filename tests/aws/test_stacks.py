@@ -339,7 +339,14 @@ def says(stacks: Stacks, method: str, **request: Any) -> str:
 
 def test_the_stand_in_misses_and_keeps_stacks_in_the_same_words(stacks: Stacks) -> None:
     given = [{"ParameterKey": "Version", "ParameterValue": "1"}]
-    request = {"ClientRequestToken": "t", "Parameters": given, "TemplateURL": "url"}
+    stacks.call("iam", "create_role", RoleName="making", Tags=[])
+    stacks.call("iam", "attach_role_policy", RoleName="making", PolicyArn="policy")
+    request = {
+        "ClientRequestToken": "t",
+        "Parameters": given,
+        "TemplateURL": "url",
+        "RoleARN": "making",
+    }
     missing = expected("stacks", "missing", name="one")
     assert says(stacks, "describe_stacks", StackName="one") == ": ".join(missing.values())
 
