@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -44,8 +45,12 @@ def environ(endpoint: str) -> dict[str, str]:
         for name, value in variables.items()
         if not isinstance(value, dict) or "Ref" in value
     }
+    # A lease is taken along with the first call of one in so many requests, and never of all.
+    known["RequestsPerMinute"] = 0
+    limits = variables["LIMITS"]["Fn::Sub"]
     return {
         **given,
+        "LIMITS": re.sub(r"\$\{(\w+)\}", lambda name: str(known[name[1]]), limits),
         "MACHINES": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-",
         "SIGNING_SECRET": "signing",
         "REGISTRATION": "open",

@@ -12,6 +12,7 @@ both also at http://<id>.localhost, under an origin for each.
     http_events.py      requests -> events, results -> answers
     authorizers.py      decides who may call a route
     resource_policy.py  decides whether the function may be called
+    throttling.py       decides whether a route takes one more request
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from local.http_events import STAGE, Answer, Request, Route, answer, event_1, ev
 from local.patches.api_endpoint import PREFIX
 from local.patches.function_urls import URL_PREFIX
 from local.resource_policy import INVOKE, may_invoke
+from local.throttling import Buckets
 
 # Quotas of HTTP APIs and of Lambda that cannot be raised.
 LARGEST_BODY = 10 * 2**20
@@ -40,6 +42,7 @@ SECONDS = 30.0
 
 URL_ID = 32  # letters of a function URL's id; an API's has fewer
 HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
+_buckets = Buckets()
 FAILED = message(500, "Internal Server Error")
 URL_FAILED = Answer(502, b"Internal Server Error", [("content-type", "application/json")])
 URL_FORBIDDEN = Answer(403, b'{"Message":"Forbidden"}', [("content-type", "application/json")])
@@ -143,6 +146,9 @@ async def _routed(scope: Message, request: Request) -> Answer:
     record = apigateway._match_route(request.api_id, request.method, request.path)
     if record is None:
         return message(404, "Not Found")
+    stage = stages[request.stage]
+    if not _buckets.allows(request.api_id, request.stage, record["routeKey"], stage):
+        return message(429, "Too Many Requests")
     _, _, pattern = record["routeKey"].partition(" ")
     found = apigateway._extract_path_params(pattern, request.path) if pattern else None
     call = Call(request, Route(record["routeKey"], found), record, get_region())

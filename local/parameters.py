@@ -1,10 +1,20 @@
-"""The value of `make local PARAMETERS=`: text -> the stack's parameters.
+"""The stack's parameters: those of `make local PARAMETERS=`, and the laptop's own defaults.
 
 The format is that of SAM's `parameter_overrides`: Key=Value pairs, separated by spaces; a value
 with spaces is quoted. CloudFormation validates names and values when the stack is created.
 """
 
 import shlex
+import sys
+
+MAIL_SENDER = "slipway@example.com"
+_RAISED = (
+    "MaxEnvironmentsPerUser",
+    "MaxEnvironmentsPerProject",
+    "MaxDeploymentsWaiting",
+    "MaxDeploymentsPerUser",
+    "MaxDeploymentsPerProject",
+)
 
 
 class Malformed(Exception):
@@ -29,3 +39,25 @@ def parse(text: str) -> dict[str, str]:
             raise Malformed(f"{name} is given twice")
         found[name] = value
     return found
+
+
+def own_defaults(given: dict[str, str]) -> dict[str, str]:
+    """The laptop's own defaults of parameters, beside those that are given."""
+    # Domains are only allowed to those who prove their address.
+    sender = {"MailSender": MAIL_SENDER} if given.get("Registration") == "domains" else {}
+    return {
+        "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "SimulateFaults": "true",
+        "Registration": "open",
+        "MembersMayPublish": "true",
+        # README's first steps use one.
+        "RejectCommonPasswords": "false",
+        # No other application shares this machine's Lambda, as in an account with enough quota.
+        "StreamParallelism": "10",
+        # Load tests and the soak make far more than a person does. The rates are AWS's quotas.
+        **dict.fromkeys(("ThrottleRate", "CostlyRate"), "10000"),
+        **dict.fromkeys(("ThrottleBurst", "CostlyBurst"), "5000"),
+        **dict.fromkeys(_RAISED, "100000"),
+        "RequestsPerMinute": "1000000",
+        **sender,
+    }

@@ -28,12 +28,12 @@ from typing import IO, Any, Self
 
 from local import iam_keys, package
 from local.iam_keys import Key
+from local.parameters import own_defaults
 from local.stack import Stack
 
 HERE = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
-MAIL_SENDER = "slipway@example.com"
 GRACE = 2.0  # seconds for the emulator to end
 
 
@@ -75,21 +75,8 @@ class Platform:
         self.beyond, self.names = beyond, {beyond, *names}
         self.owner = iam_keys.of_owner()
         self.environments_port = 0
-        runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        self.defaults = {
-            "PythonRuntime": runtime,
-            "SimulateFaults": "true",
-            "Registration": "open",
-            "MembersMayPublish": "true",
-            # README's first steps use one.
-            "RejectCommonPasswords": "false",
-            # No other application shares this machine's Lambda, as in an account with enough quota.
-            "StreamParallelism": "10",
-        }
         self.parameters = parameters or {}
-        if self.parameters.get("Registration") == "domains":
-            # Domains are only allowed to those who prove their address.
-            self.defaults["MailSender"] = MAIL_SENDER
+        self.defaults = own_defaults(self.parameters)
         self.bare = bare
         self.cache = root / ".slipway"
         self.run_dir = self.cache / f"run-{os.getpid()}"

@@ -513,4 +513,6 @@ def plain(value: Any, known: set[str]) -> str:
     text = re.sub(MOMENT, "a moment", json.dumps(value, sort_keys=True))
     text = re.sub(r'"access_token": "[^"]+"', "", text)
     text = re.sub(ETAG, "an ETag", text)
+    # Which of the free slots of a quota is taken is chosen at random.
+    text = re.sub(r'(ENVIRONMENT#|DEPLOYMENT#|_[0-9a-z]{20}": ")[0-9]{6}"', r'\1a slot"', text)
     return re.sub(ID, lambda found: found[0] if found[0] in known else "new", text)

@@ -60,7 +60,7 @@ def _without(policy: dict[str, Any], right: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def lacking() -> Iterator[Platform]:
     lacks = {
-        "ProjectsFunction": "dynamodb:UpdateItem",
+        "DeploymentsFunction": "dynamodb:UpdateItem",
         "ProvisionEnvironment": "LambdaInvokePolicy",
         "ExpireEnvironment": "dynamodb:UpdateItem",
     }
@@ -106,14 +106,15 @@ def test_a_function_without_an_action_fails_with_the_refusal_that_names_it(
     lacking: Platform,
 ) -> None:
     someone = Person(lacking.url).sign_in()
-    project = someone.project()
+    environment = someone.environment(someone.project())
 
-    answer = someone.ask("PATCH", f"/api/v1/projects/{project}", {"name": "renamed"})
+    answer = someone.deploy(environment["id"], "v1")
 
     assert answer.status in (500, 503), answer.raw
     group = physical(lacking, "FunctionLogs")
     logs = lacking.client("logs")
-    role, function = role_of(lacking, "ProjectsFunction"), physical(lacking, "ProjectsFunction")
+    role = role_of(lacking, "DeploymentsFunction")
+    function = physical(lacking, "DeploymentsFunction")
     refusal = (
         f"User: arn:aws:sts::000000000000:assumed-role/{role}/{function} is not authorized to "
         f"perform: dynamodb:UpdateItem on resource: {table(lacking)} "

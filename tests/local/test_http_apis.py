@@ -97,6 +97,18 @@ def address(platform: Platform, resources: dict[str, Any], name: str = "Api") ->
     return stack.outputs["Url"]
 
 
+def test_a_route_that_has_no_token_left_answers_as_on_aws(
+    platform: Platform, call: Call, echo: Function
+) -> None:
+    limits = {"ThrottlingRateLimit": 0.001, "ThrottlingBurstLimit": 2}
+    here = address(platform, api(echo, Stage={"DefaultRouteSettings": limits}))
+
+    replies = [call(here + "/x") for _ in range(3)]
+
+    assert [each.status for each in replies] == [200, 200, 429]
+    assert replies[-1].json == {"message": "Too Many Requests"}
+
+
 def test_an_api_calls_a_function_that_lets_it_in(
     platform: Platform, call: Call, echo: Function
 ) -> None:

@@ -96,7 +96,7 @@ def test_shipping_is_two_round_trips(
 
     world.deployment(running, ann)
 
-    assert made == ["BatchGetItem", "TransactWriteItems"]
+    assert made == ["Query + Query + BatchGetItem", "TransactWriteItems"]
 
 
 def test_an_environment_that_begins_to_go_meanwhile_takes_no_deployment(

@@ -150,7 +150,7 @@ def test_creating_an_environment_is_one_read_and_one_transaction(
 
     world.environment(project, ann)
 
-    assert made == ["BatchGetItem", "TransactWriteItems"]
+    assert made == ["Query + BatchGetItem", "TransactWriteItems"]
 
 
 def test_a_project_that_begins_to_go_meanwhile_takes_no_environment(
@@ -426,7 +426,9 @@ def test_the_workflows_get_ids_and_keys(ann: Principal, project: ProjectId) -> N
     for wire in given["keys"].values():
         [found] = table.get(table.Key(wire["pk"]["S"], wire["sk"]["S"]))
         assert found
-    assert set(given["keys"]) == {"environment", "external", "lease", "name", "project"}
+    assert set(given["keys"]) == {
+        *("environment", "external", "lease", "name", "project", "user_slot")
+    }
 
 
 def test_the_input_of_the_workflows_never_changes(ann: Principal, project: ProjectId) -> None:

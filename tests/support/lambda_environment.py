@@ -10,8 +10,8 @@ import pytest
 from slipway.access import signing, tokens
 from slipway.aws import functions
 from slipway.services import reconcile_schedule
-from slipway.settings import settings
-from slipway.store import template_records
+from slipway.settings import limits, settings
+from slipway.store import rates, template_records
 from tests.support import invoked
 
 REGION = "eu-central-1"
@@ -38,6 +38,7 @@ def as_on_lambda() -> Iterator[None]:
             "REGISTRATION": "open",
             "MEMBERS_MAY_PUBLISH": "true",
             "REJECT_COMMON_PASSWORDS": "false",
+            "LIMITS": "100,100,500,200,200,200,200,200,0",
             "TEMPLATES_BUCKET": "templates",
             "PLANS_FUNCTION": "plans",
             "ALLOWED_RESOURCE_TYPES": "AWS::SQS::*, AWS::Lambda::Function,AWS::Serverless::*",
@@ -62,5 +63,7 @@ def forget() -> None:
     settings.cache_clear()
     tokens.forget()
     signing.forget()
+    limits.cache_clear()
+    rates.forget()
     reconcile_schedule.forget()
     template_records.version_of.cache_clear()

@@ -87,3 +87,26 @@ def test_a_route_of_another_function_is_found() -> None:
     assert rank(("ANY", "/a/{proxy+}", "F"), "GET", "/a") is None
     assert rank(("ANY", "/a/", "F"), "GET", "/a/") is None
     assert rank(("POST", "/a", "F"), "GET", "/a") is None
+
+
+def test_every_route_but_the_default_has_throttling_settings_of_its_own() -> None:
+    """API Gateway refuses a stage with settings of a route that does not exist."""
+    settings = resources("AWS::Serverless::HttpApi")["Api"]["Properties"]["RouteSettings"]
+
+    assert set(settings) == {f"{method} {path}" for method, path, _ in gateway() if path}
+    for each in settings.values():
+        rate, burst = each["ThrottlingRateLimit"]["Ref"], each["ThrottlingBurstLimit"]["Ref"]
+        assert rate.removesuffix("Rate") == burst.removesuffix("Burst")
+
+
+def test_strangers_and_costly_routes_take_tokens_of_their_own() -> None:
+    settings = resources("AWS::Serverless::HttpApi")["Api"]["Properties"]["RouteSettings"]
+    limits = {route: each["ThrottlingRateLimit"]["Ref"] for route, each in settings.items()}
+
+    anonymous = {route for route, limit in limits.items() if limit == "AnonymousRate"}
+    costly = {route for route, limit in limits.items() if limit == "CostlyRate"}
+    assert anonymous == {"ANY /api/v1/auth/{proxy+}", "ANY /.well-known/{proxy+}"}
+    assert costly == {
+        "ANY /api/v1/templates/{proxy+}",
+        *(route for route in limits if "/drift" in route or "/resources" in route),
+    }

@@ -12,6 +12,7 @@ from slipway.errors import (
     NotFound,
     OutdatedDeployment,
     QueueBusy,
+    QuotaExceeded,
 )
 from slipway.http.app import Api
 from slipway.services import deployments, history, rollout_queue
@@ -23,7 +24,7 @@ handler = api.handler
 @api.post(
     "/api/v1/deployments/environments/<environment_id>",
     status=201,
-    refuses=(NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy),
+    refuses=(NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, QuotaExceeded, Busy),
 )
 def create(
     principal: Principal, environment_id: EnvironmentId, wanted: NewDeployment

@@ -31,6 +31,7 @@ from slipway.errors import (
     PreconditionFailed,
     ProjectGoing,
     QueueBusy,
+    QuotaExceeded,
     TtlExceedsPolicy,
 )
 from slipway.http.app import Api
@@ -51,7 +52,7 @@ handler = api.handler
     "/api/v1/environments/projects/<project_id>",
     status=201,
     found=200,
-    refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault),
+    refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing, QuotaExceeded, Busy, DriverFault),
 )
 def create(
     principal: Principal, project_id: ProjectId, wanted: NewEnvironment, mode: CreationMode
@@ -66,7 +67,7 @@ def create(
     "/api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
     status=201,
     found=200,
-    refuses=(NotFound, NameTaken, ProjectGoing, Busy, DriverFault),
+    refuses=(NotFound, NameTaken, ProjectGoing, QuotaExceeded, Busy, DriverFault),
 )
 def ensure(
     principal: Principal, project_id: ProjectId, external_id: str, wanted: NewEnvironment
@@ -97,7 +98,15 @@ def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -
     "/api/v1/environments/<environment_id>/update",
     status=201,
     found=200,
-    refuses=(NotFound, NoTemplate, EnvironmentNotReady, QueueBusy, Busy, DriverFault),
+    refuses=(
+        NotFound,
+        NoTemplate,
+        EnvironmentNotReady,
+        QueueBusy,
+        QuotaExceeded,
+        Busy,
+        DriverFault,
+    ),
 )
 def update(
     principal: Principal, environment_id: EnvironmentId, wanted: EnvironmentUpdate, mode: UpdateMode

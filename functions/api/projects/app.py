@@ -4,7 +4,15 @@ from slipway.access.principal import Principal
 from slipway.domain.ids import ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange, ProjectDeletion
-from slipway.errors import NameTaken, NotFound, PreconditionFailed, ProjectGoing, ProjectNotEmpty
+from slipway.errors import (
+    Busy,
+    NameTaken,
+    NotFound,
+    PreconditionFailed,
+    ProjectGoing,
+    ProjectNotEmpty,
+    QuotaExceeded,
+)
 from slipway.http.app import Api
 from slipway.http.routes import IfMatch
 from slipway.services import projects
@@ -13,7 +21,7 @@ api = Api()
 handler = api.handler
 
 
-@api.post("/api/v1/projects", status=201, refuses=(NameTaken,))
+@api.post("/api/v1/projects", status=201, refuses=(NameTaken, QuotaExceeded, Busy))
 def create(principal: Principal, wanted: NewProject) -> Project:
     """Create a project."""
     return projects.create(wanted, principal)

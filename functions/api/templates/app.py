@@ -21,6 +21,7 @@ from slipway.errors import (
     NotFound,
     NotPublished,
     PreconditionFailed,
+    QuotaExceeded,
     TooCostly,
     VersionFixed,
     VersionTaken,
@@ -34,7 +35,7 @@ api = Api()
 handler = api.handler
 
 
-@api.post("/api/v1/templates", status=201, refuses=(Forbidden, NameTaken))
+@api.post("/api/v1/templates", status=201, refuses=(Forbidden, NameTaken, QuotaExceeded))
 def create(principal: Principal, wanted: NewTemplate) -> Template:
     """Create a template. Add its versions afterwards."""
     return templates.create(wanted, principal)
@@ -69,7 +70,7 @@ def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
     status=201,
     media=MEDIA,
     limit=MAX_BYTES,
-    refuses=(NotFound, Forbidden, VersionTaken, TooCostly, DriverFault),
+    refuses=(NotFound, Forbidden, VersionTaken, QuotaExceeded, TooCostly, DriverFault),
 )
 def add_version(
     principal: Principal, template: str, wanted: NewVersion, raw: RawBody

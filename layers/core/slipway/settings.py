@@ -57,6 +57,28 @@ class Settings:
     cors_origins: tuple[str, ...]
 
 
+class Limits(NamedTuple):
+    """The stack's limits, in the order of the variable LIMITS. `parameter` names each quota.
+
+    `requests_per_minute` of a caller is no quota; 0 stands for any number.
+    """
+
+    projects_per_user: int
+    templates_per_user: int
+    versions_per_template: int
+    environments_per_user: int
+    environments_per_project: int
+    deployments_waiting: int
+    deployments_per_user: int
+    deployments_per_project: int
+    requests_per_minute: int
+
+    @staticmethod
+    def parameter(field: str) -> str:
+        """The stack's parameter that sets this quota."""
+        return "Max" + field.title().replace("_", "")
+
+
 class Credentials(NamedTuple):
     key_id: str
     secret: str
@@ -120,6 +142,12 @@ def _numbers(text: str) -> dict[str, int]:
     """`memory=3008,reserved=10` as a mapping."""
     pairs = (each.partition("=") for each in _listed(text))
     return {name: int(number) for name, _, number in pairs}
+
+
+@cache
+def limits() -> Limits:
+    """The stack's quotas, cached. Raises KeyError without the variable LIMITS."""
+    return Limits(*map(int, os.environ["LIMITS"].split(",")))
 
 
 def _endpoint(region: str) -> str:

@@ -22,6 +22,7 @@ from slipway.store import (
     environment_records,
     project_records,
     queue_records,
+    quota_records,
     table,
     template_records,
     user_records,
@@ -116,7 +117,7 @@ def is_destroyed(this: EnvironmentId) -> None:
     assert item
     becomes(this, "destroyed", destroyed_at=timestamps.written(timestamps.now()))
     external_id = item.get("external_id") or item["id"]
-    (
+    transaction = (
         Transaction()
         .delete("name", project_records.environment_name(this.project, item["name"]))
         .delete("external_id", project_records.external_id(this.project, external_id))
@@ -124,8 +125,10 @@ def is_destroyed(this: EnvironmentId) -> None:
         .update(
             "project", project_records.key(this.project), "ADD environments :less", {"less": -1}
         )
-        .commit()
     )
+    for part, action in quota_records.freed(quota_records.ENVIRONMENT, item).items():
+        transaction.add(part, action)
+    transaction.commit()
 
 
 def begins(this: DeploymentId) -> None:
@@ -143,12 +146,16 @@ def succeeds(this: DeploymentId) -> None:
     why = records.change("deployment_succeeded", str(this), at)
     change = "SET #status = :done, change = :why, finished_at = :at"
     values = {"done": "succeeded", "at": at, "why": why}
-    (
+    item = deployment_records.find(this)
+    assert item
+    transaction = (
         Transaction()
         .update("record", deployment_records.key(this), change, values)
         .update("lock", queue_records.lock(this.environment), "REMOVE holder", {})
-        .commit()
     )
+    for part, action in quota_records.freed(quota_records.DEPLOYMENT, item).items():
+        transaction.add(part, action)
+    transaction.commit()
 
 
 def as_now() -> Callable[[], None]:

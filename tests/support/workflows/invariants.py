@@ -24,6 +24,7 @@ def broken(world: World) -> list[str]:
     deployments = [item for item in items if item["sk"].startswith("DEP#")]
     found = [f"A record was given up: {letter}" for letter in world.dead_letters]
     found += _names_and_counts(world, items, environments)
+    found += _quotas(items, environments, deployments)
     found += _etags(world)
     for environment in environments:
         mine = [each for each in deployments if each["environment_id"] == environment["id"]]
@@ -90,6 +91,34 @@ def _names_and_counts(
     owners = sorted(each["id"] for each in environments if each["status"] != "destroyed")
     if names != owners:
         yield f"The names are of {names}, but these live: {owners}"
+
+
+def _quotas(
+    items: list[Record], environments: list[Record], deployments: list[Record]
+) -> Iterator[str]:
+    """What counts has its slots, what has ended has none, and each counter is right."""
+    living = [
+        *(("ENVIRONMENT", each) for each in environments if each["status"] != "destroyed"),
+        *(("DEPLOYMENT", each) for each in deployments if each["status"] not in ENDED),
+    ]
+    wanted = {
+        (f"QUOTA#{owner}", f"{kind}#{number}"): each["id"]
+        for kind, each in living
+        for owner, number in each["slots"].items()
+    }
+    taken = {(each["pk"], each["sk"]): each["holder"] for each in items if "holder" in each}
+    taken = {key: holder for key, holder in taken.items() if key[1] != "LOCK"}
+    if taken != wanted:
+        yield f"The slots are held by {taken}, not by {wanted}"
+    for each in environments:
+        e = each["id"].split("_")[2]
+        places = sum(i["pk"] == f"ENV#{e}" and i["sk"].startswith("QUEUE#") for i in items)
+        if each.get("waiting", 0) != places:
+            yield f"{each['id']} counts {each['waiting']} that wait, not {places}"
+    owned = Counter(each["owner"] for each in items if each["sk"] == "PROJECT")
+    for each in items:
+        if each["sk"] == "PROJECTS" and each["used"] != owned[each["pk"].partition("#")[2]]:
+            yield f"{each['pk']} counts {each['used']} projects, not {owned}"
 
 
 def _deployments(items: list[Record], environment: Record, mine: list[Record]) -> Iterator[str]:

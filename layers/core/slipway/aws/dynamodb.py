@@ -50,24 +50,30 @@ Answer = dict[str, Any]
 class DynamoDBError(Exception):
     """DynamoDB refused the call. `code` is its error code, `answer` its whole answer.
 
-    With the code NO_ANSWER, the call may have been carried out.
+    With the code NO_ANSWER, the call may have been carried out. `aside` is the answer of the call
+    that was sent along, empty if there was none or if it failed.
     """
 
     def __init__(self, code: str, answer: Answer, status: int = 400) -> None:
         super().__init__(f"{code}: {answer.get('message') or answer.get('Message') or ''}")
         self.code = code
         self.answer = answer
+        self.aside: Answer = {}
         self.passing = status >= 500 or code in _PASSING
 
 
-def together(*calls: tuple[str, Answer]) -> list[Answer]:
+def together(*calls: tuple[str, Answer], aside: tuple[str, Answer] | None = None) -> list[Answer]:
     """Send the calls (operation, request) at the same time: one round trip, more only while they
     fail for a transient reason.
 
-    Raises DynamoDBError for the first call that is refused.
+    `aside` is a call that may fail: it is sent once, and the last answer is its own, empty if it
+    failed. Raises DynamoDBError for the first of the others that is refused.
     """
     bodies = [(operation, _body(operation, request)) for operation, request in calls]
-    outcomes: list[Answer | DynamoDBError] = _each_once(bodies)
+    beside = [(aside[0], _body(*aside))] if aside else []
+    outcomes: list[Answer | DynamoDBError] = _each_once([*bodies, *beside])
+    told = outcomes.pop() if aside else None
+    answer_aside = told if isinstance(told, dict) else {}
     for attempt in range(1, TRIES):
         again = [n for n, outcome in enumerate(outcomes) if _passing(outcome)]
         if not again:
@@ -80,9 +86,10 @@ def together(*calls: tuple[str, Answer]) -> list[Answer]:
     answers = []
     for outcome in outcomes:
         if isinstance(outcome, DynamoDBError):
+            outcome.aside = answer_aside
             raise outcome
         answers.append(outcome)
-    return answers
+    return [*answers, answer_aside] if aside else answers
 
 
 def _body(operation: str, request: Answer) -> bytes:

@@ -121,7 +121,8 @@ if TYPE_CHECKING:
 
         `resources` are the driver's resources that have to be retired, `remains` what could not
         be, and `retain` what is left in place on purpose. `live_in_doubt` is the deployment that
-        may have left something else live than `live_version`.
+        may have left something else live than `live_version`. `slots` are those that it holds of
+        quotas, by their owner, and `waiting` counts the places in its queue.
         """
 
         id: str
@@ -167,7 +168,9 @@ if TYPE_CHECKING:
         stack_id: NotRequired[str]
         project_name: NotRequired[str]
         last_update_id: NotRequired[str]
+        slots: NotRequired[dict[str, str]]
         # Its deployments.
+        waiting: NotRequired[int]
         last_accepted: NotRequired[str]
         live_version: NotRequired[str]
         live_artifact: NotRequired[str]
@@ -185,7 +188,8 @@ if TYPE_CHECKING:
     class DeploymentRecord(TypedDict):
         """A `release` brings a version; an `update` changes the environment itself.
 
-        `token` is the fencing token, there once the deployment has been given the lock.
+        `token` is the fencing token, there once the deployment has been given the lock. `slots` as
+        for an environment.
         """
 
         id: str
@@ -197,6 +201,7 @@ if TYPE_CHECKING:
         change: ChangeRecord
         created_at: str
         created_by: str
+        slots: NotRequired[dict[str, str]]
         started_at: NotRequired[str]
         finished_at: NotRequired[str]
         token: NotRequired[int]
@@ -225,6 +230,7 @@ if TYPE_CHECKING:
         deployment_id: str
         kind: Literal["release", "update"]
         order: NotRequired[int | str]
+        slots: NotRequired[dict[str, str]]
 
     class LockRecord(TypedDict):
         """Which deployment may roll out. `token` counts the holders; `order` is the holder's."""

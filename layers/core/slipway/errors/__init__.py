@@ -12,6 +12,7 @@ SlipwayError
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
 │   │                           · SessionEnded · AccountDisabled
 │   ├── TooManyAttempts         also says when to try again
+│   ├── TooManyRequests         of one caller in one minute; also says when to try again
 │   ├── Busy                    too many requests change one record at the same time
 │   ├── Forbidden               RegistrationClosed · InvitationInvalid · LinkInvalid
 │   ├── NotFound                also for another user's objects
@@ -24,7 +25,7 @@ SlipwayError
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished
 │                               · NoTemplate · NoStack · StackNotReady
-│                               · LastAdministrator · UserActive · UserNotEmpty
+│                               · LastAdministrator · UserActive · UserNotEmpty · QuotaExceeded
 ├── StaleWrite                   a conditional write failed: another process decided first
 ├── Canceled                    a user canceled the rollout
 ├── DriverRefused               the infrastructure refuses, and would refuse again
@@ -180,6 +181,19 @@ class RetryLater(Refused):
 class TooManyAttempts(RetryLater):
     code = "too_many_attempts"
     title = "Too many attempts. Wait for the time in Retry-After, then try again."
+
+
+class TooManyRequests(RetryLater):
+    """`limit`: the requests a minute that the caller may send."""
+
+    code = "too_many_requests"
+    title = "You have sent too many requests in this minute. Wait for the time in Retry-After."
+
+    def __init__(self, seconds: int, limit: int) -> None:
+        super().__init__(
+            seconds, f"You may send {limit} requests a minute. Wait {seconds} seconds."
+        )
+        self._extra = {"limit": limit}
 
 
 class Busy(RetryLater):
@@ -397,3 +411,15 @@ class UserActive(Conflict):
 class UserNotEmpty(Conflict):
     code = "user_not_empty"
     title = "The user still has projects. Delete them, or disable the user instead."
+
+
+class QuotaExceeded(Conflict):
+    """`quota` is the stack's parameter, `limit` its value, and `used` how much counts. `could_end`
+    has some of what counts, the oldest first, and `list` the path that lists all of it."""
+
+    code = "quota_exceeded"
+    title = "A quota is used up. End something that counts, or ask for a higher quota."
+
+    def __init__(self, quota: str, limit: int, used: int, **extra: Any) -> None:
+        detail = f"{used} are in use, and {quota} allows {limit}. End one, or ask to raise {quota}."
+        super().__init__(detail, quota=quota, limit=limit, used=used, **extra)

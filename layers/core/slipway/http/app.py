@@ -27,7 +27,7 @@ from slipway.domain.fields import QueryModel
 from slipway.http import binding, headers, responses
 from slipway.http.responses import RawResponse
 from slipway.http.routes import Route, RouteOptions
-from slipway.store import sessions, table
+from slipway.store import rates, sessions, table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -76,6 +76,7 @@ class Api:
         """The Lambda handler: a request (payload 2.0) to its response. Logs one line."""
         began = time.perf_counter()
         _normalize(event)
+        rates.finish()
         http = event["requestContext"]["http"]
         method = http["method"]
         if method == "HEAD":
@@ -86,6 +87,7 @@ class Api:
             response = self._resolver.resolve(event, context)
         if method == "HEAD":
             response["body"] = ""
+        response["headers"].update(rates.headers())
         headers.complete(response, event)
         observe.event(
             "request",
@@ -119,6 +121,8 @@ class Api:
             # A route that reads and writes nothing has not checked the session yet.
             table.check_session()
             return _response(responses.render(route, result, event))
+        except errors.TooManyRequests:
+            raise
         except errors.Refused:
             # A caller whose session has ended hears that and nothing else.
             with suppress(errors.Fault):

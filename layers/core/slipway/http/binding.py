@@ -34,7 +34,7 @@ from slipway.http.routes import (
     is_query_model,
     is_request_model,
 )
-from slipway.store import sessions
+from slipway.store import rates, sessions
 
 Model = TypeVar("Model", RequestModel, QueryModel)
 
@@ -77,6 +77,7 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
     if kind is Principal:
         session = tokens.authenticate(headers.get("authorization"))
         sessions.begin(session)
+        rates.begin(session.user_id)
         return Principal(session.user_id)
     if is_query_model(kind):
         return _query(kind, event.get("rawQueryString") or "")

@@ -87,10 +87,24 @@ _HEADERS: Schema = {
         "description": 'The next page: `<url>; rel="next"`.',
         "schema": {"type": "string"},
     },
+    "RateLimit": {
+        "description": "How many requests are left of the caller's, and in how many seconds that "
+        'starts again, as in `"requests";r=598;t=42`.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": "How many requests a caller may send in how many seconds, as in "
+        '`"requests";q=600;w=60`.',
+        "schema": {"type": "string"},
+    },
     "Location": {
         "description": "The path of the created object.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
+}
+
+_LIMITS = {
+    name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")
 }
 
 # Functions that serve part of another function's resource, and resources without a function.
@@ -164,6 +178,10 @@ def _operation(tag: str, route: Route) -> Schema:
         }
     if route.takes(Principal):
         operation["security"] = [{"token": []}, {"password": []}]
+        # Also with a refusal, once the token is known to be valid.
+        for status, response in operation["responses"].items():
+            if status != "401":
+                response["headers"] = {**response.get("headers", {}), **_LIMITS}
     return operation
 
 
@@ -269,6 +287,7 @@ def _errors_of(route: Route) -> list[type[errors.SlipwayError]]:
     has_body = route.body is not None or route.takes(RawBody)
     if route.takes(Principal):
         kinds += [errors.TokenMissing, errors.TokenExpired, errors.TokenInvalid]
+        kinds.append(errors.TooManyRequests)
     if has_body:
         kinds += [errors.Malformed, errors.TooLarge, errors.UnsupportedMediaType]
     if has_body or route.query:

@@ -15,12 +15,14 @@ TEMPLATE: Schema = {
     "schema": {"type": "string"},
     "example": "Resources: {Jobs: {Type: AWS::SQS::Queue}}",
 }
+_PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
 _ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
 _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.Invalid: errors.Invalid([errors.FieldError("#/name", "is required")]),
     errors.IdempotencyKeyReused: errors.IdempotencyKeyReused(),
     errors.TtlExceedsPolicy: errors.TtlExceedsPolicy("2026-11-26T01:02:03.456Z"),
     errors.TooManyAttempts: errors.TooManyAttempts(60),
+    errors.TooManyRequests: errors.TooManyRequests(42, 600),
     errors.Busy: errors.Busy(1),
     errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
@@ -30,6 +32,13 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
         "Version 1.2 is published and cannot change. Add a new version.", "published"
     ),
     errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),
+    errors.QuotaExceeded: errors.QuotaExceeded(
+        "MaxEnvironmentsPerProject",
+        100,
+        100,
+        could_end=[{"id": _ENVIRONMENT, "name": "preview", "project_id": _PROJECT}],
+        list=f"/api/v1/environments/projects/{_PROJECT}",
+    ),
     errors.OutdatedDeployment: errors.OutdatedDeployment(
         "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
     ),

@@ -32,8 +32,17 @@ from slipway.errors import (
     SlipwayError,
     no_such,
 )
-from slipway.settings import settings
-from slipway.store import deadlines, environment_records, idempotency, project_records, table
+from slipway.services import quotas
+from slipway.services.quotas import Claim
+from slipway.settings import limits, settings
+from slipway.store import (
+    deadlines,
+    environment_records,
+    idempotency,
+    project_records,
+    quota_records,
+    table,
+)
 from slipway.store.table import (
     Action,
     Fields,
@@ -51,14 +60,19 @@ if TYPE_CHECKING:
     from slipway.domain.template import TemplateVersion
 
 _ENSURE_TRIES = 3
+# Others may take the last slots of a quota at the same time.
+_WRITE_TRIES = 20
 
 
 class _Seen(NamedTuple):
-    """The state that a draft needs: the project's record, and a page of the template's versions."""
+    """The state that a draft needs: the project's record, a page of the template's versions, and
+    one of the user's slots, of which the environment takes one."""
 
     project: ProjectId
     record: ProjectRecord
     versions: list[Found]
+    slots: Found
+    claim: Claim
 
 
 @dataclass(frozen=True)
@@ -67,9 +81,11 @@ class _Draft:
 
     `record` is the environment's, `parts` are all parts of the transaction, with it, and `secrets`
     the values that are stored elsewhere. `most_hours` is the longest lifetime that the policy
-    allows. `version` is the template's.
+    allows. `version` is the template's. `claim` has the slots that the environment takes, which
+    are added when it is written.
     """
 
+    claim: Claim
     record: EnvironmentRecord
     parts: dict[str, Action]
     most_hours: float
@@ -99,8 +115,9 @@ def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Envi
 def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:
     """Create an environment, which is `provisioning` until its workflow has provisioned it.
 
-    Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, DriverFault. Two round
-    trips; with secrets one more for their clean-up record and one for each secret.
+    Raises NotFound, Invalid, NameTaken, ExternalIdTaken, ProjectGoing, QuotaExceeded, Busy,
+    DriverFault. Two round trips, more if a quota is nearly used up; with secrets one more for their
+    clean-up record and one for each secret.
     """
     # The idempotency mark is read as well, because secrets are written before the transaction
     # that would fail on it.
@@ -116,15 +133,17 @@ def _read(
 
     Raises NotFound, Invalid.
     """
-    queries = []
+    claim = Claim(quota_records.environments_of(principal.user_id))
+    queries = claim.queries
     if wanted.template is not None:
         # Imported here, because most environments have no template.
         from slipway.store import template_records
 
         queries.append(template_records.query_versions(wanted.template))
     keys = (*authorization.keys(project, principal), *more)
-    (membership, item, *rest), pages = table.read(keys, *queries)
-    return _Seen(project, authorization.authorized(project, membership, item), pages), rest
+    (membership, item, *rest), (slots, *pages) = table.read(keys, *queries)
+    record = authorization.authorized(project, membership, item)
+    return _Seen(project, record, pages, slots, claim), rest
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
@@ -185,11 +204,15 @@ def ensure(
 
 
 def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
-    """The draft of the requested environment, with a new id. Raises Invalid, ProjectGoing."""
+    """The draft of the requested environment, with a new id.
+
+    Raises Invalid, ProjectGoing, QuotaExceeded.
+    """
     # One time for all fields, so that the lease lasts exactly as long as requested.
     now = timestamps.now()
     policy = project_records.policy(seen.record)
     most = policy.most_hours(settings().max_ttl_hours)
+    _require_room(seen)
     project, environment = seen.project, EnvironmentId(seen.project.p, ids.new_part())
     record = _record(seen.record, environment, wanted, principal, now)
     name = {"environment_id": record["id"], "name": wanted.name}
@@ -208,9 +231,17 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
         ends = timestamps.hours_after(now, hours)
         parts["lease"] = environment_records.lease_put(environment, ends)
     if wanted.template is None:
-        return _Draft(record, parts, most, None, {})
+        return _Draft(seen.claim, record, parts, most, None, {})
     version, secrets = _add_template(record, parts, wanted, seen.versions[0])
-    return _Draft(record, parts, most, version, secrets)
+    return _Draft(seen.claim, record, parts, most, version, secrets)
+
+
+def _require_room(seen: _Seen) -> None:
+    """Raises QuotaExceeded if the user or the project has no room for an environment. No round
+    trip if there is room."""
+    seen.claim.see([seen.slots])
+    if seen.record["environments"] >= limits().environments_per_project:
+        quotas.environments_counted(seen.project, seen.record["environments"])
 
 
 def _record(
@@ -286,8 +317,9 @@ def _add_template(
 def _carry_out(draft: _Draft) -> Environment:
     """Write the draft, its secrets first.
 
-    Raises NotFound, ProjectGoing, ExternalIdTaken, NameTaken, Invalid, DriverFault. One round
-    trip; with secrets one more for their clean-up record and one for each secret.
+    Raises NotFound, ProjectGoing, ExternalIdTaken, NameTaken, Invalid, QuotaExceeded, Busy,
+    DriverFault. One round trip, more if others take the same slots; with secrets one more for their
+    clean-up record and one for each secret.
     """
     shown = environment_records.to_model(draft.record)
     storing: AbstractContextManager[None] = nullcontext()
@@ -296,19 +328,41 @@ def _carry_out(draft: _Draft) -> Environment:
         from slipway.services import cleanup
 
         storing = cleanup.storing(draft.record["id"], draft.secrets, draft.parts)
-    try:
-        with storing:
-            idempotency.commit(Transaction(dict(draft.parts)), shown)
-    except TransactionFailed as failed:
-        raise _refusal(failed, draft) from None
-    return shown
+    with storing:
+        for _ in range(_WRITE_TRIES):
+            draft.record["slots"] = draft.claim.numbers()
+            parts = {**draft.parts, **draft.claim.parts(draft.record["id"])}
+            try:
+                idempotency.commit(Transaction(parts), shown)
+            except TransactionFailed as failed:
+                _claim_again(failed, draft)
+            else:
+                return shown
+        raise Busy(1)
 
 
-def _refusal(failed: TransactionFailed, draft: _Draft) -> SlipwayError:
-    """The error for the failed part that matters most to the caller."""
+def _claim_again(failed: TransactionFailed, draft: _Draft) -> None:
+    """Claim other slots if those of the draft were taken. Raises the refusal for anything else."""
+    project = failed.get("project")
+    counted = project["environments"] if project and project["status"] == "active" else None
+    refusal = _refusal(failed, draft, is_full=counted is not None)
+    if refusal:
+        raise refusal from None
+    if draft.claim.see_again(failed):
+        return
+    if counted is None:
+        raise failed
+    quotas.environments_counted(ids.parse_environment(draft.record["id"]).project, counted)
+
+
+def _refusal(failed: TransactionFailed, draft: _Draft, *, is_full: bool) -> SlipwayError | None:
+    """The error for the failed part that matters most to the caller; None if only a quota failed.
+
+    `is_full`: whether the project was found to be full instead of going.
+    """
     if failed.get("member") is not None or failed.get("project") == {}:
         return no_such("project")
-    if failed.get("project") is not None:
+    if failed.get("project") is not None and not is_full:
         return ProjectGoing()
     if failed.get("external_id") is not None:
         return ExternalIdTaken()
@@ -317,7 +371,7 @@ def _refusal(failed: TransactionFailed, draft: _Draft) -> SlipwayError:
     if draft.version and failed.get("template") is not None:
         detail = f"{draft.version.reference} is no longer published; choose another version"
         return Invalid([FieldError("#/template", detail)])
-    return failed
+    return None
 
 
 def _name_taken(draft: _Draft) -> NameTaken:

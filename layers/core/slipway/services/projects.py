@@ -24,7 +24,7 @@ from slipway.errors import (
     no_such,
 )
 from slipway.settings import settings
-from slipway.store import deadlines, idempotency, table
+from slipway.store import deadlines, idempotency, quota_records, table
 from slipway.store import project_records as records
 from slipway.store.table import Fields, Transaction, TransactionFailed
 
@@ -32,10 +32,14 @@ if TYPE_CHECKING:
     from slipway.domain.records import ProjectRecord
 
 _MARK_TRIES = 5
+_CREATE_TRIES = 3
 
 
 def create(wanted: NewProject, principal: Principal) -> Project:
-    """Create a project that the principal owns; one round trip. Raises NameTaken, Invalid."""
+    """Create a project that the principal owns; one round trip.
+
+    Raises NameTaken, Invalid, QuotaExceeded, Busy.
+    """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
     project = ProjectId(ids.new_part())
@@ -49,28 +53,34 @@ def create(wanted: NewProject, principal: Principal) -> Project:
         "version": 1,
     }
     shown = Project.model_validate(item)
-    transaction = (
+    for _ in range(_CREATE_TRIES):
+        try:
+            idempotency.commit(_creation(project, item, principal), shown)
+        except TransactionFailed as failed:
+            if failed.get("name") is not None:
+                raise NameTaken(
+                    f"You already have a project named {wanted.name}. Choose another name."
+                ) from None
+            # Imported here and below, because few requests reach a quota.
+            from slipway.services import quotas
+
+            quotas.projects_counted(principal.user_id)
+        else:
+            return shown
+    raise Busy(1)
+
+
+def _creation(project: ProjectId, item: Fields, principal: Principal) -> Transaction:
+    user_id = principal.user_id
+    record = {**item, "owner": user_id, "environments": 0}
+    return (
         Transaction()
-        .put(
-            "name",
-            records.name_key(principal.user_id, wanted.name),
-            {"project_id": str(project)},
-        )
-        .put(
-            "record",
-            records.key(project),
-            {**item, "owner": principal.user_id, "environments": 0},
-        )
-        .put("member", records.member(project, principal.user_id), {"role": "owner"})
-        .put("listing", records.listed(project, principal.user_id), {**item, "role": "owner"})
+        .put("name", records.name_key(user_id, item["name"]), {"project_id": str(project)})
+        .put("record", records.key(project), record)
+        .put("member", records.member(project, user_id), {"role": "owner"})
+        .put("listing", records.listed(project, user_id), {**item, "role": "owner"})
+        .add("quota", quota_records.count_project(user_id))
     )
-    try:
-        idempotency.commit(transaction, shown)
-    except TransactionFailed:
-        raise NameTaken(
-            f"You already have a project named {wanted.name}. Choose another name."
-        ) from None
-    return shown
 
 
 def get(project: ProjectId, principal: Principal) -> Project:
@@ -222,6 +232,7 @@ def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = Non
         .delete("member", records.member(project, item["owner"]))
         .delete("listing", records.listed(project, item["owner"]))
         .delete("name", records.name_key(item["owner"], item["name"]))
+        .add("quota", quota_records.uncount(quota_records.projects_of(item["owner"])))
     )
     try:
         transaction.commit()

@@ -28,13 +28,16 @@ from slipway.errors import (
     QueueBusy,
     no_such,
 )
-from slipway.settings import settings
+from slipway.services import quotas
+from slipway.services.quotas import Claim
+from slipway.settings import limits, settings
 from slipway.store import (
     deadlines,
     deployment_records,
     environment_records,
     idempotency,
     queue_records,
+    quota_records,
     table,
 )
 from slipway.store.table import (
@@ -92,11 +95,20 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
 # --- accepting --------------------------------------------------------------------------------
 
 
-class _View(NamedTuple):
+class View(NamedTuple):
     """The state before a deployment is accepted; `ahead` is None if it was not read."""
 
     record: EnvironmentRecord
     ahead: list[PlaceRecord] | None
+    claim: Claim
+
+
+def claim_for(environment: EnvironmentId, principal: Principal) -> Claim:
+    """The slots that a new deployment of the principal takes."""
+    return Claim(
+        quota_records.deployments_of(principal.user_id),
+        quota_records.deployments_in(environment.project),
+    )
 
 
 def enqueue(environment: EnvironmentId, wanted: NewDeployment, principal: Principal) -> Deployment:
@@ -117,66 +129,78 @@ def accept(
     on_conflict: OnConflict | None,
     principal: Principal,
     also: Mapping[str, table.Action] | None = None,
-    seen: EnvironmentRecord | None = None,
+    seen: View | None = None,
 ) -> Deployment:
     """Accept a release or an update at the end of the queue.
 
     `content` are the fields of its record that describe the release or update. `also` are further
-    parts of the transaction. `seen` is the environment's record if the caller has read it.
+    parts of the transaction. `seen` is the state if the caller has read it.
 
-    Raises NotFound, Invalid, EnvironmentNotReady, QueueBusy, OutdatedDeployment, Busy;
-    TransactionFailed if a part of `also` failed. Two round trips; more if the order in the queue
-    matters and was not certain at once.
+    Raises NotFound, Invalid, EnvironmentNotReady, QueueBusy, OutdatedDeployment, QuotaExceeded,
+    Busy; TransactionFailed if a part of `also` failed. Two round trips; more if the order in the
+    queue matters and was not certain at once, or if a quota is nearly used up.
     """
     order_matters = on_conflict == "reject" or _may_be_outdated(content)
-    view = _View(seen, None) if seen else _first_view(environment, principal, order_matters)
+    view = seen or _first_view(environment, principal, order_matters)
     for _ in range(_TRIES):
-        _require_ready(view.record)
+        _require_ready(environment, view.record)
         _require_known_bucket(view.record, content)
         mode = on_conflict or view.record["on_conflict"]
         if order_matters and view.ahead is None:
-            view = _View(view.record, queue_records.read_in_order(environment))
+            view = view._replace(ahead=queue_records.read_in_order(environment))
         guard = _guard(environment, view, mode)
         _check_order(view, content)
-        shown, transaction = _acceptance(environment, view.record, content, mode, principal)
+        shown, transaction = _acceptance(environment, view, content, mode, principal)
         for part, action in {**(also or {}), **guard}.items():
             transaction.add(part, action)
         try:
             idempotency.commit(transaction, shown)
         except TransactionFailed as failed:
             overlooked = failed.get("queue") is not None
-            view = _View(_current(failed, view.record, overlooked), None)
+            repeat = view.claim.see_again(failed) or overlooked
+            view = View(_current(failed, view.record, repeat), None, view.claim)
             order_matters = order_matters or overlooked
         else:
             return shown
     raise Busy(1)
 
 
-def _first_view(environment: EnvironmentId, principal: Principal, order_matters: bool) -> _View:
+def _first_view(environment: EnvironmentId, principal: Principal, order_matters: bool) -> View:
     """The environment's record and, if the order matters and is certain, what is ahead; one round
     trip. Raises NotFound."""
-    keys = authorization.keys(environment, principal)
+    keys, claim = authorization.keys(environment, principal), claim_for(environment, principal)
     if not order_matters:
-        return _View(authorization.authorized(environment, *table.get(*keys)), None)
-    (*found, held), [places] = table.read(
-        (*keys, queue_records.lock(environment)), queue_records.first_places(environment)
+        found, slots = table.read(keys, *claim.queries)
+        record = authorization.authorized(environment, *found)
+        claim.see(slots)
+        return View(record, None, claim)
+    (*found, held), [places, *slots] = table.read(
+        (*keys, queue_records.lock(environment)),
+        *(queue_records.first_places(environment), *claim.queries),
     )
     record = authorization.authorized(environment, *found)
+    claim.see(slots)
     ahead = queue_records.in_order(environment, held, places)
     # A deployment that was accepted between the two reads is missing from `ahead`. The record has
     # its id, which tells how old it is.
     last = record.get("last_accepted")
     known = any(ids.parse_deployment(each["deployment_id"]).d == last for each in ahead)
     if last and not known and ids.age(last) < _YOUNG_SECONDS:
-        return _View(record, None)
-    return _View(record, ahead)
+        return View(record, None, claim)
+    return View(record, ahead, claim)
 
 
-def _require_ready(record: EnvironmentRecord) -> None:
-    """Raises EnvironmentNotReady."""
+def _require_ready(environment: EnvironmentId, record: EnvironmentRecord) -> None:
+    """Raises EnvironmentNotReady, and QuotaExceeded if as many deployments wait as may.
+
+    No round trip if there is room.
+    """
     status = environment_records.to_model(record).as_seen_at(timestamps.now()).status
     if status not in TAKES_DEPLOYMENTS:
         raise EnvironmentNotReady(status)
+    waiting = record.get("waiting", 0)
+    if waiting >= limits().deployments_waiting:
+        quotas.waiting_counted(environment, waiting)
 
 
 def _require_known_bucket(record: EnvironmentRecord, content: Fields) -> None:
@@ -191,7 +215,7 @@ def _require_known_bucket(record: EnvironmentRecord, content: Fields) -> None:
         raise Invalid([FieldError("#/artifact", detail)])
 
 
-def _guard(environment: EnvironmentId, view: _View, mode: str) -> dict[str, Check]:
+def _guard(environment: EnvironmentId, view: View, mode: str) -> dict[str, Check]:
     """The part of the transaction that fails if the queue is not as it was read.
 
     Raises QueueBusy if the mode is `reject` and a deployment is ahead.
@@ -211,7 +235,7 @@ def _may_be_outdated(content: Fields) -> bool:
     return content.get("order") is not None and not content["allow_outdated"]
 
 
-def _check_order(view: _View, content: Fields) -> None:
+def _check_order(view: View, content: Fields) -> None:
     """Raises OutdatedDeployment if the live version, or one ahead, is newer."""
     if not _may_be_outdated(content):
         return
@@ -225,13 +249,13 @@ def _check_order(view: _View, content: Fields) -> None:
 
 def _acceptance(
     environment: EnvironmentId,
-    record: EnvironmentRecord,
+    view: View,
     content: Fields,
     mode: str,
     principal: Principal,
 ) -> tuple[Deployment, Transaction]:
     """The new deployment, and the transaction that accepts it."""
-    last = record.get("last_accepted")
+    last = view.record.get("last_accepted")
     deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=last))
     at = timestamps.written(timestamps.now())
     new: Any = {
@@ -243,6 +267,7 @@ def _acceptance(
         "on_conflict": mode,
         "created_at": at,
         "created_by": principal.user_id,
+        "slots": view.claim.numbers(),
         **deadlines.due_fields(str(deployment)),
     }
     reason = deployment_records.describe_change(changed(new, {}))
@@ -251,9 +276,10 @@ def _acceptance(
         "deployment_id": str(deployment),
         "kind": content["kind"],
         "order": content.get("order"),
+        "slots": new["slots"],
     }
     transaction = (
-        Transaction()
+        Transaction(view.claim.parts(new["id"]))
         .add("member", authorization.still_member(environment.project, principal))
         .add("environment", _still_accepts(environment, deployment, last))
         .put("record", deployment_records.key(deployment), new)
@@ -265,30 +291,35 @@ def _acceptance(
 def _still_accepts(
     environment: EnvironmentId, deployment: DeploymentId, last: str | None
 ) -> Update:
-    """Only if nothing was accepted after `last`, and the environment still takes deployments."""
+    """Only if nothing was accepted after `last`, the environment still takes deployments, and its
+    queue has room."""
     states = {f"s{i}": state for i, state in enumerate(sorted(TAKES_DEPLOYMENTS))}
     unchanged = "last_accepted = :seen" if last else "attribute_not_exists(last_accepted)"
     return Update(
         environment_records.key(environment),
-        "SET last_accepted = :part",
-        {"part": deployment.d, "seen": last, "now": timestamps.written(timestamps.now()), **states},
+        "SET last_accepted = :part ADD waiting :one",
+        {
+            **{"part": deployment.d, "seen": last, "now": timestamps.written(timestamps.now())},
+            **{"one": 1, "most": limits().deployments_waiting, **states},
+        },
         condition=f"#status IN ({', '.join(f':{word}' for word in states)})"
+        " AND (attribute_not_exists(waiting) OR waiting < :most)"
         f" AND (attribute_not_exists(expires_at) OR expires_at > :now) AND {unchanged}",
     )
 
 
 def _current(
-    failed: TransactionFailed, record: EnvironmentRecord, overlooked: bool
+    failed: TransactionFailed, record: EnvironmentRecord, repeat: bool
 ) -> EnvironmentRecord:
     """The environment's record after a failed acceptance that can be repeated.
 
-    Raises NotFound if the environment or the membership is gone, and `failed` itself if another
-    part of the transaction failed.
+    `repeat`: whether a part failed that is seen again. Raises NotFound if the environment or the
+    membership is gone, and `failed` itself if another part of the transaction failed.
     """
     current = failed.get("environment")
     if failed.get("member") is not None or current == {}:
         raise no_such("environment") from None
-    if current is None and not overlooked:
+    if current is None and not repeat:
         raise failed
     latest: EnvironmentRecord = current or record
     return latest
@@ -313,7 +344,7 @@ def make_way(deployment: DeploymentId) -> None:
             failure: FailureRecord = {"error": "Superseded", "reason": reason}
             end = queue_records.ending("superseded", failure, superseded_by=new["id"])
             with suppress(TransactionFailed):
-                queue_records.end_waiting(other, end).commit()
+                queue_records.end_waiting(other, place, end).commit()
     if new["on_conflict"] == "cancel_running":
         _stop_running(new)
 
@@ -362,7 +393,8 @@ def _cancel_waiting(item: DeploymentRecord, principal: Principal) -> Deployment:
     failure: FailureRecord = {"error": "Canceled", "reason": reason}
     end = queue_records.ending("canceled", failure, cancel_requested_by=principal.actor)
     shown = deployment_records.to_model(changed(item, end))
-    idempotency.commit(queue_records.end_waiting(ids.parse_deployment(item["id"]), end), shown)
+    transaction = queue_records.end_waiting(ids.parse_deployment(item["id"]), item, end)
+    idempotency.commit(transaction, shown)
     return shown
 
 
@@ -373,17 +405,18 @@ def _stop_requested(by: str) -> Fields:
 def cancel_all(environment: EnvironmentId, reason: str) -> None:
     """Cancel the running deployment and those that wait. Repeating it changes nothing.
 
-    Two round trips, and one for each deployment.
+    Two round trips, three if one runs, and one for each deployment.
     """
     failure: FailureRecord = {"error": "EnvironmentGone", "reason": reason}
     [held] = table.get(queue_records.lock(environment))
-    if held and held.get("holder"):
-        deployment = ids.parse_deployment(held["holder"])
+    holder = held and held.get("holder")
+    running = deployment_records.find(ids.parse_deployment(holder)) if holder else None
+    if running:
         end = queue_records.ending("canceled", failure)
         with suppress(TransactionFailed):
-            queue_records.end_holder(deployment, held["token"], end).commit()
+            queue_records.end_holder(running, end).commit()
     for place in queue_records.waiting(environment):
         deployment = ids.parse_deployment(place["deployment_id"])
         end = queue_records.ending("canceled", failure)
         with suppress(TransactionFailed):
-            queue_records.end_waiting(deployment, end).commit()
+            queue_records.end_waiting(deployment, place, end).commit()

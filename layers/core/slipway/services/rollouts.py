@@ -18,6 +18,7 @@ from slipway.store import (
     environment_records,
     log_records,
     queue_records,
+    quota_records,
     table,
 )
 from slipway.store.table import ConditionFailed, Fields, TransactionFailed
@@ -56,10 +57,13 @@ def acquire_next(environment: EnvironmentId) -> DeploymentRecord | None:
 def execution_input(item: DeploymentRecord) -> dict[str, Any]:
     """The input of the rollout's execution: ids, keys, fencing token, and the change as text."""
     deployment = ids.parse_deployment(item["id"])
+    slots = quota_records.held(quota_records.DEPLOYMENT, item)
     keys = {
         "deployment": deployment_records.key(deployment),
         "environment": environment_records.key(deployment.environment),
         "lock": queue_records.lock(deployment.environment),
+        "user_slot": slots.get("user", quota_records.no_slot(f"{item['id']}/user")),
+        "project_slot": slots.get("project", quota_records.no_slot(f"{item['id']}/project")),
     }
     return {
         "deployment_id": item["id"],
@@ -82,7 +86,7 @@ def record_lost_execution(item: DeploymentRecord, outcome: str) -> bool:
         "reason": f"Its execution has {outcome} unrecorded",
     }
     end = queue_records.ending("failed", failure)
-    transaction = queue_records.end_holder(deployment, item["token"], end)
+    transaction = queue_records.end_holder(item, end)
     try:
         transaction.add("environment", environment_records.mark_in_doubt(deployment)).commit()
     except TransactionFailed:
@@ -112,7 +116,7 @@ def _acquire(
     deployment = ids.parse_deployment(item["id"])
     transaction = queue_records.take(deployment, fields, place.get("order"), last_token)
     try:
-        transaction.add("environment", queue_records.unchanged_since(environment)).commit()
+        transaction.add("environment", queue_records.leaves_queue(environment)).commit()
     except TransactionFailed:
         return None
     return changed(item, fields)
@@ -125,7 +129,7 @@ def _supersede(item: DeploymentRecord, environment: EnvironmentRecord) -> None:
     newer = environment["live_deployment_id"]
     end = queue_records.ending("superseded", failure, superseded_by=newer)
     try:
-        queue_records.end_waiting(ids.parse_deployment(item["id"]), end).commit()
+        queue_records.end_waiting(ids.parse_deployment(item["id"]), item, end).commit()
     except TransactionFailed:
         return
 

@@ -22,7 +22,14 @@ from slipway.errors import (
     PreconditionFailed,
     StaleWrite,
 )
-from slipway.store import deadlines, environment_records, idempotency, project_records, table
+from slipway.store import (
+    deadlines,
+    environment_records,
+    idempotency,
+    project_records,
+    quota_records,
+    table,
+)
 from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
@@ -232,6 +239,8 @@ def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fie
         .delete("lease", environment_records.lease(environment))
         .update("project", project_records.key(project), "ADD environments :less", {"less": -1})
     )
+    for part, action in quota_records.freed(quota_records.ENVIRONMENT, item).items():
+        transaction.add(part, action)
     if item.get("template"):
         # Reconcile removes the secrets, which the failed teardown did not reach.
         from slipway.services import cleanup

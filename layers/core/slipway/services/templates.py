@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
@@ -29,13 +29,11 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.store import idempotency, project_records, table
+from slipway.store import idempotency, project_records, quota_records, table
 from slipway.store import template_records as records
 from slipway.store.table import (
     ConditionFailed,
-    Delete,
     Fields,
-    Found,
     Item,
     Query,
     Transaction,
@@ -59,7 +57,10 @@ Precondition = Callable[[TemplateVersion], bool]
 
 
 def create(wanted: NewTemplate, principal: Principal) -> Template:
-    """Create a template that the principal owns; two round trips. Raises Forbidden, NameTaken."""
+    """Create a template that the principal owns; two round trips.
+
+    Raises Forbidden, NameTaken, QuotaExceeded.
+    """
     [account, *mark] = table.get(authorization.account(principal), *idempotency.keys())
     idempotency.check_replayed(*mark)
     authorization.may_publish(account)
@@ -72,9 +73,13 @@ def create(wanted: NewTemplate, principal: Principal) -> Template:
         "version": 1,
     }
     shown = Template.model_validate(item)
+    transaction = Transaction().put("record", records.key(wanted.name), item)
+    transaction.add("quota", quota_records.count_template(principal.user_id))
     try:
-        idempotency.commit(Transaction().put("record", records.key(wanted.name), item), shown)
-    except TransactionFailed:
+        idempotency.commit(transaction, shown)
+    except TransactionFailed as failed:
+        if failed.get("record") is None:
+            raise _quotas().templates_counted() from None
         raise NameTaken(
             f"There is already a template named {wanted.name}. Choose another name."
         ) from None
@@ -147,12 +152,13 @@ def add_version(
         parsed = parsed or _parse(body, media)
         item = _draft(name, version, parsed, body, media, principal.user_id)
         shown = records.to_model(item)
+        transaction = Transaction().put("record", records.version_key(name, version), item)
+        transaction.add("quota", quota_records.count_version(name))
         try:
-            idempotency.commit(
-                Transaction().put("record", records.version_key(name, version), item),
-                shown,
-            )
-        except TransactionFailed:
+            idempotency.commit(transaction, shown)
+        except TransactionFailed as failed:
+            if failed.get("record") is None:
+                raise _quotas().versions_counted(name) from None
             if wanted:
                 raise VersionTaken(
                     f"Version {version} already exists. Choose another number."
@@ -213,9 +219,14 @@ def discard(
     template, *found = table.get(records.key(name), *([key] if precondition else []))
     _require_owner(template, principal)
     condition, expected = _draft_condition(found[0] if found else None, precondition)
+    transaction = (
+        Transaction()
+        .delete("record", key, condition, expected)
+        .add("quota", quota_records.uncount(quota_records.versions_of(name)))
+    )
     try:
-        table.write(Delete(key, condition, expected))
-    except ConditionFailed as failed:
+        transaction.commit()
+    except TransactionFailed as failed:
         _check_precondition(failed.found, precondition)
         raise _refusal(failed.found) from None
 
@@ -249,9 +260,9 @@ def usage(name: str) -> Usage:
     use_query = _first_page(name, records.USED)
     [template], pages = table.read([records.key(name)], version_query, use_query)
     records.found(template)
-    published = _published(_all_items(version_query, pages[0]))
+    published = _published(table.every(version_query, pages[0]))
     counts = {"up_to_date": 0, "behind_minor": 0, "behind_major": 0, "failed": 0}
-    for item in _not_destroyed(_all_items(use_query, pages[1])):
+    for item in _not_destroyed(table.every(use_query, pages[1])):
         counts[_standing(item, published)] += 1
     newest = max(published, default=None)
     return Usage(newest=newest and str(newest), **counts)
@@ -270,8 +281,8 @@ def uses(name: str, paging: Paging, principal: Principal) -> Page[Use]:
         [records.key(name)], use_query, version_query, projects
     )
     records.found(template)
-    published = _published(_all_items(version_query, pages[0]))
-    project_ids = {item["id"] for item in _all_items(projects, pages[1])}
+    published = _published(table.every(version_query, pages[0]))
+    project_ids = {item["id"] for item in table.every(projects, pages[1])}
     return Page(
         [
             Use.model_validate({**item, "standing": _standing(item, published)})
@@ -280,6 +291,13 @@ def uses(name: str, paging: Paging, principal: Principal) -> Page[Use]:
         ],
         last,
     )
+
+
+def _quotas() -> Any:
+    # Imported here, because few requests reach a quota.
+    from slipway.services import quotas
+
+    return quotas
 
 
 def _standing(item: Item, published: list[Version]) -> model.Standing:
@@ -426,12 +444,3 @@ def _published(versions: Iterable[Item]) -> list[Version]:
 
 def _first_page(name: str, prefix: str) -> Query:
     return Query(records.TEMPLATE + name, prefix, _FULL_PAGE)
-
-
-def _all_items(query: Query, first_page: Found) -> Iterator[Item]:
-    """The items of the first page, then those of the pages after it."""
-    items, after = first_page
-    yield from items
-    while after is not None:
-        [(items, after)] = table.read((), query._replace(after=after))[1]
-        yield from items

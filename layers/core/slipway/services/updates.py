@@ -60,11 +60,13 @@ def request(
 ) -> Deployment:
     """Accept an update at the end of the queue.
 
-    Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, Busy, DriverFault. Two
+    Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, QuotaExceeded, Busy,
+    DriverFault. Two
     round trips, and one if the template version is not cached; with secrets one more for their
     clean-up record and one for each secret.
     """
-    item, draft = _draft(environment, wanted, principal)
+    view, draft = _draft(environment, wanted, principal)
+    item = view.record
     content = _content(item, wanted, draft)
     # An update waits for those ahead of it, unless it or its environment rejects.
     own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
@@ -74,13 +76,13 @@ def request(
         parts["template"] = template_records.still_published(draft.version)
     try:
         if not draft.secrets:
-            return rollout_queue.accept(environment, content, mode, principal, parts, item)
+            return rollout_queue.accept(environment, content, mode, principal, parts, view)
         # Imported here, because most updates have no secrets.
         from slipway.services import cleanup
 
         place = content["secret_place"] = f"{environment}/{ids.new_part()}"
         with cleanup.storing(place, draft.secrets, parts):
-            return rollout_queue.accept(environment, content, mode, principal, parts, item)
+            return rollout_queue.accept(environment, content, mode, principal, parts, view)
     except TransactionFailed as failed:
         if failed.get("template") is not None:
             detail = f"{draft.version.reference} is no longer published; choose another version"
@@ -110,7 +112,8 @@ def preview(
     # Imported here, because few updates are plans.
     from slipway.services import change_sets
 
-    item, draft = _draft(environment, wanted, principal)
+    view, draft = _draft(environment, wanted, principal)
+    item = view.record
     before = {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
     after = {**draft.values, **dict.fromkeys([*draft.secrets, *draft.stays], MASK)}
     would_be = {
@@ -136,11 +139,14 @@ def preview(
 
 def _draft(
     environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
-) -> tuple[EnvironmentRecord, _Draft]:
-    """The environment's record, and the draft of its update. Raises as `request`."""
+) -> tuple[rollout_queue.View, _Draft]:
+    """The environment's state, and the draft of its update. Raises as `request`."""
     queries = [template_records.query_versions(wanted.template)] if wanted.template else []
     keys = (*authorization.keys(environment, principal), *idempotency.keys())
-    (membership, record, *mark), pages = table.read(keys, *queries)
+    claim = rollout_queue.claim_for(environment, principal)
+    (membership, record, *mark), (of_user, of_project, *pages) = table.read(
+        keys, *claim.queries, *queries
+    )
     item = authorization.authorized(environment, membership, record)
     idempotency.check_replayed(*mark)
     status = environment_records.to_model(item).as_seen_at(timestamps.now()).status
@@ -148,6 +154,7 @@ def _draft(
         raise NoTemplate()
     if status not in TAKES_DEPLOYMENTS:
         raise EnvironmentNotReady(status)
+    claim.see([of_user, of_project])
     version = _version(item, wanted, pages)
     held, hidden = json.loads(item["inputs"]), inputs.secrets(version.parameters)
     # Inputs that this version declares as secrets, and that were not secret before.
@@ -160,7 +167,9 @@ def _draft(
     stored = {name: shown.get(name) for name in change if name in shown or change[name] is None}
     secrets = {name: value for name, value in values.items() if name in hidden}
     kept = frozenset(now_secret).difference(wanted.inputs or {})
-    return item, _Draft(version, shown, secrets, stays, kept, json.dumps(stored))
+    return rollout_queue.View(item, None, claim), _Draft(
+        version, shown, secrets, stays, kept, json.dumps(stored)
+    )
 
 
 def _version(

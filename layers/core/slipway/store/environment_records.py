@@ -24,7 +24,7 @@ from slipway.domain.records import changed
 from slipway.errors import (
     StaleWrite,
 )
-from slipway.store import deadlines, project_records, table
+from slipway.store import deadlines, project_records, quota_records, table
 from slipway.store.table import (
     ConditionFailed,
     Fields,
@@ -344,11 +344,13 @@ def execution_input(item: EnvironmentRecord) -> dict[str, Any]:
     or end (`""` for never), and the number of the teardown's attempt.
     """
     environment = ids.parse_environment(item["id"])
+    slots = quota_records.held(quota_records.ENVIRONMENT, item)
     keys = {
         "environment": key(environment),
         "lease": lease(environment),
         "name": project_records.environment_name(environment.project, item["name"]),
         "project": project_records.key(environment.project),
+        "user_slot": slots.get("user", quota_records.no_slot(item["id"])),
         # Without an external id, this is the key of an item that does not exist.
         "external": project_records.external_id(
             environment.project, str(item.get("external_id") or item["id"])

@@ -10,6 +10,7 @@ from slipway.domain.project import Policy
 from slipway.errors import (
     ProjectGoing,
 )
+from slipway.settings import limits
 from slipway.store import table
 from slipway.store.table import Key, Query, Update
 
@@ -52,13 +53,25 @@ def name_key(user_id: str, name: str) -> Key:
 
 def count_environment(project: ProjectId) -> Update:
     """The part of a transaction that counts a new environment. It fails unless the project is
-    active."""
+    active and has fewer environments than its quota."""
+    most = limits().environments_per_project
     return Update(
         key(project),
         "ADD environments :one",
-        {"one": 1, "active": "active"},
-        condition="attribute_exists(pk) AND #status = :active",
+        {"one": 1, "active": "active", "most": most},
+        condition="attribute_exists(pk) AND #status = :active AND environments < :most",
     )
+
+
+def correct_count(project: ProjectId, found: int, count: int) -> Update:
+    """Let a count of environments that was found to be wrong be `count`, unless it has changed."""
+    values = {"found": found, "count": count}
+    return Update(key(project), "SET environments = :count", values, "environments = :found")
+
+
+def names_in(project: ProjectId, limit: int) -> Query:
+    """The query for the names of the project's environments that are not destroyed."""
+    return Query(f"PROJECT#{project.p}", NAME, limit)
 
 
 def name(project: ProjectId) -> str:

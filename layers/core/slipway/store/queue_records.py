@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.records import change
-from slipway.store import deployment_records, environment_records, table
+from slipway.store import deployment_records, environment_records, quota_records, table
 from slipway.store.table import Check, Fields, Found, Key, Query, Transaction, Update
 
 if TYPE_CHECKING:
@@ -106,13 +106,21 @@ def queue_is_empty(last: DeploymentId) -> Check:
     )
 
 
-def unchanged_since(environment: EnvironmentRecord) -> Check:
-    """The environment runs, and no other rollout has ended since its record was read."""
+def leaves_queue(environment: EnvironmentRecord) -> Update:
+    """One deployment less waits. The environment runs, and no other rollout has ended since its
+    record was read."""
     live = environment.get("live_deployment_id")
     unchanged = "live_deployment_id = :live" if live else "attribute_not_exists(live_deployment_id)"
-    values = {"running": "running"} | ({"live": live} if live else {})
+    values = {"running": "running", "less": -1} | ({"live": live} if live else {})
     where = environment_records.key(ids.parse_environment(environment["id"]))
-    return Check(where, f"#status = :running AND {unchanged}", values)
+    return Update(where, "ADD waiting :less", values, f"#status = :running AND {unchanged}")
+
+
+def correct_count(environment: EnvironmentId, found: int, count: int) -> Update:
+    """Let a count of waiting deployments that was found to be wrong be `count`, unless it has
+    changed since."""
+    where, values = environment_records.key(environment), {"found": found, "count": count}
+    return Update(where, "SET waiting = :count", values, "waiting = :found")
 
 
 def take(
@@ -160,22 +168,40 @@ def ending(status: str, failure: FailureRecord, **fields: str) -> Fields:
     return {"status": status, "finished_at": at, "failure": failure, **fields}
 
 
-def end_holder(deployment: DeploymentId, token: int, end: Fields) -> Transaction:
-    """End the deployment that holds the lock, and release it."""
-    return (
+def end_holder(item: DeploymentRecord, end: Fields) -> Transaction:
+    """End the deployment that holds the lock, release the lock, and free its slots."""
+    deployment = ids.parse_deployment(item["id"])
+    transaction = (
         Transaction()
-        .add("lock", release(deployment, token))
+        .add("lock", release(deployment, item["token"]))
         .add("record", _end(deployment, end, "attribute_exists(#token)"))
     )
+    return _freeing(transaction, item)
 
 
-def end_waiting(deployment: DeploymentId, end: Fields) -> Transaction:
-    """End a deployment that waits, and give up its place."""
-    return (
+def end_waiting(
+    deployment: DeploymentId, held: DeploymentRecord | PlaceRecord, end: Fields
+) -> Transaction:
+    """End a deployment that waits, give up its place, and free its slots.
+
+    `held` is its record or its place, both of which name the slots.
+    """
+    less = Update(
+        environment_records.key(deployment.environment), "ADD waiting :less", {"less": -1}
+    )
+    transaction = (
         Transaction()
         .delete("place", place(deployment), "attribute_exists(pk)")
         .add("record", _end(deployment, end, "attribute_not_exists(#token)"))
+        .add("environment", less)
     )
+    return _freeing(transaction, held)
+
+
+def _freeing(transaction: Transaction, held: DeploymentRecord | PlaceRecord) -> Transaction:
+    for part, action in quota_records.freed(quota_records.DEPLOYMENT, held).items():
+        transaction.add(part, action)
+    return transaction
 
 
 def _end(deployment: DeploymentId, end: Fields, condition: str) -> Update:

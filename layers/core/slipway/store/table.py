@@ -36,6 +36,9 @@
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
 | whether reconcile's rule is on                 | CLOCK         | CLOCK                     |
+| requests of a caller in a minute               | RATE#<u>      | RATE#<minute>             |
+| counters of a user's things, and of versions   | QUOTA#<u, n>  | PROJECTS, …, VERSIONS     |
+| slots in use of a user's or a project's quota  | QUOTA#<u, p>  | <kind>#<number>           |
 
 Only the auth function may write accounts and keys; it alone may also read the items of EMAIL#,
 INVITE#, REGISTRATION# and ATTEMPTS# (policies/function_boundary.yaml, by the pk).
@@ -66,7 +69,7 @@ from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
 from slipway.errors import Busy, SessionEnded, SlipwayError, StoreUnavailable
 from slipway.settings import settings
-from slipway.store import sessions
+from slipway.store import rates, sessions
 from slipway.store.actions import (
     VERBS,
     query_request,
@@ -93,7 +96,8 @@ Found = tuple[list[Any], str | None]
 Items have no type here. The caller knows which type of slipway.domain.records they have.
 """
 
-_CONFLICT_TRIES = 8
+# Fifty transactions of 10 ms on one item take half a second one by one. These tries last longer.
+_CONFLICT_TRIES = 12
 _BATCH_TRIES = 5
 
 
@@ -220,7 +224,8 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """The items at the keys, None where there is none, and a page for each query.
 
     Strongly consistent, but not a snapshot: the reads run in parallel. One round trip in all.
-    Raises Unauthenticated if the session of the current request has ended.
+    Raises Unauthenticated if the session of the current request has ended, and TooManyRequests if
+    its caller has sent too many.
     """
     session = sessions.unchecked()
     of_session = [session.account_key, session.ended_key] if session else []
@@ -235,6 +240,8 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     if session:
         session.verify(*(items.get(key) for key in of_session))
         sessions.is_checked()
+    if allowance := rates.current():
+        allowance.require()
     pages = [([decode(raw) for raw in each["Items"]], _last(each)) for each in answers]
     return [items.get(key) for key in keys], pages
 
@@ -261,6 +268,16 @@ def query(
     Returns the items, and the sort key after which the next page begins, None at the end.
     """
     return read((), Query(pk, prefix, limit, after, newest_first))[1][0]
+
+
+def every(wanted: Query, first: Found | None = None) -> Iterator[Any]:
+    """All items of the query; `first` is its first page. One round trip for each further page."""
+    items, after = first or read((), wanted)[1][0]
+    while True:
+        yield from items
+        if after is None:
+            return
+        items, after = read((), wanted._replace(after=after))[1][0]
 
 
 def listing(pk: str, prefix: str, paging: Paging, *, newest_first: bool = True) -> Query:
@@ -362,10 +379,22 @@ def write_at_once(writes: Sequence[Put | Update | Delete], *keys: Key) -> list[A
 
 
 def _together(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers; sent along is the lease of the current request's caller, if it takes one."""
+    allowance = rates.current()
+    takes_lease = allowance is not None and allowance.asks
+    lease: dict[str, Any] = {}
     try:
-        return dynamodb.together(*calls)
+        if not (allowance and takes_lease):
+            return dynamodb.together(*calls)
+        request = {**write_request(allowance.lease()), "ReturnValues": "UPDATED_NEW"}
+        *answers, lease = dynamodb.together(*calls, aside=("UpdateItem", request))
     except DynamoDBError as error:
+        lease = error.aside
         raise _translated(error) from error
+    finally:
+        if allowance and takes_lease:
+            allowance.leases(decode(lease.get("Attributes", {})) or None)
+    return answers
 
 
 def _write(operation: str, request: dict[str, Any]) -> dict[str, Any]:
