@@ -30,6 +30,7 @@ from slipway.domain import iam as policies_of_aws
 
 # Services that accept unsigned requests: their resources have an authorizer or a policy.
 OPEN = ("execute-api:Invoke", "lambda:InvokeFunctionUrl")
+LEADING_KEYS = "dynamodb:leadingkeys"
 KINDS = ("an identity-based policy", "a permissions boundary", "a session policy")
 # Why the current request was refused. The emulator itself passes on only that it was.
 denied: contextvars.ContextVar[Denial | None] = contextvars.ContextVar("denied", default=None)
@@ -161,7 +162,8 @@ def _tell_which_policy(module: Any) -> None:
     def evaluate(context: Any, policies: Any, *limits: Any) -> Any:
         layers = tuple(tuple(layer) for layer in (policies, *limits))
         answer = decided if _lasting(layers) else decided.__wrapped__
-        decision, layer, sid = answer(layers, Asked(context))
+        asked = Asked(context, _leading_patterns(layers), module.fnmatch_iam_cs)
+        decision, layer, sid = answer(layers, asked)
         if decision == "Allow":
             return module.EvalResult(decision, context.principal_arn, sid, "Explicit allow")
         limit = limits[layer - 1] if layer else None
@@ -173,17 +175,44 @@ def _tell_which_policy(module: Any) -> None:
 
 
 class Asked:
-    """A question to the evaluator. Questions are equal if policies cannot distinguish them."""
+    """A question to the evaluator. Questions are equal if policies cannot distinguish them.
 
-    def __init__(self, context: Any) -> None:
+    Of the leading keys in it, policies see only which of their `patterns` they match; None if they
+    see more.
+    """
+
+    def __init__(self, context: Any, patterns: tuple[str, ...] | None, match: Any) -> None:
         self.context = context
-        self.key = repr(sorted(vars(context).items()))
+        keys = context.service_context.get(LEADING_KEYS)
+        seen = vars(context)
+        if keys and patterns is not None:
+            matched = {tuple(match(each, pattern) for pattern in patterns) for each in keys}
+            services = {**context.service_context, LEADING_KEYS: sorted(matched)}
+            seen = {**seen, "service_context": services}
+        self.key = repr(sorted(seen.items()))
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Asked) and self.key == other.key
+
+
+@functools.lru_cache(maxsize=4096)
+def _leading_patterns(layers: tuple[tuple[Any, ...], ...]) -> tuple[str, ...] | None:
+    """The patterns that the policies compare leading keys with; None if they do more than that."""
+    found: set[str] = set()
+    for layer in layers:
+        for statement in (each for document in layer for each in document):
+            for operator, keys in statement.conditions.items():
+                names = [name for name in keys if name.lower() == LEADING_KEYS]
+                plain = operator.lower().rpartition(":")[2].removesuffix("ifexists")
+                if names and plain not in ("stringlike", "stringnotlike", "null"):
+                    return None
+                if plain != "null":
+                    values = [keys[name] for name in names]
+                    found.update(*([each] if isinstance(each, str) else each for each in values))
+    return None if "${" in "".join(found) else tuple(sorted(found))
 
 
 def _lasting(layers: tuple[tuple[Any, ...], ...]) -> bool:

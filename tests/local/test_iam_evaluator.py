@@ -259,3 +259,37 @@ def test_a_sessions_principal_is_its_role(evaluator: ModuleType, arn: str, decis
     by = allow("*", condition={"ArnLike": {"aws:PrincipalArn": arn}})
 
     assert decide(evaluator, [by]).decision == decision
+
+
+LEADING = [
+    {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["KEYS", "ACCOUNT#*"]}},
+    {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "ACCOUNT#*"}},
+    {"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": ["ACCOUNT#*", "ACCOUNT#1"]}},
+    {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["ACCOUNT#?", "KEYS"]}},
+]
+LEADING_KEYS = [["KEYS"], ["KEYS", "A"], ["ACCOUNT#1"], ["ACCOUNT#12"], ["ACCOUNT#*"], ["A"]]
+
+
+@pytest.mark.parametrize("condition", LEADING)
+def test_a_remembered_decision_is_that_of_the_leading_keys(
+    evaluator: ModuleType, condition: Any
+) -> None:
+    """Decisions are remembered for all keys that the policies cannot tell apart."""
+    policies = [allow("*"), {**deny("*"), "Condition": condition}]
+
+    def ask(keys: list[str]) -> str:
+        asked = {"dynamodb:LeadingKeys": keys}
+        return str(decide(evaluator, policies, keys=asked).decision)
+
+    fresh = []
+    for keys in LEADING_KEYS:
+        expected = evaluator._conditions_met(
+            condition,
+            evaluator.EvalContext(
+                "", "", "", "", "", "", service_context={"dynamodb:leadingkeys": keys}
+            ),
+        )
+        fresh.append("Deny" if expected else "Allow")
+
+    assert [ask(keys) for keys in LEADING_KEYS * 2] == fresh * 2
+    assert set(fresh) == {"Allow", "Deny"}
