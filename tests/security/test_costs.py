@@ -23,7 +23,7 @@ from tests.support.security.processor_time import MOST_SECONDS, least_of
 from tests.support.store import world
 
 SIZE = 1_000_000
-ALLOWED = Allowances(["AWS::SQS::Queue", "AWS::Lambda::*", "AWS::Serverless::Function"])
+ALLOWED = Allowances(["AWS::SQS::*", "AWS::Lambda::*", "AWS::Serverless::Function"])
 
 
 def check_template(body: bytes, is_json: bool) -> None:

@@ -394,3 +394,76 @@ def wrong_names(size: int, shape: int) -> Template:
 @kind
 def unknown_sections(size: int, shape: int) -> Template:
     return _json(size, lambda n: {f"S{i}": {} for i in range(n)})
+
+
+# --- what a template names --------------------------------------------------------------------
+
+
+def _queues(values: Any) -> dict[str, Any]:
+    """A policy of queues, each of which is an expression that has to be carried out."""
+    properties = {"Queues": values, "PolicyDocument": {"Statement": []}}
+    policy = {"Type": "AWS::SQS::QueuePolicy", "Properties": properties}
+    return {"Conditions": {"C": {"Fn::Equals": ["a", "b"]}}, "Resources": {"Q": QUEUE, "P": policy}}
+
+
+@kind
+def conditions_that_choose_names(size: int, shape: int) -> Template:
+    def chosen(depth: int) -> Any:
+        own = {"Ref": "Q"}
+        return {"Fn::If": ["C", own, chosen(depth - 1)]} if depth else own
+
+    return _json(size, lambda n: _queues([chosen(1 + 4 * shape)] * (n // (1 + 2 * shape) + 1)))
+
+
+@kind
+def substitutions_in_names(size: int, shape: int) -> Template:
+    def substituted(depth: int) -> Any:
+        if not depth:
+            return {"Fn::GetAtt": ["Q", "Arn"]}
+        return {"Fn::Sub": ["${a}", {"a": substituted(depth - 1)}]}
+
+    return _json(size, lambda n: _queues([substituted(1 + 2 * shape)] * n))
+
+
+@kind
+def joined_names(size: int, shape: int) -> Template:
+    pieces = ["arn", "aws", "sqs", {"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}]
+    name = [{"Ref": "AWS::StackName"}, *(["-x"] * 5 * shape)]
+    value = {"Fn::Join": [":", [*pieces, {"Fn::Join": ["", name]}]]}
+    return _json(size, lambda n: _queues([value] * n))
+
+
+@kind
+def principals_of_policies(size: int, shape: int) -> Template:
+    def whole(n: int) -> Any:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": [{"Ref": "AWS::AccountId"}] * (1 + shape)},
+            "Action": "sqs:*",
+            "Resource": "*",
+            "Condition": {"StringLike": {f"aws:SourceArn{m}": "x" for m in range(shape)}},
+        }
+        found = _queues([{"Ref": "Q"}])
+        found["Resources"]["P"]["Properties"]["PolicyDocument"]["Statement"] = [statement] * n
+        return found
+
+    return _json(size, whole)
+
+
+@kind
+def tags_and_environments(size: int, shape: int) -> Template:
+    def whole(n: int) -> Any:
+        tags = [{"Key": {"Fn::Sub": f"k{m}"}, "Value": "v"} for m in range(n)]
+        return {"Resources": {"Q": {**QUEUE, "Properties": {"Tags": tags}}}}
+
+    return _json(size, whole)
+
+
+@kind
+def names_of_mappings(size: int, shape: int) -> Template:
+    def whole(n: int) -> Any:
+        found = _queues([{"Fn::FindInMap": ["M", {"Ref": "AWS::Region"}, "k"]}] * n)
+        found["Mappings"] = {"M": {f"r{m}": {"k": "x" * 20} for m in range(30 * (shape + 1))}}
+        return found
+
+    return _json(size, whole)

@@ -18,6 +18,7 @@ from slipway.domain import (
     template_policies,
     template_properties,
     template_rules,
+    template_targets,
 )
 from slipway.domain.allowances import MEMORY, Allowances
 from slipway.domain.capacity import Numbers
@@ -162,7 +163,8 @@ def _missing(
     elif kind != "AWS::IAM::Role":
         return
     if template_rules.BOUNDARY not in properties:
-        detail = f"is required: it {template_rules.NO_BOUNDARY}"
+        shared = "; Globals can say it for all functions" if kind != "AWS::IAM::Role" else ""
+        detail = f"is required: it {template_rules.NO_BOUNDARY}{shared}"
         yield FieldError(below(at, template_rules.BOUNDARY), detail)
 
 
@@ -289,7 +291,7 @@ def _sam_events(check: Check, value: Any, at: str) -> Iterator[FieldError]:
         kind = event.get("Type") if isinstance(event, dict) else None
         node = template_properties.of_event(str(kind))
         if node is None:
-            detail = "is not available to environments: others would call the function"
+            detail = "is not available to environments: what sends these events is not theirs"
             yield FieldError(below(at, name, "Type"), detail)
         elif event.get("Properties") is not None:
             yield from _walk(check, node, event["Properties"], below(at, name, "Properties"))
@@ -347,6 +349,7 @@ _WHOLE: Mapping[str, Any] = {
 }
 RULES: Mapping[str, Rule] = {
     **template_rules.RULES,
+    **template_targets.RULES,
     "assume": template_policies.readable(template_policies.assume),
     "body": _body,
     "policy": template_policies.readable(template_policies.policy),

@@ -44,16 +44,12 @@ _NOT_NAMED = "must begin with ${AWS::StackName}, or be left out: CloudFormation 
 _NOT_A_LOG = "must be a log group of this template, or begin with ${AWS::StackName}"
 _NOT_A_KEY = "must be a key of AWS itself, such as alias/aws/sqs"
 NO_BOUNDARY = (
-    "must be !Ref PermissionsBoundary in each role, and Parameters must have PermissionsBoundary, "
-    "which Slipway fills in"
+    "must be !Ref PermissionsBoundary, and Parameters must have PermissionsBoundary, which Slipway "
+    "fills in"
 )
 _NOT_MANAGED = (
     "is not one of the policies of AWS that roles of environments may have. Write the statements "
     "that the role needs into Policies"
-)
-_NOT_AN_ENDPOINT = (
-    "must be a queue, a function or an API of this template: environments send no e-mail, SMS or "
-    "requests to others"
 )
 _LOCAL_PATH = (
     "is a path on your computer. Upload the code and name it (sam package does both), or send it "
@@ -189,17 +185,17 @@ def branches(value: Any) -> list[Any]:
     return [] if is_no_value(value) else [value]
 
 
-def _each(check: Check, value: Any, at: str, fits: Callable[[Text], bool], detail: str) -> Any:
+def each_text(check: Check, value: Any, at: str, fits: Callable[[Text], bool], detail: str) -> Any:
     texts = check.reader.texts(value)
     return [] if all(map(fits, texts)) else [FieldError(at, detail)]
 
 
 def own(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    yield from _each(check, value, at, lambda text: is_own(check, text), NOT_OWN)
+    yield from each_text(check, value, at, lambda text: is_own(check, text), NOT_OWN)
 
 
 def name(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    yield from _each(check, value, at, lambda text: text[:1] == (STACK,), _NOT_NAMED)
+    yield from each_text(check, value, at, lambda text: text[:1] == (STACK,), _NOT_NAMED)
 
 
 def log_group(check: Check, value: Any, at: str) -> Iterator[FieldError]:
@@ -207,7 +203,7 @@ def log_group(check: Check, value: Any, at: str) -> Iterator[FieldError]:
         ours = text[1:] if text[:1] == (Part("text", "/aws/lambda/"),) else text
         return is_own(check, ours)
 
-    yield from _each(check, value, at, fits, _NOT_A_LOG)
+    yield from each_text(check, value, at, fits, _NOT_A_LOG)
 
 
 def key(check: Check, value: Any, at: str) -> Iterator[FieldError]:
@@ -215,53 +211,12 @@ def key(check: Check, value: Any, at: str) -> Iterator[FieldError]:
         known = literal(text)
         return is_own(check, text) if known is None else known.startswith("alias/aws/")
 
-    yield from _each(check, value, at, fits, _NOT_A_KEY)
+    yield from each_text(check, value, at, fits, _NOT_A_KEY)
 
 
 def account(check: Check, value: Any, at: str) -> Iterator[FieldError]:
     detail = "must be ${AWS::AccountId}, or be left out"
-    yield from _each(check, value, at, lambda text: text == (ACCOUNT,), detail)
-
-
-def target(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    def fits(text: Text) -> bool:
-        return text[:1] == (Part("text", "integrations/"),) and is_own(check, text[1:])
-
-    detail = "must be an integration of this template: !Sub integrations/${Name}"
-    yield from _each(check, value, at, fits, detail)
-
-
-def integration(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    def fits(text: Text) -> bool:
-        first = text[0] if text else Part("unknown")
-        if first.kind == "text" and first.value.startswith(("https://", "http://")):
-            return True
-        return is_own(check, text) or is_own(check, _invoked(text))
-
-    detail = f"{NOT_OWN}; or be a URL of the internet"
-    yield from _each(check, value, at, fits, detail)
-
-
-def _invoked(text: Text) -> Text:
-    """The function in API Gateway's ARN for its invocation; nothing if the text is none."""
-    fields = arn_fields(text)
-    if fields is None or literal(fields[2]) != "apigateway" or literal(fields[4]) != "lambda":
-        return ()
-    path = "path/2015-03-31/functions/"
-    first, *rest = fields[5] or (Part("unknown"),)
-    if first.kind != "text" or not first.value.startswith(path):
-        return ()
-    begins = first.value.removeprefix(path)
-    return (Part("text", begins), *rest) if begins else tuple(rest)
-
-
-def endpoint(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    def fits(text: Text) -> bool:
-        is_url = text[:1] == (Part("text", "https://"),)
-        ours = text[1:2] if is_url else text
-        return is_own(check, ours) and not (is_url and ours[0].kind != "resource")
-
-    yield from _each(check, value, at, fits, _NOT_AN_ENDPOINT)
+    yield from each_text(check, value, at, lambda text: text == (ACCOUNT,), detail)
 
 
 # --- one of a few values -----------------------------------------------------------------------
@@ -272,7 +227,7 @@ def _one_of(*allowed: str) -> Rule:
 
     def rule(check: Check, value: Any, at: str) -> Iterator[FieldError]:
         detail = f"must be {words}, or be left out"
-        yield from _each(check, value, at, lambda text: literal(text) in allowed, detail)
+        yield from each_text(check, value, at, lambda text: literal(text) in allowed, detail)
 
     return rule
 
@@ -285,7 +240,7 @@ def boundary(check: Check, value: Any, at: str) -> Iterator[FieldError]:
 
 
 def managed(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    yield from _each(check, value, at, _is_managed, _NOT_MANAGED)
+    yield from each_text(check, value, at, _is_managed, _NOT_MANAGED)
 
 
 def _is_managed(text: Text) -> bool:
@@ -303,7 +258,7 @@ def expression(check: Check, value: Any, at: str) -> Iterator[FieldError]:
         return all(called.upper() in _MATH.split() for called in _CALLED.findall(known))
 
     detail = "must be plain metric math: queries and functions read the metrics of the account"
-    yield from _each(check, value, at, fits, detail)
+    yield from each_text(check, value, at, fits, detail)
 
 
 def tags(check: Check, value: Any, at: str) -> Iterator[FieldError]:
@@ -327,7 +282,7 @@ def _tag(check: Check, named: Any, at: str) -> Iterator[FieldError]:
         return known is not None and not known.casefold().startswith(("slipway", "aws:"))
 
     detail = "must be plain text that does not begin with slipway or aws:"
-    yield from _each(check, named, at, fits, detail)
+    yield from each_text(check, named, at, fits, detail)
 
 
 # --- code --------------------------------------------------------------------------------------
@@ -422,9 +377,7 @@ RULES: Mapping[str, Rule] = {
     "boundary": boundary,
     "bucket": bucket,
     "code": code,
-    "endpoint": endpoint,
     "expression": expression,
-    "integration": integration,
     "internet": _one_of("INTERNET"),
     "key": key,
     "log_group": log_group,
@@ -437,7 +390,6 @@ RULES: Mapping[str, Rule] = {
     "reserved": _counted("reserved"),
     "root": _one_of("/"),
     "tags": tags,
-    "target": target,
     "terminates": _one_of("Terminate"),
     "throughput": _counted("throughput"),
 }
