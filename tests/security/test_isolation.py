@@ -12,7 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
+from local.iam_keys import Key
 from local.platform import Platform
 from slipway.domain import scope
 from tests.support.http_user import Person
@@ -36,6 +38,13 @@ def handler(event, context):
             found.append(error.response["Error"]["Code"])
     return found
 """
+EVERYTHING = {
+    "PolicyName": "everything",
+    "PolicyDocument": {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    },
+}
 PLACE: dict[str, Any] = {
     "Parameters": {
         "PermissionsBoundary": {"Type": "String"},
@@ -56,15 +65,25 @@ PLACE: dict[str, Any] = {
                         }
                     ],
                 },
-                "Policies": [
-                    {
-                        "PolicyName": "everything",
-                        "PolicyDocument": {
-                            "Version": "2012-10-17",
-                            "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
-                        },
-                    }
-                ],
+                "Policies": [EVERYTHING],
+            },
+        },
+        # A role that anybody may assume, with tags of their own.
+        "Open": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "PermissionsBoundary": {"Ref": "PermissionsBoundary"},
+                "AssumeRolePolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"AWS": {"Ref": "AWS::AccountId"}},
+                            "Action": ["sts:AssumeRole", "sts:TagSession"],
+                        }
+                    ],
+                },
+                "Policies": [EVERYTHING],
             },
         },
         "Probe": {
@@ -98,6 +117,7 @@ PLACE: dict[str, Any] = {
     "Outputs": {
         "Role": {"Value": {"Ref": "Role"}},
         "RoleArn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}},
+        "Open": {"Value": {"Fn::GetAtt": ["Open", "Arn"]}},
         "Probe": {"Value": {"Ref": "Probe"}},
         "ProbeArn": {"Value": {"Fn::GetAtt": ["Probe", "Arn"]}},
         "Table": {"Value": {"Ref": "Table"}},
@@ -237,6 +257,8 @@ def test_code_cannot_take_other_rights(here: Place, there: Place) -> None:
             {"RoleName": here.has["Role"], "PolicyName": "x", "PolicyDocument": policy},
         ),
         ("sts", "assume_role", {"RoleArn": there.has["RoleArn"], "RoleSessionName": "probe"}),
+        ("sts", "assume_role", {"RoleArn": here.has["Open"], "RoleSessionName": "probe"}),
+        ("sts", "assume_role", {"RoleArn": there.has["Open"], "RoleSessionName": "probe"}),
         (
             "sts",
             "assume_role",
@@ -264,6 +286,28 @@ def test_code_cannot_take_other_rights(here: Place, there: Place) -> None:
     ]
 
     assert set(here.says(calls)) <= DENIED
+
+
+def test_a_session_that_poses_as_a_neighbour_reaches_nothing(
+    platform: Platform, here: Place, there: Place
+) -> None:
+    """The owner may assume the role, so this is what somebody else could whom it lets in."""
+    posing = {"Tags": [{"Key": "slipway-scope", "Value": scope.of(there.id)}]}
+
+    def scans(has: dict[str, str], **more: Any) -> str:
+        made = platform.client("sts").assume_role(
+            RoleArn=here.has["Open"], RoleSessionName="posing", **more
+        )["Credentials"]
+        key = Key(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+        try:
+            platform.client("dynamodb", key).scan(TableName=has["Table"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "done"
+
+    assert scans(here.has) == "done"
+    assert scans(there.has) in DENIED
+    assert scans(there.has, **posing) in DENIED
 
 
 # ── CloudFormation, with the making role ────────────────────────────────────────────────────

@@ -27,6 +27,7 @@ from tests.support.rights import (
     arn,
     code_may,
     maker_may,
+    policy,
 )
 
 # What code uses, by the ARN of a resource with this name.
@@ -64,6 +65,34 @@ def test_a_role_without_a_scope_reaches_nothing(
 ) -> None:
     assert not code_may(action, arn(service, rest.format(OWN)), scope=scope)
     assert not code_may(action, arn(service, rest.format(NEIGHBOUR)), scope=scope)
+
+
+@pytest.mark.parametrize(("action", "service", "rest"), DATA)
+def test_the_tag_of_a_session_gives_no_rights_to_another_environment(
+    action: str, service: str, rest: str
+) -> None:
+    """A session's tag takes the place of its role's, but the role's name stays."""
+    there = arn(service, rest.format(NEIGHBOUR))
+    its_own = {"aws:PrincipalArn": arn("iam", f"role/{NEIGHBOUR}-Role-1")}
+
+    assert not code_may(action, there, scope=OTHER)
+    assert code_may(action, there, scope=OTHER, keys=its_own)
+
+
+def test_code_assumes_no_role_even_if_a_trust_policy_names_its_session() -> None:
+    """Such a policy is not limited by what a boundary leaves out, but by what it denies."""
+    boundary = policy("EnvironmentBoundary")
+    for action in ("sts:AssumeRole", "sts:TagSession", "sts:AssumeRoleWithWebIdentity"):
+        asked = Request(action, arn("iam", f"role/{OWN}-Role-1"), {"aws:PrincipalTag/x": "y"})
+        assert decide([[boundary]], asked).effect == "Deny"
+
+
+def test_a_bucket_of_another_account_is_out_of_reach_whatever_its_name() -> None:
+    bucket, elsewhere = arn("s3", f"{OWN}-bucket-1"), {"aws:ResourceAccount": "333333333333"}
+
+    assert not code_may("s3:PutObject", f"{bucket}/key", keys=elsewhere)
+    assert not maker_may("s3:PutBucketNotification", bucket, keys=elsewhere)
+    assert maker_may("s3:CreateBucket", bucket)
 
 
 @pytest.mark.parametrize("action", ["xray:PutTraceSegments", "dynamodb:ListStreams"])

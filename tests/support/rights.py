@@ -44,7 +44,12 @@ def arn(service: str, rest: str) -> str:
 
 def code_may(action: str, resource: str, scope: str | None = MADE_WITH, **more: Any) -> bool:
     """Whether code may do it in an environment whose template gives its role every right."""
-    keys = {**more.get("keys", {}), **({TAG: scope} if scope else {})}
+    keys = {
+        "aws:PrincipalArn": arn("iam", f"role/{OWN}-Role-1"),
+        "aws:ResourceAccount": ACCOUNT,
+        **({TAG: scope} if scope else {}),
+        **more.get("keys", {}),
+    }
     layers = [[ANYTHING], [policy("EnvironmentBoundary")]]
     return decide(layers, Request(action, resource, keys)).allowed
 

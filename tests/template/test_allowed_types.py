@@ -17,7 +17,10 @@ from typing import Any
 import cfnlint
 import pytest
 
-from slipway.domain.resource_types import PASSED_TO, TYPES, WITHHELD, service
+from deploy import policies
+from slipway.domain import making, resource_types
+from slipway.domain.iam import like
+from slipway.domain.resource_types import ALLOWED, PASSED_TO, TYPES, WITHHELD, given, service
 from slipway.domain.template import not_allowed
 from tests.support.repository import template
 
@@ -101,3 +104,42 @@ def test_allowed_types_are_listed_without_wildcards() -> None:
     assert len(allowed_types()) > 20
     # Its name does not begin with the stack's, so no right fits it.
     assert "AWS::Lambda::LayerVersion" not in allowed_types()
+
+
+def test_the_policies_and_the_parameter_are_made_from_the_list() -> None:
+    """Otherwise, run `make policies`."""
+    assert policies.MAKING.read_text() == policies.policy(making.rights())
+    assert policies.LIMITS.read_text() == policies.policy(making.limits())
+    assert policies.DRIFT.read_text() == policies.drift_policy(policies.DRIFT.read_text())
+    assert policies.TEMPLATE.read_text() == policies.with_types(policies.TEMPLATE.read_text())
+    patterns = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
+    assert patterns == list(ALLOWED)
+
+
+def test_a_new_type_is_one_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Added to the list alone, it is allowed, made, read for drift and known to the laptop."""
+    kind = "AWS::SQS::Fleet"
+    monkeypatch.setattr(resource_types, "TYPES", {**TYPES, kind: {"sqs:GetFleet": ""}})
+    monkeypatch.setattr(resource_types, "ALLOWED", (*ALLOWED, kind))
+
+    assert "sqs:GetFleet" in making.rights()[0]["Action"]
+    assert "sqs:GetFleet" in policies.drift_policy(policies.DRIFT.read_text())
+    assert f",{kind}" in policies.with_types(policies.TEMPLATE.read_text())
+
+
+@pytest.mark.parametrize("service", ["s3", "lambda", "dynamodb", "logs", "sns", "sqs"])
+def test_shortened_actions_are_the_same_and_such_as_read_a_configuration(service: str) -> None:
+    actions = [each for each in given() if each.startswith(f"{service}:")]
+    found = policies.shortened(actions)
+    covered_now = {
+        f"{service}:{name}"
+        for name in policies._all_actions()[service]
+        if any(like(f"{service}:{name}", each, fold=True) for each in found)
+    }
+
+    more = covered_now - {each.lower() for each in actions}
+    assert not [each for each in actions if not any(like(each, it) for it in found)]
+    assert [
+        it for it in more if not any(like(it, read, fold=True) for read in policies.READS)
+    ] == []
+    assert len("".join(found)) < len("".join(actions))

@@ -136,7 +136,9 @@ def fits(action: str, resource: str) -> bool:
 def wrong(statement: Statement) -> list[str]:
     """What IAM would take and never heed in this statement, or would allow too widely."""
     resources = [arn(each) for each in as_list(statement["Resource"])]
-    found = []
+    found: list[str] = []
+    if (statement["Effect"], statement["Action"], resources) == ("Deny", "*", ["*"]):
+        return found
     for action in as_list(statement["Action"]):
         meant = expanded(action)
         if not meant:

@@ -39,6 +39,7 @@ def _arn(service: str, rest: str, where: str = _HERE) -> dict[str, str]:
 
 OWN_FUNCTIONS = _arn("lambda", f"function:{OWN_NAMES}")
 OWN_ALARMS = _arn("cloudwatch", f"alarm:{OWN_NAMES}")
+OWN_BUCKETS = _arn("s3", OWN_NAMES, ":")
 OWN_TOPICS = _arn("sns", OWN_NAMES)
 OWN_ROLES = _arn("iam", f"role/{OWN_NAMES}", ":${AWS::AccountId}")
 OWN = [
@@ -47,7 +48,7 @@ OWN = [
     OWN_FUNCTIONS,
     _arn("logs", f"log-group:{OWN_NAMES}"),
     _arn("logs", f"log-group:/aws/lambda/{OWN_NAMES}"),
-    _arn("s3", OWN_NAMES, ":"),
+    OWN_BUCKETS,
     OWN_TOPICS,
     _arn("sqs", OWN_NAMES),
 ]
@@ -93,9 +94,10 @@ def _of_own() -> list[str]:
 
 
 def limits() -> list[dict[str, Any]]:
-    """The permissions boundary, with CloudFormation's functions."""
-    of_services = [f"{service}:*" for service in sorted({each.split(":")[0] for each in _of_own()})]
-    return _statements(of_services)
+    """The permissions boundary, with CloudFormation's functions: all actions of the services, as
+    the policy has each."""
+    of_own = [f"{service}:*" for service in sorted({each.split(":")[0] for each in _of_own()})]
+    return _statements(of_own, of_apis=["apigateway:*"])
 
 
 def rights() -> list[dict[str, Any]]:
@@ -104,7 +106,7 @@ def rights() -> list[dict[str, Any]]:
     `make policies` shortens the actions with a common beginning.
     """
     found = []
-    for each in _statements(_of_own()):
+    for each in _statements(_of_own(), _OF_APIS):
         if "Fn::If" in each:
             found.append(
                 {"Fn::If": [each["Fn::If"][0], _free(each["Fn::If"][1]), *each["Fn::If"][2:]]}
@@ -118,7 +120,7 @@ def _free(statement: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in statement.items() if name != "Condition"}
 
 
-def _statements(of_own: list[str]) -> list[dict[str, Any]]:
+def _statements(of_own: list[str], of_apis: list[str]) -> list[dict[str, Any]]:
     lists = resource_types.WITHOUT_RESOURCE & resource_types.given() - {_CREATE_MAPPING}
     sam = _arn("cloudformation", "transform/Serverless-2016-10-31", "${AWS::Region}:aws")
     return [
@@ -126,9 +128,16 @@ def _statements(of_own: list[str]) -> list[dict[str, Any]]:
         _allow(sorted(lists), "*"),
         _allow("cloudformation:CreateChangeSet", sam),
         *_functions(),
-        *_apis(),
+        *_apis(of_apis),
         *_roles(),
         *_targets(),
+        # Another account could have a bucket of such a name. A new one has no account yet.
+        _deny(
+            "s3:*",
+            OWN_BUCKETS,
+            StringNotEquals={"aws:ResourceAccount": {"Ref": "AWS::AccountId"}},
+            Null={"aws:ResourceAccount": "false"},
+        ),
         {"Fn::If": ["HasArtifactBuckets", _artifacts(), {"Ref": "AWS::NoValue"}]},
         _deny("s3:GetObject*", _sub("${TemplatesBucket.Arn}/*")),
     ]
@@ -156,11 +165,11 @@ def _functions() -> list[dict[str, Any]]:
     ]
 
 
-def _apis() -> list[dict[str, Any]]:
+def _apis(actions: list[str]) -> list[dict[str, Any]]:
     """ARNs of HTTP APIs contain no names, but APIs have the stack's tags."""
     tags = {f"aws:ResourceTag/{TAG}": _sub(SCOPE), **_TAGGED_SO}
     return [
-        _allow(_OF_APIS, APIS, StringEqualsIfExists=tags),
+        _allow(actions, APIS, StringEqualsIfExists=tags),
         _deny("apigateway:*", SLIPWAYS_API),
         # Nothing loses the tag.
         _deny(
