@@ -14,7 +14,7 @@ from slipway.store.table import Update
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
 from tests.support.api.people import PASSWORD, signed_in
-from tests.support.api.registering import Mailbox, with_mail
+from tests.support.api.registering import Mailbox, prove, with_mail
 from tests.support.store import between, world
 
 PASSWORD_, LOGIN, ME = "/api/v1/auth/password", "/api/v1/auth/login", "/api/v1/auth/me"
@@ -272,6 +272,7 @@ def test_the_table_does_not_have_the_token(ann: Client, mailbox: Mailbox) -> Non
 def test_resets_are_throttled_and_the_owner_is_not_locked_out(
     ann: Client, mailbox: Mailbox
 ) -> None:
+    prove(ann.user_id)
     assert sign_in(PASSWORD, "198.51.100.77").status == 200
     strangers = [ask(ANN, f"192.0.2.{n}").status for n in range(30)]
     unknown = [ask("nobody@example.com", f"192.0.2.{n}").status for n in range(30)]

@@ -183,6 +183,40 @@ def test_an_owner_who_opens_a_strangers_link_does_not_let_the_stranger_in(
     assert table.get(user_records.email_key("ceo@example.com")) == [None]
 
 
+def test_who_took_an_address_before_there_was_mail_loses_it_when_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    squatter = register("ceo@example.com", "the squatter's")
+    mailbox = with_mail(monkeypatch)
+
+    with_the_old = {"username": "ceo@example.com", "password": "the squatter's"}
+    refused = Client().form("/api/v1/auth/login", with_the_old)
+    Client().post("/api/v1/auth/password-reset", {"email": "ceo@example.com"})
+    new = {"token": mailbox.link.partition("reset=")[2], "new_password": "the owner's"}
+    done = Client().post("/api/v1/auth/password-reset/confirm", new)
+    late = Client().form("/api/v1/auth/login", with_the_old)
+    token = Client().form("/api/v1/auth/login", {**with_the_old, "password": "the owner's"})
+
+    assert_refused(refused, 403, "email_unverified")
+    assert (done.status, token.status) == (204, 200)
+    assert_refused(late, 401, "wrong_credentials")
+    me = Client(token.json["access_token"]).get(ME).json
+    assert me["id"] == squatter.json["id"]
+    assert me["email_verified_at"] is not None
+    assert me in administrator().get(USERS).json
+
+
+def test_a_wrong_password_does_not_tell_that_an_address_is_unproven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register("ann@example.com")
+    with_mail(monkeypatch)
+
+    form = {"username": "ann@example.com", "password": "wrong password"}
+
+    assert_refused(Client().form("/api/v1/auth/login", form), 401, "wrong_credentials")
+
+
 def test_links_in_mail_do_not_lead_where_a_header_says(mailbox: Mailbox) -> None:
     client = Client().with_headers(host="evil.example", x_forwarded_host="evil.example")
 

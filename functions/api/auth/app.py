@@ -27,6 +27,7 @@ from slipway.domain.user import (
 from slipway.errors import (
     AccountDisabled,
     EmailTaken,
+    EmailUnverified,
     Forbidden,
     InvitationInvalid,
     LastAdministrator,
@@ -74,7 +75,7 @@ def verify_email(wanted: Verification) -> User:
 # The table does not store tokens, so a repeated sign-in mints another one.
 @api.post(
     "/api/v1/auth/login",
-    refuses=(WrongCredentials, AccountDisabled, TooManyAttempts),
+    refuses=(WrongCredentials, AccountDisabled, EmailUnverified, TooManyAttempts),
     media=(FORM, JSON),
     replays=False,
 )

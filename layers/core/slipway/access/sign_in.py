@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from slipway.access import passwords
 from slipway.access.attempts import Attempt
-from slipway.errors import AccountDisabled, WrongCredentials
+from slipway.aws import mail
+from slipway.errors import AccountDisabled, EmailUnverified, WrongCredentials
 from slipway.store import sessions, user_records
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 def sign_in(wanted: SignIn, address: str) -> Item:
     """The account of the user with this e-mail and password.
 
-    `address` is the caller's IP address. Raises TooManyAttempts, AccountDisabled, and
-    WrongCredentials, after the same work whether or not the account exists. Three round trips, two
-    if the password is wrong.
+    `address` is the caller's IP address. Raises TooManyAttempts, AccountDisabled, EmailUnverified,
+    and WrongCredentials, after the same work whether or not the account exists. Three round trips,
+    two if the password is wrong.
     """
     email = wanted.email
     attempt = Attempt("sign-in", email, address)
@@ -31,5 +32,8 @@ def sign_in(wanted: SignIn, address: str) -> Item:
         raise WrongCredentials()
     if account.get("status") == "disabled":
         raise AccountDisabled()
+    # It was made before the platform could send mail, perhaps with somebody else's address.
+    if mail.is_set_up() and not account.get("email_verified_at"):
+        raise EmailUnverified()
     found: Item = account
     return found

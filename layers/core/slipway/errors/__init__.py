@@ -15,6 +15,7 @@ SlipwayError
 │   ├── TooManyRequests         of one caller in one minute; also says when to try again
 │   ├── Busy                    too many requests change one record at the same time
 │   ├── Forbidden               RegistrationClosed · InvitationInvalid · LinkInvalid
+│   │                           · EmailUnverified
 │   ├── NotFound                also for another user's objects
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
@@ -217,6 +218,11 @@ class InvitationInvalid(Forbidden):
         "The invitation is not valid for this address, or no longer. Ask an administrator for a "
         "new one."
     )
+
+
+class EmailUnverified(Forbidden):
+    code = "email_unverified"
+    title = "Your address is not proven. Reset your password: the link in the mail proves it."
 
 
 class LinkInvalid(Forbidden):

@@ -108,6 +108,7 @@ def make_link(user_id: str, principal: Principal, base: str) -> ResetLink:
 def set_by_link(wanted: PasswordByLink) -> None:
     """Set the password that a link allows to set, once. Raises LinkInvalid, Invalid.
 
+    The link also proves the address: it was mailed to it, or an administrator gave it to the user.
     Three round trips.
     """
     passwords.require_uncommon(wanted.new_password, "#/new_password")
@@ -124,7 +125,9 @@ def set_by_link(wanted: PasswordByLink) -> None:
     ):
         raise LinkInvalid()
     user_id = record["user_id"]
-    change = {"action": "password_reset", "actor": user_id, "at": _now()}
+    at = _now()
+    change = {"action": "password_reset", "actor": user_id, "at": at}
+    proven = "email_verified_at = if_not_exists(email_verified_at, :at)"
     transaction = (
         Transaction()
         .delete("link", key, "attribute_exists(pk)")
@@ -132,10 +135,11 @@ def set_by_link(wanted: PasswordByLink) -> None:
         .update(
             "account",
             account_records.key(user_id),
-            "SET change = :change ADD #generation :one",
-            {"change": change, "one": 1, "active": "active"},
+            f"SET change = :change, {proven} ADD #generation :one",
+            {"change": change, "at": at, "one": 1, "active": "active"},
             condition="#status = :active",
         )
+        .update("listing", account_records.listed(user_id), f"SET {proven}", {"at": at})
     )
     try:
         transaction.commit()
