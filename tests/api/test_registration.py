@@ -178,10 +178,21 @@ def test_a_link_works_once(mailbox: Mailbox) -> None:
 def test_a_link_needs_the_password_of_its_registration(mailbox: Mailbox) -> None:
     register(password="the stranger's")
 
-    with nothing_changes():
-        answer = Client().post(VERIFY, {"token": mailbox.secret, "password": PASSWORD})
+    answer = Client().post(VERIFY, {"token": mailbox.secret, "password": PASSWORD})
 
     assert_refused(answer, 401, "wrong_credentials")
+    assert table.get(user_records.email_key(NEW)) == [None]
+
+
+def test_a_link_takes_ten_tries(mailbox: Mailbox) -> None:
+    register()
+
+    wrong = {"token": mailbox.secret, "password": "another password"}
+    statuses = [Client().post(VERIFY, wrong).status for _ in range(11)]
+    late = Client().post(VERIFY, {"token": mailbox.secret, "password": PASSWORD})
+
+    assert statuses == [401] * 10 + [403]
+    assert_refused(late, 403, "link_invalid")
 
 
 def test_a_link_expires_after_a_day(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:

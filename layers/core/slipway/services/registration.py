@@ -26,10 +26,22 @@ from slipway.services import mails
 from slipway.settings import settings
 from slipway.store import account_records as records
 from slipway.store import idempotency, table, user_records
-from slipway.store.table import Fields, Put, Transaction, TransactionFailed
+from slipway.store.table import (
+    ConditionFailed,
+    Fields,
+    Item,
+    Key,
+    Put,
+    Transaction,
+    TransactionFailed,
+    Update,
+)
 
 if TYPE_CHECKING:
     from slipway.domain.records import InvitationRecord
+
+# Each takes the processor time of a password's hash.
+_TRIES = 10
 
 
 def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registration, bool]:
@@ -72,8 +84,8 @@ def verify(wanted: Verification) -> User:
     EmailTaken. Two round trips.
     """
     key = records.registration_key(wanted.token)
-    [item] = table.get(key)
-    if not item or item["expires_at"] <= _now():
+    item = _tried(key)
+    if item["expires_at"] <= _now():
         raise LinkInvalid()
     if not passwords.verify_password(wanted.password, item["password_hash"]):
         raise WrongCredentials("The password is not the one that you registered with.")
@@ -84,6 +96,17 @@ def verify(wanted: Verification) -> User:
         return records.make(account, item["password_hash"], transaction)
     except TransactionFailed as failed:
         raise EmailTaken() if failed.get("link") is None else LinkInvalid() from None
+
+
+def _tried(key: Key) -> Item:
+    """Count a try of the link and return its registration. Raises LinkInvalid after too many."""
+    condition = "attribute_exists(pk) AND (attribute_not_exists(tries) OR tries < :most)"
+    values = {"one": 1, "most": _TRIES}
+    try:
+        found: Item = table.write(Update(key, "ADD tries :one", values, condition))
+    except ConditionFailed:
+        raise LinkInvalid() from None
+    return found
 
 
 def invite_administrator(email: str) -> tuple[InvitationRecord, str]:
