@@ -179,6 +179,19 @@ def test_a_fault_while_reading_the_values_is_a_fault(service: Service) -> None:
         aws.call("cloudformation", "describe_stacks", StackName="x")
 
 
+def test_texts_that_nothing_has_been_said_of_are_withheld(service: Service) -> None:
+    """So that code which forgets to name the environment shows too little instead of too much."""
+    service._answers["describe_stacks"] = lambda **request: {"Stacks": [STACK]}
+    service._answers["create_stack"] = fails(refusal("ValidationError", f"{SECRET} is bad"))
+
+    found = aws.call("cloudformation", "describe_stacks", StackName="x")["Stacks"][0]
+    with pytest.raises(DriverRefused) as raised:
+        aws.call("cloudformation", "create_stack", StackName="x")
+
+    assert found["StackStatusReason"] == WITHHELD
+    assert str(raised.value) == f"ValidationError: {WITHHELD}"
+
+
 def test_events_of_the_stack_itself_are_still_known_by_their_ids() -> None:
     event = {"StackId": "arn:x", "PhysicalResourceId": "arn:x", "ResourceStatusReason": "arn:x"}
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from slipway.aws import redaction
 from slipway.domain import ids, timestamps
+from slipway.domain.masking import Masker
 from slipway.drivers.base import Driver, Operation, Progress
 from tests.support.local.platform import ALARM
 
@@ -117,7 +119,8 @@ class Subject:
         )
 
     def ask(self, verb: str, since: datetime | None = None, **more: Any) -> Progress:
-        progress: Progress = getattr(self.driver, verb)(self.operation(verb, since, **more))
+        with redaction.hiding(self.id, lambda: Masker(())):
+            progress: Progress = getattr(self.driver, verb)(self.operation(verb, since, **more))
         return progress
 
     def go(self, verb: str, since: datetime | None = None, **more: Any) -> Progress:

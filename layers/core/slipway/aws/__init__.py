@@ -38,7 +38,7 @@ def call(service: str, method: str, **request: Any) -> Any:
     try:
         answer = getattr(client(service), method)(**request)
     except ClientError as error:
-        raise _translated(error) from error
+        raise _translated(error, service) from error
     except unanswered() as error:
         redaction.error(error)
         raise DriverFault(without_answer(error)) from error
@@ -75,11 +75,12 @@ def pages(service: str, method: str, **request: Any) -> Iterator[Any]:
         request["NextToken"] = page["NextToken"]
 
 
-def _translated(error: Any) -> DriverFault | DriverRefused:
+def _translated(error: Any, service: str) -> DriverFault | DriverRefused:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     said = f"{code}: {message}"
-    text = redaction.explanation(said)
+    of_environments = service == "cloudformation"
+    text = f"{code}: {redaction.explanation(message, of_environments=of_environments)}"
     # Its traceback may be logged.
     redaction.error(error)
     perhaps_later = "Throttl" in code or code in _PERHAPS_LATER or status >= 500 or status == 429

@@ -29,6 +29,8 @@ _STRUCTURE = frozenset(
     }
 )
 _EXPLANATIONS = ("Reason", "Message")
+# Sentences of CloudFormation on which Slipway decides, and which quote nothing.
+_FIXED = ("The submitted information didn't contain changes.", "No updates are to be performed")
 
 _Read = Callable[[], "Masker"]
 
@@ -73,18 +75,29 @@ def hiding(owner: str, read: _Read) -> Iterator[None]:
 
 
 def text(said: str) -> str:
-    """The text without secret values. Raises what reading them raises."""
+    """The text without secret values, withheld outside of `hiding`.
+
+    Raises what reading the values raises.
+    """
+    if not _known.get() and said:
+        # Imported here, because nothing that is meant to be shown comes here.
+        from slipway.domain.masking import WITHHELD
+
+        return WITHHELD
     for each in _known.get():
         said = each.text(said)
     return said
 
 
-def explanation(said: str) -> str:
-    """An error of AWS without secret values, and without roles and account ids."""
+def explanation(said: str, *, of_environments: bool = True) -> str:
+    """An error of AWS without roles and account ids, and without secret values.
+
+    `of_environments`: whether it may quote secrets of an environment.
+    """
     # Imported here, because most answers explain nothing.
     from slipway.domain.masking import without_identities
 
-    return without_identities(text(said))
+    return without_identities(text(said) if of_environments or _known.get() else said)
 
 
 def answer(value: Any, key: str = "") -> Any:
@@ -92,6 +105,8 @@ def answer(value: Any, key: str = "") -> Any:
     if key in _STRUCTURE:
         return value
     if isinstance(value, str):
+        if value.startswith(_FIXED):
+            return value
         return explanation(value) if key.endswith(_EXPLANATIONS) else text(value)
     if isinstance(value, dict):
         if value.get("PhysicalResourceId") == value.get("StackId", ""):
@@ -108,6 +123,8 @@ def answer(value: Any, key: str = "") -> Any:
 
 def error(raised: Exception) -> None:
     """Mask the texts of an exception in place, because its traceback may be logged."""
+    if not _known.get():
+        return
     raised.args = tuple(text(each) if isinstance(each, str) else each for each in raised.args)
     response = getattr(raised, "response", None)
     if isinstance(response, dict) and "Message" in response.get("Error", {}):

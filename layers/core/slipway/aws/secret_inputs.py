@@ -72,10 +72,9 @@ def hidden(environment: Mapping[str, Any], *, also: bool = False) -> Iterator[No
     the parameter store once there is a text to mask, if the record has secrets or with `also`: one
     call for ten values. If a value no longer exists, texts are withheld.
     """
-    if not environment.get("secret_inputs") and not (also and environment.get("template")):
-        yield
-        return
-    with redaction.hiding(environment["id"], lambda: _masker(environment)):
+    has_some = environment.get("secret_inputs") or (also and environment.get("template"))
+    read = (lambda: _masker(environment)) if has_some else _no_secrets
+    with redaction.hiding(environment["id"], read):
         yield
 
 
@@ -86,6 +85,12 @@ def known(values: Mapping[str, str]) -> Iterator[None]:
 
     with redaction.hiding("", lambda: Masker(values.values())):
         yield
+
+
+def _no_secrets() -> Masker:
+    from slipway.domain.masking import Masker
+
+    return Masker(())
 
 
 def _masker(environment: Mapping[str, Any]) -> Masker:

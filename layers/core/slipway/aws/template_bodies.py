@@ -79,7 +79,9 @@ def validate(key: str) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise DriverFault(f"CloudFormation did not validate the template: {error}") from error
-        said = redaction.explanation(error.response["Error"]["Message"])
+        # No environment has to do with it, so it can quote no secret.
+        text = error.response["Error"]["Message"]
+        said = redaction.explanation(text, of_environments=False)
         raise Invalid([FieldError("#", said)]) from None
     except aws.unanswered() as error:
         raise _fault("CloudFormation did not validate the template", error) from error

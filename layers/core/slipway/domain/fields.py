@@ -56,7 +56,7 @@ _VIRAMA = 9
 # Arabic letters that are never joined to the next one, so that nothing separates them visibly.
 _NEVER_JOINED = frozenset("ءآأؤإاةدذرزوىژ")
 # Letters, marks and symbols that are blank: fillers, selectors, the joiner of graphemes, Braille's.
-_BLANK = re.compile(
+_BLANK = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
 )
@@ -92,7 +92,7 @@ def _is_seen(letter: str) -> bool:
     # Formats, surrogates, private use and no characters; separators of lines and paragraphs.
     if unicodedata.category(letter) in ("Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
         return False
-    return not _BLANK.match(letter)
+    return not re.match(_BLANK, letter)
 
 
 def _joins(text: str, at: int) -> bool:
