@@ -212,8 +212,10 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
     now = timestamps.now()
     policy = project_records.policy(seen.record)
     most = policy.most_hours(settings().max_ttl_hours)
-    _require_room(seen)
     project, environment = seen.project, EnvironmentId(seen.project.p, ids.new_part())
+    seen.claim.see([seen.slots])
+    if seen.record["environments"] >= limits().environments_per_project:
+        quotas.environments_counted(project, seen.record["environments"])
     record = _record(seen.record, environment, wanted, principal, now)
     name = {"environment_id": record["id"], "name": wanted.name}
     parts: dict[str, Action] = {
@@ -234,14 +236,6 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
         return _Draft(seen.claim, record, parts, most, None, {})
     version, secrets = _add_template(record, parts, wanted, seen.versions[0])
     return _Draft(seen.claim, record, parts, most, version, secrets)
-
-
-def _require_room(seen: _Seen) -> None:
-    """Raises QuotaExceeded if the user or the project has no room for an environment. No round
-    trip if there is room."""
-    seen.claim.see([seen.slots])
-    if seen.record["environments"] >= limits().environments_per_project:
-        quotas.environments_counted(seen.project, seen.record["environments"])
 
 
 def _record(
@@ -331,9 +325,10 @@ def _carry_out(draft: _Draft) -> Environment:
     with storing:
         for _ in range(_WRITE_TRIES):
             draft.record["slots"] = draft.claim.numbers()
-            parts = {**draft.parts, **draft.claim.parts(draft.record["id"])}
+            holder = {"holder": draft.record["id"]}
+            slots = {part: Put(slot, holder) for part, slot in draft.claim.slots().items()}
             try:
-                idempotency.commit(Transaction(parts), shown)
+                idempotency.commit(Transaction({**draft.parts, **slots}), shown)
             except TransactionFailed as failed:
                 _claim_again(failed, draft)
             else:

@@ -11,7 +11,7 @@ from slipway.errors import QuotaExceeded
 from slipway.settings import Limits, limits
 from slipway.store import environment_records, project_records, quota_records, table
 from slipway.store.quota_records import Slots
-from slipway.store.table import Action, ConditionFailed, Found, Item, Key, Query, TransactionFailed
+from slipway.store.table import ConditionFailed, Found, Item, Key, Query, TransactionFailed
 
 if TYPE_CHECKING:
     from slipway.domain.ids import EnvironmentId, ProjectId
@@ -30,8 +30,8 @@ class Claim:
     _, pages = table.read(keys, *claim.queries)
     claim.see(pages)
     record["slots"] = claim.numbers()
-    for part, action in claim.parts(record["id"]).items():
-        transaction.add(part, action)
+    for part, slot in claim.slots().items():
+        transaction.put(part, slot, {"holder": record["id"]})
     """
 
     def __init__(self, *quotas: Slots) -> None:
@@ -65,12 +65,10 @@ class Claim:
         """The slots by their owners, as a record's field `slots` has them."""
         return {each.owner: self._numbers[part] for part, each in self._quotas.items()}
 
-    def parts(self, holder: str) -> dict[str, Action]:
-        """The parts of the transaction that take the slots for the record with the id `holder`."""
+    def slots(self) -> dict[str, Key]:
+        """The keys of the slots, by the names of their parts of the transaction."""
         return {
-            f"{part}_slot": quota_records.take(
-                quota_records.slot(each.owner, each.kind, self._numbers[part]), holder
-            )
+            f"{part}_slot": quota_records.slot(each.owner, each.kind, self._numbers[part])
             for part, each in self._quotas.items()
         }
 

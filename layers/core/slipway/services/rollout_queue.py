@@ -44,6 +44,7 @@ from slipway.store.table import (
     Check,
     ConditionFailed,
     Fields,
+    Put,
     Query,
     Transaction,
     TransactionFailed,
@@ -278,8 +279,9 @@ def _acceptance(
         "order": content.get("order"),
         "slots": new["slots"],
     }
+    slots = view.claim.slots().items()
     transaction = (
-        Transaction(view.claim.parts(new["id"]))
+        Transaction({part: Put(slot, {"holder": new["id"]}) for part, slot in slots})
         .add("member", authorization.still_member(environment.project, principal))
         .add("environment", _still_accepts(environment, deployment, last))
         .put("record", deployment_records.key(deployment), new)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from slipway.domain.ids import ProjectId
 from slipway.settings import limits
-from slipway.store.table import Delete, Found, Key, Put, Query, Update
+from slipway.store.table import Delete, Found, Key, Query, Update
 
 ENVIRONMENT = "ENVIRONMENT"
 DEPLOYMENT = "DEPLOYMENT"
@@ -131,11 +131,6 @@ def deployments_in(project: ProjectId) -> Slots:
 def slot(owner: str, kind: str, number: str) -> Key:
     """The key of a slot."""
     return Key(f"QUOTA#{owner}", f"{kind}#{number}")
-
-
-def take(key: Key, holder: str) -> Put:
-    """The part of a transaction that takes a free slot for the holder, a record's id."""
-    return Put(key, {"holder": holder})
 
 
 def kind_of(owner: str) -> str:
