@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from slipway.aws import template_bodies
+from slipway.domain import ids
 from slipway.settings import settings
 from tests.support.api.client import Client
 from tests.support.api.people import signed_in
@@ -57,9 +58,10 @@ def _platform() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mallory(_platform: None) -> Client:
-    return signed_in("mallory@example.com")
+    # Another user for each test, because a user has at most a number of templates.
+    return signed_in(f"{ids.new_part()}@example.com")
 
 
 def versions_of(owner: Client, name: str) -> str:
