@@ -170,8 +170,11 @@ def test_a_refused_caller_costs_no_call(
     assert made == []
 
 
-def test_a_count_that_cannot_be_written_refuses_nobody(
-    ann: Client, allow: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+def test_a_count_that_cannot_be_written_refuses_nobody_and_is_logged(
+    ann: Client,
+    allow: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     allow(5)
     real = dynamodb._each_once
@@ -188,6 +191,7 @@ def test_a_count_that_cannot_be_written_refuses_nobody(
     answers = [ann.get(PROJECTS) for _ in range(3)]
 
     assert [each.status for each in answers] == [200] * 3
+    assert caplog.messages.count("A caller's requests could not be counted") == 3
     assert answers[-1].headers["ratelimit"] == '"requests";r=2;t=42'
 
 

@@ -70,6 +70,10 @@ class Allowance:
         """Take note of the lease's answer: the item, None if the write failed."""
         self.asks = False
         if answer is None:
+            # Imported here, because the functions of the workflows do not need it.
+            from slipway.observe import log
+
+            log().warning("A caller's requests could not be counted", extra={"user": self.user_id})
             return
         self.counted = int(answer["counted"])
         granted = max(0, min(self.step, self.limit - self.counted + self.step))
