@@ -15,7 +15,8 @@ from moto import mock_aws
 from deploy import checks
 from deploy.options import Refused, declared, functions, read
 from local import region
-from tests.support.repository import resources
+from local.package import load_yaml
+from tests.support.repository import ROOT, resources
 
 
 @pytest.mark.parametrize(
@@ -243,3 +244,12 @@ def test_open_registration_is_pointed_out() -> None:
 
     assert "run code in this account" in note
     assert [*checks.openness({"Registration": "invite"}), *checks.openness({})] == []
+
+
+def test_cloudformation_refuses_domains_without_mail_as_well() -> None:
+    rule = load_yaml(ROOT / "template.yaml")["Rules"]["DomainsNeedMail"]
+
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Registration"}, "domains"]}
+    [assertion] = rule["Assertions"]
+    without_mail = {"Fn::Equals": [{"Ref": "MailSender"}, ""]}
+    assert assertion["Assert"] == {"Fn::Not": [without_mail]}

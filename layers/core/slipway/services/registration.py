@@ -132,6 +132,9 @@ def _accept(invitation: str, wanted: NewUser) -> User:
     valid = {"email": wanted.email, "token_hash": records.digest(secret)}
     if not found or found["expires_at"] <= _now() or {**found, **valid} != found:
         raise InvitationInvalid()
+    if known and not by_operator:
+        # Not told apart, because only the operator's invitation is for an account that exists.
+        raise InvitationInvalid()
     transaction = Transaction().delete(
         "invitation",
         key,
