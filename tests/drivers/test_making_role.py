@@ -12,7 +12,7 @@ from botocore.stub import ANY, Stubber
 from slipway import aws
 from slipway.domain import ids, scope, timestamps
 from slipway.drivers import making_role
-from slipway.errors import DriverRefused
+from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 from tests.support.drivers import MAKING_BOUNDARY, MAKING_POLICY, MAKING_ROLES, Subject
 
@@ -84,6 +84,19 @@ def test_a_role_that_is_there_is_used_after_some_seconds(iam: Stubber, age: int,
     is_attached(iam)
 
     assert making_role.ensure(ENVIRONMENT, NOW) == left
+
+
+def test_a_role_that_iam_does_not_find_yet_is_a_fault_that_is_tried_again(iam: Stubber) -> None:
+    unknown = ("NoSuchEntity", "The role with name x cannot be found.", 404)
+    iam.add_response("create_role", {"Role": role()}, None)
+    iam.add_client_error("attach_role_policy", *unknown)
+    with pytest.raises(DriverFault, match="cannot be found"):
+        making_role.ensure(ENVIRONMENT, NOW)
+
+    iam.add_client_error("create_role", "EntityAlreadyExists", "Role already exists", 409)
+    iam.add_client_error("get_role", *unknown)
+    with pytest.raises(DriverFault, match="cannot be found"):
+        making_role.ensure(ENVIRONMENT, NOW)
 
 
 def test_the_scope_of_another_environment_is_refused_and_its_role_stays(iam: Stubber) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from slipway import aws
 from slipway.domain import scope
 from slipway.domain.making import TAG
-from slipway.errors import DriverRefused
+from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
 _TRUST = {
@@ -42,13 +42,19 @@ def ensure(environment_id: str, now: datetime) -> int:
     Returns the seconds until CloudFormation can be expected to know it. Raises DriverRefused if
     another environment has this scope, and DriverFault.
     """
-    made_at = _made(environment_id, now)
-    aws.call(
-        "iam",
-        "attach_role_policy",
-        RoleName=_name(environment_id),
-        PolicyArn=settings().making_policy,
-    )
+    try:
+        made_at = _made(environment_id, now)
+        aws.call(
+            "iam",
+            "attach_role_policy",
+            RoleName=_name(environment_id),
+            PolicyArn=settings().making_policy,
+        )
+    except DriverRefused as error:
+        if "NoSuchEntity" not in str(error):
+            raise
+        # IAM itself may not know the role everywhere yet.
+        raise DriverFault(str(error)) from error
     left = made_at + _SETTLES - now if settings().on_aws else timedelta()
     return max(0, math.ceil(left.total_seconds()))
 
