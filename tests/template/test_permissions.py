@@ -250,6 +250,15 @@ def test_only_auth_may_write_what_decides_who_signs_in(role: str) -> None:
     assert reached == (every if role == AUTH else set())
 
 
+@pytest.mark.parametrize("name", ["AuthBoundary", "FunctionBoundary", "WorkflowBoundary"])
+def test_the_table_is_written_only_by_actions_that_always_have_a_leading_key(name: str) -> None:
+    """A condition on leading keys says nothing of a request that has none."""
+    may = {action for action, on in boundary(name) if "Table" in on and "StreamArn" not in on}
+    reads = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:GetItem"}
+
+    assert may - reads - {"dynamodb:ConditionCheckItem"} == set(WRITES)
+
+
 @every_role
 def test_only_auth_may_read_password_hashes_and_one_time_links(role: str) -> None:
     actions = ("BatchGetItem", "Query", "GetItem", "ConditionCheckItem")
