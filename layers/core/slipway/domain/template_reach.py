@@ -158,7 +158,7 @@ def _missing(
     if kind == "AWS::Serverless::Function":
         shared = common.get("Function")
         properties = {**(shared if isinstance(shared, dict) else {}), **properties}
-        if "Role" in properties:
+        if "Role" in properties and not template_rules.may_be_absent(properties["Role"]):
             return
     elif kind != "AWS::IAM::Role":
         return
@@ -198,7 +198,7 @@ def _walk(check: Check, node: Node, value: Any, at: str) -> Iterator[FieldError]
         if value in ("true", "false"):
             return
         # A list may be written as its only item.
-        if isinstance(value, str) and isinstance(node.get("*"), str):
+        if (isinstance(value, str) or call) and isinstance(node.get("*"), str):
             yield from _walk(check, node["*"], value, at)
         else:
             yield FieldError(at, _WRITTEN_OUT)

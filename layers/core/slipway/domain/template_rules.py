@@ -296,7 +296,7 @@ def bucket(check: Check, value: Any, at: str) -> Iterator[FieldError]:
 def _bucket(check: Check, text: Text, at: str) -> Iterator[FieldError]:
     allowed, known = check.allowances.buckets, literal(text)
     if text == (Part("piece", "Artifact", "/2"),):
-        check.numbers.buckets["Artifact"] = at
+        yield from _of_artifact(check, at)
         return
     if known in allowed:
         return
@@ -306,6 +306,19 @@ def _bucket(check: Check, text: Text, at: str) -> Iterator[FieldError]:
         yield FieldError(at, capacity.not_a_bucket(allowed))
 
 
+def _of_artifact(check: Check, at: str) -> Iterator[FieldError]:
+    """Each deployment's artifact is checked when it is accepted; the default is checked now."""
+    check.numbers.buckets["Artifact"] = at
+    default = check.defaults.get("Artifact")
+    if default and _named_bucket(default) not in check.allowances.buckets:
+        pointer = below("#/Parameters", "Artifact", "Default")
+        yield FieldError(pointer, capacity.not_a_bucket(check.allowances.buckets))
+
+
+def _named_bucket(text: str) -> str:
+    return text.removeprefix("s3://").partition("/")[0]
+
+
 def _of_parameter(check: Check, parameter: str, at: str) -> Iterator[FieldError]:
     """The value is checked when an environment is made; the default is checked now."""
     if parameter in check.secrets:
@@ -313,8 +326,7 @@ def _of_parameter(check: Check, parameter: str, at: str) -> Iterator[FieldError]
         return
     check.numbers.buckets[parameter] = at
     default = check.defaults.get(parameter)
-    found = (default or "").removeprefix("s3://").partition("/")[0]
-    if default is not None and found not in check.allowances.buckets:
+    if default is not None and _named_bucket(default) not in check.allowances.buckets:
         yield FieldError(at, capacity.not_a_bucket(check.allowances.buckets))
 
 
@@ -331,7 +343,7 @@ def code(check: Check, value: Any, at: str) -> Iterator[FieldError]:
 def _code(check: Check, text: Text, at: str) -> Iterator[FieldError]:
     first = text[0] if text else Part("text")
     if text == (Part("parameter", "Artifact"),):
-        check.numbers.buckets["Artifact"] = at
+        yield from _of_artifact(check, at)
         return
     if len(text) == 1 and first.kind == "parameter" and first.value not in _SUPPLIED:
         yield from _of_parameter(check, first.value, at)
