@@ -4,7 +4,15 @@ from pathlib import Path
 
 from local.package import sources
 
-WATCHED = ("alarms", "functions", "layers", "policies", "statemachines", "template.yaml")
+WATCHED = (
+    "alarms",
+    "functions",
+    "layers",
+    "policies",
+    "statemachines",
+    "throttling",
+    "template.yaml",
+)
 
 Snapshot = dict[Path, tuple[int, int]]
 

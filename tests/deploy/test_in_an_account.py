@@ -31,7 +31,16 @@ from tests.support.repository import ROOT
 
 STACK = "slipway-dev"
 SAM = ROOT / ".venv-sam/bin/python"
-COPIED = ("alarms", "deploy", "functions", "layers", "local", "policies", "statemachines")
+COPIED = (
+    "alarms",
+    "deploy",
+    "functions",
+    "layers",
+    "local",
+    "policies",
+    "statemachines",
+    "throttling",
+)
 RUNTIME = "python{}.{}".format(*sys.version_info)
 # Each kind of thing that a stack is made of, and that it could leave behind.
 LISTS = {

@@ -99,7 +99,7 @@ def test_the_template_of_slipway_can_be_parsed() -> None:
     found = read(text)
 
     assert count == sum(
-        1 for folder in ("alarms", "policies") for _ in (ROOT / folder).glob("*.yaml")
+        1 for folder in ("alarms", "policies", "throttling") for _ in (ROOT / folder).glob("*.yaml")
     )
 
     assert "AWS::DynamoDB::Table" in found.resources

@@ -15,7 +15,11 @@ from tests.support.roles import BOUNDARIES, POLICIES, ROLES, as_list, named_poli
 
 LINES, WIDTH = 600, 120
 TEMPLATE = ROOT / "template.yaml"
-INCLUDED = [path for folder in ("alarms", "policies") for path in sorted((ROOT / folder).iterdir())]
+INCLUDED = [
+    path
+    for folder in ("alarms", "policies", "throttling")
+    for path in sorted((ROOT / folder).iterdir())
+]
 FUNCTIONS = [role for role in ROLES if "Function" in role]
 
 Right = tuple[str, str, str, str]
