@@ -153,18 +153,15 @@ def test_no_template_is_found_that_takes_more_than_a_second() -> None:
         right, also_json = KINDS[second](size * (100 - share) // 100, other)
         if not (is_json and also_json):
             return KINDS[first](size, one)
-        try:
-            both = [json.loads(left), json.loads(right)]
-        except (ValueError, RecursionError):
-            return left, True
-        if not all(isinstance(each, dict) for each in both):
-            return left, True
-        merged: dict[str, Any] = both[0]
-        for name, section in both[1].items():
-            there = merged.get(name)
-            mergeable = isinstance(there, dict) and isinstance(section, dict)
-            merged[name] = {**there, **section} if mergeable else section  # type: ignore[dict-item]
-        return json.dumps(merged).encode(), True
+        # Some kinds are no JSON, no mapping, or too deep for Python's own encoder.
+        with suppress(ValueError, RecursionError, AttributeError, TypeError):
+            merged: dict[str, Any] = json.loads(left)
+            for name, section in json.loads(right).items():
+                there = merged.get(name)
+                is_merged = isinstance(there, dict) and isinstance(section, dict)
+                merged[name] = {**there, **section} if is_merged else section  # type: ignore[dict-item]
+            return json.dumps(merged).encode(), True
+        return left, True
 
     def cost(genes: tuple[str, int, str, int, int]) -> float:
         made, is_json = body(genes, SMALL)

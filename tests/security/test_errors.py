@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from slipway import aws, errors
+from local import console
+from slipway import aws, errors, observe
 from slipway.aws import dynamodb
 from slipway.http.app import Api
 from slipway.store.table import ConditionFailed, TransactionFailed
@@ -185,3 +186,22 @@ def test_a_fault_is_told_by_its_title_alone(aws: None, fault: type[errors.Fault]
     assert answer["statusCode"] == 503
     assert fault.title in answer["body"]
     assert [each for each in HIDDEN if each in answer["body"]] == []
+
+
+def test_make_local_shows_a_bug_in_one_line(
+    aws: None, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = Api()
+
+    @api.get("/api/v1/projects")
+    def fails() -> None:
+        raise KeyError("what broke")
+
+    api.handler(event("GET", "/api/v1/projects"), CONTEXT)
+    [logged] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    line = observe.log().registered_formatter.format(logged)
+    capsys.readouterr()
+
+    console.invoked("slipway-ProjectsFunction-1", {"log": f"{line}\n"})
+
+    assert capsys.readouterr().out == "! ProjectsFunction: KeyError: 'what broke'\n"
