@@ -8,7 +8,8 @@ from functools import cache
 from typing import NamedTuple
 
 
-@dataclass(frozen=True)
+# Neither compared nor printed: to generate that for so many fields costs every cold start.
+@dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """The settings of a function.
 

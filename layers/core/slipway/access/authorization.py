@@ -12,7 +12,7 @@ from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Forbidden, no_such
 from slipway.settings import settings
-from slipway.store import project_records, sessions, table
+from slipway.store import sessions, table
 from slipway.store.table import Check, Item, Key
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ Target = ProjectId | EnvironmentId | DeploymentId
 
 def keys(target: Target, principal: Principal) -> tuple[Key, Key]:
     """The keys of the principal's membership and of the target's record, for `authorized`."""
+    # Imported here, because not every function needs these modules.
+    from slipway.store import project_records
+
     member = project_records.member(target, principal.user_id)
-    # Imported here, because the projects function does not need these modules.
     if isinstance(target, ProjectId):
         return member, project_records.key(target)
     if isinstance(target, EnvironmentId):
@@ -79,6 +81,8 @@ def read(target: Target, principal: Principal) -> Any:
 
 def still_member(project: ProjectId, principal: Principal) -> Check:
     """The part of a write's transaction that fails if the principal is no longer a member."""
+    from slipway.store import project_records
+
     return Check(project_records.member(project, principal.user_id))
 
 

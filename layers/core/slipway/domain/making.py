@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.domain import resource_types
+from slipway.domain.scope import TAG
 
-TAG = "slipway-scope"
 # The value of the caller's own tag. Fn::Sub turns `${!…}` into the policy variable `${…}`.
 SCOPE = f"${{!aws:PrincipalTag/{TAG}}}"
 OWN_NAMES = f"${{AWS::StackName}}-env-{SCOPE}*"

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from slipway.domain.ids import parse_environment
 
+# The tag of roles and stacks whose value is the scope.
+TAG = "slipway-scope"
 LENGTH = 8
 _RANDOM_HALF = 10
 

@@ -34,7 +34,6 @@ from slipway.aws import secret_inputs, template_bodies
 from slipway.domain import scope, timestamps
 from slipway.domain.deployment import BROUGHT, LogLine
 from slipway.domain.ids import parse_environment
-from slipway.domain.making import TAG
 from slipway.drivers import making_role, stacks
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.stacks import Event, Stack, stack_name
@@ -136,7 +135,7 @@ def tags(operation: Operation) -> list[dict[str, str]]:
     tags = {
         "slipway:project": str(parse_environment(operation.environment_id).project),
         "slipway:environment": operation.environment_id,
-        TAG: scope.of(operation.environment_id),
+        scope.TAG: scope.of(operation.environment_id),
         "slipway:owner": operation.owner,
         "slipway:expires_at": _written(operation.expires_at),
     }

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from slipway import aws
 from slipway.domain import scope
-from slipway.domain.making import TAG
 from slipway.errors import DriverFault, DriverRefused
 from slipway.settings import settings
 
@@ -70,7 +69,7 @@ def _made(environment_id: str, now: datetime) -> datetime:
             AssumeRolePolicyDocument=json.dumps(_TRUST),
             PermissionsBoundary=settings().making_boundary,
             Tags=[
-                {"Key": TAG, "Value": scope.of(environment_id)},
+                {"Key": scope.TAG, "Value": scope.of(environment_id)},
                 {"Key": "slipway:environment", "Value": environment_id},
             ],
         )

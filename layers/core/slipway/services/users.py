@@ -22,7 +22,7 @@ from slipway.errors import (
     no_such,
 )
 from slipway.store import account_records as records
-from slipway.store import idempotency, project_records, table
+from slipway.store import idempotency, table
 from slipway.store.table import Fields, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def remove(user_id: UserId, principal: Principal) -> None:
     The user is disabled first, so that no project is created meanwhile. Raises Forbidden, NotFound,
     UserActive, UserNotEmpty, Busy.
     """
+    from slipway.store import project_records
+
     keys = (authorization.account(principal), records.key(user_id))
     [own, found], [(projects, _)] = table.read(keys, project_records.of_user(user_id, 1))
     authorization.require_administrator(own)
