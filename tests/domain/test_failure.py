@@ -194,3 +194,26 @@ def test_any_recorded_failure_can_be_shown(stored: dict[str, Any]) -> None:
     shown = failure.decode(stored)
 
     assert Failure.model_validate(shown).model_dump_json()
+
+
+def test_what_a_state_machine_may_not_do_is_told_without_its_role_and_the_table() -> None:
+    cause = (
+        "User: arn:aws:sts::123456789012:assumed-role/slipway-RollOutRole-1AB/xyz is not authorized"
+        " to perform: dynamodb:UpdateItem on resource: arn:aws:dynamodb:eu-central-1:123456789012:"
+        "table/slipway-Table-1AB because no identity-based policy allows it"
+    )
+
+    shown = failure.decode({"error": "DynamoDb.DynamoDbException", "cause": cause, "step": "Begin"})
+
+    assert shown["reason"] == (
+        "The role is not authorized to perform: dynamodb:UpdateItem on resource: a resource of the"
+        " platform because no identity-based policy allows it"
+    )
+
+
+def test_a_resource_of_an_environment_stays_in_the_reason() -> None:
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:slipway-env-0123-Web"
+
+    shown = failure.decode({"error": "RolledBack", "cause": f"on resource: {arn}", "step": "Ship"})
+
+    assert shown["reason"] == f"on resource: {arn.replace('123456789012', '****')}"

@@ -65,9 +65,20 @@ def summary(stored: Mapping[str, Any]) -> str:
 
 def _one(stored: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in stored.items() if name not in _REPORTED}
-    reason = stored["reason"] if "reason" in stored else reason_of(str(stored.get("cause") or ""))
+    reason = stored["reason"] if "reason" in stored else _told(str(stored.get("cause") or ""))
     shown |= {"error": str(stored.get("error") or "Unknown"), "reason": str(reason)}
     return {**shown, "step": str(stored["step"])} if stored.get("step") else shown
+
+
+def _told(cause: str) -> str:
+    """The reason, without what Step Functions says of roles, the table and accounts."""
+    reason = reason_of(cause)
+    if "arn:" not in reason:
+        return reason
+    # Imported here, because few reasons name anything of AWS.
+    from slipway.domain.masking import without_platform
+
+    return without_platform(reason)
 
 
 def reason_of(cause: str) -> str:

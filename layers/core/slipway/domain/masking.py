@@ -25,7 +25,9 @@ _MIN_BASE64 = 8
 _PRINCIPAL = re.compile(r"User: \S+ is not authorized", re.IGNORECASE)
 # Roles and policies of the account that an explanation names; not those that a template makes.
 _IDENTITY = re.compile(r"arn:[\w-]+:(?:iam|sts)::[0-9]{12}:[^\s,;)\"']+")
-_OF_ENVIRONMENTS = re.compile(r":(?:role|policy)/[^/]*-env-")
+# The table, functions and state machines, which an error of a workflow's own steps may name.
+_PLATFORM = re.compile(r"arn:[\w-]+:(?:dynamodb|lambda|states):[\w-]*:[0-9]{12}:[^\s,;)\"']+")
+_OF_ENVIRONMENTS = re.compile(r":\w+[/:][^/:]*-env-")
 _ACCOUNT = re.compile(r"(?<=:)[0-9]{12}(?=:)")
 
 
@@ -111,6 +113,17 @@ def without_identities(text: str) -> str:
     text = _PRINCIPAL.sub("The role is not authorized", text)
     text = _IDENTITY.sub(lambda found: _identity(found[0]), text)
     return _ACCOUNT.sub(MASK, text)
+
+
+def without_platform(text: str) -> str:
+    """What a workflow reports of its own steps, also without the platform's table and functions."""
+    text = _PLATFORM.sub(
+        lambda found: (
+            found[0] if _OF_ENVIRONMENTS.search(found[0]) else "a resource of the platform"
+        ),
+        text,
+    )
+    return without_identities(text)
 
 
 def _identity(arn: str) -> str:
