@@ -92,12 +92,15 @@ def remove(session: Any, stack: dict[str, Any], wait: float) -> None:
         api = session.client("apigatewayv2")
         before = api.get_stage(ApiId=outputs["ApiId"], StageName="$default")
         route = dict(ApiId=outputs["ApiId"], StageName="$default")
-        api.update_stage(**route, DefaultRouteSettings=CLOSED)
+        # A route that has settings of its own does not heed the stage's.
+        routes = before.get("RouteSettings", {})
+        closed = dict.fromkeys(routes, CLOSED)
+        api.update_stage(**route, DefaultRouteSettings=CLOSED, RouteSettings=closed)
         try:
             end_environments(session, outputs, wait)
         except BaseException:
             settings = before.get("DefaultRouteSettings", {})
-            api.update_stage(**route, DefaultRouteSettings=settings)
+            api.update_stage(**route, DefaultRouteSettings=settings, RouteSettings=routes)
             raise
     leftovers.remove_roles(session, stack["StackName"])
     delete(session, stack, outputs.get("TableName"))

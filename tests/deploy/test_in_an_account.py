@@ -275,10 +275,14 @@ def test_a_stack_is_deployed_changed_rolled_back_and_removed(account: Account) -
     assert done.returncode == 1, done.stdout
     assert "environments: 4 running" in done.stdout
     assert f"{stuck}: " in done.stdout and "not empty" in done.stdout
-    throttle = account.platform.client("apigatewayv2").get_stage(
+    stage = account.platform.client("apigatewayv2").get_stage(
         ApiId=outputs["ApiId"], StageName="$default"
-    )["DefaultRouteSettings"]
-    assert (throttle["ThrottlingBurstLimit"], throttle["ThrottlingRateLimit"]) == (100, 50)
+    )
+    throttles = [stage["DefaultRouteSettings"], stage["RouteSettings"]["ANY /api/v1/projects"]]
+    assert [(each["ThrottlingBurstLimit"], each["ThrottlingRateLimit"]) for each in throttles] == [
+        (60, 20),
+        (100, 50),
+    ]
     forgotten = someone.ask("DELETE", f"/api/v1/environments/{stuck}?force=true")
     assert forgotten.body["status"] == "destroyed"
     assert account.status() == "UPDATE_ROLLBACK_COMPLETE"
