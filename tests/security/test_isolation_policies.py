@@ -13,6 +13,7 @@ import pytest
 from slipway.domain import making
 from slipway.domain.iam import Request, decide, parse
 from slipway.domain.resource_types import TYPES, WITHHELD, given
+from slipway.domain.template_properties import PROPERTIES
 from tests.support.rights import (
     ACCOUNT,
     API,
@@ -351,3 +352,25 @@ def test_the_check_of_templates_evaluates_the_policies_that_are_deployed() -> No
             by_module = decide(layers, Request(action, resource, context)).allowed
             assert by_module == maker_may(action, resource, keys=keys)
     assert set(TYPES)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_check_of_templates_accepts_no_property_that_needs_what_is_withheld(kind: str) -> None:
+    """What the making role would be denied is refused when a version is added."""
+    accepted = {
+        path.partition(".")[0]
+        for rule, paths in PROPERTIES.get(kind, {}).items()
+        if not rule.startswith("no ")
+        for path in paths.split()
+    }
+    needing = {
+        name.partition(".")[0]
+        for action, names in TYPES[kind].items()
+        if action in WITHHELD
+        for name in names.split("|")
+    }
+    # They must refer to resources of the template, of types that are not allowed, or stay.
+    needing -= {"KinesisStreamSpecification", "Layers", "PermissionsBoundary"}
+
+    assert accepted & needing == set()
+    assert kind in PROPERTIES

@@ -45,6 +45,7 @@ REFUSED: Mapping[str, str] = {
     "queries": "is not available to environments: it reads the metrics of the whole account",
     "shared": "is not available to environments: it sends or grants data to others",
     "signing": _SIGNING,
+    "withheld": "is not available to environments: the role that makes them has no right to it",
 }
 
 _FUNCTION_FREE = (
@@ -211,7 +212,8 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "key": "KmsKeyId",
         "no protected": "DeletionProtectionEnabled",
         "no shared": "DataProtectionPolicy ResourcePolicyDocument",
-        "free": "BearerTokenAuthenticationEnabled FieldIndexPolicies LogGroupClass RetentionInDays",
+        "free": "BearerTokenAuthenticationEnabled LogGroupClass RetentionInDays",
+        "no withheld": "FieldIndexPolicies",
         "tags": "Tags",
     },
     "AWS::S3::Bucket": {
@@ -219,21 +221,19 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "own": "LoggingConfiguration.DestinationBucketName "
         "NotificationConfiguration.LambdaConfigurations.*.Function "
         "NotificationConfiguration.QueueConfigurations.*.Queue "
-        "NotificationConfiguration.TopicConfigurations.*.Topic ReplicationConfiguration.Role "
-        "ReplicationConfiguration.Rules.*.Destination.Bucket "
+        "NotificationConfiguration.TopicConfigurations.*.Topic "
         "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.BucketArn "
         "InventoryConfigurations.*.Destination.BucketArn",
-        "account": "ReplicationConfiguration.Rules.*.Destination.Account "
-        "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.BucketAccountId "
+        "account": "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination."
+        "BucketAccountId "
         "InventoryConfigurations.*.Destination.BucketAccountId",
         "key": "BucketEncryption.ServerSideEncryptionConfiguration.*.ServerSideEncryptionByDefault."
-        "KMSMasterKeyID "
-        "ReplicationConfiguration.Rules.*.Destination.EncryptionConfiguration.ReplicaKmsKeyID",
+        "KMSMasterKeyID",
         "private": "AccessControl",
         "no protected": "ObjectLockConfiguration ObjectLockEnabled",
         "no shared": "MetadataConfiguration MetadataTableConfiguration "
         "MetricsConfigurations.*.AccessPointArn",
-        "free": "AbacStatus AccelerateConfiguration AnalyticsConfigurations.*.Id "
+        "free": "AccelerateConfiguration AnalyticsConfigurations.*.Id "
         "AnalyticsConfigurations.*.Prefix AnalyticsConfigurations.*.TagFilters "
         "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.Format "
         "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.Prefix "
@@ -256,16 +256,8 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "NotificationConfiguration.QueueConfigurations.*.Filter "
         "NotificationConfiguration.TopicConfigurations.*.Event "
         "NotificationConfiguration.TopicConfigurations.*.Filter OwnershipControls "
-        "PublicAccessBlockConfiguration "
-        "ReplicationConfiguration.Rules.*.DeleteMarkerReplication "
-        "ReplicationConfiguration.Rules.*.Destination.AccessControlTranslation "
-        "ReplicationConfiguration.Rules.*.Destination.Metrics "
-        "ReplicationConfiguration.Rules.*.Destination.ReplicationTime "
-        "ReplicationConfiguration.Rules.*.Destination.StorageClass "
-        "ReplicationConfiguration.Rules.*.Filter ReplicationConfiguration.Rules.*.Id "
-        "ReplicationConfiguration.Rules.*.Prefix ReplicationConfiguration.Rules.*.Priority "
-        "ReplicationConfiguration.Rules.*.SourceSelectionCriteria "
-        "ReplicationConfiguration.Rules.*.Status VersioningConfiguration WebsiteConfiguration",
+        "PublicAccessBlockConfiguration VersioningConfiguration WebsiteConfiguration",
+        "no withheld": "AbacStatus ReplicationConfiguration",
         "tags": "Tags",
     },
     "AWS::Serverless::Function": {
