@@ -13,7 +13,15 @@ from slipway.aws import template_bodies
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.template import NewTemplate, Version
 from slipway.errors import NameTaken, QuotaExceeded
-from slipway.services import environments, projects, rollout_queue, rollouts, teardowns, templates
+from slipway.services import (
+    environments,
+    projects,
+    quotas,
+    rollout_queue,
+    rollouts,
+    teardowns,
+    templates,
+)
 from slipway.settings import Limits, limits
 from slipway.store import environment_records, project_records, quota_records, table
 from slipway.store.table import Key, Put
@@ -281,6 +289,7 @@ def test_a_counter_that_is_too_high_is_corrected(
 ) -> None:
     here = world.environment(project, ann)
     world.comes_up(here)
+    rollout_queue.cancel(joins(here, ann), ann)
     quota(projects_per_user=5, environments_per_project=5, deployments_waiting=5)
     for key, name in (
         (quota_records.projects_of(ann.user_id), "used"),
@@ -300,6 +309,31 @@ def test_a_counter_that_is_too_high_is_corrected(
     )
     assert (counter["used"], record["environments"], environment["waiting"]) == (2, 2, 1)
     assert len(waiting_in(here)) == 1
+
+
+def test_a_counter_is_not_corrected_if_something_was_made_since_it_was_read(
+    ann: Principal, project: ProjectId, quota: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quota(environments_per_project=2)
+    gone, _ = (world.environment(project, ann, f"preview-{n}") for n in range(2))
+    item = table.get(project_records.key(project))[0]
+    # Between the two reads one ends, and after them another one is created.
+    world.is_destroyed(gone)
+    real = table.every
+
+    def every(*wanted: Any) -> Any:
+        found = list(real(*wanted))
+        world.environment(project, ann, "meanwhile")
+        return found
+
+    monkeypatch.setattr(table, "every", every)
+    quotas.environments_counted(project, item)
+
+    record = table.get(project_records.key(project))[0]
+    assert record["environments"] == 2
+    with pytest.raises(QuotaExceeded):
+        monkeypatch.setattr(table, "every", real)
+        world.environment(project, ann, "another")
 
 
 def test_a_lowered_quota_holds_whatever_slots_are_in_use(

@@ -111,6 +111,7 @@ if TYPE_CHECKING:
         status: Literal["active", "deleting"]
         owner: str
         environments: int
+        environments_made: NotRequired[int]
         created_at: str
         updated_at: str
         version: int

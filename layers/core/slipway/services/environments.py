@@ -215,7 +215,7 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
     project, environment = seen.project, EnvironmentId(seen.project.p, ids.new_part())
     seen.claim.see([seen.slots])
     if seen.record["environments"] >= limits().environments_per_project:
-        quotas.environments_counted(project, seen.record["environments"])
+        quotas.environments_counted(project, seen.record)
     record = _record(seen.record, environment, wanted, principal, now)
     name = {"environment_id": record["id"], "name": wanted.name}
     parts: dict[str, Action] = {
@@ -339,15 +339,15 @@ def _carry_out(draft: _Draft) -> Environment:
 def _claim_again(failed: TransactionFailed, draft: _Draft) -> None:
     """Claim other slots if those of the draft were taken. Raises the refusal for anything else."""
     project = failed.get("project")
-    counted = project["environments"] if project and project["status"] == "active" else None
-    refusal = _refusal(failed, draft, is_full=counted is not None)
+    full = project if project and project["status"] == "active" else None
+    refusal = _refusal(failed, draft, is_full=full is not None)
     if refusal:
         raise refusal from None
     if draft.claim.see_again(failed):
         return
-    if counted is None:
+    if full is None:
         raise failed
-    quotas.environments_counted(ids.parse_environment(draft.record["id"]).project, counted)
+    quotas.environments_counted(ids.parse_environment(draft.record["id"]).project, full)
 
 
 def _refusal(failed: TransactionFailed, draft: _Draft, *, is_full: bool) -> SlipwayError | None:

@@ -15,6 +15,7 @@ from slipway.store.table import ConditionFailed, Found, Item, Key, Query, Transa
 
 if TYPE_CHECKING:
     from slipway.domain.ids import EnvironmentId, ProjectId
+    from slipway.domain.records import EnvironmentRecord, ProjectRecord
 
 # A refusal reads the records of so many of the oldest, and names so many of them.
 _READ = 25
@@ -163,48 +164,48 @@ def _exceeded(
 
 # --- counters ---------------------------------------------------------------------------------
 # Each function is called when a counter has reached its limit. If the counter is right it raises
-# QuotaExceeded; otherwise it corrects the counter and returns, and the caller tries again.
+# QuotaExceeded; otherwise it corrects the counter and returns, and the caller tries again. What is
+# counted is read after the counter, and the counter is corrected only if nothing was made since.
 
 
 def projects_counted(user_id: str) -> None:
-    """Two round trips, one more for each megabyte of the user's list."""
+    """Two round trips, one more for each megabyte of the user's list, and one to correct it."""
     counter = quota_records.projects_of(user_id)
-    listing = project_records.of_user(user_id, _PAGE)
-    [item], [first] = table.read([counter], listing)
-    mine = [each for each in table.every(listing, first) if each["role"] == "owner"]
-    used = item["used"] if item else 0
-    if used == len(mine) or len(mine) >= limits().projects_per_user:
+    [item] = table.get(counter)
+    listing = table.every(project_records.of_user(user_id, _PAGE))
+    mine = [each for each in listing if each["role"] == "owner"]
+    if item is None or len(mine) >= min(item["used"], limits().projects_per_user):
         named = [_fields(each, "id", "name") for each in mine[:_NAMED]]
         raise _exceeded("projects_per_user", len(mine), named, "/api/v1/projects")
     with suppress(ConditionFailed):
-        table.write(quota_records.correct(counter, used, len(mine)))
+        table.write(quota_records.correct(counter, item, len(mine)))
 
 
-def environments_counted(project: ProjectId, counted: int) -> None:
-    """`counted` is the count of the project's record. One round trip for each 1,000 environments,
-    and one for the oldest."""
+def environments_counted(project: ProjectId, record: ProjectRecord) -> None:
+    """`record` is the project's. One round trip for each 1,000 environments, and one for the
+    oldest."""
     names = list(table.every(project_records.names_in(project, _PAGE)))
-    if len(names) >= min(counted, limits().environments_per_project):
+    if len(names) >= min(record["environments"], limits().environments_per_project):
         oldest = sorted((each["environment_id"] for each in names), key=_part)[:_READ]
         records = [each for each in table.get(*map(_record, oldest)) if each]
         named, _ = _named(quota_records.ENVIRONMENT, records)
         path = _environments(str(project))
         raise _exceeded("environments_per_project", len(names), named, path)
     with suppress(ConditionFailed):
-        table.write(project_records.correct_count(project, counted, len(names)))
+        table.write(project_records.correct_count(project, record, len(names)))
 
 
-def waiting_counted(environment: EnvironmentId, counted: int) -> None:
-    """`counted` is the count of the environment's record. One round trip for each 100."""
+def waiting_counted(environment: EnvironmentId, record: EnvironmentRecord) -> None:
+    """`record` is the environment's. One round trip for each 100 that wait."""
     from slipway.store import queue_records
 
     places = [each["deployment_id"] for each in queue_records.waiting(environment)]
-    if len(places) >= min(counted, limits().deployments_waiting):
+    if len(places) >= min(record["waiting"], limits().deployments_waiting):
         named = [{"id": each} for each in places[:_NAMED]]
         path = f"/api/v1/environments/{environment}/queue"
         raise _exceeded("deployments_waiting", len(places), named, path)
     with suppress(ConditionFailed):
-        table.write(queue_records.correct_count(environment, counted, len(places)))
+        table.write(queue_records.correct_count(record, len(places)))
 
 
 def templates_counted() -> QuotaExceeded:

@@ -199,9 +199,8 @@ def _require_ready(environment: EnvironmentId, record: EnvironmentRecord) -> Non
     status = environment_records.to_model(record).as_seen_at(timestamps.now()).status
     if status not in TAKES_DEPLOYMENTS:
         raise EnvironmentNotReady(status)
-    waiting = record.get("waiting", 0)
-    if waiting >= limits().deployments_waiting:
-        quotas.waiting_counted(environment, waiting)
+    if record.get("waiting", 0) >= limits().deployments_waiting:
+        quotas.waiting_counted(environment, record)
 
 
 def _require_known_bucket(record: EnvironmentRecord, content: Fields) -> None:

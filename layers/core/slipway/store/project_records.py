@@ -57,16 +57,22 @@ def count_environment(project: ProjectId) -> Update:
     most = limits().environments_per_project
     return Update(
         key(project),
-        "ADD environments :one",
+        "ADD environments :one, environments_made :one",
         {"one": 1, "active": "active", "most": most},
         condition="attribute_exists(pk) AND #status = :active AND environments < :most",
     )
 
 
-def correct_count(project: ProjectId, found: int, count: int) -> Update:
-    """Let a count of environments that was found to be wrong be `count`, unless it has changed."""
-    values = {"found": found, "count": count}
-    return Update(key(project), "SET environments = :count", values, "environments = :found")
+def correct_count(project: ProjectId, found: ProjectRecord, count: int) -> Update:
+    """Let a count of environments that was found to be wrong be `count`, unless environments were
+    created or destroyed since."""
+    values = {
+        "found": found["environments"],
+        "made": found.get("environments_made", 0),
+        "count": count,
+    }
+    condition = "environments = :found AND environments_made = :made"
+    return Update(key(project), "SET environments = :count", values, condition)
 
 
 def names_in(project: ProjectId, limit: int) -> Query:

@@ -116,11 +116,14 @@ def leaves_queue(environment: EnvironmentRecord) -> Update:
     return Update(where, "ADD waiting :less", values, f"#status = :running AND {unchanged}")
 
 
-def correct_count(environment: EnvironmentId, found: int, count: int) -> Update:
-    """Let a count of waiting deployments that was found to be wrong be `count`, unless it has
-    changed since."""
-    where, values = environment_records.key(environment), {"found": found, "count": count}
-    return Update(where, "SET waiting = :count", values, "waiting = :found")
+def correct_count(found: EnvironmentRecord, count: int) -> Update:
+    """Let a count of waiting deployments that was found to be wrong be `count`, unless deployments
+    were accepted or have left the queue since."""
+    where = environment_records.key(ids.parse_environment(found["id"]))
+    last = found.get("last_accepted", "")
+    values = {"found": found["waiting"], "last": last, "count": count}
+    condition = "waiting = :found AND last_accepted = :last"
+    return Update(where, "SET waiting = :count", values, condition)
 
 
 def take(

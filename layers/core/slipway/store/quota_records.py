@@ -60,7 +60,7 @@ def count_version(template: str) -> Update:
 
 def _count(counter: Key, limit: int) -> Update:
     condition = "attribute_not_exists(used) OR used < :limit"
-    return Update(counter, "ADD used :one", {"one": 1, "limit": limit}, condition)
+    return Update(counter, "ADD used :one, made :one", {"one": 1, "limit": limit}, condition)
 
 
 def uncount(counter: Key) -> Update:
@@ -68,9 +68,14 @@ def uncount(counter: Key) -> Update:
     return Update(counter, "ADD used :less", {"less": -1}, condition="")
 
 
-def correct(counter: Key, found: int, used: int) -> Update:
-    """Let a counter that was found to be wrong be `used`, unless it has changed since."""
-    return Update(counter, "SET used = :used", {"used": used, "found": found}, "used = :found")
+def correct(counter: Key, found: Mapping[str, Any], used: int) -> Update:
+    """Let a counter that was found to be wrong be `used`, unless it has changed since.
+
+    `made` counts all that was ever counted, so that one that ends and one that is made do not look
+    like no change.
+    """
+    values = {"used": used, "found": found["used"], "made": found["made"]}
+    return Update(counter, "SET used = :used", values, "used = :found AND made = :made")
 
 
 # --- slots ------------------------------------------------------------------------------------
