@@ -33,7 +33,8 @@ def test_a_cascade_ends_with_the_project_gone(world: World) -> None:
     assert world.look(deployment)["status"] == "succeeded"
     assert not world.exists(project)
     left = {item["sk"]["S"].partition("#")[0] for item in world.items("")}
-    assert left == {"ENV", "DEP", "LOCK", "LOG", "EVENT", "TIMELINE", "CLOCK"}
+    # The counter of the owner's projects stays.
+    assert left == {"ENV", "DEP", "LOCK", "LOG", "EVENT", "TIMELINE", "CLOCK", "PROJECTS"}
 
 
 def test_a_cascade_of_more_environments_than_a_page_ends(world: World) -> None:
