@@ -260,6 +260,7 @@ def test_every_call_knows_its_caller(world: World) -> None:
 
     assert {call.name for call in world.calls.made} == {
         "test > dynamodb BatchGetItem",
+        "test > dynamodb Query",
         "test > dynamodb TransactWriteItems",
         "stream > lambda dispatch",
         "dispatch > dynamodb PutItem",

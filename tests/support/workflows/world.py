@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ from slipway.store import (
     environment_records,
     project_records,
     queue_records,
+    quota_records,
     table,
     wire,
 )
@@ -113,6 +115,8 @@ class World:
     def __enter__(self) -> World:
         self._mocks = [
             mock.patch.dict(os.environ, self._environ),
+            # The same scenario takes the same slots of quotas.
+            mock.patch.object(quota_records, "random", random.Random(0)),
             mock.patch.dict(
                 drivers.DRIVERS, {"simulated": lambda: _Watched(self.emulator, self.infrastructure)}
             ),
