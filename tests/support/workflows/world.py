@@ -113,7 +113,7 @@ class World:
         self._project: ProjectId | None = None
 
     def __enter__(self) -> World:
-        self._mocks = [
+        self._mocks: list[Any] = [
             mock.patch.dict(os.environ, self._environ),
             # The same scenario takes the same slots of quotas.
             mock.patch.object(quota_records, "random", random.Random(0)),
