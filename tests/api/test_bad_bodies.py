@@ -304,7 +304,7 @@ OTHERS: dict[str, tuple[str, str, Any]] = {
     "leave to be outdated that is null": ("deployment", "allow_outdated", None),
     "leave to be outdated that is a number": ("deployment", "allow_outdated", 1),
     "another kind of grant": ("login", "grant_type", "client_credentials"),
-    "a password that is too long to be anybody's": ("login", "password", "x" * 129),
+    "a password that is too long to be anybody's": ("login", "password", "x" * 513),
     "a name that is too long to be anybody's": ("login", "username", "x" * 255),
     "a name that is a list": ("login", "username", ["ann@example.com"]),
     "an extension that is left out": ("extend", "ttl_hours", LEFT_OUT),

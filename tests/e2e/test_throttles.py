@@ -59,8 +59,10 @@ def test_forty_registrations_in_a_minute_pass_and_a_hundred_and_fifty_do_not(
 
 def test_a_signed_out_session_is_refused_by_every_function(platform: Platform) -> None:
     form = {"username": "u1@example.com", "password": "secret123"}
-    token = Person(platform.url).ask("POST", LOGIN, form=form).body["access_token"]
-    ann = Person(platform.url, token=token)
+    # The registrations above have left no token for the anonymous routes.
+    while (answer := Person(platform.url).ask("POST", LOGIN, form=form)).status == 429:
+        time.sleep(0.5)
+    ann = Person(platform.url, token=answer.body["access_token"])
     paths = [
         "/api/v1/auth/me",
         "/api/v1/projects",

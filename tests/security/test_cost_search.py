@@ -23,7 +23,12 @@ from slipway.domain.allowances import Allowances
 from slipway.domain.template import Parameter
 from slipway.errors import Invalid, Malformed
 from tests.support.security.costly import KINDS
-from tests.support.security.processor_time import MOST_SECONDS, least_of, seconds
+from tests.support.security.processor_time import (
+    MOST_SECONDS,
+    as_in_a_new_process,
+    least_of,
+    seconds,
+)
 
 LONG = float(os.environ.get("SLIPWAY_COST_SEARCH_SECONDS", "0"))
 SECONDS = LONG or 4.0
@@ -82,6 +87,11 @@ PATTERN_TOKENS = [
     ),
     *("(a*)*", "(a|a)*", "(?=a)", "[[a]&&[b]]", "\\Q", "\\E", "\\R", "\\X", "a{1,255}"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def new_process() -> None:
+    as_in_a_new_process()
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,16 @@ from tests.support.api.routes import PATHS, filled, ids_of
 from tests.support.lambda_environment import as_on_lambda
 from tests.support.moto_backend import empty, moto
 from tests.support.security.costly import KINDS, PATTERNS
-from tests.support.security.processor_time import MOST_SECONDS, least_of
+from tests.support.security.processor_time import MOST_SECONDS, as_in_a_new_process, least_of
 from tests.support.store import world
 
 SIZE = 1_000_000
 ALLOWED = Allowances(["AWS::SQS::*", "AWS::Lambda::*", "AWS::Serverless::Function"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def new_process() -> None:
+    as_in_a_new_process()
 
 
 def check_template(body: bytes, is_json: bool) -> None:

@@ -52,7 +52,6 @@ HARMLESS = {
     "AWS::S3::Bucket LifecycleConfiguration.Rules.*.Id": "a name within the bucket",
     "AWS::S3::Bucket MetricsConfigurations.*.Id": "a name within the bucket",
     "AWS::S3::Bucket PublicAccessBlockConfiguration.BlockPublicPolicy": "a switch",
-    "AWS::S3::Bucket ReplicationConfiguration.Rules.*.Id": "a name within the bucket",
     "AWS::S3::Bucket WebsiteConfiguration.RedirectAllRequestsTo.HostName": "where visitors go",
     "AWS::S3::Bucket WebsiteConfiguration.RoutingRules.*.RedirectRule.HostName": "the same",
     "AWS::SNS::Subscription DeliveryPolicy": "how often a delivery is tried again",

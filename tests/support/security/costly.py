@@ -412,7 +412,9 @@ def conditions_that_choose_names(size: int, shape: int) -> Template:
         own = {"Ref": "Q"}
         return {"Fn::If": ["C", own, chosen(depth - 1)]} if depth else own
 
-    return _json(size, lambda n: _queues([chosen(1 + 4 * shape)] * (n // (1 + 2 * shape) + 1)))
+    return _json(
+        size, lambda n: _queues([chosen(1 + 4 * (shape % 100))] * (n // (1 + 2 * shape) + 1))
+    )
 
 
 @kind
@@ -422,7 +424,7 @@ def substitutions_in_names(size: int, shape: int) -> Template:
             return {"Fn::GetAtt": ["Q", "Arn"]}
         return {"Fn::Sub": ["${a}", {"a": substituted(depth - 1)}]}
 
-    return _json(size, lambda n: _queues([substituted(1 + 2 * shape)] * n))
+    return _json(size, lambda n: _queues([substituted(1 + 2 * (shape % 100))] * n))
 
 
 @kind

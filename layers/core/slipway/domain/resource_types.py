@@ -175,6 +175,8 @@ WITHHELD: Mapping[str, str] = {
     "dynamodb:DisableKinesisStreamingDestination": "Kinesis is not available to environments",
     "dynamodb:EnableKinesisStreamingDestination": "Kinesis is not available to environments",
     "dynamodb:UpdateKinesisStreamingDestination": "Kinesis is not available to environments",
+    "dynamodb:DeleteResourcePolicy": "a table's own policy could let other accounts in",
+    "dynamodb:PutResourcePolicy": "a table's own policy could let other accounts in",
     "iam:DeleteRolePermissionsBoundary": "no role may lose its boundary",
     "lambda:DeleteFunctionCodeSigningConfig": "the account's signing profiles are out of reach",
     "lambda:PutFunctionCodeSigningConfig": "the account's signing profiles are out of reach",

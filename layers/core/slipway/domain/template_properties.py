@@ -126,7 +126,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "no import": "ImportSourceSpecification",
         "no protected": "DeletionProtectionEnabled",
         "no paid": "WarmThroughput GlobalSecondaryIndexes.*.WarmThroughput VectorIndexes",
-        "policy": "ResourcePolicy.PolicyDocument StreamSpecification.ResourcePolicy.PolicyDocument",
+        "no withheld": "ResourcePolicy StreamSpecification.ResourcePolicy",
         "throughput": "ProvisionedThroughput.ReadCapacityUnits "
         "ProvisionedThroughput.WriteCapacityUnits "
         "GlobalSecondaryIndexes.*.ProvisionedThroughput.ReadCapacityUnits "
