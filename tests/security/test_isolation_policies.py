@@ -12,7 +12,7 @@ import pytest
 
 from slipway.domain import making
 from slipway.domain.iam import Request, decide, parse
-from slipway.domain.resource_types import TYPES, WITHHELD, given
+from slipway.domain.resource_types import PASSED_TO, TYPES, WITHHELD, given
 from slipway.domain.template_properties import PROPERTIES
 from tests.support.rights import (
     ACCOUNT,
@@ -374,3 +374,31 @@ def test_the_check_of_templates_accepts_no_property_that_needs_what_is_withheld(
 
     assert accepted & needing == set()
     assert kind in PROPERTIES
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_check_of_templates_decides_by_the_policies(kind: str) -> None:
+    """An action that the making role would be denied is one that a reason is given for."""
+    passed_to = PASSED_TO.get(kind, "lambda.amazonaws.com")
+    denied = {action for action in TYPES[kind] if not making.may(action, passed_to)}
+
+    # Topics may not be given roles: they deliver to what the environment has by its policies.
+    expected = set(TYPES[kind]) & set(WITHHELD)
+    assert denied == expected | ({"iam:PassRole"} if kind == "AWS::SNS::Subscription" else set())
+
+
+def test_a_right_that_the_policies_lose_is_refused_when_a_version_is_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from slipway.domain import template_reach
+
+    properties = {"TimeToLiveSpecification": {"Enabled": True}}
+    assert not [*template_reach._denied("AWS::DynamoDB::Table", properties, "#")]
+
+    may = making.may
+    monkeypatch.setattr(
+        making, "may", lambda action, to: action != "dynamodb:UpdateTimeToLive" and may(action, to)
+    )
+    [fault] = template_reach._denied("AWS::DynamoDB::Table", properties, "#")
+    assert fault.pointer == "#/TimeToLiveSpecification"
+    assert "needs the right dynamodb:UpdateTimeToLive" in fault.detail

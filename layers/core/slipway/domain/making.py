@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from slipway.domain import resource_types
@@ -250,6 +251,67 @@ def documents(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
         for statements in found
     )
     return policy, boundary
+
+
+# A stack and the scope of an environment, to ask what a making role may do. Any others would do.
+_STACK: Mapping[str, Any] = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::AccountId": "111111111111",
+    "AWS::StackName": "slipway",
+    "Api": "slipways-api",
+    "EnvironmentBoundary": "arn:aws:iam::111111111111:policy/boundary",
+    "TemplatesBucket.Arn": "arn:aws:s3:::templates",
+    "ArtifactBuckets": ["artifacts"],
+    "TrustedAccounts": [],
+}
+_SCOPE = "abcdefgh"
+
+
+def may(action: str, passed_to: str = "lambda.amazonaws.com") -> bool:
+    """Whether a making role may do this to anything of its own environment.
+
+    `passed_to` is the service that `iam:PassRole` hands the role to. Decides by the policies that
+    the stack has, with slipway.domain.iam, as the laptop's AWS does. Remembered.
+    """
+    return _may(action.lower(), passed_to)
+
+
+@cache
+def _may(action: str, passed_to: str) -> bool:
+    from slipway.domain.iam import Request, decide
+
+    resources, context = _own_things()
+    asked = {**context, "iam:PassedToService": passed_to}
+    return any(decide(_layers(), Request(action, each, asked)).allowed for each in resources)
+
+
+@cache
+def _layers() -> list[list[Any]]:
+    from slipway.domain.iam import parse
+
+    return [[parse(each)] for each in documents(_STACK)]
+
+
+@cache
+def _own_things() -> tuple[list[str], dict[str, str]]:
+    """The ARNs that an environment may have, and the condition keys of requests about them."""
+    where = [*OWN, OWN_ROLES, MAPPINGS, *APIS, _sub("arn:${AWS::Partition}:s3:::artifacts/*")]
+    scope = SCOPE.replace("!", "")
+    arns = [resolved(each, _STACK).replace(scope, _SCOPE).replace("*", "x") for each in where]
+    by_service = {each.split(":")[2]: each for each in arns}
+    context = {
+        f"aws:PrincipalTag/{TAG}": _SCOPE,
+        f"aws:RequestTag/{TAG}": _SCOPE,
+        f"aws:ResourceTag/{TAG}": _SCOPE,
+        "aws:ResourceAccount": _STACK["AWS::AccountId"],
+        "iam:PermissionsBoundary": _STACK["EnvironmentBoundary"],
+        "lambda:FunctionArn": arns[OWN.index(OWN_FUNCTIONS)],
+        "lambda:Principal": "apigateway.amazonaws.com",
+        "sns:Protocol": "sqs",
+        "sns:Endpoint": by_service["sqs"],
+    }
+    return ["*", *arns], context
 
 
 def resolved(value: Any, values: Mapping[str, Any]) -> Any:

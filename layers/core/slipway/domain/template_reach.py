@@ -138,10 +138,16 @@ def _resource(
 
 def _denied(kind: str, properties: Mapping[str, Any], at: str) -> Iterator[FieldError]:
     """Properties for which the making role lacks a right. To remove one needs none."""
+    # Imported here, because only a new version needs it.
+    from slipway.domain import making
+
     lacks: dict[str, str] = {}
-    for action, paths in resource_types.TYPES.get(_MAKES.get(kind, kind), {}).items():
-        why = resource_types.WITHHELD.get(action)
-        if why is not None and not action.partition(":")[2].startswith("Delete"):
+    made = _MAKES.get(kind, kind)
+    for action, paths in resource_types.TYPES.get(made, {}).items():
+        is_removal = action.partition(":")[2].startswith("Delete")
+        passed_to = resource_types.PASSED_TO.get(made, "lambda.amazonaws.com")
+        if not is_removal and not making.may(action, passed_to):
+            why = resource_types.WITHHELD.get(action, "making roles do not have it")
             for path in paths.split("|"):
                 lacks.setdefault(path.partition(".")[0], f"needs the right {action}: {why}")
     node = template_properties.of_type(kind)
