@@ -30,10 +30,11 @@ def _json(size: int, whole: Callable[[int], Any]) -> Template:
         text = json.dumps(whole(n))
         if 0.8 * size < len(text) <= size:
             break
-    while len(text) > size:
+    while len(text) > size and n:
         n //= 2
         text = json.dumps(whole(n))
-    return text.encode(), True
+    # What is too large without any part is cut off.
+    return text.encode()[:size], True
 
 
 def _yaml(size: int, head: str, part: str, tail: str = "") -> Template:
