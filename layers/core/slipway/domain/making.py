@@ -260,8 +260,8 @@ _STACK: Mapping[str, Any] = {
     "AWS::AccountId": "111111111111",
     "AWS::StackName": "slipway",
     "Api": "slipways-api",
-    "EnvironmentBoundary": "arn:aws:iam::111111111111:policy/boundary",
-    "TemplatesBucket.Arn": "arn:aws:s3:::templates",
+    "EnvironmentBoundary": "boundary",
+    "TemplatesBucket.Arn": "templates",
     "ArtifactBuckets": ["artifacts"],
     "TrustedAccounts": [],
 }
