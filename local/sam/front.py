@@ -6,7 +6,6 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,8 +98,11 @@ def ended(process: subprocess.Popen[bytes]) -> None:
         try:
             process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
+            # A process that did not start a group of its own is killed alone.
+            try:
                 os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                process.kill()
             process.wait()
 
 
