@@ -117,10 +117,10 @@ def _transformed() -> str:
     return json.dumps(translator.translate(source, defaults))
 
 
-def transformed(kind: str) -> dict[str, dict[str, Any]]:
-    """Resources of one type after the SAM transform: what CloudFormation is really given."""
+def transformed(kind: str = "") -> dict[str, dict[str, Any]]:
+    """Resources of one type, or all, after the SAM transform: what CloudFormation is given."""
     return {
         name: resource
         for name, resource in json.loads(_transformed())["Resources"].items()
-        if resource["Type"] == kind
+        if kind in ("", resource["Type"])
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import collections
+import graphlib
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 from tests.support.repository import MACHINES, ROOT, resources, running, template, transformed
@@ -101,6 +103,38 @@ def test_a_new_account_with_ten_executions_can_deploy_and_work() -> None:
     (at,) = [found.start() for found in re.finditer("ReservedConcurrentExecutions:", written)]
     *_, first, second, _ = written[:at].splitlines()
     assert first.lstrip().startswith("#") and "10 concurrent executions" in first + second
+
+
+def named(node: Any) -> Iterator[str]:
+    """The name of every parameter, resource and pseudo parameter that the node refers to."""
+    if isinstance(node, list):
+        for each in node:
+            yield from named(each)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            first = value[0] if isinstance(value, list) and value else value
+            if key == "Ref":
+                yield value
+            elif key == "DependsOn":
+                yield from value if isinstance(value, list) else [value]
+            elif key == "Fn::GetAtt":
+                yield first.partition(".")[0]
+            elif key == "Fn::Sub":
+                yield from re.findall(r"\$\{([\w:]+)", first)
+                yield from named(value)
+            else:
+                yield from named(value)
+
+
+def test_no_resource_depends_on_itself() -> None:
+    # CloudFormation refuses a circular dependency. cfn-lint does not see those in included files.
+    graph = {name: set(named(resource)) for name, resource in transformed().items()}
+
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+
+    assert "EnvironmentLimits" in graph["ProvisionFunction"]
+    assert order.index("ApiApiGatewayDefaultStage") > order.index("AuthFunction")
+    assert len(order) > len(graph) > 80
 
 
 def test_no_two_mappings_share_a_stream_and_a_function() -> None:
