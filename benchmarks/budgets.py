@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks import cold_start, cost, round_trips, warm_request
+from benchmarks import cold_start, cost, routes, warm_request
 from benchmarks.support import ratio, save, saved, show
 
 LAYER_MB = 45
@@ -63,8 +63,8 @@ def _round_trips() -> list[Row]:
     writes = {name: each for name, each in found.items() if name not in reads}
     scans = sum("Scan" in each["calls"] for each in found.values())
     return [
-        *_deep("GET", round_trips.MOST["GET"], reads),
-        *_deep("write", round_trips.MOST_OF_A_WRITE, writes),
+        *_deep("GET", routes.MOST["GET"], reads),
+        *_deep("write", routes.MOST_OF_A_WRITE, writes),
         _row("routes that scan", 0, scans),
     ]
 

@@ -17,7 +17,7 @@ from io import StringIO
 from math import ceil
 from typing import Any
 
-from benchmarks import round_trips
+from benchmarks import routes, units
 from benchmarks.support import ROOT, bars, save, saved, show
 
 PRICES: dict[str, Any] = tomllib.loads((ROOT / "benchmarks/prices.toml").read_text())
@@ -109,8 +109,8 @@ def _transitions(executions: Iterable[Any]) -> list[str]:
 def _write_units(change: Mapping[str, Any]) -> int:
     """Write units, as if all writes were in transactions, which most are."""
     before, after = change.get("OldImage", {}), change.get("NewImage", {})
-    size = max(round_trips.size(before), round_trips.size(after))
-    return 2 * max(1, ceil(size / 1024)) + round_trips.index_units(before, after)
+    size = max(units.size(before), units.size(after))
+    return 2 * max(1, ceil(size / 1024)) + units.index_units(before, after)
 
 
 def whole_life(world: Any) -> None:
@@ -215,7 +215,7 @@ def a_million_calls(found: Mapping[str, Any], line: int) -> Bill:
 
 
 def _function(call: str) -> str:
-    route = round_trips.ROUTES[call][0].split()[1]
+    route = routes.ROUTES[call][0].split()[1]
     return route.split("/")[3]
 
 
@@ -245,7 +245,8 @@ def traced() -> bool:
 def log_line() -> int:
     """The size in bytes of the log record of a GET, as the function writes it."""
     from benchmarks.loopback import Watched
-    from benchmarks.round_trips import Stage, handlers
+    from benchmarks.round_trips import handlers
+    from benchmarks.stage import Stage
 
     with Watched() as dynamodb, handlers(dynamodb):
         stage = Stage()

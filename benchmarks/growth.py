@@ -1,9 +1,8 @@
 """Growth: the same requests with 10, 1,000 and 100,000 items in the table.
 
-Of ten items, five are other users' projects, four are their environments, and one is a deployment
-in the environment of the requests. The cost of a request must not depend on the number of items.
-
-One request is an exception by its nature: the usage of a template, which counts its environments.
+Half of the items are other users' projects, two fifths are their environments, and one in ten is a
+deployment in the environment of the requests. The cost of a request must not depend on the number
+of items. The usage of a template is an exception, because it counts the template's environments.
 """
 
 from __future__ import annotations
@@ -13,8 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.loopback import Item, Watched
-from benchmarks.round_trips import HOLD_SECONDS, Paid, Stage, handlers
+from benchmarks.round_trips import HOLD_SECONDS, handlers
+from benchmarks.stage import Stage
 from benchmarks.support import bars, save, show
+from benchmarks.units import Paid
 
 SIZES = (10, 1_000, 100_000)
 MADE_FROM_ONE = (10, 1_000, 10_000)
@@ -99,7 +100,7 @@ def used(dynamodb: Watched, count: int) -> Paid:
     """The cost of showing the usage of a template with so many environments."""
     from slipway.domain import ids
 
-    stage = Stage().is_made_from_one()
+    stage = Stage().with_environment_from_template()
     project, environment = stage.project.p, str(stage.environment)
     key = {"pk": {"S": "TEMPLATE#web"}, "sk": {"S": f"USED#{environment}"}}
     line: Item = dynamodb.ask("GetItem", {"TableName": "slipway", "Key": key})["Item"]

@@ -34,10 +34,14 @@ Item = dict[str, Any]
 
 
 def environ(endpoint: str) -> dict[str, str]:
-    """The environment that template.yaml gives a function, with AWS at `endpoint`."""
+    """The environment that template.yaml gives a function, with AWS at `endpoint`.
+
+    A resource other than the table is referred to by its name in the template.
+    """
     from tests.support.repository import template
 
-    known = {name: each.get("Default") for name, each in template()["Parameters"].items()}
+    known: dict[str, Any] = {name: name for name in template()["Resources"]}
+    known |= {name: each.get("Default") for name, each in template()["Parameters"].items()}
     known |= {"Table": TABLE, "AWS::StackName": "slipway"}
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     given = {

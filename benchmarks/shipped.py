@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.loopback import Watched, can, canned, environ, issue
-from benchmarks.round_trips import Stage, handlers
+from benchmarks.round_trips import handlers
+from benchmarks.stage import Stage
 from benchmarks.support import ROOT, VENV
 
 Event = dict[str, Any]

@@ -33,10 +33,10 @@ def patch(module: Any) -> None:
         if alarm.get("ComparisonOperator") not in _COMPARISONS:  # anomaly detection
             stock(alarm)
         elif alarm.get("MetricName") and (verdict := judge(alarm, _datapoints(module, alarm))):
-            _change(module, alarm, *verdict)
+            _set_state(module, alarm, *verdict)
 
     module._evaluate_alarm = evaluate
-    threading.Thread(target=_look, args=[module], daemon=True).start()
+    threading.Thread(target=_evaluate_periodically, args=[module], daemon=True).start()
 
 
 def judge(alarm: dict[str, Any], datapoints: list[tuple[float, float | None]]) -> Verdict:
@@ -55,7 +55,7 @@ def judge(alarm: dict[str, Any], datapoints: list[tuple[float, float | None]]) -
         treat = "ignore"  # whatever its value
     if not found and treat == "missing":
         verb = "was" if periods == 1 else "were"
-        return "INSUFFICIENT_DATA", f"Insufficient Data: {_count(periods)} {verb} unknown."
+        return "INSUFFICIENT_DATA", f"Insufficient Data: {_counted(periods)} {verb} unknown."
     if treat in _TREATED or not missing:
         breaching += missing if treat == "breaching" else 0
         state = "ALARM" if breaching >= needed else "OK"
@@ -65,10 +65,10 @@ def judge(alarm: dict[str, Any], datapoints: list[tuple[float, float | None]]) -
         state = "OK"
     else:
         return None
-    return state, _reason(alarm, state, found, missing)
+    return state, _state_reason(alarm, state, found, missing)
 
 
-def _reason(
+def _state_reason(
     alarm: dict[str, Any], state: str, found: list[tuple[float, float]], missing: int
 ) -> str:
     if not found:
@@ -78,21 +78,21 @@ def _reason(
             f"period{'s' * (missing > 1)} and {filled} treated as "
             f"[{_TREATED[alarm['TreatMissingData']]}]."
         )
-    listed = ", ".join(f"{value} ({_when(at)})" for at, value in found)
+    listed = ", ".join(f"{value} ({_formatted(at)})" for at, value in found)
     verb = "was" if len(found) == 1 else "were"
     crossed = _COMPARISONS[alarm["ComparisonOperator"]][1]
     return (
-        f"Threshold Crossed: {_count(len(found))} [{listed}] {verb} "
+        f"Threshold Crossed: {_counted(len(found))} [{listed}] {verb} "
         f"{'' if state == 'ALARM' else 'not '}{crossed} the threshold "
         f"({float(alarm['Threshold'])})."
     )
 
 
-def _count(number: int) -> str:
+def _counted(number: int) -> str:
     return f"{number} datapoint{'s' * (number > 1)}"
 
 
-def _when(at: float) -> str:
+def _formatted(at: float) -> str:
     return time.strftime("%d/%m/%y %H:%M:%S", time.gmtime(at))
 
 
@@ -115,7 +115,7 @@ def _datapoints(module: Any, alarm: dict[str, Any]) -> list[tuple[float, float |
     return found
 
 
-def _change(module: Any, alarm: dict[str, Any], state: str, reason: str) -> None:
+def _set_state(module: Any, alarm: dict[str, Any], state: str, reason: str) -> None:
     before = alarm["StateValue"]
     if state == before:
         return
@@ -126,7 +126,7 @@ def _change(module: Any, alarm: dict[str, Any], state: str, reason: str) -> None
     module._evaluate_parent_alarms(alarm)
 
 
-def _look(module: Any) -> None:
+def _evaluate_periodically(module: Any) -> None:
     while True:
         time.sleep(EVERY)
         with contextlib.suppress(RuntimeError):  # the dict changed while we looked

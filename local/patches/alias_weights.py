@@ -32,7 +32,7 @@ NAME = "1 validation error detected: Value '{name}' at 'name' failed to satisfy 
 NAME += "Member must satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)"
 
 # The version that the Invoke API chose, and reported to its caller, for the alias of this ARN.
-_drawn: ContextVar[tuple[str, str] | None] = ContextVar("drawn", default=None)
+_chosen_version: ContextVar[tuple[str, str] | None] = ContextVar("drawn", default=None)
 
 
 def refusal(function: dict[str, Any], version: str, weights: dict[str, Any]) -> Refusal | None:
@@ -115,7 +115,7 @@ def _patch_execution(module: Any) -> None:
         if not alias or not weights_in(alias):
             return function | shared
         arn = config["FunctionArn"]
-        told = _drawn.get()
+        told = _chosen_version.get()
         version = told[1] if told and told[0] == arn else drawn(alias)
         record: dict[str, Any] = base["versions"].get(version, function)
         return record | shared | {"config": record["config"] | {"FunctionArn": arn}}
@@ -138,11 +138,11 @@ def _patch_invoke(module: Any) -> None:
         qualifier = path_qualifier or module._qp_first(query or {}, "Qualifier")
         alias = (module._functions.get(name) or {}).get("aliases", {}).get(qualifier)
         version = drawn(alias) if alias else None
-        told = _drawn.set((alias["AliasArn"], version) if alias and version else None)
+        told = _chosen_version.set((alias["AliasArn"], version) if alias and version else None)
         try:
             status, sent, body = await stock(name, event, headers, path_qualifier, query)
         finally:
-            _drawn.reset(told)
+            _chosen_version.reset(told)
         if version and "X-Amz-Executed-Version" in sent:
             sent["X-Amz-Executed-Version"] = version
         return status, sent, body

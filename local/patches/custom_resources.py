@@ -17,7 +17,7 @@ SILENT = (
 )
 
 # The requests that were sent to a custom resource; None outside of custom resources.
-_sent: ContextVar[list[str] | None] = ContextVar("sent", default=None)
+_sent_requests: ContextVar[list[str] | None] = ContextVar("sent", default=None)
 
 
 def patch(module: Any) -> None:
@@ -33,13 +33,13 @@ def patch(module: Any) -> None:
                 f"ServiceTimeout must be an integer from 1 to {LONGEST}, not {seconds}"
             )
         requests: list[str] = []
-        asking = _sent.set(requests)
+        asking = _sent_requests.set(requests)
         try:
             return stock(kind, logical_id, properties, *args, **more)
         except TimeoutError as error:
             raise TimeoutError(SILENT.format(request=", ".join(requests))) from error
         finally:
-            _sent.reset(asking)
+            _sent_requests.reset(asking)
 
     module.invoke_custom_resource = invoke
 
@@ -49,15 +49,15 @@ def patch_service(module: Any) -> None:
     stock = module._execute_function_with_config_scope
 
     def execute(function: dict[str, Any], event: Any) -> Any:
-        requests = _sent.get()
+        requests = _sent_requests.get()
         if requests is None:
             return stock(function, event)
         requests.append(event["RequestId"])
-        asking = _sent.set(None)  # the invocation's own thread copies this context
+        asking = _sent_requests.set(None)  # the invocation's own thread copies this context
         try:
             return module.invoke_async_with_retry(function, event)
         finally:
-            _sent.reset(asking)
+            _sent_requests.reset(asking)
 
     module._execute_function_with_config_scope = execute
 

@@ -19,7 +19,7 @@ STREAM = 'The event source arn (" {source} ") and function (" {function} ") prov
 STREAM += "already exists."
 REST = " Please update or delete the existing mapping with UUID {uuid}"
 
-_one_at_a_time = threading.RLock()
+_lock = threading.RLock()
 
 
 def conflict(
@@ -50,12 +50,12 @@ def patch(module: Any) -> None:
         return text and module.error_response_json("ResourceConflictException", text, 409)
 
     def create(data: dict[str, Any]) -> Any:
-        with _one_at_a_time:
+        with _lock:
             source = data.get("EventSourceArn", "")
             return ("FunctionName" in data and refused(source, data)) or stock_create(data)
 
     def update(uuid: str, data: dict[str, Any]) -> Any:
-        with _one_at_a_time:
+        with _lock:
             source = module._esms.get(uuid, {}).get("EventSourceArn", "")
             return ("FunctionName" in data and refused(source, data, uuid)) or stock_update(
                 uuid, data
@@ -77,12 +77,12 @@ def patch_template(module: Any) -> None:
             raise ValueError(f'Resource handler returned message: "{text}" (AlreadyExists)')
 
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
-        with _one_at_a_time:
+        with _lock:
             check(properties)
             return stock_create(logical_id, properties, stack)
 
     def update(uuid: str, old: dict[str, Any], new: dict[str, Any], *rest: Any) -> Any:
-        with _one_at_a_time:
+        with _lock:
             check(new, uuid)
             return stock_update(uuid, old, new, *rest)
 

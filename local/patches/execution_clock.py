@@ -17,7 +17,7 @@ from local.patches.scope import Scope, Stopped, check, current
 
 STOCK_DELAY = 0.15
 # Whether the execution that starts next is one that this thread's execution waits for.
-_awaited: contextvars.ContextVar[bool] = contextvars.ContextVar("awaited", default=False)
+_is_awaited: contextvars.ContextVar[bool] = contextvars.ContextVar("awaited", default=False)
 _scopes: dict[str, Scope] = {}
 _STATES = ("pass", "task", "choice", "wait", "parallel", "map")
 
@@ -28,7 +28,7 @@ def patch(module: Any) -> None:
     _patch_nested(module)
     for kind in _STATES:
         name = f"_execute_{kind}"
-        setattr(module, name, _checked(getattr(module, name)))
+        setattr(module, name, _within_scope(getattr(module, name)))
     module.time = types.SimpleNamespace(**vars(time) | {"sleep": sleep})
 
 
@@ -45,7 +45,7 @@ def sleep(seconds: float) -> None:
         check()
 
 
-def _checked(stock: Any) -> Any:
+def _within_scope(stock: Any) -> Any:
     """Wrap a state's execution, so that it does not begin after its scope has ended."""
 
     def execute(*arguments: Any) -> Any:
@@ -60,10 +60,10 @@ def _patch_run(module: Any) -> None:
 
     def run(arn: str) -> None:
         execution = module._executions[arn]
-        scope = _scopes[arn] = Scope(current.get() if _awaited.get() else None)
-        mine, awaited = current.set(scope), _awaited.set(False)
+        scope = _scopes[arn] = Scope(current.get() if _is_awaited.get() else None)
+        mine, awaited = current.set(scope), _is_awaited.set(False)
         machine = module._state_machines.get(execution["stateMachineArn"]) or {}
-        seconds = _timeout(machine.get("definition", ""))
+        seconds = _timeout_seconds(machine.get("definition", ""))
         alarm = threading.Timer(seconds or 0, _time_out, [module, execution])
         alarm.daemon = True
         if seconds:
@@ -77,7 +77,7 @@ def _patch_run(module: Any) -> None:
             alarm.cancel()
             del _scopes[arn]
             current.reset(mine)
-            _awaited.reset(awaited)
+            _is_awaited.reset(awaited)
 
     module._run_execution = run
 
@@ -88,10 +88,10 @@ def _time_out(module: Any, execution: dict[str, Any]) -> None:
         execution |= {"status": "TIMED_OUT", "stopDate": module.now_iso()}
         module._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {}})
         module._emit_execution_status_event(execution)
-        _end(execution["executionArn"])
+        _end_scope(execution["executionArn"])
 
 
-def _end(arn: str) -> None:
+def _end_scope(arn: str) -> None:
     if scope := _scopes.get(arn):
         scope.end()
 
@@ -106,7 +106,7 @@ def _patch_end(module: Any) -> None:
 
     def stop(data: dict[str, Any]) -> Any:
         answer = stock_stop(data)
-        _end(data.get("executionArn", ""))
+        _end_scope(data.get("executionArn", ""))
         return answer
 
     module._fail_execution, module._stop_execution = fail, stop
@@ -116,16 +116,16 @@ def _patch_nested(module: Any) -> None:
     stock = module._invoke_nested_start_execution_sync
 
     def invoke(*arguments: Any) -> Any:
-        token = _awaited.set(True)
+        token = _is_awaited.set(True)
         try:
             return stock(*arguments)
         finally:
-            _awaited.reset(token)
+            _is_awaited.reset(token)
 
     module._invoke_nested_start_execution_sync = invoke
 
 
-def _timeout(definition: str) -> float | None:
+def _timeout_seconds(definition: str) -> float | None:
     try:
         seconds: float | None = json.loads(definition).get("TimeoutSeconds")
     except ValueError:

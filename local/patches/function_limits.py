@@ -52,7 +52,7 @@ def of_reservation(functions: dict[str, Any], name: str, wanted: int, account: i
     return _TOO_LITTLE if account - others - wanted < UNRESERVED else None
 
 
-def _account(module: Any) -> int:
+def _account_limit(module: Any) -> int:
     return int(module._ACCOUNT_CONCURRENCY_CAP or ACCOUNT)
 
 
@@ -77,7 +77,7 @@ def patch(module: Any) -> None:
 
     def reserve(name: str, data: dict[str, Any]) -> Any:
         wanted = int(data.get("ReservedConcurrentExecutions", 0))
-        text = of_reservation(module._functions, name, wanted, _account(module))
+        text = of_reservation(module._functions, name, wanted, _account_limit(module))
         return refused(text) if text else stock_reserve(name, data)
 
     module._create_function, module._update_config = create, update
@@ -93,7 +93,7 @@ def patch_template(module: Any) -> None:
         wanted = properties.get("ReservedConcurrentExecutions")
         text = of_variables(properties)
         if text is None and wanted is not None:
-            text = of_reservation(service._functions, name, int(wanted), _account(service))
+            text = of_reservation(service._functions, name, int(wanted), _account_limit(service))
         if text:
             raise ValueError(f'Resource handler returned message: "{text}" (InvalidRequest)')
 

@@ -16,7 +16,7 @@ from typing import Any
 STREAMS = 200  # of each group
 LINES = 1000  # of each stream
 
-_making = threading.Lock()
+_creation_lock = threading.Lock()
 
 # The log stream of the worker that this thread invoked last.
 current: contextvars.ContextVar[str] = contextvars.ContextVar("current", default="")
@@ -53,7 +53,7 @@ def patch(module: Any) -> None:
             report,
         ]
         events = [{"timestamp": now, "message": line} for line in lines]
-        stream = _stream(cloudwatch_logs, group, name, now)
+        stream = _log_stream(cloudwatch_logs, group, name, now)
         stored = [event | {"ingestionTime": now} for event in events]
         cloudwatch_logs._append_log_events(stream, stored)
         del stream["events"][:-LINES]
@@ -62,7 +62,7 @@ def patch(module: Any) -> None:
     module._emit_lambda_logs = emit
 
 
-def _stream(logs: Any, group: str, name: str, now: int) -> dict[str, Any]:
+def _log_stream(logs: Any, group: str, name: str, now: int) -> dict[str, Any]:
     """The stream of a group. Both are created if they do not exist."""
     if group not in logs._log_groups:
         logs._log_groups[group] = {
@@ -74,7 +74,7 @@ def _stream(logs: Any, group: str, name: str, now: int) -> dict[str, Any]:
             "streams": {},
         }
     streams: dict[str, dict[str, Any]] = logs._log_groups[group]["streams"]
-    with _making:
+    with _creation_lock:
         if name in streams:
             return streams[name]
         # Streams are in order of creation.

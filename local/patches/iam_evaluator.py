@@ -58,12 +58,12 @@ def reason(effect: str, kind: int, arn: str = "") -> str:
 def patch(module: Any) -> None:
     _parse_once(module)
     _match_as_aws(module)
-    _find_tags_for_limits(module)
-    _name_the_role(module)
-    _tell_which_policy(module)
-    _refuse_what_is_not_understood(module)
-    _know_one_root(module)
-    _keep_why(module)
+    _find_tags_for_boundaries(module)
+    _resolve_role_arn(module)
+    _report_deciding_policy(module)
+    _refuse_invalid_conditions(module)
+    _accept_one_root_key(module)
+    _keep_denial_reason(module)
 
 
 def _parse_once(module: Any) -> None:
@@ -100,13 +100,13 @@ def _match_as_aws(module: Any) -> None:
             effect,
             context.action,
             context.resource_arn,
-            lambda key: _known_value(module._resolve_condition_key(key, context)),
+            lambda key: _condition_value(module._resolve_condition_key(key, context)),
         )
 
     module._first_match = first_match
 
 
-def _find_tags_for_limits(module: Any) -> None:
+def _find_tags_for_boundaries(module: Any) -> None:
     """Look up a resource's tags also if only a permissions boundary asks for them."""
     stock_principal, stock_names = module.resolve_principal, module._names_condition_key
     limits: contextvars.ContextVar[Any] = contextvars.ContextVar("limits", default=())
@@ -122,14 +122,14 @@ def _find_tags_for_limits(module: Any) -> None:
     module.resolve_principal, module._names_condition_key = resolve, names
 
 
-def _known_value(value: Any) -> Any:
+def _condition_value(value: Any) -> Any:
     """A condition key's value as text, or as a list of texts; None if there is no such key."""
     if value is None or isinstance(value, str):
         return value
     return [str(each) for each in value] if isinstance(value, list) else str(value)
 
 
-def _name_the_role(module: Any) -> None:
+def _resolve_role_arn(module: Any) -> None:
     stock = module._resolve_condition_key
 
     def resolve(key: str, context: Any) -> Any:
@@ -144,7 +144,7 @@ def _name_the_role(module: Any) -> None:
     module._resolve_condition_key = resolve
 
 
-def _tell_which_policy(module: Any) -> None:
+def _report_deciding_policy(module: Any) -> None:
     """Set `reason` of a refusal to the clause that ends AWS's message."""
 
     @functools.lru_cache(maxsize=4096)
@@ -161,7 +161,7 @@ def _tell_which_policy(module: Any) -> None:
 
     def evaluate(context: Any, policies: Any, *limits: Any) -> Any:
         layers = tuple(tuple(layer) for layer in (policies, *limits))
-        answer = decided if _lasting(layers) else decided.__wrapped__
+        answer = decided if _is_cacheable(layers) else decided.__wrapped__
         asked = Asked(context, _leading_patterns(layers), module.fnmatch_iam_cs)
         decision, layer, sid = answer(layers, asked)
         if decision == "Allow":
@@ -215,18 +215,18 @@ def _leading_patterns(layers: tuple[tuple[Any, ...], ...]) -> tuple[str, ...] | 
     return None if "${" in "".join(found) else tuple(sorted(found))
 
 
-def _lasting(layers: tuple[tuple[Any, ...], ...]) -> bool:
+def _is_cacheable(layers: tuple[tuple[Any, ...], ...]) -> bool:
     """Whether the answer can be cached: no condition depends on the time."""
-    return not any(_looks_at_the_clock(document) for layer in layers for document in layer)
+    return not any(_depends_on_time(document) for layer in layers for document in layer)
 
 
 @functools.lru_cache(maxsize=4096)
-def _looks_at_the_clock(document: Statements) -> bool:
+def _depends_on_time(document: Statements) -> bool:
     keys = repr([statement.conditions for statement in document]).lower()
     return "aws:currenttime" in keys or "aws:epochtime" in keys or "principalorgid" in keys
 
 
-def _refuse_what_is_not_understood(module: Any) -> None:
+def _refuse_invalid_conditions(module: Any) -> None:
     """Refuse to store a policy with an invalid condition, as AWS does."""
     stock = module.validate_policy_document
 
@@ -247,14 +247,14 @@ def _refuse_what_is_not_understood(module: Any) -> None:
     module.validate_policy_document = validate
 
 
-def _know_one_root(module: Any) -> None:
+def _accept_one_root_key(module: Any) -> None:
     def is_owner(access_key: str) -> bool:
         return access_key == os.environ["AWS_ACCESS_KEY_ID"]
 
     module.is_root_access_key = is_owner
 
 
-def _keep_why(module: Any) -> None:
+def _keep_denial_reason(module: Any) -> None:
     """Check what else the request needs, and keep the reason of a refusal for its message."""
     stock = module.enforce
 
@@ -272,7 +272,7 @@ def _keep_why(module: Any) -> None:
         if not access_key_id and iam_action in OPEN:
             return None
         if not access_key_id and service == "s3" and module._anonymous.get():
-            return _of_anybody(module, checks[0])
+            return _check_anonymous(module, checks[0])
         for check in checks:
             asked = check.action.partition(":")[0] if check is not checks[0] else service
             result = stock(
@@ -288,7 +288,7 @@ def _keep_why(module: Any) -> None:
     module.enforce = enforce
 
 
-def _of_anybody(module: Any, check: Check) -> Any:
+def _check_anonymous(module: Any, check: Check) -> Any:
     """Allow an unsigned request to a bucket only if its policy allows it to everyone."""
     policy, _ = module._resource_policy("s3", check.resource) or ("", "")
     asked = module.EvalContext("", "Anonymous", "", check.action, check.resource, "")

@@ -96,8 +96,10 @@ def patch(module: Any) -> None:
         if by is None or not by.role:
             return stock_invoke(resource, given)
         integration = _integration(resource)
-        if integration and (denied := iam.denial(*by[:2], _checks(integration, resource, given))):
-            raise module._ExecutionError(integration.error, _cause(integration, denied))
+        if integration and (
+            denied := iam.denial(*by[:2], _request_checks(integration, resource, given))
+        ):
+            raise module._ExecutionError(integration.error, _error_cause(integration, denied))
         here = acting.set(by._replace(resource=resource))
         try:
             return stock_invoke(resource, given)
@@ -114,7 +116,7 @@ def _integration(resource: str) -> Integration | None:
     return OPTIMIZED.get(name.partition(".sync")[0])
 
 
-def _checks(integration: Integration, resource: str, given: Any) -> list[iam.Check]:
+def _request_checks(integration: Integration, resource: str, given: Any) -> list[iam.Check]:
     """The checks for the integration's request, as if it had been sent over HTTP."""
     given = given if isinstance(given, dict) else {}
     if integration.service == "lambda":
@@ -133,7 +135,7 @@ def _checks(integration: Integration, resource: str, given: Any) -> list[iam.Che
     )
 
 
-def _cause(integration: Integration, denied: iam.Denial) -> str:
+def _error_cause(integration: Integration, denied: iam.Denial) -> str:
     if not integration.sdk:
         return denied.message
     return (
@@ -156,15 +158,13 @@ def patch_calls(module: Any) -> None:
             routing = module._routing_params(method, path, headers, raw, params)
             checks = all_checks(service, method, path, headers, raw, routing)
             if denied := iam.denial(*by[:2], checks):
-                raise _refused_by_sdk(
-                    by.resource, denied, 400 if "x-amz-target" in headers else 403
-                )
+                raise _sdk_refusal(by.resource, denied, 400 if "x-amz-target" in headers else 403)
         return stock(handler, method, path, headers, body, params, **more)
 
     module.call_service_handler_sync = call
 
 
-def _refused_by_sdk(resource: str, denied: iam.Denial, status: int) -> Exception:
+def _sdk_refusal(resource: str, denied: iam.Denial, status: int) -> Exception:
     from ministack.services import stepfunctions
 
     service = resource.removeprefix(SDK).partition(":")[0]

@@ -48,10 +48,10 @@ def patch(module: Any) -> None:
         return Target.of(first, also)
 
     module.extract_iam_action, module.extract_resource_arn = action, resource
-    _tell_leading_keys(module)
+    _add_leading_keys(module)
 
 
-def _tell_leading_keys(module: Any) -> None:
+def _add_leading_keys(module: Any) -> None:
     """Give each table of a batch, and each part of a transaction, its own condition keys."""
     stock_tables = module.dynamodb_resource_arns
 

@@ -57,25 +57,25 @@ def acting(stack: str | None) -> By | None:
 def patch_handlers(module: Any) -> None:
     actions = module._ACTION_HANDLERS
     for name in STARTERS:
-        actions[name] = _with_role(module, actions[name])
+        actions[name] = _checking_role(module, actions[name])
     stock_plan, stock_run = actions["CreateChangeSet"], actions["ExecuteChangeSet"]
     stock_describe = actions["DescribeStacks"]
 
     def plan(params: dict[str, Any]) -> Any:
         role = module._p(params, "RoleARN")
         if role and not iam.assumable(role, TRUSTED):
-            return _not_assumable(module, role)
+            return _role_refusal(module, role)
         answer = stock_plan(params)
         if answer[0] == 200 and role:
-            _change_set(module, params)["RoleARN"] = role
+            _named_change_set(module, params)["RoleARN"] = role
         return answer
 
     def run(params: dict[str, Any]) -> Any:
-        change_set = _change_set(module, params)
+        change_set = _named_change_set(module, params)
         role = change_set.get("RoleARN", "")
         answer = stock_run(params)
         if answer[0] == 200 and (stack := module._resolve_stack(change_set.get("StackId", ""))):
-            _keep(stack, role)
+            _keep_role(stack, role)
         return answer
 
     def describe(params: dict[str, Any]) -> Any:
@@ -91,34 +91,34 @@ def patch_handlers(module: Any) -> None:
     actions |= {"CreateChangeSet": plan, "ExecuteChangeSet": run, "DescribeStacks": describe}
 
 
-def _with_role(module: Any, stock: Any) -> Any:
+def _checking_role(module: Any, stock: Any) -> Any:
     def start(params: dict[str, Any]) -> Any:
         role = module._p(params, "RoleARN")
         if role and not iam.assumable(role, TRUSTED):
-            return _not_assumable(module, role)
+            return _role_refusal(module, role)
         answer = stock(params)
         # The deployment that the answer has started runs only after this returns.
         stack = module._resolve_stack(module._p(params, "StackName"))
         if answer[0] == 200 and stack:
-            _keep(stack, role)
+            _keep_role(stack, role)
         return answer
 
     return start
 
 
-def _keep(stack: dict[str, Any], role: str) -> None:
+def _keep_role(stack: dict[str, Any], role: str) -> None:
     if role:
         stack["RoleARN"] = role
     role = stack.get("RoleARN", "")
     stack["_by"] = By(role, SESSION) if role else caller()
 
 
-def _not_assumable(module: Any, role: str) -> Any:
+def _role_refusal(module: Any, role: str) -> Any:
     """The message is from LocalStack's recording cloudformation/api/test_update_stack."""
     return module._error("ValidationError", f"Role {role} is invalid or cannot be assumed")
 
 
-def _change_set(module: Any, params: dict[str, Any]) -> dict[str, Any]:
+def _named_change_set(module: Any, params: dict[str, Any]) -> dict[str, Any]:
     from ministack.services.cloudformation import changesets
 
     name, stack = module._p(params, "ChangeSetName"), module._p(params, "StackName")
@@ -137,7 +137,7 @@ def patch(module: Any) -> None:
 
     def make(kind: str, name: str, properties: Any, stack: str) -> Any:
         if not judged.get() and (by := acting(stack)):
-            _judge(by, "create", _made(module, kind, name, properties, stack))
+            _require_right(by, "create", _new_resource(module, kind, name, properties, stack))
         return stock_make(kind, name, properties, stack)
 
     def change(kind: str, physical: str, old: Any, new: Any, stack: str, *more: Any) -> Any:
@@ -146,7 +146,7 @@ def patch(module: Any) -> None:
             return stock_change(kind, physical, old, new, stack, *more)
         replaced = module._replacing_change(kind, old, new)
         if not replaced:
-            _judge(by, "update", _resource(kind, physical, new, old))
+            _require_right(by, "update", _resource(kind, physical, new, old))
         # The stock function may replace the resource instead of changing it.
         here = judged.set(not replaced)
         try:
@@ -158,7 +158,7 @@ def patch(module: Any) -> None:
         kind: str, physical: str, properties: Any, stack: str | None = None, *more: Any
     ) -> Any:
         if by := acting(stack):
-            _judge(by, "delete", _resource(kind, physical, properties))
+            _require_right(by, "delete", _resource(kind, physical, properties))
         return stock_delete(kind, physical, properties, stack, *more)
 
     module._provision_resource, module._update_resource = make, change
@@ -171,7 +171,7 @@ def _resource(kind: str, physical: str, properties: Any, before: Any = None) -> 
     return Resource(kind, physical, properties or {}, before, get_region(), get_account_id())
 
 
-def _made(module: Any, kind: str, logical: str, properties: Any, stack: str) -> Resource:
+def _new_resource(module: Any, kind: str, logical: str, properties: Any, stack: str) -> Resource:
     """A resource with the name that it is about to get."""
     named = NAMES.get(kind, Named("", 255, ""))
     name = (properties or {}).get(named.property) or module._physical_name(
@@ -180,7 +180,7 @@ def _made(module: Any, kind: str, logical: str, properties: Any, stack: str) -> 
     return _resource(kind, name, properties)
 
 
-def _judge(by: By, operation: str, resource: Resource) -> None:
+def _require_right(by: By, operation: str, resource: Resource) -> None:
     """Raises ValueError, with the reason for the stack's event, if the role may not do it."""
     for check in checks(operation, resource):
         if check.resource == ANY:
@@ -227,7 +227,7 @@ def patch_references(module: Any) -> None:
     def resolve(literal: str) -> str:
         if by := acting(at_work.get()):
             service, body = module._DYNAMIC_REFERENCE.fullmatch(literal).groups()[:2]
-            if denied := iam.denial(*by, [_reading(service, body)]):
+            if denied := iam.denial(*by, [_read_check(service, body)]):
                 raise ValueError(denied.message)
         value: str = stock(literal)
         return value
@@ -235,7 +235,7 @@ def patch_references(module: Any) -> None:
     module._resolve_dynamic_reference = resolve
 
 
-def _reading(service: str, body: str) -> iam.Check:
+def _read_check(service: str, body: str) -> iam.Check:
     """The check for reading the target of a dynamic reference.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html

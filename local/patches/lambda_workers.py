@@ -37,15 +37,17 @@ from local.patches import function_logs, lambda_runtimes, payload_limits
 INIT_SECONDS = 30
 WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait
 
-_unpacking = threading.Lock()
-_running: dict[str, list[Path]] = {}  # each folder's function, the last one that was started in it
-_left: dict[Path, float] = {}  # since when no worker has used them
+_unpacking_lock = threading.Lock()
+_functions_by_folder: dict[
+    str, list[Path]
+] = {}  # each folder's function, the last one that was started in it
+_unused_since: dict[Path, float] = {}  # since when no worker has used them
 
 
 def unpacked(archive: bytes) -> Path:
     """The archive's files, unpacked once and shared by all workers. Read-only, as on Lambda."""
     folder = Path(tempfile.gettempdir(), f"code-{hashlib.sha256(archive).hexdigest()[:16]}")
-    with _unpacking:
+    with _unpacking_lock:
         if not folder.exists():
             fresh = Path(tempfile.mkdtemp(prefix="unpacking-"))
             with zipfile.ZipFile(io.BytesIO(archive)) as files:
@@ -56,14 +58,14 @@ def unpacked(archive: bytes) -> Path:
 
 def keep(function: str, folders: list[Path]) -> None:
     """Record the function's folder. A folder is removed a minute after its last use."""
-    with _unpacking:
-        _running[function] = folders
-        wanted = {folder for running in _running.values() for folder in running}
+    with _unpacking_lock:
+        _functions_by_folder[function] = folders
+        wanted = {folder for running in _functions_by_folder.values() for folder in running}
         now = time.monotonic()
         for folder in Path(tempfile.gettempdir()).glob("code-*"):
             if folder in wanted:
-                _left.pop(folder, None)
-            elif now - _left.setdefault(folder, now) > 60:
+                _unused_since.pop(folder, None)
+            elif now - _unused_since.setdefault(folder, now) > 60:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -95,13 +97,13 @@ def environment(
     )
 
 
-def _pump(pipe: IO[bytes], lines: "queue.SimpleQueue[str]") -> None:
+def _queue_lines(pipe: IO[bytes], lines: "queue.SimpleQueue[str]") -> None:
     for raw in pipe:
         lines.put(raw.decode("utf-8", "replace").rstrip("\n"))
     lines.put(runtime.END)
 
 
-def _log(worker: Any) -> str:
+def _take_log(worker: Any) -> str:
     """The lines of the invocation that ended last."""
     lines: list[str] = []
     deadline = time.monotonic() + 0.5
@@ -117,7 +119,7 @@ def _log(worker: Any) -> str:
             return "\n".join(lines)
 
 
-def _say(worker: Any, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _exchange(worker: Any, message: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Send a message and return the answer. Raises TimeoutError; EOFError if the process ended."""
     worker.channel.settimeout(seconds)
     try:
@@ -163,22 +165,24 @@ def _spawn(worker: Any) -> dict[str, Any]:
         )
     worker.stream = worker.channel.makefile("rwb")
     worker.lines = queue.SimpleQueue()
-    pump = threading.Thread(target=_pump, args=(worker._proc.stdout, worker.lines), daemon=True)
+    pump = threading.Thread(
+        target=_queue_lines, args=(worker._proc.stdout, worker.lines), daemon=True
+    )
     pump.start()
     init = {"path": [str(folder) for folder in path], "handler": config["Handler"]}
-    return _say(worker, init, INIT_SECONDS)
+    return _exchange(worker, init, INIT_SECONDS)
 
 
-def _end(worker: Any) -> int:
+def _kill(worker: Any) -> int:
     """Kill the process and close its files. Returns its exit code."""
     process, worker._proc = worker._proc, None
     process.kill()
     code: int = process.wait()
-    _close(worker)
+    _close_stream(worker)
     return code
 
 
-def _close(worker: Any) -> None:
+def _close_stream(worker: Any) -> None:
     with contextlib.suppress(OSError):  # requests that the process will not read
         worker.stream.close()
     worker.channel.close()
@@ -194,29 +198,29 @@ def _invoke(worker: Any, event: Any, request_id: str, **call: Any) -> dict[str, 
     log = ""
     try:
         if worker._proc is not None and worker._proc.poll() is not None:
-            _end(worker)  # it was killed while idle
+            _kill(worker)  # it was killed while idle
         if worker._proc is None:
             reply = _spawn(worker)
-            log = _log(worker)
+            log = _take_log(worker)
         if "error" in reply:
-            _end(worker)
+            _kill(worker)
             return reply | {"log": log}
         call |= {"event": event, "request_id": request_id, "timeout": timeout}
-        reply = _say(worker, call, timeout)
+        reply = _exchange(worker, call, timeout)
     except TimeoutError:
-        _end(worker)
+        _kill(worker)
         reply = _error(
             request_id, "Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds"
         )
     except EOFError:
         code = worker._proc.wait()
-        _end(worker)
+        _kill(worker)
         killed = f"with error: signal: {signal.strsignal(-code)}".lower() if code < 0 else ""
         how = killed or "without providing a reason"
         reply = _error(request_id, "Runtime.ExitError", f"Runtime exited {how}")
     if reply.pop("ends", False):
-        _end(worker)
-    return reply | {"log": "\n".join(filter(None, [log, _log(worker)]))}
+        _kill(worker)
+    return reply | {"log": "\n".join(filter(None, [log, _take_log(worker)]))}
 
 
 def _error(request_id: str, kind: str, message: str) -> dict[str, Any]:
@@ -245,7 +249,7 @@ def patch_pool(module: Any) -> None:
 
     def discard(worker: Any) -> None:
         if hasattr(worker, "channel"):
-            _close(worker)
+            _close_stream(worker)
 
     module.kill_workers = kill_workers
     module.release_worker = release_worker

@@ -26,7 +26,7 @@ def patch(module: Any) -> None:
     stock_map = module._run_map_items
 
     def run_branches(state: Node, given: Any, execution: Node, ctx: Node) -> Any:
-        effective = _arguments(module, state, given, ctx)
+        effective = _branch_input(module, state, given, ctx)
 
         def job(branch: Node) -> Job:
             mine = {**ctx, "variables": dict(ctx.get("variables", {}))}
@@ -34,14 +34,14 @@ def patch(module: Any) -> None:
                 branch["States"], branch["StartAt"], effective, execution, mine
             )
 
-        results = _run(module, [job(branch) for branch in state["Branches"]])
-        return _output(module, state, given, ctx, results)
+        results = _run_jobs(module, [job(branch) for branch in state["Branches"]])
+        return _state_output(module, state, given, ctx, results)
 
     def run_items(state: Node, given: Any, execution: Node, ctx: Node) -> Any:
         processor = state.get("Iterator") or state.get("ItemProcessor", {})
         if (processor.get("ProcessorConfig") or {}).get("Mode") == "DISTRIBUTED":
             return stock_map(state, given, execution, ctx)
-        items, most = _items(module, state, given, ctx)
+        items, most = _map_items(module, state, given, ctx)
 
         def job(number: int, item: Any) -> Job:
             mine = copy.deepcopy(ctx)
@@ -54,13 +54,13 @@ def patch(module: Any) -> None:
                 mine,
             )
 
-        results = _run(module, list(itertools.starmap(job, enumerate(items))), most)
-        return _output(module, state, given, ctx, results)
+        results = _run_jobs(module, list(itertools.starmap(job, enumerate(items))), most)
+        return _state_output(module, state, given, ctx, results)
 
     module._run_parallel_branches, module._run_map_items = run_branches, run_items
 
 
-def _arguments(module: Any, state: Node, given: Any, ctx: Node) -> Any:
+def _branch_input(module: Any, state: Node, given: Any, ctx: Node) -> Any:
     """The input of each branch of a Parallel."""
     if module._state_query_language(state, ctx) == "JSONata":
         return module._apply_jsonata_arguments(state, given, ctx)
@@ -68,7 +68,7 @@ def _arguments(module: Any, state: Node, given: Any, ctx: Node) -> Any:
     return module._apply_parameters(state, effective, ctx)
 
 
-def _items(module: Any, state: Node, given: Any, ctx: Node) -> tuple[list[Any], int]:
+def _map_items(module: Any, state: Node, given: Any, ctx: Node) -> tuple[list[Any], int]:
     """The items of a Map, and how many run at once (0: all)."""
     most = state.get("MaxConcurrency", 0)
     if module._state_query_language(state, ctx) == "JSONata":
@@ -94,7 +94,7 @@ def _item_input(module: Any, state: Node, given: Any, item: Any, ctx: Node) -> A
     return module._resolve_params_obj(wanted, module._apply_input_path(state, given, ctx), ctx)
 
 
-def _output(module: Any, state: Node, given: Any, ctx: Node, results: list[Any]) -> Any:
+def _state_output(module: Any, state: Node, given: Any, ctx: Node, results: list[Any]) -> Any:
     if module._state_query_language(state, ctx) == "JSONata":
         output = module._apply_jsonata_output(state, given, ctx, result=results, default=results)
         module._apply_state_assign(state, given, ctx, result=results)
@@ -105,7 +105,7 @@ def _output(module: Any, state: Node, given: Any, ctx: Node, results: list[Any])
     return output, module._next_or_end(state)
 
 
-def _run(module: Any, jobs: list[Job], most: int = 0) -> list[Any]:
+def _run_jobs(module: Any, jobs: list[Job], most: int = 0) -> list[Any]:
     """Run the jobs, at most `most` at once (0: all), and return their results in order.
 
     Raises the error of the job that fails first, without waiting for the others.

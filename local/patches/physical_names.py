@@ -16,7 +16,7 @@ from typing import Any
 
 Properties = dict[str, Any]
 
-_IDENTITIES: dict[str, tuple[str, ...]] = {
+IDENTITIES: dict[str, tuple[str, ...]] = {
     "AWS::ApiGatewayV2::DomainName": ("DomainName",),
     "AWS::ApiGatewayV2::Stage": ("ApiId", "StageName"),
     "AWS::Athena::WorkGroup": ("Name",),
@@ -95,25 +95,25 @@ _EXISTS: dict[str, Callable[[Any, Properties], bool]] = {
     ),
 }
 # The resource that is being updated, which may keep its own name.
-_updated: contextvars.ContextVar[str] = contextvars.ContextVar("updated", default="")
+_updated_resource: contextvars.ContextVar[str] = contextvars.ContextVar("updated", default="")
 
 
 def patch(module: Any) -> None:
-    module._physical_name = _as_cloudformation(module._physical_name)
-    for kind in _IDENTITIES:
+    module._physical_name = _named_as_cloudformation(module._physical_name)
+    for kind in IDENTITIES:
         handler = module._RESOURCE_HANDLERS[kind]
         stock = handler["create"]
-        handler["create"] = _refusing(module, kind, stock)
+        handler["create"] = _refusing_taken_names(module, kind, stock)
         # Updates that replace a resource call the create function by its own name.
         setattr(module, stock.__name__, handler["create"])
     stock_update = module._update_resource
 
     def update(kind: str, physical_id: str, *rest: Any) -> Any:
-        token = _updated.set(physical_id)
+        token = _updated_resource.set(physical_id)
         try:
             return stock_update(kind, physical_id, *rest)
         finally:
-            _updated.reset(token)
+            _updated_resource.reset(token)
 
     module._update_resource = update
 
@@ -122,7 +122,7 @@ def patch(module: Any) -> None:
 _RANDOM, _LEAST = 12, 25
 
 
-def _as_cloudformation(stock: Callable[..., str]) -> Callable[..., str]:
+def _named_as_cloudformation(stock: Callable[..., str]) -> Callable[..., str]:
     def name(stack: str, logical_id: str, *, max_len: int = 128, **more: Any) -> str:
         suffix = stock(stack, logical_id, max_len=_RANDOM, **more)
         # Functions and roles may have 64 characters, and their names have as many as buckets'.
@@ -150,24 +150,24 @@ def patch_generated(module: Any) -> None:
     module._provision_keeping_seed = provision
 
 
-def _refusing(module: Any, kind: str, stock: Callable[..., Any]) -> Callable[..., Any]:
+def _refusing_taken_names(module: Any, kind: str, stock: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(stock)
     def create(logical_id: str, properties: Properties, *rest: Any, **named: Any) -> Any:
-        _refuse_taken(module, kind, properties)
+        _refuse_taken_name(module, kind, properties)
         return stock(logical_id, properties, *rest, **named)
 
     return create
 
 
-def _refuse_taken(module: Any, kind: str, properties: Properties) -> None:
+def _refuse_taken_name(module: Any, kind: str, properties: Properties) -> None:
     """Raises ValueError with CloudFormation's message if the template's name is taken."""
-    identity = _IDENTITIES[kind]
+    identity = IDENTITIES[kind]
     name = properties.get(identity[-1])
     if not name:
         return
     from ministack.services.cloudformation import _stacks
 
-    mine = _updated.get()
+    mine = _updated_resource.get()
     for stack in _stacks.values():
         for resource in stack.get("_resources", {}).values():
             if resource["ResourceType"] != kind:

@@ -34,11 +34,11 @@ def patch(module: Any) -> None:
 
     handlers |= {"CreateStack": create, "DescribeStacks": describe}
     for action in ("DescribeChangeSet", "DescribeStackEvents"):
-        handlers[action] = _of_a_stack(module, handlers[action])
-    handlers["CreateChangeSet"] = _of_no_stack(module, handlers["CreateChangeSet"])
+        handlers[action] = _requiring_stack(module, handlers[action])
+    handlers["CreateChangeSet"] = _requiring_no_stack(module, handlers["CreateChangeSet"])
 
 
-def _of_a_stack(module: Any, stock: Any) -> Any:
+def _requiring_stack(module: Any, stock: Any) -> Any:
     """Wrap an action that needs an existing stack, or a deleted one named by its id."""
 
     def answer(params: dict[str, Any]) -> Any:
@@ -52,7 +52,7 @@ def _of_a_stack(module: Any, stock: Any) -> Any:
     return answer
 
 
-def _of_no_stack(module: Any, stock: Any) -> Any:
+def _requiring_no_stack(module: Any, stock: Any) -> Any:
     """Wrap CreateChangeSet, which refuses to create a stack that exists."""
 
     def answer(params: dict[str, Any]) -> Any:

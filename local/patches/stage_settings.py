@@ -11,7 +11,7 @@ from typing import Any
 _NUMBERS = {"throttlingBurstLimit": int, "throttlingRateLimit": float}
 
 
-def _told(settings: dict[str, Any]) -> dict[str, Any]:
+def _api_settings(settings: dict[str, Any]) -> dict[str, Any]:
     named = {name[:1].lower() + name[1:]: value for name, value in settings.items()}
     return {name: _NUMBERS.get(name, lambda value: value)(value) for name, value in named.items()}
 
@@ -28,8 +28,8 @@ def patch(module: Any) -> None:
                 f"Unable to find Route by key {unknown} within the provided RouteSettings"
             )
         return stage | {
-            "defaultRouteSettings": _told(stage["defaultRouteSettings"]),
-            "routeSettings": {route: _told(settings) for route, settings in routes},
+            "defaultRouteSettings": _api_settings(stage["defaultRouteSettings"]),
+            "routeSettings": {route: _api_settings(settings) for route, settings in routes},
         }
 
     module._apigw_v2_stage_props = properties

@@ -43,17 +43,17 @@ class Lane:
 
     def begin(self) -> bool:
         """Return whether the lane needs a new thread, and reserve the lane for it."""
-        if self.busy or not self._is_time():
+        if self.busy or not self._is_due():
             return False
         self.busy = True
         return True
 
     def take(self) -> Batch | None:
         """Return the thread's next batch. None ends the thread's work on the lane."""
-        self.busy = self._is_time()
+        self.busy = self._is_due()
         return self.waiting.popleft() if self.busy else None
 
-    def _is_time(self) -> bool:
+    def _is_due(self) -> bool:
         return bool(self.waiting) and self.waiting[0].not_before <= time.monotonic()
 
 

@@ -34,7 +34,7 @@ def _is_too_large(result: Any) -> bool:
     return len(json.dumps(result, ensure_ascii=False, default=str).encode()) > LIMIT
 
 
-def _measured(module: Any, stock: Any) -> Any:
+def _limiting_output(module: Any, stock: Any) -> Any:
     """Wrap a state's execution, so that a too large output fails."""
 
     def execute(state: Any, given: Any, *rest: Any) -> Any:
@@ -81,7 +81,7 @@ def patch(module: Any) -> None:
 
     for kind in ("pass", "task", "choice", "wait", "parallel", "map"):
         name = f"_execute_{kind}"
-        setattr(module, name, _measured(module, getattr(module, name)))
+        setattr(module, name, _limiting_output(module, getattr(module, name)))
     module._error_matches, module._invoke_resource = matches, invoke
     module._call_lambda, module._add_event = call, add_event
 

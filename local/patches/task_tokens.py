@@ -28,7 +28,7 @@ def patch(module: Any) -> None:
     stock_heartbeat = module._send_task_heartbeat
 
     def task(state: dict[str, Any], given: Any, *rest: Any) -> Any:
-        seconds = {name: _seconds(module, state, name, given, rest[-1]) for name in _TIMES}
+        seconds = {name: _timeout_seconds(module, state, name, given, rest[-1]) for name in _TIMES}
         state = {key: value for key, value in state.items() if key not in _TIMES}
         return stock_task(state | {n: s for n, s in seconds.items() if s is not None}, given, *rest)
 
@@ -68,7 +68,9 @@ def patch(module: Any) -> None:
 _TIMES = ("TimeoutSeconds", "HeartbeatSeconds")
 
 
-def _seconds(module: Any, state: dict[str, Any], name: str, given: Any, ctx: Any) -> float | None:
+def _timeout_seconds(
+    module: Any, state: dict[str, Any], name: str, given: Any, ctx: Any
+) -> float | None:
     value: Any = state.get(name)
     if path := state.get(f"{name}Path"):
         value = module._resolve_path_or_ctx(path, given, ctx)

@@ -8,7 +8,14 @@ unless SetAlarmState changes it.
 from typing import Any
 
 # The fields of an alarm on one metric, which an alarm with Metrics does not have.
-_OF_ONE = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions")
+_SINGLE_METRIC_FIELDS = (
+    "MetricName",
+    "Namespace",
+    "Statistic",
+    "ExtendedStatistic",
+    "Period",
+    "Dimensions",
+)
 
 
 def patch(module: Any) -> None:
@@ -19,7 +26,7 @@ def patch(module: Any) -> None:
             return stock(name, properties)
         rest = {key: value for key, value in properties.items() if key != "Metrics"}
         alarm = stock(name, {"MetricName": "-", "Namespace": "-", **rest})
-        return _of_many(alarm, [_typed(module, query) for query in metrics])
+        return _with_metrics(alarm, [_typed_query(module, query) for query in metrics])
 
     module._cw_metric_alarm_record = record
 
@@ -31,18 +38,18 @@ def patch_service(module: Any) -> None:
         answer = stock(params, data, *rest, **named)
         if metrics := (data or {}).get("Metrics"):
             name = data["AlarmName"]
-            module._alarms[name] = _of_many(module._alarms[name], metrics)
+            module._alarms[name] = _with_metrics(module._alarms[name], metrics)
         return answer
 
     module._put_metric_alarm = put
 
 
-def _of_many(alarm: dict[str, Any], metrics: list[Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in alarm.items() if key not in _OF_ONE}
+def _with_metrics(alarm: dict[str, Any], metrics: list[Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in alarm.items() if key not in _SINGLE_METRIC_FIELDS}
     return kept | {"Metrics": metrics}
 
 
-def _typed(module: Any, query: dict[str, Any]) -> dict[str, Any]:
+def _typed_query(module: Any, query: dict[str, Any]) -> dict[str, Any]:
     """A template's MetricDataQuery, in which numbers and booleans may be strings."""
     found = dict(query)
     if "ReturnData" in found:

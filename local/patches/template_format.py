@@ -72,7 +72,7 @@ def patch(module: Any) -> None:
             mark = error.problem_mark
             where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
             raise ValueError(f"YAML not well-formed.{where}") from error
-        for problem in _shape(template):
+        for problem in _shape_faults(template):
             raise ValueError(problem)
         return template
 
@@ -80,16 +80,16 @@ def patch(module: Any) -> None:
         # A template with a transform is not final. One whose transform failed reports that itself.
         final = not template.get("Transform") and not isinstance(template, module._TransformFailed)
         if final:
-            for problem in (*_fields(template), *_references(module, template)):
+            for problem in (*_field_faults(template), *_reference_faults(module, template)):
                 raise ValueError(problem)
         stock_validate(template, conditions, params)
         if final:
-            _order(module, template, conditions)
+            _require_no_cycle(module, template, conditions)
 
     module._parse_template, module.validate_template_support = parse, validate
 
 
-def _shape(template: Node) -> Iterator[str]:
+def _shape_faults(template: Node) -> Iterator[str]:
     resources = template.get("Resources")
     if not isinstance(resources, dict) or not resources:
         yield "At least one Resources member must be defined."
@@ -119,7 +119,7 @@ def _is_macro(name: Any) -> bool:
     return str(name).startswith("Fn::")
 
 
-def _fields(template: Node) -> Iterator[str]:
+def _field_faults(template: Node) -> Iterator[str]:
     if unknown := [str(name) for name in template if name not in SECTIONS]:
         yield f"Invalid template property or properties [{', '.join(unknown)}]"
     for name, output in (template.get("Outputs") or {}).items():
@@ -135,7 +135,7 @@ def _fields(template: Node) -> Iterator[str]:
                 yield f"Template format error: Unrecognized {field} {policy} for resource {name}"
 
 
-def _references(module: Any, template: Node) -> Iterator[str]:
+def _reference_faults(module: Any, template: Node) -> Iterator[str]:
     """The faults of references to missing resources, parameters and conditions."""
     resources = template["Resources"]
     known = resources.keys() | (template.get("Parameters") or {}).keys() | PSEUDO
@@ -159,7 +159,7 @@ def _references(module: Any, template: Node) -> Iterator[str]:
                 f"Template format error: Unresolved resource dependencies [{listed}] in the "
                 f"{block} block of the template"
             )
-        for name in _conditions(template.get(block) or {}):
+        for name in _used_conditions(template.get(block) or {}):
             if name not in (template.get("Conditions") or {}):
                 yield (
                     f"Template format error: Unresolved condition dependency {name} in the "
@@ -175,7 +175,7 @@ def _in_sub(node: Any, name: str) -> bool:
     return f"${{{name}." in json.dumps(node, default=str)
 
 
-def _conditions(block: Node) -> Iterator[str]:
+def _used_conditions(block: Node) -> Iterator[str]:
     """The conditions that resources, outputs and their Fn::If name."""
     for node in block.values():
         if isinstance(condition := node.get("Condition"), str):
@@ -192,7 +192,7 @@ def _conditions(block: Node) -> Iterator[str]:
                 ahead += each
 
 
-def _order(module: Any, template: Node, conditions: Node) -> None:
+def _require_no_cycle(module: Any, template: Node, conditions: Node) -> None:
     try:
         module._topological_sort(template["Resources"], conditions)
     except ValueError as error:

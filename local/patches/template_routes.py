@@ -30,7 +30,7 @@ def routes_of(body: dict[str, Any]) -> tuple[Records, Records]:
             if INTEGRATION not in operation or (path.endswith("/") and path != "/"):
                 continue
             key = "$default" if path == "$default" else f"{_verb(method)} {path}"
-            integrations[key] = _integration(key, body, operation[INTEGRATION])
+            integrations[key] = _resolved_integration(key, body, operation[INTEGRATION])
             routes[key] = {
                 "routeId": key,
                 "routeKey": key,
@@ -41,7 +41,7 @@ def routes_of(body: dict[str, Any]) -> tuple[Records, Records]:
     return routes, integrations
 
 
-def _integration(key: str, body: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def _resolved_integration(key: str, body: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in wanted:
         wanted = body["components"][INTEGRATIONS][wanted["$ref"].rpartition("/")[2]]
     return {
@@ -61,7 +61,7 @@ def _authorization(body: dict[str, Any], operation: dict[str, Any]) -> dict[str,
     if not security:
         return {"authorizationType": "NONE"}
     [(name, scopes)] = security[0].items()
-    scheme = _schemes(body).get(name)
+    scheme = _security_schemes(body).get(name)
     if not scheme and name == "NONE":  # SAM's notation for it
         return {"authorizationType": "NONE"}
     if scheme and scheme.get(AUTHORIZATION) == "awsSigv4":
@@ -72,20 +72,24 @@ def _authorization(body: dict[str, Any], operation: dict[str, Any]) -> dict[str,
     return {"authorizationType": kind, "authorizerId": name, "authorizationScopes": scopes}
 
 
-def _schemes(body: dict[str, Any]) -> dict[str, Any]:
+def _security_schemes(body: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = (body.get("components") or {}).get("securitySchemes") or {}
     return found
 
 
 def authorizers_of(body: dict[str, Any]) -> Records:
     """The emulator's records for authorizers, by id, which is their name here."""
-    wanted = {name: each[AUTHORIZER] for name, each in _schemes(body).items() if AUTHORIZER in each}
+    wanted = {
+        name: each[AUTHORIZER]
+        for name, each in _security_schemes(body).items()
+        if AUTHORIZER in each
+    }
     return {
         name: {
             "authorizerId": name,
             "authorizerType": "JWT" if each["type"] == "jwt" else "REQUEST",
             "name": name,
-            "identitySource": _sources(each.get("identitySource", "")),
+            "identitySource": _identity_sources(each.get("identitySource", "")),
             "jwtConfiguration": each.get("jwtConfiguration", {}),
             "authorizerUri": each.get("authorizerUri", ""),
             "authorizerPayloadFormatVersion": str(
@@ -99,7 +103,7 @@ def authorizers_of(body: dict[str, Any]) -> Records:
     }
 
 
-def _sources(listed: str | list[str]) -> list[str]:
+def _identity_sources(listed: str | list[str]) -> list[str]:
     """A document's identity sources, which are one text with commas."""
     return re.split(r"\s*,\s*", listed) if isinstance(listed, str) and listed else list(listed)
 
@@ -108,12 +112,14 @@ def _verb(method: str) -> str:
     return "ANY" if method == ANY else method.upper()
 
 
-def _quick(properties: dict[str, Any]) -> tuple[Records, Records]:
+def _quick_created(properties: dict[str, Any]) -> tuple[Records, Records]:
     """(routes, integrations) of an API that is created for one function in one step."""
     key = properties.get("RouteKey", "$default")
     wanted = {"type": "AWS_PROXY", "uri": properties["Target"]}
     route = {"routeId": key, "routeKey": key, "target": f"integrations/{key}"}
-    return {key: route | {"authorizationType": "NONE"}}, {key: _integration(key, {}, wanted)}
+    return {key: route | {"authorizationType": "NONE"}}, {
+        key: _resolved_integration(key, {}, wanted)
+    }
 
 
 def patch(module: Any) -> None:
@@ -124,7 +130,7 @@ def patch(module: Any) -> None:
         body = properties.get("Body")
         if not body and not properties.get("Target"):
             return
-        routes, integrations = routes_of(body) if body else _quick(properties)
+        routes, integrations = routes_of(body) if body else _quick_created(properties)
         # Whole tables are replaced, so that no request sees half of the routes.
         gateway._integrations[api_id] = gateway._integrations.get(api_id, {}) | integrations
         if not body:

@@ -7,19 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import round_trips
+from benchmarks import round_trips, routes
 from tests.support.repository import FUNCTIONS, ROOT, load_function
 
 
 def test_every_route_that_reads_the_table_has_a_row() -> None:
-    routes = {
+    served = {
         f"{route.method} {route.path}"
         for folder in FUNCTIONS
         if folder.parent.name == "api" and folder.name != "docs"
         for route in load_function(folder).api.routes
     }
 
-    assert {route for route, _ in round_trips.ROUTES.values()} == routes
+    assert {route for route, _ in routes.ROUTES.values()} == served
 
 
 def test_the_committed_table_is_what_the_routes_do(tmp_path: Path) -> None:
@@ -43,8 +43,8 @@ def test_a_get_takes_one_round_trip_and_a_write_two() -> None:
     ]
     depth = {line[1]: int(line[3]) for line in lines if len(line) > 3 and line[3].isdigit()}
 
-    assert set(depth) == set(round_trips.ROUTES)
-    assert {name for name, trips in depth.items() if trips > round_trips.budget(name)} == set()
+    assert set(depth) == set(routes.ROUTES)
+    assert {name for name, trips in depth.items() if trips > routes.budget(name)} == set()
 
 
 def test_no_route_scans_the_table() -> None:

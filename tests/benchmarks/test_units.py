@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.loopback import Call
-from benchmarks.round_trips import Paid, in_sequence, read_units, size, write_units
+from benchmarks.units import Paid, in_sequence, read_units, size, write_units
 
 KEY = {"pk": {"S": "p" * 8}, "sk": {"S": "s" * 8}}
 

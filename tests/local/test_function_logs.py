@@ -50,7 +50,7 @@ def test_a_group_keeps_its_newest_streams(monkeypatch: pytest.MonkeyPatch) -> No
     logs = SimpleNamespace(_log_groups=groups, _make_group_arn=str)
 
     for name in ("a", "b", "c", "d", "c"):
-        function_logs._stream(logs, "group", name, 0)
+        function_logs._log_stream(logs, "group", name, 0)
 
     assert list(groups["group"]["streams"]) == ["b", "c", "d"]
 

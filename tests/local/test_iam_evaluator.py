@@ -224,7 +224,7 @@ def test_a_policy_that_looks_at_the_clock_is_asked_each_time(evaluator: ModuleTy
     until = {"DateLessThan": {"aws:CurrentTime": "2001-01-01T00:00:00Z"}}
     documents = evaluator.parse_policy_document({"Statement": [allow("*", condition=until)]})
 
-    assert not iam_evaluator._lasting(((documents,),))
+    assert not iam_evaluator._is_cacheable(((documents,),))
     assert decide(evaluator, [allow("*", condition=until)]).decision == "ImplicitDeny"
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from local.patches.physical_names import _IDENTITIES
+from local.patches.physical_names import IDENTITIES
 from local.platform import Platform
 from tests.support.local.platform import ALARM, EVERYTHING, Stacks
 
@@ -304,7 +304,7 @@ def test_a_stack_made_again_leaves_alone_what_the_first_retained(
 def test_names_are_those_of_the_resource_types_schemas() -> None:
     from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-    for kind, identity in _IDENTITIES.items():
+    for kind, identity in IDENTITIES.items():
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
         for each in identity:
             assert each in schema["properties"], (kind, each)

@@ -24,7 +24,7 @@ Request = dict[str, Any]
 Real = Callable[[str, Request], Any]
 
 
-def _each(
+def _replace_answers(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, Request, Real], Any]
 ) -> Callable[[], None]:
     """From now on every call is answered so; what it returns ends that."""
@@ -50,7 +50,7 @@ def first(monkeypatch: pytest.MonkeyPatch, operation: str, action: Callable[[], 
             action()
         return real(called, request)
 
-    end = _each(monkeypatch, answer)
+    end = _replace_answers(monkeypatch, answer)
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, operation: str, *errors: Exception) -> list[Any]:
@@ -66,7 +66,7 @@ def fails(monkeypatch: pytest.MonkeyPatch, operation: str, *errors: Exception) -
                 raise left.pop(0)
         return real(called, request)
 
-    _each(monkeypatch, answer)
+    _replace_answers(monkeypatch, answer)
     return requests
 
 
@@ -82,7 +82,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, operation: str, *given: Any) -> lis
         requests.append(request)
         return left.pop(0)
 
-    _each(monkeypatch, answer)
+    _replace_answers(monkeypatch, answer)
     return requests
 
 
@@ -111,7 +111,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> 
         with turn:
             return real(operation, request)
 
-    _each(monkeypatch, answer)
+    _replace_answers(monkeypatch, answer)
     return side_by_side(*actions)
 
 
@@ -181,7 +181,7 @@ def short_pages(monkeypatch: pytest.MonkeyPatch, most: int = 2) -> None:
             request = {**request, "Limit": min(request.get("Limit", most), most)}
         return real(operation, request)
 
-    _each(monkeypatch, answer)
+    _replace_answers(monkeypatch, answer)
 
 
 def error(code: str, status: int = 400, **more: Any) -> DynamoDBError:

@@ -105,23 +105,26 @@ class World:
             "SIMULATED_SECONDS": f"{simulated_seconds}",
             "POWERTOOLS_METRICS_NAMESPACE": "Slipway",
         }
-        self._script: Record = {"retire": {"seconds": simulated_seconds / 2}} if slow_to_go else {}
-        self._waiting: deque[Batch] = deque()
-        self._read = 0
-        self._delivering = False
-        self._held = False
+        self._driver_script: Record = (
+            {"retire": {"seconds": simulated_seconds / 2}} if slow_to_go else {}
+        )
+        self._waiting_batches: deque[Batch] = deque()
+        self._stream_position = 0
+        self._is_delivering = False
+        self._stream_is_held = False
         self._project: ProjectId | None = None
 
     def __enter__(self) -> World:
-        self._mocks: list[Any] = [
+        self._replacements: list[Any] = [
             mock.patch.dict(os.environ, self._environ),
             # The same scenario takes the same slots of quotas.
             mock.patch.object(quota_records, "random", random.Random(0)),
             mock.patch.dict(
-                drivers.DRIVERS, {"simulated": lambda: _Watched(self.emulator, self.infrastructure)}
+                drivers.DRIVERS,
+                {"simulated": lambda: _RecordedDriver(self.emulator, self.infrastructure)},
             ),
         ]
-        for each in self._mocks:
+        for each in self._replacements:
             each.start()
         settings.cache_clear()
         reconcile_schedule.forget()
@@ -140,21 +143,21 @@ class World:
         create_table()
         # TTL is swept when the test says so.
         dynamodb._ttl_settings.clear()
-        for arn, (name, folder) in _steps().items():
-            self.emulator.functions[arn] = (name, _handler(folder))
-        for workflow, definition in _definitions().items():
+        for arn, (name, folder) in _step_functions().items():
+            self.emulator.functions[arn] = (name, _handler_in(folder))
+        for workflow, definition in _machine_definitions().items():
             create_machine(f"slipway-{workflow}", definition)
         rule = {"Name": event_rule.rule(), "ScheduleExpression": "rate(5 minutes)"}
         eventbridge._ensure_default_bus()
-        _done(eventbridge._put_rule({**rule, "State": "DISABLED"}))
+        _checked_answer(eventbridge._put_rule({**rule, "State": "DISABLED"}))
         asleep = {**reconcile_schedule.KEY.wire(), "off_at": {"S": "2026-11-22T09:00:00.000Z"}}
-        _done(dynamodb._put_item({"TableName": "slipway", "Item": asleep}))
+        _checked_answer(dynamodb._put_item({"TableName": "slipway", "Item": asleep}))
         # Nobody is told of it.
-        self._read = len(self.stream)
+        self._stream_position = len(self.stream)
 
     def __exit__(self, *_: object) -> None:
         self.emulator.__exit__()
-        for each in self._mocks:
+        for each in self._replacements:
             each.stop()
         settings.cache_clear()
 
@@ -187,7 +190,7 @@ class World:
         """A persistent environment, or an ephemeral one with its time to live; `simulate`: what
         goes wrong in it, as the simulated driver knows it."""
         kind: Any = "persistent" if ttl_hours is None else "ephemeral"
-        script = {**self._script, **(simulate or {})}
+        script = {**self._driver_script, **(simulate or {})}
         wanted = NewEnvironment(
             name=name,
             type=kind,
@@ -255,13 +258,13 @@ class World:
 
     def settle(self) -> None:
         """Go on until nothing more happens within PATIENCE seconds."""
-        while self._step(self.schedule.now + PATIENCE):
+        while self._advance(self.schedule.now + PATIENCE):
             pass
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         until = self.schedule.now + seconds
-        while self._step(until):
+        while self._advance(until):
             pass
         self.schedule.now = max(self.schedule.now, until)
 
@@ -269,11 +272,15 @@ class World:
         """Stop at the first moment when it is so."""
         until = self.schedule.now + within
         while not reached():
-            assert self._step(until), "it did not come to that"
+            assert self._advance(until), "it did not come to that"
 
-    def _step(self, until: float) -> bool:
-        if not self._held and not self._delivering and (self._waiting or self._unread()):
-            self._delivering = True
+    def _advance(self, until: float) -> bool:
+        if (
+            not self._stream_is_held
+            and not self._is_delivering
+            and (self._waiting_batches or self._unread())
+        ):
+            self._is_delivering = True
             self.schedule.start("stream", self._deliver)
         due = self.schedule.next_due()
         if due is None or due > until:
@@ -300,7 +307,9 @@ class World:
         with acting("reconcile"), warnings.catch_warnings():
             # Nothing to mend is no metric, about which the library complains.
             warnings.filterwarnings("ignore", message="No application metrics")
-            counts: dict[str, int] = invoke(_handler(RECONCILE), {"ahead_minutes": ahead_minutes})
+            counts: dict[str, int] = invoke(
+                _handler_in(RECONCILE), {"ahead_minutes": ahead_minutes}
+            )
         return counts
 
     def recover(self, rounds: int = 1) -> None:
@@ -328,27 +337,27 @@ class World:
 
     def is_awake(self) -> bool:
         """Whether the rule that runs reconcile is on."""
-        rule = _done(eventbridge._describe_rule({"Name": event_rule.rule()}))
+        rule = _checked_answer(eventbridge._describe_rule({"Name": event_rule.rule()}))
         return bool(rule["State"] == "ENABLED")
 
     # ── The stream ──────────────────────────────────────────────────────────────────────────
 
     def hold_the_stream(self) -> None:
         """Dispatch is down: changes wait in the stream."""
-        self._held = True
+        self._stream_is_held = True
 
     def release_the_stream(self) -> None:
-        self._held = False
+        self._stream_is_held = False
 
     def lose_the_stream(self) -> None:
         """What waits in it is never delivered, as when it is a day old or nobody redrives it."""
-        self._read = len(self.stream)
-        self._waiting.clear()
+        self._stream_position = len(self.stream)
+        self._waiting_batches.clear()
 
     def redeliver(self, event: Record) -> Record:
         """Give dispatch an event of `batches` again; its answer."""
         with acting("dispatch"):
-            answer: Record = invoke(_handler(DISPATCH), event)
+            answer: Record = invoke(_handler_in(DISPATCH), event)
         return answer
 
     @property
@@ -358,25 +367,25 @@ class World:
         return records
 
     def _unread(self) -> list[Record]:
-        return self.stream[self._read :]
+        return self.stream[self._stream_position :]
 
     def _deliver(self) -> None:
         """One event source mapping: batches in order, and again from the first that failed."""
-        mapping = _mapping()
+        mapping = _stream_mapping()
         try:
             while True:
-                if not self._waiting:
+                if not self._waiting_batches:
                     unread = self._unread()[: mapping["BatchSize"]]
                     if not unread:
                         return
-                    self._read += len(unread)
+                    self._stream_position += len(unread)
                     criteria = {"FilterCriteria": mapping["FilterCriteria"]}
                     if wanted := lambda_svc._apply_filter_criteria(unread, criteria):
-                        self._waiting.append(Batch(json.loads(json.dumps(wanted))))
+                        self._waiting_batches.append(Batch(json.loads(json.dumps(wanted))))
                     continue
-                self._deliver_one(self._waiting.popleft(), mapping)
+                self._deliver_one(self._waiting_batches.popleft(), mapping)
         finally:
-            self._delivering = False
+            self._is_delivering = False
 
     def _deliver_one(self, batch: Batch, mapping: Record) -> None:
         event = {"Records": batch.records}
@@ -404,7 +413,7 @@ class World:
             bisect=mapping["BisectBatchOnFunctionError"],
             reported="error" not in result,
         )
-        self._waiting.extendleft(reversed(again))
+        self._waiting_batches.extendleft(reversed(again))
         self.dead_letters += given_up
         self.schedule.sleep(1)
 
@@ -505,7 +514,7 @@ class Infrastructure:
         self.exists: set[tuple[str, str]] = set()
         self.versions: dict[str, str | None] = {}
         self.harmed: list[tuple[str, str]] = []
-        self._going: set[str] = set()
+        self._being_retired: set[str] = set()
 
     def of(self, environment: str) -> set[str]:
         return {resource for owner, resource in self.exists if owner == environment}
@@ -518,17 +527,17 @@ class Infrastructure:
         if verb == "restore" and done:
             self.versions[environment] = operation.version
         if verb == "retire" and resource:
-            self._going.add(environment)
+            self._being_retired.add(environment)
             if done:
                 self.exists.discard((environment, resource))
             return
         if resource:
             self.exists.add((environment, resource))
-        if environment in self._going:
+        if environment in self._being_retired:
             self.harmed.append((verb, environment))
 
 
-class _Watched:
+class _RecordedDriver:
     """The simulated driver, whose every call is one to the outside."""
 
     resources = Simulated.resources
@@ -539,16 +548,16 @@ class _Watched:
         self._driver = Simulated()
 
     def provision(self, operation: Operation) -> Progress:
-        return self._ask("provision", self._driver.provision, operation)
+        return self._call_driver("provision", self._driver.provision, operation)
 
     def ship(self, operation: Operation) -> Progress:
-        return self._ask("ship", self._driver.ship, operation)
+        return self._call_driver("ship", self._driver.ship, operation)
 
     def restore(self, operation: Operation) -> Progress:
-        return self._ask("restore", self._driver.restore, operation)
+        return self._call_driver("restore", self._driver.restore, operation)
 
     def retire(self, operation: Operation) -> Progress:
-        return self._ask("retire", self._driver.retire, operation)
+        return self._call_driver("retire", self._driver.retire, operation)
 
     def lines(self, operation: Operation) -> list[LogLine]:
         lines: list[LogLine] = self._emulator.call(
@@ -558,7 +567,7 @@ class _Watched:
         )
         return lines
 
-    def _ask(
+    def _call_driver(
         self, verb: str, method: Callable[[Operation], Progress], operation: Operation
     ) -> Progress:
         def perform() -> Progress:
@@ -582,7 +591,7 @@ def _key(thing: ProjectId | EnvironmentId | DeploymentId) -> table.Key:
     return deployment_records.key(thing)
 
 
-def _done(answer: tuple[int, Any, bytes]) -> Record:
+def _checked_answer(answer: tuple[int, Any, bytes]) -> Record:
     """The answer of the emulator; raises if it is a refusal."""
     status, _, body = answer
     assert status == 200, body
@@ -591,28 +600,28 @@ def _done(answer: tuple[int, Any, bytes]) -> Record:
 
 
 @cache
-def _handler(folder: str) -> Callable[[Any, Any], Any]:
+def _handler_in(folder: str) -> Callable[[Any, Any], Any]:
     handler: Callable[[Any, Any], Any] = load_function(ROOT / folder).handler
     return handler
 
 
-def _arn(resource: str) -> str:
+def _function_arn(resource: str) -> str:
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{resource}"
 
 
 @cache
-def _steps() -> dict[str, tuple[str, str]]:
+def _step_functions() -> dict[str, tuple[str, str]]:
     """The name and the folder of each step function, by its ARN."""
     found = {}
     for name, resource in resources("AWS::Serverless::Function").items():
         folder = resource["Properties"]["CodeUri"]
         if folder.startswith("functions/steps/"):
-            found[_arn(name)] = (name.removesuffix("Function"), folder)
+            found[_function_arn(name)] = (name.removesuffix("Function"), folder)
     return found
 
 
 @cache
-def _definitions() -> dict[str, str]:
+def _machine_definitions() -> dict[str, str]:
     """Each state machine's JSON, with what the template substitutes."""
     found = {}
     machines = resources("AWS::Serverless::StateMachine")
@@ -620,31 +629,33 @@ def _definitions() -> dict[str, str]:
         text = json.dumps(definition)
         properties = machines[camel(workflow)]["Properties"]
         for word, value in properties["DefinitionSubstitutions"].items():
-            text = text.replace(f"${{{word}}}", _SUBSTITUTED.get(value.get("Ref")) or _arn(word))
+            text = text.replace(
+                f"${{{word}}}", _SUBSTITUTIONS.get(value.get("Ref")) or _function_arn(word)
+            )
         found[workflow] = text
     return found
 
 
-_SUBSTITUTED = {"Table": "slipway", "AWS::Partition": "aws"}
+_SUBSTITUTIONS = {"Table": "slipway", "AWS::Partition": "aws"}
 
 # It says the same of the same definition, and takes its time to.
-_known_valid: set[str] = set()
+_validated_definitions: set[str] = set()
 
 
 def create_machine(name: str, definition: str) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/slipway"
     wanted = {"name": name, "definition": definition, "roleArn": role}
     with ExitStack() as stack:
-        if definition in _known_valid:
+        if definition in _validated_definitions:
             validate = "_validate_definition_jsonata"
             stack.enter_context(mock.patch.object(stepfunctions, validate, lambda *_: None))
         status, _, body = stepfunctions._create_state_machine(wanted)
     assert status == 200, body
-    _known_valid.add(definition)
+    _validated_definitions.add(definition)
 
 
 @cache
-def _mapping() -> Record:
+def _stream_mapping() -> Record:
     """How the template feeds the stream to dispatch; here one reader has what all of them want."""
     readers = [
         event["Properties"]

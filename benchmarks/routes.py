@@ -1,0 +1,400 @@
+"""Every route with a request, the state it needs, and the round trips that it may take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.stage import BODY, PERSON, WEB, Stage
+
+PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
+SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
+NEW_PASSWORD = {"current_password": "secret123", "new_password": PERSON["password"]}
+
+
+def environment_path(stage: Stage, below: str = "") -> str:
+    return f"/api/v1/environments/{stage.environment}{below}"
+
+
+def deployment_path(stage: Stage, below: str = "") -> str:
+    return f"/api/v1/deployments/{stage.deployment}{below}"
+
+
+# For each line of the table: its route and its request.
+Ask = Callable[[Stage], Any]
+ROUTES: dict[str, tuple[str, Ask]] = {
+    "register": (
+        "POST /api/v1/auth/register",
+        lambda s: s.ann.post("/api/v1/auth/register", PERSON),
+    ),
+    "sign in": (
+        "POST /api/v1/auth/login",
+        lambda s: s.ann.form("/api/v1/auth/login", SIGN_IN),
+    ),
+    "change the password": (
+        "POST /api/v1/auth/password",
+        lambda s: s.ann.post("/api/v1/auth/password", NEW_PASSWORD),
+    ),
+    "ask for a new password": (
+        "POST /api/v1/auth/password-reset",
+        lambda s: s.ann.post("/api/v1/auth/password-reset", {"email": "ann@example.com"}),
+    ),
+    "set a new password by a link": (
+        "POST /api/v1/auth/password-reset/confirm",
+        lambda s: s.ann.post(
+            "/api/v1/auth/password-reset/confirm",
+            {"token": s.reset, "new_password": PERSON["password"]},
+        ),
+    ),
+    "make a link for a new password": (
+        "POST /api/v1/users/<user_id>/password-reset",
+        lambda s: s.root.post(f"{s.user}/password-reset"),
+    ),
+    "sign out": (
+        "POST /api/v1/auth/logout",
+        lambda s: s.ann.post("/api/v1/auth/logout"),
+    ),
+    "sign out everywhere": (
+        "POST /api/v1/auth/logout-everywhere",
+        lambda s: s.ann.post("/api/v1/auth/logout-everywhere"),
+    ),
+    "read the current user": ("GET /api/v1/auth/me", lambda s: s.ann.get("/api/v1/auth/me")),
+    "register with an invitation": (
+        "POST /api/v1/auth/register",
+        lambda s: s.ann.post("/api/v1/auth/register", {**PERSON, "invitation": s.invitation}),
+    ),
+    "prove an address": (
+        "POST /api/v1/auth/verify-email",
+        lambda s: s.ann.post(
+            "/api/v1/auth/verify-email", {"token": s.registration, "password": PERSON["password"]}
+        ),
+    ),
+    "list users": ("GET /api/v1/users", lambda s: s.root.get("/api/v1/users")),
+    "read a user": (
+        "GET /api/v1/users/<user_id>",
+        lambda s: s.root.get(s.user),
+    ),
+    "change a user's role": (
+        "PATCH /api/v1/users/<user_id>",
+        lambda s: s.root.patch(s.user, {"platform_role": "publisher"}),
+    ),
+    "disable a user": (
+        "POST /api/v1/users/<user_id>/disable",
+        lambda s: s.root.post(f"{s.user}/disable"),
+    ),
+    "enable a user": (
+        "POST /api/v1/users/<user_id>/enable",
+        lambda s: s.root.post(f"{s.user}/enable"),
+    ),
+    "delete a user": (
+        "DELETE /api/v1/users/<user_id>",
+        lambda s: s.root.delete(s.user),
+    ),
+    "invite an address": (
+        "POST /api/v1/invitations",
+        lambda s: s.root.post("/api/v1/invitations", {"email": "dan@example.com"}),
+    ),
+    "list invitations": (
+        "GET /api/v1/invitations",
+        lambda s: s.root.get("/api/v1/invitations"),
+    ),
+    "revoke an invitation": (
+        "DELETE /api/v1/invitations/<invitation_id>",
+        lambda s: s.root.delete(s.invited),
+    ),
+    "read the public keys": (
+        "GET /.well-known/jwks.json",
+        lambda s: s.ann.get("/.well-known/jwks.json"),
+    ),
+    "create a project": (
+        "POST /api/v1/projects",
+        lambda s: s.ann.post("/api/v1/projects", {"name": "orders"}),
+    ),
+    "list projects": ("GET /api/v1/projects", lambda s: s.ann.get("/api/v1/projects")),
+    "read a project": (
+        "GET /api/v1/projects/<project_id>",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}"),
+    ),
+    "change a project": (
+        "PATCH /api/v1/projects/<project_id>",
+        lambda s: s.ann.patch(f"/api/v1/projects/{s.project}", {"name": "orders"}),
+    ),
+    "delete a project, with its environments": (
+        "DELETE /api/v1/projects/<project_id>",
+        lambda s: s.ann.delete(f"/api/v1/projects/{s.project}", cascade="true"),
+    ),
+    "create a template": (
+        "POST /api/v1/templates",
+        lambda s: s.ann.post("/api/v1/templates", {"name": "web"}),
+    ),
+    "list templates": ("GET /api/v1/templates", lambda s: s.ann.get("/api/v1/templates")),
+    "read a template": ("GET /api/v1/templates/<template>", lambda s: s.ann.get(WEB)),
+    "read its usage": (
+        "GET /api/v1/templates/<template>/usage",
+        lambda s: s.ann.get(f"{WEB}/usage"),
+    ),
+    "list its environments": (
+        "GET /api/v1/templates/<template>/environments",
+        lambda s: s.ann.get(f"{WEB}/environments"),
+    ),
+    "add a version": (
+        "POST /api/v1/templates/<template>/versions",
+        lambda s: s.ann.send("POST", f"{WEB}/versions", BODY, media="application/yaml"),
+    ),
+    "list versions": (
+        "GET /api/v1/templates/<template>/versions",
+        lambda s: s.ann.get(f"{WEB}/versions"),
+    ),
+    "read a version": (
+        "GET /api/v1/templates/<template>/versions/<version>",
+        lambda s: s.ann.get(f"{WEB}/versions/1.0"),
+    ),
+    "read its body": (
+        "GET /api/v1/templates/<template>/versions/<version>/body",
+        lambda s: s.ann.get(f"{WEB}/versions/1.0/body"),
+    ),
+    "replace a draft": (
+        "PUT /api/v1/templates/<template>/versions/<version>",
+        lambda s: s.ann.send("PUT", f"{WEB}/versions/1.0", BODY, media="application/yaml"),
+    ),
+    "delete a draft": (
+        "DELETE /api/v1/templates/<template>/versions/<version>",
+        lambda s: s.ann.delete(f"{WEB}/versions/1.0"),
+    ),
+    "publish a version": (
+        "POST /api/v1/templates/<template>/versions/<version>/publish",
+        lambda s: s.ann.post(f"{WEB}/versions/1.0/publish"),
+    ),
+    "deprecate a version": (
+        "POST /api/v1/templates/<template>/versions/<version>/deprecate",
+        lambda s: s.ann.post(f"{WEB}/versions/1.0/deprecate"),
+    ),
+    "create an environment from a version": (
+        "POST /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/environments/projects/{s.project}", {**PREVIEW, "template": "web@1.0"}
+        ),
+    ),
+    "create an environment with a secret": (
+        "POST /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/environments/projects/{s.project}",
+            {**PREVIEW, "template": "web@1.1", "inputs": {"Password": "hunter22"}},
+        ),
+    ),
+    "plan an environment from a version": (
+        "POST /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.send(
+            "POST",
+            f"/api/v1/environments/projects/{s.project}",
+            json.dumps({**PREVIEW, "template": "web@1.0"}),
+            query="dry_run=true",
+        ),
+    ),
+    "create an environment": (
+        "POST /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.post(f"/api/v1/environments/projects/{s.project}", PREVIEW),
+    ),
+    "list environments": (
+        "GET /api/v1/environments/projects/<project_id>",
+        lambda s: s.ann.get(f"/api/v1/environments/projects/{s.project}"),
+    ),
+    "ensure one by external id, existing": (
+        "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+        lambda s: s.ann.send(
+            "PUT",
+            f"/api/v1/projects/{s.project}/environments/by-external-id/github:pr:123",
+            json.dumps(PREVIEW),
+        ),
+    ),
+    "ensure one by external id, created": (
+        "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+        lambda s: s.ann.send(
+            "PUT",
+            f"/api/v1/projects/{s.project}/environments/by-external-id/github:pr:124",
+            json.dumps(PREVIEW),
+        ),
+    ),
+    "read an environment": (
+        "GET /api/v1/environments/<environment_id>",
+        lambda s: s.ann.get(environment_path(s)),
+    ),
+    "list its resources": (
+        "GET /api/v1/environments/<environment_id>/resources",
+        lambda s: s.ann.get(environment_path(s, "/resources")),
+    ),
+    "detect drift": (
+        "POST /api/v1/environments/<environment_id>/drift",
+        lambda s: s.ann.post(environment_path(s, "/drift")),
+    ),
+    "read its drift": (
+        "GET /api/v1/environments/<environment_id>/drift",
+        lambda s: s.ann.get(environment_path(s, "/drift")),
+    ),
+    "list its queue": (
+        "GET /api/v1/environments/<environment_id>/queue",
+        lambda s: s.ann.get(environment_path(s, "/queue")),
+    ),
+    "list its events": (
+        "GET /api/v1/environments/<environment_id>/events",
+        lambda s: s.ann.get(environment_path(s, "/events")),
+    ),
+    "move to another version": (
+        "POST /api/v1/environments/<environment_id>/update",
+        lambda s: s.ann.post(environment_path(s, "/update"), {"template": "web@1.0"}),
+    ),
+    "change inputs": (
+        "POST /api/v1/environments/<environment_id>/update",
+        lambda s: s.ann.post(environment_path(s, "/update"), {"inputs": {}}),
+    ),
+    "change a secret": (
+        "POST /api/v1/environments/<environment_id>/update",
+        lambda s: s.ann.post(environment_path(s, "/update"), {"inputs": {"Password": "hunter33"}}),
+    ),
+    "read its logs": (
+        "GET /api/v1/environments/<environment_id>/logs",
+        lambda s: s.ann.get(environment_path(s, "/logs")),
+    ),
+    "extend a lease": (
+        "POST /api/v1/environments/<environment_id>/extend",
+        lambda s: s.ann.post(environment_path(s, "/extend"), {"ttl_hours": 48}),
+    ),
+    "touch": (
+        "POST /api/v1/environments/<environment_id>/touch",
+        lambda s: s.ann.post(environment_path(s, "/touch")),
+    ),
+    "pin": (
+        "POST /api/v1/environments/<environment_id>/pin",
+        lambda s: s.ann.post(environment_path(s, "/pin"), {"reason": "a demonstration"}),
+    ),
+    "unpin": (
+        "POST /api/v1/environments/<environment_id>/unpin",
+        lambda s: s.ann.post(environment_path(s, "/unpin")),
+    ),
+    "tear down an environment": (
+        "DELETE /api/v1/environments/<environment_id>",
+        lambda s: s.ann.delete(environment_path(s)),
+    ),
+    "force the end of a failed teardown": (
+        "DELETE /api/v1/environments/<environment_id>",
+        lambda s: s.ann.delete(environment_path(s), force="true"),
+    ),
+    "retry a teardown": (
+        "POST /api/v1/environments/<environment_id>/teardown/retry",
+        lambda s: s.ann.post(environment_path(s, "/teardown/retry")),
+    ),
+    "create a deployment": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/deployments/environments/{s.environment}", {"version": "sha-1234567"}
+        ),
+    ),
+    "create a deployment, in a sequence": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/deployments/environments/{s.environment}",
+            {"version": "sha-1234567", "sequence": 7},
+        ),
+    ),
+    "create a deployment, unless others are ahead": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/deployments/environments/{s.environment}",
+            {"version": "sha-1234567", "on_conflict": "reject"},
+        ),
+    ),
+    "… by the environment's default": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.post(
+            f"/api/v1/deployments/environments/{s.environment}", {"version": "sha-1234567"}
+        ),
+    ),
+    "create a deployment, with a key": (
+        "POST /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.with_headers(idempotency_key="a1b2c3").post(
+            f"/api/v1/deployments/environments/{s.environment}", {"version": "sha-1234567"}
+        ),
+    ),
+    "list deployments": (
+        "GET /api/v1/deployments/environments/<environment_id>",
+        lambda s: s.ann.get(f"/api/v1/deployments/environments/{s.environment}"),
+    ),
+    "read a deployment": (
+        "GET /api/v1/deployments/<deployment_id>",
+        lambda s: s.ann.get(deployment_path(s)),
+    ),
+    "cancel a waiting deployment": (
+        "POST /api/v1/deployments/<deployment_id>/cancel",
+        lambda s: s.ann.post(deployment_path(s, "/cancel")),
+    ),
+    "read logs": (
+        "GET /api/v1/deployments/<deployment_id>/logs",
+        lambda s: s.ann.get(deployment_path(s, "/logs")),
+    ),
+    "read a timeline": (
+        "GET /api/v1/deployments/<deployment_id>/timeline",
+        lambda s: s.ann.get(deployment_path(s, "/timeline")),
+    ),
+}
+BEFORE: dict[str, Callable[[Stage], Stage]] = {
+    "register with an invitation": Stage.with_administrator,
+    "prove an address": Stage.with_registration,
+    "set a new password by a link": Stage.with_reset_link,
+    "make a link for a new password": Stage.with_administrator,
+    "list users": Stage.with_administrator,
+    "read a user": Stage.with_administrator,
+    "change a user's role": Stage.with_administrator,
+    "disable a user": Stage.with_administrator,
+    "enable a user": Stage.with_disabled_user,
+    "delete a user": Stage.with_disabled_user,
+    "invite an address": Stage.with_administrator,
+    "list invitations": Stage.with_administrator,
+    "revoke an invitation": Stage.with_administrator,
+    "create a deployment, unless others are ahead": Stage.with_quiet_environment,
+    "… by the environment's default": Stage.with_rejecting_environment,
+    "force the end of a failed teardown": Stage.with_failed_teardown,
+    "retry a teardown": Stage.with_failed_teardown,
+    "unpin": Stage.with_pin,
+    "detect drift": Stage.with_stack,
+    "read its drift": Stage.with_stack,
+    "read a template": Stage.with_draft,
+    "read its usage": Stage.with_published_version,
+    "list its environments": Stage.with_published_version,
+    "add a version": Stage.with_draft,
+    "list versions": Stage.with_draft,
+    "read a version": Stage.with_draft,
+    "read its body": Stage.with_draft,
+    "replace a draft": Stage.with_draft,
+    "delete a draft": Stage.with_draft,
+    "publish a version": Stage.with_draft,
+    "deprecate a version": Stage.with_published_version,
+    "create an environment from a version": Stage.with_published_version,
+    "create an environment with a secret": Stage.with_published_secrets,
+    "plan an environment from a version": Stage.with_published_version,
+    "move to another version": Stage.with_environment_from_template,
+    "change inputs": Stage.with_changed_inputs,
+    "change a secret": Stage.with_secrets,
+}
+
+
+# The round trips that a GET and that a write may take.
+MOST = {"GET": 1}
+MOST_OF_A_WRITE = 2
+# Writes above that budget: before a secret is stored, a clean-up record is written, in case the
+# request dies; and which inputs are secret is known only after the template was read. A guess at
+# a password is counted before it is tried, and uncounted if it was right; and the account leads to
+# the e-mail address, which leads to the password.
+OVER = {
+    "create an environment with a secret": 3,
+    "change a secret": 3,
+    "sign in": 3,
+    "change the password": 4,
+    "set a new password by a link": 3,
+    "make a link for a new password": 3,
+}
+
+
+def budget(name: str) -> int:
+    """The round trips that a line of the table may take."""
+    return OVER.get(name) or MOST.get(ROUTES[name][0].split()[0], MOST_OF_A_WRITE)

@@ -1,0 +1,144 @@
+"""The state of the table before a request that the benchmarks make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WEB = "/api/v1/templates/web"
+BODY = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
+WITH_SECRET = f"{BODY}\nParameters: {{Password: {{Type: String, NoEcho: true}}}}"
+PERSON = {"email": "bob@example.com", "password": "correct horse battery"}
+
+
+class Stage:
+    """A user with a project, a running environment and a deployment that waits in it."""
+
+    # Set by `with_administrator`, `with_reset_link` and `with_registration`.
+    root: Any
+    user: str
+    invitation: str
+    invited: str
+    reset: str
+    registration: str
+
+    def __init__(self) -> None:
+        from slipway.access import passwords, signing, tokens
+        from slipway.store import user_records
+        from tests.support.api.client import Client
+        from tests.support.store import world
+
+        tokens.forget()
+        signing.forget()
+        self.world = world
+        user = user_records.add("ann@example.com", passwords.hash_password("secret123"))
+        self.ann = Client(signing.mint(user.id).access_token, user.id)
+        self.project = world.project(self.ann.principal, policy={"expiry_mode": "idle"})
+        self.environment = world.environment(
+            self.project, self.ann.principal, external_id="github:pr:123"
+        )
+        world.comes_up(self.environment)
+        self.deployment = world.deployment(self.environment, self.ann.principal)
+
+    def with_disabled_user(self) -> Stage:
+        self.with_administrator()
+        self.root.post(f"{self.user}/disable")
+        return self
+
+    def with_administrator(self) -> Stage:
+        """Add an administrator, another user and an invitation; `user` and `invited` are paths."""
+        from slipway.access import signing
+        from slipway.store import user_records
+        from tests.support.api.client import Client
+
+        root = user_records.add("root@example.com", "a hash", role="admin").id
+        self.root = Client(signing.mint(root).access_token, root)
+        self.user = f"/api/v1/users/{user_records.add('eve@example.com', 'a hash').id}"
+        made = self.root.post("/api/v1/invitations", {"email": PERSON["email"]}).json
+        self.invitation = made["invitation"]
+        self.invited = f"/api/v1/invitations/{made['id']}"
+        return self
+
+    def with_reset_link(self) -> Stage:
+        """Make a link that sets eve's password."""
+        self.with_administrator()
+        self.reset = self.root.post(f"{self.user}/password-reset").json["reset"]
+        return self
+
+    def with_registration(self) -> Stage:
+        """Add a registration whose address is not proven yet."""
+        from slipway.access import passwords
+        from slipway.store import account_records, table
+
+        hashed = passwords.hash_password(PERSON["password"])
+        write, secret = account_records.new_registration(PERSON["email"], hashed)
+        table.write(write)
+        self.registration = secret
+        return self
+
+    def with_failed_teardown(self) -> Stage:
+        failure = {"error": "Refused", "reason": "not empty", "step": "Retire"}
+        self.world.becomes(self.environment, "teardown_failed", failure=failure)
+        return self
+
+    def with_quiet_environment(self, on_conflict: str = "queue") -> Stage:
+        self.environment = self.world.environment(
+            self.project, self.ann.principal, "quiet", on_conflict=on_conflict
+        )
+        return self
+
+    def with_rejecting_environment(self) -> Stage:
+        """Add an environment whose default is to reject, and whose only deployment has ended."""
+        self.with_quiet_environment("reject")
+        from slipway.services import rollout_queue
+
+        rollout_queue.cancel(
+            self.world.deployment(self.environment, self.ann.principal), self.ann.principal
+        )
+        return self
+
+    def with_draft(self) -> Stage:
+        made = self.ann.post("/api/v1/templates", {"name": "web"})
+        added = self.ann.send("POST", f"{WEB}/versions", BODY, media="application/yaml")
+        assert (made.status, added.status) == (201, 201)
+        return self
+
+    def with_published_version(self) -> Stage:
+        assert self.with_draft().ann.post(f"{WEB}/versions/1.0/publish").status == 200
+        return self
+
+    def with_published_secrets(self) -> Stage:
+        self.with_draft()
+        added = self.ann.send("POST", f"{WEB}/versions", WITH_SECRET, media="application/yaml")
+        assert added.status == 201
+        assert self.ann.post(f"{WEB}/versions/1.1/publish").status == 200
+        return self
+
+    def with_secrets(self) -> Stage:
+        self.with_published_secrets()
+        user, inputs = self.ann.principal, {"Password": "hunter22"}
+        self.environment = self.world.environment(
+            self.project, user, "with-secrets", template="web@1.1", inputs=inputs
+        )
+        self.world.comes_up(self.environment)
+        return self
+
+    def with_stack(self) -> Stage:
+        self.world.becomes(self.environment, "running", driver="cloudformation")
+        return self
+
+    def with_environment_from_template(self) -> Stage:
+        self.with_published_version()
+        user, name = self.ann.principal, "from-a-template"
+        self.environment = self.world.environment(self.project, user, name, template="web@1.0")
+        self.world.comes_up(self.environment)
+        return self
+
+    def with_changed_inputs(self) -> Stage:
+        path = f"/api/v1/environments/{self.with_environment_from_template().environment}/update"
+        assert self.ann.post(path, {"inputs": {}}).status == 201
+        return self
+
+    def with_pin(self) -> Stage:
+        path = f"/api/v1/environments/{self.environment}/pin"
+        assert self.ann.post(path, {"reason": "a demonstration"}).status == 200
+        return self
