@@ -25,7 +25,10 @@ from benchmarks.shipped import FIRST, Request, all_ready, recorded, shipped
 from benchmarks.support import ROOT, bars, in_turn, ratio, save, show, spent
 
 ROUNDS = 12
-API = ("auth", "projects", "templates", "environments", "inspection", "deployments", "docs")
+API = (
+    *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+    "docs",
+)
 # Compared with the peer's import and with the naive handler.
 BUDGETS = {"peer": 0.45, "naive": 0.50}
 # On Lambda the X-Ray SDK is loaded only if it traces something.

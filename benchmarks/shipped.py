@@ -97,6 +97,7 @@ FORM = "username=ann%40example.com&password=secret123"
 # The first request of each function.
 FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "auth": ("api/auth", _api("GET", "/api/v1/auth/me")),
+    "people": ("api/people", _api("GET", "/api/v1/users/{s.ann.user_id}")),
     "projects": ("api/projects", _api("GET", "/api/v1/projects/{s.project}")),
     "templates": ("api/templates", _api("GET", "/api/v1/templates")),
     "environments": ("api/environments", _api("GET", "/api/v1/environments/{s.environment}")),

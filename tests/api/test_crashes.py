@@ -46,7 +46,9 @@ from tests.support.workflows.world import OWNER, USER, World
 pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
 
 
-RESOURCES = ("auth", "projects", "templates", "environments", "inspection", "deployments")
+RESOURCES = (
+    *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+)
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
 # How often a client asks; it waits longer each time.
 PATIENCE = 8

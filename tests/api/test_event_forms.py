@@ -16,7 +16,10 @@ from tests.support.api.client import FORM, JSON, Answer, Client, app, call, even
 from tests.support.api.people import PASSWORD, Stage
 from tests.support.event_forms import Event, as_sam_sends, recased
 
-FUNCTIONS = ("auth", "projects", "templates", "environments", "inspection", "deployments", "docs")
+FUNCTIONS = (
+    *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+    "docs",
+)
 # Signing out ends the session in one form, so that the others are refused.
 ROUTES = [
     route for name in FUNCTIONS for route in app(name).api.routes if "/logout" not in route.path

@@ -76,7 +76,7 @@ def first(function: str, path: str, endpoint: str, token: str | None) -> tuple[A
 
 
 @pytest.mark.parametrize(
-    "name", ["auth", "projects", "environments", "inspection", "deployments", "docs"]
+    "name", ["auth", "people", "projects", "environments", "inspection", "deployments", "docs"]
 )
 def test_the_first_request_is_answered_and_imports_only_what_it_needs(
     name: str,
@@ -91,6 +91,7 @@ def test_the_first_request_is_answered_and_imports_only_what_it_needs(
     settings.cache_clear()
     path = {
         "auth": "/api/v1/auth/me",
+        "people": f"/api/v1/users/{ann.user_id}",
         "projects": f"/api/v1/projects/{project}",
         "environments": f"/api/v1/environments/{environment}",
         "inspection": f"/api/v1/environments/{environment}/resources",

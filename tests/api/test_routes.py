@@ -17,7 +17,10 @@ from slipway.http.openapi import models_of
 from slipway.http.routes import EtagPredicate, IfMatch, Route
 from tests.support.api.client import app
 
-FUNCTIONS = ("auth", "projects", "templates", "environments", "inspection", "deployments", "docs")
+FUNCTIONS = (
+    *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+    "docs",
+)
 ROUTES = [route for name in FUNCTIONS for route in app(name).api.routes]
 CREATING = [route for route in ROUTES if route.status == 201]
 

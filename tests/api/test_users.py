@@ -178,6 +178,12 @@ def test_a_user_who_is_enabled_meanwhile_is_not_deleted(
     assert root.get(f"{USERS}/{ann.user_id}").json["status"] == "active"
 
 
+def test_a_user_reads_the_own_account(root: Client, ann: Client) -> None:
+    answer = ann.get(f"{USERS}/{ann.user_id}")
+
+    assert (answer.status, answer.json) == (200, ann.get(ME).json)
+
+
 # --- who may --------------------------------------------------------------------------------
 
 
@@ -190,7 +196,6 @@ def test_only_administrators_see_and_change_users(root: Client, role: str) -> No
         answers = [
             caller.get(USERS),
             caller.get(path),
-            caller.get(f"{USERS}/{caller.user_id}"),
             caller.get(f"{USERS}/usr_01kaq3h5x0c2m9f7r4tz"),
             caller.patch(f"{USERS}/{caller.user_id}", {"platform_role": "admin"}),
             caller.post(f"{path}/disable"),

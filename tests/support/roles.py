@@ -27,7 +27,7 @@ ROLES = dict(transformed("AWS::IAM::Role"))
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
 BOUNDARIES = {
-    *("AuthBoundary", "FunctionBoundary", "WorkflowBoundary"),
+    *("AuthBoundary", "FunctionBoundary", "PeopleBoundary", "WorkflowBoundary"),
     *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
 # What runs reconcile while anything has a deadline.

@@ -47,6 +47,7 @@ NEEDS = {
     "lambda:invoke": "lambda:InvokeFunction",
 }
 AUTH = "AuthFunctionRole"
+PEOPLE = "PeopleFunctionRole"
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -84,18 +85,19 @@ def transformed_names() -> set[str]:
     }
 
 
-def test_only_auth_may_send_mail_and_only_from_the_sender() -> None:
+def test_only_auth_and_people_may_send_mail_and_only_from_the_sender() -> None:
     found = {
         role: each for role in ROLES for each in statements(role) if "ses:" in str(each["Action"])
     }
 
-    assert set(found) == {AUTH}
-    [statement] = found.values()
-    assert statement["Action"] == "ses:SendEmail"
+    assert set(found) == {AUTH, PEOPLE}
     sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailSender"}}}
-    assert statement["Condition"] == sender
-    document = POLICIES["AuthBoundary"]["Properties"]["PolicyDocument"]
-    assert [each["Condition"] for each in document["Statement"] if "ses:" in str(each)] == [sender]
+    for statement in found.values():
+        assert statement["Action"] == "ses:SendEmail"
+        assert statement["Condition"] == sender
+    for boundary_ in ("AuthBoundary", "PeopleBoundary"):
+        limits = [each for each in policy_statements(boundary_) if "ses:" in str(each)]
+        assert [each["Condition"] for each in limits] == [sender]
     assert not [action for action, _ in boundary() if action.startswith(("ses:", "secretsm"))]
 
 
@@ -134,11 +136,13 @@ def boundary(name: str = "FunctionBoundary") -> Iterator[tuple[str, str]]:
 def test_the_boundaries_limit_every_role_whatever_is_attached() -> None:
     for role in ROLES:
         kind = "Function" if "Function" in role else "Workflow"
-        assert boundary_of(role) == ("Auth" if role == AUTH else kind) + "Boundary"
+        own = {AUTH: "Auth", PEOPLE: "People"}
+        assert boundary_of(role) == own.get(role, kind) + "Boundary"
     # Keys of AWS's own, through those services that encrypt with them; no role is given these.
     keys = {f"kms:{action}" for action in ("Decrypt", "Encrypt", "GenerateDataKey")}
     assert {action for action, on in boundary() if on == "*"} == OF_NO_RESOURCE
-    assert {action for action, on in boundary("AuthBoundary") if on == "*"} < OF_NO_RESOURCE
+    for name in ("AuthBoundary", "PeopleBoundary"):
+        assert {action for action, on in boundary(name) if on == "*"} < OF_NO_RESOURCE
     assert {action for action, on in boundary() if ":key/*" in on} == keys
     assert not [role for role in ROLES for s in statements(role) if "kms:" in str(s["Action"])]
     # Only of what environments are made of, how it is made may be read, whatever that takes.
@@ -242,15 +246,25 @@ def test_every_key_of_an_account_is_meant_here() -> None:
     assert keys <= set(ACCOUNTS)
 
 
+# Administrators change accounts, invite, make one-time links, and delete the addresses of users.
+OF_PEOPLE = {
+    *((action, pk) for action in WRITES for pk in ("ACCOUNT#usr_1", "ACCOUNT#ALL", "INVITE#ALL")),
+    *((action, "RESET#1") for action in WRITES),
+    ("dynamodb:DeleteItem", "EMAIL#ann@example.com"),
+}
+
+
 @every_role
-def test_only_auth_may_write_what_decides_who_signs_in(role: str) -> None:
+def test_only_auth_and_people_may_write_what_decides_who_signs_in(role: str) -> None:
     reached = {(action, pk) for action in WRITES for pk in ACCOUNTS if may_reach(role, action, pk)}
 
     every = {(action, pk) for action in WRITES for pk in ACCOUNTS}
-    assert reached == (every if role == AUTH else set())
+    assert reached == {AUTH: every, PEOPLE: OF_PEOPLE}.get(role, set())
 
 
-@pytest.mark.parametrize("name", ["AuthBoundary", "FunctionBoundary", "WorkflowBoundary"])
+@pytest.mark.parametrize(
+    "name", ["AuthBoundary", "FunctionBoundary", "PeopleBoundary", "WorkflowBoundary"]
+)
 def test_the_table_is_written_only_by_actions_that_always_have_a_leading_key(name: str) -> None:
     """A condition on leading keys says nothing of a request that has none."""
     may = {action for action, on in boundary(name) if "Table" in on and "StreamArn" not in on}
@@ -260,7 +274,7 @@ def test_the_table_is_written_only_by_actions_that_always_have_a_leading_key(nam
 
 
 @every_role
-def test_only_auth_may_read_password_hashes_and_one_time_links(role: str) -> None:
+def test_only_auth_and_people_may_read_password_hashes_and_one_time_links(role: str) -> None:
     actions = ("BatchGetItem", "Query", "GetItem", "ConditionCheckItem")
     secret = [pk for pk in ACCOUNTS if not pk.startswith(("KEYS", "ACCOUNT#"))]
 
@@ -268,7 +282,8 @@ def test_only_auth_may_read_password_hashes_and_one_time_links(role: str) -> Non
         pk for action in actions for pk in secret if may_reach(role, f"dynamodb:{action}", pk)
     }
 
-    assert reached == (set(secret) if role == AUTH else set())
+    none_of_people = {"REGISTRATION#1", "ATTEMPTS#1"}
+    assert reached == {AUTH: set(secret), PEOPLE: set(secret) - none_of_people}.get(role, set())
 
 
 @pytest.mark.parametrize("pk", ["PROJECT#1", "ENV#1", "DEP#1", "IDEMPOTENCY#usr_1", "USER#usr_1"])
@@ -278,8 +293,9 @@ def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None
         for role in ROLES
         if role not in ("DocsFunctionRole", "PlansFunctionRole") and "Function" in role
     ]
+    reaching = {role for role in functions if may_reach(role, "dynamodb:UpdateItem", pk)}
 
-    assert all(may_reach(role, "dynamodb:UpdateItem", pk) for role in functions)
+    assert set(functions) - reaching == ({PEOPLE} if pk in ("ENV#1", "DEP#1") else set())
 
 
 def test_every_function_and_every_state_machine_has_a_role_of_its_own() -> None:
@@ -301,6 +317,7 @@ def test_only_auth_reads_the_signing_secret() -> None:
     secret = {("secretsmanager:GetSecretValue", "SigningSecret")}
     more = {
         "Auth": {*secret, ("ses:SendEmail", "mail")},
+        "People": {("ses:SendEmail", "mail")},
         "Templates": {("s3:GetObject", "TemplatesBucket"), ("s3:PutObject", "TemplatesBucket")},
         "Environments": {
             # It writes what nobody may read but who makes the environment.

@@ -195,7 +195,7 @@ def _resource(path: str) -> str:
         return "auth"
     parts = path.split("/")
     if parts[:3] == ["", "api", "v1"] and parts[3:4] in (["users"], ["invitations"]):
-        return "auth"
+        return "people"
     known = {"auth", "projects", "templates", "environments", "deployments"}
     if parts[:4] == ["", "api", "v1", "projects"] and "by-external-id" in parts[6:7]:
         return "environments"

@@ -26,7 +26,9 @@ def ids_of(stage: Stage) -> Here:
     }
 
 
-RESOURCES = ("auth", "projects", "templates", "environments", "inspection", "deployments")
+RESOURCES = (
+    *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+)
 
 
 def paths() -> dict[str, set[str]]:

@@ -313,7 +313,7 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
 
 def load(functions: Path) -> dict[str, Api]:
     """The API of each `functions/api/<resource>/app.py`, in the order of the document."""
-    order = ["auth", "projects", "templates", "environments", "inspection", "deployments"]
+    order = ["auth", "people", "projects", "templates", "environments", "inspection", "deployments"]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py")),
         key=lambda folder: [*order, folder.name].index(folder.name),

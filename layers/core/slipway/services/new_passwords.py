@@ -17,10 +17,9 @@ from slipway.domain.user import (
     PasswordChange,
     PasswordReset,
     RequestedReset,
-    ResetLink,
     Token,
 )
-from slipway.errors import LinkInvalid, SessionEnded, WrongCredentials, no_such
+from slipway.errors import LinkInvalid, SessionEnded, WrongCredentials
 from slipway.services import mails
 from slipway.services.sessions import next_generation
 from slipway.store import account_records, reset_records, sessions, table
@@ -28,8 +27,6 @@ from slipway.store.table import Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
     from slipway.domain.records import ResetRecord
-
-_LINK_HOURS_OF_ADMINISTRATORS = 24
 
 
 def change(principal: Principal, wanted: PasswordChange, address: str) -> Token:
@@ -79,30 +76,6 @@ def request_link(wanted: PasswordReset, address: str, base: str) -> RequestedRes
     else:
         mails.no_account(wanted.email, base)
     return answer
-
-
-def make_link(user_id: str, principal: Principal, base: str) -> ResetLink:
-    """A link that sets a user's password, for administrators: mailed, if the platform sends mail.
-
-    Raises Forbidden, NotFound. Three round trips, and a call to SES.
-    """
-    own, account = table.get(authorization.account(principal), account_records.key(user_id))
-    authorization.require_administrator(own)
-    if not account:
-        raise no_such("user")
-    email = account["email"]
-    [entry] = table.get(account_records.email_key(email))
-    write, record, secret = reset_records.new(email, entry, _LINK_HOURS_OF_ADMINISTRATORS)
-    table.write(write)
-    mailed = mail.is_set_up() and mails.reset(email, base, secret)
-    return ResetLink.model_validate(
-        {
-            "user_id": user_id,
-            "mailed": mailed,
-            "expires_at": record["expires_at"],
-            "reset": None if mailed else secret,
-        }
-    )
 
 
 def set_by_link(wanted: PasswordByLink) -> None:

@@ -12,7 +12,7 @@ from slipway.domain.account import UserChange
 from slipway.domain.ids import UserId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.records import changed
-from slipway.domain.user import User
+from slipway.domain.user import ResetLink, User
 from slipway.errors import (
     Busy,
     LastAdministrator,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from slipway.domain.records import AccountRecord
 
 _TRIES = 5
+_LINK_HOURS = 24
 
 Precondition = Callable[[User], bool]
 """Whether a user is still as the caller has read it (`If-Match`)."""
@@ -47,7 +48,10 @@ def list_(principal: Principal, paging: Paging) -> Page[User]:
 
 
 def get(user_id: UserId, principal: Principal) -> User:
-    """The user; one round trip. Raises Forbidden, NotFound."""
+    """The user, for administrators and the user; one round trip. Raises Forbidden, NotFound."""
+    if user_id == principal.user_id:
+        [own] = table.get(records.key(user_id))
+        return records.to_model(own)
     return records.to_model(_read(user_id, principal))
 
 
@@ -99,6 +103,34 @@ def remove(user_id: UserId, principal: Principal) -> None:
         records.remove(Transaction(), found).commit()
     except TransactionFailed:
         raise Busy(1) from None
+
+
+def make_reset_link(user_id: str, principal: Principal, base: str) -> ResetLink:
+    """A link that sets a user's password, for administrators: mailed, if the platform sends mail.
+
+    Raises Forbidden, NotFound. Three round trips, and a call to SES.
+    """
+    from slipway.aws import mail
+    from slipway.services import mails
+    from slipway.store import reset_records
+
+    own, account = table.get(authorization.account(principal), records.key(user_id))
+    authorization.require_administrator(own)
+    if not account:
+        raise no_such("user")
+    email = account["email"]
+    [entry] = table.get(records.email_key(email))
+    write, record, secret = reset_records.new(email, entry, _LINK_HOURS)
+    table.write(write)
+    mailed = mail.is_set_up() and mails.reset(email, base, secret)
+    return ResetLink.model_validate(
+        {
+            "user_id": user_id,
+            "mailed": mailed,
+            "expires_at": record["expires_at"],
+            "reset": None if mailed else secret,
+        }
+    )
 
 
 def _read(user_id: UserId, principal: Principal) -> AccountRecord:

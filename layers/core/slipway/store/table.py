@@ -40,8 +40,8 @@
 | counters of a user's things, and of versions   | QUOTA#<u, n>  | PROJECTS, …, VERSIONS     |
 | slots in use of a user's or a project's quota  | QUOTA#<u, p>  | <kind>#<number>           |
 
-Only the auth function may write accounts and keys; it alone may also read the items of EMAIL#,
-INVITE#, REGISTRATION# and ATTEMPTS# (policies/function_boundary.yaml, by the pk).
+Only the functions auth and people may write accounts, and read the items of EMAIL#, INVITE# and
+RESET#; auth alone may write keys and read REGISTRATION# and ATTEMPTS# (policies/*_boundary.yaml).
 
 The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
 The rule of reconcile is described in slipway.services.reconcile_schedule.
