@@ -43,8 +43,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slipway.errors.base import Conflict as Conflict
 from slipway.errors.base import FieldError as FieldError
+from slipway.errors.base import Refused as Refused
 from slipway.errors.base import SlipwayError as SlipwayError
+from slipway.errors.conflicts import DeploymentFinished as DeploymentFinished
+from slipway.errors.conflicts import EmailTaken as EmailTaken
+from slipway.errors.conflicts import EnvironmentGoing as EnvironmentGoing
+from slipway.errors.conflicts import EnvironmentNotReady as EnvironmentNotReady
+from slipway.errors.conflicts import ExternalIdTaken as ExternalIdTaken
+from slipway.errors.conflicts import LastAdministrator as LastAdministrator
+from slipway.errors.conflicts import NameTaken as NameTaken
+from slipway.errors.conflicts import NoLease as NoLease
+from slipway.errors.conflicts import NoStack as NoStack
+from slipway.errors.conflicts import NoTemplate as NoTemplate
+from slipway.errors.conflicts import NothingToRetain as NothingToRetain
+from slipway.errors.conflicts import NothingToRetry as NothingToRetry
+from slipway.errors.conflicts import NotPublished as NotPublished
+from slipway.errors.conflicts import OutdatedDeployment as OutdatedDeployment
+from slipway.errors.conflicts import ProjectGoing as ProjectGoing
+from slipway.errors.conflicts import ProjectNotEmpty as ProjectNotEmpty
+from slipway.errors.conflicts import QueueBusy as QueueBusy
+from slipway.errors.conflicts import QuotaExceeded as QuotaExceeded
+from slipway.errors.conflicts import StackNotReady as StackNotReady
+from slipway.errors.conflicts import UserActive as UserActive
+from slipway.errors.conflicts import UserNotEmpty as UserNotEmpty
+from slipway.errors.conflicts import VersionFixed as VersionFixed
+from slipway.errors.conflicts import VersionTaken as VersionTaken
 from slipway.errors.internal import Bug as Bug
 from slipway.errors.internal import Canceled as Canceled
 from slipway.errors.internal import DriverFault as DriverFault
@@ -54,11 +79,6 @@ from slipway.errors.internal import RolledBack as RolledBack
 from slipway.errors.internal import StackGone as StackGone
 from slipway.errors.internal import StaleWrite as StaleWrite
 from slipway.errors.internal import StoreUnavailable as StoreUnavailable
-
-
-class Refused(SlipwayError):
-    code = "refused"
-    title = "The request was refused."
 
 
 class Malformed(Refused):
@@ -256,176 +276,3 @@ class MethodNotAllowed(Refused):
 class PreconditionFailed(Refused):
     code = "precondition_failed"
     title = "The object has changed since you read it. Read it again, then retry."
-
-
-class Conflict(Refused):
-    code = "conflict"
-    title = "The current state does not allow this. Read the object, then decide."
-
-
-class EmailTaken(Conflict):
-    code = "email_taken"
-    title = "This e-mail address is already registered. Sign in, or use another one."
-
-
-class NameTaken(Conflict):
-    code = "name_taken"
-    title = "This name is already in use. Choose another one."
-
-
-class ExternalIdTaken(Conflict):
-    code = "external_id_taken"
-    title = "Another environment of the project has this external_id. Use another one."
-
-
-class ProjectNotEmpty(Conflict):
-    """`environments`: `{id, name}` of each environment of the project."""
-
-    code = "project_not_empty"
-    title = "The project still has environments. Delete them, or send ?cascade=true."
-
-    def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
-        super().__init__(environments=list(environments))
-
-
-class ProjectGoing(Conflict):
-    code = "project_going"
-    title = "The project is being deleted. Use another project."
-
-
-class EnvironmentNotReady(Conflict):
-    """`environment_status`: the state that the environment is in."""
-
-    code = "environment_not_ready"
-    title = "The environment accepts no deployments. Create a new environment."
-
-    def __init__(self, status: str) -> None:
-        super().__init__(
-            f"The environment is {status} and accepts no deployments. Create a new environment.",
-            environment_status=status,
-        )
-
-
-class EnvironmentGoing(Conflict):
-    """`environment_status`: the state that the environment is in."""
-
-    code = "environment_going"
-    title = "The environment is ending. Create a new environment."
-
-    def __init__(self, status: str) -> None:
-        super().__init__(
-            f"The environment is {status}, so its lease cannot change. Create a new environment.",
-            environment_status=status,
-        )
-
-
-class NoLease(Conflict):
-    code = "no_lease"
-    title = "The environment has no lease to change. Only ephemeral environments have one."
-
-
-class DeploymentFinished(Conflict):
-    """`deployment_status`: how it ended."""
-
-    code = "deployment_finished"
-    title = "The deployment has already ended. It can no longer be canceled."
-
-    def __init__(self, status: str) -> None:
-        super().__init__(
-            f"The deployment has already ended as {status}. It can no longer be canceled.",
-            deployment_status=status,
-        )
-
-
-class QueueBusy(Conflict):
-    code = "queue_busy"
-    title = "Another deployment is running or waiting. Wait for it, or send another on_conflict."
-
-
-class OutdatedDeployment(Conflict):
-    """`newer`: the id of the newer deployment that is live or queued."""
-
-    code = "outdated_deployment"
-    title = "A newer version is live or queued. Send allow_outdated to deploy anyway."
-
-    def __init__(self, newer: str) -> None:
-        super().__init__(newer=newer)
-
-
-class NothingToRetry(Conflict):
-    code = "nothing_to_retry"
-    title = "No teardown of this environment has failed. Read its status."
-
-
-class NothingToRetain(Conflict):
-    code = "nothing_to_retain"
-    title = "No stack is left to retain resources of. Retry without retain."
-
-
-class VersionTaken(Conflict):
-    code = "version_taken"
-    title = "The template already has this version. Choose another number."
-
-
-class VersionFixed(Conflict):
-    """`version_state`: the state that the version is in."""
-
-    code = "version_fixed"
-    title = "A published version cannot change. Add a new version."
-
-    def __init__(self, detail: str, state: str) -> None:
-        super().__init__(detail, version_state=state)
-
-
-class NotPublished(Conflict):
-    code = "not_published"
-    title = "Only a published version can be deprecated. Delete the draft instead."
-
-
-class NoStack(Conflict):
-    code = "no_stack"
-    title = "The environment has no stack to inspect. Only those with a template have one."
-
-
-class StackNotReady(Conflict):
-    """`stack_status`: the stack's status in CloudFormation."""
-
-    code = "stack_not_ready"
-    title = "The environment's stack is changing or incomplete. Try again when it is complete."
-
-    def __init__(self, status: str) -> None:
-        super().__init__(
-            f"The stack is {status}. Try again when it is complete.", stack_status=status
-        )
-
-
-class NoTemplate(Conflict):
-    code = "no_template"
-    title = "The environment has no template to update. Create one from a template."
-
-
-class LastAdministrator(Conflict):
-    code = "last_administrator"
-    title = "The last administrator cannot be disabled or demoted. Appoint another one first."
-
-
-class UserActive(Conflict):
-    code = "user_active"
-    title = "Only a disabled user can be deleted. Disable the user first."
-
-
-class UserNotEmpty(Conflict):
-    code = "user_not_empty"
-    title = "The user still has projects. Delete them, or disable the user instead."
-
-
-class QuotaExceeded(Conflict):
-    """`quota` is the stack's parameter, `limit` its value, and `used` how much counts. `could_end`
-    has some of what counts, the oldest first, and `list` the path that lists all of it."""
-
-    code = "quota_exceeded"
-    title = "A quota is used up. End something that counts, or ask for a higher quota."
-
-    def __init__(self, quota: str, limit: int, used: int, **extra: Any) -> None:
-        detail = f"{used} are in use, and {quota} allows {limit}. End one, or ask to raise {quota}."
-        super().__init__(detail, quota=quota, limit=limit, used=used, **extra)

@@ -1,4 +1,4 @@
-"""The root of all errors."""
+"""The root of all errors, and of those which the caller can correct."""
 
 from __future__ import annotations
 
@@ -49,3 +49,13 @@ class SlipwayError(Exception):
     @property
     def headers(self) -> Mapping[str, str]:
         return {}
+
+
+class Refused(SlipwayError):
+    code = "refused"
+    title = "The request was refused."
+
+
+class Conflict(Refused):
+    code = "conflict"
+    title = "The current state does not allow this. Read the object, then decide."
