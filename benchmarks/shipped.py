@@ -50,7 +50,9 @@ def _changed(stage: Stage) -> Event:
     from slipway.store import environment_records
     from slipway.store.wire import encode_value
 
-    made = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
+    made = stage.world.environment(
+        stage.project, Principal(stage.ann.user_id, "environments:create"), "another"
+    )
     item = {
         name: encode_value(value) for name, value in (environment_records.find(made) or {}).items()
     }
@@ -68,7 +70,9 @@ def _step(verb: str) -> Callable[[Stage], Event]:
         now = timestamps.written(timestamps.now())
         common = {"execution": "an-execution", "started_at": now, "entered_at": now}
         if verb == "provision":
-            new = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
+            new = stage.world.environment(
+                stage.project, Principal(stage.ann.user_id, "environments:create"), "another"
+            )
             return {"environment_id": str(new), **common}
         if verb == "retire":
             return {"environment_id": str(stage.environment), **common}
@@ -86,7 +90,9 @@ def _preview(stage: Stage) -> Event:
     from slipway.access.principal import Principal
     from slipway.store import environment_records
 
-    new = stage.world.environment(stage.project, Principal(stage.ann.user_id), "another")
+    new = stage.world.environment(
+        stage.project, Principal(stage.ann.user_id, "environments:create"), "another"
+    )
     return {"creates": False, "environment": environment_records.find(new), "secrets": {}}
 
 

@@ -95,14 +95,16 @@ def another_user(world: World) -> Things:
 
 def a_disabled_user(world: World) -> Things:
     things = another_user(world)
-    users.disable(things["path"]["user_id"], Principal(things["user_id"]))
+    users.disable(things["path"]["user_id"], Principal(things["user_id"], "users:change"))
     return things
 
 
 def an_invitation(world: World) -> Things:
     things = an_administrator(world)
     made = invitations.create(
-        NewInvitation(email=CREDENTIALS["email"]), Principal(things["user_id"]), ""
+        NewInvitation(email=CREDENTIALS["email"]),
+        Principal(things["user_id"], "environments:create"),
+        "",
     )
     return {**things, "invitation_id": made.id, "invitation": made.invitation}
 
@@ -442,7 +444,8 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         before = json.dumps([wire.decode(item) for item in world.items("")])
         user_id = things.get("user_id", USER)
         if user_id == USER:
-            table.write(Put(sessions.account_key(USER), {"id": USER, "status": "active"}))
+            account = {"id": USER, "email": "user@example.com", "status": "active"}
+            table.write(Put(sessions.account_key(USER), account))
         client = Client(signing.mint(user_id).access_token, user_id)
         if method == "POST":
             client = client.with_headers(idempotency_key="build-77")

@@ -51,11 +51,20 @@ def test_a_route_reads_its_parameters_from_the_signature() -> None:
     ) -> tuple[Deployment, bool]:
         raise NotImplementedError
 
-    route = Route.of("POST", "/projects/<project_id>", create, status=201, found=200)
+    action = "environments:create"
+    route = Route.of("POST", "/projects/<project_id>", create, action=action, status=201, found=200)
 
     assert (route.body, route.query, route.body_optional) == (NewEnvironment, CreationMode, False)
     assert (route.status, route.found, route.replays) == (201, 200, True)
     assert next(iter(route.parameters)) == "principal", "the token is checked first"
+
+
+@pytest.mark.parametrize("action", ["", "projects:burn"])
+def test_a_route_with_a_caller_has_an_action_of_the_policy(action: str) -> None:
+    def list_(principal: Principal) -> None: ...
+
+    with pytest.raises(KeyError):
+        Route.of("GET", "/", list_, action=action)
 
 
 def test_a_body_is_optional_if_its_parameter_can_be_none() -> None:
@@ -86,7 +95,7 @@ def test_only_a_post_is_replayed(method: str, option: bool, replays: bool) -> No
 def test_a_caller_without_a_token_is_not_told_what_is_wrong_with_the_rest() -> None:
     def list_(paging: Paging, principal: Principal) -> None: ...
 
-    route = Route.of("GET", "/", list_)
+    route = Route.of("GET", "/", list_, action="projects:list")
 
     with pytest.raises(errors.TokenMissing):
         binding.bind(route, _event(rawQueryString="limit=none"), {})

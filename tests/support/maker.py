@@ -50,7 +50,7 @@ class Maker:
             transaction.parts["record"] = record._replace(item=item)
             commit(transaction)
 
-        me = Principal(self.someone.ask("GET", "/api/v1/auth/me").body["id"])
+        me = Principal(self.someone.ask("GET", "/api/v1/auth/me").body["id"], "environments:create")
         project = ids.parse_project(self.someone.project(ids.new_part()))
         with self.patch.context() as patch:
             patch.setattr(table.Transaction, "commit", with_template)

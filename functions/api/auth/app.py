@@ -69,20 +69,25 @@ def sign_in(wanted: SignIn, source_ip: SourceIp) -> Token:
 
 
 # The session that ends cannot ask again.
-@api.post("/api/v1/auth/logout", status=204, replays=False)
+@api.post("/api/v1/auth/logout", action="account:change", status=204, replays=False)
 def logout(principal: Principal) -> None:
     """Sign out: end the session of this token."""
     sessions.end(principal)
 
 
-@api.post("/api/v1/auth/logout-everywhere", status=204, replays=False)
+@api.post("/api/v1/auth/logout-everywhere", action="account:change", status=204, replays=False)
 def logout_everywhere(principal: Principal) -> None:
     """Sign out everywhere: end all of the user's sessions."""
     sessions.end_all(principal)
 
 
 # The table does not store tokens.
-@api.post("/api/v1/auth/password", refuses=(WrongCredentials, TooManyAttempts), replays=False)
+@api.post(
+    "/api/v1/auth/password",
+    action="account:change",
+    refuses=(WrongCredentials, TooManyAttempts),
+    replays=False,
+)
 def change_password(principal: Principal, wanted: PasswordChange, source_ip: SourceIp) -> Token:
     """Change your password, which ends all your sessions, and begin a new one."""
     return new_passwords.change(principal, wanted, source_ip)
@@ -103,7 +108,7 @@ def reset_password(wanted: PasswordByLink) -> None:
     new_passwords.set_by_link(wanted)
 
 
-@api.get("/api/v1/auth/me")
+@api.get("/api/v1/auth/me", action="account:read")
 def me(principal: Principal) -> User:
     """Read the signed-in user."""
     return user_records.get(principal.user_id)

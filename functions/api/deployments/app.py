@@ -23,6 +23,7 @@ handler = api.handler
 
 @api.post(
     "/api/v1/deployments/environments/<environment_id>",
+    action="deployments:create",
     status=201,
     refuses=(NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, QuotaExceeded, Busy),
 )
@@ -33,13 +34,17 @@ def create(
     return rollout_queue.enqueue(environment_id, wanted, principal)
 
 
-@api.get("/api/v1/deployments/environments/<environment_id>", refuses=(NotFound,))
+@api.get(
+    "/api/v1/deployments/environments/<environment_id>",
+    action="deployments:list",
+    refuses=(NotFound,),
+)
 def list_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[Deployment]:
     """List an environment's deployments, newest first."""
     return deployments.list_(environment_id, principal, paging)
 
 
-@api.get("/api/v1/deployments/<deployment_id>", refuses=(NotFound,))
+@api.get("/api/v1/deployments/<deployment_id>", action="deployments:read", refuses=(NotFound,))
 def get(principal: Principal, deployment_id: DeploymentId) -> Deployment:
     """Read a deployment."""
     return deployments.get(deployment_id, principal)
@@ -47,6 +52,7 @@ def get(principal: Principal, deployment_id: DeploymentId) -> Deployment:
 
 @api.post(
     "/api/v1/deployments/<deployment_id>/cancel",
+    action="deployments:cancel",
     status=202,
     refuses=(NotFound, DeploymentFinished, Busy),
 )
@@ -55,13 +61,15 @@ def cancel(principal: Principal, deployment_id: DeploymentId) -> Deployment:
     return rollout_queue.cancel(deployment_id, principal)
 
 
-@api.get("/api/v1/deployments/<deployment_id>/logs", refuses=(NotFound,))
+@api.get("/api/v1/deployments/<deployment_id>/logs", action="deployments:read", refuses=(NotFound,))
 def logs_(principal: Principal, deployment_id: DeploymentId, paging: Paging) -> Page[LogLine]:
     """Read a rollout's log lines, oldest first. Follow the `Link` header for later ones."""
     return history.deployment_logs(deployment_id, principal, paging)
 
 
-@api.get("/api/v1/deployments/<deployment_id>/timeline", refuses=(NotFound,))
+@api.get(
+    "/api/v1/deployments/<deployment_id>/timeline", action="deployments:read", refuses=(NotFound,)
+)
 def timeline(principal: Principal, deployment_id: DeploymentId) -> Page[Step]:
     """List the steps that a rollout took, once it has ended."""
     return Page(history.timeline(deployment_id, principal))

@@ -50,6 +50,7 @@ handler = api.handler
 
 @api.post(
     "/api/v1/environments/projects/<project_id>",
+    action="environments:create",
     status=201,
     found=200,
     refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing, QuotaExceeded, Busy, DriverFault),
@@ -65,6 +66,7 @@ def create(
 
 @api.put(
     "/api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+    action="environments:create",
     status=201,
     found=200,
     refuses=(NotFound, NameTaken, ProjectGoing, QuotaExceeded, Busy, DriverFault),
@@ -76,19 +78,23 @@ def ensure(
     return environments.ensure(project_id, external_id, wanted.known_as(external_id), principal)
 
 
-@api.get("/api/v1/environments/projects/<project_id>", refuses=(NotFound,))
+@api.get(
+    "/api/v1/environments/projects/<project_id>", action="environments:list", refuses=(NotFound,)
+)
 def list_(principal: Principal, project_id: ProjectId, paging: Paging) -> Page[Environment]:
     """List a project's environments, newest first."""
     return environments.list_(project_id, principal, paging)
 
 
-@api.get("/api/v1/environments/<environment_id>", refuses=(NotFound,))
+@api.get("/api/v1/environments/<environment_id>", action="environments:read", refuses=(NotFound,))
 def get(principal: Principal, environment_id: EnvironmentId) -> Environment:
     """Read an environment."""
     return environments.get(environment_id, principal)
 
 
-@api.get("/api/v1/environments/<environment_id>/logs", refuses=(NotFound,))
+@api.get(
+    "/api/v1/environments/<environment_id>/logs", action="environments:read", refuses=(NotFound,)
+)
 def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[LogLine]:
     """Read the log of its creation and teardown, oldest first. Follow the `Link` header."""
     return history.environment_logs(environment_id, principal, paging)
@@ -96,6 +102,7 @@ def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -
 
 @api.post(
     "/api/v1/environments/<environment_id>/update",
+    action="environments:update",
     status=201,
     found=200,
     refuses=(
@@ -120,13 +127,17 @@ def update(
     return updates.request(environment_id, wanted, principal), True
 
 
-@api.get("/api/v1/environments/<environment_id>/queue", refuses=(NotFound,))
+@api.get(
+    "/api/v1/environments/<environment_id>/queue", action="deployments:list", refuses=(NotFound,)
+)
 def see_queue(principal: Principal, environment_id: EnvironmentId) -> Page[Deployment]:
     """List its deployments that have not ended: the running one, then the waiting ones."""
     return Page(rollout_queue.list_(environment_id, principal))
 
 
-@api.get("/api/v1/environments/<environment_id>/events", refuses=(NotFound,))
+@api.get(
+    "/api/v1/environments/<environment_id>/events", action="environments:read", refuses=(NotFound,)
+)
 def see_events(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[Event]:
     """List the events of an environment and its deployments, newest first."""
     return history.events(environment_id, principal, paging)
@@ -134,6 +145,7 @@ def see_events(principal: Principal, environment_id: EnvironmentId, paging: Pagi
 
 @api.delete(
     "/api/v1/environments/<environment_id>",
+    action="environments:destroy",
     status=202,
     refuses=(NotFound, PreconditionFailed, NothingToRetry, Busy),
 )
@@ -151,6 +163,7 @@ def tear_down(
 
 @api.post(
     "/api/v1/environments/<environment_id>/teardown/retry",
+    action="environments:destroy",
     status=202,
     refuses=(NotFound, NothingToRetry, NothingToRetain, Busy),
 )
@@ -163,6 +176,7 @@ def retry_teardown(
 
 @api.post(
     "/api/v1/environments/<environment_id>/extend",
+    action="environments:extend",
     refuses=(NotFound, NoLease, EnvironmentGoing, TtlExceedsPolicy),
 )
 def extend(principal: Principal, environment_id: EnvironmentId, wanted: Extension) -> Environment:
@@ -171,7 +185,9 @@ def extend(principal: Principal, environment_id: EnvironmentId, wanted: Extensio
 
 
 @api.post(
-    "/api/v1/environments/<environment_id>/touch", refuses=(NotFound, NoLease, EnvironmentGoing)
+    "/api/v1/environments/<environment_id>/touch",
+    action="environments:extend",
+    refuses=(NotFound, NoLease, EnvironmentGoing),
 )
 def touch(principal: Principal, environment_id: EnvironmentId) -> Environment:
     """Mark an environment as in use: with `expiry_mode: idle` its lease starts again."""
@@ -179,7 +195,9 @@ def touch(principal: Principal, environment_id: EnvironmentId) -> Environment:
 
 
 @api.post(
-    "/api/v1/environments/<environment_id>/pin", refuses=(NotFound, NoLease, EnvironmentGoing)
+    "/api/v1/environments/<environment_id>/pin",
+    action="environments:extend",
+    refuses=(NotFound, NoLease, EnvironmentGoing),
 )
 def pin(principal: Principal, environment_id: EnvironmentId, wanted: Pinning) -> Environment:
     """Pin an environment: it does not expire until it is unpinned."""
@@ -187,7 +205,9 @@ def pin(principal: Principal, environment_id: EnvironmentId, wanted: Pinning) ->
 
 
 @api.post(
-    "/api/v1/environments/<environment_id>/unpin", refuses=(NotFound, NoLease, EnvironmentGoing)
+    "/api/v1/environments/<environment_id>/unpin",
+    action="environments:extend",
+    refuses=(NotFound, NoLease, EnvironmentGoing),
 )
 def unpin(principal: Principal, environment_id: EnvironmentId) -> Environment:
     """Unpin an environment: its lease starts again."""

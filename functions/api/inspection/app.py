@@ -17,7 +17,11 @@ api = Api()
 handler = api.handler
 
 
-@api.get("/api/v1/environments/<environment_id>/resources", refuses=(NotFound, DriverFault))
+@api.get(
+    "/api/v1/environments/<environment_id>/resources",
+    action="environments:inspect",
+    refuses=(NotFound, DriverFault),
+)
 def see_resources(principal: Principal, environment_id: EnvironmentId) -> Page[Resource]:
     """List the resources of its stack. Empty if it is simulated or destroyed."""
     return Page(inspection.resources(environment_id, principal))
@@ -25,6 +29,7 @@ def see_resources(principal: Principal, environment_id: EnvironmentId) -> Page[R
 
 @api.post(
     "/api/v1/environments/<environment_id>/drift",
+    action="environments:detect",
     status=202,
     # The caller wants the current state, not the answer to an earlier request.
     replays=False,
@@ -37,7 +42,11 @@ def detect_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
     return drift.detect(environment_id, principal)
 
 
-@api.get("/api/v1/environments/<environment_id>/drift", refuses=(NotFound, NoStack, DriverFault))
+@api.get(
+    "/api/v1/environments/<environment_id>/drift",
+    action="environments:inspect",
+    refuses=(NotFound, NoStack, DriverFault),
+)
 def see_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
     """Read the result of the last drift detection."""
     from slipway.services import drift

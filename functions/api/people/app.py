@@ -23,13 +23,13 @@ api = Api()
 handler = api.handler
 
 
-@api.get("/api/v1/users", refuses=(Forbidden,))
+@api.get("/api/v1/users", action="users:list", refuses=(Forbidden,))
 def list_users(principal: Principal, paging: Paging) -> Page[User]:
     """List all users, newest first. For administrators."""
     return users.list_(principal, paging)
 
 
-@api.get("/api/v1/users/<user_id>", refuses=(Forbidden, NotFound))
+@api.get("/api/v1/users/<user_id>", action="users:read", refuses=(Forbidden, NotFound))
 def get_user(principal: Principal, user_id: UserId) -> User:
     """Read a user. For administrators, and for oneself."""
     return users.get(user_id, principal)
@@ -37,6 +37,7 @@ def get_user(principal: Principal, user_id: UserId) -> User:
 
 @api.patch(
     "/api/v1/users/<user_id>",
+    action="users:change",
     refuses=(Forbidden, NotFound, LastAdministrator, PreconditionFailed),
 )
 def change_user(
@@ -46,7 +47,11 @@ def change_user(
     return users.change(user_id, wanted, principal, if_match)
 
 
-@api.delete("/api/v1/users/<user_id>", refuses=(Forbidden, NotFound, UserActive, UserNotEmpty))
+@api.delete(
+    "/api/v1/users/<user_id>",
+    action="users:change",
+    refuses=(Forbidden, NotFound, UserActive, UserNotEmpty),
+)
 def delete_user(principal: Principal, user_id: UserId) -> None:
     """Delete a disabled user who has no projects. For administrators."""
     users.remove(user_id, principal)
@@ -54,6 +59,7 @@ def delete_user(principal: Principal, user_id: UserId) -> None:
 
 @api.post(
     "/api/v1/users/<user_id>/disable",
+    action="users:change",
     refuses=(Forbidden, NotFound, LastAdministrator),
 )
 def disable_user(principal: Principal, user_id: UserId) -> User:
@@ -61,7 +67,7 @@ def disable_user(principal: Principal, user_id: UserId) -> User:
     return users.disable(user_id, principal)
 
 
-@api.post("/api/v1/users/<user_id>/enable", refuses=(Forbidden, NotFound))
+@api.post("/api/v1/users/<user_id>/enable", action="users:change", refuses=(Forbidden, NotFound))
 def enable_user(principal: Principal, user_id: UserId) -> User:
     """Enable a disabled user. For administrators."""
     return users.enable(user_id, principal)
@@ -70,6 +76,7 @@ def enable_user(principal: Principal, user_id: UserId) -> User:
 # The table does not store what a link sets a password with.
 @api.post(
     "/api/v1/users/<user_id>/password-reset",
+    action="users:change",
     refuses=(Forbidden, NotFound),
     replays=False,
 )
@@ -82,6 +89,7 @@ def make_password_reset(principal: Principal, user_id: UserId, base: BaseUrl) ->
 # in place of the first.
 @api.post(
     "/api/v1/invitations",
+    action="invitations:change",
     status=201,
     refuses=(Forbidden, EmailTaken, RegistrationClosed),
     replays=False,
@@ -91,13 +99,17 @@ def invite(principal: Principal, wanted: NewInvitation, base: BaseUrl) -> SentIn
     return invitations.create(wanted, principal, base)
 
 
-@api.get("/api/v1/invitations", refuses=(Forbidden,))
+@api.get("/api/v1/invitations", action="invitations:read", refuses=(Forbidden,))
 def list_invitations(principal: Principal, paging: Paging) -> Page[Invitation]:
     """List the invitations that can still be used. For administrators."""
     return invitations.list_(principal, paging)
 
 
-@api.delete("/api/v1/invitations/<invitation_id>", refuses=(Forbidden, NotFound))
+@api.delete(
+    "/api/v1/invitations/<invitation_id>",
+    action="invitations:change",
+    refuses=(Forbidden, NotFound),
+)
 def revoke_invitation(principal: Principal, invitation_id: InvitationId) -> None:
     """Revoke an invitation. For administrators."""
     invitations.revoke(invitation_id, principal)

@@ -21,19 +21,24 @@ api = Api()
 handler = api.handler
 
 
-@api.post("/api/v1/projects", status=201, refuses=(NameTaken, QuotaExceeded, Busy))
+@api.post(
+    "/api/v1/projects",
+    action="projects:create",
+    status=201,
+    refuses=(NameTaken, QuotaExceeded, Busy),
+)
 def create(principal: Principal, wanted: NewProject) -> Project:
     """Create a project."""
     return projects.create(wanted, principal)
 
 
-@api.get("/api/v1/projects")
+@api.get("/api/v1/projects", action="projects:list")
 def list_(principal: Principal, paging: Paging) -> Page[Project]:
     """List your projects, newest first."""
     return projects.list_(principal, paging)
 
 
-@api.get("/api/v1/projects/<project_id>", refuses=(NotFound,))
+@api.get("/api/v1/projects/<project_id>", action="projects:read", refuses=(NotFound,))
 def get(principal: Principal, project_id: ProjectId) -> Project:
     """Read a project."""
     return projects.get(project_id, principal)
@@ -41,6 +46,7 @@ def get(principal: Principal, project_id: ProjectId) -> Project:
 
 @api.patch(
     "/api/v1/projects/<project_id>",
+    action="projects:change",
     refuses=(NotFound, NameTaken, ProjectGoing, PreconditionFailed),
 )
 def change(
@@ -52,6 +58,7 @@ def change(
 
 @api.delete(
     "/api/v1/projects/<project_id>",
+    action="projects:delete",
     status=202,
     refuses=(NotFound, ProjectNotEmpty, PreconditionFailed),
 )

@@ -35,31 +35,36 @@ api = Api()
 handler = api.handler
 
 
-@api.post("/api/v1/templates", status=201, refuses=(Forbidden, NameTaken, QuotaExceeded))
+@api.post(
+    "/api/v1/templates",
+    action="templates:create",
+    status=201,
+    refuses=(Forbidden, NameTaken, QuotaExceeded),
+)
 def create(principal: Principal, wanted: NewTemplate) -> Template:
     """Create a template. Add its versions afterwards."""
     return templates.create(wanted, principal)
 
 
-@api.get("/api/v1/templates")
+@api.get("/api/v1/templates", action="templates:read")
 def list_(principal: Principal, paging: Paging) -> Page[Template]:
     """List all templates, by name."""
     return templates.list_(paging)
 
 
-@api.get("/api/v1/templates/<template>", refuses=(NotFound,))
+@api.get("/api/v1/templates/<template>", action="templates:read", refuses=(NotFound,))
 def get(principal: Principal, template: str) -> Template:
     """Read a template."""
     return templates.get(template)
 
 
-@api.get("/api/v1/templates/<template>/usage", refuses=(NotFound,))
+@api.get("/api/v1/templates/<template>/usage", action="templates:read", refuses=(NotFound,))
 def usage(principal: Principal, template: str) -> Usage:
     """Count its environments by how far they are behind the newest version."""
     return templates.usage(template)
 
 
-@api.get("/api/v1/templates/<template>/environments", refuses=(NotFound,))
+@api.get("/api/v1/templates/<template>/environments", action="templates:read", refuses=(NotFound,))
 def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
     """List its environments that you can see. A page can be short or empty."""
     return templates.uses(template, paging, principal)
@@ -67,6 +72,7 @@ def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
 
 @api.post(
     "/api/v1/templates/<template>/versions",
+    action="templates:change",
     status=201,
     media=MEDIA,
     limit=MAX_BYTES,
@@ -80,13 +86,15 @@ def add_version(
     return templates.add_version(template, version, raw.body, raw.media, principal)
 
 
-@api.get("/api/v1/templates/<template>/versions", refuses=(NotFound,))
+@api.get("/api/v1/templates/<template>/versions", action="templates:read", refuses=(NotFound,))
 def versions(principal: Principal, template: str, paging: Paging) -> Page[TemplateVersion]:
     """List a template's versions, newest first."""
     return templates.versions(template, paging)
 
 
-@api.get("/api/v1/templates/<template>/versions/<version>", refuses=(NotFound,))
+@api.get(
+    "/api/v1/templates/<template>/versions/<version>", action="templates:read", refuses=(NotFound,)
+)
 def version(principal: Principal, template: str, version: str) -> TemplateVersion:
     """Read a version: its parameters, outputs and resource types."""
     return templates.version(template, Version.parse(version))
@@ -94,6 +102,7 @@ def version(principal: Principal, template: str, version: str) -> TemplateVersio
 
 @api.get(
     "/api/v1/templates/<template>/versions/<version>/body",
+    action="templates:read",
     media=MEDIA,
     refuses=(NotFound, DriverFault),
 )
@@ -105,6 +114,7 @@ def body(principal: Principal, template: str, version: str) -> DocumentResponse:
 
 @api.put(
     "/api/v1/templates/<template>/versions/<version>",
+    action="templates:change",
     media=MEDIA,
     limit=MAX_BYTES,
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, TooCostly, DriverFault),
@@ -119,6 +129,7 @@ def replace(
 
 @api.delete(
     "/api/v1/templates/<template>/versions/<version>",
+    action="templates:change",
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed),
 )
 def discard(
@@ -130,6 +141,7 @@ def discard(
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/publish",
+    action="templates:change",
     refuses=(NotFound, Forbidden, VersionFixed, PreconditionFailed, Busy),
 )
 def publish(
@@ -141,6 +153,7 @@ def publish(
 
 @api.post(
     "/api/v1/templates/<template>/versions/<version>/deprecate",
+    action="templates:change",
     refuses=(NotFound, Forbidden, NotPublished, PreconditionFailed, Busy),
 )
 def deprecate(

@@ -61,7 +61,7 @@ class Client:
 
     @property
     def principal(self) -> Principal:
-        return Principal(self.user_id)
+        return Principal(self.user_id, "environments:create")
 
     def with_headers(self, **headers: str) -> Client:
         """`if_match="1"` is the header If-Match."""

@@ -32,7 +32,7 @@ from tests.support.lambda_environment import ACCOUNT, REGION
 
 
 def user(email: str = "ann@example.com") -> Principal:
-    return Principal(user_records.add(email, "a hash").id)
+    return Principal(user_records.add(email, "a hash").id, "environments:create")
 
 
 def wanted(name: str = "preview", **fields: Any) -> NewEnvironment:

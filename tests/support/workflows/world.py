@@ -76,7 +76,7 @@ from tests.support.workflows.schedule import EPOCH, Schedule
 Record = dict[str, Any]
 
 USER = "usr_0123456789abcdefghjk"
-OWNER = Principal(USER)
+OWNER = Principal(USER, "environments:create")
 # Longer than any Retry waits, shorter than any lease that a test does not mean to end.
 PATIENCE = 300.0
 

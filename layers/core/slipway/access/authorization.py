@@ -1,16 +1,20 @@
 """Authorization: the only module that decides what a principal may see and do.
 
-A decision needs the principal's membership of the project, and the target's record. Both are read
-in the round trip that serves the request: `keys` returns their keys, `authorized` decides.
+A decision needs the principal's membership of the project, the target's record, and for a
+deployment that of its environment. They are read in the round trip that serves the request: `keys`
+returns their keys, `authorized` decides by the policy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from slipway.access import policy
 from slipway.access.principal import Principal
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.errors import Forbidden, no_such
+from slipway.domain.rights import Grant, Role, Tier, tier_of
+from slipway.errors import Forbidden, Refused, no_such
 from slipway.settings import settings
 from slipway.store import sessions, table
 from slipway.store.table import Check, Item, Key
@@ -27,45 +31,109 @@ if TYPE_CHECKING:
 Target = ProjectId | EnvironmentId | DeploymentId
 
 
-def keys(target: Target, principal: Principal) -> tuple[Key, Key]:
-    """The keys of the principal's membership and of the target's record, for `authorized`."""
+def keys(target: Target, principal: Principal) -> tuple[Key, ...]:
+    """The keys of the items that `authorized` needs."""
     # Imported here, because not every function needs these modules.
     from slipway.store import project_records
 
     member = project_records.member(target, principal.user_id)
     if isinstance(target, ProjectId):
         return member, project_records.key(target)
-    if isinstance(target, EnvironmentId):
-        from slipway.store import environment_records
+    from slipway.store import environment_records
 
+    if isinstance(target, EnvironmentId):
         return member, environment_records.key(target)
     from slipway.store import deployment_records
 
-    return member, deployment_records.key(target)
+    environment = environment_records.key(target.environment)
+    return member, deployment_records.key(target), environment
 
 
 @overload
 def authorized(
-    target: ProjectId, membership: Item | None, record: Item | None
+    target: ProjectId, principal: Principal, found: Sequence[Any], tier: Tier | None = None
 ) -> ProjectRecord: ...
 @overload
 def authorized(
-    target: EnvironmentId, membership: Item | None, record: Item | None
+    target: EnvironmentId, principal: Principal, found: Sequence[Any], tier: Tier | None = None
 ) -> EnvironmentRecord: ...
 @overload
 def authorized(
-    target: DeploymentId, membership: Item | None, record: Item | None
+    target: DeploymentId, principal: Principal, found: Sequence[Any], tier: Tier | None = None
 ) -> DeploymentRecord: ...
-def authorized(target: Target, membership: Item | None, record: Item | None) -> Any:
-    """The target's record, if the principal may see it.
+def authorized(
+    target: Target, principal: Principal, found: Sequence[Any], tier: Tier | None = None
+) -> Any:
+    """The target's record, if the principal may do with it what it asks to do.
 
-    `membership` and `record` are the items at `keys`. Raises NotFound both for a target that does
-    not exist and for another user's.
+    `found` are the items at `keys`, `tier` that of an environment which is to be created in a
+    project. Raises NotFound if the target does not exist and if the principal is no member of its
+    project; Forbidden if the role or the token does not suffice.
     """
+    membership, record, *above = found
     # A key has only a part of the id, so an id with a wrong project finds a record too.
     if not (membership and record and record["id"] == str(target)):
         raise no_such(_noun(target))
+    environment: Any = None
+    if not isinstance(target, ProjectId):
+        environment = above[0] if isinstance(target, DeploymentId) else record
+        tier = tier_of(environment)
+    if principal.grant:
+        _require_within(principal.grant, target, environment, tier, principal.action)
+    role = policy.role_in(membership["role"], membership.get("overrides"), tier)
+    own = environment is not None and environment["created_by"] == principal.user_id
+    require_role(principal, role, tier, own=own)
     return record
+
+
+def require_role(
+    principal: Principal, role: Role, tier: Tier | None = None, *, own: bool = False
+) -> None:
+    """Raises Forbidden unless the role suffices for what the principal asks to do.
+
+    `tier` is that of the environment that it concerns, `own` whether the principal created it.
+    """
+    rule = policy.ACTIONS[principal.action]
+    if policy.allows_role(rule, role, tier, own=own):
+        return
+    needed = policy.needed_role(rule, tier, own=own)
+    where = f" in environments of the tier {tier}" if tier else ""
+    raise Forbidden(
+        f"You are {role}{where}, and this needs the role {needed}. Ask an owner of the project.",
+        role=role,
+        required_role=needed,
+    )
+
+
+def _require_within(
+    grant: Grant, target: Target, environment: Any, tier: Tier | None, action: str
+) -> None:
+    """Raises NotFound for a target out of the grant's projects and environments, and Forbidden for
+    one of another tier."""
+    outside = grant.project_ids is not None and str(target.project) not in grant.project_ids
+    if environment and grant.environment_ids is not None:
+        outside = outside or environment["id"] not in grant.environment_ids
+    if outside:
+        raise no_such(_noun(target))
+    if tier and grant.tiers is not None and tier not in grant.tiers:
+        raise Forbidden(
+            f"This token is not valid for environments of the tier {tier}. Use another token."
+        )
+    limited = grant.environment_ids is not None or (grant.tiers is not None and tier is None)
+    if environment is None and limited and policy.ACTIONS[action].scope not in (None, "read"):
+        raise Forbidden(
+            "This token is valid for some environments only, and this concerns the whole project. "
+            "Use another token."
+        )
+
+
+def may_see(environment: EnvironmentRecord, principal: Principal) -> bool:
+    """Whether the principal's grant covers the environment, which is in one of its projects."""
+    grant = principal.grant
+    if grant is None:
+        return True
+    by_id = grant.environment_ids is None or environment["id"] in grant.environment_ids
+    return by_id and (grant.tiers is None or tier_of(environment) in grant.tiers)
 
 
 @overload
@@ -75,15 +143,43 @@ def read(target: EnvironmentId, principal: Principal) -> EnvironmentRecord: ...
 @overload
 def read(target: DeploymentId, principal: Principal) -> DeploymentRecord: ...
 def read(target: Target, principal: Principal) -> Any:
-    """The target's record, if the principal may see it; one round trip. Raises NotFound."""
-    return authorized(target, *table.get(*keys(target, principal)))
+    """The target's record, if the principal may do with it what it asks to do; one round trip.
+
+    Raises NotFound, Forbidden.
+    """
+    return authorized(target, principal, table.get(*keys(target, principal)))
 
 
-def still_member(project: ProjectId, principal: Principal) -> Check:
-    """The part of a write's transaction that fails if the principal is no longer a member."""
+def still_may(
+    within: ProjectId | EnvironmentId,
+    principal: Principal,
+    tier: Tier | None = None,
+    *,
+    own: bool = False,
+) -> Check:
+    """The part of a write's transaction that fails if the principal's role no longer suffices.
+
+    It finds nothing if the principal is no longer a member. `tier` and `own` as in require_role.
+    """
     from slipway.store import project_records
 
-    return Check(project_records.member(project, principal.user_id))
+    needed = policy.needed_role(policy.ACTIONS[principal.action], tier, own=own)
+    values = {f"r{n}": role for n, role in enumerate(policy.sufficient_roles(needed or "viewer"))}
+    roles = ", ".join(f":{name}" for name in values)
+    condition = f"attribute_exists(pk) AND #role IN ({roles})"
+    if tier:
+        condition = (
+            f"attribute_exists(pk) AND (#overrides.#{tier} IN ({roles}) OR "
+            f"(attribute_not_exists(#overrides.#{tier}) AND #role IN ({roles})))"
+        )
+    return Check(project_records.member(within, principal.user_id), condition, values)
+
+
+def lost(found: Item, noun: str) -> Refused:
+    """The refusal for a failed `still_may`, by the item that it found."""
+    if not found:
+        return no_such(noun)
+    return Forbidden("Your role in the project has just changed. Ask an owner of the project.")
 
 
 def account(principal: Principal) -> Key:

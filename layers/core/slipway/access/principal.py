@@ -1,21 +1,57 @@
-"""Principals: the callers of the API."""
+"""Principals: the callers of the API, and what they ask to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slipway.domain.rights import Grant, Kind
+    from slipway.store.sessions import Session
 
 
 @dataclass(frozen=True)
 class Principal:
-    """An authenticated caller: a signed-in user.
+    """An authenticated caller, who asks to do `action` (slipway.access.policy).
 
-    The principal has the rights of the user with the id `user_id`. Tokens, workloads and agents
-    will be principals too, with an `actor` of their own.
+    The principal has the rights of the member with the id `user_id`: a user, or the trust of a
+    workload. A token has its user's rights within its grant.
     """
 
     user_id: str
+    action: str
+    session: Session | None = None
+
+    @property
+    def id(self) -> str:
+        """Who acts: the id of the user, the token or the trust."""
+        return self.session.author if self.session else self.user_id
 
     @property
     def actor(self) -> str:
         """The author of a change, as records and events name it."""
-        return self.user_id
+        return self.id
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of caller it is."""
+        return self.session.kind if self.session else "user"
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is a person in a session."""
+        return self.kind == "user"
+
+    @property
+    def grant(self) -> Grant | None:
+        """What limits it: None for a person. Known once the request's first round trip is done."""
+        return self.session.grant if self.session else None
+
+    @property
+    def name(self) -> str:
+        """The name for people to read. Known once the request's first round trip is done."""
+        return self.session.name if self.session else ""
+
+    def asking(self, action: str) -> Principal:
+        """The same caller, who asks to do something else."""
+        return replace(self, action=action)

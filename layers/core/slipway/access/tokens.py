@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from slipway.errors import TokenExpired, TokenInvalid, TokenMissing
 from slipway.settings import settings
 from slipway.store import verification_keys
-from slipway.store.sessions import Session
+from slipway.store.sessions import Session, UserSession
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -30,7 +30,7 @@ _KID = re.compile(r"[A-Za-z0-9_-]{16}")
 _known: dict[str, Ed25519PublicKey] = {}
 _read_at: list[float] = [0.0]
 # The sessions of the tokens that these keys have verified.
-_verified: dict[str, Session] = {}
+_verified: dict[str, UserSession] = {}
 
 
 def issuer() -> str:
@@ -54,7 +54,7 @@ def authenticate(authorization: str | None) -> Session:
     return _verify(token)
 
 
-def _verify(token: str) -> Session:
+def _verify(token: str) -> UserSession:
     """The token's session. Raises TokenExpired, TokenInvalid."""
     import jwt
 
@@ -77,7 +77,7 @@ def _verify(token: str) -> Session:
         raise TokenInvalid() from None
     if len(_verified) >= _MOST_VERIFIED:
         _verified.clear()
-    session = Session(
+    session = UserSession(
         claims["sub"], claims["jti"], claims["gen"], float(claims["exp"]), claims["fpk"]
     )
     _verified[token] = session

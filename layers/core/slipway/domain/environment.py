@@ -27,6 +27,7 @@ from slipway.domain.fields import (
     RequestModel,
     ResponseModel,
 )
+from slipway.domain.rights import Tier, default_tier
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
 
@@ -75,6 +76,12 @@ def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> li
 class NewEnvironment(RequestModel):
     name: Name = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
+    tier: Tier | None = Field(
+        None,
+        description="What it is for. Roles can differ by tier. `preview` for ephemeral and "
+        "`production` for persistent environments if omitted.",
+        examples=["preview"],
+    )
     ttl_hours: Hours | None = Field(
         None,
         description="Only for `ephemeral`. Can be a fraction (0.5 is half an hour). "
@@ -106,6 +113,11 @@ class NewEnvironment(RequestModel):
         description="Values for the template's parameters.",
         examples=[{"Size": "small"}],
     )
+
+    @property
+    def tier_or_default(self) -> Tier:
+        """The tier, that of the type if it is omitted."""
+        return self.tier or default_tier(self.type)
 
     @field_validator("inputs")
     @classmethod
@@ -205,6 +217,7 @@ class Environment(ResponseModel):
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     name: str = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"]
+    tier: Tier
     status: Status
     ttl_hours: int | float | None = Field(None, examples=[24])
     expires_at: Moment | None = Field(None, description="Only for an ephemeral environment.")

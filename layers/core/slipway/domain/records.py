@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Literal, NotRequired, TypedDict
 
     from slipway.domain.events import Action
+    from slipway.domain.rights import Role, Tier
 
     class FailureRecord(TypedDict):
         """Why something failed, as it was reported; slipway.domain.failure decodes it."""
@@ -117,6 +118,17 @@ if TYPE_CHECKING:
         version: int
         deleted_by: NotRequired[str]
 
+    class MemberRecord(TypedDict):
+        """A member of a project. `overrides` has the role in environments of a tier."""
+
+        user_id: NotRequired[str]
+        email: NotRequired[str]
+        role: Role
+        overrides: NotRequired[dict[Tier, Role]]
+        added_by: NotRequired[str]
+        added_at: NotRequired[str]
+        version: NotRequired[int]
+
     class EnvironmentRecord(TypedDict):
         """`operation` is the workflow that works on the environment's resources, if one does.
 
@@ -130,6 +142,7 @@ if TYPE_CHECKING:
         project_id: str
         name: str
         type: Literal["ephemeral", "persistent"]
+        tier: NotRequired[Tier]
         status: Any
         operation: NotRequired[str]
         driver: Literal["simulated", "cloudformation"]

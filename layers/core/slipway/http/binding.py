@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from pydantic import ValidationError
 
 from slipway import errors
-from slipway.access import tokens
+from slipway.access import policy, tokens
 from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.fields import QueryModel, RequestModel
@@ -26,6 +26,7 @@ from slipway.http.responses import etag
 from slipway.http.routes import (
     FORM,
     BaseUrl,
+    Confirmed,
     EtagPredicate,
     IfMatch,
     RawBody,
@@ -75,10 +76,7 @@ def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) 
 def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
     headers = event["headers"]
     if kind is Principal:
-        session = tokens.authenticate(headers.get("authorization"))
-        sessions.begin(session)
-        rates.begin(session.user_id)
-        return Principal(session.user_id)
+        return _principal(route, headers.get("authorization"))
     if is_query_model(kind):
         return _query(kind, event.get("rawQueryString") or "")
     if is_request_model(kind):
@@ -91,11 +89,21 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
         return _if_match(headers.get("if-match"))
     if kind == EtagPredicate:
         return _etag_predicate(headers.get("if-match"))
+    if kind is Confirmed:
+        return headers.get("x-confirm")
     if kind is SourceIp:
         return event["requestContext"]["http"]["sourceIp"]
     if kind is BaseUrl:
         return base_url(event)
     raise TypeError(f"A route cannot have a parameter of the type {kind}")
+
+
+def _principal(route: Route, authorization: str | None) -> Principal:
+    """The caller. Whether the token is still valid, and for this, the first round trip tells."""
+    session = tokens.authenticate(authorization).asking(policy.permits(route.action))
+    sessions.begin(session)
+    rates.begin(session.user_id)
+    return Principal(session.user_id, route.action, session)
 
 
 # --- headers ----------------------------------------------------------------------------------

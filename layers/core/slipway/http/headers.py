@@ -29,7 +29,7 @@ EXPOSED = (
     "Allow, apigw-requestid, ETag, Idempotent-Replayed, Link, Location, RateLimit, "
     "RateLimit-Policy, Retry-After, WWW-Authenticate"
 )
-ASKABLE = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+ASKABLE = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Confirm"
 PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers one
 
 

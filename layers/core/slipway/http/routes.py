@@ -8,6 +8,7 @@ The types of the function's parameters declare what the route takes from a reque
     RawBody               the body, unparsed
     IfMatch | None        the version in the `If-Match` header
     EtagPredicate | None  the `If-Match` header of an object without a version
+    Confirmed | None      the name in the `X-Confirm` header
     SourceIp              the caller's address
     BaseUrl               the scheme and host of the platform, for links in mail
     str                   the part of the path that has the parameter's name
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, NewType, TypedDict, TypeGuard, Unpack
 
+from slipway.access import policy
 from slipway.access.principal import Principal
 from slipway.domain.fields import QueryModel, RequestModel, ResponseModel
 from slipway.errors import SlipwayError
@@ -39,6 +41,9 @@ IfMatch = NewType("IfMatch", int)
 
 EtagPredicate = Callable[[ResponseModel], bool]
 """Whether an object has the ETag in `If-Match`; None if the header is absent or `*`."""
+
+Confirmed = NewType("Confirmed", str)
+"""The name of the protected object, in `X-Confirm`; None if the header is absent."""
 
 SourceIp = NewType("SourceIp", str)
 """The IP address that the request came from."""
@@ -59,6 +64,7 @@ class RawBody:
 class RouteOptions(TypedDict, total=False):
     """What a route declares besides its signature. The fields of Route with these names."""
 
+    action: str
     status: int
     found: int | None
     refuses: Sequence[type[SlipwayError]]
@@ -73,6 +79,7 @@ class Route:
 
     `parameters` has the type of each of the function's parameters, without `| None`.
     `body_optional`: whether the body can be omitted.
+    `action`: what it does, as slipway.access.policy names it; every route with a caller has one.
     `status`: of a success. `found`: the status if the object existed already or if it was a dry
     run; the function then returns (result, whether something was created).
     `refuses`: the errors that the function raises, besides those that follow from its parameters.
@@ -86,6 +93,7 @@ class Route:
     parameters: Mapping[str, Any]
     body_optional: bool
     returns: Any
+    action: str = ""
     status: int = 200
     found: int | None = None
     refuses: Sequence[type[SlipwayError]] = ()
@@ -101,10 +109,12 @@ class Route:
         function: Callable[..., Any],
         **options: Unpack[RouteOptions],
     ) -> Route:
-        """The route that this function serves."""
+        """The route that this function serves. Raises KeyError for an unknown action."""
         hints = typing.get_type_hints(function)
         returns = hints.pop("return")
         options["replays"] = method == "POST" and options.get("replays", True)
+        if Principal in hints.values():
+            policy.ACTIONS[options.get("action", "")]
         # Authenticate before validating: the Principal is bound first.
         names = sorted(hints, key=lambda name: hints[name] is not Principal)
         parameters = {name: _without_none(hints[name]) for name in names}

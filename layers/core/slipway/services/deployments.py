@@ -23,5 +23,5 @@ def list_(environment: EnvironmentId, principal: Principal, paging: Paging) -> P
     keys = authorization.keys(environment, principal)
     pk, prefix = f"ENV#{environment.e}", deployment_records.PREFIX
     found, items, last = table.page(keys, pk, prefix, paging)
-    authorization.authorized(environment, *found)
+    authorization.authorized(environment, principal, found)
     return Page([deployment_records.to_model(item) for item in items], last)

@@ -73,7 +73,7 @@ def _read(environment: EnvironmentId, principal: Principal) -> tuple[Environment
     """The environment's record, and the id of the last recorded detection. Raises NotFound."""
     keys = authorization.keys(environment, principal)
     *found, last = table.get(*keys, drift_records.key(environment))
-    record = authorization.authorized(environment, *found)
+    record = authorization.authorized(environment, principal, found)
     return record, str(last["detection"]) if last else None
 
 

@@ -107,9 +107,10 @@ def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Envi
     keys = authorization.keys(project, principal)
     pk, prefix = f"PROJECT#{project.p}", environment_records.PREFIX
     found, items, last = table.page(keys, pk, prefix, paging)
-    authorization.authorized(project, *found)
+    authorization.authorized(project, principal, found)
     now = timestamps.now()
-    return Page([environment_records.to_model(item).as_seen_at(now) for item in items], last)
+    seen = [item for item in items if authorization.may_see(item, principal)]
+    return Page([environment_records.to_model(item).as_seen_at(now) for item in seen], last)
 
 
 def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:
@@ -142,7 +143,8 @@ def _read(
         queries.append(template_records.query_versions(wanted.template))
     keys = (*authorization.keys(project, principal), *more)
     (membership, item, *rest), (slots, *pages) = table.read(keys, *queries)
-    record = authorization.authorized(project, membership, item)
+    tier = wanted.tier_or_default
+    record = authorization.authorized(project, principal, (membership, item), tier)
     return _Seen(project, record, pages, slots, claim), rest
 
 
@@ -219,7 +221,7 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
     record = _record(seen.record, environment, wanted, principal, now)
     name = {"environment_id": record["id"], "name": wanted.name}
     parts: dict[str, Action] = {
-        "member": authorization.still_member(project, principal),
+        "member": authorization.still_may(project, principal, wanted.tier_or_default),
         "project": project_records.count_environment(project),
         "name": Put(project_records.environment_name(project, wanted.name), name),
         "record": Put(environment_records.key(environment), record),
@@ -252,6 +254,7 @@ def _record(
         "project_id": project["id"],
         "name": wanted.name,
         "type": wanted.type,
+        "tier": wanted.tier_or_default,
         "status": "provisioning",
         "operation": "provision_environment",
         "driver": "cloudformation" if wanted.template else "simulated",
@@ -355,7 +358,9 @@ def _refusal(failed: TransactionFailed, draft: _Draft, *, is_full: bool) -> Slip
 
     `is_full`: whether the project was found to be full instead of going.
     """
-    if failed.get("member") is not None or failed.get("project") == {}:
+    if failed.get("member") is not None:
+        return authorization.lost(failed["member"], "project")
+    if failed.get("project") == {}:
         return no_such("project")
     if failed.get("project") is not None and not is_full:
         return ProjectGoing()

@@ -32,7 +32,7 @@ def events(environment: EnvironmentId, principal: Principal, paging: Paging) -> 
         event_records.PREFIX,
         paging,
     )
-    authorization.authorized(environment, *found)
+    authorization.authorized(environment, principal, found)
     return Page([Event.model_validate(item) for item in items], last)
 
 
@@ -41,7 +41,7 @@ def timeline(deployment: DeploymentId, principal: Principal) -> list[Step]:
     *found, kept = table.get(
         *authorization.keys(deployment, principal), event_records.timeline_key(deployment)
     )
-    authorization.authorized(deployment, *found)
+    authorization.authorized(deployment, principal, found)
     return [Step.model_validate(step) for step in json.loads(kept["steps"])] if kept else []
 
 
@@ -58,7 +58,7 @@ def deployment_logs(
     found, items, last = table.page(
         keys, log_records.pk(deployment), log_records.PREFIX, paging, newest_first=False
     )
-    ended = authorization.authorized(deployment, *found).get("finished_at")
+    ended = authorization.authorized(deployment, principal, found).get("finished_at")
     if last is None and ended is None:
         last = items[-1]["sk"] if items else paging.after
     elif last is None and _is_recent(str(ended)) and not _has_final_line(items, paging, str(ended)):
@@ -87,7 +87,7 @@ def environment_logs(
     found, items, last = table.page(
         keys, log_records.pk(environment), log_records.PREFIX, paging, newest_first=False
     )
-    item = authorization.authorized(environment, *found)
+    item = authorization.authorized(environment, principal, found)
     if last is None and (item["status"] in _LOG_GROWS or _is_recent(item["updated_at"])):
         last = items[-1]["sk"] if items else paging.after
     return Page([log_records.to_model(item) for item in items], last)

@@ -20,9 +20,8 @@ from slipway.domain.user import (
     Token,
 )
 from slipway.errors import LinkInvalid, SessionEnded, WrongCredentials
-from slipway.services import mails
-from slipway.services.sessions import next_generation
-from slipway.store import account_records, reset_records, sessions, table
+from slipway.services import mails, sessions
+from slipway.store import account_records, reset_records, table
 from slipway.store.table import Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
@@ -41,12 +40,11 @@ def change(principal: Principal, wanted: PasswordChange, address: str) -> Token:
     [entry] = attempt.begin(account_records.email_key(account["email"]))
     if not passwords.verify_password(wanted.current_password, entry and entry.get("password_hash")):
         raise WrongCredentials("The current password is wrong. Check it and try again.")
-    session = sessions.current()
-    assert session
+    session = sessions.of(principal)
     transaction = Transaction().add(
         "email", _new_hash(account["email"], entry, wanted.new_password)
     )
-    transaction.add("account", next_generation(session, "password_changed"))
+    transaction.add("account", sessions.next_generation(session, "password_changed"))
     for n, write in enumerate(attempt.release()):
         transaction.add(f"attempt {n}", write)
     try:

@@ -18,6 +18,7 @@ from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
 from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.records import change, changed
+from slipway.domain.rights import tier_of
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -81,7 +82,7 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
     (*found, held), [(places, _), (newest, _)] = table.read(
         keys, queue_records.first_places(environment), newest_first
     )
-    authorization.authorized(environment, *found)
+    authorization.authorized(environment, principal, found)
     ahead = [held["holder"]] if held and held.get("holder") else []
     ahead += [place["deployment_id"] for place in places]
     # The newest ones are included, in case one of them acquired the lock between the reads.
@@ -172,14 +173,14 @@ def _first_view(environment: EnvironmentId, principal: Principal, order_matters:
     keys, claim = authorization.keys(environment, principal), claim_for(environment, principal)
     if not order_matters:
         found, slots = table.read(keys, *claim.queries)
-        record = authorization.authorized(environment, *found)
+        record = authorization.authorized(environment, principal, found)
         claim.see(slots)
         return View(record, None, claim)
     (*found, held), [places, *slots] = table.read(
         (*keys, queue_records.lock(environment)),
         *(queue_records.first_places(environment), *claim.queries),
     )
-    record = authorization.authorized(environment, *found)
+    record = authorization.authorized(environment, principal, found)
     claim.see(slots)
     ahead = queue_records.in_order(environment, held, places)
     # A deployment that was accepted between the two reads is missing from `ahead`. The record has
@@ -281,7 +282,7 @@ def _acceptance(
     slots = view.claim.slots().items()
     transaction = (
         Transaction({part: Put(slot, {"holder": new["id"]}) for part, slot in slots})
-        .add("member", authorization.still_member(environment.project, principal))
+        .add("member", authorization.still_may(environment, principal, tier_of(view.record)))
         .add("environment", _still_accepts(environment, deployment, last))
         .put("record", deployment_records.key(deployment), new)
         .put("place", queue_records.place(deployment), place)
@@ -318,7 +319,9 @@ def _current(
     membership is gone, and `failed` itself if another part of the transaction failed.
     """
     current = failed.get("environment")
-    if failed.get("member") is not None or current == {}:
+    if failed.get("member") is not None:
+        raise authorization.lost(failed["member"], "environment") from None
+    if current == {}:
         raise no_such("environment") from None
     if current is None and not repeat:
         raise failed

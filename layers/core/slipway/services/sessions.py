@@ -9,7 +9,7 @@ from slipway.domain import timestamps
 from slipway.domain.user import SignIn, Token
 from slipway.errors import SessionEnded
 from slipway.store import sessions, table
-from slipway.store.sessions import Session
+from slipway.store.sessions import UserSession
 from slipway.store.table import ConditionFailed, Update
 
 
@@ -25,19 +25,19 @@ def sign_in(wanted: SignIn, address: str) -> Token:
 
 def end(principal: Principal) -> None:
     """End the session of the current request. Two round trips."""
-    table.write(_current(principal).end())
+    table.write(of(principal).end())
 
 
 def end_all(principal: Principal) -> None:
     """End all sessions of the principal, also the current one. Two round trips."""
     try:
-        table.write(next_generation(_current(principal), "signed_out_everywhere"))
+        table.write(next_generation(of(principal), "signed_out_everywhere"))
     except ConditionFailed:
         # Another request has ended all sessions meanwhile.
         raise SessionEnded() from None
 
 
-def next_generation(session: Session, action: str) -> Update:
+def next_generation(session: UserSession, action: str) -> Update:
     """The write that ends all sessions of the account, if this one has not ended."""
     condition, values = session.condition()
     at = timestamps.written(timestamps.now())
@@ -50,7 +50,9 @@ def next_generation(session: Session, action: str) -> Update:
     )
 
 
-def _current(principal: Principal) -> Session:
+def of(principal: Principal) -> UserSession:
+    """The session of the person who sends the current request."""
     session = sessions.current()
-    assert session and session.user_id == principal.user_id
+    # The policy's action lets only a person in a session come here.
+    assert isinstance(session, UserSession) and session.user_id == principal.user_id
     return session

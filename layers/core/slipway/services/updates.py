@@ -147,7 +147,7 @@ def _draft(
     (membership, record, *mark), (of_user, of_project, *pages) = table.read(
         keys, *claim.queries, *queries
     )
-    item = authorization.authorized(environment, membership, record)
+    item = authorization.authorized(environment, principal, (membership, record))
     idempotency.check_replayed(*mark)
     status = environment_records.to_model(item).as_seen_at(timestamps.now()).status
     if not item.get("template"):

@@ -1,1 +1,48 @@
-"""The only code that reads and writes the table."""
+"""The only code that reads and writes the table. Its keys:
+
+| pattern                                        | pk            | sk                        |
+| ---------------------------------------------- | ------------- | ------------------------- |
+| sign in by e-mail (unique)                     | EMAIL#<email> | EMAIL                     |
+| guesses at accounts, from addresses, in a window | ATTEMPTS#<keyed hash>#… | ATTEMPTS      |
+| an address that an account's owner signs in from | ATTEMPTS#<keyed hash>   | KNOWN         |
+| a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
+| all users, newest first                        | ACCOUNT#ALL   | USER#<u>                  |
+| the number of active administrators            | ACCOUNT#ALL   | ADMINISTRATORS            |
+| invitations, one for an address                | INVITE#ALL    | INVITE#<id>               |
+| a registration whose address is not proven     | REGISTRATION#<hash> | REGISTRATION        |
+| sessions that were signed out                  | ACCOUNT#<u>   | ENDED#<id of the token>   |
+| links that set a new password                  | RESET#<hash>  | RESET                     |
+| a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
+| project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
+| a project                                      | PROJECT#<p>   | PROJECT                   |
+| a project's members                            | PROJECT#<p>   | MEMBER#<u>                |
+| a project's environments, newest first         | PROJECT#<p>   | ENV#<e>                   |
+| environment names, unique in their project     | PROJECT#<p>   | NAME#<normalised>         |
+| external ids, unique in their project          | PROJECT#<p>   | EXTERNAL#<external id>    |
+| an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
+| clean-up record of secret inputs               | ENV#<e>       | SECRETS, SECRETS#<update> |
+| clean-up record of a plan's stack              | PLAN#<digest> | PLAN#<note>               |
+| an environment's last drift detection          | ENV#<e>       | DRIFT                     |
+| the rollout lock: holder, fencing token        | ENV#<e>       | LOCK                      |
+| deployments that wait, in order                | ENV#<e>       | QUEUE#<d>                 |
+| an environment's deployments, newest first     | ENV#<e>       | DEP#<d>                   |
+| an environment's events, newest first          | ENV#<e>       | EVENT#<at>#<id>           |
+| the steps of a rollout that has ended          | DEP#<d>       | TIMELINE                  |
+| a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
+| an environment's log lines, oldest first       | ENV#<e>       | LOG#<ts>#<step>#<n>       |
+| a template (name unique)                       | TEMPLATES     | TEMPLATE#<name>           |
+| a template's versions, newest first            | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
+| the environments that use a template           | TEMPLATE#<n>  | USED#<environment id>     |
+| the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
+| idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
+| whether reconcile's rule is on                 | CLOCK         | CLOCK                     |
+| requests of a caller in a minute               | RATE#<u>      | RATE#<minute>             |
+| counters of a user's things, and of versions   | QUOTA#<u, n>  | PROJECTS, …, VERSIONS     |
+| slots in use of a user's or a project's quota  | QUOTA#<u, p>  | <kind>#<number>           |
+
+Only the functions auth and people may write accounts, and read the items of EMAIL#, INVITE# and
+RESET#; auth alone may write keys and read REGISTRATION# and ATTEMPTS# (policies/*_boundary.yaml).
+
+The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
+The rule of reconcile is described in slipway.services.reconcile_schedule.
+"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -116,7 +117,8 @@ def write_request(action: Action) -> dict[str, Any]:
 
 
 def _words(expression: str) -> list[str]:
-    return expression.replace(",", " ").replace("(", " ").replace(")", " ").split()
+    """The words of an expression; each element of a path is one."""
+    return re.findall(r"[#:]?\w+", expression)
 
 
 def query_request(query: Query) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from slipway.domain.environment import (
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.records import change as record_change
 from slipway.domain.records import changed
+from slipway.domain.rights import default_tier
 from slipway.errors import (
     StaleWrite,
 )
@@ -71,6 +72,7 @@ def to_model(item: EnvironmentRecord) -> Environment:
     hidden = dict.fromkeys(item.get("secret_inputs", ()), MASK)
     shown = {
         **item,
+        "tier": item.get("tier") or default_tier(item["type"]),
         "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
         "base_url": item.get("base_url") or None,

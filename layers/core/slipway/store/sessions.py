@@ -1,24 +1,27 @@
-"""Sessions: whether the caller of the current request is still signed in.
+"""Sessions: whether the caller of the current request is still who the token says, and may ask.
 
-A token says which session it belongs to, and of which generation of its account's sessions. The
-session has ended if its account is gone or disabled, has another generation by now (sign-out
-everywhere, a new password), or if the session itself was signed out. A generation is a number that
-only grows, not a time, so that neither clocks nor two events in one second matter.
+A person's token says which session it belongs to, and of which generation of its account's
+sessions. The session has ended if its account is gone or disabled, has another generation by now
+(sign-out everywhere, a new password), or if the session itself was signed out. A generation is a
+number that only grows, not a time, so that neither clocks nor two events in one second matter.
 
 The request's first round trip checks that: slipway.store.table reads the session's items along with
-what it reads, or lets a transaction fail. Nobody else has to think of it.
+what it reads, or lets a transaction fail. Nobody else has to think of it. Each kind of caller has
+a class of its own, with the items that it depends on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from slipway.errors import AccountDisabled, SessionEnded, Unauthenticated
 from slipway.store.actions import Check, Key, Put
 
 if TYPE_CHECKING:
+    from slipway.domain.rights import Grant, Kind
     from slipway.store.actions import Action
 
 ACCOUNT_PART = "session's account"
@@ -27,40 +30,101 @@ _STILL = "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status = :
 _FIRST = "(attribute_not_exists(#generation) OR #generation = :generation)"
 _LATER = "#generation = :generation"
 
+Found = Mapping[Key, Mapping[str, Any] | None]
+"""The items at the keys of a session."""
+
+
+def _allow(grant: Grant | None) -> None:
+    """Raises nothing: a request that nothing limits."""
+
 
 class Session:
-    """The session of a token. `ends` (epoch seconds) is when the token expires.
+    """What a request's first round trip has to know of its caller.
 
-    `fingerprint_key` is a secret of the user's, which the table does not have.
+    `user_id`: whose rights the caller has, a user's or a trust's id. `author`: who acts, the same
+    or a token's id. `fingerprint_key`: a secret of the caller's, which the table does not have.
+    `grant` limits the caller, and `name` is for people to read; both are known once it is verified.
     """
+
+    kind: Kind = "user"
+    # Whether a transaction can check the session instead of a read before it.
+    checked_by_writes: ClassVar[bool] = False
+
+    def __init__(self, user_id: str, author: str, fingerprint_key: str) -> None:
+        self.user_id = user_id
+        self.author = author
+        self.fingerprint_key = fingerprint_key
+        self.name = ""
+        self.grant: Grant | None = None
+        self._permits: Callable[[Grant | None], None] = _allow
+
+    def asking(self, permits: Callable[[Grant | None], None]) -> Self:
+        """A copy for one request. `permits` raises Forbidden if the grant does not cover it."""
+        mine = copy(self)
+        mine._permits = permits
+        return mine
+
+    def keys(self) -> list[Key]:
+        """The keys of the items that the session depends on."""
+        raise NotImplementedError
+
+    def verify(self, found: Found) -> None:
+        """Raises Unauthenticated if the items say that the session has ended, and Forbidden if its
+        grant does not cover the request. Afterwards `grant` and `name` are known."""
+        self._check(found)
+        self._permits(self.grant)
+
+    def _check(self, found: Found) -> None:
+        raise NotImplementedError
+
+    def checks(self) -> dict[str, Action]:
+        """The parts that let a transaction fail if the session has ended."""
+        return {}
+
+    def has_ended(self, failed: Mapping[str, Any]) -> None:
+        """Raises Unauthenticated if a part of `checks` is among the failed ones.
+
+        `failed` has the item that each failed part found, empty if there was none.
+        """
+
+
+class UserSession(Session):
+    """A person's session. `ends` (epoch seconds) is when the token expires."""
+
+    checked_by_writes = True
 
     def __init__(
         self, user_id: str, id_: str, generation: int, ends: float, fingerprint_key: str
     ) -> None:
-        self.user_id = user_id
+        super().__init__(user_id, user_id, fingerprint_key)
         self.id = id_
         self.generation = generation
         self.ends = ends
-        self.fingerprint_key = fingerprint_key
         self.account_key = account_key(user_id)
         self.ended_key = Key(self.account_key.pk, f"ENDED#{id_}")
 
-    def verify(self, account: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> None:
-        """Raises Unauthenticated if the items at the two keys say that the session has ended."""
-        if not account:
-            raise Unauthenticated("The token's user no longer exists. Sign in as another user.")
-        if account.get("status") == "disabled":
-            raise AccountDisabled()
-        if ended or account.get("generation", 0) != self.generation:
+    def keys(self) -> list[Key]:
+        return [self.account_key, self.ended_key]
+
+    def _check(self, found: Found) -> None:
+        account = require_active(found.get(self.account_key))
+        if found.get(self.ended_key) or account.get("generation", 0) != self.generation:
             raise SessionEnded()
+        self.name = account["email"]
 
     def checks(self) -> dict[str, Action]:
-        """The parts that let a transaction fail if the session has ended."""
         condition, values = self.condition()
         return {
             ACCOUNT_PART: Check(self.account_key, condition, values),
             ENDED_PART: Check(self.ended_key, "attribute_not_exists(pk)"),
         }
+
+    def has_ended(self, failed: Mapping[str, Any]) -> None:
+        if ENDED_PART in failed:
+            raise SessionEnded()
+        if ACCOUNT_PART in failed:
+            require_active(failed[ACCOUNT_PART])
+            raise SessionEnded()
 
     def condition(self) -> tuple[str, dict[str, Any]]:
         """The condition on the account's item, and its values."""
@@ -75,6 +139,15 @@ class Session:
 def account_key(user_id: str) -> Key:
     """The key of a user's account."""
     return Key(f"ACCOUNT#{user_id}", "ACCOUNT")
+
+
+def require_active(account: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The account. Raises Unauthenticated if it is gone or disabled."""
+    if not account:
+        raise Unauthenticated("The token's user no longer exists. Sign in as another user.")
+    if account.get("status") == "disabled":
+        raise AccountDisabled()
+    return account
 
 
 _current: ContextVar[Session | None] = ContextVar("session", default=None)

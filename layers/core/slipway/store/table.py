@@ -1,50 +1,4 @@
-"""The table: its keys, and how the package reads and writes it.
-
-| pattern                                        | pk            | sk                        |
-| ---------------------------------------------- | ------------- | ------------------------- |
-| sign in by e-mail (unique)                     | EMAIL#<email> | EMAIL                     |
-| guesses at accounts, from addresses, in a window | ATTEMPTS#<keyed hash>#… | ATTEMPTS      |
-| an address that an account's owner signs in from | ATTEMPTS#<keyed hash>   | KNOWN         |
-| a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
-| all users, newest first                        | ACCOUNT#ALL   | USER#<u>                  |
-| the number of active administrators            | ACCOUNT#ALL   | ADMINISTRATORS            |
-| invitations, one for an address                | INVITE#ALL    | INVITE#<id>               |
-| a registration whose address is not proven     | REGISTRATION#<hash> | REGISTRATION        |
-| sessions that were signed out                  | ACCOUNT#<u>   | ENDED#<id of the token>   |
-| links that set a new password                  | RESET#<hash>  | RESET                     |
-| a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
-| project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
-| a project                                      | PROJECT#<p>   | PROJECT                   |
-| a project's members                            | PROJECT#<p>   | MEMBER#<u>                |
-| a project's environments, newest first         | PROJECT#<p>   | ENV#<e>                   |
-| environment names, unique in their project     | PROJECT#<p>   | NAME#<normalised>         |
-| external ids, unique in their project          | PROJECT#<p>   | EXTERNAL#<external id>    |
-| an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
-| clean-up record of secret inputs               | ENV#<e>       | SECRETS, SECRETS#<update> |
-| clean-up record of a plan's stack              | PLAN#<digest> | PLAN#<note>               |
-| an environment's last drift detection          | ENV#<e>       | DRIFT                     |
-| the rollout lock: holder, fencing token        | ENV#<e>       | LOCK                      |
-| deployments that wait, in order                | ENV#<e>       | QUEUE#<d>                 |
-| an environment's deployments, newest first     | ENV#<e>       | DEP#<d>                   |
-| an environment's events, newest first          | ENV#<e>       | EVENT#<at>#<id>           |
-| the steps of a rollout that has ended          | DEP#<d>       | TIMELINE                  |
-| a rollout's log lines, oldest first            | DEP#<d>       | LOG#<ts>#<step>#<n>       |
-| an environment's log lines, oldest first       | ENV#<e>       | LOG#<ts>#<step>#<n>       |
-| a template (name unique)                       | TEMPLATES     | TEMPLATE#<name>           |
-| a template's versions, newest first            | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
-| the environments that use a template           | TEMPLATE#<n>  | USED#<environment id>     |
-| the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
-| idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
-| whether reconcile's rule is on                 | CLOCK         | CLOCK                     |
-| requests of a caller in a minute               | RATE#<u>      | RATE#<minute>             |
-| counters of a user's things, and of versions   | QUOTA#<u, n>  | PROJECTS, …, VERSIONS     |
-| slots in use of a user's or a project's quota  | QUOTA#<u, p>  | <kind>#<number>           |
-
-Only the functions auth and people may write accounts, and read the items of EMAIL#, INVITE# and
-RESET#; auth alone may write keys and read REGISTRATION# and ATTEMPTS# (policies/*_boundary.yaml).
-
-The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
-The rule of reconcile is described in slipway.services.reconcile_schedule.
+"""How the package reads and writes the table. slipway.store lists the keys.
 
 Every write has a condition on the item that it expects. Only this module translates DynamoDB's
 errors:
@@ -67,7 +21,7 @@ from typing import Any, Self
 from slipway.aws import dynamodb
 from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
-from slipway.errors import Busy, SessionEnded, SlipwayError, StoreUnavailable
+from slipway.errors import Busy, SlipwayError, StoreUnavailable
 from slipway.settings import settings
 from slipway.store import rates, sessions
 from slipway.store.actions import (
@@ -192,10 +146,14 @@ class Transaction:
     def commit(self) -> None:
         """Write all parts; one round trip, and one for each conflict with another transaction.
 
-        Raises TransactionFailed, and Busy after too many conflicts. Raises Unauthenticated if the
-        session of the current request has ended.
+        One round trip more if nothing has checked the session of the current request yet, and a
+        transaction cannot. Raises TransactionFailed, and Busy after too many conflicts. Raises
+        Unauthenticated if the session has ended.
         """
         session = sessions.unchecked()
+        if session and not session.checked_by_writes:
+            check_session()
+            session = None
         parts = {**self.parts, **session.checks()} if session else self.parts
         request = [{VERBS[type(action)]: write_request(action)} for action in parts.values()]
         try:
@@ -211,12 +169,8 @@ class Transaction:
 
 def _require_session(session: sessions.Session, failed: dict[str, Any]) -> None:
     """Raises Unauthenticated if the transaction failed because the session has ended."""
-    account, ended = (failed.pop(name, None) for name in session.checks())
-    if ended is not None:
-        raise SessionEnded()
-    if account is not None:
-        session.verify(account, None)
-        raise SessionEnded()
+    of_session = {part: failed.pop(part) for part in session.checks() if part in failed}
+    session.has_ended(of_session)
     sessions.is_checked()
 
 
@@ -228,7 +182,7 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     its caller has sent too many.
     """
     session = sessions.unchecked()
-    of_session = [session.account_key, session.ended_key] if session else []
+    of_session = session.keys() if session else []
     # DynamoDB refuses a key that is given twice.
     wanted = list(dict.fromkeys([*keys, *of_session]))
     calls = [("Query", query_request(query)) for query in queries]
@@ -238,7 +192,7 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     answers = _together(*calls)
     items = _items(answers.pop()) if wanted else {}
     if session:
-        session.verify(*(items.get(key) for key in of_session))
+        session.verify({key: items.get(key) for key in of_session})
         sessions.is_checked()
     if allowance := rates.current():
         allowance.require()
