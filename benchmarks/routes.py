@@ -51,6 +51,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/users/<user_id>/password-reset",
         lambda s: s.root.post(f"{s.user}/password-reset"),
     ),
+    "refresh a session": (
+        "POST /api/v1/auth/refresh",
+        lambda s: s.ann.post("/api/v1/auth/refresh", {"refresh_token": s.refresh_token}),
+    ),
     "sign out": (
         "POST /api/v1/auth/logout",
         lambda s: s.ann.post("/api/v1/auth/logout"),
@@ -341,6 +345,7 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "register with an invitation": Stage.with_administrator,
     "prove an address": Stage.with_registration,
     "set a new password by a link": Stage.with_reset_link,
+    "refresh a session": Stage.with_refresh_token,
     "make a link for a new password": Stage.with_administrator,
     "list users": Stage.with_administrator,
     "read a user": Stage.with_administrator,

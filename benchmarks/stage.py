@@ -13,13 +13,14 @@ PERSON = {"email": "bob@example.com", "password": "correct horse battery"}
 class Stage:
     """A user with a project, a running environment and a deployment that waits in it."""
 
-    # Set by `with_administrator`, `with_reset_link` and `with_registration`.
+    # Set by `with_administrator`, `with_reset_link`, `with_registration` and `with_refresh_token`.
     root: Any
     user: str
     invitation: str
     invited: str
     reset: str
     registration: str
+    refresh_token: str
 
     def __init__(self) -> None:
         from slipway.access import passwords, signing, tokens
@@ -62,6 +63,12 @@ class Stage:
         """Make a link that sets eve's password."""
         self.with_administrator()
         self.reset = self.root.post(f"{self.user}/password-reset").json["reset"]
+        return self
+
+    def with_refresh_token(self) -> Stage:
+        """Begin a session that can be refreshed."""
+        login = {"username": "ann@example.com", "password": "secret123"}
+        self.refresh_token = self.ann.post("/api/v1/auth/login", login).json["refresh_token"]
         return self
 
     def with_registration(self) -> Stage:

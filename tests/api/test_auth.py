@@ -45,10 +45,11 @@ def test_a_registered_user_can_sign_in_and_read_their_user(nobody: Client) -> No
         *("id", "email", "platform_role", "status", "email_verified_at", "created_at")
     }
     assert made.json["email"] == "ann@example.com"
-    assert token.json | {"access_token": ""} == {
+    assert token.json | {"access_token": "", "refresh_token": ""} == {
         "access_token": "",
         "token_type": "bearer",
-        "expires_in": 3600,
+        "expires_in": 900,
+        "refresh_token": "",
     }
     assert me.json == made.json
     assert made.headers["location"] == ME

@@ -79,6 +79,7 @@ def forgeries(user_id: str) -> dict[str, tuple[str, str]]:
         "no end": signed(claims(user_id, exp=None)),
         "no beginning": signed(claims(user_id, iat=None)),
         "no name": signed(claims(user_id, jti=None)),
+        "no session": signed(claims(user_id, sid=None)),
         "from the future": signed(claims(user_id, iat=int(time.time()) + 3600)),
         "not yet": signed(claims(user_id, nbf=int(time.time()) + 3600)),
         "an end that is a word": signed(claims(user_id, exp="never")),
@@ -189,8 +190,8 @@ def test_the_scheme_may_be_written_in_any_case(ann: Client) -> None:
 def test_a_token_is_valid_until_it_expires(ann: Client) -> None:
     payload = jwt.decode(ann.token or "", options={"verify_signature": False})
 
-    assert payload["exp"] - payload["iat"] == 3600
-    assert set(payload) == {"iss", "aud", "sub", "iat", "exp", "jti", "gen", "fpk"}
+    assert payload["exp"] - payload["iat"] == 15 * 60
+    assert set(payload) == {"iss", "aud", "sub", "iat", "exp", "jti", "sid", "gen", "fpk"}
 
 
 def test_a_token_is_verified_without_another_read_of_the_table(

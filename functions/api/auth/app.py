@@ -9,18 +9,23 @@ from slipway.domain.user import (
     PasswordByLink,
     PasswordChange,
     PasswordReset,
+    Refresh,
     RequestedReset,
+    SessionTokens,
     SignIn,
-    Token,
     User,
 )
 from slipway.errors import (
     AccountDisabled,
+    Busy,
     EmailTaken,
     EmailUnverified,
     InvitationInvalid,
     LinkInvalid,
+    RefreshTokenInvalid,
+    RefreshTokenReused,
     RegistrationClosed,
+    SessionEnded,
     TooManyAttempts,
     WrongCredentials,
 )
@@ -63,9 +68,20 @@ def verify_email(wanted: Verification) -> User:
     media=(FORM, JSON),
     replays=False,
 )
-def sign_in(wanted: SignIn, source_ip: SourceIp) -> Token:
-    """Sign in: exchange a password for a token."""
+def sign_in(wanted: SignIn, source_ip: SourceIp) -> SessionTokens:
+    """Sign in: exchange a password for the tokens of a new session."""
     return sessions.sign_in(wanted, source_ip)
+
+
+# The table does not store tokens. A repeated request ends the session.
+@api.post(
+    "/api/v1/auth/refresh",
+    refuses=(RefreshTokenInvalid, RefreshTokenReused, SessionEnded, AccountDisabled, Busy),
+    replays=False,
+)
+def refresh(wanted: Refresh) -> SessionTokens:
+    """Exchange a refresh token, once, for new tokens of its session."""
+    return sessions.refresh(wanted)
 
 
 # The session that ends cannot ask again.
@@ -88,7 +104,9 @@ def logout_everywhere(principal: Principal) -> None:
     refuses=(WrongCredentials, TooManyAttempts),
     replays=False,
 )
-def change_password(principal: Principal, wanted: PasswordChange, source_ip: SourceIp) -> Token:
+def change_password(
+    principal: Principal, wanted: PasswordChange, source_ip: SourceIp
+) -> SessionTokens:
     """Change your password, which ends all your sessions, and begin a new one."""
     return new_passwords.change(principal, wanted, source_ip)
 

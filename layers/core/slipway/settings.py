@@ -35,6 +35,7 @@ class Settings:
     simulated_seconds: float
     simulate_faults: bool
     token_minutes: int
+    session_hours: float
     signing_secret: str
     templates_bucket: str
     making_roles: str
@@ -111,6 +112,7 @@ def settings() -> Settings:
         simulated_seconds=float(env["SIMULATED_SECONDS"]),
         simulate_faults=env["SIMULATE_FAULTS"] == "true",
         token_minutes=int(env["TOKEN_MINUTES"]),
+        session_hours=float(env.get("SESSION_HOURS", "720")),
         signing_secret=env.get("SIGNING_SECRET", ""),
         templates_bucket=env.get("TEMPLATES_BUCKET", ""),
         making_roles=env.get("MAKING_ROLES", ""),

@@ -11,6 +11,7 @@ from typing import Any
 import jwt
 
 from slipway.access import signing
+from slipway.domain import ids
 
 MINE = signing._private_key("s" * 64)
 KID = base64.urlsafe_b64encode(
@@ -27,6 +28,7 @@ def claims(user_id: str, **more: Any) -> dict[str, Any]:
         "iat": now,
         "exp": now + 3600,
         "jti": secrets.token_urlsafe(12),
+        "sid": ids.new_part(),
         "gen": 0,
         "fpk": secrets.token_urlsafe(18),
     }

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from slipway.access import signing
@@ -50,9 +51,10 @@ class Attempt:
         self._known: Item | None = None
         self._claimed: list[Throttle] = []
 
-    def begin(self, *keys: Key) -> list[Any]:
+    def begin(self, *keys: Key, then: Callable[[list[Any]], Key] | None = None) -> list[Any]:
         """Count the attempt; the items at `keys`. Two round trips.
 
+        `then` takes these items and returns the key of one more, which the second round trip reads.
         Raises TooManyAttempts, and StoreUnavailable if it cannot be counted.
         """
         throttles = [self._pair, self._account, self._address]
@@ -70,15 +72,20 @@ class Attempt:
             if wait := max(each.wait(counts[each]) for each in self._claimed):
                 raise TooManyAttempts(math.ceil(wait))
             try:
-                table.write_at_once([each.claim(counts[each]) for each in self._claimed])
+                items = found[len(throttles) :]
+                claims = [each.claim(counts[each]) for each in self._claimed]
+                items += table.write_at_once(claims, *([then(items)] if then else []))
             except ConditionFailed:
                 continue
-            return found[len(throttles) :]
+            return items
         raise TooManyAttempts(1)
 
-    def succeeded(self, *keys: Key) -> list[Any]:
-        """Uncount the attempt and remember the address; the items at `keys`. One round trip."""
-        return table.write_at_once(self.release(), *keys)
+    def succeeded(self, also: Put, *keys: Key) -> list[Any]:
+        """Uncount the attempt, remember the address and write `also`; the items at `keys`.
+
+        One round trip.
+        """
+        return table.write_at_once([*self.release(), also], *keys)
 
     def release(self) -> list[Put | Update | Delete]:
         """The writes that uncount the attempt and remember the address."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway.access.tokens import ALGORITHM, AUDIENCE, KEEP_KEYS_SECONDS, issuer
+from slipway.domain import ids
 from slipway.errors import StoreUnavailable
 from slipway.settings import settings
 from slipway.store import verification_keys
@@ -39,8 +40,8 @@ class _SigningKeys:
 _keys: list[_SigningKeys] = []
 
 
-def mint(user_id: str, generation: int = 0) -> Token:
-    """A token for the user, in a session of its own.
+def mint(user_id: str, generation: int = 0, session_id: str | None = None) -> Token:
+    """An access token for the user, in this session; by default in one of its own.
 
     `generation` is that of the account's sessions: the token is valid until the account has
     another one. Only the auth function may read the signing secret that this needs. Raises
@@ -60,6 +61,7 @@ def mint(user_id: str, generation: int = 0) -> Token:
         "iat": now,
         "exp": now + seconds,
         "jti": secrets.token_urlsafe(12),
+        "sid": session_id or ids.new_part(),
         "gen": generation,
         "fpk": _b64(_mac(keys.fingerprints, user_id)),
     }

@@ -24,7 +24,7 @@ AUDIENCE = "slipway"
 ALGORITHM = "EdDSA"
 KEEP_KEYS_SECONDS = 300
 _MOST_VERIFIED = 500
-_CLAIMS = ["iss", "aud", "sub", "iat", "exp", "jti", "gen", "fpk"]
+_CLAIMS = ["iss", "aud", "sub", "iat", "exp", "jti", "sid", "gen", "fpk"]
 _KID = re.compile(r"[A-Za-z0-9_-]{16}")
 
 _known: dict[str, Ed25519PublicKey] = {}
@@ -78,7 +78,7 @@ def _verify(token: str) -> UserSession:
     if len(_verified) >= _MOST_VERIFIED:
         _verified.clear()
     session = UserSession(
-        claims["sub"], claims["jti"], claims["gen"], float(claims["exp"]), claims["fpk"]
+        claims["sub"], claims["sid"], claims["gen"], float(claims["exp"]), claims["fpk"]
     )
     _verified[token] = session
     return session

@@ -78,6 +78,22 @@ if TYPE_CHECKING:
         generation: NotRequired[int]
         change: AccountChange
 
+    class FamilyRecord(TypedDict):
+        """The refresh tokens of one session, of which one is valid (slipway.store.family_records).
+
+        `expires_at` is when that one expires, `ends_at` when the last one does at the latest.
+        """
+
+        id: str
+        shared_digest: str
+        token_digest: str
+        generation: int
+        created_at: str
+        expires_at: str
+        ends_at: str
+        ended_at: NotRequired[str]
+        ttl: int
+
     class ResetRecord(TypedDict):
         """A link that sets a new password, while the account has the password of `of_entry`.
 

@@ -139,7 +139,19 @@ class Token(ResponseModel):
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"
-    expires_in: int = Field(examples=[3600])
+    expires_in: int = Field(examples=[900])
+
+
+class SessionTokens(Token):
+    """`refresh_token` is used once, at `/auth/refresh`, for a new pair of tokens."""
+
+    refresh_token: str
+
+
+class Refresh(RequestModel):
+    """`refresh_token` is the last one that the session was given."""
+
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Key(ResponseModel):

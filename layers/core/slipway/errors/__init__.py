@@ -11,6 +11,7 @@ SlipwayError
 │   ├── UnsupportedMediaType
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
 │   │                           · SessionEnded · AccountDisabled
+│   │                           · RefreshTokenInvalid · RefreshTokenReused
 │   ├── TooManyAttempts         also says when to try again
 │   ├── TooManyRequests         of one caller in one minute; also says when to try again
 │   ├── Busy                    too many requests change one record at the same time
@@ -180,6 +181,16 @@ class SessionEnded(TokenExpired):
 class AccountDisabled(Unauthenticated):
     code = "account_disabled"
     title = "Your account is disabled. Ask an administrator to enable it."
+
+
+class RefreshTokenInvalid(Unauthenticated):
+    code = "refresh_token_invalid"
+    title = "The refresh token is not valid, or no longer. Sign in again."
+
+
+class RefreshTokenReused(RefreshTokenInvalid):
+    code = "refresh_token_reused"
+    title = "The refresh token was used before, so its session has ended. Sign in again."
 
 
 class WrongCredentials(Unauthenticated):

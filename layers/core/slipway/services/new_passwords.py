@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slipway.access import authorization, passwords, signing
+from slipway.access import authorization, passwords
 from slipway.access.attempts import Attempt
 from slipway.access.principal import Principal
 from slipway.aws import mail
 from slipway.domain import timestamps
+from slipway.domain.records import changed
 from slipway.domain.user import (
     PasswordByLink,
     PasswordChange,
     PasswordReset,
     RequestedReset,
-    Token,
+    SessionTokens,
 )
 from slipway.errors import LinkInvalid, SessionEnded, WrongCredentials
 from slipway.services import mails, sessions
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from slipway.domain.records import ResetRecord
 
 
-def change(principal: Principal, wanted: PasswordChange, address: str) -> Token:
-    """Change the principal's password, and return a token of a new session.
+def change(principal: Principal, wanted: PasswordChange, address: str) -> SessionTokens:
+    """Change the principal's password, and return the tokens of a new session.
 
     `address` is the caller's IP address. Guesses at the current password count like those at a
     sign-in. Raises WrongCredentials, TooManyAttempts, Invalid, SessionEnded. Four round trips.
@@ -45,6 +46,9 @@ def change(principal: Principal, wanted: PasswordChange, address: str) -> Token:
         "email", _new_hash(account["email"], entry, wanted.new_password)
     )
     transaction.add("account", sessions.next_generation(session, "password_changed"))
+    later = changed(account, {"generation": session.generation + 1})
+    begun, tokens = sessions.begin(later)
+    transaction.add("session", begun)
     for n, write in enumerate(attempt.release()):
         transaction.add(f"attempt {n}", write)
     try:
@@ -52,7 +56,7 @@ def change(principal: Principal, wanted: PasswordChange, address: str) -> Token:
     except TransactionFailed:
         # Another request has changed the password, or ended all sessions, meanwhile.
         raise SessionEnded() from None
-    return signing.mint(principal.user_id, session.generation + 1)
+    return tokens
 
 
 def request_link(wanted: PasswordReset, address: str, base: str) -> RequestedReset:

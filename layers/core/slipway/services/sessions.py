@@ -1,26 +1,101 @@
-"""Sessions: signing in and out."""
+"""Sessions: signing in and out, and new tokens for a session that goes on.
+
+A session has one valid refresh token at a time. Using it makes another one; one that is used a
+second time ends the session, because either its owner or a thief has used it before, and nobody can
+tell which. There is no grace: of two requests with the same refresh token the second ends the
+session, also if both are sent at once or the first one's answer was lost (docs/decisions/0023).
+"""
 
 from __future__ import annotations
 
-from slipway.access import sign_in as credentials
+from typing import TYPE_CHECKING
+
+from slipway.access import sign_in as passwords
 from slipway.access import signing
 from slipway.access.principal import Principal
-from slipway.domain import timestamps
-from slipway.domain.user import SignIn, Token
-from slipway.errors import SessionEnded
-from slipway.store import sessions, table
+from slipway.domain import credentials, timestamps
+from slipway.domain.user import Refresh, SessionTokens, SignIn
+from slipway.errors import RefreshTokenInvalid, RefreshTokenReused, SessionEnded
+from slipway.store import family_records, sessions, table
 from slipway.store.sessions import UserSession
-from slipway.store.table import ConditionFailed, Update
+from slipway.store.table import ConditionFailed, Put, Transaction, TransactionFailed, Update
+
+if TYPE_CHECKING:
+    from slipway.domain.credentials import Credential
+    from slipway.domain.records import AccountRecord
 
 
-def sign_in(wanted: SignIn, address: str) -> Token:
-    """A token for the user with this e-mail and password. `address` is the caller's IP address.
+def sign_in(wanted: SignIn, address: str) -> SessionTokens:
+    """The tokens of a new session of the user with this e-mail and password.
 
-    Raises WrongCredentials, AccountDisabled, TooManyAttempts. Three round trips, two if the
-    password is wrong.
+    `address` is the caller's IP address. Raises WrongCredentials, AccountDisabled,
+    EmailUnverified, TooManyAttempts. Three round trips, two if the password is wrong.
     """
-    account = credentials.sign_in(wanted, address)
-    return signing.mint(account["id"], account.get("generation", 0))
+    begun: list[SessionTokens] = []
+
+    def begin_session(account: AccountRecord) -> Put:
+        write, tokens = begin(account)
+        begun.append(tokens)
+        return write
+
+    passwords.sign_in(wanted, address, begin_session)
+    return begun[0]
+
+
+def begin(account: AccountRecord) -> tuple[Put, SessionTokens]:
+    """The write that begins a session of the account as it was read, and the session's tokens.
+
+    Raises StoreUnavailable. No round trip while the keys are cached.
+    """
+    write, first = family_records.new(account)
+    return write, _tokens(first, account.get("generation", 0))
+
+
+def refresh(wanted: Refresh) -> SessionTokens:
+    """New tokens for the session of this refresh token, which is no longer valid then.
+
+    One that was used before ends its session. Raises RefreshTokenInvalid, RefreshTokenReused,
+    AccountDisabled, SessionEnded, Busy. Two round trips, three if another request uses the same
+    token at the same time; none if the text cannot be a refresh token.
+    """
+    used = credentials.parse(wanted.refresh_token, credentials.REFRESH_TOKEN)
+    if used is None:
+        raise RefreshTokenInvalid()
+    key = family_records.key(used)
+    family, account = table.get(key, sessions.account_key(used.user_id))
+    if not family or not family_records.is_of(family, used):
+        raise RefreshTokenInvalid()
+    if not family_records.is_over(family) and not family_records.is_current(family, used):
+        raise _reused(used)
+    if family_records.is_over(family):
+        raise RefreshTokenInvalid()
+    session = UserSession(used.user_id, used.part, family["generation"], family["ttl"], "")
+    session.verify({session.account_key: account})
+    rotation, fresh = family_records.rotate(family, used)
+    tokens = _tokens(fresh, family["generation"])
+    condition, values = session.condition()
+    transaction = Transaction().add("family", rotation)
+    try:
+        transaction.check("account", session.account_key, condition, values).commit()
+    except TransactionFailed as failed:
+        if failed.get("account") is not None:
+            session.verify({session.account_key: failed["account"]})
+            raise SessionEnded() from None
+        ended = "ended_at" in failed["family"]
+        raise RefreshTokenInvalid() if ended else _reused(used) from None
+    return tokens
+
+
+def _reused(used: Credential) -> RefreshTokenReused:
+    """The refusal of a refresh token that was used before. Ends its session; one round trip."""
+    # The family exists, so the time until which its end is kept is its own.
+    table.write(sessions.ending(family_records.key(used), 0))
+    return RefreshTokenReused()
+
+
+def _tokens(refresh_token: Credential, generation: int) -> SessionTokens:
+    access = signing.mint(refresh_token.user_id, generation, refresh_token.part)
+    return SessionTokens(**access.model_dump(), refresh_token=refresh_token.text)
 
 
 def end(principal: Principal) -> None:

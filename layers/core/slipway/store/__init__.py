@@ -10,7 +10,7 @@
 | the number of active administrators            | ACCOUNT#ALL   | ADMINISTRATORS            |
 | invitations, one for an address                | INVITE#ALL    | INVITE#<id>               |
 | a registration whose address is not proven     | REGISTRATION#<hash> | REGISTRATION        |
-| sessions that were signed out                  | ACCOUNT#<u>   | ENDED#<id of the token>   |
+| a session: its refresh token, whether it ended | ACCOUNT#<u>   | FAMILY#<session>          |
 | links that set a new password                  | RESET#<hash>  | RESET                     |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |

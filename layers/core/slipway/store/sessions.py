@@ -2,8 +2,9 @@
 
 A person's token says which session it belongs to, and of which generation of its account's
 sessions. The session has ended if its account is gone or disabled, has another generation by now
-(sign-out everywhere, a new password), or if the session itself was signed out. A generation is a
-number that only grows, not a time, so that neither clocks nor two events in one second matter.
+(sign-out everywhere, a new password), or if the session itself was ended: it was signed out, or a
+refresh token of it was used twice. A generation is a number that only grows, not a time, so that
+neither clocks nor two events in one second matter.
 
 The request's first round trip checks that: slipway.store.table reads the session's items along with
 what it reads, or lets a transaction fail. Nobody else has to think of it. Each kind of caller has
@@ -17,8 +18,9 @@ from contextvars import ContextVar
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from slipway.domain import timestamps
 from slipway.errors import AccountDisabled, SessionEnded, Unauthenticated
-from slipway.store.actions import Check, Key, Put
+from slipway.store.actions import Check, Key, Update
 
 if TYPE_CHECKING:
     from slipway.domain.rights import Grant, Kind
@@ -101,14 +103,15 @@ class UserSession(Session):
         self.generation = generation
         self.ends = ends
         self.account_key = account_key(user_id)
-        self.ended_key = Key(self.account_key.pk, f"ENDED#{id_}")
+        self.ended_key = session_key(user_id, id_)
 
     def keys(self) -> list[Key]:
         return [self.account_key, self.ended_key]
 
     def _check(self, found: Found) -> None:
         account = require_active(found.get(self.account_key))
-        if found.get(self.ended_key) or account.get("generation", 0) != self.generation:
+        ended = found.get(self.ended_key)
+        if (ended and "ended_at" in ended) or account.get("generation", 0) != self.generation:
             raise SessionEnded()
         self.name = account["email"]
 
@@ -116,7 +119,7 @@ class UserSession(Session):
         condition, values = self.condition()
         return {
             ACCOUNT_PART: Check(self.account_key, condition, values),
-            ENDED_PART: Check(self.ended_key, "attribute_not_exists(pk)"),
+            ENDED_PART: Check(self.ended_key, "attribute_not_exists(ended_at)"),
         }
 
     def has_ended(self, failed: Mapping[str, Any]) -> None:
@@ -131,9 +134,9 @@ class UserSession(Session):
         values = {"active": "active", "generation": self.generation}
         return _STILL + (_LATER if self.generation else _FIRST), values
 
-    def end(self) -> Put:
-        """The write that ends the session. It is kept until the token has expired."""
-        return Put(self.ended_key, {"ttl": int(self.ends) + 1}, condition=None)
+    def end(self) -> Update:
+        """The write that ends the session. It is kept at least until the token has expired."""
+        return ending(self.ended_key, self.ends)
 
 
 def account_key(user_id: str) -> Key:
@@ -148,6 +151,21 @@ def require_active(account: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if account.get("status") == "disabled":
         raise AccountDisabled()
     return account
+
+
+def session_key(user_id: str, id_: str) -> Key:
+    """The key of a session: of its family of refresh tokens, and of its end."""
+    return Key(account_key(user_id).pk, f"FAMILY#{id_}")
+
+
+def ending(key: Key, ends: float) -> Update:
+    """The write that ends the session at the key, if it has not ended.
+
+    A session without a family is kept as ended until `ends` (epoch seconds).
+    """
+    values = {"at": timestamps.written(timestamps.now()), "ttl": int(ends) + 1}
+    change = "SET ended_at = if_not_exists(ended_at, :at), #ttl = if_not_exists(#ttl, :ttl)"
+    return Update(key, change, values, condition="")
 
 
 _current: ContextVar[Session | None] = ContextVar("session", default=None)

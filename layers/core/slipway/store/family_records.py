@@ -1,0 +1,95 @@
+"""Families of refresh tokens: one for each session that a sign-in began.
+
+A family has one valid refresh token at a time. The table keeps its digest, and that of a secret
+which all tokens of the family share, so that one that was used before is told from a guess.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from slipway.domain import credentials, ids, timestamps
+from slipway.domain.credentials import REFRESH_TOKEN, Credential
+from slipway.settings import settings
+from slipway.store import account_records, sessions
+from slipway.store.table import Key, Put, Update
+
+if TYPE_CHECKING:
+    from slipway.domain.records import AccountRecord, FamilyRecord
+
+# A refresh token that is not used for so long is no longer valid.
+IDLE_HOURS = 7 * 24
+_SHARED = 32
+
+
+def key(credential: Credential) -> Key:
+    """The key of the credential's family."""
+    return sessions.session_key(credential.user_id, credential.part)
+
+
+def new(account: AccountRecord) -> tuple[Put, Credential]:
+    """The write of a new family of the account's current generation, and its first token."""
+    now = timestamps.now()
+    ends = timestamps.hours_after(now, settings().session_hours)
+    first = Credential(
+        REFRESH_TOKEN, account["id"], ids.new_part(), credentials.new_secret(2 * _SHARED)
+    )
+    record: FamilyRecord = {
+        "id": first.part,
+        "shared_digest": account_records.digest(first.secret[:_SHARED]),
+        "token_digest": account_records.digest(first.secret),
+        "generation": account.get("generation", 0),
+        "created_at": timestamps.written(now),
+        "expires_at": timestamps.written(_expiry(now, ends)),
+        "ends_at": timestamps.written(ends),
+        # Its access tokens live on a little, and its end must be known as long as they do.
+        "ttl": timestamps.epoch(ends) + settings().token_minutes * 60 + 1,
+    }
+    # Its id is new, and the write may be repeated.
+    return Put(key(first), record, condition=None), first
+
+
+def is_of(family: FamilyRecord, credential: Credential) -> bool:
+    """Whether the family has ever had this refresh token."""
+    digest = account_records.digest(credential.secret[:_SHARED])
+    return hmac.compare_digest(digest, family["shared_digest"])
+
+
+def is_current(family: FamilyRecord, credential: Credential) -> bool:
+    """Whether it is the family's valid refresh token, rather than one that was used."""
+    digest = account_records.digest(credential.secret)
+    return hmac.compare_digest(digest, family["token_digest"])
+
+
+def is_over(family: FamilyRecord) -> bool:
+    """Whether the family has ended, or its time is up."""
+    now = timestamps.written(timestamps.now())
+    return "ended_at" in family or family["expires_at"] <= now
+
+
+def rotate(family: FamilyRecord, used: Credential) -> tuple[Update, Credential]:
+    """The write that replaces the valid refresh token, and the new one.
+
+    The write fails if another request has used it, or if the family has ended.
+    """
+    now = timestamps.now()
+    secret = used.secret[:_SHARED] + credentials.new_secret(_SHARED)
+    fresh = used._replace(secret=secret)
+    values: dict[str, Any] = {
+        "used": account_records.digest(used.secret),
+        "fresh": account_records.digest(fresh.secret),
+        "expiry": timestamps.written(_expiry(now, datetime.fromisoformat(family["ends_at"]))),
+    }
+    write = Update(
+        key(used),
+        "SET token_digest = :fresh, expires_at = :expiry",
+        values,
+        "token_digest = :used AND attribute_not_exists(ended_at)",
+    )
+    return write, fresh
+
+
+def _expiry(now: datetime, ends: datetime) -> datetime:
+    return min(ends, timestamps.hours_after(now, IDLE_HOURS))
