@@ -29,7 +29,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (PORT=, PARAMETERS="Key=Value …")
+local: .venv/ready ## serve the platform on http://127.0.0.1:8000 (FRESH=1, PORT=, PARAMETERS="Key=Value …")
 	@exec .venv/bin/python -m local
 
 # The processor is this machine's, unless ARCHITECTURE= names another.

@@ -8,6 +8,8 @@
     stack.py      artifacts -> a CloudFormation stack
     watch.py      detects changed sources
     emulator.py   the child process: the pinned emulator with our patches, and the API's port
+    data.py       the data that is kept between runs: which save a run continues with
+    saving.py     saves it, in a copy of the emulator's process; stores.py says what, kept.py how
     console.py    the functions' output in the developer's terminal
     gateway.py    the data plane of HTTP APIs; events, authorizers and permissions are in
                   http_events.py, authorizers.py, resource_policy.py

@@ -4,12 +4,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
 from local import parameters, watch
+from local.data import BEGIN_EMPTY, EVERY, Data, Unusable
 from local.package import Broken
-from local.platform import EmulatorDied, Platform, PortInUse
+from local.platform import EmulatorDied, Platform
+from local.sockets import PortInUse
 from local.stack import StackFailed
 
 POLL = 0.4  # seconds
@@ -24,7 +27,10 @@ READY = """
               -d '{{"email": "you@example.com", "password": "correct horse battery"}}'
 
   Saved changes are deployed within seconds. LOGS=1 shows all logs. Ctrl-C stops everything.
+  {kept}
 """
+KEPT = "The data is kept in .slipway/data for the next run. FRESH=1 begins empty."
+NOT_KEPT = "The data is kept nowhere (KEEP=0)."
 
 
 class Stopped(BaseException):
@@ -53,7 +59,17 @@ def ready(platform: Platform) -> str:
         endpoint=platform.endpoint,
         environments=platform.environments_url,
         key=key,
+        kept=KEPT if platform.data else NOT_KEPT,
     )
+
+
+def data_from(environ: Mapping[str, str], root: Path) -> Data | None:
+    """The data that FRESH and KEEP ask for. ValueError unless KEEP is a number of seconds."""
+    every = float(environ.get("KEEP") or EVERY)
+    if not 0 <= every < float("inf"):
+        raise ValueError(every)
+    fresh = environ.get("FRESH", "0") not in ("", "0")
+    return Data(root / ".slipway", fresh=fresh, every=every, say=say) if every else None
 
 
 def port_from(text: str) -> int:
@@ -104,10 +120,14 @@ def main() -> int:
         given = parameters.parse(os.environ.get("PARAMETERS", ""))
     except parameters.Malformed as error:
         return fail(f"PARAMETERS: {error}")
+    try:
+        data = data_from(os.environ, Path.cwd())
+    except ValueError:
+        return fail(f"KEEP must be the seconds between saves, or 0, not {os.environ['KEEP']!r}")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     logs = os.environ.get("LOGS") == "1"
-    platform = Platform(Path.cwd(), port, given, say=say, quiet=False, logs=logs)
+    platform = Platform(Path.cwd(), port, given, say=say, quiet=False, logs=logs, data=data)
     try:
         platform.start()
         say("ready")
@@ -117,7 +137,11 @@ def main() -> int:
         return 0
     except PortInUse:
         return fail(f"port {port} is in use; choose another: PORT={port % 65535 + 1} make local")
-    except (Broken, StackFailed, EmulatorDied) as error:
+    except StackFailed as error:
+        continues = data is not None and data.found is not None
+        hint = f"\nThe kept data is as it was. {BEGIN_EMPTY}" if continues else ""
+        return fail(f"{error}{hint}")
+    except (Broken, EmulatorDied, Unusable) as error:
         return fail(str(error))
     finally:
         platform.stop()

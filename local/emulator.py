@@ -3,7 +3,7 @@
 platform.py starts it as `python -m local.emulator FD FD FD [FD]` with bound sockets: AWS's, the
 API's, that of environments and, if AWS is to listen beyond loopback, another one for AWS. It reads
 commands in JSON lines from stdin and ends when stdin is closed, so that it never outlives its
-parent.
+parent. If its data is kept, it saves that before it ends.
 
     {"api": "<id of the HTTP API to serve>"}
 """
@@ -21,11 +21,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from local import patches
+from local import patches, saving, stores
 from local.asgi import Message, Receive, Send
 from local.aws_port import AwsPort
 from local.browsers import Allowed
 from local.gateway import Gateway
+from local.saving import Saver
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
@@ -38,11 +39,14 @@ class Front:
 
     def __init__(self, emulator: Any, aws: Application, by_port: Mapping[int, Application]) -> None:
         self.emulator, self.aws, self.by_port = emulator, aws, by_port
+        self.requests = 0
+        self.on_start: Callable[[], None] = lambda: None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
+            self.requests += 1
             await self.by_port.get(scope["server"][1], self.aws)(scope, receive, send)
         else:
             await send({"type": "websocket.close"})
@@ -57,15 +61,18 @@ class Front:
         self.emulator._MAIN_LOOP = loop
         eventbridge.start_scheduler()
         scheduler.start_scheduler()
+        self.on_start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def stop(run_dir: Path) -> None:
-    """End the workers, remove the run's files and exit, without waiting for threads."""
+def stop(run_dir: Path, saver: Saver | None) -> None:
+    """Save, end the workers, remove the run's files and exit, without waiting for threads."""
     from ministack.core import lambda_runtime
 
+    if saver:
+        saver.finish()
     for pool in list(lambda_runtime._workers.values()):
         for worker in list(pool):
             if worker._proc:
@@ -74,11 +81,27 @@ def stop(run_dir: Path) -> None:
     os._exit(0)
 
 
-def obey(loop: asyncio.AbstractEventLoop, gateway: Gateway, run_dir: Path) -> None:
+def obey(
+    loop: asyncio.AbstractEventLoop, gateway: Gateway, run_dir: Path, saver: Saver | None
+) -> None:
     """Follow the commands on stdin until it is closed."""
     for line in sys.stdin:
         loop.call_soon_threadsafe(gateway.open, json.loads(line)["api"])
-    stop(run_dir)
+        if saver:
+            saver.start()
+    stop(run_dir, saver)
+
+
+def kept(front: Front) -> Saver | None:
+    """Load the data of the run before this one. Returns what saves it; None if nothing is kept."""
+    if not (asked := os.environ.get("SLIPWAY_KEPT")):
+        return None
+    given = json.loads(asked)
+    if given["state"]:
+        saving.load(Path(given["state"]))
+        front.on_start = stores.resume
+    loop = asyncio.get_running_loop()
+    return Saver(Path(given["folder"]), given["every"], given["lock"], loop, lambda: front.requests)
 
 
 async def serve(fds: Sequence[str]) -> None:
@@ -97,18 +120,21 @@ async def serve(fds: Sequence[str]) -> None:
         int(os.environ["SLIPWAY_PORT"]): gateway.platform,
         int(os.environ["SLIPWAY_ENVIRONMENTS_PORT"]): gateway.environments,
     }
-    run_dir = Path(os.environ["SLIPWAY_RUN_DIR"])
-    arguments = (asyncio.get_running_loop(), gateway, run_dir)
-    threading.Thread(target=obey, args=arguments, daemon=True).start()
-    forever = asyncio.Event().wait
     front = Front(app, AwsPort(app.app, allowed), by_port)
+    saver = kept(front)
+    run_dir = Path(os.environ["SLIPWAY_RUN_DIR"])
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=obey, args=(loop, gateway, run_dir, saver), daemon=True).start()
+    # A thread: this one is needed for the last save.
+    end = threading.Thread(target=stop, args=(run_dir, saver), daemon=True)
+    loop.add_signal_handler(signal.SIGTERM, end.start)
+    forever = asyncio.Event().wait
     await hypercorn(front, config, shutdown_trigger=forever)  # type: ignore[arg-type]
 
 
 def main() -> None:
-    # Only the parent ends this process, by closing stdin. It also handles a Ctrl-C.
+    # The parent ends this process, by closing stdin. It also handles a Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop(Path(os.environ["SLIPWAY_RUN_DIR"])))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent blocked them while it started us
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)

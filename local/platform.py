@@ -3,12 +3,12 @@
     with Platform(root) as platform:
         urlopen(platform.url + "/health")
 
-All of its files are in `.slipway/`: the layer's dependencies, which are kept, and one folder for
-each run, which is removed at its end. The next start removes the folder of a run that was killed.
+All of its files are in `.slipway/`: the layer's dependencies and the data, which are kept, and one
+folder for each run, which is removed at its end. The next start removes the folder of a run that
+was killed.
 """
 
 import contextlib
-import errno
 import fcntl
 import functools
 import json
@@ -27,18 +27,16 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from local import iam_keys, package
+from local.data import Data
 from local.iam_keys import Key
 from local.parameters import own_defaults
+from local.sockets import LOOPBACK, bound, bound_to_first_free
 from local.stack import Stack
 
 HERE = Path(__file__).resolve().parents[1]
-LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
 GRACE = 2.0  # seconds for the emulator to end
-
-
-class PortInUse(Exception):
-    """Another process listens on the port."""
+SAVING = 70.0  # seconds for it to save its data and end
 
 
 class EmulatorDied(Exception):
@@ -56,6 +54,7 @@ class Platform:
     bare        starts an empty AWS: create a stack there, then `serve` its API
     beyond      another address of this machine for AWS, which else listens only on loopback
     names       further names of this machine that requests may have in `Host`
+    data        what the platform continues with and where it saves; without, it keeps nothing
     """
 
     def __init__(
@@ -70,6 +69,7 @@ class Platform:
         bare: bool = False,
         beyond: str = "",
         names: Collection[str] = (),
+        data: Data | None = None,
     ) -> None:
         self.root, self.port, self.say, self.quiet, self.logs = root, port, say, quiet, logs
         self.beyond, self.names = beyond, {beyond, *names}
@@ -77,7 +77,7 @@ class Platform:
         self.environments_port = 0
         self.parameters = parameters or {}
         self.defaults = own_defaults(self.parameters)
-        self.bare = bare
+        self.bare, self.data = bare, data
         self.cache = root / ".slipway"
         self.run_dir = self.cache / f"run-{os.getpid()}"
         self.outputs: dict[str, str] = {}
@@ -141,16 +141,10 @@ class Platform:
     def start(self) -> None:
         """Start the platform.
 
-        Raises PortInUse, package.Broken, stack.StackFailed, EmulatorDied.
+        Raises PortInUse, package.Broken, stack.StackFailed, EmulatorDied, data.Unusable.
         """
         try:
-            self._sockets.append(_bound(0))
-            self._sockets.append(_bound(self.port))
-            self.port = self._sockets[1].getsockname()[1]
-            self._sockets.append(_bound_beside(self.port))
-            self.environments_port = self._sockets[2].getsockname()[1]
-            if self.beyond:
-                self._sockets.append(_bound(self._sockets[0].getsockname()[1], self.beyond))
+            self._bind()
             self.say("starting the emulator")
             with _undisturbed():
                 self._make_run_dir()
@@ -164,13 +158,35 @@ class Platform:
             self._wait_for_emulator()
             self._stack = Stack(self.endpoint, *clients)
             if sender := (self.defaults | self.parameters).get("MailSender"):
-                # On AWS, the owner proves the address to SES.
-                self.client("sesv2").create_email_identity(EmailIdentity=sender)
-            self.say("creating the stack")
+                self._prove(sender)
+            continues = self.data is not None and self.data.found is not None
+            if continues:
+                self._stack.find()
+            self.say(f"{'updating' if continues else 'creating'} the stack")
             self._deploy(built)
         except BaseException:
             self.stop()
             raise
+
+    def _bind(self) -> None:
+        """Bind the ports: if possible those that addresses in the kept data name."""
+        self._sockets.append(bound(self.port))
+        self.port = self._sockets[0].getsockname()[1]
+        if self.data:
+            self.data.open(self.url)
+        ports = self.data.ports if self.data else lambda purpose: []
+        self._sockets.insert(0, bound_to_first_free(ports("aws")))
+        beside = [*ports("environments"), self.port % 65535 + 1]
+        self._sockets.append(bound_to_first_free(beside))
+        self.environments_port = self._sockets[2].getsockname()[1]
+        if self.beyond:
+            self._sockets.append(bound(self._sockets[0].getsockname()[1], self.beyond))
+
+    def _prove(self, sender: str) -> None:
+        """Let SES accept mail from this address, which on AWS its owner proves."""
+        ses = self.client("sesv2")
+        with contextlib.suppress(ses.exceptions.AlreadyExistsException):
+            ses.create_email_identity(EmailIdentity=sender)
 
     def update(self) -> None:
         """Deploy the current sources to the running stack. Table and executions stay.
@@ -190,14 +206,16 @@ class Platform:
             assert self.emulator.stdin
             self.emulator.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.emulator.wait(GRACE)
+                self.emulator.wait(SAVING if self.data else GRACE)
             # The emulator and its workers are a process group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.emulator.pid, signal.SIGKILL)
             self.emulator.wait()
             self.emulator = None
-        for bound in self._sockets:
-            bound.close()
+        for each in self._sockets:
+            each.close()
+        if self.data:
+            self.data.close()
         if self._lock:
             shutil.rmtree(self.run_dir, ignore_errors=True)
             self._lock.close()
@@ -237,7 +255,7 @@ class Platform:
 
     def _start_emulator(self) -> None:
         assert self._lock
-        fds = [bound.fileno() for bound in self._sockets]
+        fds = [each.fileno() for each in self._sockets]
         home = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         parameters = {"CorsOrigins": "", "PublicUrl": "", **self.parameters}
         allowed = [sorted(self.names), parameters["CorsOrigins"], parameters["PublicUrl"]]
@@ -265,8 +283,9 @@ class Platform:
                     "SLIPWAY_ENVIRONMENTS_PORT": str(self.environments_port),
                     "SLIPWAY_ALLOWED": json.dumps(allowed),
                     "SLIPWAY_RUN_DIR": str(self.run_dir),
+                    "SLIPWAY_KEPT": json.dumps(self.data.for_emulator()) if self.data else "",
                 },
-                pass_fds=[*fds, self._lock.fileno()],
+                pass_fds=[*fds, self._lock.fileno(), *([self.data.fileno()] if self.data else [])],
                 stdin=subprocess.PIPE,
                 stdout=log if self.quiet else None,
                 stderr=log,
@@ -370,53 +389,6 @@ def _undisturbed() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _bound(port: int, host: str = LOOPBACK) -> socket.socket:
-    """A bound socket, on which the emulator will listen.
-
-    Raises PortInUse if another process has the port, OSError if `host` is no address of this
-    machine.
-    """
-    with socket.socket() as probe:
-        # On macOS a bind succeeds beside another process's wildcard bind, so connect as well.
-        if port and host == LOOPBACK and probe.connect_ex((LOOPBACK, port)) == 0:
-            raise PortInUse(port)
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        _bind(bound, host, port)
-    except OSError as error:
-        bound.close()
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise
-        raise PortInUse(port) from error
-    return bound
-
-
-def _bound_beside(port: int) -> socket.socket:
-    """A socket bound to the next port, or to any free one."""
-    try:
-        return _bound(port % 65535 + 1)
-    except (PortInUse, PermissionError):
-        return _bound(0)
-
-
-def _bind(unbound: socket.socket, host: str, port: int) -> None:
-    """Bind the socket; on Linux also to the address of a bridge that does not exist yet.
-
-    Podman creates its bridge when the first container starts.
-    """
-    try:
-        unbound.bind((host, port))
-    except OSError as error:
-        if error.errno != errno.EADDRNOTAVAIL or sys.platform != "linux":
-            raise
-        unbound.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
-        unbound.bind((host, port))
-
-
-_IP_FREEBIND = 15  # linux/in.h; Python has no name for it
 
 
 def _locked(folder: Path) -> IO[str] | None:

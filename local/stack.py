@@ -25,6 +25,17 @@ class Stack:
         self.exists = False
         self._stored: set[str] = set()
 
+    def find(self) -> None:
+        """Continue with the stack that exists, if it does, and its artifacts."""
+        try:
+            self._described()
+        except ClientError:
+            return
+        self.exists = True
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        keys = {each["Key"] for page in pages for each in page.get("Contents", [])}
+        self._stored = keys - {TEMPLATE}
+
     def deploy(self, package: Package, parameters: dict[str, str]) -> dict[str, str]:
         """Create or update the stack and return its outputs.
 

@@ -58,6 +58,7 @@ SORTED = (
     "payload_limits",
     "protected_tables",
     "resource_reasons",
+    "resumed_executions",
     "retry_delays",
     "sdk_parameters",
     "stack_answers",
@@ -79,7 +80,8 @@ SORTED = (
     "wait_moments",
     "yaml_definitions",
 )
-LAST = ("iam_stacks",)  # checks the permissions before any other patch acts
+# The first checks the permissions before any other patch acts; the other records the operation.
+LAST = ("iam_stacks", "stack_operations")
 
 PATCHES: dict[str, list[Callable[[Any], None]]] = {}
 for _name in (*FIRST, *SORTED, *LAST):

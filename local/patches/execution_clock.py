@@ -11,6 +11,7 @@ import json
 import threading
 import time
 import types
+from datetime import UTC, datetime
 from typing import Any
 
 from local.patches.scope import Scope, Stopped, check, current
@@ -18,6 +19,10 @@ from local.patches.scope import Scope, Stopped, check, current
 STOCK_DELAY = 0.15
 # Whether the execution that starts next is one that this thread's execution waits for.
 _is_awaited: contextvars.ContextVar[bool] = contextvars.ContextVar("awaited", default=False)
+# The definition that this thread's execution began with; the machine may have another one by now.
+definition: contextvars.ContextVar[str] = contextvars.ContextVar("definition", default="{}")
+# When the wait of this thread's state began, if the process before this one had begun it.
+since: contextvars.ContextVar[float | None] = contextvars.ContextVar("since", default=None)
 _scopes: dict[str, Scope] = {}
 _STATES = ("pass", "task", "choice", "wait", "parallel", "map")
 
@@ -39,7 +44,8 @@ def sleep(seconds: float) -> None:
         time.sleep(seconds)
     elif seconds != STOCK_DELAY:
         # Wait by the wall clock in short pieces: a laptop may sleep, but expires_at still passes.
-        deadline = time.time() + seconds
+        deadline = (since.get() or time.time()) + seconds
+        since.set(None)
         while (left := deadline - time.time()) > 0 and not scope.wait(min(left, 10)):
             pass
         check()
@@ -62,8 +68,9 @@ def _patch_run(module: Any) -> None:
         execution = module._executions[arn]
         scope = _scopes[arn] = Scope(current.get() if _is_awaited.get() else None)
         mine, awaited = current.set(scope), _is_awaited.set(False)
-        machine = module._state_machines.get(execution["stateMachineArn"]) or {}
-        seconds = _timeout_seconds(machine.get("definition", ""))
+        seconds = _timeout_seconds(definition.get())
+        if seconds:  # it may have begun in the process before this one
+            seconds = max(0.001, seconds - _age(execution["startDate"]))
         alarm = threading.Timer(seconds or 0, _time_out, [module, execution])
         alarm.daemon = True
         if seconds:
@@ -123,6 +130,10 @@ def _patch_nested(module: Any) -> None:
             _is_awaited.reset(token)
 
     module._invoke_nested_start_execution_sync = invoke
+
+
+def _age(start: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(start)).total_seconds()
 
 
 def _timeout_seconds(definition: str) -> float | None:

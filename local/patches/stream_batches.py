@@ -35,6 +35,7 @@ class Lane:
 
     waiting: deque[Batch] = field(default_factory=deque)
     busy: bool = False
+    delivering: Batch | None = None
 
     def add(self, record: Record, most: int) -> None:
         if not self.waiting or self.waiting[-1].failures or len(self.waiting[-1].records) >= most:
@@ -51,7 +52,13 @@ class Lane:
     def take(self) -> Batch | None:
         """Return the thread's next batch. None ends the thread's work on the lane."""
         self.busy = self._is_due()
-        return self.waiting.popleft() if self.busy else None
+        self.delivering = self.waiting.popleft() if self.busy else None
+        return self.delivering
+
+    def undelivered(self) -> list[Record]:
+        """The records that no function has processed yet."""
+        batches = [*([self.delivering] if self.delivering else []), *self.waiting]
+        return [record for batch in batches for record in batch.records]
 
     def _is_due(self) -> bool:
         return bool(self.waiting) and self.waiting[0].not_before <= time.monotonic()
@@ -139,13 +146,42 @@ class Poller:
             first = start if mapping.get("StartingPosition") == "TRIM_HORIZON" else end
             position = max(self.module._dynamodb_stream_positions.get(key, first), start)
             records = self.dynamodb.stream_records_since(table, position, size)
+            lanes = self._lanes_of(mapping)
+            with self._lock:
+                for record in self.module._apply_filter_criteria(records, mapping):
+                    item = zlib.crc32(repr(sorted(record["dynamodb"]["Keys"].items())).encode())
+                    lanes[item % len(lanes)].add(record, size)
+            # Last: a save between the two must not lose the records.
             self.module._dynamodb_stream_positions[key] = position + len(records)
-        lanes = self._lanes_of(mapping)
-        with self._lock:
-            for record in self.module._apply_filter_criteria(records, mapping):
-                item = zlib.crc32(repr(sorted(record["dynamodb"]["Keys"].items())).encode())
-                lanes[item % len(lanes)].add(record, size)
         return bool(records)
+
+    def undelivered_positions(self) -> dict[Any, int]:
+        """For each mapping, the position of the first record that its function has not processed.
+
+        It takes no lock, because a save calls it in a copy of the process.
+        """
+        return {
+            (account, region, key): min(position, self._first_undelivered(account, region, key))
+            for (account, region, key), position in (
+                self.module._dynamodb_stream_positions._data.items()
+            )
+        }
+
+    def _first_undelivered(self, account: str, region: str, key: str) -> float:
+        mapping = self.module._esms._data.get((account, region, key))
+        waiting = {
+            record["dynamodb"]["SequenceNumber"]
+            for lane in self._lanes.get(key, [])
+            for record in lane.undelivered()
+        }
+        if not mapping or not waiting:
+            return float("inf")
+        table = mapping["EventSourceArn"].split("/")[1]
+        records = self.dynamodb._stream_records._data.get((account, region, table), [])
+        trimmed: int = self.dynamodb._stream_trimmed._data.get((account, region, table), 0)
+        numbers = (record["dynamodb"]["SequenceNumber"] for record in records)
+        found = (index for index, number in enumerate(numbers) if number in waiting)
+        return trimmed + next(found, 0)
 
     def _trim(self, arn: str, table: str) -> None:
         """Delete records that every mapping of the stream has fetched, except the newest."""
@@ -182,6 +218,7 @@ class Poller:
             again = self._settle(mapping, function, batch, result)
             with self._lock:
                 lane.waiting.extendleft(reversed(again))
+                lane.delivering = None
             if again and again[0].not_before:
                 pause = again[0].not_before - time.monotonic()
                 wake = threading.Timer(max(0.0, pause), self.module._esm_wake.set)
@@ -222,8 +259,17 @@ class Poller:
         return again
 
 
+_pollers: list[Poller] = []
+
+
+def undelivered_positions() -> dict[Any, int]:
+    """Where each mapping must read on after a restart, so that no record is lost."""
+    return _pollers[-1].undelivered_positions()
+
+
 def patch(module: Any) -> None:
-    module._poll_dynamodb_streams = Poller(module).poll
+    _pollers.append(Poller(module))
+    module._poll_dynamodb_streams = _pollers[-1].poll
 
 
 TARGETS = {"ministack.services.lambda_svc": patch}

@@ -10,8 +10,9 @@ from pathlib import Path
 from local import package, parameters
 from local.__main__ import POLL, Stopped, fail, on_signal, port_from, say
 from local.package import Broken
-from local.platform import EmulatorDied, Platform, PortInUse
+from local.platform import EmulatorDied, Platform
 from local.sam import build, front
+from local.sockets import PortInUse
 from local.stack import StackFailed
 
 READY = """

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from local.platform import HERE, Platform, PortInUse
+from local.platform import HERE, Platform
+from local.sockets import PortInUse
 from local.stack import StackFailed
 from tests.support.local.platform import Call, calling, copy_of_app, eventually
 
@@ -25,10 +26,10 @@ Run = Callable[..., "Local"]
 class Local:
     """A `python -m local` for the application in `root`, and the lines it printed."""
 
-    def __init__(self, root: Path, port: str, parameters: str) -> None:
+    def __init__(self, root: Path, port: str, parameters: str, **more: str) -> None:
         self.root = root
         user = {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-        user |= {"PORT": port, "PARAMETERS": parameters}
+        user |= {"PORT": port, "PARAMETERS": parameters, **more}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "local"],
             cwd=root,
@@ -70,10 +71,10 @@ class Local:
 def run(tmp_path: Path) -> Iterator[Run]:
     started: list[Local] = []
 
-    def run(port: str | None = None, parameters: str = "") -> Local:
+    def run(port: str | None = None, parameters: str = "", **more: str) -> Local:
         root = tmp_path / "app"
         root = root if root.exists() else copy_of_app(tmp_path)
-        started.append(Local(root, port or free_port(), parameters))
+        started.append(Local(root, port or free_port(), parameters, **more))
         return started[-1]
 
     yield run
@@ -188,6 +189,67 @@ def test_after_a_sigkill_everything_ends_and_the_next_start_works(run: Run) -> N
     again = run(url.rsplit(":", 1)[1])
     assert calling(again.printed("API").split()[-1])("/things").status == 200
     assert not (local.root / ".slipway" / "run-1").exists()
+
+
+def test_the_data_is_there_in_the_next_run_until_it_shall_begin_empty(run: Run) -> None:
+    def made_tables(local: Local) -> bool:
+        call = calling(local.printed("  API").split()[-1])
+        return bool(call("/things").status == 200)
+
+    first = run()
+    assert made_tables(first)
+    assert first.printed("The data is kept in .slipway/data")
+    first.end(signal.SIGINT)
+    again = run()
+    assert made_tables(again)
+    assert again.printed("continuing with the data of")
+    again.end(signal.SIGTERM)
+
+    fresh = run(FRESH="1")
+
+    assert fresh.printed("beginning empty; the data until now is in .slipway/data.old")
+    assert made_tables(fresh)
+
+
+def test_a_second_run_is_told_who_has_the_data_and_can_run_without(run: Run) -> None:
+    first = run()
+    url = first.printed("  API").split()[-1]
+
+    second = run()
+
+    assert second.process.wait(20) == 1
+    second.reader.join()
+    [line] = second.lines
+    assert line.startswith(f"the data in .slipway/data is in use by the make local at {url} ")
+    assert "KEEP=0 make local" in line
+    assert run(KEEP="0").printed("The data is kept nowhere")
+    assert calling(url)("/things").status == 200
+
+
+def test_broken_data_stops_the_start_with_what_to_do(run: Run) -> None:
+    first = run()
+    first.printed("  API")
+    first.end(signal.SIGINT)
+    data = first.root / ".slipway/data"
+    for path in data.glob("state*"):
+        os.truncate(path, 1000)
+
+    again = run()
+
+    assert again.process.wait(20) == 1
+    again.reader.join()
+    assert again.lines[0].startswith(".slipway/data/state cannot be used: it ends after")
+    assert again.lines[-1].startswith("FRESH=1 make local begins empty")
+    assert nothing_is_left(first.root)
+
+
+@pytest.mark.parametrize("keep", ["-1", "inf", "nan", "often"])
+def test_a_malformed_keep_is_reported_in_one_line(run: Run, keep: str) -> None:
+    local = run(KEEP=keep)
+
+    assert local.process.wait(10) == 1
+    local.reader.join()
+    assert local.lines == [f"KEEP must be the seconds between saves, or 0, not {keep!r}\n"]
 
 
 def test_the_run_says_where_it_is(platform: Platform) -> None:
