@@ -6,7 +6,8 @@ STACK  ?=
 API    ?= http://127.0.0.1:$(or $(PORT),8000)
 ARGS   ?=
 
-# What the layer is built for and the functions run on; COMPILER writes the layer's bytecode.
+# The layer is built for this processor and runtime, and the functions run on them; COMPILER writes the layer's
+# bytecode.
 ARCHITECTURE ?= arm64
 RUNTIME      ?= python3.13
 COMPILER     ?= $(RUNTIME)

@@ -4,7 +4,7 @@ CloudFormation names a resource without a name of its own `<stack>-<logical id>-
 and template.yaml grants permissions by the beginning of these names: `<stack>-env-*` for the
 resources of environments. If such a name is too long, CloudFormation shortens the stack's part to
 what the logical id leaves, but not below 25 characters (seen in names that AWS generated: functions
-and roles of 64, buckets of 63 characters). The rights of an environment are for names that begin
+and roles of 64, buckets of 63 characters). An environment's rights cover names that begin
 with `<stack>-env-` and its scope of 8 characters, so `<stack>` may have 12: they then cover every
 generated name of the environment, and none of another one's.
 """

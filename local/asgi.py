@@ -13,8 +13,7 @@ Send = Callable[[Message], Awaitable[None]]
 async def body_of(receive: Receive, kept: int, read: int) -> bytes | None:
     """The body. None if the caller disconnected.
 
-    Of a body that is longer than `kept` bytes only the first part is returned, and after `read`
-    bytes the rest is not read.
+    At most `kept` bytes of the body are returned, and after `read` bytes the rest is not read.
     """
     parts: list[bytes] = []
     held = seen = 0

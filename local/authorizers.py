@@ -1,7 +1,7 @@
-"""Decides who may call a route of an HTTP API, and whether the API may call its function.
+"""Authorize requests to a route of an HTTP API, and the API's call of its function.
 
 The emulator's own functions validate JWTs, Lambda authorizers and signatures; only its own data
-plane calls them otherwise. What the emulator accepts and AWS refuses is refused here: a token
+plane calls them otherwise. This module refuses what only the emulator accepts: a token
 without `exp`, a function whose resource policy does not allow API Gateway, an authorizer that takes
 more than ten seconds. AWS's page: "Control and manage access to HTTP APIs in API Gateway".
 """

@@ -21,7 +21,7 @@ LARGEST_BODY = 512 * 2**20
 HEALTH = "/_ministack/health"
 TOKENS = re.compile(r"/_ministack/cfn-(response|signal)/[\w-]{20,}")
 OBJECT = re.compile(r"/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", re.DOTALL)
-# What the emulator adds to AWS: its commands, and a data plane of its own (ours is the gateway).
+# Paths that the emulator adds to AWS: its commands and its data plane (ours is the gateway).
 INTERNAL = ("/_ministack/", "/_localstack/", "/_aws/")
 NOT_HERE = "This is not a part of AWS. Environments answer on another port: see base_url."
 

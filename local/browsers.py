@@ -1,4 +1,4 @@
-"""What a web page in the developer's browser must not reach.
+"""Refuse requests that a web page in the developer's browser sends.
 
 A page of another origin can send requests to loopback. Under a host name of its own that resolves
 to 127.0.0.1 (DNS rebinding) it can read the answers, too. So a request must name this machine in

@@ -3,8 +3,8 @@
 The registry's schema of a type, which cfn-lint contains, lists the actions of each of its handlers,
 for all features of the type together. Therefore these rules select the actions to check:
 
-1. An action counts only if slipway.domain.resource_types has it. What that leaves out belongs to
-   features that the emulator lacks (the account's own keys, networks, replicas).
+1. An action counts only if slipway.domain.resource_types has it. The rest belongs to features that
+   the emulator lacks (the account's own keys, networks, replicas).
 2. An action that it has for a property counts only if the template sets the property; in an update,
    only if the update changes it.
 3. Creating needs no action that removes (Delete, Untag, Detach …) and, except for a feature, none

@@ -177,7 +177,7 @@ def _report_deciding_policy(module: Any) -> None:
 class Asked:
     """A question to the evaluator. Questions are equal if policies cannot distinguish them.
 
-    Of the leading keys in it, policies see only which of their `patterns` they match; None if they
+    Policies see only which of their `patterns` the leading keys in it match; None if they
     see more.
     """
 

@@ -5,9 +5,9 @@ the account's root user; a mapping is created for a function whose role may not 
 EventBridge and SNS invoke functions without their permission.
 
 AWS's sentences are in these reports: https://github.com/aws-samples/lambda-refarch-webapp/issues/7
-(streams) and https://github.com/anomalyco/sst/issues/5737 (queues). What a function's role must be
-allowed: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html and
-https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+(streams) and https://github.com/anomalyco/sst/issues/5737 (queues). The rights that a function's
+role needs: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
+and https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 """
 
 from collections.abc import Iterator

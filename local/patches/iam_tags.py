@@ -1,6 +1,6 @@
 """Tags of resources that policies can ask for with `aws:ResourceTag/…`.
 
-Defects: HTTP APIs have no such tags. What belongs to an API, such as a route, has none of its own;
+Defects: HTTP APIs have no such tags. Parts of an API, such as a route, have no tags of their own;
 the Service Authorization Reference gives all of them the condition key, and API Gateway says of
 REST APIs that they inherit the API's tags. For HTTP APIs no page says so (docs/aws.md,
 `iam-api-tags`). Log groups have an ARN that ends in `:*`.

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 
-# Neither compared nor printed: to generate that for so many fields costs every cold start.
+# It has no comparison and no repr: generating them for so many fields costs every cold start.
 @dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """The settings of a function.

@@ -17,7 +17,7 @@ from slipway.settings import settings
 # A function may be slow (its Timeout in template.yaml), and a caller should not wait for it twice.
 _TRIES = {"ssm": 4, "lambda": 1}
 _READ_SECONDS = {"lambda": 21}
-# What callers look for in a refusal (DriverRefused.says).
+# Texts that callers look for in a refusal (DriverRefused.says).
 _PHRASES = (
     "AlreadyExistsException",
     "ChangeSetNotFound",

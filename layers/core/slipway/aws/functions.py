@@ -24,6 +24,6 @@ def invoke(name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     except aws.unanswered() as error:
         raise DriverFault(f"Lambda did not answer: {aws.without_answer(error)}") from error
     if "FunctionError" in answer:
-        # What it raised is in its own log.
+        # The function's own log has its exception.
         raise DriverFault("A function that was invoked failed")
     return dict(told)

@@ -1,4 +1,4 @@
-"""What the stack's parameters allow a template to do."""
+"""The allowances that the stack's parameters give to templates."""
 
 from __future__ import annotations
 

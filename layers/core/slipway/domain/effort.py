@@ -1,4 +1,4 @@
-"""What a caller's text may cost to check: steps for its patterns, and a deadline for all of it.
+"""Limits on checking a caller's text: steps for its patterns, and a deadline for all of it.
 
 The checks take time in proportion to the text's size, and its size is limited, so a request that
 meets the deadline has found a case that nobody thought of. It is refused instead of keeping the
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from slipway.errors import TooCostly
 
-# Of processor time. The worst texts known take half of it (tests/security/test_costs.py).
+# Seconds of processor time. The worst texts known take half of it (tests/security/test_costs.py).
 SECONDS = 2.0
 # Looking at the clock takes as long as checking a small value.
 _CHECKS_FOR_EACH_LOOK = 64

@@ -43,10 +43,10 @@ Action = Literal[
     "deployment_canceled",
     "deployment_superseded",
 ]
-"""What a write of an environment's or a deployment's record did; docs/api.md explains each."""
+"""The kinds of writes of an environment's or a deployment's record; docs/api.md explains each."""
 
 DerivedAction = Literal["started", "repeated"]
-"""What only the event says, because it depends on what the write found in the record."""
+"""These are only in the event, because they depend on the record before the write."""
 
 
 class Event(ResponseModel):

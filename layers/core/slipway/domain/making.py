@@ -1,4 +1,4 @@
-"""What CloudFormation may do with the role that makes one environment.
+"""The rights of the role with which CloudFormation makes one environment.
 
 Every environment has a making role of its own. All of them have one policy, the actions that the
 list of resource types takes, and one permissions boundary, which says under what conditions. So
@@ -196,7 +196,7 @@ def _roles() -> list[dict[str, Any]]:
 
 
 def _targets() -> list[dict[str, Any]]:
-    """What topics and alarms of the environment notify is its own; topics send no SMS."""
+    """Topics and alarms of the environment notify only its own resources; topics send no SMS."""
     protocols = ["application", "firehose", "lambda", "sms", "sqs"]
     return [
         _deny(
@@ -236,7 +236,7 @@ def _artifacts() -> dict[str, Any]:
 
 
 def documents(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The policy and the permissions boundary as IAM has them.
+    """The policy and the permissions boundary in IAM's format.
 
     `values` has those that the statements refer to: AWS::Partition, AWS::Region, AWS::AccountId,
     AWS::StackName, Api, EnvironmentBoundary, `TemplatesBucket.Arn`, and the lists ArtifactBuckets

@@ -71,7 +71,7 @@ class Masker:
 def _parts(value: str) -> Iterator[str]:
     """The value, and what a template or a message may take out of it: its entries and lines.
 
-    Of those only what is long enough to be masked in place.
+    Only those that are long enough to be masked in place.
     """
     whole = value.strip()
     if whole:
@@ -91,7 +91,7 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _in_base64(value: bytes) -> Iterator[str]:
-    """What is the same of the value in base64 wherever it stands in the encoded text."""
+    """The part of the value's base64 that is the same at every offset in the encoded text."""
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + value).decode()
         first, last = -(-before * 8 // 6), (before + len(value)) * 8 // 6
@@ -116,7 +116,7 @@ def without_identities(text: str) -> str:
 
 
 def without_platform(text: str) -> str:
-    """What a workflow reports of its own steps, also without the platform's table and functions."""
+    """A workflow's reports of its own steps, also without the platform's table and functions."""
     text = _PLATFORM.sub(
         lambda found: (
             found[0] if _OF_ENVIRONMENTS.search(found[0]) else "a resource of the platform"

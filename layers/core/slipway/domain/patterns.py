@@ -5,10 +5,10 @@ forever for a few dozen characters. Here a pattern becomes an automaton (Thompso
 in several states at once and reads each character once. A budget of steps bounds what a pattern
 costs to parse, to build and to match, however many patterns one request has.
 
-CloudFormation has the last word, so a value is refused only if it certainly does not match. What an
-automaton cannot express matches anything here: lookarounds and word boundaries match the empty
-text, and back-references any text. A pattern in which Java's versions differ, that is not Java's,
-or that exceeds the budget, is not checked (docs/decisions/0020).
+CloudFormation has the last word, so a value is refused only if it certainly does not match. Syntax
+that an automaton cannot express matches anything here: lookarounds and word boundaries match the
+empty text, and back-references any text. A pattern in which Java's versions differ, that is not
+Java's, or that exceeds the budget, is not checked (docs/decisions/0020).
 """
 
 from __future__ import annotations

@@ -40,6 +40,6 @@ class Plan(ResponseModel):
     )
     change_set: ChangeSet | None = Field(
         None,
-        description="What CloudFormation would create.",
+        description="The resources that CloudFormation would create.",
         examples=[{"status": "pending"}],
     )

@@ -241,7 +241,7 @@ def _in_outputs(sections: _Sections) -> Iterator[_Use]:
 
 
 def _uses(value: Any, at: Place) -> Iterator[_Use]:
-    """The uses in a value, in their order. Not recursive, so each takes the same time."""
+    """The uses in a value, in their order. This is not recursive, so each takes the same time."""
     left = [(value, at, False)]
     while left:
         effort.check()

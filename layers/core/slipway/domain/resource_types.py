@@ -163,7 +163,7 @@ _HTTP_API: Mapping[str, Mapping[str, str]] = {
         "Stage": {"Tags": "TagResource UntagResource"},
     }.items()
 }
-# What the SAM transform makes of its own types is in the list above.
+# The list above has the types that the SAM transform makes of its own.
 SERVERLESS = (
     "AWS::Serverless::Function",
     "AWS::Serverless::HttpApi",

@@ -1,4 +1,4 @@
-"""Who a template lets in: policies of queues, topics and tables, roles, and function permissions.
+"""The access that a template grants by policies, roles and function permissions.
 
 A policy is read strictly: an element that is not known here is refused, and so is one that is
 computed. `Deny` statements are free.
@@ -80,7 +80,7 @@ def policy(check: Check, value: Any, at: str) -> Iterator[FieldError]:
 
 
 def assume(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    """Who may assume a role: only services."""
+    """Only services may assume a role."""
     for statement, here in _statements(check, value, at):
         for kind, one, place in _principals(statement, here):
             known = [literal(text) for text in check.reader.texts(one)]
@@ -164,7 +164,7 @@ def _is_limited(check: Check, condition: Any, keys: set[str]) -> bool:
 
 
 def permission(check: Check, properties: dict[str, Any], at: str) -> Iterator[FieldError]:
-    """Who may call a function: everybody by its own URL; services for this environment."""
+    """Everyone may call a function by its own URL; services may call it for this environment."""
     if "PrincipalOrgID" in properties:
         yield FieldError(below(at, "PrincipalOrgID"), _OTHERS)
     principal = properties.get("Principal")

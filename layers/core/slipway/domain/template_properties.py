@@ -1,4 +1,4 @@
-"""What each property of the resource types that templates may contain is checked for.
+"""The rule for each property of the resource types that templates may contain.
 
 By resource type and rule, the paths of the properties; `*` stands for each item of a list or each
 key of a mapping. A path stands for everything below it. A property that is not here is refused, so
@@ -360,7 +360,7 @@ _SCHEDULED = {
     "RuleName Schedule ScheduleExpression ScheduleExpressionTimezone StartDate State Target",
 }
 
-# What the properties of SAM's events are checked for, by the type of the event. In events of other
+# The rules for the properties of SAM's events, by the type of the event. In events of other
 # types, others call the function: they are refused.
 EVENTS: Mapping[str, Mapping[str, str]] = {
     "Api": {

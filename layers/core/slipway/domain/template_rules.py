@@ -66,7 +66,7 @@ MANAGED = frozenset(
         "AWSXrayWriteOnlyAccess",
     }
 )
-# What `Ref` returns for these is text that the template itself chooses.
+# For these, `Ref` returns text that the template itself chooses.
 _REF_IS_CHOSEN = frozenset({"AWS::ApiGatewayV2::Stage"})
 _MADE_BY_SAM = re.compile(r"\.?(Role|Alias\w*|Version\w*|Url)(\.\w+)?")
 _IN_ARN = re.compile(
@@ -83,7 +83,7 @@ _CALLED = re.compile(r"([A-Za-z_][A-Za-z_0-9]*)\s*\(")
 
 @dataclass(frozen=True)
 class Check:
-    """What the rules know of the template, and the capacity that they have counted.
+    """The rules' knowledge of the template, and the capacity that they have counted.
 
     `types` has each resource's type; `times` is how often a number counts.
     """

@@ -257,7 +257,7 @@ def _products(several: list[list[Text]]) -> list[Text]:
     run: list[Text] = []
     for each in several:
         if len(each) == 1:
-            # What is the same in all of them is joined once.
+            # The part that all of them share is joined once.
             run.append(each[0])
             continue
         found = [joined([text, *run, other]) for text in found for other in each]

@@ -22,7 +22,7 @@ def _normalised_email(text: str) -> str:
         found = email_validator.validate_email(text, check_deliverability=False)
     except email_validator.EmailNotValidError as error:
         raise ValueError(str(error)) from None
-    # Not casefold(), which turns an address into that of somebody else: ß into ss.
+    # casefold() would turn an address into another person's: ß into ss.
     return found.normalized.lower()
 
 

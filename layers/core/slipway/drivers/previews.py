@@ -60,7 +60,7 @@ def _look(operation: Operation, secrets: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _digest(operation: Operation, secrets: Mapping[str, str], stack: stacks.Stack) -> str:
-    """A digest of the request and of the stack's last change. Of secrets, only which are new."""
+    """A digest of the request, without its secret values, and of the stack's last change."""
     about = [
         operation.template_key,
         operation.inputs,

@@ -1,1 +1,1 @@
-"""What HTTP asks and answers: routes, requests, responses, the OpenAPI document."""
+"""The HTTP interface: routes, requests, responses, the OpenAPI document."""

@@ -62,7 +62,7 @@ class RawBody:
 
 
 class RouteOptions(TypedDict, total=False):
-    """What a route declares besides its signature. The fields of Route with these names."""
+    """The declarations of a route besides its signature. The fields of Route with these names."""
 
     action: str
     status: int

@@ -1,4 +1,4 @@
-"""Invitations: who may register although registration is closed to them."""
+"""Invitations, with which people register although registration is closed to them."""
 
 from __future__ import annotations
 

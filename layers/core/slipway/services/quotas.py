@@ -164,8 +164,8 @@ def _exceeded(
 
 # --- counters ---------------------------------------------------------------------------------
 # Each function is called when a counter has reached its limit. If the counter is right it raises
-# QuotaExceeded; otherwise it corrects the counter and returns, and the caller tries again. What is
-# counted is read after the counter, and the counter is corrected only if nothing was made since.
+# QuotaExceeded; otherwise it corrects the counter and returns, and the caller tries again. The
+# objects are read after the counter, and the counter is corrected only if none was made since.
 
 
 def projects_counted(user_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Registration: who may, with an invitation or without, and the proof of an address."""
+"""Registration, with an invitation or without, and the proof of an address."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def is_update(item: DeploymentRecord) -> bool:
 
 
 def describe_change(item: DeploymentRecord) -> str:
-    """What the deployment changes, as text: its version, or an update's template or inputs."""
+    """The deployment's change as text: its version, or an update's template or inputs."""
     if is_update(item):
         return str(item.get("template", "a change of inputs"))
     return str(item["version"])

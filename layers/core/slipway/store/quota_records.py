@@ -1,8 +1,8 @@
 """Quotas in the table: counters, and numbered slots.
 
-A counter is a number in an item that few requests write at the same time. What many make at the
-same time takes a slot instead: an item of its own, of which a quota of n has n. Two deployments of
-one user then write different items, so their transactions do not conflict.
+A counter is a number in an item that few requests write at the same time. Objects that many callers
+make at the same time take a slot instead: an item of its own, of which a quota of n has n. Two
+deployments of one user then write different items, so their transactions do not conflict.
 
 Both change in the transaction that makes or ends what they count. A slot also names what holds it,
 so one that outlived its holder can be found and freed.

@@ -28,7 +28,7 @@ _MOST_CALLERS = 1000
 
 
 class Allowance:
-    """What this process knows of one caller's requests in one minute.
+    """This process's count of one caller's requests in one minute.
 
     `counted` is the count in the table, `leased` how many of it this process may serve, and `spent`
     how many it has served. `step` is how many it leases next; `asks` is whether the current request

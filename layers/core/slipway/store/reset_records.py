@@ -39,5 +39,5 @@ def new(email: str, entry: Any, hours: float = HOURS) -> tuple[Put, ResetRecord,
 
 
 def of(entry: Any) -> str:
-    """What a link remembers of the password: when that changes, the link is no longer valid."""
+    """A link's fingerprint of the password, whose change makes the link invalid."""
     return hashlib.sha256((entry.get("password_hash") or "").encode()).hexdigest()

@@ -110,7 +110,7 @@ def resolve(text: str, found: Found) -> TemplateVersion:
 
 
 def allowances() -> Allowances:
-    """What the stack's parameters allow templates to do."""
+    """The allowances that the stack's parameters give to templates."""
     # Imported here, because most environments have no template.
     from slipway.domain.allowances import Allowances
 
