@@ -42,7 +42,7 @@ needs_node = pytest.mark.skipif(not shutil.which("node"), reason="there is no No
 
 
 def opened(fragment: str, answer: str = "ok") -> dict[str, Any]:
-    """What the page shows and sends, once the form was sent."""
+    """The page's text and request after the form was sent."""
     script = PAGE + SCRIPT.read_text() + END
     ran = subprocess.run(
         ["node", "-", fragment, answer], input=script, capture_output=True, text=True, check=True

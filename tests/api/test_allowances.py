@@ -1,4 +1,4 @@
-"""What the stack's parameters allow templates holds when environments are made and changed."""
+"""The stack's allowances for templates hold when environments are made and changed."""
 
 from __future__ import annotations
 

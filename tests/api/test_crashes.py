@@ -369,7 +369,7 @@ REQUESTS = {
     },
 }
 
-# What happens to one call, and whether that is to every try of it or only to the first.
+# The fault of one call, and whether every try of it or only the first has it.
 HAPPENS = {
     **{name: (fault, 1) for name, fault in faults.FAULTS.items()},
     **{f"{name}, again and again": (faults.FAULTS[name], None) for name in ("fails", "lost")},

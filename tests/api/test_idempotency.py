@@ -53,7 +53,7 @@ def marks() -> list[Any]:
 
 
 class Stage(NamedTuple):
-    """What ann has: an environment that runs, and a deployment that waits in it."""
+    """Ann has a running environment, and a deployment that waits in it."""
 
     ann: Client
     project: ProjectId

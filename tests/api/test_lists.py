@@ -36,7 +36,7 @@ every_list = pytest.mark.parametrize("name", ["projects", "environments", "deplo
 
 
 def follow(ann: Client, answer: Answer) -> Answer | None:
-    """What the Link header leads to."""
+    """The answer at the URL of the Link header."""
     link = answer.headers.get("link")
     if link is None:
         return None

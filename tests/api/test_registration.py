@@ -1,4 +1,4 @@
-"""Who may register: the four modes, invitations, and the proof of an address by mail."""
+"""Registration: its four modes, invitations, and the proof of an address by mail."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Mailbox:
 
 
 def invited(email: str = NEW, **fields: str) -> str:
-    """What registers the address, as an administrator receives it."""
+    """The secret of an invitation of the address, as an administrator receives it."""
     answer = administrator().post(INVITATIONS, {"email": email, **fields})
     return str(answer.json["invitation"])
 

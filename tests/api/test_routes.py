@@ -1,4 +1,4 @@
-"""What a route reads from its function's signature, and what its models must have."""
+"""A route reads its parameters by its function's signature, and its models must be complete."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ ENDINGS: dict[str, tuple[Callable[[Client], None], str]] = {
 
 
 class Ended:
-    """What ann had when her session ended, and the code that she hears since."""
+    """Ann's token of a session that has ended, and the code of the refusal."""
 
     def __init__(self, stage: Stage, code: str) -> None:
         self.stage = stage

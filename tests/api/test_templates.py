@@ -25,7 +25,7 @@ TEMPLATES = "/api/v1/templates"
 WEB = f"{TEMPLATES}/web"
 VERSIONS = f"{WEB}/versions"
 YAML = "application/yaml"
-BODY = """# What a queue needs.
+BODY = """# A queue and its parameters.
 Parameters:
   Size: {Type: String, AllowedValues: [small, large], Default: small}
   Password: {Type: String, NoEcho: true}

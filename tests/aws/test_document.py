@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """Of every table that says what is relied on."""
+    """The rows of every table of facts that Slipway relies on."""
     cells = [
         [cell.strip() for cell in line.strip("|").split(" | ")]
         for line in DOCUMENT.splitlines()

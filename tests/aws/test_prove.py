@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("aws")
 
 
 def left(platform: Platform, name: str) -> list[str]:
-    """What there is on the account that bears the name."""
+    """The account's resources with this name."""
     ask: dict[str, Any] = {
         "roles": platform.client("iam").list_roles()["Roles"],
         "tables": platform.client("dynamodb").list_tables()["TableNames"],

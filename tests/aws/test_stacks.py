@@ -60,7 +60,7 @@ def deleted(sandbox: Sandbox, stack: str) -> None:
 
 
 def refused(call: Callable[..., Any], **request: Any) -> dict[str, str]:
-    """What CloudFormation says to a request that it refuses, as the facts have it."""
+    """CloudFormation's message for a refused request, from the recorded facts."""
     with pytest.raises(ClientError) as raised:
         call(**request)
     error = raised.value.response["Error"]

@@ -42,7 +42,7 @@ def stream(sandbox: Sandbox) -> str:
 
 
 def records(sandbox: Sandbox, stream: str, pk: str) -> list[dict[str, Any]]:
-    """What the stream says of the items of the partition."""
+    """The stream's records of the partition's items."""
     client = sandbox.client("dynamodbstreams")
     shards = client.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]
     found: list[dict[str, Any]] = []

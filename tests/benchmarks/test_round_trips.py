@@ -1,4 +1,4 @@
-"""What each route asks of DynamoDB is what docs/round-trips.md says."""
+"""The DynamoDB calls of each route are those in docs/round-trips.md."""
 
 from __future__ import annotations
 

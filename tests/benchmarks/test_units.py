@@ -1,4 +1,4 @@
-"""What a call costs is computed as DynamoDB does."""
+"""The cost of a call is computed as DynamoDB does."""
 
 from __future__ import annotations
 

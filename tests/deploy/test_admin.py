@@ -44,7 +44,7 @@ def _here(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def link(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What the link registers with."""
+    """The secret in the link that the command prints."""
     assert admin.main([EMAIL, *arguments]) == 0
     found = re.findall(
         rf"{URL}/docs/account#invitation=(\S+)&email=ceo%40example.com", _out(capsys)

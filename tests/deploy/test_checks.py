@@ -1,4 +1,4 @@
-"""What is wrong is said in plain words before anything is built."""
+"""Mistakes are explained before anything is built."""
 
 from __future__ import annotations
 

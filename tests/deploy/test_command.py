@@ -1,4 +1,4 @@
-"""What `make deploy` does around SAM, which is left out here."""
+"""The steps of `make deploy` before and after SAM, which is left out here."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Account:
         )
 
     def deploy(self, parameters: str = "") -> str:
-        """What `make deploy` says; it has to go well."""
+        """The output of `make deploy`, which must succeed."""
         done = self.run(SAM, "-m", "deploy", "dev", "--parameters", parameters)
         assert done.returncode == 0, done.stdout
         return done.stdout
@@ -173,7 +173,7 @@ def code_of(account: Account, name: str) -> str:
 
 
 def definition_of(account: Account, name: str) -> str:
-    """A state machine's definition, as Step Functions has it."""
+    """A state machine's definition, read from Step Functions."""
     client = account.platform.client("stepfunctions")
     machines = client.list_state_machines()["stateMachines"]
     (arn,) = [each["stateMachineArn"] for each in machines if each["name"] == f"{STACK}-{name}"]

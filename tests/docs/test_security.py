@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/security.md"
 TEST = re.compile(r"`(tests/[\w/.-]+\.py)(?:::(\w+))?`")
-# Who answers for what Slipway cannot show.
+# A row without a test names the owner as responsible, or says that the promise is not met.
 ANSWERS = re.compile(r"\*\*(owner|not met)\*\*")
 
 

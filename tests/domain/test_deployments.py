@@ -1,4 +1,4 @@
-"""What a version looks like and how a deployment ends."""
+"""The form of a version, and the ends of a deployment."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ _JSON = st.recursive(
     max_leaves=8,
 )
 _OBJECTS = st.dictionaries(st.sampled_from(["errorMessage", "errorType", "x"]), _JSON)
-# Also halves of surrogate pairs, which `st.text()` leaves out by default.
+# This includes halves of surrogate pairs, which `st.text()` leaves out by default.
 _ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)
 
 

@@ -27,7 +27,7 @@ def ask(
     version: str | None = None,
     **config: Any,
 ) -> Progress:
-    """What the driver says after so many seconds, with this script for the verb."""
+    """The driver's answer after so many seconds, with this script for the verb."""
     if script is not None:
         config["simulate"] = {verb: script}
     operation = Operation(

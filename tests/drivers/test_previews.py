@@ -1,4 +1,4 @@
-"""What an update would change: on real stacks of the emulator, and in recorded shapes."""
+"""Previews of updates: on real stacks of the emulator, and in recorded shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every state of a stack means, also those that the emulator never reaches.
+"""The meaning of every state of a stack, including those that the emulator never reaches.
 
 CloudFormation answers in the shapes that botocore's own model demands; a call that is not
 expected, or one with parameters that the model does not know, fails the test.

@@ -183,8 +183,8 @@ def test_a_change_that_dispatch_could_not_process_is_set_aside_and_replayed(
 
 @contextmanager
 def _impatient(platform: Platform, function: str) -> Iterator[None]:
-    """What it cannot take is put aside after the second time: after the ninth, as in the template,
-    takes ten seconds."""
+    """Let the function's sources give a record up after its second attempt: nine, as in the
+    template, take ten seconds."""
     functions = platform.client("lambda")
     patient = functions.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     for each in patient:

@@ -31,7 +31,7 @@ ATTACKS = {
     for path in sorted((SECURITY / "templates").glob("*.yaml"))
     if (said := _DENIED.search(path.read_text()))
 }
-# What an attack may refer to, so that a version of it can be accepted.
+# Names that an attack may refer to, so that a version of it can be accepted.
 HARMLESS = "Resources: {Jobs: {Type: AWS::SQS::Queue}}\n"
 BOUNDARY = "Parameters: {PermissionsBoundary: {Type: String}}\n"
 ROLE = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -70,7 +70,7 @@ def someone(platform: Platform) -> Person:
 
 
 class Victims:
-    """Things of the account that belong to nobody's environment."""
+    """Resources of the account that belong to no environment."""
 
     def __init__(self, platform: Platform) -> None:
         self._of = platform.client

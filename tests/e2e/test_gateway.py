@@ -1,4 +1,4 @@
-"""What only the gateway and the functions together can show."""
+"""Behaviour of the gateway and the functions together."""
 
 from __future__ import annotations
 

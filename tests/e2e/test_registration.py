@@ -1,4 +1,4 @@
-"""Who may come in, on a platform that sends mail: with IAM enforced, SES included."""
+"""Registration on a platform that sends mail: with IAM enforced, SES included."""
 
 from __future__ import annotations
 

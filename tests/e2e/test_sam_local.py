@@ -1,6 +1,6 @@
 """The built functions behind SAM CLI's own HTTP service, under Lambda's runtime client and RIE.
 
-What `make sam-local` runs, with processes in the place of containers
+The platform behind `make sam-local`, with processes instead of containers
 (tests/support/sam_without_containers.py): SAM CLI reads the template and the variables, routes each
 request and builds its event; the RIE and awslambdaric call the handler, which has the layer as
 `sam build` makes it and nothing else of this environment.
@@ -137,7 +137,7 @@ def test_every_variable_of_the_template_has_the_deployed_value(
     assert set(named["Environment"]["Variables"]) == set(given)
     assert of_template(name) <= set(given)
     assert all(isinstance(value, str) for value in given.values())
-    # What is no placeholder: the value that the deployed function has.
+    # The values are those of the deployed function, not placeholders.
     deployed = platform.client("lambda").get_function_configuration(
         FunctionName=given["AWS_LAMBDA_FUNCTION_NAME"]
     )
@@ -344,7 +344,8 @@ def test_a_function_logs_one_line_a_request(sam: Front, ann: Person) -> None:
 def test_the_command_starts_both_and_an_interrupt_ends_both(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     own = {"PORT": str(port), "RUNTIME": f"python{sys.version_info.major}.{sys.version_info.minor}"}
-    # What make hands on to its commands, `make test ARGS=…` too, is not meant for this one.
+    # Variables that make passed to pytest, as in `make test ARGS=…`, are not meant for this
+    # command.
     own |= dict.fromkeys(["ARCHITECTURE", "ARGS", "HOST", "LOGS", "PARAMETERS"], "")
     own["HOME"] = str(tmp_path)
     with engine(tmp_path / "engine.sock", "127.0.0.2") as host, log.open("w") as output:

@@ -385,7 +385,7 @@ def test_a_change_by_hand_is_detected_as_drift(
         {"path": "/VisibilityTimeout", "expected": "30", "actual": "5", "type": "NOT_EQUAL"}
     ]
 
-    # A deployment changes what the template says: what was found before is not what is so now.
+    # A deployment changes the stack, so earlier findings of drift no longer hold.
     maker.ships(made["id"], "v1", "succeeded")
     someone.ask("POST", here)
     assert someone.ask("GET", here).body["status"] == "drifted"
@@ -433,7 +433,7 @@ DEAD = "  Dead: {Type: AWS::SQS::Queue}\n"
 
 @dataclass
 class Updater:
-    """Who has an environment of version 1.0 of a template that has a 1.1 as well."""
+    """A user with an environment of version 1.0 of a template that also has a 1.1."""
 
     platform: Platform
     someone: Person

@@ -27,7 +27,7 @@ needs_curl_and_jq = pytest.mark.skipif(
 
 
 def _run(block: str) -> str:
-    """What the block prints. It must not fail anywhere."""
+    """The block's output. It must not fail anywhere."""
     script = "set -euo pipefail\n" + block
     done = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, timeout=150, check=False, cwd=ROOT

@@ -306,7 +306,7 @@ def headers_of(request: AWSRequest, key: Credentials, service: str) -> dict[str,
 
 @pytest.fixture
 def key(platform: Platform) -> Iterator[Callable[..., Credentials]]:
-    """Makes the key of a user who may do these actions."""
+    """Make the key of a user with the right to these actions."""
     iam, names = platform.client("iam"), []
 
     def make(*actions: str) -> Credentials:

@@ -1,6 +1,6 @@
 """Event source mappings (patches/event_sources.py).
 
-What AWS says is in LocalStack's recordings `test_lambda_integration_dynamodbstreams.snapshot.json`
+AWS's answers are in LocalStack's recordings `test_lambda_integration_dynamodbstreams.snapshot.json`
 and `test_lambda_integration_sqs.snapshot.json`, test `test_duplicate_event_source_mappings` in
 both.
 """

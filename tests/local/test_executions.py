@@ -139,7 +139,7 @@ def test_the_packaged_state_machine_runs(platform: Platform) -> None:
     assert ended["output"] == '"Ada"'
 
 
-# What needs no patch.
+# These need no patch.
 
 
 def test_wait_until_a_fraction_of_a_second(platform: Platform) -> None:
@@ -233,7 +233,7 @@ def test_a_transaction_and_a_read_in_a_workflow(platform: Platform) -> None:
     assert run(platform, states, {"at": "now"})["output"] == '"now"'
 
 
-# What AWS refuses (patches/sdk_parameters.py, canceled_tokens.py).
+# These are refused by AWS (patches/sdk_parameters.py, canceled_tokens.py).
 
 
 def storing(platform: Platform, value: dict[str, Any], resource: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ Statement = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def evaluator() -> ModuleType:
-    """A copy of the emulator's module, patched as the emulator has it."""
+    """A copy of the emulator's module with the emulator's patches."""
     spec = importlib.util.find_spec("ministack.core.iam_evaluator")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -1,6 +1,6 @@
 """State machines call with their own roles (patches/iam_executions.py).
 
-What AWS answers: for lambda:invoke, an execution quoted in
+AWS's answers: for lambda:invoke, an execution quoted in
 https://github.com/awslabs/aws-deployment-framework/issues/460; for the others, the form in which
 LocalStack's recordings stepfunctions/v2/error_handling/{test_task_service_dynamodb,test_aws_sdk}
 have an error that the service's model lacks, as DynamoDB's lacks AccessDeniedException.

@@ -329,7 +329,8 @@ def _judged_so(action: str, resource: str) -> bool:
 @pytest.mark.parametrize("kind", sorted(TYPES))
 @pytest.mark.parametrize("operation", ["create", "update", "delete", "read"])
 def test_every_action_of_a_full_resource_has_a_resource(kind: str, operation: str) -> None:
-    """Whatever a template sets, each action that counts is judged for an ARN of its service."""
+    """For every property that a template can set, each action that counts is checked for an ARN of
+    its service."""
     properties: dict[str, Any] = {
         name.partition(".")[0]: "x"
         for names in TYPES[kind].values()

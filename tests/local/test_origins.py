@@ -1,4 +1,4 @@
-"""What a web page in the developer's browser can do: nothing that changes anything."""
+"""A web page in the developer's browser can change nothing."""
 
 import http.client
 import json

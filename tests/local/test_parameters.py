@@ -71,7 +71,7 @@ TEMPLATE: dict[str, Any] = {
 
 
 def refused(platform: Platform, template: dict[str, Any], *parameters: dict[str, Any]) -> str:
-    """What CreateStack and CreateChangeSet say, which has to be the same."""
+    """The message of CreateStack and CreateChangeSet, which must be the same."""
     client = platform.client("cloudformation")
     request = {
         "StackName": f"test-{uuid.uuid4().hex}",

@@ -1,5 +1,5 @@
-"""What must not go with its stack (patches/protected_tables.py), and what a stage is made with
-(patches/stage_settings.py)."""
+"""Protected tables outlive their stack (patches/protected_tables.py), and a stage is made with its
+settings (patches/stage_settings.py)."""
 
 import uuid
 from typing import Any
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from local.platform import Platform
 from tests.support.local.platform import Stacks
 
-# What DynamoDB says (nubo-db/dynoxide, issue 46).
+# DynamoDB's message (nubo-db/dynoxide, issue 46).
 PROTECTED = "currently protected against deletion. Disable deletion protection first."
 
 

@@ -1,5 +1,5 @@
-"""What CloudFormation refuses before or while it makes a stack (patches/template_format.py,
-exports.py, stack_states.py), and what the emulator refuses by itself.
+"""CloudFormation's refusals before or while it makes a stack (patches/template_format.py,
+exports.py, stack_states.py), and the emulator's own.
 
 The recordings are LocalStack's, cloudformation/api.
 """
@@ -42,7 +42,7 @@ def named(value: Any, **more: Any) -> dict[str, Any]:
 
 
 def refusal(stacks: Stacks, template: Any, **more: Any) -> str:
-    """What CreateStack and CreateChangeSet say."""
+    """The messages of CreateStack and CreateChangeSet."""
     body = template if isinstance(template, str) else json.dumps(template)
     said = set()
     for call, fields in (

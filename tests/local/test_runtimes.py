@@ -1,8 +1,8 @@
 """Runtimes and the code of functions (patches/lambda_runtimes.py, function_code.py, runtime.mjs).
 
 The refusals that are AWS's are in LocalStack's recording `test_lambda_api.snapshot.json`:
-`TestLambdaFunction::test_create_lambda_exceptions`, `TestRuntimeValidation`. What Node.js answers
-is in `test_lambda_common.snapshot.json`: `TestLambdaRuntimesCommon`, `nodejs20.x`.
+`TestLambdaFunction::test_create_lambda_exceptions`, `TestRuntimeValidation`. The answers of Node.js
+are in `test_lambda_common.snapshot.json`: `TestLambdaRuntimesCommon`, `nodejs20.x`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What CloudFormation says of its stacks (patches/change_sets.py, resource_reasons.py)."""
+"""CloudFormation's descriptions of stacks (patches/change_sets.py, resource_reasons.py)."""
 
 import json
 import uuid

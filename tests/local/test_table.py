@@ -17,7 +17,7 @@ def put(platform: Platform, pk: str, sk: str, **numbers: int) -> None:
 
 
 def seen(platform: Platform, pk: str) -> list[dict[str, Any]]:
-    """What the stream's function noted about the item, in order."""
+    """The notes of the stream's function about the item, in order."""
     found: list[dict[str, Any]] = platform.client("dynamodb").query(
         TableName=platform.outputs["TableName"],
         KeyConditionExpression="pk = :pk",

@@ -42,7 +42,7 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Mailbox:
 
 
 def told(answer: Answer) -> tuple[int, Any, set[str]]:
-    """What an answer tells: without the moments, ids and addresses that differ anyway."""
+    """An answer without the times, ids and addresses, which always differ."""
     body = {k: v for k, v in answer.json.items() if k not in ("email", "request_id")}
     return answer.status, body, set(answer.headers) - {"etag"}
 
@@ -61,7 +61,7 @@ def test_a_refused_registration_does_not_tell_who_has_an_account(
     answers = [register("ann@example.com"), register(NEW)]
 
     assert told(answers[0]) == told(answers[1])
-    # Neither the table nor a password's hash costs time.
+    # No call and no hash was made, so the answers take the same time.
     assert (made, hashed) == ([], [])
 
 
@@ -283,7 +283,7 @@ def test_an_invitation_cannot_be_guessed_or_bent(change: Any) -> None:
 
 
 def test_the_table_alone_invites_nobody() -> None:
-    """Whoever reads the table has hashes, which register nobody."""
+    """A reader of the table has only hashes, which register nobody."""
     once = invitation()
     [item] = table.get(account_records.invitation_key(once.partition(".")[0]))
 

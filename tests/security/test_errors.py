@@ -1,4 +1,4 @@
-"""What callers are told of faults: nothing of roles, accounts, tables and traces, on any route."""
+"""Faults tell callers nothing of roles, accounts, tables and traces, on any route."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class Place:
         self.id, self.has = made["id"], made["outputs"]
 
     def says(self, calls: list[Call]) -> list[str]:
-        """What the environment's own code is answered."""
+        """The answers to these calls of the environment's own code."""
         answer = self.platform.client("lambda").invoke(
             FunctionName=self.has["Probe"], Payload=json.dumps(calls)
         )

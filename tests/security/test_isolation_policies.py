@@ -31,7 +31,7 @@ from tests.support.rights import (
     policy,
 )
 
-# What code uses, by the ARN of a resource with this name.
+# The actions that code uses, by the ARN of a resource with this name.
 DATA = [
     ("dynamodb:GetItem", "dynamodb", "table/{}-Table-1"),
     ("dynamodb:Scan", "dynamodb", "table/{}-Table-1"),
@@ -356,7 +356,7 @@ def test_the_check_of_templates_evaluates_the_policies_that_are_deployed() -> No
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_the_check_of_templates_accepts_no_property_that_needs_what_is_withheld(kind: str) -> None:
-    """What the making role would be denied is refused when a version is added."""
+    """A version is refused if the making role would be denied an action that it needs."""
     accepted = {
         path.partition(".")[0]
         for rule, paths in PROPERTIES.get(kind, {}).items()

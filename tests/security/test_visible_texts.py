@@ -1,4 +1,4 @@
-"""What a person reads has no characters that are not seen or that reorder the others."""
+"""Texts for people have no invisible characters, and none that reorder the others."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ def test_several_threads_may_call_and_each_gets_its_own_answers(server: Server) 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 127.0.0.1, with its key; nobody vouches for it but itself."""
+    """A self-signed certificate of 127.0.0.1, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -500,7 +500,8 @@ def test_an_error_has_the_whole_answer(server: Server) -> None:
 
 
 def test_all_tries_together_fit_into_the_timeout_of_a_function() -> None:
-    # Of two calls made at once both may wait for their connections, and wait for answers together.
+    # Two calls made at once may both wait for their connections, and they wait for answers
+    # together.
     once = 2 * dynamodb.CONNECT_SECONDS + dynamodb.ANSWER_SECONDS
     pauses = sum(dynamodb.PAUSE_SECONDS * 2**n for n in range(1, dynamodb.TRIES))
 

@@ -40,7 +40,7 @@ def wire(key: Key) -> tuple[Any, Any]:
 
 
 def noted(key: Key, change: Callable[[], object]) -> None:
-    """What the stream tells of a change of this record; twice, as it may."""
+    """The stream's records of a change of this record, delivered twice, as is allowed."""
     before = image(key)
     change()
     after = image(key)

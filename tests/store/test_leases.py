@@ -476,7 +476,7 @@ def test_an_extension_replaces_the_warnings_of_the_old_end(
     leases.extend(warned, 24, ann)
 
     assert warnings(warned) == [2 * HOUR, 0.5 * HOUR]
-    # Who was about to warn of the old end finds that it is not the end any more.
+    # A process that was about to warn of the old end finds that the end has moved.
     assert leases.warn(item, "reconcile") is False
 
 

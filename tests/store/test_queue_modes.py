@@ -1,4 +1,4 @@
-"""What a deployment does about those ahead of it: queue, supersede, cancel_running, reject."""
+"""A deployment's mode decides about those ahead of it: queue, supersede, cancel_running, reject."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 def goes_live(environment: EnvironmentId, order: int | str | None) -> str:
-    """What roll_out_deployment writes into the environment's record when it is through."""
+    """The last write of roll_out_deployment in the environment's record."""
     values = {"id": "dep_live", "version": "v0", "order": order}
     change = "SET live_deployment_id = :id, live_version = :version, live_order = :order"
     table.write(Update(environment_records.key(environment), change, values))

@@ -64,7 +64,7 @@ def a_version(ann: Principal) -> Callable[[int], object]:
 
 
 def makers(quota: str, ann: Principal, project: ProjectId) -> Callable[[int], object]:
-    """What makes the nth of what the quota counts."""
+    """Make the nth object that the quota counts."""
     if quota == "projects_per_user":
         return lambda n: world.project(ann, f"project-{n}")
     if quota == "templates_per_user":

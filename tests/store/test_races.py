@@ -40,7 +40,7 @@ def last_is_canceled(environment: EnvironmentId, user_id: Principal) -> None:
     rollout_queue.cancel(ids.parse_deployment(waiting_in(environment)[-1]), user_id)
 
 
-# What others do while somebody looks at what is ahead of him.
+# Writes of other callers while one looks at the queue.
 IS_SHIPPED = (is_accepted, has_the_lock, succeeds)
 IS_BEING_SHIPPED = (is_accepted, has_the_lock)
 ONE_WAITS = (is_accepted, is_accepted, last_is_canceled)

@@ -42,7 +42,8 @@ ENDED = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 
 
 class Executions:
-    """What Step Functions says of each execution, by workflow and name; asked in this order."""
+    """Step Functions' answer for each execution, by workflow and name, in the order of the
+    calls."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}

@@ -124,7 +124,7 @@ def test_a_failure_is_undone_in_reverse(environment: EnvironmentId, driver: Buil
 
     assert go("retire", environment).done
 
-    # What failed may be there in part, and what was never begun is not asked for.
+    # A resource that failed may exist in part; one that was never begun is not asked for.
     assert driver.asked[2:] == [("retire", "database"), ("retire", "network")]
     assert left(environment) == []
 
@@ -180,7 +180,7 @@ def test_undoing_twice_changes_nothing(environment: EnvironmentId, driver: Built
 
 
 def shown(environment: EnvironmentId) -> list[str]:
-    """What people are told that is left, once it failed."""
+    """The remaining resources that a failed teardown reports."""
     failed: Any = {**item(environment), "status": "teardown_failed", "failure": FAILURE}
     failure = environment_records.to_model(failed).failure
     assert failure and failure.remaining_resources is not None

@@ -353,7 +353,7 @@ def test_a_condition_that_failed_beside_a_conflict_is_retried(
 ) -> None:
     table.write(Put(THERE, {"n": 2}))
     pauses = between.no_sleep(monkeypatch)
-    # What the first action is about is being written: the second may have been written with it.
+    # The first action's item is being written, so the second may have been written with it.
     raised = between.canceled("TransactionConflict", "ConditionalCheckFailed")
     between.fails(monkeypatch, "TransactWriteItems", raised)
 

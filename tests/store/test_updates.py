@@ -50,7 +50,7 @@ PARAMETERS: dict[str, Any] = {
     "Key": {"Type": "String", "Default": ""},
     "Password": {"Type": "String", "NoEcho": True, "MinLength": 8},
 }
-# What each version has beside, or instead.
+# Each version's additions and replacements.
 VERSIONS: dict[str, dict[str, Any]] = {
     "1.0": {},
     "1.1": {"Region": {"Type": "String"}, "Zones": None},
@@ -58,7 +58,7 @@ VERSIONS: dict[str, dict[str, Any]] = {
     "1.3": {"Key": {"Type": "String", "NoEcho": True, "Default": "none"}},
     "1.4": {"Password": {"Type": "String", "Default": "none"}},
 }
-# What a state of Step Functions may hold.
+# The most bytes that a state of Step Functions may hold.
 _STATE = 262_144
 INPUTS = {"Size": "small", "Zones": ["a", "b"], "Key": "k1", "Password": "hunter22"}
 
@@ -129,7 +129,7 @@ def secrets() -> dict[str, str]:
 
 
 def refused(ask: Ask, **wanted: Any) -> dict[str, str]:
-    """What is wrong with each; nothing was changed."""
+    """The error of each; nothing was changed."""
     before = (world.everything(), secrets())
     with pytest.raises(Invalid) as error:
         ask(**wanted)
@@ -376,7 +376,7 @@ def test_the_largest_update_fits_a_workflows_state(ann: Principal, project: Proj
 
     assert MAX_BYTES_TOGETHER - 300 < len(becomes["inputs"]) <= MAX_BYTES_TOGETHER
     assert len(becomes["secret_inputs"]) == len(becomes["secret_places"]) == MAX_SECRETS
-    # What Ship returns, its stack's longest output and what is around it besides.
+    # The output of Ship, with its stack's longest output and the fields around it.
     shipping = deployment_records.find(parse_deployment(asked.id))
     assert shipping
     record = environment_records.after_rollout(shipping, becomes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# What takes long to import and is for other functions, or for other requests than most.
+# Modules that take long to import, and that only some functions or few requests need.
 AWS_SDK = {"boto3", "botocore.session", "urllib3"}
 SIGNING_IN = {"argon2", "email_validator", "passlib"}
 TOKENS = {"cryptography", "jwt"}

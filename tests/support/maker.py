@@ -24,7 +24,7 @@ from tests.support.lambda_environment import as_on_lambda
 
 @dataclass
 class Maker:
-    """Who asks for environments made of a template."""
+    """A user who creates environments from a template."""
 
     platform: Platform
     someone: Person

@@ -30,7 +30,7 @@ BOUNDARIES = {
     *("AuthBoundary", "FunctionBoundary", "PeopleBoundary", "WorkflowBoundary"),
     *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
-# What runs reconcile while anything has a deadline.
+# The rule that runs reconcile while anything has a deadline.
 RULE = "ReconcileFunctionClock"
 
 
@@ -38,7 +38,7 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# What environments are made of is named after the stack, and so are their secrets.
+# Resources and secrets of environments are named after the stack.
 OF_ENVIRONMENTS = (
     r"[:/]\$\{AWS::StackName\}(-env-|/environments/)\*"
     r"|\$\{AWS::Region\}:aws:transform/Serverless-2016-10-31"

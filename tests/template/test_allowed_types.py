@@ -1,4 +1,4 @@
-"""What templates may have by default, the role that makes environments can make.
+"""The role that makes environments can make every type that templates may have by default.
 
 CloudFormation's registry says of each type which rights its handlers take; cfn-lint carries those
 schemas. They list what all features of a type take together, so what belongs to a feature
@@ -39,8 +39,8 @@ NOT_OFFERED = {
     "lambda:GetCodeSigningConfig": "functions with signed code",
     "lambda:PassCapacityProvider": "functions on capacity of the account's own",
     "logs:CreateLogDelivery": "logs that are sent elsewhere",
-    "s3:*BucketAbac": "tags that decide who may use a bucket",
-    "s3:Delete*": "other names of the actions that put a configuration, as IAM has them",
+    "s3:*BucketAbac": "tags that decide about access to a bucket",
+    "s3:Delete*": "other names of the actions that put a configuration, which IAM does not use",
     "s3:PutBucketReplication": "no action that IAM knows; s3:PutReplicationConfiguration is",
     "s3:PutObjectLockConfiguration": "the same; s3:PutBucketObjectLockConfiguration is",
 }
@@ -70,7 +70,7 @@ def covered(right: str, by: Iterator[str] | dict[str, str]) -> bool:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_the_list_has_every_action_that_a_type_needs(kind: str) -> None:
-    """Of the type's own service. Others are needed for features that reach beyond it."""
+    """Actions of the type's own service. Others are needed for features that reach beyond it."""
     listed = {action.lower() for action in TYPES[kind]}
     own = {right for right in needed(kind) if right.startswith(f"{service(kind)}:")}
     rights = {right for right in own if right.lower() not in listed}

@@ -1,4 +1,5 @@
-"""What Step Functions and DynamoDB would refuse in a definition, or would let end an execution."""
+"""Definitions have nothing that Step Functions or DynamoDB refuse, or that would end an
+execution."""
 
 from __future__ import annotations
 
@@ -109,7 +110,7 @@ def test_expressions_use_only_functions_that_step_functions_has(path: Path) -> N
 def test_sdk_integrations_receive_no_type_that_they_name_differently(path: Path) -> None:
     for name, state in tasks(path, SDK).items():
         assert not OTHER_KINDS & set(keys(state["Arguments"])), name
-        # Nor in an expression, nor in what dispatch hands to the execution.
+        # The same holds for expressions and for the input from dispatch.
         for text in expressions(state["Arguments"]):
             assert not re.search(rf"\b({'|'.join(OTHER_KINDS)})\b", text), name
 

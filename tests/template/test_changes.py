@@ -112,7 +112,7 @@ def test_every_action_has_a_writer() -> None:
 
 
 def test_every_versioned_write_in_python_records_its_change() -> None:
-    """Of an environment; `projects` and `templates` have versions without events."""
+    """This holds for environments; `projects` and `templates` have versions without events."""
     found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):

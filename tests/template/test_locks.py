@@ -1,4 +1,4 @@
-"""What is installed is what was locked, from whichever registry the machine uses."""
+"""The installed packages are the locked ones, from every registry that a machine may use."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from tests.support.roles import (
     statements,
 )
 
-# What SAM attaches by itself: on every resource there is, but for the boundary.
+# SAM attaches these by itself, for every resource; only the boundary limits them.
 MANAGED = {
     # To write its log; logs:CreateLogStream and logs:PutLogEvents.
     "AWSLambdaBasicExecutionRole": r".*Function",
@@ -39,7 +39,7 @@ MANAGED = {
     # To read the stream whose event source mapping it has.
     "AWSLambdaDynamoDBExecutionRole": r"Dispatch(Environments|Deployments)Function",
 }
-# What a task of a state machine needs, by the integration it calls.
+# The rights that a state machine's task needs, by the integration it calls.
 NEEDS = {
     "dynamodb:updateItem": "dynamodb:UpdateItem",
     "dynamodb:getItem": "dynamodb:GetItem",
@@ -167,7 +167,7 @@ def test_each_policy_fits_iams_size_limits(name: str) -> None:
         if not isinstance(value, dict):
             return value
         if set(value) & {"Ref", "Fn::GetAtt"}:
-            # What CloudFormation names itself: the stack, the resource, and some letters.
+            # Names that CloudFormation generates: the stack, the resource, and some letters.
             return (
                 f"arn:aws:dynamodb:ap-southeast-1:{'1' * 12}:table/{'s' * names.LONGEST}-{'x' * 26}"
             )
@@ -219,7 +219,7 @@ def test_the_boundary_of_state_machines_allows_every_right_that_a_policy_gives(r
 
 
 WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
-# What decides who signs in as whom.
+# Keys of items that decide about sign-in.
 ACCOUNTS = (
     "KEYS",
     "ACCOUNT#usr_1",
@@ -527,7 +527,7 @@ def test_making_roles_reach_only_the_names_of_their_own_environment() -> None:
         if own not in str(resource)
     }
 
-    # What has no name of its own: lists, HTTP APIs, SAM, and the artifacts that are deployed.
+    # Resources without a name: lists, HTTP APIs, SAM, and the artifacts that are deployed.
     assert {action for action, on in elsewhere if ":apigateway:" not in on} == {
         "lambda:CreateEventSourceMapping",
         "lambda:DeleteEventSourceMapping",

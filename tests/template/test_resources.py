@@ -1,4 +1,4 @@
-"""What the stack keeps, for how long, and who is told when something goes wrong."""
+"""The stack's data, its retention, and its alarms."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_reconcile_has_a_rule_that_can_be_disabled_and_a_daily_one() -> None:
 
 
 def test_every_record_with_a_deadline_wakes_reconcile() -> None:
-    # What dispatch is not called for cannot wake reconcile.
+    # Dispatch cannot wake reconcile for a record that it does not receive.
     wanted = [
         json.loads(pattern["Pattern"])
         for mapping in transformed("AWS::Lambda::EventSourceMapping").values()
@@ -232,7 +232,7 @@ def test_errors_throttles_dead_letters_and_failed_executions_raise_alarms() -> N
     for name in resources("AWS::Serverless::StateMachine"):
         assert f"'{name}'" in metrics["AWS/States ExecutionsFailed"]
     for name, function in resources("AWS::Serverless::Function").items():
-        # What a step raises is caught, retried and told by its workflow.
+        # A step's errors are caught, retried and reported by its workflow.
         if not function["Properties"]["CodeUri"].startswith("functions/steps/"):
             assert f"'{name}'" in metrics["AWS/Lambda Errors"]
     for alarm in resources("AWS::CloudWatch::Alarm").values():

@@ -1,4 +1,4 @@
-"""What holds for every state machine: read as the graph that Step Functions would walk."""
+"""Properties of every state machine, read as the graph that Step Functions would walk."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, resour
 
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 AWS_ERRORS = re.compile(r"(States|Lambda|Runtime|Sandbox|DynamoDB|DynamoDb)\.\w+")
-# What a function's caller is told when the sandbox, not the handler, has failed. What the names
-# from Runtime on mean: the process has exited or was killed, had no memory left, took too long.
+# The errors that a function's caller receives when the sandbox, not the handler, has failed. The
+# names from Runtime on mean that the process has exited or was killed, had no memory left, or took
+# too long.
 SANDBOX_FAULTS = {
     "Lambda.TooManyRequestsException",
     "Lambda.ServiceException",

@@ -39,7 +39,7 @@ MORE_FORMS = {
         for action in ("tagresource", "untagresource", "gettags")
     },
 }
-# What a reference to a resource of the stack stands for.
+# The value of a reference to a resource of the stack.
 ARNS = {
     "AWS::DynamoDB::Table": "dynamodb:us-east-1:111111111111:table/x",
     "AWS::IAM::Role": "iam::111111111111:role/x",
@@ -134,7 +134,7 @@ def fits(action: str, resource: str) -> bool:
 
 
 def wrong(statement: Statement) -> list[str]:
-    """What IAM would take and never heed in this statement, or would allow too widely."""
+    """Parts of this statement that IAM would accept and ignore, or that allow too much."""
     resources = [arn(each) for each in as_list(statement["Resource"])]
     found: list[str] = []
     if (statement["Effect"], statement["Action"], resources) == ("Deny", "*", ["*"]):

@@ -115,7 +115,8 @@ def test_shared_modules_are_in_tests_support() -> None:
 
 
 def places(tree: ast.AST) -> list[str]:
-    """What depends on the place of a test: attributes of pytest's items, and names of files."""
+    """Names that depend on the place of a test: attributes of pytest's items, and names of
+    files."""
     attributes = {"fspath", "location", "nodeid", "path", "reportinfo"}
     file = re.compile(r"(tests/)?(\w+/)*((test)?_\w+\.py|test_\w+)|tests/[\w/]*")
     nodes = list(ast.walk(tree))

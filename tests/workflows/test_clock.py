@@ -204,7 +204,7 @@ def lags(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
 
 
 LOOK = [f"{RECONCILE}dynamodb Query"] * 4
-# What it calls to switch its rule off.
+# The call that switches its rule off.
 TO_REST = [
     *LOOK,
     f"{RECONCILE}dynamodb BatchGetItem",
@@ -313,7 +313,7 @@ def test_a_crash_while_going_to_rest_leaves_no_operation_unattended(
                 world.when(f"{RECONCILE}*", then(somebody, faults.dies), skip=n)
             else:
                 world.when(f"{RECONCILE}*", faults.preceded_by(somebody), skip=n)
-                # What meets one fault is not counted for the other.
+                # A call that meets one fault is not counted for the other.
                 world.when(f"{RECONCILE}*", faults.dies, skip=last - 1)
             world.strike()
 

@@ -34,7 +34,7 @@ REFUSALS = 20
 
 
 def most_events(workflow: str, *names: str) -> int:
-    """What one visit of each state adds to the history if every retry is used."""
+    """The history events of one visit of each state if every retry is used."""
     total = 0
     for name in names:
         state = definitions()[workflow]["States"][name]

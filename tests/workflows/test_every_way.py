@@ -50,7 +50,7 @@ def test_no_execution_that_cleaned_up_is_reported_as_succeeded(
         if execution.status != "RUNNING"
         # A rollout that looks again has not failed yet.
         and any(edge.way.startswith("Catch") and edge.target != "Ship" for edge in execution.edges)
-        # Who loses the race to end an environment has nothing to clean up.
+        # An execution that loses the race to end an environment has nothing to clean up.
         and execution.states[-1] not in ("Nothing left to do", "End the environment")
     ]
 

@@ -40,14 +40,14 @@ examples: list[int] = []
 # By then everything that does not wait for an end has come to its own, also with one fault.
 A_WHILE = 240
 NAMES = st.sampled_from(["one", "two", "three"])
-# What cannot be brought into any environment.
+# The script of an environment that refuses the version `bad`.
 BAD = {"ship": {"version": "bad", "refuse": "No such image"}}
 MODES: list[OnConflict] = ["queue", "supersede", "cancel_running", "reject"]
 
 
 @dataclass
 class Model:
-    """What is known of an environment without looking."""
+    """The model's knowledge of an environment, without reading its record."""
 
     id: EnvironmentId
     hours: float | None

@@ -27,7 +27,7 @@ def test_records_in_order_are_not_changed(world: World) -> None:
     ]
     assert [world.look(each)["version"] for each in (kept, leased)] == before
     assert world.look(deployment)["status"] == "succeeded"
-    # What has no end of its own is not looked at again; what has is when that is over.
+    # Records without a deadline are not read again; others are when it has passed.
     assert "due" not in world.look(kept)
     assert world.look(leased)["due_at"] > world.look(leased)["expires_at"]
 

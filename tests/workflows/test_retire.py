@@ -120,7 +120,7 @@ def test_the_failure_says_what_prevents_the_teardown(
     execution = world.execution("retire_environment", environment)
     assert execution.states[-3:] == ["Retire", "Record the failure", "It failed"]
     assert (execution.status, execution.error) == ("FAILED", "TeardownFailed")
-    # It is still somebody's: the name, the lease and the project know of it.
+    # It still counts: it has its name, its lease and its place in the project.
     assert world.look(world.project)["environments"] == 1
     assert len(world.items("LEASE")) == len(world.items("NAME#preview")) == 1
 

@@ -190,7 +190,7 @@ def test_a_failed_rollout_says_why_and_is_rolled_back(
     world: World, fault: Fault, times: int | None, failure: dict[str, str], live: str | None
 ) -> None:
     environment = with_v1(world) if live else world.running()
-    # What fails has begun to change the environment.
+    # The deployment fails after it has begun to change the environment.
     world.when("* > lambda Ship" if failure["error"] == "States.Timeout" else SHIP, fault, times, 1)
 
     deployment = world.deploy(environment, "v2")

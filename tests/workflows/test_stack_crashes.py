@@ -233,14 +233,14 @@ def secrets(world: World, stacks: Stacks) -> Iterator[str]:
         if item["status"] == "running"
         for name, place in secret_inputs.places(item).items()
     }
-    # What failed has not been taken away yet, if nobody could.
+    # The secrets of an environment that failed remain if nobody could remove them.
     at_rest = all(item["status"] in ("running", "destroyed") for item in living)
     if at_rest and set(stacks.secrets) != in_use:
         yield f"In use are {in_use}, and there are {set(stacks.secrets)}"
 
 
 def wrong(world: World, stacks: Stacks) -> Iterator[str]:
-    """What is true of stacks in particular."""
+    """Properties of stacks in particular."""
     if len(set(stacks.begun)) != len(stacks.begun):
         yield f"Something was begun twice: {stacks.begun}"
     for each in world.environments():

@@ -1,4 +1,4 @@
-"""What a deployment does about those ahead of it: queue, supersede, cancel_running, reject."""
+"""A deployment's mode decides about those ahead of it: queue, supersede, cancel_running, reject."""
 
 from __future__ import annotations
 

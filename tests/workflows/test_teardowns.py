@@ -130,7 +130,7 @@ def test_an_environment_that_cannot_be_torn_down_can_be_forgotten(world: World) 
 
     record = world.look(environment)
     assert (shown, record["status"], record["forgotten"]) == ("destroyed", "destroyed", True)
-    # What remains is still said.
+    # The failure still lists the remaining resources.
     failure = environment_records.to_model(record).failure
     assert failure and failure.reason == "service: It is protected"
     assert failure.remaining_resources == ["service"]

@@ -1,5 +1,5 @@
-"""What a request meets beside the table: S3, the parameter store, CloudFormation. Each call of
-theirs can crash, and whatever was done by then is done."""
+"""The services beside the table that a request meets: S3, the parameter store, CloudFormation. Each
+call of theirs can crash, and whatever was done by then is done."""
 
 from __future__ import annotations
 

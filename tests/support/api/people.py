@@ -27,8 +27,8 @@ def signed_in(email: str) -> Client:
 
 @dataclass(frozen=True)
 class Stage:
-    """What ann has, for the modules that only send what is refused: it is there once for all
-    their tests, for each of them asserts that it changed nothing."""
+    """Ann's objects, for modules whose requests are all refused. They are made once for all tests,
+    because each test asserts that it changed nothing."""
 
     ann: Client
     project: ProjectId

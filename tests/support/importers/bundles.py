@@ -1,4 +1,4 @@
-"""Bundles as Proton has them, made for a test."""
+"""Bundles in Proton's format, made for a test."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Stack:
         for name, each in present.items():
             body = {key: value for key, value in each.items() if key != "Condition"}
             on = body.pop("DependsOn", [])
-            # What is not made is not waited for.
+            # Resources that are not made are not waited for.
             on = sorted({on} if isinstance(on, str) else on)
             whole = self.value(body)
             made[name] = {**whole, "DependsOn": [one for one in on if one in present]}

@@ -18,7 +18,7 @@ def acting(platform: Platform, *statements: dict[str, Any], boundary: str | None
 
 
 def refusal(platform: Platform, key: Key, service: str, operation: str, **request: Any) -> Any:
-    """What the caller hears, who must not be allowed to make this request."""
+    """The refusal of a caller without the right to make this request."""
     with pytest.raises(ClientError) as refused:
         getattr(platform.client(service, key), operation)(**request)
     return refused.value.response

@@ -33,7 +33,7 @@ def _json(size: int, whole: Callable[[int], Any]) -> Template:
     while len(text) > size and n:
         n //= 2
         text = json.dumps(whole(n))
-    # What is too large without any part is cut off.
+    # A text that is too large even without its parts is cut off.
     return text.encode()[:size], True
 
 

@@ -1,4 +1,4 @@
-"""What a call costs in processor time."""
+"""The processor time of a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 # The promise of docs/security.md: no request of up to 1 MB takes more.
 MOST_SECONDS = 1.0
-# What the work of `_slowness` takes on an undisturbed core of the machine that set the limit.
+# Seconds that the work of `_slowness` takes on an undisturbed core of the machine that set the
+# limit.
 _REFERENCE_SECONDS = 0.027
 _TEXT = json.dumps([{"Type": "AWS::SQS::Queue", "Properties": {"n": [n]}} for n in range(6_000)])
 

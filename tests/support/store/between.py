@@ -138,9 +138,9 @@ def side_by_side(*actions: Callable[[], object]) -> list[object]:
 def apart(
     monkeypatch: pytest.MonkeyPatch, order: Sequence[str], happens: Sequence[Callable[[], object]]
 ) -> None:
-    """What is next read at once is read one by one in this order: `Query`, or the beginning of an
-    item's sort key; the rest is read last. Before each of them something happens, and before the
-    transaction that follows.
+    """The next reads that are made at once are made one by one in this order: `Query`, or the
+    beginning of an item's sort key; the rest is read last. Before each of them something happens,
+    and before the transaction that follows.
     """
     real = dynamodb.together
 

@@ -65,8 +65,8 @@ def deployment(of: EnvironmentId, principal: Principal, version: str = "v1") -> 
 
 
 def becomes(this: EnvironmentId, status: Status, **fields: Any) -> None:
-    """What a workflow writes when it is through: no operation, one version more, and why, which is
-    `actor`, `action` and `reason`, or else a workflow that gave it this status."""
+    """The last write of a workflow: it removes the operation, increments the version, and records a
+    change with `actor`, `action` and `reason`, by default of a workflow that set this status."""
     fields.setdefault("updated_at", timestamps.written(timestamps.now()))
     actor, action = fields.pop("actor", "a workflow"), fields.pop("action", status)
     why = records.change(action, actor, fields["updated_at"], fields.pop("reason", None))

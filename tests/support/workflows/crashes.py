@@ -28,8 +28,8 @@ def chosen(lived: Lived, stories: Sequence[Story], story: Story) -> Iterator[tup
     """Every second call of each name, the first one too, with one crash by turns; with CRASHES=all
     (`make crashes`) every call with each.
 
-    Reads in a row are one moment: nothing differs between them. Nor does it before the first call
-    that tells the story from each that was looked at before.
+    Reads in a row are one moment: nothing differs between them. Calls before the story first
+    differs from each earlier story are left out, too.
     """
     turns: Counter[str] = Counter()
     crashes = list(faults.CRASHES)

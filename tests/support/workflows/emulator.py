@@ -51,7 +51,7 @@ from tests.support.workflows.schedule import OutOfTime, Schedule
 
 CALL_SECONDS = 0.005
 
-# Who acts: a function's name, `workflow/State`, or `test`.
+# The actor: a function's name, `workflow/State`, or `test`.
 actor: ContextVar[str] = ContextVar("actor", default="test")
 
 
@@ -83,7 +83,7 @@ def _copied(function: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
 
 
 dynamodb, eventbridge, lambda_svc, stepfunctions, responses = _import_services()
-# Whom the client library asks, by what the operation's name begins with.
+# The service that the client library asks, by the beginning of the operation's name.
 _SERVICES = {"AWSStepFunctions": ("states", stepfunctions), "AWSEvents": ("events", eventbridge)}
 
 # They say the same of the same expression, and take their time to.
@@ -103,7 +103,8 @@ _LAMBDA_TROUBLES: dict[Trouble, str] = {
     "throttled": "Lambda.TooManyRequestsException",
 }
 
-# What a workflow is told of a function whose process is gone: on AWS and in the embedded platform.
+# The error that a workflow receives if a function's process has ended: on AWS and in the embedded
+# platform.
 KILLED = ("Lambda.Unknown", "Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Timedout")
 
 
@@ -219,7 +220,7 @@ class Emulator:
             return _response(request, answered.status, {}, json.dumps(answered.body))
 
     def attempt(self, call: Call, perform: Callable[[], Any], refusal: Any) -> Any:
-        """One try at a call; the client library makes some of its own accord."""
+        """One try at a call; the client library makes some by itself."""
         self.schedule.now += CALL_SECONDS
         name = actor.get()
 
@@ -227,7 +228,7 @@ class Emulator:
             with acting(name):
                 return perform()
 
-        # What a fault does besides is somebody else's doing.
+        # A fault's side effects are the test's, not the caller's.
         with acting("test"):
             return self.calls.make(call, as_the_caller, refusal)
 
@@ -375,7 +376,7 @@ def invoke(handler: Callable[[Any, Any], Any], event: Any) -> Any:
 
 
 class _Body(bytes):
-    """What is sent for one call, however often."""
+    """The requests of one call, with its retries."""
 
     call: Call
 

@@ -17,7 +17,7 @@ Perform = Callable[[], Any]
 Refusal = Callable[[Trouble], Exception]
 Fault = Callable[[Perform, Refusal], Any]
 
-# What an error may say: a sentence, JSON, both, cut off, as long as it may be, nothing.
+# Texts of errors: a sentence, JSON, both, cut off, as long as allowed, empty.
 CAUSES = [
     "A sentence.",
     'Returned payload: {"errorMessage":"Task timed out after 60.00 seconds"}',
@@ -66,9 +66,9 @@ def dies(perform: Perform, refusal: Refusal) -> Any:
     raise Died
 
 
-# What may happen to a call and is got over by trying again.
+# Faults of a call that a retry overcomes.
 FAULTS: dict[str, Fault] = {"fails": fails, "lost": lost, "throttled": throttled, "twice": twice}
-# What a crash harness does to every call there is.
+# Faults that a crash harness gives to every call.
 CRASHES: dict[str, Fault] = {**FAULTS, "dies": dies}
 
 

@@ -96,7 +96,8 @@ def _names_and_counts(
 def _quotas(
     items: list[Record], environments: list[Record], deployments: list[Record]
 ) -> Iterator[str]:
-    """What counts has its slots, what has ended has none, and each counter is right."""
+    """Objects that count have their slots, those that have ended have none, and each counter is
+    right."""
     living = [
         *(("ENVIRONMENT", each) for each in environments if each["status"] != "destroyed"),
         *(("DEPLOYMENT", each) for each in deployments if each["status"] not in ENDED),
@@ -154,8 +155,8 @@ def _deployments(items: list[Record], environment: Record, mine: list[Record]) -
 
 
 def _live(world: World, environment: Record, mine: list[Record]) -> Iterator[str]:
-    """Who failed was rolled back if anything was live, and what is live is really there, unless it
-    is said to be in doubt."""
+    """A failed deployment was rolled back if another was live, and the live version is really
+    there, unless the record says that it is in doubt."""
     live, doubted = None, None
     ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
     for item in ran:
@@ -201,8 +202,8 @@ def _history(items: list[Record], environment: Record, mine: list[Record]) -> It
 
 
 def _etags(world: World) -> Iterator[str]:
-    """What is shown changes only together with the version, which is the ETag; and each version
-    says why."""
+    """Shown fields change only together with the version, which is the ETag, and each version
+    records why."""
     shown: dict[tuple[str, int], Environment] = {}
     for record in world.stream:
         image = wire.decode(record["dynamodb"].get("NewImage", {}))

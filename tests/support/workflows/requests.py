@@ -15,7 +15,7 @@ _PLACES = (("ExpressionAttributeNames", "#"), ("ExpressionAttributeValues", ":")
 def check(resource: str, arguments: Any) -> None:
     """Raises AssertionError for a request to DynamoDB that it would refuse.
 
-    What an SDK integration refuses by name is the emulator's patch sdk_parameters.
+    The emulator's patch sdk_parameters refuses parameters that an SDK integration does not know.
     """
     if ":dynamodb:" not in resource:
         return

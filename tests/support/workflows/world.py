@@ -152,7 +152,7 @@ class World:
         _checked_answer(eventbridge._put_rule({**rule, "State": "DISABLED"}))
         asleep = {**reconcile_schedule.KEY.wire(), "off_at": {"S": "2026-11-22T09:00:00.000Z"}}
         _checked_answer(dynamodb._put_item({"TableName": "slipway", "Item": asleep}))
-        # Nobody is told of it.
+        # The stream's reader does not receive these writes.
         self._stream_position = len(self.stream)
 
     def __exit__(self, *_: object) -> None:
@@ -350,7 +350,8 @@ class World:
         self._stream_is_held = False
 
     def lose_the_stream(self) -> None:
-        """What waits in it is never delivered, as when it is a day old or nobody redrives it."""
+        """Its waiting records are never delivered, as if they were a day old or nobody redrove
+        them."""
         self._stream_position = len(self.stream)
         self._waiting_batches.clear()
 
@@ -507,8 +508,9 @@ class World:
 
 
 class Infrastructure:
-    """What drivers have made and not taken away: `(environment, resource)`; `versions` has what is
-    in an environment, or half in it, `harmed` what came after a teardown began."""
+    """Resources that drivers have made and not removed: `(environment, resource)`. `versions` has
+    the version in each environment, even if it is only partly deployed, and `harmed` the calls that
+    came after a teardown began."""
 
     def __init__(self) -> None:
         self.exists: set[tuple[str, str]] = set()
@@ -572,7 +574,7 @@ class _RecordedDriver:
     ) -> Progress:
         def perform() -> Progress:
             if verb == "ship":
-                # Whatever comes of it, it has begun to change what is there.
+                # A ship that fails may also have changed the environment.
                 self._infrastructure.versions[operation.environment_id] = operation.version
             progress = method(operation)
             self._infrastructure.happened(verb, operation, progress.done)

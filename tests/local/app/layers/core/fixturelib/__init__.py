@@ -1,3 +1,3 @@
-"""What the fixture's layer brings."""
+"""The module in the fixture's layer."""
 
 VERSION = 1
