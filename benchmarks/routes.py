@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.stage import BODY, PERSON, WEB, Stage
+from benchmarks.stage import BODY, PERSON, TRUST, WEB, Stage
 
 PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
 SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
@@ -106,6 +106,42 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "revoke an invitation": (
         "DELETE /api/v1/invitations/<invitation_id>",
         lambda s: s.root.delete(s.invited),
+    ),
+    "trust a workload": (
+        "POST /api/v1/projects/<project_id>/trusts",
+        lambda s: s.ann.post(f"/api/v1/projects/{s.project}/trusts", TRUST),
+    ),
+    "list trusts": (
+        "GET /api/v1/projects/<project_id>/trusts",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/trusts"),
+    ),
+    "read a trust": (
+        "GET /api/v1/projects/<project_id>/trusts/<trust_id>",
+        lambda s: s.ann.get(s.trust),
+    ),
+    "change a trust": (
+        "PATCH /api/v1/projects/<project_id>/trusts/<trust_id>",
+        lambda s: s.ann.patch(s.trust, {"scopes": ["read"]}),
+    ),
+    "delete a trust": (
+        "DELETE /api/v1/projects/<project_id>/trusts/<trust_id>",
+        lambda s: s.ann.delete(s.trust),
+    ),
+    "exchange a workload's token": (
+        "POST /api/v1/auth/oidc/exchange",
+        lambda s: s.exchange(),
+    ),
+    "… whose issuer's keys have to be read": (
+        "POST /api/v1/auth/oidc/exchange",
+        lambda s: s.exchange(),
+    ),
+    "read a project, as a workload": (
+        "GET /api/v1/projects/<project_id>",
+        lambda s: s.job.get(f"/api/v1/projects/{s.project}"),
+    ),
+    "read what workloads need": (
+        "GET /api/v1/auth/oidc",
+        lambda s: s.ann.get("/api/v1/auth/oidc"),
     ),
     "read the public keys": (
         "GET /.well-known/jwks.json",
@@ -356,6 +392,13 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "invite an address": Stage.with_administrator,
     "list invitations": Stage.with_administrator,
     "revoke an invitation": Stage.with_administrator,
+    "read a trust": Stage.with_trust,
+    "change a trust": Stage.with_trust,
+    "delete a trust": Stage.with_trust,
+    "list trusts": Stage.with_trust,
+    "exchange a workload's token": Stage.with_issuers_keys,
+    "… whose issuer's keys have to be read": Stage.with_trust,
+    "read a project, as a workload": Stage.with_workload,
     "create a deployment, unless others are ahead": Stage.with_quiet_environment,
     "… by the environment's default": Stage.with_rejecting_environment,
     "force the end of a failed teardown": Stage.with_failed_teardown,
@@ -389,7 +432,8 @@ MOST_OF_A_WRITE = 2
 # Writes above that budget: before a secret is stored, a clean-up record is written, in case the
 # request dies; and which inputs are secret is known only after the template was read. A guess at
 # a password is counted before it is tried, and uncounted if it was right; and the account leads to
-# the e-mail address, which leads to the password.
+# the e-mail address, which leads to the password. An attempt to read an issuer's keys is counted
+# before it is made, and the keys are kept for the next exchanges.
 OVER = {
     "create an environment with a secret": 3,
     "change a secret": 3,
@@ -397,6 +441,7 @@ OVER = {
     "change the password": 4,
     "set a new password by a link": 3,
     "make a link for a new password": 3,
+    "… whose issuer's keys have to be read": 3,
 }
 
 

@@ -8,6 +8,11 @@ WEB = "/api/v1/templates/web"
 BODY = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 WITH_SECRET = f"{BODY}\nParameters: {{Password: {{Type: String, NoEcho: true}}}}"
 PERSON = {"email": "bob@example.com", "password": "correct horse battery"}
+TRUST: dict[str, Any] = {
+    "issuer": "https://ci.example.com",
+    "claims": {"repository_id": "456789", "ref": "refs/heads/main"},
+    "scopes": ["read", "deploy"],
+}
 
 
 class Stage:
@@ -21,6 +26,10 @@ class Stage:
     reset: str
     registration: str
     refresh_token: str
+    # Set by `with_trust` and `with_workload`.
+    trust: str
+    issuer: Any
+    job: Any
 
     def __init__(self) -> None:
         from slipway.access import passwords, signing, tokens
@@ -70,6 +79,42 @@ class Stage:
         login = {"username": "ann@example.com", "password": "secret123"}
         self.refresh_token = self.ann.post("/api/v1/auth/login", login).json["refresh_token"]
         return self
+
+    def with_trust(self) -> Stage:
+        """Trust a workload; `trust` is the path."""
+        from tests.support.issuer import Issuer
+
+        self.issuer = Issuer(TRUST["issuer"], "EdDSA")
+        made = self.ann.post(f"/api/v1/projects/{self.project}/trusts", TRUST)
+        self.trust = made.headers["location"]
+        return self
+
+    def with_issuers_keys(self) -> Stage:
+        """Trust a workload whose issuer's keys have been read."""
+        self.with_trust().exchange()
+        return self
+
+    def with_workload(self) -> Stage:
+        """Exchange a workload's token; `job` is the workload."""
+        from slipway.access import tokens
+        from tests.support.api.client import Client
+
+        self.job = Client(self.with_trust().exchange().json["access_token"])
+        tokens.forget()
+        # The public keys are read before the request that is measured.
+        self.ann.get("/api/v1/projects")
+        return self
+
+    def exchange(self) -> Any:
+        """Exchange a token of the issuer, which answers at once if its keys have to be read."""
+        from unittest import mock
+
+        from slipway.access.oidc import keys
+        from tests.support.api.client import Client
+
+        body = {"token": self.issuer.token(), "project_id": str(self.project)}
+        with mock.patch.object(keys, "read", return_value=self.issuer.keys):
+            return Client().post("/api/v1/auth/oidc/exchange", body)
 
     def with_registration(self) -> Stage:
         """Add a registration whose address is not proven yet."""

@@ -22,7 +22,10 @@ def stage() -> Iterator[Stage]:
         project = world.project(ann.principal)
         environment = world.environment(project, ann.principal)
         world.comes_up(environment)
-        yield Stage(ann, project, environment, world.deployment(environment, ann.principal))
+        deployment = world.deployment(environment, ann.principal)
+        trust = {"preset": "github", "claims": {"repository_id": "456789"}, "scopes": ["read"]}
+        made = ann.post(f"/api/v1/projects/{project}/trusts", trust).json["id"]
+        yield Stage(ann, project, environment, deployment, made)
 
 
 @pytest.fixture

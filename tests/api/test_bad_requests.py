@@ -189,6 +189,10 @@ BODIES = {
     "/api/v1/environments/<environment_id>/pin": '{"reason":"demo"}',
     "/api/v1/environments/<environment_id>/update": '{"inputs":{}}',
     "/api/v1/users/<user_id>": '{"platform_role":"member"}',
+    "/api/v1/projects/<project_id>/trusts": (
+        '{"preset":"github","claims":{"repository_id":"1"},"scopes":["read"]}'
+    ),
+    "/api/v1/projects/<project_id>/trusts/<trust_id>": '{"scopes":["read"]}',
 }
 
 

@@ -56,6 +56,7 @@ def changes_nothing(route: Route, stage: Stage) -> Event:
         "project_id": str(stage.project),
         "environment_id": str(stage.environment),
         "deployment_id": str(stage.deployment),
+        "trust_id": stage.trust,
         "name": "swagger-ui.css",
     }
     path = re.sub(r"<(\w+)>", lambda it: names.get(it[1], "1.0") if harmless else "x", route.path)

@@ -15,18 +15,22 @@ from slipway.domain.user import (
     SignIn,
     User,
 )
+from slipway.domain.workload import TokenExchange, WorkloadSupport, WorkloadToken
 from slipway.errors import (
     AccountDisabled,
+    AmbiguousTrust,
     Busy,
     EmailTaken,
     EmailUnverified,
     InvitationInvalid,
+    IssuerUnavailable,
     LinkInvalid,
     RefreshTokenInvalid,
     RefreshTokenReused,
     RegistrationClosed,
     SessionEnded,
     TooManyAttempts,
+    WorkloadRefused,
     WrongCredentials,
 )
 from slipway.http.app import Api
@@ -130,6 +134,27 @@ def reset_password(wanted: PasswordByLink) -> None:
 def me(principal: Principal) -> User:
     """Read the signed-in user."""
     return user_records.get(principal.user_id)
+
+
+# The table does not store tokens.
+@api.post(
+    "/api/v1/auth/oidc/exchange",
+    refuses=(WorkloadRefused, IssuerUnavailable, AmbiguousTrust),
+    replays=False,
+)
+def exchange_token(wanted: TokenExchange, base: BaseUrl) -> WorkloadToken:
+    """Exchange the token of a workload's issuer, such as GitHub's or GitLab's, for one of ours."""
+    from slipway.services import workloads
+
+    return workloads.exchange(wanted, base)
+
+
+@api.get("/api/v1/auth/oidc")
+def workload_support(base: BaseUrl) -> WorkloadSupport:
+    """Read what a workload's token must be like, above all its audience."""
+    from slipway.services import workloads
+
+    return workloads.support(base)
 
 
 @api.get("/.well-known/jwks.json")

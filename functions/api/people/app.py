@@ -1,9 +1,10 @@
-"""/users, /invitations: who has an account, and who may get one."""
+"""/users, /invitations, /projects/{id}/trusts: who has an account, or may act without one."""
 
 from slipway.access.principal import Principal
 from slipway.domain.account import Invitation, NewInvitation, SentInvitation, UserChange
-from slipway.domain.ids import InvitationId, UserId
+from slipway.domain.ids import InvitationId, ProjectId, TrustId, UserId
 from slipway.domain.paging import Page, Paging
+from slipway.domain.trust import NewTrust, Trust, TrustChange
 from slipway.domain.user import ResetLink, User
 from slipway.errors import (
     EmailTaken,
@@ -11,12 +12,15 @@ from slipway.errors import (
     LastAdministrator,
     NotFound,
     PreconditionFailed,
+    ProjectGoing,
     RegistrationClosed,
+    TooManyTrusts,
+    TrustExists,
     UserActive,
     UserNotEmpty,
 )
 from slipway.http.app import Api
-from slipway.http.routes import BaseUrl, EtagPredicate
+from slipway.http.routes import BaseUrl, EtagPredicate, IfMatch
 from slipway.services import invitations, users
 
 api = Api()
@@ -113,3 +117,72 @@ def list_invitations(principal: Principal, paging: Paging) -> Page[Invitation]:
 def revoke_invitation(principal: Principal, invitation_id: InvitationId) -> None:
     """Revoke an invitation. For administrators."""
     invitations.revoke(invitation_id, principal)
+
+
+@api.post(
+    "/api/v1/projects/<project_id>/trusts",
+    action="trusts:change",
+    status=201,
+    refuses=(NotFound, Forbidden, ProjectGoing, TrustExists, TooManyTrusts),
+)
+def trust(principal: Principal, project_id: ProjectId, wanted: NewTrust) -> Trust:
+    """Trust workloads of an issuer, such as jobs of GitHub Actions, without a stored secret."""
+    from slipway.services import trusts
+
+    return trusts.create(project_id, wanted, principal)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/trusts",
+    action="trusts:read",
+    refuses=(NotFound, Forbidden),
+)
+def list_trusts(principal: Principal, project_id: ProjectId) -> Page[Trust]:
+    """List the workloads that the project trusts, newest first."""
+    from slipway.services import trusts
+
+    return trusts.list_(project_id, principal)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/trusts/<trust_id>",
+    action="trusts:read",
+    refuses=(NotFound, Forbidden),
+)
+def get_trust(principal: Principal, project_id: ProjectId, trust_id: TrustId) -> Trust:
+    """Read a trust."""
+    from slipway.services import trusts
+
+    return trusts.get(project_id, trust_id, principal)
+
+
+@api.patch(
+    "/api/v1/projects/<project_id>/trusts/<trust_id>",
+    action="trusts:change",
+    refuses=(NotFound, Forbidden, PreconditionFailed),
+)
+def change_trust(
+    principal: Principal,
+    project_id: ProjectId,
+    trust_id: TrustId,
+    wanted: TrustChange,
+    if_match: IfMatch | None,
+) -> Trust:
+    """Change a trust's name, scopes or tiers, also for tokens that were exchanged before."""
+    from slipway.services import trusts
+
+    return trusts.change(project_id, trust_id, wanted, principal, if_match)
+
+
+@api.delete(
+    "/api/v1/projects/<project_id>/trusts/<trust_id>",
+    action="trusts:change",
+    refuses=(NotFound, Forbidden, PreconditionFailed),
+)
+def delete_trust(
+    principal: Principal, project_id: ProjectId, trust_id: TrustId, if_match: IfMatch | None
+) -> None:
+    """Delete a trust: the next request of its workload is refused."""
+    from slipway.services import trusts
+
+    trusts.remove(project_id, trust_id, principal, if_match)

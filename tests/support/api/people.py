@@ -34,3 +34,4 @@ class Stage:
     project: ProjectId
     environment: EnvironmentId
     deployment: DeploymentId
+    trust: str = "trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"

@@ -17,6 +17,7 @@ def ids_of(stage: Stage) -> Here:
         "project_id": str(stage.project),
         "environment_id": str(stage.environment),
         "deployment_id": str(stage.deployment),
+        "trust_id": stage.trust,
         "user_id": stage.ann.user_id,
         "invitation_id": "inv_01kaq3h5x0c2m9f7r4tz",
         "external_id": "github:acme:payments:123",

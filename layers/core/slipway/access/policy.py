@@ -118,12 +118,23 @@ def allows_scope(rule: Rule, grant: Grant | None) -> bool:
     return not rule.session and (rule.scope is None or rule.scope in grant.scopes)
 
 
+def _require_everywhere(rule: Rule, grant: Grant | None) -> None:
+    """Raises Forbidden for a grant of some projects if the action changes the whole platform."""
+    changes = rule.scope in ("config", "templates", "destroy", "members")
+    if grant and grant.project_ids is not None and rule.role is None and changes:
+        raise Forbidden(
+            "This token is valid for some projects only, and this concerns the whole platform. "
+            "Use another token, or sign in."
+        )
+
+
 def permits(action: str) -> Callable[[Grant | None], None]:
     """A check that raises Forbidden for a caller whose grant does not cover the action."""
     rule = ACTIONS[action]
 
     def check(grant: Grant | None) -> None:
         if allows_scope(rule, grant):
+            _require_everywhere(rule, grant)
             return
         if rule.session:
             raise Forbidden("Only a person may do this, in a session. Sign in and try again.")

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slipway.access.tokens import ALGORITHM, AUDIENCE, KEEP_KEYS_SECONDS, issuer
+from slipway.access.tokens import ALGORITHM, AUDIENCE, KEEP_KEYS_SECONDS, WORKLOAD, issuer
 from slipway.domain import ids
 from slipway.errors import StoreUnavailable
 from slipway.settings import settings
@@ -67,6 +67,32 @@ def mint(user_id: str, generation: int = 0, session_id: str | None = None) -> To
     }
     signed = jwt.encode(claims, keys.private, algorithm=ALGORITHM, headers={"kid": keys.kid})
     return Token(access_token=signed, expires_in=seconds)
+
+
+def mint_for_workload(trust_id: str, subject: str, seconds: int) -> str:
+    """An access token that is valid for so many seconds while the trust exists.
+
+    `subject` is the workload's name for people to read. Raises StoreUnavailable. No round trip
+    while the keys are cached.
+    """
+    import jwt
+
+    keys = _signing_keys()
+    now, id_ = int(time.time()), secrets.token_urlsafe(12)
+    claims = {
+        "iss": issuer(),
+        "aud": AUDIENCE,
+        "sub": trust_id,
+        "kind": WORKLOAD,
+        "name": subject,
+        "iat": now,
+        "exp": now + seconds,
+        "jti": id_,
+        "sid": id_,
+        "gen": 0,
+        "fpk": _b64(_mac(keys.fingerprints, trust_id)),
+    }
+    return jwt.encode(claims, keys.private, algorithm=ALGORITHM, headers={"kid": keys.kid})
 
 
 def jwks() -> Keys:

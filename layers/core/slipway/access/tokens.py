@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway.errors import TokenExpired, TokenInvalid, TokenMissing
 from slipway.settings import settings
@@ -20,8 +20,11 @@ from slipway.store.sessions import Session, UserSession
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from slipway.store.workload_sessions import WorkloadSession
+
 AUDIENCE = "slipway"
 ALGORITHM = "EdDSA"
+WORKLOAD = "workload"
 KEEP_KEYS_SECONDS = 300
 _MOST_VERIFIED = 500
 _CLAIMS = ["iss", "aud", "sub", "iat", "exp", "jti", "sid", "gen", "fpk"]
@@ -30,7 +33,7 @@ _KID = re.compile(r"[A-Za-z0-9_-]{16}")
 _known: dict[str, Ed25519PublicKey] = {}
 _read_at: list[float] = [0.0]
 # The sessions of the tokens that these keys have verified.
-_verified: dict[str, UserSession] = {}
+_verified: dict[str, UserSession | WorkloadSession] = {}
 
 
 def issuer() -> str:
@@ -54,7 +57,7 @@ def authenticate(authorization: str | None) -> Session:
     return _verify(token)
 
 
-def _verify(token: str) -> UserSession:
+def _verify(token: str) -> UserSession | WorkloadSession:
     """The token's session. Raises TokenExpired, TokenInvalid."""
     import jwt
 
@@ -77,11 +80,22 @@ def _verify(token: str) -> UserSession:
         raise TokenInvalid() from None
     if len(_verified) >= _MOST_VERIFIED:
         _verified.clear()
-    session = UserSession(
-        claims["sub"], claims["sid"], claims["gen"], float(claims["exp"]), claims["fpk"]
-    )
+    session = _session(claims)
     _verified[token] = session
     return session
+
+
+def _session(claims: dict[str, Any]) -> UserSession | WorkloadSession:
+    if claims.get("kind") == WORKLOAD:
+        # Imported here, because most requests are those of people.
+        from slipway.domain.ids import parse_trust
+        from slipway.store.workload_sessions import WorkloadSession
+
+        trust = parse_trust(claims["sub"])
+        return WorkloadSession(trust, claims["name"], float(claims["exp"]), claims["fpk"])
+    return UserSession(
+        claims["sub"], claims["sid"], claims["gen"], float(claims["exp"]), claims["fpk"]
+    )
 
 
 def _public_key(kid: str) -> Ed25519PublicKey | None:

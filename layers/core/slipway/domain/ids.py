@@ -1,4 +1,4 @@
-"""Ids that carry their ancestry: `prj_<p>`, `env_<p>_<e>`, `dep_<p>_<e>_<d>`, `usr_<u>`.
+"""Ids that carry their ancestry: `prj_<p>`, `env_<p>_<e>`, `dep_<p>_<e>_<d>`, `trs_<p>_<t>`.
 
 Each part is 20 characters of Crockford's base32 in lower case: 10 of the time in milliseconds,
 so that ids sort by age, and 10 (50 bits) at random. The longest id has 66 characters and only
@@ -23,6 +23,7 @@ _PART = r"[0-9a-hjkmnp-tv-z]{20}"
 _PROJECT = re.compile(rf"prj_({_PART})")
 _ENVIRONMENT = re.compile(rf"env_({_PART})_({_PART})")
 _DEPLOYMENT = re.compile(rf"dep_({_PART})_({_PART})_({_PART})")
+_TRUST = re.compile(rf"trs_({_PART})_({_PART})")
 _USER = re.compile(rf"usr_{_PART}")
 _INVITATION = re.compile(rf"inv_{_PART}")
 
@@ -70,6 +71,18 @@ class DeploymentId(NamedTuple):
         return f"dep_{self.p}_{self.e}_{self.d}"
 
 
+class TrustId(NamedTuple):
+    p: str
+    t: str
+
+    @property
+    def project(self) -> ProjectId:
+        return ProjectId(self.p)
+
+    def __str__(self) -> str:
+        return f"trs_{self.p}_{self.t}"
+
+
 def new_part(after: str | None = None) -> str:
     """A new part, later than `after` even if the clock is behind."""
     millis = int(time.time() * 1000)
@@ -114,6 +127,14 @@ def parse_deployment(text: str) -> DeploymentId:
     if not match:
         raise no_such("deployment")
     return DeploymentId(*match.groups())
+
+
+def parse_trust(text: str) -> TrustId:
+    """Raises NotFound for a malformed id."""
+    match = _TRUST.fullmatch(text)
+    if not match:
+        raise no_such("trust")
+    return TrustId(*match.groups())
 
 
 def parse_user(text: str) -> UserId:

@@ -119,6 +119,43 @@ if TYPE_CHECKING:
         expires_at: str
         ttl: int
 
+    class TrustRecord(TypedDict):
+        """What a project trusts, and its membership. `claims` is a JSON text, of which `pin` names
+        the claim by which the trust is found. What is trusted never changes.
+        """
+
+        id: str
+        project_id: str
+        name: NotRequired[str]
+        role: Literal["maintainer"]
+        issuer: str
+        audience: NotRequired[str]
+        claims: str
+        pin: str
+        scopes: list[str]
+        tiers: NotRequired[list[str]]
+        created_by: str
+        made_by: dict[str, str]
+        created_at: str
+        updated_at: str
+        change: TrustChangeRecord
+        version: int
+
+    class TrustChangeRecord(TypedDict):
+        """Why a trust was last written."""
+
+        action: Literal["trust_created", "trust_changed"]
+        actor: str
+        at: str
+
+    class IssuerRecord(TypedDict):
+        """An issuer's public keys, a JSON text, as they were read at `read_at` (epoch seconds)."""
+
+        issuer: str
+        keys: str
+        read_at: int
+        ttl: int
+
     class ProjectRecord(TypedDict):
         id: str
         name: str
@@ -129,6 +166,7 @@ if TYPE_CHECKING:
         owner: str
         environments: int
         environments_made: NotRequired[int]
+        trusts: NotRequired[int]
         created_at: str
         updated_at: str
         version: int

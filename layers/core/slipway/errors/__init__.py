@@ -12,8 +12,10 @@ SlipwayError
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
 │   │                           · SessionEnded · AccountDisabled
 │   │                           · RefreshTokenInvalid · RefreshTokenReused
+│   │                           · WorkloadRefused · TrustEnded
 │   ├── TooManyAttempts         also says when to try again
 │   ├── TooManyRequests         of one caller in one minute; also says when to try again
+│   ├── IssuerUnavailable       the keys of a workload's issuer cannot be read
 │   ├── Busy                    too many requests change one record at the same time
 │   ├── Forbidden               RegistrationClosed · InvitationInvalid · LinkInvalid
 │   │                           · EmailUnverified
@@ -28,6 +30,7 @@ SlipwayError
 │                               · VersionTaken · VersionFixed · NotPublished
 │                               · NoTemplate · NoStack · StackNotReady
 │                               · LastAdministrator · UserActive · UserNotEmpty · QuotaExceeded
+│                               · TrustExists · TooManyTrusts · AmbiguousTrust
 ├── StaleWrite                   a conditional write failed: another process decided first
 ├── Canceled                    a user canceled the rollout
 ├── DriverRefused               the infrastructure refuses, and would refuse again
@@ -48,6 +51,7 @@ from slipway.errors.base import Conflict as Conflict
 from slipway.errors.base import FieldError as FieldError
 from slipway.errors.base import Refused as Refused
 from slipway.errors.base import SlipwayError as SlipwayError
+from slipway.errors.conflicts import AmbiguousTrust as AmbiguousTrust
 from slipway.errors.conflicts import DeploymentFinished as DeploymentFinished
 from slipway.errors.conflicts import EmailTaken as EmailTaken
 from slipway.errors.conflicts import EnvironmentGoing as EnvironmentGoing
@@ -67,6 +71,8 @@ from slipway.errors.conflicts import ProjectNotEmpty as ProjectNotEmpty
 from slipway.errors.conflicts import QueueBusy as QueueBusy
 from slipway.errors.conflicts import QuotaExceeded as QuotaExceeded
 from slipway.errors.conflicts import StackNotReady as StackNotReady
+from slipway.errors.conflicts import TooManyTrusts as TooManyTrusts
+from slipway.errors.conflicts import TrustExists as TrustExists
 from slipway.errors.conflicts import UserActive as UserActive
 from slipway.errors.conflicts import UserNotEmpty as UserNotEmpty
 from slipway.errors.conflicts import VersionFixed as VersionFixed
@@ -193,6 +199,16 @@ class RefreshTokenReused(RefreshTokenInvalid):
     title = "The refresh token was used before, so its session has ended. Sign in again."
 
 
+class WorkloadRefused(Unauthenticated):
+    code = "workload_refused"
+    title = "No trust fits the token, or it is not valid. Check its audience, age and claims."
+
+
+class TrustEnded(TokenExpired):
+    code = "trust_ended"
+    title = "The trust behind this token was deleted. Ask a maintainer of the project for another."
+
+
 class WrongCredentials(Unauthenticated):
     code = "wrong_credentials"
     title = "The e-mail address or password is wrong. Check both and try again."
@@ -226,6 +242,11 @@ class TooManyRequests(RetryLater):
             seconds, f"You may send {limit} requests a minute. Wait {seconds} seconds."
         )
         self._extra = {"limit": limit}
+
+
+class IssuerUnavailable(RetryLater):
+    code = "issuer_unavailable"
+    title = "The keys of the token's issuer cannot be read now. Try again after Retry-After."
 
 
 class Busy(RetryLater):

@@ -174,3 +174,28 @@ class QuotaExceeded(Conflict):
     def __init__(self, quota: str, limit: int, used: int, **extra: Any) -> None:
         detail = f"{used} are in use, and {quota} allows {limit}. End one, or ask to raise {quota}."
         super().__init__(detail, quota=quota, limit=limit, used=used, **extra)
+
+
+class TrustExists(Conflict):
+    """`trust_id`: the trust that is there."""
+
+    code = "trust_exists"
+    title = "The project already has this trust. Change that one, or add a claim."
+
+    def __init__(self, trust_id: str = "") -> None:
+        super().__init__(trust_id=trust_id)
+
+
+class TooManyTrusts(Conflict):
+    code = "too_many_trusts"
+    title = "The project has as many trusts as it may have. Delete one that is not used."
+
+
+class AmbiguousTrust(Conflict):
+    """`projects`: the ids of projects that trust the workload."""
+
+    code = "ambiguous_trust"
+    title = "More than one project trusts this workload. Send project_id."
+
+    def __init__(self, projects: Sequence[str] = ()) -> None:
+        super().__init__(projects=list(projects))

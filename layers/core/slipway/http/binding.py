@@ -48,6 +48,7 @@ _OF_PATH: dict[Any, Callable[[str], Any]] = {
     ids.ProjectId: ids.parse_project,
     ids.EnvironmentId: ids.parse_environment,
     ids.DeploymentId: ids.parse_deployment,
+    ids.TrustId: ids.parse_trust,
     ids.UserId: ids.parse_user,
     ids.InvitationId: ids.parse_invitation,
 }

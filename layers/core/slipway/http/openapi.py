@@ -110,6 +110,7 @@ _LIMITS = {
 # Functions that serve part of another function's resource, and resources without a function.
 _TAGS = {"inspection": "environments"}
 _RESOURCES = ("users", "invitations")
+_BELOW_PROJECTS = ("trusts",)
 
 
 def document(apis: Mapping[str, Api]) -> Schema:
@@ -147,8 +148,11 @@ def document(apis: Mapping[str, Api]) -> Schema:
 
 
 def _tag(function: str, route: Route) -> str:
-    resource = route.path.split("/")[3:4]
-    return resource[0] if resource and resource[0] in _RESOURCES else _TAGS.get(function, function)
+    parts = route.path.split("/")
+    for names, resource in ((_BELOW_PROJECTS, parts[5:6]), (_RESOURCES, parts[3:4])):
+        if resource and resource[0] in names:
+            return resource[0]
+    return _TAGS.get(function, function)
 
 
 def _public(route: Route) -> bool:

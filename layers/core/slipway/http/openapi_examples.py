@@ -16,6 +16,7 @@ TEMPLATE: Schema = {
     "example": "Resources: {Jobs: {Type: AWS::SQS::Queue}}",
 }
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
+_TRUST = "trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"
 _ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
 _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.Invalid: errors.Invalid([errors.FieldError("#/name", "is required")]),
@@ -24,6 +25,9 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.TooManyAttempts: errors.TooManyAttempts(60),
     errors.TooManyRequests: errors.TooManyRequests(42, 600),
     errors.Busy: errors.Busy(1),
+    errors.IssuerUnavailable: errors.IssuerUnavailable(60),
+    errors.TrustExists: errors.TrustExists(_TRUST),
+    errors.AmbiguousTrust: errors.AmbiguousTrust([_PROJECT, "prj_01kaq3hm2v8x4c6b9d1e"]),
     errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
     errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),

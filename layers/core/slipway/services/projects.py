@@ -238,6 +238,11 @@ def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = Non
         transaction.commit()
     except TransactionFailed:
         raise StaleWrite() from None
+    if item.get("trusts"):
+        # Without a project they let nobody in. An exchange that finds some deletes them, too.
+        from slipway.store import trust_records
+
+        trust_records.forget(project)
 
 
 def _mark_deleting(

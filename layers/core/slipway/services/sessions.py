@@ -126,8 +126,10 @@ def next_generation(session: UserSession, action: str) -> Update:
 
 
 def of(principal: Principal) -> UserSession:
-    """The session of the person who sends the current request."""
+    """The session of the person who sends the current request. Raises Forbidden for a machine."""
     session = sessions.current()
-    # The policy's action lets only a person in a session come here.
+    if not isinstance(session, UserSession):
+        # The action is one of the policy's that need a session, so this refuses the request.
+        table.check_session()
     assert isinstance(session, UserSession) and session.user_id == principal.user_id
     return session

@@ -16,6 +16,9 @@
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
 | a project                                      | PROJECT#<p>   | PROJECT                   |
 | a project's members                            | PROJECT#<p>   | MEMBER#<u>                |
+| a project's trusts, which are members too      | PROJECT#<p>   | MEMBER#trs_<p>_<t>        |
+| trusts, by issuer and the workload's identity  | TRUST#<hash>  | TRUST#<project id>#<hash> |
+| an issuer's public keys, and readings of them  | ISSUER#<hash> | ISSUER, READS#<minute>    |
 | a project's environments, newest first         | PROJECT#<p>   | ENV#<e>                   |
 | environment names, unique in their project     | PROJECT#<p>   | NAME#<normalised>         |
 | external ids, unique in their project          | PROJECT#<p>   | EXTERNAL#<external id>    |
@@ -41,7 +44,8 @@
 | slots in use of a user's or a project's quota  | QUOTA#<u, p>  | <kind>#<number>           |
 
 Only the functions auth and people may write accounts, and read the items of EMAIL#, INVITE# and
-RESET#; auth alone may write keys and read REGISTRATION# and ATTEMPTS# (policies/*_boundary.yaml).
+RESET#; auth alone may write keys and ISSUER#, and read REGISTRATION# and ATTEMPTS#
+(policies/*_boundary.yaml).
 
 The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
 The rule of reconcile is described in slipway.services.reconcile_schedule.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slipway.domain.fields import normalised
-from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, TrustId
 from slipway.domain.project import Policy
 from slipway.errors import (
     ProjectGoing,
@@ -26,7 +26,7 @@ def key(project: ProjectId) -> Key:
     return Key(f"PROJECT#{project.p}", "PROJECT")
 
 
-def member(within: ProjectId | EnvironmentId | DeploymentId, user_id: str) -> Key:
+def member(within: ProjectId | EnvironmentId | DeploymentId | TrustId, user_id: str) -> Key:
     """The key of the item that makes the user a member of the project that an id names."""
     return Key(f"PROJECT#{within.p}", f"MEMBER#{user_id}")
 

@@ -1,0 +1,1 @@
+"""Tokens of other issuers (OpenID Connect): reading an issuer's keys, verifying its tokens."""
