@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from tests.support.api.client import Client
-from tests.support.api.people import Stage, signed_in
-from tests.support.lambda_environment import as_on_lambda
-from tests.support.moto_backend import empty, moto
+from tests.support.api.fixtures import hashed, mailbox, quick_argon2, root, stage
+from tests.support.api.people import signed_in
 from tests.support.store import world
 
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with moto(), as_on_lambda():
-        empty()
-        ann = signed_in("ann@example.com")
-        project = world.project(ann.principal)
-        environment = world.environment(project, ann.principal)
-        world.comes_up(environment)
-        deployment = world.deployment(environment, ann.principal)
-        trust = {"preset": "github", "claims": {"repository_id": "456789"}, "scopes": ["read"]}
-        made = ann.post(f"/api/v1/projects/{project}/trusts", trust).json["id"]
-        yield Stage(ann, project, environment, deployment, made)
+__all__ = ["hashed", "mailbox", "quick_argon2", "root", "stage"]
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from tests.support.api.client import Client
 from tests.support.api.registering import (
     INVITATIONS,
     NEW,
-    administrator,
-    quick_passwords,
     register,
     set_parameters,
     user,
@@ -21,17 +19,7 @@ from tests.support.api.registering import (
 )
 from tests.support.store import world
 
-pytestmark = pytest.mark.usefixtures("aws")
-
-
-@pytest.fixture(autouse=True)
-def _quick(environ: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick_passwords(monkeypatch)
-
-
-@pytest.fixture
-def root() -> Client:
-    return administrator()
+pytestmark = pytest.mark.usefixtures("aws", "hashed")
 
 
 def test_an_invitation_is_returned_where_no_mail_is_sent(root: Client) -> None:

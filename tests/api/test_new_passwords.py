@@ -7,41 +7,22 @@ from typing import Any
 
 import pytest
 
-from slipway.access import passwords
 from slipway.settings import settings
 from slipway.store import account_records, sessions, table
 from slipway.store.table import Update
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
 from tests.support.api.people import PASSWORD, signed_in
-from tests.support.api.registering import Mailbox, prove, with_mail
+from tests.support.api.registering import Mailbox, prove
 from tests.support.store import between, world
+
+pytestmark = pytest.mark.usefixtures("quick_argon2")
 
 PASSWORD_, LOGIN, ME = "/api/v1/auth/password", "/api/v1/auth/login", "/api/v1/auth/me"
 RESET = "/api/v1/auth/password-reset"
 CONFIRM = f"{RESET}/confirm"
 ANN, NEW = "ann@example.com", "correct horse battery"
 HOUR = 3600
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords whose hash is not slow."""
-
-    class Argon2:
-        def hash(self, password: str) -> str:
-            return f"hash of {password}"
-
-        def verify(self, password: str, known: str) -> bool:
-            return known == f"hash of {password}"
-
-    monkeypatch.setattr(passwords, "_argon2", Argon2)
-    monkeypatch.setattr("tests.support.api.people.password_hash", lambda: f"hash of {PASSWORD}")
-
-
-@pytest.fixture
-def mailbox(monkeypatch: pytest.MonkeyPatch, aws: None) -> Mailbox:
-    return with_mail(monkeypatch)
 
 
 @pytest.fixture

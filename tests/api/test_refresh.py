@@ -20,23 +20,10 @@ from tests.support.api.people import PASSWORD, signed_in
 from tests.support.api.registering import prove, with_mail
 from tests.support.store import between, world
 
+pytestmark = pytest.mark.usefixtures("quick_argon2")
+
 LOGIN, REFRESH, ME = "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/me"
 ANN, NEW = "ann@example.com", "correct horse battery"
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords whose hash is not slow."""
-
-    class Argon2:
-        def hash(self, password: str) -> str:
-            return f"hash of {password}"
-
-        def verify(self, password: str, known: str) -> bool:
-            return known == f"hash of {password}"
-
-    monkeypatch.setattr(passwords, "_argon2", Argon2)
-    monkeypatch.setattr("tests.support.api.people.password_hash", lambda: f"hash of {PASSWORD}")
 
 
 @pytest.fixture
@@ -45,7 +32,7 @@ def ann(aws: None) -> Client:
 
 
 class Clock:
-    """The present of whoever makes or checks a refresh token."""
+    """The time for code that makes or checks a refresh token."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead = timedelta()

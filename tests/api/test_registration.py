@@ -17,25 +17,13 @@ from tests.support.api.registering import (
     VERIFY,
     Mailbox,
     administrator,
-    quick_passwords,
     register,
     set_parameters,
     user,
-    with_mail,
 )
 from tests.support.store import between, world
 
-pytestmark = pytest.mark.usefixtures("aws")
-
-
-@pytest.fixture(autouse=True)
-def hashed(environ: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    return quick_passwords(monkeypatch)
-
-
-@pytest.fixture
-def mailbox(monkeypatch: pytest.MonkeyPatch) -> Mailbox:
-    return with_mail(monkeypatch)
+pytestmark = pytest.mark.usefixtures("aws", "hashed")
 
 
 def invited(email: str = NEW, **fields: str) -> str:

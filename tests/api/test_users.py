@@ -17,11 +17,6 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 @pytest.fixture
-def root(environ: None) -> Client:
-    return administrator()
-
-
-@pytest.fixture
 def ann(root: Client) -> Client:
     return user("ann@example.com")
 

@@ -20,7 +20,6 @@ from tests.support.api.registering import (
     VERIFY,
     Mailbox,
     administrator,
-    quick_passwords,
     register,
     set_parameters,
     user,
@@ -28,17 +27,7 @@ from tests.support.api.registering import (
 )
 from tests.support.store import between, world
 
-pytestmark = pytest.mark.usefixtures("aws")
-
-
-@pytest.fixture(autouse=True)
-def hashed(environ: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    return quick_passwords(monkeypatch)
-
-
-@pytest.fixture
-def mailbox(monkeypatch: pytest.MonkeyPatch) -> Mailbox:
-    return with_mail(monkeypatch)
+pytestmark = pytest.mark.usefixtures("aws", "hashed")
 
 
 def told(answer: Answer) -> tuple[int, Any, set[str]]:

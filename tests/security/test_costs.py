@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,13 +13,10 @@ from slipway.domain.allowances import Allowances
 from slipway.domain.template import Parameter
 from slipway.errors import Invalid, Malformed, TooCostly
 from tests.support.api.client import FORM, JSON, call, event
-from tests.support.api.people import Stage, signed_in
+from tests.support.api.people import Stage
 from tests.support.api.routes import PATHS, filled, ids_of
-from tests.support.lambda_environment import as_on_lambda
-from tests.support.moto_backend import empty, moto
 from tests.support.security.costly import KINDS, PATTERNS
 from tests.support.security.processor_time import MOST_SECONDS, as_in_a_new_process, least_of
-from tests.support.store import world
 
 SIZE = 1_000_000
 ALLOWED = Allowances(["AWS::SQS::*", "AWS::Lambda::*", "AWS::Serverless::Function"])
@@ -110,17 +106,6 @@ HOSTILE: dict[str, Any] = {
     "a URL": json.dumps({"repo_url": "git@" + "a" * 60_000}).encode(),
     "labels": json.dumps({"labels": {f"k{n}": "v" * 60 for n in range(900)}}).encode(),
 }
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with moto(), as_on_lambda():
-        empty()
-        ann = signed_in("ann@example.com")
-        project = world.project(ann.principal)
-        environment = world.environment(project, ann.principal)
-        world.comes_up(environment)
-        yield Stage(ann, project, environment, world.deployment(environment, ann.principal))
 
 
 ROUTES = sorted((method, path) for path, methods in PATHS.items() for method in methods)

@@ -16,13 +16,13 @@ from slipway.aws import dynamodb
 from slipway.http.app import Api
 from slipway.store.table import ConditionFailed, TransactionFailed
 from tests.support.api.client import CONTEXT, Answer, event
-from tests.support.api.people import Stage, signed_in
+from tests.support.api.people import Stage, new_stage
 from tests.support.api.routes import PATHS, filled, ids_of
 from tests.support.lambda_environment import as_on_lambda
 from tests.support.moto_backend import empty, moto
 from tests.support.store import between, world
 
-# Not the account of the tests, which a successful answer may show.
+# This is not the account of the tests, which a successful answer may show.
 ACCOUNT, ROLE = "210987654321", "slipway-ShipFunctionRole-1ABCDEFGHIJKL"
 WHO = f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/slipway-ShipFunction"
 DENIED = f"User: {WHO} is not authorized to perform: dynamodb:PutItem on resource: arn:aws:dynamodb"
@@ -58,13 +58,11 @@ TEMPLATE = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 def stage() -> Iterator[Stage]:
     with moto(), as_on_lambda():
         empty()
-        ann = signed_in("ann@example.com")
-        project = world.project(ann.principal)
-        environment = world.environment(project, ann.principal)
-        world.comes_up(environment)
-        world.becomes(environment, "running", driver="cloudformation", template="web-service@1.0")
-        assert ann.get("/api/v1/auth/me").status == 200
-        yield Stage(ann, project, environment, world.deployment(environment, ann.principal))
+        made = new_stage()
+        stack = {"driver": "cloudformation", "template": "web-service@1.0"}
+        world.becomes(made.environment, "running", **stack)
+        assert made.ann.get("/api/v1/auth/me").status == 200
+        yield made
 
 
 def send(stage: Stage, method: str, path: str) -> Answer:

@@ -9,6 +9,7 @@ from slipway.access import passwords, signing
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.store import user_records
 from tests.support.api.client import Client
+from tests.support.store import world
 
 PASSWORD = "secret123"
 
@@ -35,3 +36,15 @@ class Stage:
     environment: EnvironmentId
     deployment: DeploymentId
     trust: str = "trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"
+
+
+def new_stage() -> Stage:
+    """Ann with a project, a trust, a running environment and a deployment, in the table."""
+    ann = signed_in("ann@example.com")
+    project = world.project(ann.principal)
+    environment = world.environment(project, ann.principal)
+    world.comes_up(environment)
+    deployment = world.deployment(environment, ann.principal)
+    trust = {"preset": "github", "claims": {"repository_id": "456789"}, "scopes": ["read"]}
+    made = ann.post(f"/api/v1/projects/{project}/trusts", trust).json["id"]
+    return Stage(ann, project, environment, deployment, made)
