@@ -1,4 +1,4 @@
-"""What DynamoDB calls cost, by DynamoDB's rules: capacity units, bytes and round trips."""
+"""The cost of DynamoDB calls, by DynamoDB's rules: capacity units, bytes and round trips."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Data:
         return self._lock.fileno()
 
     def for_emulator(self) -> dict[str, Any]:
-        """What the emulator must know to load and to save."""
+        """Settings of the emulator for loading and saving."""
         state = str(self.found) if self.found else ""
         folder, lock = str(self.folder), self.fileno()
         return {"state": state, "folder": folder, "lock": lock, "every": self.every}

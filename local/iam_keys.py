@@ -30,7 +30,7 @@ class Key(NamedTuple):
 
 
 def of_owner() -> Key:
-    """A new key for the account's root user: the developer, who may do everything."""
+    """A new key for the account's root user, the developer, with every right."""
     return Key(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
 
 

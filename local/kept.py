@@ -22,7 +22,7 @@ FORMAT = 1  # raise it when an older Slipway could not use the stores any more
 STATE, BEFORE, BLOBS = "state", "state.1", "blobs"
 LARGE = 64 * 1024  # bytes from which a value gets a file of its own
 
-# What the stores are made of, beside numbers, text, bytes, lists and dicts.
+# Types in the stores, beside numbers, text, bytes, lists and dicts.
 TYPES = frozenset(
     {
         "builtins.bytearray",
@@ -156,7 +156,7 @@ def check(path: Path) -> None:
 
 
 def read(path: Path) -> tuple[About, Stores]:
-    """What was saved. Raises Unreadable."""
+    """The saved state. Raises Unreadable."""
     found, content = _content(path)
     blobs = {name: _blob(path.parent, name) for name in found.blobs}
     try:

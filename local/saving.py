@@ -108,7 +108,7 @@ class Saver:
         """Write the data in the copy, where only this thread lives, and end it."""
         failed = 1
         with contextlib.suppress(BaseException):
-            # Whoever waits for a connection's end must not wait for this process.
+            # A peer that waits for a connection's end must not wait for this process.
             os.closerange(3, self.lock)
             os.closerange(self.lock + 1, os.sysconf("SC_OPEN_MAX"))
             if not self._ended.is_set():

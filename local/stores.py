@@ -13,7 +13,7 @@ from local.kept import Stores
 from local.patches import resumed_executions, stack_operations, stream_batches
 
 SERVICES = "ministack.services."
-# What belongs to a process: it would be wrong, or of no use, in the next one.
+# State of a process, which would be wrong or useless in the next one.
 NOT_KEPT = frozenset(
     {
         "apigateway._jwks_cache",
@@ -28,7 +28,7 @@ NOT_KEPT = frozenset(
 # The signals of wait conditions are in a store that is an ordinary dict.
 _HANDLES = "cloudformation.wait_conditions._handles"
 _MODULE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
-# What is kept beside the stores.
+# State that is kept beside the stores.
 _SEQUENCE, _POSITIONS, _OPERATIONS = "stream sequence", "executions", "stack operations"
 
 

@@ -5,7 +5,8 @@ test_sfn_api_validation and test_sfn_api, and from measurements of ValidateState
 users of floci and LocalStack (floci-io/floci#2735, #2786, #2968, #3733; localstack/localstack#
 11978). The API reference asks callers not to rely on them, so Slipway relies only on the refusal.
 
-Not checked: JSONPath and intrinsic functions, the arguments of a Resource, and whether it exists.
+It does not check: JSONPath and intrinsic functions, the arguments of a Resource, and whether it
+exists.
 """
 
 import json

@@ -1,7 +1,7 @@
 """CloudFormation acts on resources with the permissions of a role.
 
 Defects: the stock service ignores RoleARN. It creates every resource, resolves dynamic references
-and detects drift as the account's root user, whoever the caller is.
+and detects drift as the account's root user, for every caller.
 
 A stack keeps the role that it was given last. Without one, the caller's permissions apply, and the
 owner has all. local/iam_resources.py lists the permissions that are checked. A failed resource has

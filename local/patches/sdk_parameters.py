@@ -6,7 +6,7 @@ accepts any other name as well, and arguments of any size.
 
 AWS documents the names ("Learning to use AWS service SDK integrations": parameters are in
 PascalCase) and the limit, which also applies to a state's processed input ("Handling errors in Step
-Functions workflows", States.DataLimitExceeded). Neither error can be caught, see task_results.
+Functions workflows", States.DataLimitExceeded). No Catch applies to either error, see task_results.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What CloudFormation was doing to a stack continues after a restart of the emulator.
+"""CloudFormation's operations on stacks continue after a restart of the emulator.
 
 Defect: the stock service loses it, so that the stack is IN_PROGRESS for ever. Here an operation is
 recorded until it ends. A creation or an update that was interrupted starts over: what it had

@@ -304,7 +304,7 @@ def test_one_of_many_simultaneous_duplicates_is_carried_out_and_all_are_answered
 ) -> None:
     ask = asked(stage, name)
     stage.ann.get(PROJECTS)
-    # Each function by itself, as Lambda has them: one serves one request at a time.
+    # Each function by itself, as on Lambda: one serves one request at a time.
     monkeypatch.setattr(lambdas, "app", lambda name: load_function(ROOT / "functions/api" / name))
 
     answers = between.at_once(monkeypatch, *[lambda: ask(once(stage.ann))] * 4)
@@ -496,7 +496,7 @@ def texts(value: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["register", "create a project"])
 def test_who_reads_the_table_cannot_test_a_guess_at_a_request(stage: Stage, name: str) -> None:
-    """Not with a plain hash, nor under any key that is in the table."""
+    """The table has no plain hash of it, and no key for the HMAC."""
     asked(stage, name)(once(stage.ann))
     body = json.dumps(REQUESTS[name].body)
     request = f"POST {REQUESTS[name].path} {body}".encode()

@@ -16,7 +16,7 @@ from tests.support.repository import MACHINES, ROOT, machine, template, transfor
 pytestmark = pytest.mark.xdist_group("aws")
 
 
-# Not more of each in one stack.
+# The most of each in one stack.
 RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200
 TEMPLATE_BYTES = 1_000_000
 ENVIRONMENT_BYTES = 4096

@@ -24,7 +24,7 @@ INVALID = (
     "1 validation error detected: Value null at 'item' failed to satisfy constraint: Member must "
     "not be null (Service: DynamoDb, Status Code: 400, Request ID: <request_id>)"
 )
-# Not recorded, but quoted in many places: a function that timed out.
+# A function that timed out: not recorded, but quoted in many places.
 UNKNOWN = (
     "The cause could not be determined because Lambda did not return an error type. "
     'Returned payload: {"errorMessage":"2026-11-28 Task timed out after 3.00 seconds"}'

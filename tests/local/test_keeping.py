@@ -1,4 +1,4 @@
-"""What `make local` keeps between its runs, and what becomes of work that was under way."""
+"""`make local` keeps its data between runs, and continues work that was under way."""
 
 import contextlib
 import json

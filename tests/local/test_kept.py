@@ -45,7 +45,7 @@ def opened(cache: Path, *, fresh: bool = False) -> tuple[Data, list[str]]:
 
 
 def found(cache: Path) -> dict[str, Any]:
-    """What the next run would continue with."""
+    """The state that the next run would continue with."""
     data, _ = opened(cache)
     return kept.read(data.found)[1] if data.found else {}
 

@@ -42,7 +42,7 @@ class Review:
         return answer
 
     def _meanwhile(self, happens: Callable[[], None]) -> None:
-        """Not the function that calls does it."""
+        """The function does not make the call itself."""
         token = asking.set("")
         try:
             happens()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Rule(NamedTuple):
-    """What an action needs.
+    """The requirements of an action.
 
     `role`: the role in the project; None if the action concerns no project. `scope`: what a token
     needs as well; None if any token may. `preview`: the role that suffices in environments of the

@@ -24,7 +24,7 @@ class Principal:
 
     @property
     def id(self) -> str:
-        """Who acts: the id of the user, the token or the trust."""
+        """The actor's id: the user's, the token's or the trust's."""
         return self.session.author if self.session else self.user_id
 
     @property
@@ -34,7 +34,7 @@ class Principal:
 
     @property
     def kind(self) -> Kind:
-        """What kind of caller it is."""
+        """The kind of caller."""
         return self.session.kind if self.session else "user"
 
     @property

@@ -2,7 +2,7 @@
 
 `slipway.aws.call` hands every answer of CloudFormation and every error to this module before it
 returns or raises, so nothing that is logged, stored, returned or handed to a workflow has had a
-secret in it. What secrets there are is said by `hiding`, around all that works on an environment.
+secret in it. `hiding` names the secrets, around all code that works on an environment.
 """
 
 from __future__ import annotations

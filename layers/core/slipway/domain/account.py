@@ -1,4 +1,4 @@
-"""Accounts: who may register, roles on the platform, and invitations."""
+"""Accounts: modes of registration, roles on the platform, and invitations."""
 
 from __future__ import annotations
 

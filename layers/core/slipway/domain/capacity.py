@@ -48,7 +48,7 @@ class Numbers:
         return number if kind == MEMORY else self.fixed[kind]
 
     def as_record(self) -> dict[str, Any]:
-        """What a version's record holds; `faults` reads it."""
+        """The form of a version's record; `faults` reads it."""
         found = {
             "fixed": {kind: number for kind, number in self.fixed.items() if number},
             "from_parameters": [list(each) for each in self.from_parameters],
@@ -69,7 +69,7 @@ def number(text: str) -> int | None:
 
 
 def too_much(kind: str, total: int, limits: Mapping[str, int]) -> str | None:
-    """What is wrong with this much capacity; None if the stack's parameters allow it."""
+    """The faults of this much capacity; None if the stack's parameters allow it."""
     limit = limits.get(kind, 0)
     if total <= limit:
         return None

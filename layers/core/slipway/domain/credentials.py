@@ -16,7 +16,7 @@ import secrets
 from typing import NamedTuple
 
 API_TOKEN, REFRESH_TOKEN = "slw", "slr"
-# Of the secrets' 62 letters each has 5.95 bits.
+# Each of a secret's letters is one of 62, which is 5.95 bits.
 _SECRET_LENGTHS = {API_TOKEN: 32, REFRESH_TOKEN: 64}
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PATTERN = r"(?:slw_[0-9a-z]{40}[0-9A-Za-z]{32}|slr_[0-9a-z]{40}[0-9A-Za-z]{64})_[0-9A-Za-z]{6}"
@@ -28,7 +28,7 @@ _MASK = "****"
 
 
 class Credential(NamedTuple):
-    """What a credential says: its user, its own part of an id, and what proves it."""
+    """The parts of a credential: its user, its own part of an id, and its secret."""
 
     kind: str
     user_id: str
@@ -72,7 +72,7 @@ def checksum(text: str) -> str:
 def without_secrets(text: str) -> str:
     """The text with a mask in the place of each credential's secret, whole or cut off.
 
-    What stays names the credential, so that it can be revoked, and proves nothing.
+    The rest names the credential, so that it can be revoked, and proves nothing.
     """
     if "slw_" not in text and "slr_" not in text:
         return text

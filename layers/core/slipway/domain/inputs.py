@@ -208,7 +208,7 @@ def _kind(name: str) -> str:
 
 
 def _number_rule(parameter: Parameter) -> Callable[[str], str | None]:
-    """What is wrong with a number. Each call takes constant time, however many are allowed."""
+    """The faults of a number. Each call takes constant time, however many are allowed."""
     least = None if parameter.min_value is None else Decimal(parameter.min_value)
     most = None if parameter.max_value is None else Decimal(parameter.max_value)
     allowed = parameter.allowed_values or []
@@ -228,7 +228,7 @@ def _number_rule(parameter: Parameter) -> Callable[[str], str | None]:
 
 
 def _text_rule(parameter: Parameter, budget: Budget) -> Callable[[str], str | None]:
-    """What is wrong with a text. Each call takes constant time, apart from the pattern."""
+    """The faults of a text. Each call takes constant time, apart from the pattern."""
     said, allowed = parameter.constraint_description, frozenset(parameter.allowed_values or ())
     least, most = parameter.min_length or 0, parameter.max_length
     pattern = _pattern(parameter.allowed_pattern, budget)

@@ -54,7 +54,7 @@ OWN = [
     _arn("sqs", OWN_NAMES),
 ]
 MAPPINGS = _arn("lambda", "event-source-mapping:*")
-# Names contain no colon, so this is the end of an ARN of one's own, of any service.
+# Names contain no colon, so this is the end of an ARN of the environment's own, for any service.
 OWN_ARNS = _sub(f"arn:*:{OWN_NAMES}")
 APIS = [_arn("apigateway", f"/{rest}", "${AWS::Region}:") for rest in ("apis", "apis/*", "tags/*")]
 SLIPWAYS_API = _arn("apigateway", "/apis/${Api}*", "${AWS::Region}:")

@@ -23,7 +23,7 @@ TIERS: tuple[Tier, ...] = ("preview", "staging", "production")
 
 
 class Grant(NamedTuple):
-    """What limits a token or a workload. A set that is None limits nothing."""
+    """The limits of a token or a workload. A set that is None limits nothing."""
 
     scopes: frozenset[str]
     project_ids: frozenset[str] | None = None

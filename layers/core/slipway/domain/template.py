@@ -150,8 +150,8 @@ class TemplateVersion(ResponseModel):
     updated_at: Moment
     published_at: Moment | None = None
     deprecated_at: Moment | None = None
-    # Not shown: what the version reserves (slipway.domain.capacity), and under which allowances it
-    # was checked.
+    # Fields that are not shown: the version's reservations (slipway.domain.capacity), and the
+    # allowances under which it was checked.
     reserves: SkipJsonSchema[dict[str, Any]] = Field(default_factory=dict, exclude=True)
     checked_under: SkipJsonSchema[str] = Field("", exclude=True)
 

@@ -51,7 +51,7 @@ _SSM_VALUE = "AWS::SSM::Parameter::Value<"
 
 @dataclass(frozen=True)
 class ParsedTemplate:
-    """What Slipway needs to know of a template's body.
+    """The parts of a template's body that Slipway needs.
 
     types     each resource's type, by its logical id
     sam       whether SAM transforms the template

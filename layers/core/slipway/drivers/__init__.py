@@ -60,7 +60,7 @@ def ask(
 
 
 def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
-    """What an update to this record would change. `secrets` are the new ones.
+    """The changes that an update to this record would make. `secrets` are the new ones.
 
     Returns the fields of domain.update.ChangeSet. Raises DriverFault.
     """

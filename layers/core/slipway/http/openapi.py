@@ -182,7 +182,7 @@ def _operation(tag: str, route: Route) -> Schema:
         }
     if route.takes(Principal):
         operation["security"] = [{"token": []}, {"password": []}]
-        # Also with a refusal, once the token is known to be valid.
+        # Refusals have it, too, once the token is known to be valid.
         for status, response in operation["responses"].items():
             if status != "401":
                 response["headers"] = {**response.get("headers", {}), **_LIMITS}

@@ -94,7 +94,7 @@ def _search(slots: Slots) -> str:
 def _last_free(slots: Slots, items: Sequence[Item]) -> str:
     """A free slot; `items` are all that are in use. Raises QuotaExceeded if there is none.
 
-    Slots whose holders have ended do not count. Of the oldest, they are freed here.
+    Slots whose holders have ended do not count, and those among the oldest are freed here.
     """
     oldest = sorted(items, key=_age)[:_READ]
     names = list(dict.fromkeys(item["holder"] for item in oldest))

@@ -133,7 +133,8 @@ def _accept(invitation: str, wanted: NewUser) -> User:
     if not found or found["expires_at"] <= _now() or {**found, **valid} != found:
         raise InvitationInvalid()
     if known and not by_operator:
-        # Not told apart, because only the operator's invitation is for an account that exists.
+        # The refusal is the same, because only the operator's invitation is for an existing
+        # account.
         raise InvitationInvalid()
     transaction = Transaction().delete(
         "invitation",
@@ -153,7 +154,7 @@ def _accept(invitation: str, wanted: NewUser) -> User:
         )
         return records.make(account, password_hash, transaction)
     except TransactionFailed:
-        # Not told apart: the address may have an account by now.
+        # The refusal is the same if the address has an account by now.
         raise InvitationInvalid() from None
 
 

@@ -2,8 +2,8 @@
 
 A session has one valid refresh token at a time. Using it makes another one; one that is used a
 second time ends the session, because either its owner or a thief has used it before, and nobody can
-tell which. There is no grace: of two requests with the same refresh token the second ends the
-session, also if both are sent at once or the first one's answer was lost (docs/decisions/0023).
+tell which. There is no grace: the second of two requests with the same refresh token ends the
+session, even if both are sent at once or the first one's answer was lost (docs/decisions/0023).
 """
 
 from __future__ import annotations

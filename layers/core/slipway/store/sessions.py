@@ -41,7 +41,7 @@ def _allow(grant: Grant | None) -> None:
 
 
 class Session:
-    """What a request's first round trip has to know of its caller.
+    """The caller's items in a request's first round trip.
 
     `user_id`: whose rights the caller has, a user's or a trust's id. `author`: who acts, the same
     or a token's id. `fingerprint_key`: a secret of the caller's, which the table does not have.
