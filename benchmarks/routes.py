@@ -68,6 +68,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/auth/register",
         lambda s: s.ann.post("/api/v1/auth/register", {**PERSON, "invitation": s.invitation}),
     ),
+    "register with an invitation to a project": (
+        "POST /api/v1/auth/register",
+        lambda s: s.ann.post("/api/v1/auth/register", {**PERSON, "invitation": s.invitation}),
+    ),
     "prove an address": (
         "POST /api/v1/auth/verify-email",
         lambda s: s.ann.post(
@@ -90,6 +94,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "enable a user": (
         "POST /api/v1/users/<user_id>/enable",
         lambda s: s.root.post(f"{s.user}/enable"),
+    ),
+    "hand a user's projects over": (
+        "POST /api/v1/users/<user_id>/hand-over",
+        lambda s: s.root.post(f"{s.user}/hand-over", {"user_id": s.root.user_id}),
     ),
     "delete a user": (
         "DELETE /api/v1/users/<user_id>",
@@ -159,6 +167,46 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "change a project": (
         "PATCH /api/v1/projects/<project_id>",
         lambda s: s.ann.patch(f"/api/v1/projects/{s.project}", {"name": "orders"}),
+    ),
+    "list members": (
+        "GET /api/v1/projects/<project_id>/members",
+        lambda s: s.ann.get(s.members),
+    ),
+    "read a member": (
+        "GET /api/v1/projects/<project_id>/members/<member_id>",
+        lambda s: s.ann.get(s.member),
+    ),
+    "add a member": (
+        "POST /api/v1/projects/<project_id>/members",
+        lambda s: s.ann.post(s.members, {"email": "root@example.com", "role": "viewer"}),
+    ),
+    "invite an address to a project": (
+        "POST /api/v1/projects/<project_id>/members",
+        lambda s: s.ann.post(s.members, {"email": "dan@example.com", "role": "viewer"}),
+    ),
+    "change a member's role": (
+        "PATCH /api/v1/projects/<project_id>/members/<user_id>",
+        lambda s: s.ann.patch(s.member, {"role": "maintainer"}),
+    ),
+    "remove a member": (
+        "DELETE /api/v1/projects/<project_id>/members/<member_id>",
+        lambda s: s.ann.delete(s.member),
+    ),
+    "remove an invitation to a project": (
+        "DELETE /api/v1/projects/<project_id>/members/<member_id>",
+        lambda s: s.ann.delete(s.seat),
+    ),
+    "leave a project": (
+        "POST /api/v1/projects/<project_id>/leave",
+        lambda s: s.ann.post(f"/api/v1/projects/{s.project}/leave"),
+    ),
+    "transfer a project": (
+        "POST /api/v1/projects/<project_id>/transfer",
+        lambda s: s.ann.post(f"/api/v1/projects/{s.project}/transfer", {"user_id": s.eve}),
+    ),
+    "read one's permissions": (
+        "GET /api/v1/projects/<project_id>/permissions",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/permissions"),
     ),
     "delete a project, with its environments": (
         "DELETE /api/v1/projects/<project_id>",
@@ -379,6 +427,15 @@ ROUTES: dict[str, tuple[str, Ask]] = {
 }
 BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "register with an invitation": Stage.with_administrator,
+    "list members": Stage.with_member,
+    "read a member": Stage.with_member,
+    "add a member": Stage.with_member,
+    "invite an address to a project": Stage.with_member,
+    "change a member's role": Stage.with_member,
+    "remove a member": Stage.with_member,
+    "remove an invitation to a project": Stage.with_member,
+    "leave a project": Stage.with_other_owner,
+    "transfer a project": Stage.with_member,
     "prove an address": Stage.with_registration,
     "set a new password by a link": Stage.with_reset_link,
     "refresh a session": Stage.with_refresh_token,
@@ -388,6 +445,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "change a user's role": Stage.with_administrator,
     "disable a user": Stage.with_administrator,
     "enable a user": Stage.with_disabled_user,
+    "hand a user's projects over": Stage.with_disabled_user,
+    "register with an invitation to a project": Stage.with_member,
     "delete a user": Stage.with_disabled_user,
     "invite an address": Stage.with_administrator,
     "list invitations": Stage.with_administrator,

@@ -103,7 +103,7 @@ FORM = "username=ann%40example.com&password=secret123"
 # The first request of each function.
 FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "auth": ("api/auth", _api("GET", "/api/v1/auth/me")),
-    "people": ("api/people", _api("GET", "/api/v1/users/{s.ann.user_id}")),
+    "people": ("api/people", _api("GET", "/api/v1/projects/{s.project}/members")),
     "projects": ("api/projects", _api("GET", "/api/v1/projects/{s.project}")),
     "templates": ("api/templates", _api("GET", "/api/v1/templates")),
     "environments": ("api/environments", _api("GET", "/api/v1/environments/{s.environment}")),

@@ -68,6 +68,24 @@ class Stage:
         self.invited = f"/api/v1/invitations/{made['id']}"
         return self
 
+    def with_member(self) -> Stage:
+        """Add eve to the project, and an invitation; `member` and `seat` are paths."""
+        self.with_administrator()
+        self.members = f"/api/v1/projects/{self.project}/members"
+        new = {"role": "deployer"}
+        eve = self.ann.post(self.members, {**new, "email": "eve@example.com"})
+        seat = self.ann.post(self.members, {**new, "email": PERSON["email"]})
+        assert (eve.status, seat.status) == (201, 201)
+        self.eve, self.invitation = eve.json["user_id"], seat.json["invitation"]
+        self.member, self.seat = eve.headers["location"], seat.headers["location"]
+        return self
+
+    def with_other_owner(self) -> Stage:
+        """Let eve be an owner, too."""
+        self.with_member()
+        assert self.ann.patch(self.member, {"role": "owner"}).status == 200
+        return self
+
     def with_reset_link(self) -> Stage:
         """Make a link that sets eve's password."""
         self.with_administrator()

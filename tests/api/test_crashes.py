@@ -22,11 +22,15 @@ from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.account import NewInvitation
 from slipway.domain.environment import NewEnvironment
+from slipway.domain.member import NewMember
+from slipway.domain.project import NewProject
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.trust import NewTrust
 from slipway.services import (
     environments,
     invitations,
+    joining,
+    projects,
     registration,
     rollouts,
     templates,
@@ -143,6 +147,59 @@ def a_registration(world: World) -> Things:
     item = {"email": "new@example.com", "password_hash": hashed, "expires_at": ends}
     table.write(Put(key, item))
     return {}
+
+
+def with_members(world: World) -> Things:
+    """ann holds a project, bob owns it too, and new@example.com is invited. ann sends the request,
+    and the path names bob."""
+    ann, bob = (
+        user_records.add(f"{name}@example.com", password_hash()).id for name in ("ann", "bob")
+    )
+    project = ids.parse_project(
+        projects.create(NewProject(name="payments"), Principal(ann, "projects:create")).id
+    )
+    caller = Principal(ann, "members:change")
+    joining.add(project, NewMember(email="bob@example.com", role="owner"), caller, "")
+    invited = NewMember(email=CREDENTIALS["email"], role="deployer")
+    made = joining.add(project, invited, caller, "")
+    return {
+        "user_id": ann,
+        "project_id": project,
+        "path": {"user_id": bob, "member_id": bob},
+        "invitation": made.invitation,
+        "invitation_id": made.invitation_id,
+        "bob": bob,
+    }
+
+
+def with_an_invitation(world: World) -> Things:
+    things = with_members(world)
+    return {**things, "path": {"member_id": things["invitation_id"]}}
+
+
+def with_a_user(world: World) -> Things:
+    user_records.add("eve@example.com", password_hash())
+    return with_members(world)
+
+
+def a_disabled_member(world: World) -> Things:
+    """root sends the request, and the path names bob."""
+    things = {**with_members(world), **an_administrator(world)}
+    users.disable(things["bob"], Principal(things["user_id"], "users:change"))
+    return things
+
+
+def a_disabled_holder(world: World) -> Things:
+    """root sends the request, and the path names ann."""
+    things = with_members(world)
+    holder = {"path": {"user_id": things["user_id"]}}
+    things = {**things, **an_administrator(world), **holder}
+    users.disable(holder["path"]["user_id"], Principal(things["user_id"], "users:change"))
+    return things
+
+
+def an_invitation_to_a_project(world: World) -> Things:
+    return {**with_members(world), **an_administrator(world)}
 
 
 def a_project(world: World) -> Things:
@@ -316,6 +373,44 @@ REQUESTS = {
     "invite": Request("POST /api/v1/invitations", an_administrator, {"email": "new@example.com"}),
     "list invitations": Request("GET /api/v1/invitations", an_invitation),
     "revoke": Request("DELETE /api/v1/invitations/<invitation_id>", an_invitation, again=404),
+    "list members": Request(f"GET {PROJECT}/members", with_members),
+    "look at a member": Request(f"GET {PROJECT}/members/<member_id>", with_members),
+    "look at one's permissions": Request(f"GET {PROJECT}/permissions", with_members),
+    "add a member": Request(
+        f"POST {PROJECT}/members",
+        with_a_user,
+        {"email": "eve@example.com", "role": "deployer", "overrides": {"production": "viewer"}},
+        again=409,
+    ),
+    "invite to a project": Request(
+        f"POST {PROJECT}/members", with_members, {"email": "eve@example.com", "role": "viewer"}
+    ),
+    "invite to a project again": Request(
+        f"POST {PROJECT}/members", with_members, {"email": "new@example.com", "role": "viewer"}
+    ),
+    "register with an invitation to a project": Request(
+        "POST /api/v1/auth/register", with_members, {**CREDENTIALS, "invitation": "THE INVITATION"}
+    ),
+    "change a member": Request(
+        f"PATCH {PROJECT}/members/<user_id>", with_members, {"role": "viewer"}
+    ),
+    "remove a member": Request(f"DELETE {PROJECT}/members/<member_id>", with_members, again=404),
+    "remove an invitation": Request(
+        f"DELETE {PROJECT}/members/<member_id>", with_an_invitation, again=404
+    ),
+    "leave": Request(f"POST {PROJECT}/leave", with_members, again=404),
+    "transfer": Request(f"POST {PROJECT}/transfer", with_members, {"user_id": "THE BOB"}),
+    "change a project with members": Request(f"PATCH {PROJECT}", with_members, {"name": "new"}),
+    "delete a project with members": Request(f"DELETE {PROJECT}", with_members, again=404),
+    "delete a user who is a member": Request(
+        "DELETE /api/v1/users/<user_id>", a_disabled_member, again=404
+    ),
+    "hand projects over": Request(
+        "POST /api/v1/users/<user_id>/hand-over", a_disabled_holder, {"user_id": "THE BOB"}
+    ),
+    "revoke an invitation to a project": Request(
+        "DELETE /api/v1/invitations/<invitation_id>", an_invitation_to_a_project, again=404
+    ),
     "create a project": Request("POST /api/v1/projects", a_user, {"name": "new"}),
     "change a project": Request(f"PATCH {PROJECT}", a_project, {"name": "new"}),
     "describe a project": Request(
@@ -521,7 +616,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             fault, times = HAPPENS[what]
             world.when(n, fault, times)
         body = None if request.body is None else json.dumps(request.body)
-        for word in ("invitation", "refresh token", "token"):
+        for word in ("invitation", "refresh token", "token", "bob"):
             if word in things:
                 body = body and body.replace(f"THE {word.upper()}", things[word])
         # The network is not what fails here.

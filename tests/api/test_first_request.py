@@ -91,7 +91,7 @@ def test_the_first_request_is_answered_and_imports_only_what_it_needs(
     settings.cache_clear()
     path = {
         "auth": "/api/v1/auth/me",
-        "people": f"/api/v1/users/{ann.user_id}",
+        "people": f"/api/v1/projects/{project}/members",
         "projects": f"/api/v1/projects/{project}",
         "environments": f"/api/v1/environments/{environment}",
         "inspection": f"/api/v1/environments/{environment}/resources",

@@ -8,6 +8,7 @@ import pytest
 
 from slipway.aws import template_bodies
 from slipway.store import account_records
+from tests.support.api import members
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
 from tests.support.api.registering import ME, USERS, administrator, set_parameters, user
@@ -159,6 +160,64 @@ def test_a_user_with_projects_cannot_be_deleted(root: Client, ann: Client) -> No
         answer = root.delete(f"{USERS}/{ann.user_id}")
 
     assert_refused(answer, 409, "user_not_empty")
+    assert [each["name"] for each in answer.json["projects"]] == ["payments"]
+
+
+def test_a_deleted_user_leaves_all_projects(root: Client, ann: Client) -> None:
+    bob = user("bob@example.com")
+    held = [world.project(bob.principal, name) for name in ("payments", "orders")]
+    for project in held:
+        members.add(bob, project, "ann@example.com", "owner")
+    root.post(f"{USERS}/{ann.user_id}/disable")
+
+    assert root.delete(f"{USERS}/{ann.user_id}").status == 204
+
+    for project in held:
+        assert members.roles(bob, project) == {"bob@example.com": "owner"}
+        members.assert_sound(project)
+
+
+@pytest.mark.parametrize("role", ["none", "viewer", "owner"])
+def test_the_projects_of_a_disabled_user_are_handed_over(
+    root: Client, ann: Client, role: str
+) -> None:
+    bob = user("bob@example.com")
+    project = world.project(ann.principal)
+    if role != "none":
+        members.add(ann, project, "bob@example.com", role)
+    root.post(f"{USERS}/{ann.user_id}/disable")
+    path, to = f"{USERS}/{ann.user_id}/hand-over", {"user_id": bob.user_id}
+
+    assert [root.post(path, to).status for _ in range(2)] == [204, 204]
+
+    assert members.roles(bob, project) == {"bob@example.com": "owner"}
+    assert (members.used(ann.user_id), members.used(bob.user_id)) == (0, 1)
+    members.assert_sound(project)
+    assert root.delete(f"{USERS}/{ann.user_id}").status == 204
+
+
+def test_projects_are_handed_over_by_administrators_from_the_disabled_to_the_active(
+    root: Client, ann: Client
+) -> None:
+    bob = user("bob@example.com")
+    world.project(ann.principal)
+    path = f"{USERS}/{ann.user_id}/hand-over"
+
+    active = root.post(path, {"user_id": bob.user_id})
+    root.post(f"{USERS}/{ann.user_id}/disable")
+    with nothing_changes():
+        stranger = bob.post(path, {"user_id": bob.user_id})
+        oneself = root.post(path, {"user_id": ann.user_id})
+        nobody = root.post(path, {"user_id": "usr_01kaq3h5x0c2m9f7r4tz"})
+    world.project(bob.principal)
+    with nothing_changes():
+        taken = root.post(path, {"user_id": bob.user_id})
+
+    assert_refused(active, 409, "user_active")
+    assert_refused(stranger, 403, "forbidden")
+    assert_refused(oneself, 422, "invalid_request", "#/user_id")
+    assert_refused(nobody, 409, "user_disabled")
+    assert_refused(taken, 409, "name_taken")
 
 
 def test_a_user_who_is_enabled_meanwhile_is_not_deleted(

@@ -1,27 +1,44 @@
-"""/users, /invitations, /projects/{id}/trusts: who has an account, or may act without one."""
+"""/users, /invitations, /projects/{id}/members and trusts: who has an account, and who may what."""
 
 from slipway.access.principal import Principal
 from slipway.domain.account import Invitation, NewInvitation, SentInvitation, UserChange
-from slipway.domain.ids import InvitationId, ProjectId, TrustId, UserId
+from slipway.domain.ids import InvitationId, MemberId, ProjectId, TrustId, UserId
+from slipway.domain.member import (
+    AddedMember,
+    Member,
+    MemberChange,
+    NewMember,
+    Permissions,
+    Transfer,
+)
 from slipway.domain.paging import Page, Paging
+from slipway.domain.project import Project
 from slipway.domain.trust import NewTrust, Trust, TrustChange
 from slipway.domain.user import ResetLink, User
 from slipway.errors import (
+    AlreadyMember,
+    Busy,
     EmailTaken,
     Forbidden,
     LastAdministrator,
+    LastOwner,
+    NameTaken,
     NotFound,
     PreconditionFailed,
+    ProjectFull,
     ProjectGoing,
+    QuotaExceeded,
     RegistrationClosed,
+    TooManyAttempts,
     TooManyTrusts,
     TrustExists,
     UserActive,
+    UserDisabled,
     UserNotEmpty,
 )
 from slipway.http.app import Api
 from slipway.http.routes import BaseUrl, EtagPredicate, IfMatch
-from slipway.services import invitations, users
+from slipway.services import invitations, joining, members, memberships, transfers, users
 
 api = Api()
 handler = api.handler
@@ -59,6 +76,17 @@ def change_user(
 def delete_user(principal: Principal, user_id: UserId) -> None:
     """Delete a disabled user who has no projects. For administrators."""
     users.remove(user_id, principal)
+
+
+@api.post(
+    "/api/v1/users/<user_id>/hand-over",
+    action="users:change",
+    status=204,
+    refuses=(Forbidden, NotFound, UserActive, UserDisabled, NameTaken, QuotaExceeded, Busy),
+)
+def hand_over(principal: Principal, user_id: UserId, wanted: Transfer) -> None:
+    """Hand all projects of a disabled user over to another one. For administrators."""
+    memberships.hand_over(user_id, wanted.user_id, principal)
 
 
 @api.post(
@@ -186,3 +214,100 @@ def delete_trust(
     from slipway.services import trusts
 
     trusts.remove(project_id, trust_id, principal, if_match)
+
+
+MEMBERS = "/api/v1/projects/<project_id>/members"
+
+
+@api.get(MEMBERS, action="members:read", refuses=(NotFound,))
+def list_members(principal: Principal, project_id: ProjectId) -> Page[Member]:
+    """List a project's members, the first one first, and then its open invitations."""
+    return members.list_(project_id, principal)
+
+
+# The table does not store what an invitation registers with, so a repeated request makes a new one
+# in place of the first.
+@api.post(
+    MEMBERS,
+    action="members:change",
+    status=201,
+    refuses=(
+        *(NotFound, Forbidden, AlreadyMember, ProjectFull, UserDisabled, ProjectGoing),
+        *(RegistrationClosed, TooManyAttempts, Busy),
+    ),
+    replays=False,
+)
+def add_member(
+    principal: Principal, project_id: ProjectId, wanted: NewMember, base: BaseUrl
+) -> AddedMember:
+    """Add a user to a project; invite the address if nobody has registered it."""
+    return joining.add(project_id, wanted, principal, base)
+
+
+@api.get(f"{MEMBERS}/<member_id>", action="members:read", refuses=(NotFound,))
+def get_member(principal: Principal, project_id: ProjectId, member_id: MemberId) -> Member:
+    """Read a member of a project, or an open invitation."""
+    return members.get(project_id, member_id, principal)
+
+
+@api.patch(
+    f"{MEMBERS}/<user_id>",
+    action="members:change",
+    refuses=(
+        *(NotFound, Forbidden, LastOwner, NameTaken, QuotaExceeded, ProjectGoing),
+        *(PreconditionFailed, Busy),
+    ),
+)
+def change_member(
+    principal: Principal,
+    project_id: ProjectId,
+    user_id: UserId,
+    wanted: MemberChange,
+    if_match: IfMatch | None,
+) -> Member:
+    """Change a member's role, or its overrides in tiers of environments."""
+    return members.change(project_id, user_id, wanted, principal, if_match)
+
+
+@api.delete(
+    f"{MEMBERS}/<member_id>",
+    action="members:remove",
+    refuses=(NotFound, Forbidden, LastOwner, NameTaken, QuotaExceeded, ProjectGoing, Busy),
+)
+def remove_member(principal: Principal, project_id: ProjectId, member_id: MemberId) -> None:
+    """Remove a member from a project, or an invitation, which then no longer works."""
+    members.remove(project_id, member_id, principal)
+
+
+# Who has left cannot ask again.
+@api.post(
+    "/api/v1/projects/<project_id>/leave",
+    action="members:leave",
+    status=204,
+    refuses=(NotFound, LastOwner, NameTaken, QuotaExceeded, ProjectGoing, Busy),
+    replays=False,
+)
+def leave(principal: Principal, project_id: ProjectId) -> None:
+    """Leave a project. The last owner cannot."""
+    members.leave(project_id, principal)
+
+
+@api.post(
+    "/api/v1/projects/<project_id>/transfer",
+    action="projects:transfer",
+    refuses=(
+        *(NotFound, Forbidden, NameTaken, QuotaExceeded, UserDisabled, ProjectGoing),
+        *(PreconditionFailed, Busy),
+    ),
+)
+def transfer(principal: Principal, project_id: ProjectId, wanted: Transfer) -> Project:
+    """Let another member own the project: its name, and its place in a quota."""
+    return transfers.transfer(project_id, wanted.user_id, principal)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/permissions", action="permissions:read", refuses=(NotFound,)
+)
+def permissions(principal: Principal, project_id: ProjectId) -> Permissions:
+    """Read what you may do in a project, by the policy's names of actions."""
+    return members.permissions(project_id, principal)

@@ -196,15 +196,18 @@ def _resource(path: str) -> str:
     parts = path.split("/")
     if parts[:3] == ["", "api", "v1"] and parts[3:4] in (["users"], ["invitations"]):
         return "people"
-    if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] == ["trusts"]:
-        return "people"
     known = {"auth", "projects", "templates", "environments", "deployments"}
     if parts[:4] == ["", "api", "v1", "projects"] and "by-external-id" in parts[6:7]:
         return "environments"
+    if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] in _OF_PEOPLE:
+        return "people"
     if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in (["drift"], ["resources"]):
         return "inspection"
     below = parts[:3] == ["", "api", "v1"] and len(parts) > 3 and parts[3] in known
     return parts[3] if below else "docs"
+
+
+_OF_PEOPLE = (["members"], ["leave"], ["transfer"], ["permissions"], ["trusts"])
 
 
 @functools.cache

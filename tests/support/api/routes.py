@@ -19,6 +19,7 @@ def ids_of(stage: Stage) -> Here:
         "deployment_id": str(stage.deployment),
         "trust_id": stage.trust,
         "user_id": stage.ann.user_id,
+        "member_id": stage.ann.user_id,
         "invitation_id": "inv_01kaq3h5x0c2m9f7r4tz",
         "external_id": "github:acme:payments:123",
         "name": "favicon.png",

@@ -33,6 +33,7 @@ _ACCOUNT = Rule(free=10, longest=900, window=HOUR)
 _ADDRESS = Rule(free=120, longest=60, window=900)
 _REGISTRATIONS = Rule(free=100, longest=60, window=60)
 _MAILS = Rule(free=5, longest=900, window=HOUR)
+_INVITATIONS = Rule(free=50, longest=900, window=HOUR)
 _KNOWN_SECONDS = 90 * 24 * HOUR
 _TRIES = 4
 
@@ -115,6 +116,18 @@ def mail(email: str) -> None:
     Raises TooManyAttempts, and StoreUnavailable, like `register`.
     """
     _count(_hashed("mail", email), _MAILS, "Too many mails to this address.")
+
+
+def invite(email: str, user_id: str) -> None:
+    """Count a mail with which a member of a project invites an address.
+
+    Raises TooManyAttempts, and StoreUnavailable, like `register`. The function that invites has no
+    signing secret, so these subjects are not keyed: the invitation has the address anyway.
+    """
+    from slipway.store.account_records import digest
+
+    _count(f"invite-{digest(email)}", _MAILS, "Too many mails to this address.")
+    _count(f"invite-{user_id}", _INVITATIONS, "You have invited too many addresses.")
 
 
 def _count(subject: str, rule: Rule, refusal: str) -> None:

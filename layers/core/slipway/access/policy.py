@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from slipway.domain.rights import ROLES, Role, Scope, Tier, is_at_least
+from slipway.domain.rights import ROLES, TIERS, Role, Scope, Tier, is_at_least
 from slipway.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -148,10 +148,12 @@ def permits(action: str) -> Callable[[Grant | None], None]:
 
 def can(role: Role, overrides: Mapping[Any, Role] | None, grant: Grant | None) -> Iterator[str]:
     """The actions in a project that the member may do somewhere in it."""
-    tiers: tuple[Tier | None, ...] = (None, "preview", "staging", "production")
     for action, rule in ACTIONS.items():
         if rule.role is None or not allows_scope(rule, grant):
             continue
+        # A role in a tier is one in its environments, and not in the project.
+        in_tiers = action.startswith(("environments:", "deployments:"))
+        tiers: tuple[Tier | None, ...] = (None, *TIERS) if in_tiers else (None,)
         roles = ((role_in(role, overrides, tier), tier) for tier in tiers)
         if any(allows_role(rule, each, tier, own=True) for each, tier in roles):
             yield action

@@ -52,6 +52,11 @@ class Principal:
         """The name for people to read. Known once the request's first round trip is done."""
         return self.session.name if self.session else ""
 
+    def author(self) -> dict[str, str]:
+        """Who makes something, as records name it: `id`, `kind` and, if it is known, `name`."""
+        author = {"id": self.id, "kind": self.kind}
+        return {**author, "name": self.name} if self.name else author
+
     def asking(self, action: str) -> Principal:
         """The same caller, who asks to do something else."""
         return replace(self, action=action)

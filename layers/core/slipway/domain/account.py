@@ -46,6 +46,9 @@ class Invitation(ResponseModel):
     platform_role: PlatformRole = Field(examples=["publisher"])
     mailed: bool = Field(examples=[False])
     invited_by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+    project_id: str | None = Field(
+        None, description="The project that the user joins.", examples=["prj_01kaq3h5x0c2m9f7r4tz"]
+    )
     created_at: Moment
     expires_at: Moment
 

@@ -25,10 +25,13 @@ _ENVIRONMENT = re.compile(rf"env_({_PART})_({_PART})")
 _DEPLOYMENT = re.compile(rf"dep_({_PART})_({_PART})_({_PART})")
 _TRUST = re.compile(rf"trs_({_PART})_({_PART})")
 _USER = re.compile(rf"usr_{_PART}")
-_INVITATION = re.compile(rf"inv_{_PART}")
+# An invitation to a project names it.
+_INVITATION = re.compile(rf"inv_(?:({_PART})_)?{_PART}")
 
 UserId = NewType("UserId", str)
 InvitationId = NewType("InvitationId", str)
+MemberId = NewType("MemberId", str)
+"""The id of a user, or of an invitation to a project."""
 
 
 class ProjectId(NamedTuple):
@@ -149,6 +152,19 @@ def parse_invitation(text: str) -> InvitationId:
     if not _INVITATION.fullmatch(text):
         raise no_such("invitation")
     return InvitationId(text)
+
+
+def parse_member(text: str) -> MemberId:
+    """Raises NotFound for a malformed id, and for an invitation to no project."""
+    if not (_USER.fullmatch(text) or project_of_invitation(text)):
+        raise no_such("member")
+    return MemberId(text)
+
+
+def project_of_invitation(text: str) -> ProjectId | None:
+    """The project that the id of an invitation names; None if it names none, or is malformed."""
+    match = _INVITATION.fullmatch(text)
+    return ProjectId(match[1]) if match and match[1] else None
 
 
 def _encode(number: int, length: int) -> str:

@@ -118,6 +118,8 @@ if TYPE_CHECKING:
         created_at: str
         expires_at: str
         ttl: int
+        # The project that the user joins, in which a seat with the role is kept.
+        project_id: NotRequired[str]
 
     class TrustRecord(TypedDict):
         """What a project trusts, and its membership. `claims` is a JSON text, of which `pin` names
@@ -167,6 +169,10 @@ if TYPE_CHECKING:
         environments: int
         environments_made: NotRequired[int]
         trusts: NotRequired[int]
+        # How many members, members and invitations, and owners; 1 of each if absent.
+        members: NotRequired[int]
+        seats: NotRequired[int]
+        owners: NotRequired[int]
         created_at: str
         updated_at: str
         version: int

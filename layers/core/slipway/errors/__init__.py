@@ -31,6 +31,7 @@ SlipwayError
 │                               · NoTemplate · NoStack · StackNotReady
 │                               · LastAdministrator · UserActive · UserNotEmpty · QuotaExceeded
 │                               · TrustExists · TooManyTrusts · AmbiguousTrust
+│                               · AlreadyMember · LastOwner · ProjectFull · UserDisabled
 ├── StaleWrite                   a conditional write failed: another process decided first
 ├── Canceled                    a user canceled the rollout
 ├── DriverRefused               the infrastructure refuses, and would refuse again
@@ -51,6 +52,7 @@ from slipway.errors.base import Conflict as Conflict
 from slipway.errors.base import FieldError as FieldError
 from slipway.errors.base import Refused as Refused
 from slipway.errors.base import SlipwayError as SlipwayError
+from slipway.errors.conflicts import AlreadyMember as AlreadyMember
 from slipway.errors.conflicts import AmbiguousTrust as AmbiguousTrust
 from slipway.errors.conflicts import DeploymentFinished as DeploymentFinished
 from slipway.errors.conflicts import EmailTaken as EmailTaken
@@ -58,6 +60,7 @@ from slipway.errors.conflicts import EnvironmentGoing as EnvironmentGoing
 from slipway.errors.conflicts import EnvironmentNotReady as EnvironmentNotReady
 from slipway.errors.conflicts import ExternalIdTaken as ExternalIdTaken
 from slipway.errors.conflicts import LastAdministrator as LastAdministrator
+from slipway.errors.conflicts import LastOwner as LastOwner
 from slipway.errors.conflicts import NameTaken as NameTaken
 from slipway.errors.conflicts import NoLease as NoLease
 from slipway.errors.conflicts import NoStack as NoStack
@@ -66,6 +69,7 @@ from slipway.errors.conflicts import NothingToRetain as NothingToRetain
 from slipway.errors.conflicts import NothingToRetry as NothingToRetry
 from slipway.errors.conflicts import NotPublished as NotPublished
 from slipway.errors.conflicts import OutdatedDeployment as OutdatedDeployment
+from slipway.errors.conflicts import ProjectFull as ProjectFull
 from slipway.errors.conflicts import ProjectGoing as ProjectGoing
 from slipway.errors.conflicts import ProjectNotEmpty as ProjectNotEmpty
 from slipway.errors.conflicts import QueueBusy as QueueBusy
@@ -74,6 +78,7 @@ from slipway.errors.conflicts import StackNotReady as StackNotReady
 from slipway.errors.conflicts import TooManyTrusts as TooManyTrusts
 from slipway.errors.conflicts import TrustExists as TrustExists
 from slipway.errors.conflicts import UserActive as UserActive
+from slipway.errors.conflicts import UserDisabled as UserDisabled
 from slipway.errors.conflicts import UserNotEmpty as UserNotEmpty
 from slipway.errors.conflicts import VersionFixed as VersionFixed
 from slipway.errors.conflicts import VersionTaken as VersionTaken

@@ -160,8 +160,13 @@ class UserActive(Conflict):
 
 
 class UserNotEmpty(Conflict):
+    """`projects`: `{id, name}` of some of those that count towards the user's quota."""
+
     code = "user_not_empty"
-    title = "The user still has projects. Delete them, or disable the user instead."
+    title = "The user still has projects. Transfer or delete them first."
+
+    def __init__(self, projects: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(projects=list(projects))
 
 
 class QuotaExceeded(Conflict):
@@ -174,6 +179,10 @@ class QuotaExceeded(Conflict):
     def __init__(self, quota: str, limit: int, used: int, **extra: Any) -> None:
         detail = f"{used} are in use, and {quota} allows {limit}. End one, or ask to raise {quota}."
         super().__init__(detail, quota=quota, limit=limit, used=used, **extra)
+
+    def without_names(self) -> QuotaExceeded:
+        """The same, for a caller who may not know what counts: it is another user's."""
+        return QuotaExceeded(*(self._extra[name] for name in ("quota", "limit", "used")))
 
 
 class TrustExists(Conflict):
@@ -199,3 +208,30 @@ class AmbiguousTrust(Conflict):
 
     def __init__(self, projects: Sequence[str] = ()) -> None:
         super().__init__(projects=list(projects))
+
+
+class AlreadyMember(Conflict):
+    code = "already_member"
+    title = "The user is a member of the project already. Change the member's role instead."
+
+
+class LastOwner(Conflict):
+    code = "last_owner"
+    title = "A project always has an owner. Make another member an owner first, or transfer it."
+
+
+class ProjectFull(Conflict):
+    """`limit`: how many members and invitations a project can have."""
+
+    code = "project_full"
+    title = "The project has as many members and invitations as it can have. Remove one first."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"A project has at most {limit} members and invitations. Remove one first.", limit=limit
+        )
+
+
+class UserDisabled(Conflict):
+    code = "user_disabled"
+    title = "The user's account is disabled or gone. Ask an administrator to enable it."

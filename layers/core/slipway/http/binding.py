@@ -51,6 +51,7 @@ _OF_PATH: dict[Any, Callable[[str], Any]] = {
     ids.TrustId: ids.parse_trust,
     ids.UserId: ids.parse_user,
     ids.InvitationId: ids.parse_invitation,
+    ids.MemberId: ids.parse_member,
 }
 # Pydantic's messages that say nothing about JSON fields, by type.
 _DETAILS = {"missing": "is required", "extra_forbidden": "is not a field here"}
@@ -266,5 +267,8 @@ def _validated(model: type[Model], sent: bytes | dict[str, str], where: str) -> 
 
 def _pointer(where: str, parts: Sequence[int | str]) -> str:
     """A JSON pointer (RFC 6901) as a URI fragment; `#` is the whole body."""
+    # Pydantic's name for a key of an object that is itself wrong.
+    if parts and parts[-1] == "[key]":
+        parts = parts[:-1]
     escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
     return where + "/".join(escaped) if parts else where.rstrip("/")

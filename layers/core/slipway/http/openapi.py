@@ -108,7 +108,7 @@ _LIMITS = {
 }
 
 # Functions that serve part of another function's resource, and resources without a function.
-_TAGS = {"inspection": "environments"}
+_TAGS = {"inspection": "environments", "people": "members"}
 _RESOURCES = ("users", "invitations")
 _BELOW_PROJECTS = ("trusts",)
 

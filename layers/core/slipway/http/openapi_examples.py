@@ -29,6 +29,8 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.TrustExists: errors.TrustExists(_TRUST),
     errors.AmbiguousTrust: errors.AmbiguousTrust([_PROJECT, "prj_01kaq3hm2v8x4c6b9d1e"]),
     errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
+    errors.ProjectFull: errors.ProjectFull(40),
+    errors.UserNotEmpty: errors.UserNotEmpty([{"id": _PROJECT, "name": "payments"}]),
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
     errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),
     errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),

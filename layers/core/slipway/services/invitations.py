@@ -7,14 +7,14 @@ from slipway.access.principal import Principal
 from slipway.aws import mail
 from slipway.domain import timestamps
 from slipway.domain.account import Invitation, NewInvitation, SentInvitation
-from slipway.domain.ids import InvitationId
+from slipway.domain.ids import InvitationId, ProjectId, project_of_invitation
 from slipway.domain.paging import Page, Paging
 from slipway.errors import EmailTaken, RegistrationClosed, no_such
 from slipway.services import mails
 from slipway.settings import settings
 from slipway.store import account_records as records
 from slipway.store import table
-from slipway.store.table import ConditionFailed, Delete, Put
+from slipway.store.table import ConditionFailed, Delete, Put, Transaction, TransactionFailed
 
 
 def create(wanted: NewInvitation, principal: Principal, base: str) -> SentInvitation:
@@ -62,7 +62,26 @@ def revoke(invitation_id: InvitationId, principal: Principal) -> None:
     """Revoke an invitation. Raises Forbidden, NotFound. Two round trips."""
     [account] = table.get(authorization.account(principal))
     authorization.require_administrator(account)
+    if (project := project_of_invitation(invitation_id)) and _leaves_seat(project, invitation_id):
+        return
     try:
         table.write(Delete(records.invitation_key(invitation_id), "attribute_exists(pk)"))
     except ConditionFailed:
         raise no_such("invitation") from None
+
+
+def _leaves_seat(project: ProjectId, invitation_id: str) -> bool:
+    """Revoke an invitation to a project with its seat; False if it has none. One round trip."""
+    from slipway.store import member_records
+
+    transaction = Transaction().delete(
+        "invitation", records.invitation_key(invitation_id), "attribute_exists(pk)"
+    )
+    seat = member_records.place(project, invitation_id)
+    transaction.delete("seat", seat, "attribute_exists(pk)")
+    transaction.add("record", member_records.count(project, seats=-1))
+    try:
+        transaction.commit()
+    except TransactionFailed:
+        return False
+    return True

@@ -24,9 +24,9 @@ from slipway.errors import (
     no_such,
 )
 from slipway.settings import settings
-from slipway.store import deadlines, idempotency, quota_records, table
+from slipway.store import deadlines, idempotency, member_records, quota_records, table
 from slipway.store import project_records as records
-from slipway.store.table import Fields, Transaction, TransactionFailed
+from slipway.store.table import Check, Fields, Found, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
     from slipway.domain.records import ProjectRecord
@@ -72,12 +72,13 @@ def create(wanted: NewProject, principal: Principal) -> Project:
 
 def _creation(project: ProjectId, item: Fields, principal: Principal) -> Transaction:
     user_id = principal.user_id
-    record = {**item, "owner": user_id, "environments": 0}
+    counters = {"environments": 0, "members": 1, "seats": 1, "owners": 1}
+    record = {**item, "owner": user_id, **counters}
     return (
         Transaction()
         .put("name", records.name_key(user_id, item["name"]), {"project_id": str(project)})
         .put("record", records.key(project), record)
-        .put("member", records.member(project, user_id), {"role": "owner"})
+        .put("member", records.member(project, user_id), {"user_id": user_id, "role": "owner"})
         .put("listing", records.listed(project, user_id), {**item, "role": "owner"})
         .add("quota", quota_records.count_project(user_id))
     )
@@ -107,34 +108,60 @@ def change(
     """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
-    item = authorization.read(project, principal)
-    if if_version is not None and if_version != item["version"]:
-        raise PreconditionFailed()
-    if item["status"] != "active":
-        raise ProjectGoing()
-    fields = wanted.model_dump(exclude_unset=True)
-    if Project(**{**item, **fields}) == Project(**item):
-        return Project(**item)
-    fields |= {"updated_at": timestamps.written(timestamps.now()), "version": item["version"] + 1}
-    shown = Project(**{**item, **fields})
-    transaction = _writing(project, item, fields)
-    if normalised(shown.name) != normalised(item["name"]):
-        transaction.put(
-            "name",
-            records.name_key(item["owner"], shown.name),
-            {"project_id": str(project)},
-        )
+    for _ in range(_MARK_TRIES):
+        item, members = _read(project, principal)
+        if if_version is not None and if_version != item["version"]:
+            raise PreconditionFailed()
+        if item["status"] != "active":
+            raise ProjectGoing()
+        fields = wanted.model_dump(exclude_unset=True)
+        if Project(**{**item, **fields}) == Project(**item):
+            return Project(**item)
+        at = timestamps.written(timestamps.now())
+        fields |= {"updated_at": at, "version": item["version"] + 1}
+        shown = Project(**{**item, **fields})
+        transaction = _changing(project, item, members, fields)
+        transaction.add("caller", authorization.still_may(project, principal))
+        try:
+            transaction.commit()
+        except TransactionFailed as failed:
+            _refuse_change(failed, item, shown.name)
+        else:
+            return shown
+    raise Busy(1)
+
+
+def _read(project: ProjectId, principal: Principal) -> tuple[ProjectRecord, list[Any]]:
+    """The project and its members who are users, if the principal may; one round trip."""
+    found, [(members, _)] = table.read(
+        authorization.keys(project, principal), member_records.users_of(project)
+    )
+    return authorization.authorized(project, principal, found), members
+
+
+def _changing(
+    project: ProjectId, item: ProjectRecord, members: list[Any], fields: Fields
+) -> Transaction:
+    transaction = _writing(project, item, members, fields)
+    name = fields.get("name", item["name"])
+    if normalised(name) != normalised(item["name"]):
+        taken = {"project_id": str(project)}
+        transaction.put("name", records.name_key(item["owner"], name), taken)
         transaction.delete("old_name", records.name_key(item["owner"], item["name"]))
-    try:
-        transaction.commit()
-    except TransactionFailed as failed:
-        if failed.get("record") is None:
-            raise NameTaken(
-                f"You already have a project named {shown.name}. Choose another name."
-            ) from None
-        # Another caller has changed it since it was read.
-        raise PreconditionFailed() from None
-    return shown
+    return transaction
+
+
+def _refuse_change(failed: TransactionFailed, item: ProjectRecord, name: str) -> None:
+    """Raise the refusal for a failed change; return if only the members have changed."""
+    if (caller := failed.get("caller")) is not None:
+        raise authorization.lost(caller, "project")
+    record = failed.get("record")
+    if record is not None:
+        if not record or record["version"] != item["version"]:
+            # Another caller has changed it since it was read.
+            raise PreconditionFailed()
+    elif failed.get("name") is not None:
+        raise NameTaken(f"The owner already has a project named {name}. Choose another name.")
 
 
 def remove(
@@ -147,17 +174,20 @@ def remove(
     NotFound, PreconditionFailed, ProjectNotEmpty, Busy. Two round trips; three if the project is
     not empty, more if it changes in between.
     """
-    item = authorization.read(project, principal)
+    keys = authorization.keys(project, principal)
+    found, everyone = table.read(keys, *member_records.every_one_of(project))
+    item = authorization.authorized(project, principal, found)
     if if_version is not None and if_version != item["version"]:
         raise PreconditionFailed()
     if not cascade or item["environments"] == 0:
         with suppress(StaleWrite):
-            _erase(project, item, if_version)
+            caller = authorization.still_may(project, principal)
+            _erase(project, item, everyone, if_version, caller)
             return None
     if not cascade:
         remaining = records.living_in(project)
         raise ProjectNotEmpty(remaining) if remaining else PreconditionFailed()
-    return Project(**_mark_deleting(project, item, if_version, principal.actor))
+    return Project(**_mark_deleting(project, item, everyone[0][0], if_version, principal))
 
 
 def erase_if_empty(project: ProjectId) -> None:
@@ -165,10 +195,10 @@ def erase_if_empty(project: ProjectId) -> None:
 
     One round trip, two if it deletes the project.
     """
-    [item] = table.get(records.key(project))
+    [item], everyone = table.read([records.key(project)], *member_records.every_one_of(project))
     if item and item["status"] == "deleting" and item["environments"] == 0:
         try:
-            _erase(project, item)
+            _erase(project, item, everyone)
         except StaleWrite:
             return
 
@@ -191,26 +221,30 @@ def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
 
 
 def _writing(
-    project: ProjectId, item: ProjectRecord, fields: Fields, more: Fields | None = None
+    project: ProjectId,
+    item: ProjectRecord,
+    members: list[Any],
+    fields: Fields,
+    more: Fields | None = None,
 ) -> Transaction:
     """A transaction that changes an active project, if it has not changed since it was read.
 
-    Writes `fields` to the owner's list and to the record; to the record `more` instead if given.
+    `members` are those who were read with it; it fails if they are not all who there are. Writes
+    `fields` to their lists and to the record; to the record `more` instead if given.
     """
     change, values = table.setting(more or fields)
-    listed, shown = table.setting(fields)
-    expected = {"was": item["version"], "active": "active"}
-    return (
-        Transaction()
-        .update(
-            "record",
-            records.key(project),
-            change,
-            {**values, **expected},
-            condition="version = :was AND #status = :active",
-        )
-        .update("listing", records.listed(project, item["owner"]), listed, shown)
+    users = [member_records.user_of(each) for each in members]
+    complete, count = member_records.count_of(item, len(users))
+    transaction = Transaction().update(
+        "record",
+        records.key(project),
+        change,
+        {**values, **count, "was": item["version"], "active": "active", "holder": item["owner"]},
+        condition=f"version = :was AND #status = :active AND #owner = :holder AND {complete}",
     )
+    for user_id in users:
+        transaction.add(f"listing {user_id}", member_records.relist(project, user_id, fields))
+    return transaction
 
 
 def _version_condition(version: int | None) -> tuple[str, dict[str, Any]]:
@@ -218,24 +252,32 @@ def _version_condition(version: int | None) -> tuple[str, dict[str, Any]]:
     return ("", {}) if version is None else (" AND version = :was", {"was": version})
 
 
-def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = None) -> None:
+def _erase(
+    project: ProjectId,
+    item: ProjectRecord,
+    everyone: list[Found],
+    if_version: int | None = None,
+    caller: Check | None = None,
+) -> None:
     """Delete the project's items; the history of its environments stays for operators.
 
-    Raises StaleWrite if it has environments, or if its name or the expected version has changed.
+    `everyone` are its members and its invitations, as they were read with it. `caller` is the part
+    that fails if the caller may no longer do it. Raises StaleWrite if it has environments, or if
+    its name, its members or the expected version has changed.
     """
+    [(members, _), (invited, _)] = everyone
     same_version, was = _version_condition(if_version)
-    condition = "environments = :none AND #name = :name" + same_version
-    values = {"none": 0, "name": item["name"], **was}
+    complete, count = member_records.count_of(item, len(members), len(invited))
+    condition = f"environments = :none AND #name = :name AND #owner = :owner AND {complete}"
+    values = {"none": 0, "name": item["name"], "owner": item["owner"], **count, **was}
     transaction = (
         Transaction()
-        .delete("record", records.key(project), condition, values)
-        .delete("member", records.member(project, item["owner"]))
-        .delete("listing", records.listed(project, item["owner"]))
+        .delete("record", records.key(project), condition + same_version, values)
         .delete("name", records.name_key(item["owner"], item["name"]))
         .add("quota", quota_records.uncount(quota_records.projects_of(item["owner"])))
     )
     try:
-        transaction.commit()
+        member_records.remove_everyone(transaction, project, members, invited, caller).commit()
     except TransactionFailed:
         raise StaleWrite() from None
     if item.get("trusts"):
@@ -246,7 +288,11 @@ def _erase(project: ProjectId, item: ProjectRecord, if_version: int | None = Non
 
 
 def _mark_deleting(
-    project: ProjectId, item: ProjectRecord, if_version: int | None, by: str
+    project: ProjectId,
+    item: ProjectRecord,
+    members: list[Any],
+    if_version: int | None,
+    principal: Principal,
 ) -> ProjectRecord:
     """Mark the project as being deleted, and return its record; no-op if it is marked already."""
     for _ in range(_MARK_TRIES):
@@ -258,16 +304,24 @@ def _mark_deleting(
             "version": item["version"] + 1,
         }
         # The events of its environments name this actor.
-        more = {**fields, "deleted_by": by, **deadlines.due_fields(item["id"])}
+        more = {**fields, "deleted_by": principal.actor, **deadlines.due_fields(item["id"])}
         try:
-            _writing(project, item, fields, more).commit()
+            transaction = _writing(project, item, members, fields, more)
+            transaction.add("caller", authorization.still_may(project, principal)).commit()
         except TransactionFailed as failed:
-            record = failed.get("record")
-            if not record:
-                raise no_such("project") from None
-            if if_version is not None:
-                raise PreconditionFailed() from None
-            item = record
+            if (caller := failed.get("caller")) is not None:
+                raise authorization.lost(caller, "project") from None
+            found = failed.get("record")
+            if found is not None and found.get("version") != item["version"]:
+                if not found:
+                    raise no_such("project") from None
+                if if_version is not None:
+                    raise PreconditionFailed() from None
         else:
             return changed(item, more)
+        [item], [(members, _)] = table.read(
+            [records.key(project)], member_records.users_of(project)
+        )
+        if not item:
+            raise no_such("project")
     raise Busy(1)

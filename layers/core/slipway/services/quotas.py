@@ -173,7 +173,7 @@ def projects_counted(user_id: str) -> None:
     counter = quota_records.projects_of(user_id)
     [item] = table.get(counter)
     listing = table.every(project_records.of_user(user_id, _PAGE))
-    mine = [each for each in listing if each["role"] == "owner"]
+    mine = [each for each in listing if not each.get("shared")]
     if item is None or len(mine) >= min(item["used"], limits().projects_per_user):
         named = [_fields(each, "id", "name") for each in mine[:_NAMED]]
         raise _exceeded("projects_per_user", len(mine), named, "/api/v1/projects")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway.access import attempts, passwords
 from slipway.aws import mail
-from slipway.domain import timestamps
+from slipway.domain import ids, timestamps
 from slipway.domain.account import (
     OPERATOR,
     OPERATOR_HOURS,
@@ -28,6 +28,7 @@ from slipway.store import account_records as records
 from slipway.store import idempotency, table, user_records
 from slipway.store.table import (
     ConditionFailed,
+    Delete,
     Fields,
     Item,
     Key,
@@ -38,10 +39,12 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
+    from slipway.domain.ids import ProjectId
     from slipway.domain.records import InvitationRecord
 
 # Each takes the processor time of a password's hash.
 _TRIES = 10
+_ACCEPT_TRIES = 3
 
 
 def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registration, bool]:
@@ -124,8 +127,9 @@ def invite_administrator(email: str) -> tuple[InvitationRecord, str]:
 def _accept(invitation: str, wanted: NewUser) -> User:
     """Make the account that the invitation allows. Raises RegistrationClosed, InvitationInvalid."""
     invitation_id, _, secret = invitation.partition(".")
-    key = records.invitation_key(invitation_id)
-    found, known = table.get(key, records.email_key(wanted.email))
+    key, project = records.invitation_key(invitation_id), ids.project_of_invitation(invitation_id)
+    keys = _keys_in_project(project, invitation_id)
+    found, known, *joined = table.get(key, records.email_key(wanted.email), *keys)
     by_operator = bool(found) and found["invited_by"] == OPERATOR
     if settings().registration == "closed" and not by_operator:
         raise _closed()
@@ -136,8 +140,7 @@ def _accept(invitation: str, wanted: NewUser) -> User:
         # The refusal is the same, because only the operator's invitation is for an existing
         # account.
         raise InvitationInvalid()
-    transaction = Transaction().delete(
-        "invitation",
+    used = Delete(
         key,
         "token_hash = :token_hash AND email = :email AND expires_at > :now",
         {**valid, "now": _now()},
@@ -145,17 +148,51 @@ def _accept(invitation: str, wanted: NewUser) -> User:
     password_hash = passwords.hash_new(wanted.password)
     try:
         if known and by_operator:
+            transaction = Transaction().add("invitation", used)
             return _recover(known["user_id"], password_hash, transaction)
-        account = records.new(
-            wanted.email,
-            found["platform_role"],
-            proven=found["mailed"] or by_operator,
-            by=found["invited_by"],
-        )
-        return records.make(account, password_hash, transaction)
+        return _make_invited(found, used, password_hash, joined)
     except TransactionFailed:
         # The refusal is the same if the address has an account by now.
         raise InvitationInvalid() from None
+
+
+def _keys_in_project(project: ProjectId | None, invitation_id: str) -> tuple[Key, ...]:
+    if project is None:
+        return ()
+    # Imported here and below, because few users are invited to a project.
+    from slipway.services import joining
+
+    return joining.keys(project, invitation_id)
+
+
+def _make_invited(
+    invitation: InvitationRecord, used: Delete, password_hash: str, joined: list[Any]
+) -> User:
+    """Make the account of somebody who was invited, who joins the project that the invitation
+    names; `joined` are its items. Raises TransactionFailed, InvitationInvalid."""
+    by = invitation["invited_by"]
+    account = records.new(
+        invitation["email"],
+        invitation["platform_role"],
+        proven=invitation["mailed"] or by == OPERATOR,
+        by=by,
+    )
+    project = ids.project_of_invitation(invitation["id"])
+    for tries in range(_ACCEPT_TRIES):
+        transaction = Transaction().add("invitation", used)
+        if project:
+            from slipway.services import joining
+
+            if tries:
+                joined = table.get(*joining.keys(project, invitation["id"]))
+            joining.accept(transaction, invitation, account["id"], project, joined)
+        try:
+            return records.make(account, password_hash, transaction)
+        except TransactionFailed as failed:
+            # The project may have changed since it was read.
+            if failed.get("record") is None or tries == _ACCEPT_TRIES - 1:
+                raise
+    raise AssertionError
 
 
 def _recover(user_id: str, password_hash: str, transaction: Transaction) -> User:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
-from slipway.domain import timestamps
+from slipway.domain import ids, timestamps
 from slipway.domain.account import UserChange
 from slipway.domain.ids import UserId
 from slipway.domain.paging import Page, Paging
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _TRIES = 5
 _LINK_HOURS = 24
+_PAGE = 1000
+_NAMED = 10
 
 Precondition = Callable[[User], bool]
 """Whether a user is still as the caller has read it (`If-Match`)."""
@@ -83,22 +85,27 @@ def enable(user_id: UserId, principal: Principal) -> User:
 
 
 def remove(user_id: UserId, principal: Principal) -> None:
-    """Delete a disabled user who has no projects. Two round trips.
+    """Delete a disabled user, who leaves all projects. Two round trips, and two for each project.
 
-    The user is disabled first, so that no project is created meanwhile. Raises Forbidden, NotFound,
-    UserActive, UserNotEmpty, Busy.
+    The user is disabled first, so that no project is created or joined meanwhile. Raises Forbidden,
+    NotFound, UserActive, UserNotEmpty if the user holds projects, Busy.
     """
+    from slipway.services import memberships
     from slipway.store import project_records
 
     keys = (authorization.account(principal), records.key(user_id))
-    [own, found], [(projects, _)] = table.read(keys, project_records.of_user(user_id, 1))
+    query = project_records.of_user(user_id, _PAGE)
+    [own, found], [page] = table.read(keys, query)
     authorization.require_administrator(own)
     if not found:
         raise no_such("user")
     if found["status"] == "active":
         raise UserActive()
-    if projects:
-        raise UserNotEmpty()
+    projects = list(table.every(query, page))
+    if held := [each for each in projects if not each.get("shared")]:
+        raise UserNotEmpty([{"id": each["id"], "name": each["name"]} for each in held[:_NAMED]])
+    for each in projects:
+        memberships.end(ids.parse_project(each["id"]), user_id)
     try:
         records.remove(Transaction(), found).commit()
     except TransactionFailed:

@@ -8,7 +8,7 @@
 | a user's account                               | ACCOUNT#<u>   | ACCOUNT                   |
 | all users, newest first                        | ACCOUNT#ALL   | USER#<u>                  |
 | the number of active administrators            | ACCOUNT#ALL   | ADMINISTRATORS            |
-| invitations, one for an address                | INVITE#ALL    | INVITE#<id>               |
+| invitations, one for an address (and project)  | INVITE#ALL    | INVITE#<id>               |
 | a registration whose address is not proven     | REGISTRATION#<hash> | REGISTRATION        |
 | a session: its refresh token, whether it ended | ACCOUNT#<u>   | FAMILY#<session>          |
 | links that set a new password                  | RESET#<hash>  | RESET                     |
@@ -19,6 +19,7 @@
 | a project's trusts, which are members too      | PROJECT#<p>   | MEMBER#trs_<p>_<t>        |
 | trusts, by issuer and the workload's identity  | TRUST#<hash>  | TRUST#<project id>#<hash> |
 | an issuer's public keys, and readings of them  | ISSUER#<hash> | ISSUER, READS#<minute>    |
+| a seat for somebody who is invited             | PROJECT#<p>   | INVITED#<invitation id>   |
 | a project's environments, newest first         | PROJECT#<p>   | ENV#<e>                   |
 | environment names, unique in their project     | PROJECT#<p>   | NAME#<normalised>         |
 | external ids, unique in their project          | PROJECT#<p>   | EXTERNAL#<external id>    |

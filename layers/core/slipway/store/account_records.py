@@ -122,8 +122,13 @@ def change(
 
 
 def remove(transaction: Transaction, account: AccountRecord) -> Transaction:
-    """Add the parts that delete a disabled account. "account" fails if it is enabled by now."""
-    transaction.delete("account", key(account["id"]), "#status = :was", {"was": "disabled"})
+    """Add the parts that delete a disabled account. "account" fails if it was enabled since."""
+    condition, values = "#status = :was", Fields({"was": "disabled"})
+    if "generation" in account:
+        # Each time that an account is disabled ends its sessions.
+        condition += " AND #generation = :generation"
+        values["generation"] = account["generation"]
+    transaction.delete("account", key(account["id"]), condition, values)
     transaction.delete("email", email_key(account["email"]))
     return transaction.delete("listing", listed(account["id"]))
 
