@@ -1,6 +1,7 @@
 """Shows the functions' errors in the terminal, one line each; with LOGS=1 all of their output.
 
-Mail that the platform sends is shown, too.
+What a step tells its workflow by an error, such as that a rollout was canceled, is not shown. Mail
+that the platform sends is shown, too.
 
 It runs inside the emulator's process.
 """
@@ -23,9 +24,14 @@ def invoked(function: str, reply: dict[str, Any]) -> None:
     name = _GENERATED.sub("", function)
     lines = [f"{name} | {line}" for line in reply["log"].splitlines()] if ALL else []
     lines += [f"! {name}: {logged}" for logged in logged_exceptions(reply["log"])]
-    if "error" in reply:
+    if "error" in reply and not _is_expected(reply.get("classes", [])):
         lines.append(f"! {name}: {_told(reply['error'])}")
     _print(lines)
+
+
+def _is_expected(classes: list[str]) -> bool:
+    """Whether an error of these classes is an outcome in Slipway, not a fault."""
+    return "SlipwayError" in classes and "Fault" not in classes
 
 
 def _print(lines: list[str]) -> None:
@@ -47,8 +53,8 @@ def mailed(mail: dict[str, Any]) -> None:
 def logged_exceptions(log: str) -> list[str]:
     """One line for each exception that a handler caught, logged and answered with a 5xx.
 
-    The line is the root cause, which the answer omits: `AccessDenied…: User … is not authorized to
-    perform …`.
+    The line is the root cause, which the answer omits, and where it was: `AccessDenied…: User … is
+    not authorized to perform … (slipway/store/table.py:12 in read)`.
     """
     causes = []
     for line in log.splitlines():
@@ -57,16 +63,20 @@ def logged_exceptions(log: str) -> list[str]:
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
             # Python prints the root cause first.
             first, *_ = json.loads(line)["exception"].split("\n\n", 1)
-            causes.append(first.strip().splitlines()[-1])
+            lines = first.strip().splitlines()
+            causes.append(_located(lines[-1], lines))
     return causes
 
 
 def _told(error: dict[str, Any]) -> str:
-    """`KeyError: 'id' (app.py:12 in create)`, with the innermost frame of our own code."""
+    """`KeyError: 'id' (app.py:12 in create)`."""
     text = f"{error['errorType']}: {error['errorMessage']}"
-    frames = [
-        found.groups() for frame in error.get("stackTrace", []) if (found := _FRAME.search(frame))
-    ]
+    return _located(text, error.get("stackTrace", []))
+
+
+def _located(text: str, trace: list[str]) -> str:
+    """The text with the innermost frame of our own code, if the trace has one."""
+    frames = [found.groups() for frame in trace if (found := _FRAME.search(frame))]
     ours = [frame for frame in frames if frame[0].startswith("slipway/") or "/" not in frame[0]]
     if not ours:
         return text

@@ -256,42 +256,49 @@ class Platform:
     def _start_emulator(self) -> None:
         assert self._lock
         fds = [each.fileno() for each in self._sockets]
-        home = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        parameters = {"CorsOrigins": "", "PublicUrl": "", **self.parameters}
-        allowed = [sorted(self.names), parameters["CorsOrigins"], parameters["PublicUrl"]]
+        shared = [*fds, self._lock.fileno(), *([self.data.fileno()] if self.data else [])]
         log_file = os.open(self.run_dir / "emulator.log", os.O_CREAT | os.O_WRONLY, 0o600)
         with open(log_file, "w") as log:
             self.emulator = subprocess.Popen(
                 [sys.executable, "-m", "local.emulator", *map(str, fds)],
                 cwd=HERE,
-                env=home
-                | self.owner.variables()
-                | {
-                    "HOME": str(self.run_dir),
-                    "TMPDIR": str(self.run_dir / "tmp"),
-                    "AWS_CONFIG_FILE": os.devnull,
-                    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-                    "AWS_EC2_METADATA_DISABLED": "true",
-                    "GATEWAY_PORT": str(self._sockets[0].getsockname()[1]),
-                    "MINISTACK_HOST": LOOPBACK,
-                    "MINISTACK_REGION": REGION,
-                    "LAMBDA_WARM_TTL_SECONDS": "60",
-                    "LOG_LEVEL": "WARNING",
-                    "AUTH": "true",
-                    "SLIPWAY_LOGS": "1" if self.logs else "0",
-                    "SLIPWAY_PORT": str(self.port),
-                    "SLIPWAY_ENVIRONMENTS_PORT": str(self.environments_port),
-                    "SLIPWAY_ALLOWED": json.dumps(allowed),
-                    "SLIPWAY_RUN_DIR": str(self.run_dir),
-                    "SLIPWAY_KEPT": json.dumps(self.data.for_emulator()) if self.data else "",
-                },
-                pass_fds=[*fds, self._lock.fileno(), *([self.data.fileno()] if self.data else [])],
+                env=self._emulator_variables(),
+                pass_fds=shared,
                 stdin=subprocess.PIPE,
                 stdout=log if self.quiet else None,
                 stderr=log,
                 text=True,
                 start_new_session=True,  # only this process receives a Ctrl-C
             )
+
+    def _emulator_variables(self) -> dict[str, str]:
+        """The emulator's environment variables: none of the user's own but these two."""
+        home = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        parameters = {"CorsOrigins": "", "PublicUrl": "", **self.parameters}
+        allowed = [sorted(self.names), parameters["CorsOrigins"], parameters["PublicUrl"]]
+        return {
+            **home,
+            **self.owner.variables(),
+            "HOME": str(self.run_dir),
+            "TMPDIR": str(self.run_dir / "tmp"),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "GATEWAY_PORT": str(self._sockets[0].getsockname()[1]),
+            "MINISTACK_HOST": LOOPBACK,
+            "MINISTACK_REGION": REGION,
+            "LAMBDA_WARM_TTL_SECONDS": "60",
+            # Else each of many threads has an arena, and glibc returns none of them.
+            "MALLOC_ARENA_MAX": "2",
+            "LOG_LEVEL": "WARNING",
+            "AUTH": "true",
+            "SLIPWAY_LOGS": "1" if self.logs else "0",
+            "SLIPWAY_PORT": str(self.port),
+            "SLIPWAY_ENVIRONMENTS_PORT": str(self.environments_port),
+            "SLIPWAY_ALLOWED": json.dumps(allowed),
+            "SLIPWAY_RUN_DIR": str(self.run_dir),
+            "SLIPWAY_KEPT": json.dumps(self.data.for_emulator()) if self.data else "",
+        }
 
     def _package(self) -> package.Package:
         scratch = self.run_dir

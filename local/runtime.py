@@ -56,7 +56,8 @@ def load(handler: str) -> Handler:
 def failure(error: BaseException, kind: str = "", request_id: str = "") -> dict[str, Any]:
     """AWS's error document. `errorType` is the class's name, which ASL matches.
 
-    The trace omits the first frame, which is ours, and begins with the handler.
+    Beside it are the names of its classes, for the terminal. The trace omits the first frame, which
+    is ours, and begins with the handler.
     """
     frames = traceback.extract_tb(error.__traceback__)[1:]
     document = {
@@ -68,7 +69,7 @@ def failure(error: BaseException, kind: str = "", request_id: str = "") -> dict[
     print(f"[ERROR] {document['errorType']}: {document['errorMessage']}", file=sys.stderr)
     print("Traceback (most recent call last):", file=sys.stderr)
     print("".join(document["stackTrace"]), end="", file=sys.stderr)
-    return {"error": document}
+    return {"error": document, "classes": [each.__name__ for each in type(error).__mro__]}
 
 
 def start(handler: str) -> tuple[Handler | None, dict[str, Any]]:

@@ -170,8 +170,11 @@ def test_the_errors_told_to_the_developer_name_the_line() -> None:
 def test_a_logged_exception_is_shown_by_its_root_cause() -> None:
     from local.console import logged_exceptions
 
+    code = "/tmp/code-0123456789abcdef/python/slipway"
     chain = (
-        'Traceback (most recent call last):\n  File "a.py", line 1, in b\n'
+        "Traceback (most recent call last):\n"
+        f'  File "{code}/store/table.py", line 41, in read\n    return ask()\n'
+        '  File "/tmp/botocore/client.py", line 1, in b\n'
         "botocore.exceptions.ClientError: User: x is not authorized to perform: s3:GetObject\n\n"
         "The above exception was the direct cause of the following exception:\n\n"
         "Traceback (most recent call last):\nslipway.errors.StoreUnavailable: no answer"
@@ -180,4 +183,18 @@ def test_a_logged_exception_is_shown_by_its_root_cause() -> None:
 
     assert logged_exceptions(log) == [
         "botocore.exceptions.ClientError: User: x is not authorized to perform: s3:GetObject"
+        " (slipway/store/table.py:41 in read)"
     ]
+
+
+def test_an_outcome_of_a_step_is_not_shown_and_a_fault_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from local import console, runtime
+    from slipway.errors import Canceled, DriverFault, RolledBack
+
+    for error in (Canceled("stop"), RolledBack("no such image"), DriverFault("AWS is away")):
+        console.invoked("slipway-ShipFunction-1", {**runtime.failure(error), "log": ""})
+
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == ["! ShipFunction: DriverFault: AWS is away"]
