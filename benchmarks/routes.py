@@ -368,6 +368,22 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "DELETE /api/v1/environments/<environment_id>",
         lambda s: s.ann.delete(environment_path(s), force="true"),
     ),
+    "list what a person may confirm": (
+        "GET /api/v1/confirmations",
+        lambda s: s.ann.get("/api/v1/confirmations"),
+    ),
+    "read a confirmation": (
+        "GET /api/v1/confirmations/<confirmation_id>",
+        lambda s: s.ann.get(s.confirmation),
+    ),
+    "approve a machine's request": (
+        "POST /api/v1/confirmations/<confirmation_id>/approve",
+        lambda s: s.ann.post(f"{s.confirmation}/approve"),
+    ),
+    "reject a machine's request": (
+        "POST /api/v1/confirmations/<confirmation_id>/reject",
+        lambda s: s.ann.post(f"{s.confirmation}/reject"),
+    ),
     "retry a teardown": (
         "POST /api/v1/environments/<environment_id>/teardown/retry",
         lambda s: s.ann.post(environment_path(s, "/teardown/retry")),
@@ -426,6 +442,13 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     ),
 }
 BEFORE: dict[str, Callable[[Stage], Stage]] = {
+    **dict.fromkeys(
+        (
+            *("list what a person may confirm", "read a confirmation"),
+            *("approve a machine's request", "reject a machine's request"),
+        ),
+        Stage.with_confirmation,
+    ),
     "register with an invitation": Stage.with_administrator,
     "list members": Stage.with_member,
     "read a member": Stage.with_member,

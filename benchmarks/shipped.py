@@ -112,6 +112,7 @@ FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
         _api("GET", "/api/v1/environments/{s.environment}/resources"),
     ),
     "deployments": ("api/deployments", _api("GET", "/api/v1/deployments/{s.deployment}")),
+    "confirmations": ("api/confirmations", _api("GET", "/api/v1/confirmations")),
     "docs": ("api/docs", _api("GET", "/openapi.json")),
     "plans": ("invoked/plans", _preview),
     "dispatch": ("events/dispatch", _changed),

@@ -30,6 +30,7 @@ class Stage:
     trust: str
     issuer: Any
     job: Any
+    confirmation: str
 
     def __init__(self) -> None:
         from slipway.access import passwords, signing, tokens
@@ -143,6 +144,19 @@ class Stage:
         write, secret = account_records.new_registration(PERSON["email"], hashed)
         table.write(write)
         self.registration = secret
+        return self
+
+    def with_confirmation(self) -> Stage:
+        """Let an agent ask to delete the environment; `confirmation` is a path."""
+        from slipway.services import confirmations
+        from slipway.store import confirmation_records
+        from tests.support.asking import ask_to_delete
+
+        asked = ask_to_delete(self.ann.user_id, self.environment)
+        item = confirmation_records.find(asked)
+        assert item
+        confirmations.deliver(item)
+        self.confirmation = f"/api/v1/confirmations/{asked}"
         return self
 
     def with_failed_teardown(self) -> Stage:

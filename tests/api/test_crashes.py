@@ -12,11 +12,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import pytest
 
-from slipway.access import passwords, signing, tokens
+from slipway.access import asking, passwords, signing, tokens
 from slipway.access.oidc import keys as issuer_keys
 from slipway.access.principal import Principal
 from slipway.domain import ids
@@ -27,6 +28,7 @@ from slipway.domain.project import NewProject
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.trust import NewTrust
 from slipway.services import (
+    confirmations,
     environments,
     invitations,
     joining,
@@ -40,6 +42,7 @@ from slipway.services import (
 from slipway.settings import settings
 from slipway.store import (
     account_records,
+    confirmation_records,
     family_records,
     issuer_records,
     reset_records,
@@ -53,6 +56,7 @@ from slipway.store.table import Delete, Put
 from tests.support.api.client import Answer, Client, app
 from tests.support.api.cloud import Cloud
 from tests.support.api.people import PASSWORD, password_hash
+from tests.support.asking import ask_to_delete
 from tests.support.issuer import Issuer
 from tests.support.store import world as workflows
 from tests.support.workflows import faults
@@ -65,6 +69,7 @@ pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
 
 RESOURCES = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+    "confirmations",
 )
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
 # How often a client asks; it waits longer each time.
@@ -238,6 +243,16 @@ def running(world: World) -> Things:
     environment = world.environment(ttl_hours=4)
     workflows.comes_up(environment)
     return {"project_id": world.project, "environment_id": environment}
+
+
+def a_confirmation(world: World) -> Things:
+    """A machine's request, in the owner's inbox."""
+    things = running(world)
+    confirmation = ask_to_delete(USER, things["environment_id"])
+    item = confirmation_records.find(confirmation)
+    assert item
+    confirmations.deliver(item)
+    return {**things, "confirmation_id": confirmation}
 
 
 def of_a_template(world: World) -> Things:
@@ -477,6 +492,12 @@ REQUESTS = {
     "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),
     "cancel what waits": Request("POST /api/v1/deployments/<deployment_id>/cancel", waiting),
     "cancel what runs": Request("POST /api/v1/deployments/<deployment_id>/cancel", shipping),
+    "list what waits": Request("GET /api/v1/confirmations", a_confirmation),
+    "look at what waits": Request("GET /api/v1/confirmations/<confirmation_id>", a_confirmation),
+    "approve": Request("POST /api/v1/confirmations/<confirmation_id>/approve", a_confirmation),
+    "reject": Request(
+        "POST /api/v1/confirmations/<confirmation_id>/reject", a_confirmation, {"reason": "No."}
+    ),
     "look at oneself": Request("GET /api/v1/auth/me", a_user),
     **{
         path: Request(f"GET {path}", shipping)
@@ -594,6 +615,8 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
     with World() as world, pytest.MonkeyPatch.context() as patch:
         cloud = Cloud(world, patch)
         patch.setattr(account_records, "new_secret", lambda: SECRET)
+        patch.setattr(asking, "digest_of", lambda *request: "d" * 64)
+        patch.setattr(asking, "random", Random(0))
         signing.forget()
         things = request.prepare(world)
         method, _, path = request.route.partition(" ")

@@ -17,6 +17,7 @@ from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, UserId
 from slipway.services import leases, projects, rollout_queue, rollouts, users
 from slipway.store import (
     account_records,
+    confirmation_records,
     environment_records,
     project_records,
     table,
@@ -29,6 +30,7 @@ from tests.support.api.client import Answer, Client
 from tests.support.api.people import PASSWORD, password_hash
 from tests.support.api.registering import appoint
 from tests.support.api.routes import RESOURCES
+from tests.support.asking import ask_to_delete
 from tests.support.repository import ROOT, load_function
 from tests.support.store import between, world
 from tests.support.store.cloudformation import CloudFormation
@@ -69,6 +71,8 @@ class Stage(NamedTuple):
             "version": "1.0",
             "user_id": newest_user(),
         }
+        if "<confirmation_id>" in path:
+            names["confirmation_id"] = confirmation_in(self.project)
         for name, value in names.items():
             path = path.replace(f"<{name}>", value)
         media = YAML if isinstance(body, str) else "application/json"
@@ -92,6 +96,15 @@ def stage(
 def newest_user() -> str:
     [user], _ = table.query(account_records.ALL, account_records.LISTED, limit=1, newest_first=True)
     return str(user["id"])
+
+
+def confirmation_in(project: ProjectId) -> str:
+    [item], _ = table.query(f"PROJECT#{project.p}", confirmation_records.PREFIX, limit=1)
+    return str(item["id"])
+
+
+def waits(stage: Stage) -> None:
+    ask_to_delete(stage.ann.user_id, stage.environment)
 
 
 def nothing(stage: Stage) -> None:
@@ -207,6 +220,8 @@ REQUESTS = {
     "cancel what waits": Keyed(CANCEL),
     "cancel what runs": Keyed(CANCEL, None, shipping),
     "cancel again": Keyed(CANCEL, None, stopping),
+    "approve": Keyed("/api/v1/confirmations/<confirmation_id>/approve", None, waits),
+    "reject": Keyed("/api/v1/confirmations/<confirmation_id>/reject", {"reason": "No."}, waits),
     "create a template": Keyed("/api/v1/templates", {"name": "web"}, trips=(2, 1)),
     "add a version": Keyed(VERSION, BODY, with_template, trips=(2, 1)),
     "publish": Keyed(f"{VERSION}/<version>/publish", None, with_draft),

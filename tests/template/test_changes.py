@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from slipway.domain import deployment, environment
+from slipway.domain import confirmation, deployment, environment
 from slipway.domain.events import Action, DerivedAction
 from tests.support.asl import states
 from tests.support.repository import MACHINES, ROOT
@@ -80,7 +80,7 @@ def test_a_state_machine_records_only_known_actions() -> None:
 
     assert by_end == {"{% 'deployment_' & $end %}"}
     actions = (found - by_end) | {f"deployment_{end}" for end in ends}
-    assert actions <= set(get_args(Action))
+    assert actions <= {*get_args(Action), *get_args(confirmation.Change)}
     [machine] = [path for path in MACHINES if path.name.startswith("roll_out")]
     assert set(re.findall(r"end: (\w+)$", machine.read_text(), re.MULTILINE)) == ends
 

@@ -152,6 +152,16 @@ DOES_NOT_IMPORT = {
         "slipway.drivers",
         "slipway.services.rollout_queue",
     },
+    "confirmations": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.access.signing",
+        "slipway.drivers",
+        "slipway.services.rollout_queue",
+    },
     "templates": {
         *AWS_SDK,
         *SIGNING_IN,

@@ -468,8 +468,8 @@ def test_a_state_machine_may_do_exactly_what_its_tasks_do(path: Path) -> None:
                 for action in item
             }
         else:
-            on = arguments["FunctionName"][2:-1] if call == "lambda:invoke" else "Table"
-            needed.add((NEEDS[call], on))
+            name = arguments.get("FunctionName", "${Table}")
+            needed |= {(NEEDS[call], on) for on in re.findall(r"\$\{(\w+)\}", name)}
 
     assert allowed(f"{camel(path.name.split('.')[0])}Role") == needed
 

@@ -13,8 +13,10 @@ from cfnlint.config import ManualArgs
 from jsonata import Jsonata
 
 from slipway import errors
+from slipway.domain.confirmation import SERVED_BY
+from slipway.http import openapi
 from tests.support.asl import handlers, keys, reached, states, strings, targets, tasks
-from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, resources
+from tests.support.repository import FUNCTIONS, MACHINES, ROOT, camel, machine, resources
 
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 AWS_ERRORS = re.compile(r"(States|Lambda|Runtime|Sandbox|DynamoDB|DynamoDb)\.\w+")
@@ -251,12 +253,35 @@ def test_a_function_is_invoked_by_a_placeholder_with_the_name_of_its_resource(pa
     ].get("DefinitionSubstitutions", {})
 
     for name, state in tasks(path, "lambda:").items():
-        placeholder = PLACEHOLDER.fullmatch(state["Arguments"]["FunctionName"])
-        assert placeholder, name
-        resource = placeholder[1]
-        assert substitutions[resource] == {"Fn::GetAtt": [resource, "Arn"]}
-        step = resources("AWS::Serverless::Function")[resource]["Properties"]["CodeUri"]
-        assert step == f"functions/steps/{resource.removesuffix('Function').lower()}", name
+        text = state["Arguments"]["FunctionName"]
+        kind = "steps" if PLACEHOLDER.fullmatch(text) else "api"
+        found = PLACEHOLDER.findall(text)
+        assert found, name
+        for resource in found:
+            assert substitutions[resource] == {"Fn::GetAtt": [resource, "Arn"]}
+            folder = resources("AWS::Serverless::Function")[resource]["Properties"]["CodeUri"]
+            noun = resource.removesuffix("Function").lower()
+            assert folder == f"functions/{kind}/{noun}", name
+            assert kind == "steps" or f"'{noun}': '${{{resource}}}'" in text, name
+
+
+def test_a_confirmed_request_is_carried_out_by_the_function_that_serves_its_route() -> None:
+    [path] = [each for each in MACHINES if each.name.startswith("carry_out")]
+    [state] = tasks(path, "lambda:").values()
+    functions = {
+        resource.removesuffix("Function").lower()
+        for resource in PLACEHOLDER.findall(state["Arguments"]["FunctionName"])
+    }
+    serving = {
+        route.action: name
+        for name, api in openapi.load(ROOT / "functions").items()
+        for route in api.routes
+        if route.action in SERVED_BY
+    }
+
+    assert functions == set(SERVED_BY.values())
+    assert serving.items() <= SERVED_BY.items()
+    assert set(serving) >= {"projects:delete", "environments:destroy", "environments:update"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.workflows import faults
+from tests.support.workflows.confirming import confirmed, undecided
 from tests.support.workflows.crashes import ROUNDS, chosen
 from tests.support.workflows.invariants import broken
 from tests.support.workflows.stories import (
@@ -56,6 +57,8 @@ SCENARIOS = [
     idle,
     mended,
     woken,
+    confirmed,
+    undecided,
     written_by_users,
 ]
 

@@ -28,6 +28,7 @@ from slipway.errors import (
     NotFound,
     NothingToRetain,
     NothingToRetry,
+    PlanPending,
     PreconditionFailed,
     ProjectGoing,
     QueueBusy,
@@ -112,6 +113,7 @@ def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -
         QueueBusy,
         QuotaExceeded,
         Busy,
+        PlanPending,
         DriverFault,
     ),
 )

@@ -60,6 +60,8 @@ def _handle_change(record: Any) -> None:
     kind, _, rest = keys["sk"]["S"].partition("#")
     before = raw["dynamodb"].get("OldImage", {})
     after = raw["dynamodb"].get("NewImage", {})
+    if kind in ("CONFIRMATION", "MEMBER"):
+        _handle_confirmations(kind, keys)
     if kind in ("ENV", "DEP"):
         event_records.record(before, after)
     if kind == "LEASE":
@@ -72,6 +74,28 @@ def _handle_change(record: Any) -> None:
         _handle_deployment(ids.parse_deployment(after["id"]["S"]))
     if kind == "ENV" and _differs(before, after, "secret_inputs", "secret_places"):
         _delete_replaced_secrets(decode(before), decode(after))
+
+
+def _handle_confirmations(kind: str, keys: Any) -> None:
+    """A request that waits for a person, or a person who may decide by now, or no longer."""
+    # Imported here, because few requests have to wait.
+    from slipway.services import confirmations
+    from slipway.store import confirmation_records
+
+    part, _, rest = keys["sk"]["S"].partition("#")
+    project = ids.parse_project(f"prj_{keys['pk']['S'].partition('#')[2]}")
+    if part == "MEMBER":
+        confirmations.redeliver(project, rest)
+        return
+    item = confirmation_records.find(ids.ConfirmationId(project.p, rest))
+    if item is None:
+        return
+    confirmations.deliver(item)
+    execution_input = confirmation_records.execution_input(item)
+    if item["status"] == "awaiting_confirmation":
+        executions.start("await_confirmation", item["id"], execution_input)
+    if item["status"] == "approved":
+        executions.start("carry_out_confirmation", item["id"], execution_input)
 
 
 def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool:

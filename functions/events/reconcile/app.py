@@ -22,7 +22,9 @@ from slipway.store import deadlines, environment_records, table
 from slipway.store.table import Key
 
 if TYPE_CHECKING:
-    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
+    from collections.abc import Callable
+
+    from slipway.domain.records import ConfirmationRecord, DeploymentRecord, EnvironmentRecord
 
 _metrics = Metrics()
 _LEASE_GRACE = timedelta(minutes=1)
@@ -64,6 +66,8 @@ def _repair(key: Key) -> str | None:
     if key.sk.startswith(cleanup.PLAN):
         cleanup.delete_orphaned_plan(item)
         return "orphaned_plan"
+    if key.sk.startswith("CONFIRMATION#"):
+        return _confirmation(key, item)
     if key.sk == "PROJECT":
         # The project is being deleted: dispatch tears its environments down and then erases it.
         deadlines.nudge(key, item["id"])
@@ -73,13 +77,12 @@ def _repair(key: Key) -> str | None:
 
 def _environment(key: Key, item: EnvironmentRecord) -> str | None:
     environment = ids.parse_environment(item["id"])
-    status = item["status"]
+    status, lost = item["status"], environment_records.record_lost_execution
     if item.get("operation"):
-        return _execution(key, item, "provision_environment", item["id"])
+        return _execution(key, item, "provision_environment", item["id"], lost)
     if status in GOING:
-        return _execution(
-            key, item, "retire_environment", environment_records.teardown_execution(item)
-        )
+        name = environment_records.teardown_execution(item)
+        return _execution(key, item, "retire_environment", name, lost)
     if status == "teardown_failed":
         return _failed_teardown(key, item)
     if item.get("expires_at") and status != "destroyed":
@@ -120,14 +123,33 @@ def _deployment(key: Key, item: DeploymentRecord) -> str | None:
         deadlines.clear(key)
         return "lock_of_the_ended" if held else None
     if item.get("token") is not None:
-        return _execution(key, item, "roll_out_deployment", item["id"])
+        return _execution(
+            key, item, "roll_out_deployment", item["id"], rollouts.record_lost_execution
+        )
     # The deployment waits. The event of the released lock may have been lost.
     deadlines.nudge(key, item["id"])
     return None
 
 
+def _confirmation(key: Key, item: ConfirmationRecord) -> str | None:
+    # Imported here, because few requests have to wait.
+    from slipway.services import confirmations
+
+    if item["status"] == "awaiting_confirmation":
+        return "confirmation_overdue" if confirmations.expire(item, "reconcile") else None
+    if item["status"] != "approved":
+        deadlines.clear(key)
+        return None
+    workflow = "carry_out_confirmation"
+    return _execution(key, item, workflow, item["id"], confirmations.record_lost_execution)
+
+
 def _execution(
-    key: Key, item: EnvironmentRecord | DeploymentRecord, workflow: str, name: str
+    key: Key,
+    item: Any,
+    workflow: str,
+    name: str,
+    record_lost: Callable[[Any, str], bool],
 ) -> str | None:
     outcome = executions.outcome(workflow, name)
     if outcome == "RUNNING":
@@ -136,5 +158,4 @@ def _execution(
     if outcome is None:
         deadlines.nudge(key, item["id"])
         return "never_started"
-    owner = rollouts if item["id"].startswith("dep_") else environment_records
-    return "ended_unrecorded" if owner.record_lost_execution(item, outcome) else None
+    return "ended_unrecorded" if record_lost(item, outcome) else None

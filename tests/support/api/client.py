@@ -196,7 +196,7 @@ def _resource(path: str) -> str:
     parts = path.split("/")
     if parts[:3] == ["", "api", "v1"] and parts[3:4] in (["users"], ["invitations"]):
         return "people"
-    known = {"auth", "projects", "templates", "environments", "deployments"}
+    known = {"auth", "projects", "templates", "environments", "deployments", "confirmations"}
     if parts[:4] == ["", "api", "v1", "projects"] and "by-external-id" in parts[6:7]:
         return "environments"
     if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] in _OF_PEOPLE:

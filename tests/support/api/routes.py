@@ -21,6 +21,7 @@ def ids_of(stage: Stage) -> Here:
         "user_id": stage.ann.user_id,
         "member_id": stage.ann.user_id,
         "invitation_id": "inv_01kaq3h5x0c2m9f7r4tz",
+        "confirmation_id": "cnf_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",
         "external_id": "github:acme:payments:123",
         "name": "favicon.png",
         "template": "web-service",
@@ -30,6 +31,7 @@ def ids_of(stage: Stage) -> Here:
 
 RESOURCES = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+    "confirmations",
 )
 
 

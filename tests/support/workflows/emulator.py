@@ -361,10 +361,13 @@ def task_error(error: str, cause: str) -> Exception:
     return made
 
 
+CONTEXT = SimpleNamespace(aws_request_id="5e1c7f2a-0000-4000-8000-000000000000")
+
+
 def invoke(handler: Callable[[Any, Any], Any], event: Any) -> Any:
     """Invoke like Lambda: JSON in, JSON out; an exception becomes an error of its class's name."""
     try:
-        return json.loads(json.dumps(handler(json.loads(json.dumps(event)), SimpleNamespace())))
+        return json.loads(json.dumps(handler(json.loads(json.dumps(event)), CONTEXT)))
     except stepfunctions._ExecutionError:
         raise
     except Died as error:

@@ -26,6 +26,7 @@ def broken(world: World) -> list[str]:
     found += _names_and_counts(world, items, environments)
     found += _quotas(items, environments, deployments)
     found += _etags(world)
+    found += _confirmations(world, items)
     for environment in environments:
         mine = [each for each in deployments if each["environment_id"] == environment["id"]]
         found += _environment(world, items, environment)
@@ -36,6 +37,26 @@ def broken(world: World) -> list[str]:
     if not world.is_awake():
         found += [f"{item['id']} is due, and nobody will look" for item in items if "due" in item]
     return found
+
+
+def _confirmations(world: World, items: list[Record]) -> Iterator[str]:
+    """What was asked is decided or has expired, and was done only if a person approved it."""
+    for item in items:
+        if not item["sk"].startswith("CONFIRMATION#"):
+            continue
+        c, status = item["id"], item["status"]
+        if status not in ("rejected", "expired", "carried_out", "failed"):
+            yield f"{c} is {status}"
+        if "due" in item:
+            yield f"{c} is {status}, but somebody will look at it"
+        target = next(each for each in items if each.get("id") == item["target"])
+        if (status == "carried_out") != (target["status"] == "destroyed"):
+            yield f"{c} is {status}, and its target is {target['status']}"
+        if status == "carried_out" and "decided_by" not in item:
+            yield f"{c} was carried out, and nobody approved it"
+    for item in items:
+        if item["sk"].startswith("INBOX#") and item["expires_at"] > _now():
+            yield f"{item['id']} is decided, and still in an inbox"
 
 
 def _environment(world: World, items: list[Record], item: Record) -> Iterator[str]:

@@ -613,13 +613,19 @@ def _function_arn(resource: str) -> str:
 
 @cache
 def _step_functions() -> dict[str, tuple[str, str]]:
-    """The name and the folder of each step function, by its ARN."""
+    """The name and the folder of each function that a state machine invokes, by its ARN."""
     found = {}
     for name, resource in resources("AWS::Serverless::Function").items():
         folder = resource["Properties"]["CodeUri"]
-        if folder.startswith("functions/steps/"):
+        if folder.startswith("functions/steps/") or f"${{{name}}}" in _invoking():
             found[_function_arn(name)] = (name.removesuffix("Function"), folder)
     return found
+
+
+@cache
+def _invoking() -> str:
+    """The definition that invokes functions of the API, as text."""
+    return json.dumps(graph.definitions()["carry_out_confirmation"])
 
 
 @cache

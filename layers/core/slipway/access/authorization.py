@@ -68,7 +68,8 @@ def authorized(
 
     `found` are the items at `keys`, `tier` that of an environment which is to be created in a
     project. Raises NotFound if the target does not exist and if the principal is no member of its
-    project; Forbidden if the role or the token does not suffice.
+    project; Forbidden if the role or the token does not suffice; ConfirmationNeeded if a machine
+    asks for something destructive.
     """
     membership, record, *above = found
     # A key has only a part of the id, so an id with a wrong project finds a record too.
@@ -83,6 +84,10 @@ def authorized(
     role = policy.role_in(membership["role"], membership.get("overrides"), tier)
     own = environment is not None and environment["created_by"] == principal.user_id
     require_role(principal, role, tier, own=own)
+    if policy.ACTIONS[principal.action].destructive and not principal.is_person:
+        from slipway.access import destruction
+
+        destruction.require_person(target, principal, record)
     return record
 
 

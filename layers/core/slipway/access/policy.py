@@ -55,7 +55,7 @@ ACTIONS: Mapping[str, Rule] = {
     "trusts:change": Rule("maintainer", "members"),
     "audit:read": Rule("maintainer"),
     "confirmations:read": Rule("viewer"),
-    "confirmations:list": Rule(None),
+    "confirmations:list": Rule(None, session=True),
     "confirmations:decide": Rule("viewer", session=True),
     # Environments.
     "environments:list": Rule("viewer"),

@@ -24,6 +24,7 @@ _PROJECT = re.compile(rf"prj_({_PART})")
 _ENVIRONMENT = re.compile(rf"env_({_PART})_({_PART})")
 _DEPLOYMENT = re.compile(rf"dep_({_PART})_({_PART})_({_PART})")
 _TRUST = re.compile(rf"trs_({_PART})_({_PART})")
+_CONFIRMATION = re.compile(rf"cnf_({_PART})_({_PART})")
 _USER = re.compile(rf"usr_{_PART}")
 # An invitation to a project names it.
 _INVITATION = re.compile(rf"inv_(?:({_PART})_)?{_PART}")
@@ -86,6 +87,18 @@ class TrustId(NamedTuple):
         return f"trs_{self.p}_{self.t}"
 
 
+class ConfirmationId(NamedTuple):
+    p: str
+    c: str
+
+    @property
+    def project(self) -> ProjectId:
+        return ProjectId(self.p)
+
+    def __str__(self) -> str:
+        return f"cnf_{self.p}_{self.c}"
+
+
 def new_part(after: str | None = None) -> str:
     """A new part, later than `after` even if the clock is behind."""
     millis = int(time.time() * 1000)
@@ -138,6 +151,14 @@ def parse_trust(text: str) -> TrustId:
     if not match:
         raise no_such("trust")
     return TrustId(*match.groups())
+
+
+def parse_confirmation(text: str) -> ConfirmationId:
+    """Raises NotFound for a malformed id."""
+    match = _CONFIRMATION.fullmatch(text)
+    if not match:
+        raise no_such("confirmation")
+    return ConfirmationId(*match.groups())
 
 
 def parse_user(text: str) -> UserId:

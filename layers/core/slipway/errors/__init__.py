@@ -16,6 +16,7 @@ SlipwayError
 │   ├── TooManyAttempts         also says when to try again
 │   ├── TooManyRequests         of one caller in one minute; also says when to try again
 │   ├── IssuerUnavailable       the keys of a workload's issuer cannot be read
+│   ├── PlanPending             what it would delete is not known yet
 │   ├── Busy                    too many requests change one record at the same time
 │   ├── Forbidden               RegistrationClosed · InvitationInvalid · LinkInvalid
 │   │                           · EmailUnverified
@@ -29,10 +30,13 @@ SlipwayError
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished
 │                               · NoTemplate · NoStack · StackNotReady
+│                               · ConfirmationDecided · ConfirmationChanged
+│                               · ConfirmationRequired · TooManyUndecided
 │                               · LastAdministrator · UserActive · UserNotEmpty · QuotaExceeded
 │                               · TrustExists · TooManyTrusts · AmbiguousTrust
 │                               · AlreadyMember · LastOwner · ProjectFull · UserDisabled
 ├── StaleWrite                   a conditional write failed: another process decided first
+├── ConfirmationNeeded          a machine's request has to wait for a person
 ├── Canceled                    a user canceled the rollout
 ├── DriverRefused               the infrastructure refuses, and would refuse again
 │   ├── RolledBack              and has restored the previous state
@@ -54,6 +58,9 @@ from slipway.errors.base import Refused as Refused
 from slipway.errors.base import SlipwayError as SlipwayError
 from slipway.errors.conflicts import AlreadyMember as AlreadyMember
 from slipway.errors.conflicts import AmbiguousTrust as AmbiguousTrust
+from slipway.errors.conflicts import ConfirmationChanged as ConfirmationChanged
+from slipway.errors.conflicts import ConfirmationDecided as ConfirmationDecided
+from slipway.errors.conflicts import ConfirmationRequired as ConfirmationRequired
 from slipway.errors.conflicts import DeploymentFinished as DeploymentFinished
 from slipway.errors.conflicts import EmailTaken as EmailTaken
 from slipway.errors.conflicts import EnvironmentGoing as EnvironmentGoing
@@ -76,6 +83,7 @@ from slipway.errors.conflicts import QueueBusy as QueueBusy
 from slipway.errors.conflicts import QuotaExceeded as QuotaExceeded
 from slipway.errors.conflicts import StackNotReady as StackNotReady
 from slipway.errors.conflicts import TooManyTrusts as TooManyTrusts
+from slipway.errors.conflicts import TooManyUndecided as TooManyUndecided
 from slipway.errors.conflicts import TrustExists as TrustExists
 from slipway.errors.conflicts import UserActive as UserActive
 from slipway.errors.conflicts import UserDisabled as UserDisabled
@@ -84,6 +92,7 @@ from slipway.errors.conflicts import VersionFixed as VersionFixed
 from slipway.errors.conflicts import VersionTaken as VersionTaken
 from slipway.errors.internal import Bug as Bug
 from slipway.errors.internal import Canceled as Canceled
+from slipway.errors.internal import ConfirmationNeeded as ConfirmationNeeded
 from slipway.errors.internal import DriverFault as DriverFault
 from slipway.errors.internal import DriverRefused as DriverRefused
 from slipway.errors.internal import Fault as Fault
@@ -257,6 +266,11 @@ class IssuerUnavailable(RetryLater):
 class Busy(RetryLater):
     code = "busy"
     title = "Too many requests are changing this at once. Try again after Retry-After."
+
+
+class PlanPending(RetryLater):
+    code = "plan_pending"
+    title = "What this would delete is not known yet. Send the same request after Retry-After."
 
 
 class Forbidden(Refused):

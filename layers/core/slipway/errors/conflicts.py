@@ -149,6 +149,44 @@ class NoTemplate(Conflict):
     title = "The environment has no template to update. Create one from a template."
 
 
+class ConfirmationDecided(Conflict):
+    """`confirmation_status`: what became of it."""
+
+    code = "confirmation_decided"
+    title = "It was decided already, or has expired. Read the confirmation."
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            f"The confirmation is {status} and can no longer be decided. Ask for another one.",
+            confirmation_status=status,
+        )
+
+
+class ConfirmationChanged(Conflict):
+    code = "confirmation_changed"
+    title = "The digest is not that of this confirmation. Read it again, then decide."
+
+
+class ConfirmationRequired(Conflict):
+    """`name`: what the header X-Confirm must be."""
+
+    code = "confirmation_required"
+    title = "The environment is protected. Send its name in the header X-Confirm."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+
+
+class TooManyUndecided(Conflict):
+    """`limit`: how many requests of one machine may wait in a project."""
+
+    code = "too_many_undecided"
+    title = "Too many of your requests wait for a person. Let them be decided first."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)
+
+
 class LastAdministrator(Conflict):
     code = "last_administrator"
     title = "The last administrator cannot be disabled or demoted. Appoint another one first."

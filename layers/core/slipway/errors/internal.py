@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from slipway.errors.base import SlipwayError
 
@@ -15,6 +16,19 @@ class StaleWrite(SlipwayError):
 class Canceled(SlipwayError):
     code = "canceled"
     title = "The rollout was canceled."
+
+
+class ConfirmationNeeded(SlipwayError):
+    """`principal` asks to do it with `target`, whose record is `record`."""
+
+    code = "confirmation_needed"
+    title = "A person has to confirm this first."
+
+    def __init__(self, principal: Any, target: Any, record: Mapping[str, Any], why: str) -> None:
+        super().__init__(why)
+        self.principal = principal
+        self.target = target
+        self.record = record
 
 
 class DriverRefused(SlipwayError):

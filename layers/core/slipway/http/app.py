@@ -74,6 +74,15 @@ class Api:
 
     def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """The Lambda handler: a request (payload 2.0) to its response. Logs one line."""
+        if "confirmation" in event:
+            # A state machine's event, never API Gateway's.
+            from slipway.http import confirming
+
+            return confirming.carry_out(self.serve, event, context)
+        return self.serve(event, context)
+
+    def serve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """The response to a request. Logs one line."""
         began = time.perf_counter()
         _normalize(event)
         rates.finish()
@@ -123,6 +132,10 @@ class Api:
             return _response(responses.render(route, result, event))
         except errors.TooManyRequests:
             raise
+        except errors.ConfirmationNeeded as needed:
+            from slipway.http import confirming
+
+            return _response(confirming.ask(event, needed))
         except errors.Refused:
             # A caller whose session has ended hears that and nothing else.
             with suppress(errors.Fault):

@@ -49,6 +49,7 @@ _OF_PATH: dict[Any, Callable[[str], Any]] = {
     ids.EnvironmentId: ids.parse_environment,
     ids.DeploymentId: ids.parse_deployment,
     ids.TrustId: ids.parse_trust,
+    ids.ConfirmationId: ids.parse_confirmation,
     ids.UserId: ids.parse_user,
     ids.InvitationId: ids.parse_invitation,
     ids.MemberId: ids.parse_member,
@@ -102,9 +103,14 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
 
 def _principal(route: Route, authorization: str | None) -> Principal:
     """The caller. Whether the token is still valid, and for this, the first round trip tells."""
-    session = tokens.authenticate(authorization).asking(policy.permits(route.action))
+    permits = policy.permits(route.action)
+    confirmed = sessions.confirmed()
+    if confirmed is not None:
+        session = confirmed.asking(permits)
+    else:
+        session = tokens.authenticate(authorization).asking(permits)
+        rates.begin(session.user_id)
     sessions.begin(session)
-    rates.begin(session.user_id)
     return Principal(session.user_id, route.action, session)
 
 

@@ -22,6 +22,7 @@ from pydantic.json_schema import models_json_schema
 
 from slipway import errors
 from slipway.access.principal import Principal
+from slipway.domain.confirmation import SERVED_BY, Confirmation
 from slipway.domain.paging import Page
 from slipway.http import error_page
 from slipway.http.app import Api
@@ -228,6 +229,8 @@ def _successes(route: Route) -> Schema:
         "content": {JSON: {"schema": _content(route.returns)}},
     }
     answers = {str(route.status): answer}
+    if _may_wait(route):
+        answers["202"] = _waiting(answers.get("202"))
     if route.found is not None:
         answers[str(route.found)] = _found(route) or {
             **answer,
@@ -236,6 +239,29 @@ def _successes(route: Route) -> Schema:
     if NoneType in _types(route.returns):
         answers["204"] = {"description": "Deleted."}
     return answers
+
+
+def _may_wait(route: Route) -> bool:
+    """Whether a machine's request of this kind may have to wait for a person."""
+    return route.takes(Principal) and route.action in SERVED_BY
+
+
+def _waiting(accepted: Schema | None) -> Schema:
+    """The 202 of a route whose request may have to wait: the confirmation."""
+    confirmation = _reference(Confirmation)
+    schemas = [accepted["content"][JSON]["schema"]] if accepted else []
+    schema = {"anyOf": [*schemas, confirmation]} if schemas else confirmation
+    text = (
+        "A token of the kind `agent` or `ci`, or a workload, gets the confirmation for which its "
+        "request waits, with the status `awaiting_confirmation`."
+    )
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("ETag", "Location")}
+    before = f"{accepted['description']} " if accepted else ""
+    return {
+        "description": before + text,
+        "headers": headers,
+        "content": {JSON: {"schema": schema}},
+    }
 
 
 def _found(route: Route) -> Schema | None:
@@ -298,6 +324,8 @@ def _errors_of(route: Route) -> list[type[errors.SlipwayError]]:
         kinds.append(errors.Invalid)
     if route.replays:
         kinds.append(errors.IdempotencyKeyReused)
+    if _may_wait(route):
+        kinds += [errors.PreconditionFailed, errors.TooManyUndecided]
     if route.method != "GET" and route.takes(Principal):
         kinds.append(errors.Busy)
     return [*kinds, errors.StoreUnavailable]
@@ -308,7 +336,8 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
     for route in routes:
         if route.body:
             modes[route.body] = "validation"
-        for model in models_of(route.returns):
+        waiting: list[type[BaseModel]] = [Confirmation] if _may_wait(route) else []
+        for model in [*models_of(route.returns), *waiting]:
             modes[model] = "serialization"
     _, generated = models_json_schema(list(modes.items()), ref_template=_REF)
     schemas: dict[str, Schema] = generated["$defs"]
@@ -317,7 +346,10 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
 
 def load(functions: Path) -> dict[str, Api]:
     """The API of each `functions/api/<resource>/app.py`, in the order of the document."""
-    order = ["auth", "people", "projects", "templates", "environments", "inspection", "deployments"]
+    order = [
+        *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
+        "confirmations",
+    ]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py")),
         key=lambda folder: [*order, folder.name].index(folder.name),

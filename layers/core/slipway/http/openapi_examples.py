@@ -37,6 +37,10 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.VersionFixed: errors.VersionFixed(
         "Version 1.2 is published and cannot change. Add a new version.", "published"
     ),
+    errors.ConfirmationDecided: errors.ConfirmationDecided("rejected"),
+    errors.ConfirmationRequired: errors.ConfirmationRequired("payments-production"),
+    errors.TooManyUndecided: errors.TooManyUndecided(20),
+    errors.PlanPending: errors.PlanPending(3),
     errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),
     errors.QuotaExceeded: errors.QuotaExceeded(
         "MaxEnvironmentsPerProject",
@@ -75,6 +79,8 @@ def add_examples(document: Schema, schemas: dict[str, Schema]) -> None:
 
 def _add_example(content: Schema, schemas: dict[str, Schema]) -> None:
     shape = content["schema"]
+    # Of several models the first.
+    shape = shape.get("anyOf", [shape])[0]
     ref = shape.get("$ref") or shape.get("items", {}).get("$ref")
     if ref:
         example = _example_of(schemas[ref.rpartition("/")[2]], schemas)

@@ -98,6 +98,12 @@ def etag(model: ResponseModel, body: str) -> str:
     return f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
 
 
+def render_confirmation(model: ResponseModel, event: Mapping[str, Any]) -> RawResponse:
+    """The 202 to a request that waits for a person. `Location` is where it can be followed."""
+    response = _object(model, 202, event)
+    return RawResponse(response.body, JSON, 202, {**response.headers, "Location": model.location})
+
+
 # --- errors -----------------------------------------------------------------------------------
 
 

@@ -199,7 +199,7 @@ def leave(project: ProjectId, principal: Principal) -> None:
 
 
 def _remove(project: ProjectId, user_id: str, principal: Principal) -> None:
-    if user_id == principal.user_id:
+    if user_id == principal.user_id and principal.is_person:
         principal = principal.asking("members:leave")
     for _ in range(TRIES):
         seen = Seen(project, user_id, principal)

@@ -28,6 +28,8 @@ from slipway.errors import (
     Invalid,
     NoTemplate,
     NotFound,
+    PlanPending,
+    QueueBusy,
 )
 from slipway.services import rollout_queue
 from slipway.store import environment_records, idempotency, table, template_records
@@ -61,16 +63,13 @@ def request(
     """Accept an update at the end of the queue.
 
     Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, QuotaExceeded, Busy,
-    DriverFault. Two
-    round trips, and one if the template version is not cached; with secrets one more for their
-    clean-up record and one for each secret.
+    DriverFault; for machines also ConfirmationNeeded, Forbidden and PlanPending. Two round trips,
+    and one if the template version is not cached; with secrets one more for their clean-up record
+    and one for each secret; for machines one invocation.
     """
     view, draft = _draft(environment, wanted, principal)
-    item = view.record
-    content = _content(item, wanted, draft)
-    # An update waits for those ahead of it, unless it or its environment rejects.
-    own: OnConflict | None = None if item["on_conflict"] == "reject" else "queue"
-    mode = wanted.on_conflict or own
+    content = _content(view.record, wanted, draft)
+    mode = _mode(environment, wanted, principal, view, draft)
     parts: dict[str, table.Action] = {}
     if wanted.template:
         parts["template"] = template_records.still_published(draft.version)
@@ -83,11 +82,39 @@ def request(
         place = content["secret_place"] = f"{environment}/{ids.new_part()}"
         with cleanup.storing(place, draft.secrets, parts):
             return rollout_queue.accept(environment, content, mode, principal, parts, view)
+    except QueueBusy:
+        if mode == "reject" and wanted.on_conflict != "reject":
+            # Only while nothing is ahead is it known what a machine's update would delete.
+            raise PlanPending(1, "Another deployment is ahead of it. Send it again.") from None
+        raise
     except TransactionFailed as failed:
         if failed.get("template") is not None:
             detail = f"{draft.version.reference} is no longer published; choose another version"
             raise Invalid([FieldError("#/template", detail)]) from None
         raise
+
+
+def _mode(
+    environment: EnvironmentId,
+    wanted: EnvironmentUpdate,
+    principal: Principal,
+    view: rollout_queue.View,
+    draft: _Draft,
+) -> OnConflict | None:
+    """What to do if others are ahead; None for the environment's default. Raises as `request`."""
+    # An update waits for those ahead of it, unless it or its environment rejects.
+    own: OnConflict | None = None if view.record["on_conflict"] == "reject" else "queue"
+    mode = wanted.on_conflict or own
+    if principal.is_person:
+        return mode
+    # Imported here, because people ask for most updates.
+    from slipway.services import machine_updates
+
+    would_be, sent = _would_be(view.record, draft), wanted.inputs or {}
+    alone = machine_updates.must_be_alone(
+        environment, principal, view.record, would_be, draft.secrets, sent
+    )
+    return "reject" if alone else mode
 
 
 def _content(item: EnvironmentRecord, wanted: EnvironmentUpdate, draft: _Draft) -> Fields:
@@ -116,12 +143,6 @@ def preview(
     item = view.record
     before = {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
     after = {**draft.values, **dict.fromkeys([*draft.secrets, *draft.stays], MASK)}
-    would_be = {
-        **environment_records.with_project_name(item),
-        **template_records.template_fields(draft.version),
-        "inputs": inputs.written(draft.values),
-        "secret_inputs": sorted(draft.stays),
-    }
     return UpdatePlan.model_validate(
         {
             "environment_id": str(environment),
@@ -132,9 +153,19 @@ def preview(
                 for name in sorted({*before, *after})
                 if before.get(name) != after.get(name) or name in draft.secrets
             },
-            "change_set": change_sets.preview(would_be, draft.secrets, creates=False),
+            "change_set": change_sets.preview(_would_be(item, draft), draft.secrets, creates=False),
         }
     )
+
+
+def _would_be(item: EnvironmentRecord, draft: _Draft) -> dict[str, Any]:
+    """The environment's record after the update, for a plan."""
+    return {
+        **environment_records.with_project_name(item),
+        **template_records.template_fields(draft.version),
+        "inputs": inputs.written(draft.values),
+        "secret_inputs": sorted(draft.stays),
+    }
 
 
 def _draft(

@@ -13,7 +13,8 @@ a class of its own, with the items that it depends on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -83,8 +84,15 @@ class Session:
         """The parts that let a transaction fail if the session has ended."""
         return {}
 
+    def along(self) -> dict[str, Action]:
+        """The parts that the request's first transaction has to carry out as well."""
+        return {}
+
+    def went_along(self) -> None:
+        """Note that a transaction has carried out the parts of `along`."""
+
     def has_ended(self, failed: Mapping[str, Any]) -> None:
-        """Raises Unauthenticated if a part of `checks` is among the failed ones.
+        """Raises Unauthenticated if a part of `checks` or `along` is among the failed ones.
 
         `failed` has the item that each failed part found, empty if there was none.
         """
@@ -169,6 +177,7 @@ def ending(key: Key, ends: float) -> Update:
 
 
 _current: ContextVar[Session | None] = ContextVar("session", default=None)
+_confirmed: ContextVar[Session | None] = ContextVar("confirmed session", default=None)
 _unchecked: ContextVar[Session | None] = ContextVar("unchecked session", default=None)
 
 
@@ -176,6 +185,24 @@ def begin(session: Session) -> None:
     """Say whose request is served from now on."""
     _current.set(session)
     _unchecked.set(session)
+
+
+def confirmed() -> Session | None:
+    """The session of the confirmed request that is being carried out, None otherwise.
+
+    Nothing that a caller can send sets it.
+    """
+    return _confirmed.get()
+
+
+@contextmanager
+def carrying_out(session: Session) -> Iterator[None]:
+    """Let the next request be that of a session which a person has confirmed."""
+    token = _confirmed.set(session)
+    try:
+        yield
+    finally:
+        _confirmed.reset(token)
 
 
 def finish() -> None:
@@ -197,3 +224,22 @@ def unchecked() -> Session | None:
 def is_checked() -> None:
     """Say that a round trip has checked the session of the current request."""
     _unchecked.set(None)
+
+
+def along() -> dict[str, Action]:
+    """The parts that the current request's first transaction has to carry out as well."""
+    session = _current.get()
+    return session.along() if session else {}
+
+
+def require_along(failed: Mapping[str, Any]) -> None:
+    """Raises Unauthenticated if a part of `along` is among the failed ones."""
+    session = _current.get()
+    if session:
+        session.has_ended({part: failed[part] for part in session.along() if part in failed})
+
+
+def went_along() -> None:
+    """Note that a transaction has carried out the parts of `along`."""
+    if session := _current.get():
+        session.went_along()

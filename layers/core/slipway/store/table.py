@@ -154,7 +154,8 @@ class Transaction:
         if session and not session.checked_by_writes:
             check_session()
             session = None
-        parts = {**self.parts, **session.checks()} if session else self.parts
+        along = sessions.along()
+        parts = {**self.parts, **(session.checks() if session else {}), **along}
         request = [{VERBS[type(action)]: write_request(action)} for action in parts.values()]
         try:
             _write("TransactWriteItems", {"TransactItems": request})
@@ -163,7 +164,9 @@ class Transaction:
             failed = {part: found for part, found in named if found is not None}
             if session:
                 _require_session(session, failed)
+            sessions.require_along(failed)
             raise TransactionFailed(failed) from None
+        sessions.went_along()
         sessions.is_checked()
 
 
@@ -308,6 +311,8 @@ def write(action: Put | Update | Delete) -> Any:
     conflicts. Checks the session of the current request first, if no round trip has done so.
     """
     check_session()
+    if sessions.along():
+        return _write_along(action)
     request = write_request(action)
     if isinstance(action, Put):
         _write("PutItem", request)
@@ -316,6 +321,12 @@ def write(action: Put | Update | Delete) -> Any:
         _write("DeleteItem", request)
         return {}
     return decode(_write("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})["Attributes"])
+
+
+def _write_along(action: Put | Update | Delete) -> Any:
+    """`write`, together with what goes along with the request's first write. One read more."""
+    Transaction({"record": action}).commit()
+    return get(action.key)[0] if isinstance(action, Update) else getattr(action, "item", {})
 
 
 def write_at_once(writes: Sequence[Put | Update | Delete], *keys: Key) -> list[Any]:
