@@ -196,12 +196,15 @@ REGISTER, VERIFY = "/api/v1/auth/register", "/api/v1/auth/verify-email"
 NEW = {"email": "new@example.com", "password": "secret123"}
 PREVIEW = {"name": "x", "type": "ephemeral", "config": {"colour": "red"}}
 MADE_FROM = {**PREVIEW, "template": "web@1.0"}
+TRUSTS = "/api/v1/projects/<project_id>/trusts"
+TRUST = {"preset": "github", "claims": {"repository_id": "456789"}, "scopes": ["read"]}
 REQUESTS = {
     "register": Keyed(REGISTER, NEW),
     "prove an address": Keyed(VERIFY, {"token": "a secret", "password": PASSWORD}, is_unproven),
     "disable": Keyed("/api/v1/users/<user_id>/disable", None, administers),
     "enable": Keyed("/api/v1/users/<user_id>/enable", None, has_disabled),
     "create a project": Keyed(PROJECTS, {"name": "x"}, trips=(1, 1)),
+    "trust a workload": Keyed(TRUSTS, TRUST),
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
     "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),
     "create one from a template": Keyed(MAKE, MADE_FROM, with_version, trips=(2, 1)),

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from slipway.domain import issuers
+from slipway.domain.claims import as_text, differences
 from slipway.domain.trust import NewTrust
-from slipway.domain.workload import as_text, differences
 
 ASKED = [
     "https://token.actions.githubusercontent.com",

@@ -7,25 +7,37 @@ token's claims are exactly those of the trust.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
-from slipway.domain import issuers
+from slipway.domain.claims import Preset, as_text
 from slipway.domain.fields import Line, Name, RequestModel, ResponseModel, matching
 from slipway.domain.rights import Tier
 from slipway.domain.timestamps import Moment
-from slipway.domain.workload import Preset, as_text
+
+if TYPE_CHECKING:
+    from slipway.domain.issuers import Family
 
 # Templates and tokens belong to accounts, which workloads do not have.
 WorkloadScope = Literal["read", "deploy", "environments", "destroy", "config", "members"]
 
 _MOST_CLAIMS = 10
+_GITHUB = "https://token.actions.githubusercontent.com"
 # These have fields of their own, or are checked in every token.
 _CHECKED = {"iss", "aud", "exp", "nbf", "iat", "jti"}
 
 
 def _issuer(text: str) -> str:
+    # Imported here and below, because few requests of the function need it.
+    from slipway.domain import issuers
+
     if not issuers.is_issuer(text):
         raise ValueError(
             "must be https://<public host name>[/path], as in the tokens' claim iss, without a "
@@ -59,7 +71,7 @@ Claims = Annotated[
     Field(min_length=1, max_length=_MOST_CLAIMS),
     AfterValidator(_claims),
 ]
-Issuer = Annotated[str, StringConstraints(max_length=issuers.LONGEST), AfterValidator(_issuer)]
+Issuer = Annotated[str, StringConstraints(max_length=255), AfterValidator(_issuer)]
 Audience = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255),
@@ -102,6 +114,8 @@ class NewTrust(RequestModel):
 
     @model_validator(mode="after")
     def _names_a_workload(self) -> Self:
+        from slipway.domain import issuers
+
         if not (self.preset or self.issuer):
             raise ValueError("must have an issuer or a preset")
         known = issuers.family_of(self.issuer or "")
@@ -121,7 +135,9 @@ class NewTrust(RequestModel):
         return self
 
     @property
-    def _kind(self) -> issuers.Family | None:
+    def _kind(self) -> Family | None:
+        from slipway.domain import issuers
+
         if self.preset:
             return issuers.family(self.preset)
         return issuers.family_of(self.issuer or "")
@@ -129,11 +145,15 @@ class NewTrust(RequestModel):
     @property
     def issuer_url(self) -> str:
         """The issuer; that of the preset if none was given."""
+        from slipway.domain import issuers
+
         return self.issuer or issuers.family(self.preset or "").issuer
 
     @property
     def pin(self) -> str:
         """The claim by which the trust is found."""
+        from slipway.domain import issuers
+
         return issuers.pinning(self._kind, self.texts()) or ""
 
     def texts(self) -> dict[str, str]:
@@ -148,8 +168,15 @@ class TrustChange(RequestModel):
     """
 
     name: Name | None = Field(None, examples=["deploy main"])
-    scopes: Scopes = Field([], validate_default=False, examples=[["read"]])
+    scopes: Scopes | None = Field(None, examples=[["read"]])
     tiers: Tiers | None = Field(None, examples=[["preview", "staging"]])
+
+    @field_validator("scopes")
+    @classmethod
+    def _has_scopes(cls, scopes: list[str] | None) -> list[str] | None:
+        if scopes is None:
+            raise ValueError("cannot be null: a trust always has scopes")
+        return scopes
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -162,7 +189,7 @@ class Trust(ResponseModel):
     id: str = Field(examples=["trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     name: str | None = Field(None, examples=["deploy main"])
-    issuer: str = Field(examples=[issuers.GITHUB])
+    issuer: str = Field(examples=[_GITHUB])
     audience: str | None = Field(None, description="null stands for the platform's URL.")
     claims: dict[str, str] = Field(examples=[{"repository_id": "456789", "ref": "refs/heads/main"}])
     scopes: list[WorkloadScope] = Field(examples=[["read", "deploy"]])

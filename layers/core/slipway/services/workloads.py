@@ -8,18 +8,10 @@ from typing import Any
 from slipway.access import signing
 from slipway.access.oidc import verifying
 from slipway.domain import ids, issuers
+from slipway.domain.claims import ACCESS_SECONDS, ALGORITHMS, as_text, differences
 from slipway.domain.fields import is_visible, is_writable
 from slipway.domain.ids import ProjectId
-from slipway.domain.workload import (
-    ACCESS_SECONDS,
-    ALGORITHMS,
-    TokenExchange,
-    TrustPreset,
-    WorkloadSupport,
-    WorkloadToken,
-    as_text,
-    differences,
-)
+from slipway.domain.workload import TokenExchange, TrustPreset, WorkloadSupport, WorkloadToken
 from slipway.errors import AmbiguousTrust, FieldError, Invalid, NotFound, WorkloadRefused
 from slipway.store import issuer_records, project_records, table, trust_records
 

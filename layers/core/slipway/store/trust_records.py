@@ -12,9 +12,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from slipway.domain.claims import MOST_IN_A_PROJECT, as_text
 from slipway.domain.ids import ProjectId, TrustId
 from slipway.domain.issuers import PINS
-from slipway.domain.workload import MOST_IN_A_PROJECT, as_text
 from slipway.store import project_records, table
 from slipway.store.table import Found, Key, Query, Transaction, Update
 

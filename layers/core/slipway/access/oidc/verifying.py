@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from slipway.access.oidc import keys
-from slipway.domain.workload import LONGEST_AGE_SECONDS, SKEW_SECONDS
+from slipway.domain.claims import LONGEST_AGE_SECONDS, SKEW_SECONDS
 from slipway.errors import WorkloadRefused
 
 if TYPE_CHECKING:
