@@ -89,7 +89,8 @@ def _asked(name: str, dynamodb: Watched) -> Paid:
     assert stage.ann.get(deployment_path(stage)).status == 200
     with dynamodb.watching(HOLD_SECONDS) as calls:
         answer = ROUTES[name][1](stage)
-    assert answer.status < 300, (name, answer.text)
+    stage.close()
+    assert answer.status < 400, (name, answer.text)
     return Paid(calls)
 
 

@@ -32,6 +32,22 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/auth/login",
         lambda s: s.ann.form("/api/v1/auth/login", SIGN_IN),
     ),
+    "begin with the company's sign-in": (
+        "GET /api/v1/auth/oidc/login",
+        lambda s: s.firm.browser().open(),
+    ),
+    "come by the company's sign-in": (
+        "GET /api/v1/auth/oidc/callback",
+        lambda s: s.firm.sign_in(),
+    ),
+    "come by it again": (
+        "GET /api/v1/auth/oidc/callback",
+        lambda s: s.firm.sign_in(),
+    ),
+    "refresh a session of the company's sign-in": (
+        "POST /api/v1/auth/refresh",
+        lambda s: s.ann.post("/api/v1/auth/refresh", {"refresh_token": s.refresh_token}),
+    ),
     "change the password": (
         "POST /api/v1/auth/password",
         lambda s: s.ann.post("/api/v1/auth/password", NEW_PASSWORD),
@@ -462,6 +478,10 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "prove an address": Stage.with_registration,
     "set a new password by a link": Stage.with_reset_link,
     "refresh a session": Stage.with_refresh_token,
+    "begin with the company's sign-in": Stage.with_company,
+    "come by the company's sign-in": Stage.with_company,
+    "come by it again": Stage.with_company_user,
+    "refresh a session of the company's sign-in": Stage.with_company_user,
     "make a link for a new password": Stage.with_administrator,
     "list users": Stage.with_administrator,
     "read a user": Stage.with_administrator,
@@ -515,8 +535,12 @@ MOST_OF_A_WRITE = 2
 # request dies; and which inputs are secret is known only after the template was read. A guess at
 # a password is counted before it is tried, and uncounted if it was right; and the account leads to
 # the e-mail address, which leads to the password. An attempt to read an issuer's keys is counted
-# before it is made, and the keys are kept for the next exchanges.
+# before it is made, and the keys are kept for the next exchanges. An identity of
+# the company's sign-in, which comes with a GET, leads to the account, and the session begins once
+# the account's roles are right.
 OVER = {
+    "come by the company's sign-in": 3,
+    "come by it again": 3,
     "create an environment with a secret": 3,
     "change a secret": 3,
     "sign in": 3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 WEB = "/api/v1/templates/web"
@@ -18,7 +19,8 @@ TRUST: dict[str, Any] = {
 class Stage:
     """A user with a project, a running environment and a deployment that waits in it."""
 
-    # Set by `with_administrator`, `with_reset_link`, `with_registration` and `with_refresh_token`.
+    # Set by `with_administrator`, `with_reset_link`, `with_registration`, `with_refresh_token` and
+    # `with_company`.
     root: Any
     user: str
     invitation: str
@@ -31,6 +33,7 @@ class Stage:
     issuer: Any
     job: Any
     confirmation: str
+    firm: Any = None
 
     def __init__(self) -> None:
         from slipway.access import passwords, signing, tokens
@@ -38,6 +41,7 @@ class Stage:
         from tests.support.api.client import Client
         from tests.support.store import world
 
+        self._undone = ExitStack()
         tokens.forget()
         signing.forget()
         self.world = world
@@ -134,6 +138,29 @@ class Stage:
         body = {"token": self.issuer.token(), "project_id": str(self.project)}
         with mock.patch.object(keys, "read", return_value=self.issuer.keys):
             return Client().post("/api/v1/auth/oidc/exchange", body)
+
+    def with_company(self) -> Stage:
+        """Add a company's sign-in, by which bob can come."""
+        import pytest
+
+        from tests.support.api import company
+
+        patch = self._undone.enter_context(pytest.MonkeyPatch.context())
+        self.firm = self._undone.enter_context(company.without_secrets_manager(patch))
+        self.firm.provider.people["ann"]["email"] = PERSON["email"]
+        return self
+
+    def with_company_user(self) -> Stage:
+        """Let bob have come by the company's sign-in."""
+        self.refresh_token = self.with_company().firm.sign_in().json["refresh_token"]
+        return self
+
+    def close(self) -> None:
+        """Take away what other requests would notice."""
+        from slipway.settings import settings
+
+        self._undone.close()
+        settings.cache_clear()
 
     def with_registration(self) -> Stage:
         """Add a registration whose address is not proven yet."""

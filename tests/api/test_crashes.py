@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -44,6 +45,7 @@ from slipway.store import (
     account_records,
     confirmation_records,
     family_records,
+    identity_records,
     issuer_records,
     reset_records,
     sessions,
@@ -52,7 +54,9 @@ from slipway.store import (
     user_records,
     wire,
 )
-from slipway.store.table import Delete, Put
+from slipway.store.identity_records import Identity
+from slipway.store.table import Delete, Put, Transaction
+from tests.support.api import company
 from tests.support.api.client import Answer, Client, app
 from tests.support.api.cloud import Cloud
 from tests.support.api.people import PASSWORD, password_hash
@@ -81,13 +85,31 @@ Things = dict[str, Any]
 @dataclass(frozen=True)
 class Request:
     """`route` is its line in the table of routes; `prepare` makes what its path names. `again` is
-    the status that tells a client who asks again that it was done."""
+    the status that tells a client who asks again that it was done. With `groups`, the platform has
+    a company's sign-in, and somebody's browser goes all the way again."""
 
     route: str
     prepare: Callable[[World], Things]
     body: Any = None
     query: str = ""
     again: int | None = None
+    groups: str | None = None
+
+
+def a_company_user(world: World) -> Things:
+    """Ann, who came by the company's sign-in before."""
+    account = account_records.new("ann@example.com", "member", proven=True)
+    identity = Identity(company.ISSUER, "ann")
+    account["identity"] = identity.fields()
+    identity_records.make(Transaction(), account, identity, None).commit()
+    return {"user_id": account["id"]}
+
+
+def an_invitation_of_ann(world: World) -> Things:
+    things = an_administrator(world)
+    wanted = NewInvitation(email="ann@example.com", platform_role="publisher")
+    invitations.create(wanted, Principal(things["user_id"], "invitations:change"), "https://here")
+    return things
 
 
 def a_user(world: World) -> Things:
@@ -320,6 +342,7 @@ def a_stack(world: World) -> Things:
 
 
 ONE = "/api/v1/environments/<environment_id>"
+COMPANY = "GET /api/v1/auth/oidc/callback"
 PROJECT = "/api/v1/projects/<project_id>"
 ENSURE = f"{PROJECT}/environments/by-external-id/<external_id>"
 DEPLOY = "POST /api/v1/deployments/environments/<environment_id>"
@@ -358,6 +381,14 @@ REQUESTS = {
     "make a link for a new password": Request(
         "POST /api/v1/users/<user_id>/password-reset", another_user
     ),
+    "begin with the company's sign-in": Request(
+        "GET /api/v1/auth/oidc/login", lambda world: {}, groups=""
+    ),
+    "come by the company's sign-in": Request(COMPANY, lambda world: {}, groups="web=publisher"),
+    "come with an invitation": Request(COMPANY, an_invitation_of_ann, groups=""),
+    "come to an account with a password": Request(COMPANY, a_user, groups="web=publisher"),
+    "come again": Request(COMPANY, a_company_user, groups=""),
+    "come again with a new group": Request(COMPANY, a_company_user, groups="web=publisher"),
     "refresh": Request(
         "POST /api/v1/auth/refresh",
         a_session,
@@ -574,7 +605,7 @@ def test_a_client_that_retries_gets_its_result_exactly_once(
     }
 
     record_property("cases", len(cases))
-    assert undisturbed.told < 300
+    assert undisturbed.told < 400
     assert harm == {}
     assert undisturbed.calls
 
@@ -612,8 +643,12 @@ def nameless(item: Any) -> Any:
 
 def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
     """The request sent in a new world until it is answered; `what` befalls its nth call."""
-    with World() as world, pytest.MonkeyPatch.context() as patch:
+    with World() as world, pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         cloud = Cloud(world, patch)
+        if request.groups is not None:
+            made = company.without_secrets_manager(patch, groups=request.groups)
+            firm = stack.enter_context(made)
+            firm.provider.people["ann"]["groups"] = ["web"]
         patch.setattr(account_records, "new_secret", lambda: SECRET)
         patch.setattr(asking, "digest_of", lambda *request: "d" * 64)
         patch.setattr(asking, "random", Random(0))
@@ -646,6 +681,8 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         patch.setattr(issuer_keys, "read", lambda issuer: things["keys"])
 
         def ask() -> Answer:
+            if request.groups is not None:
+                return by_browser(firm, path)
             return client.send(method, path, body, query=request.query)
 
         answer, unanswered, told = asked(world, ask)
@@ -676,6 +713,15 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             assert found & {f"ENV#{e}", "SECRETS"}, f"{path} is orphaned"
         shown = plain(answer.json if answer.raw else None, known)
         return Outcome(calls, answer.status, shown, unanswered, told, sorted(held))
+
+
+def by_browser(firm: company.Company, path: str) -> Answer:
+    """The platform's last answer to somebody who signs in, or its first one that is an error."""
+    browser = firm.browser()
+    begun = browser.open()
+    if begun.status != 302 or path == company.LOGIN:
+        return begun
+    return browser.come_back(browser.authorize(begun.headers["location"]))
 
 
 def asked(world: World, ask: Callable[[], Answer]) -> tuple[Answer, int, int]:

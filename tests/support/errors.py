@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from slipway.errors import SlipwayError
+from slipway.errors import company as company
 
 
 def tree(root: type[SlipwayError]) -> Iterator[type[SlipwayError]]:

@@ -57,14 +57,19 @@ def named_policies(role: str) -> list[str]:
 
 def policy_statements(name: str) -> list[dict[str, Any]]:
     """The statements of one of the stack's managed policies, those with a condition included."""
-    found = as_list(POLICIES[name]["Properties"]["PolicyDocument"]["Statement"])
+    return statements_of(POLICIES[name]["Properties"]["PolicyDocument"])
+
+
+def statements_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The statements of a policy, those with a condition included."""
+    found = as_list(document["Statement"])
     return [each["Fn::If"][1] if "Fn::If" in each else each for each in found]
 
 
 def statements(role: str) -> Iterator[dict[str, Any]]:
     """Those of the role itself, then those of its named policies."""
     for policy in ROLES[role]["Properties"].get("Policies", []):
-        yield from as_list(policy["PolicyDocument"]["Statement"])
+        yield from statements_of(policy["PolicyDocument"])
     for name in named_policies(role):
         yield from policy_statements(name)
 
@@ -111,8 +116,7 @@ def boundary_of(role: str) -> str:
 
 def may_reach(role: str, action: str, pk: str) -> bool:
     """Whether the role may do the action of DynamoDB to the table's items with this leading key."""
-    document = POLICIES[boundary_of(role)]["Properties"]["PolicyDocument"]
-    layers = [list(statements(role)), document["Statement"]]
+    layers = [list(statements(role)), policy_statements(boundary_of(role))]
     decisions = [
         {each["Effect"] for each in layer if _about(each, action) and _met(each, pk)}
         for layer in layers

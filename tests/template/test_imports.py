@@ -112,7 +112,7 @@ def test_one_module_sends_requests_to_dynamodb() -> None:
 def test_one_module_handles_passwords_and_tokens() -> None:
     knowing = {name for name, tree in MODULES.items() if roots(tree) & {"passlib", "jwt", "argon2"}}
 
-    allowed = ("oidc.verifying", "passwords", "signing", "tokens")
+    allowed = ("id_tokens", "oidc.verifying", "passwords", "signing", "tokens")
     assert knowing == {f"slipway.access.{name}" for name in allowed}
 
 

@@ -225,6 +225,7 @@ ACCOUNTS = (
     "ACCOUNT#usr_1",
     "ACCOUNT#ALL",
     "EMAIL#ann@example.com",
+    "IDENTITY#1",
     "REGISTRATION#1",
     "INVITE#ALL",
     "RESET#1",
@@ -238,6 +239,7 @@ def test_every_key_of_an_account_is_meant_here() -> None:
         throttles.Throttle("1", throttles.Rule(1, 1, 1)).key.pk.rpartition("#")[0],
         account_records.key("usr_1").pk,
         account_records.email_key("ann@example.com").pk,
+        account_records.identity_key("https://id.example.com", "1").pk.partition("#")[0] + "#1",
         account_records.registration_key("secret").pk.partition("#")[0] + "#1",
         account_records.ALL,
         account_records.INVITATIONS,
@@ -251,6 +253,7 @@ OF_PEOPLE = {
     *((action, pk) for action in WRITES for pk in ("ACCOUNT#usr_1", "ACCOUNT#ALL", "INVITE#ALL")),
     *((action, "RESET#1") for action in WRITES),
     ("dynamodb:DeleteItem", "EMAIL#ann@example.com"),
+    ("dynamodb:DeleteItem", "IDENTITY#1"),
 }
 
 
@@ -316,7 +319,11 @@ def test_only_auth_reads_the_signing_secret() -> None:
     api = [camel(folder.name) for folder in FUNCTIONS if folder.parent.name == "api"]
     secret = {("secretsmanager:GetSecretValue", "SigningSecret")}
     more = {
-        "Auth": {*secret, ("ses:SendEmail", "mail")},
+        "Auth": {
+            *secret,
+            ("secretsmanager:GetSecretValue", "CompanySecret"),
+            ("ses:SendEmail", "mail"),
+        },
         "People": {("ses:SendEmail", "mail")},
         "Templates": {("s3:GetObject", "TemplatesBucket"), ("s3:PutObject", "TemplatesBucket")},
         "Environments": {

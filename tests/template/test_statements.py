@@ -18,7 +18,7 @@ from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
 
 from tests.support.repository import transformed
-from tests.support.roles import policy_statements
+from tests.support.roles import policy_statements, statements_of
 
 # An ARN could be named for these, but `*` it has to be.
 STAR_ALL_THE_SAME = {
@@ -68,7 +68,7 @@ def statements() -> Iterator[tuple[str, Statement]]:
     """Every statement of every policy that the stack makes, with where it is."""
     for name, role in transformed("AWS::IAM::Role").items():
         for policy in role["Properties"].get("Policies", []):
-            for each in as_list(policy["PolicyDocument"]["Statement"]):
+            for each in statements_of(policy["PolicyDocument"]):
                 yield name, each
     for name in transformed("AWS::IAM::ManagedPolicy"):
         for each in policy_statements(name):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.repository import ROOT, resources, transformed
-from tests.support.roles import BOUNDARIES, POLICIES, ROLES, as_list, named_policies
+from tests.support.roles import BOUNDARIES, POLICIES, ROLES, as_list, named_policies, statements_of
 
 LINES, WIDTH = 600, 120
 TEMPLATE = ROOT / "template.yaml"
@@ -27,7 +27,7 @@ Right = tuple[str, str, str, str]
 
 def rights(document: Any) -> Iterator[Right]:
     """(effect, action, resource, condition) of every statement of the policy."""
-    for statement in as_list(document["Statement"]):
+    for statement in statements_of(document):
         for action, resource in itertools.product(
             as_list(statement["Action"]), as_list(statement["Resource"])
         ):

@@ -3,6 +3,7 @@
 from slipway.access import signing
 from slipway.access.principal import Principal
 from slipway.domain.account import Registration, Verification
+from slipway.domain.company import Callback, Login
 from slipway.domain.user import (
     Keys,
     NewUser,
@@ -33,8 +34,17 @@ from slipway.errors import (
     WorkloadRefused,
     WrongCredentials,
 )
+from slipway.errors.company import (
+    CompanyOff,
+    IdentityTaken,
+    PasswordsOff,
+    ProviderUnavailable,
+    SignInInvalid,
+    SignInRefused,
+)
 from slipway.http.app import Api
-from slipway.http.routes import FORM, JSON, BaseUrl, SourceIp
+from slipway.http.responses import RawResponse, Redirect
+from slipway.http.routes import FORM, JSON, BaseUrl, Cookies, SourceIp, WantsPage
 from slipway.services import new_passwords, registration, sessions
 from slipway.store import user_records
 
@@ -46,7 +56,10 @@ handler = api.handler
     "/api/v1/auth/register",
     status=201,
     found=202,
-    refuses=(RegistrationClosed, InvitationInvalid, EmailTaken, TooManyAttempts),
+    refuses=(
+        *(PasswordsOff, RegistrationClosed, InvitationInvalid, EmailTaken),
+        TooManyAttempts,
+    ),
 )
 def register(
     wanted: NewUser, source_ip: SourceIp, base: BaseUrl
@@ -58,7 +71,7 @@ def register(
 @api.post(
     "/api/v1/auth/verify-email",
     status=201,
-    refuses=(LinkInvalid, WrongCredentials, RegistrationClosed, EmailTaken),
+    refuses=(PasswordsOff, LinkInvalid, WrongCredentials, RegistrationClosed, EmailTaken),
 )
 def verify_email(wanted: Verification) -> User:
     """Complete a registration with the link that was mailed."""
@@ -68,7 +81,7 @@ def verify_email(wanted: Verification) -> User:
 # The table does not store tokens, so a repeated sign-in mints another one.
 @api.post(
     "/api/v1/auth/login",
-    refuses=(WrongCredentials, AccountDisabled, EmailUnverified, TooManyAttempts),
+    refuses=(PasswordsOff, WrongCredentials, AccountDisabled, EmailUnverified, TooManyAttempts),
     media=(FORM, JSON),
     replays=False,
 )
@@ -80,7 +93,10 @@ def sign_in(wanted: SignIn, source_ip: SourceIp) -> SessionTokens:
 # The table does not store tokens. A repeated request ends the session.
 @api.post(
     "/api/v1/auth/refresh",
-    refuses=(RefreshTokenInvalid, RefreshTokenReused, SessionEnded, AccountDisabled, Busy),
+    refuses=(
+        *(RefreshTokenInvalid, RefreshTokenReused, SessionEnded, AccountDisabled),
+        *(ProviderUnavailable, Busy),
+    ),
     replays=False,
 )
 def refresh(wanted: Refresh) -> SessionTokens:
@@ -105,7 +121,7 @@ def logout_everywhere(principal: Principal) -> None:
 @api.post(
     "/api/v1/auth/password",
     action="account:change",
-    refuses=(WrongCredentials, TooManyAttempts),
+    refuses=(PasswordsOff, WrongCredentials, TooManyAttempts),
     replays=False,
 )
 def change_password(
@@ -115,7 +131,12 @@ def change_password(
     return new_passwords.change(principal, wanted, source_ip)
 
 
-@api.post("/api/v1/auth/password-reset", status=202, refuses=(TooManyAttempts,), replays=False)
+@api.post(
+    "/api/v1/auth/password-reset",
+    status=202,
+    refuses=(PasswordsOff, TooManyAttempts),
+    replays=False,
+)
 def request_password_reset(
     wanted: PasswordReset, source_ip: SourceIp, base: BaseUrl
 ) -> RequestedReset:
@@ -124,10 +145,46 @@ def request_password_reset(
 
 
 # The link works once, so a repeated request is refused.
-@api.post("/api/v1/auth/password-reset/confirm", status=204, refuses=(LinkInvalid,), replays=False)
+@api.post(
+    "/api/v1/auth/password-reset/confirm",
+    status=204,
+    refuses=(PasswordsOff, LinkInvalid),
+    replays=False,
+)
 def reset_password(wanted: PasswordByLink) -> None:
     """Set a new password with a one-time link, which ends all sessions."""
     new_passwords.set_by_link(wanted)
+
+
+@api.get("/api/v1/auth/oidc/login", refuses=(CompanyOff, ProviderUnavailable))
+def begin_company_sign_in(wanted: Login, base: BaseUrl) -> Redirect:
+    """Send a browser to the company's sign-in."""
+    from slipway.http import sign_in_page
+    from slipway.services import company_sign_in
+
+    begun = company_sign_in.begin(wanted, base)
+    kept = sign_in_page.cookie(base, begun.cookie, company_sign_in.SECONDS)
+    return Redirect.to(begun.location, kept)
+
+
+@api.get(
+    "/api/v1/auth/oidc/callback",
+    refuses=(
+        *(CompanyOff, SignInInvalid, SignInRefused, AccountDisabled, IdentityTaken),
+        *(RegistrationClosed, Busy, ProviderUnavailable),
+    ),
+)
+def complete_company_sign_in(
+    brought: Callback, cookies: Cookies, base: BaseUrl, wants_page: WantsPage
+) -> SessionTokens | RawResponse:
+    """Sign in with what the company's sign-in has sent the browser back with."""
+    from slipway.http import sign_in_page
+    from slipway.services import company_sign_in
+
+    kept = cookies.get(sign_in_page.cookie_name(base))
+    done = company_sign_in.complete(brought, kept, base)
+    forgotten = sign_in_page.cookie(base, "", 0)
+    return sign_in_page.signed_in(*done, [forgotten], page=wants_page)
 
 
 @api.get("/api/v1/auth/me", action="account:read")

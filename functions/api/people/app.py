@@ -36,6 +36,7 @@ from slipway.errors import (
     UserDisabled,
     UserNotEmpty,
 )
+from slipway.errors.company import CompanyAccount
 from slipway.http.app import Api
 from slipway.http.routes import BaseUrl, EtagPredicate, IfMatch
 from slipway.services import invitations, joining, members, memberships, transfers, users
@@ -109,7 +110,7 @@ def enable_user(principal: Principal, user_id: UserId) -> User:
 @api.post(
     "/api/v1/users/<user_id>/password-reset",
     action="users:change",
-    refuses=(Forbidden, NotFound),
+    refuses=(Forbidden, NotFound, CompanyAccount),
     replays=False,
 )
 def make_password_reset(principal: Principal, user_id: UserId, base: BaseUrl) -> ResetLink:

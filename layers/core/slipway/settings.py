@@ -22,6 +22,8 @@ class Settings:
     `mail_sender` is the address that mail comes from, empty if the platform sends no mail.
     `registration` says who may register: open, domains, invite or closed; `email_domains` are the
     domains for the second. `registration_contact` is whom to ask for an account.
+    `password_sign_in`: whether passwords are accepted. `oidc_secret` is the secret with the
+    company's sign-in, empty if there is none.
     `on_aws` is False on the laptop, where there is no console to link to. `public_url` is the
     scheme and host for absolute URLs, empty if API Gateway's own name is used.
     """
@@ -53,6 +55,8 @@ class Settings:
     registration_contact: str
     members_may_publish: bool
     reject_common_passwords: bool
+    password_sign_in: bool
+    oidc_secret: str
     on_aws: bool
     dynamodb: str
     public_url: str
@@ -97,10 +101,7 @@ def credentials() -> Credentials:
 
 @cache
 def settings() -> Settings:
-    """The settings of this function, cached. Optional ones that it is not given are empty.
-
-    Raises KeyError if a required environment variable is missing.
-    """
+    """The function's settings, cached; optional ones can be empty. Raises KeyError for others."""
     env = os.environ
     return Settings(
         table=env["TABLE"],
@@ -125,6 +126,8 @@ def settings() -> Settings:
         capacity_limits=_numbers(env.get("CAPACITY_LIMITS", "")),
         mail_sender=env.get("MAIL_SENDER", ""),
         reject_common_passwords=env.get("REJECT_COMMON_PASSWORDS", "true") == "true",
+        password_sign_in=env.get("PASSWORD_SIGN_IN", "true") == "true",
+        oidc_secret=env.get("OIDC_SECRET", ""),
         plans_function=env.get("PLANS_FUNCTION", ""),
         registration=env.get("REGISTRATION", "closed"),
         email_domains=_listed(env.get("ALLOWED_EMAIL_DOMAINS", "")),

@@ -40,6 +40,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     raw: bytes
+    cookies: tuple[str, ...] = ()
 
     @property
     def json(self) -> Any:
@@ -58,6 +59,7 @@ class Client:
     user_id: str = ""
     source: str = "203.0.113.7"
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
 
     @property
     def principal(self) -> Principal:
@@ -100,7 +102,11 @@ class Client:
         if media is not None and body is not None:
             headers.setdefault("content-type", media)
         text = query if isinstance(query, str) else urlencode(query)
-        return call(event(method, path, text, headers, body, self.source))
+        request = event(method, path, text, headers, body, self.source)
+        if self.cookies:
+            # API Gateway moves them out of the headers.
+            request["cookies"] = list(self.cookies)
+        return call(request)
 
 
 def event(
@@ -186,6 +192,7 @@ def call(request: dict[str, Any]) -> Answer:
         status=answer["statusCode"],
         headers={name.lower(): value for name, value in answer.get("headers", {}).items()},
         raw=base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode(),
+        cookies=tuple(answer.get("cookies", ())),
     )
 
 

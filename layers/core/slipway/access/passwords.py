@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from slipway.errors import FieldError, Invalid
+from slipway.errors.company import PasswordsOff
 from slipway.settings import settings
+
+
+def require_accepted() -> None:
+    """Raises PasswordsOff if the stack accepts no passwords."""
+    if not settings().password_sign_in:
+        raise PasswordsOff()
 
 
 def hash_new(password: str, pointer: str = "#/password") -> str:
@@ -21,7 +28,8 @@ def hash_new(password: str, pointer: str = "#/password") -> str:
 
 
 def require_uncommon(password: str, pointer: str) -> None:
-    """Raises Invalid if the password at `pointer` may not be chosen."""
+    """Raises Invalid if the password at `pointer` may not be chosen, PasswordsOff if none may."""
+    require_accepted()
     if settings().reject_common_passwords and password.lower() in _common():
         detail = "is one of the most common passwords, which attackers try first. Choose another"
         raise Invalid([FieldError(pointer, detail)])

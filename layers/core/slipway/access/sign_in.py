@@ -22,10 +22,11 @@ def sign_in(wanted: SignIn, address: str, begun: Callable[[AccountRecord], Put])
 
     `address` is the caller's IP address. `begun` returns the write that begins the session. It is
     carried out once the password is known to be right, and the session counts only if this
-    function returns. Raises TooManyAttempts, AccountDisabled, EmailUnverified, and
+    function returns. Raises PasswordsOff, TooManyAttempts, AccountDisabled, EmailUnverified, and
     WrongCredentials, after the same work whether or not the account exists. Three round trips, two
     if the password is wrong.
     """
+    passwords.require_accepted()
     email = wanted.email
     attempt = Attempt("sign-in", email, address)
     entry, account = attempt.begin(user_records.email_key(email), then=_account_key)

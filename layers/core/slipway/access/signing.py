@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SIGNING = "slipway token signing key 1"
 _FINGERPRINTS = "slipway request fingerprints 1"
+_SEALS = "slipway seals 1"
+_NONCE_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class _SigningKeys:
     kid: str
     private: Ed25519PrivateKey
     fingerprints: bytes
+    seals: bytes
     read_at: float
 
 
@@ -111,6 +114,34 @@ def keyed_hash(purpose: str, text: str) -> str:
     return _b64(_mac(_signing_keys().fingerprints, f"{purpose} {text}"))
 
 
+def sealed(text: str, purpose: str) -> str:
+    """The text, encrypted and authenticated (AES-256-GCM), for `opened` with the same purpose.
+
+    Raises StoreUnavailable. No round trip while the keys are cached.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    cipher = AESGCM(_signing_keys().seals).encrypt(nonce, text.encode(), purpose.encode())
+    return _b64(nonce + cipher)
+
+
+def opened(seal: str, purpose: str) -> str | None:
+    """The text that was sealed for this purpose, None if it was not, or with another secret.
+
+    Raises StoreUnavailable. No round trip while the keys are cached.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    try:
+        raw = base64.b64decode(seal + "=" * (-len(seal) % 4), b"-_", validate=True)
+        nonce, cipher = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
+        return AESGCM(_signing_keys().seals).decrypt(nonce, cipher, purpose.encode()).decode()
+    except (InvalidTag, ValueError):
+        return None
+
+
 def _signing_keys() -> _SigningKeys:
     """The keys; the one that signs is published before it is used.
 
@@ -126,7 +157,8 @@ def _signing_keys() -> _SigningKeys:
     # Another process may sign with the previous key until its cache expires.
     lapse = int(now) + settings().token_minutes * 60 + 2 * KEEP_KEYS_SECONDS
     verification_keys.publish(kid, _b64(raw), others_until=lapse)
-    _keys[:] = [_SigningKeys(kid, private, _derived(secret, _FINGERPRINTS), now)]
+    fingerprints, seals = _derived(secret, _FINGERPRINTS), _derived(secret, _SEALS)
+    _keys[:] = [_SigningKeys(kid, private, fingerprints, seals, now)]
     return _keys[0]
 
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
         action: Literal[
             "registered",
+            "linked",
             "appointed",
             "disabled",
             "enabled",
@@ -67,8 +68,17 @@ if TYPE_CHECKING:
         actor: str
         at: str
 
+    class IdentityFields(TypedDict):
+        """Who somebody is in the company's sign-in."""
+
+        issuer: str
+        subject: str
+
     class AccountRecord(TypedDict):
-        """A user. A token is valid only if it is of the current `generation`, 0 at first."""
+        """A user. A token is valid only if it is of the current `generation`, 0 at first.
+
+        `role_by_groups` and `role_by_hand`: slipway.domain.groups.Held.
+        """
 
         id: str
         email: str
@@ -76,11 +86,16 @@ if TYPE_CHECKING:
         status: Literal["active", "disabled"]
         created_at: str
         email_verified_at: NotRequired[str]
+        identity: NotRequired[IdentityFields]
+        role_by_groups: NotRequired[str]
+        role_by_hand: NotRequired[str]
         generation: NotRequired[int]
         change: AccountChange
 
     class FamilyRecord(TypedDict):
         """The refresh tokens of one session, of which one is valid (slipway.store.family_records).
+
+        `company` is the refresh token of the company's sign-in, encrypted.
 
         `expires_at` is when that one expires, `ends_at` when the last one does at the latest.
         """
@@ -92,6 +107,7 @@ if TYPE_CHECKING:
         created_at: str
         expires_at: str
         ends_at: str
+        company: NotRequired[str]
         ended_at: NotRequired[str]
         ttl: int
 

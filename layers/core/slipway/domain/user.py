@@ -12,7 +12,8 @@ from slipway.domain.timestamps import Moment
 from slipway.errors import WrongCredentials
 
 
-def _normalised_email(text: str) -> str:
+def normalised_email(text: str) -> str:
+    """The address in the form in which it is unique. Raises ValueError if it is malformed."""
     # Imported here, because only registration and sign-in need it, and it takes 50 ms.
     import email_validator
 
@@ -27,7 +28,7 @@ def _normalised_email(text: str) -> str:
 
 
 PlatformRole = Literal["admin", "publisher", "member"]
-Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_normalised_email)]
+Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(normalised_email)]
 
 
 def normalised_password(text: str) -> str:
@@ -80,7 +81,7 @@ class SignIn(RequestModel):
     def email(self) -> str:
         """The normalised address. Raises WrongCredentials if it is malformed."""
         try:
-            return _normalised_email(self.username)
+            return normalised_email(self.username)
         except ValueError:
             raise WrongCredentials() from None
 

@@ -19,11 +19,13 @@ SlipwayError
 │   ├── PlanPending             what it would delete is not known yet
 │   ├── Busy                    too many requests change one record at the same time
 │   ├── Forbidden               RegistrationClosed · InvitationInvalid · LinkInvalid
-│   │                           · EmailUnverified
+│   │                           · EmailUnverified · PasswordsOff · CompanyOff
+│   │                           · SignInInvalid · SignInRefused
 │   ├── NotFound                also for another user's objects
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
 │   └── Conflict                EmailTaken · NameTaken · ExternalIdTaken
+│                               · IdentityTaken · CompanyAccount
 │                               · ProjectNotEmpty · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
@@ -44,6 +46,7 @@ SlipwayError
 └── Fault                       may succeed when tried again
     ├── DriverFault
     ├── StoreUnavailable
+    ├── ProviderUnavailable     of the company's sign-in
     └── Bug                     an error in Slipway, logged with the request's id
 """
 

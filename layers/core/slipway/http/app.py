@@ -191,6 +191,8 @@ def _response(response: RawResponse) -> Response[Any]:
         status_code=response.status,
         content_type=response.media,
         headers=dict(response.headers),
+        # Powertools writes them as texts, whatever their type.
+        cookies=list(response.cookies),  # type: ignore[arg-type]
         body=response.body,
     )
 

@@ -27,11 +27,13 @@ from slipway.http.routes import (
     FORM,
     BaseUrl,
     Confirmed,
+    Cookies,
     EtagPredicate,
     IfMatch,
     RawBody,
     Route,
     SourceIp,
+    WantsPage,
     is_query_model,
     is_request_model,
 )
@@ -98,6 +100,10 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
         return event["requestContext"]["http"]["sourceIp"]
     if kind is BaseUrl:
         return base_url(event)
+    if kind is Cookies:
+        return _cookies(event)
+    if kind is WantsPage:
+        return "text/html" in headers.get("accept", "")
     raise TypeError(f"A route cannot have a parameter of the type {kind}")
 
 
@@ -112,6 +118,13 @@ def _principal(route: Route, authorization: str | None) -> Principal:
         rates.begin(session.user_id)
     sessions.begin(session)
     return Principal(session.user_id, route.action, session)
+
+
+def _cookies(event: Mapping[str, Any]) -> dict[str, str]:
+    """The cookies by name. API Gateway moves them out of the headers; SAM CLI leaves them there."""
+    sent = [*(event.get("cookies") or []), *event["headers"].get("cookie", "").split(";")]
+    pairs = (each.strip().partition("=") for each in sent)
+    return {name: value for name, equals, value in pairs if equals}
 
 
 # --- headers ----------------------------------------------------------------------------------

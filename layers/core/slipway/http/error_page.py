@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from html import escape
 
 from slipway import errors
+from slipway.errors import company as company
 from slipway.http.responses import status_of
 
 

@@ -27,7 +27,13 @@ from slipway.domain.paging import Page
 from slipway.http import error_page
 from slipway.http.app import Api
 from slipway.http.openapi_examples import TEMPLATE, Schema, add_examples, example_problem
-from slipway.http.responses import PROBLEM, DocumentResponse, RawResponse, status_of
+from slipway.http.responses import (
+    PROBLEM,
+    DocumentResponse,
+    RawResponse,
+    Redirect,
+    status_of,
+)
 from slipway.http.routes import JSON, EtagPredicate, IfMatch, RawBody, Route
 
 # This module runs only in a checkout.
@@ -99,7 +105,7 @@ _HEADERS: Schema = {
         "schema": {"type": "string"},
     },
     "Location": {
-        "description": "The path of the created object.",
+        "description": "The path of the created object, or where to go on.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
 }
@@ -220,6 +226,9 @@ def _successes(route: Route) -> Schema:
         return {"204": {"description": "Done."}}
     if route.returns is DocumentResponse:
         return {"200": {"description": "The current state.", "content": {route.media[0]: TEMPLATE}}}
+    if route.returns is Redirect:
+        location = {"Location": {"$ref": "#/components/headers/Location"}}
+        return {"302": {"description": "Where the browser goes on.", "headers": location}}
     headers = ["Link"] if typing.get_origin(route.returns) is Page else ["ETag"]
     if route.status == 201:
         headers.append("Location")

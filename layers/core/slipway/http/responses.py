@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -38,13 +38,24 @@ STATUS: dict[type[errors.SlipwayError], int] = {
 class RawResponse:
     """A complete response. A route that returns it serves a page, which the API does not document.
 
-    `body` is None only with 204, which has no `media` either.
+    `body` is None only with 204, which has no `media` either. `cookies` are values of Set-Cookie.
     """
 
     body: str | bytes | None
     media: str | None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Sequence[str] = ()
+
+
+class Redirect(RawResponse):
+    """A redirection, which is part of the API and its OpenAPI document."""
+
+    @classmethod
+    def to(cls, location: str, *cookies: str) -> Redirect:
+        """The redirection that sends a browser to this address."""
+        headers = {"Location": location, "Cache-Control": "no-store"}
+        return cls("", "text/plain", 302, headers, cookies)
 
 
 class DocumentResponse(RawResponse):

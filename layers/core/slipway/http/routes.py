@@ -10,6 +10,8 @@ The types of the function's parameters declare what the route takes from a reque
     EtagPredicate | None  the `If-Match` header of an object without a version
     Confirmed | None      the name in the `X-Confirm` header
     SourceIp              the caller's address
+    Cookies               the cookies of the request
+    WantsPage             whether the caller is a browser that wants a page
     BaseUrl               the scheme and host of the platform, for links in mail
     str                   the part of the path that has the parameter's name
     ProjectId             the same, parsed; the other ids likewise
@@ -48,6 +50,11 @@ Confirmed = NewType("Confirmed", str)
 SourceIp = NewType("SourceIp", str)
 """The IP address that the request came from."""
 
+Cookies = NewType("Cookies", dict[str, str])
+"""The cookies of the request, by name."""
+
+WantsPage = NewType("WantsPage", bool)
+"""Whether the `Accept` header asks for HTML, as that of a browser does."""
 
 BaseUrl = NewType("BaseUrl", str)
 """The scheme and host of the platform, for links in mail."""

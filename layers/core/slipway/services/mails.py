@@ -79,6 +79,22 @@ If it was not you, ignore this mail: your password stays as it is.
     )
 
 
+def of_company(email: str, base: str) -> bool:
+    """Tell the user of the company's sign-in that somebody asked for a new password."""
+    return mail.send(
+        email,
+        "You need no password for Slipway",
+        f"""Somebody, probably you, asked for a new password at {base}.
+
+You sign in there with your company's sign-in, without a password:
+
+{base}/api/v1/auth/oidc/login
+
+If it was not you, ignore this mail.
+""",
+    )
+
+
 def no_account(email: str, base: str) -> bool:
     """Tell the owner of an address without an account that somebody asked for a new password."""
     return mail.send(

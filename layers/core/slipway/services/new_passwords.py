@@ -66,14 +66,18 @@ def request_link(wanted: PasswordReset, address: str, base: str) -> RequestedRes
     `address` is the caller's IP address, `base` the scheme and host for the link. Raises
     TooManyAttempts. Three round trips and a call to SES; without mail two.
     """
+    passwords.require_accepted()
     attempt = Attempt("reset", wanted.email, address)
     [entry] = attempt.begin(account_records.email_key(wanted.email))
     answer = RequestedReset(email=wanted.email)
     if not mail.is_set_up():
         return answer
-    write, record, secret = reset_records.new(wanted.email, entry)
+    of_company = bool(entry) and "company" in entry
+    write, record, secret = reset_records.new(wanted.email, None if of_company else entry)
     table.write(write)
-    if "user_id" in record:
+    if of_company:
+        mails.of_company(wanted.email, base)
+    elif "user_id" in record:
         mails.reset(wanted.email, base, secret)
     else:
         mails.no_account(wanted.email, base)
@@ -129,6 +133,9 @@ def _new_hash(email: str, entry: Any, password: str) -> Update:
     if old := entry.get("password_hash"):
         condition = "user_id = :user_id AND password_hash = :old"
         values["old"] = old
+    else:
+        # Who signs in with the company's sign-in has none, and gets none by a link.
+        condition += " AND attribute_not_exists(company)"
     return Update(account_records.email_key(email), "SET password_hash = :new", values, condition)
 
 

@@ -55,9 +55,10 @@ def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registrat
     they do not tell. An invitation that was mailed is a proof by itself. `address` is the caller's
     IP address, `base` the scheme and host for links.
 
-    Raises RegistrationClosed, InvitationInvalid, EmailTaken, TooManyAttempts. Two round trips; with
-    a mail four, and one call to SES.
+    Raises PasswordsOff, RegistrationClosed, InvitationInvalid, EmailTaken, TooManyAttempts. Two
+    round trips; with a mail four, and one call to SES.
     """
+    passwords.require_accepted()
     if wanted.invitation is not None:
         return _accept(wanted.invitation, wanted), True
     _require_open(wanted.email)
@@ -83,9 +84,10 @@ def verify(wanted: Verification) -> User:
     """Make the account of a registration whose mail has arrived.
 
     The password is asked for again, so that the owner of an address does not make the account that
-    somebody else has registered with it. Raises LinkInvalid, WrongCredentials, RegistrationClosed,
-    EmailTaken. Two round trips.
+    somebody else has registered with it. Raises PasswordsOff, LinkInvalid, WrongCredentials,
+    RegistrationClosed, EmailTaken. Two round trips.
     """
+    passwords.require_accepted()
     key = records.registration_key(wanted.token)
     item = _tried(key)
     if item["expires_at"] <= _now():

@@ -42,12 +42,18 @@ def sign_in(wanted: SignIn, address: str) -> SessionTokens:
     return begun[0]
 
 
-def begin(account: AccountRecord) -> tuple[Put, SessionTokens]:
+def begin(account: AccountRecord, company: str = "") -> tuple[Put, SessionTokens]:
     """The write that begins a session of the account as it was read, and the session's tokens.
 
-    Raises StoreUnavailable. No round trip while the keys are cached.
+    `company` is the refresh token of the company's sign-in, if somebody came by that. Raises
+    StoreUnavailable. No round trip while the keys are cached.
     """
     write, first = family_records.new(account)
+    if company:
+        from slipway.services import company_people
+
+        kept = company_people.sealed(company, first.part)
+        write = write._replace(item={**write.item, "company": kept})
     return write, _tokens(first, account.get("generation", 0))
 
 
@@ -55,8 +61,9 @@ def refresh(wanted: Refresh) -> SessionTokens:
     """New tokens for the session of this refresh token, which is no longer valid then.
 
     One that was used before ends its session. Raises RefreshTokenInvalid, RefreshTokenReused,
-    AccountDisabled, SessionEnded, Busy. Two round trips, three if another request uses the same
-    token at the same time; none if the text cannot be a refresh token.
+    AccountDisabled, SessionEnded, ProviderUnavailable, Busy. Two round trips, three if another
+    request uses the same token at the same time; none if the text cannot be a refresh token. If
+    somebody came by the company's sign-in, its provider is asked first.
     """
     used = credentials.parse(wanted.refresh_token, credentials.REFRESH_TOKEN)
     if used is None:
@@ -71,7 +78,12 @@ def refresh(wanted: Refresh) -> SessionTokens:
         raise RefreshTokenInvalid()
     session = UserSession(used.user_id, used.part, family["generation"], family["ttl"], "")
     session.verify({session.account_key: account})
-    rotation, fresh = family_records.rotate(family, used)
+    company = None
+    if "company" in family:
+        from slipway.services import company_people
+
+        company = company_people.confirm(family, account, sessions.ending(key, 0))
+    rotation, fresh = family_records.rotate(family, used, company)
     tokens = _tokens(fresh, family["generation"])
     condition, values = session.condition()
     transaction = Transaction().add("family", rotation)

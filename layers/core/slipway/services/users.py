@@ -21,6 +21,7 @@ from slipway.errors import (
     UserNotEmpty,
     no_such,
 )
+from slipway.errors.company import CompanyAccount
 from slipway.store import account_records as records
 from slipway.store import idempotency, table
 from slipway.store.table import Fields, Transaction, TransactionFailed
@@ -115,7 +116,7 @@ def remove(user_id: UserId, principal: Principal) -> None:
 def make_reset_link(user_id: str, principal: Principal, base: str) -> ResetLink:
     """A link that sets a user's password, for administrators: mailed, if the platform sends mail.
 
-    Raises Forbidden, NotFound. Three round trips, and a call to SES.
+    Raises Forbidden, NotFound, CompanyAccount. Three round trips, and a call to SES.
     """
     from slipway.aws import mail
     from slipway.services import mails
@@ -127,6 +128,8 @@ def make_reset_link(user_id: str, principal: Principal, base: str) -> ResetLink:
         raise no_such("user")
     email = account["email"]
     [entry] = table.get(records.email_key(email))
+    if entry and "company" in entry:
+        raise CompanyAccount()
     write, record, secret = reset_records.new(email, entry, _LINK_HOURS)
     table.write(write)
     mailed = mail.is_set_up() and mails.reset(email, base, secret)

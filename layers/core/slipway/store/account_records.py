@@ -8,6 +8,7 @@ at once, one gets the account.
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,11 @@ ADMINISTRATORS = Key(ALL, "ADMINISTRATORS")
 def email_key(email: str) -> Key:
     """The key of the item that makes an address unique, and leads to its account."""
     return Key(f"EMAIL#{email}", "EMAIL")
+
+
+def identity_key(issuer: str, subject: str) -> Key:
+    """The key of the item that leads from an identity of the company's sign-in to its account."""
+    return Key(f"IDENTITY#{digest(json.dumps([issuer, subject]))}", "IDENTITY")
 
 
 def key(user_id: str) -> Key:
@@ -71,10 +77,12 @@ def new(email: str, role: PlatformRole, *, proven: bool, by: str | None = None) 
 def add(transaction: Transaction, account: AccountRecord, password_hash: str | None) -> Transaction:
     """Add the parts that make the account. "email" fails if the address has an account already.
 
-    Without a password hash, nobody can sign in until a one-time link sets a password.
+    Without a password hash, nobody can sign in until a one-time link sets a password; and none does
+    if the account has an identity of the company's sign-in.
     """
     user_id = account["id"]
-    entry: Fields = {"user_id": user_id, "password_hash": password_hash}
+    company = True if "identity" in account else None
+    entry: Fields = {"user_id": user_id, "password_hash": password_hash, "company": company}
     transaction.put("email", email_key(account["email"]), entry)
     transaction.put("account", key(user_id), account)
     transaction.put("listing", listed(user_id), account)
@@ -129,6 +137,8 @@ def remove(transaction: Transaction, account: AccountRecord) -> Transaction:
         condition += " AND #generation = :generation"
         values["generation"] = account["generation"]
     transaction.delete("account", key(account["id"]), condition, values)
+    if "identity" in account:
+        transaction.delete("identity", identity_key(**account["identity"]))
     transaction.delete("email", email_key(account["email"]))
     return transaction.delete("listing", listed(account["id"]))
 

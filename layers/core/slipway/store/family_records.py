@@ -69,10 +69,13 @@ def is_over(family: FamilyRecord) -> bool:
     return "ended_at" in family or family["expires_at"] <= now
 
 
-def rotate(family: FamilyRecord, used: Credential) -> tuple[Update, Credential]:
+def rotate(
+    family: FamilyRecord, used: Credential, company: str | None = None
+) -> tuple[Update, Credential]:
     """The write that replaces the valid refresh token, and the new one.
 
-    The write fails if another request has used it, or if the family has ended.
+    `company` replaces what the family keeps of the company's sign-in. The write fails if another
+    request has used the token, or if the family has ended.
     """
     now = timestamps.now()
     secret = used.secret[:_SHARED] + credentials.new_secret(_SHARED)
@@ -82,9 +85,12 @@ def rotate(family: FamilyRecord, used: Credential) -> tuple[Update, Credential]:
         "fresh": account_records.digest(fresh.secret),
         "expiry": timestamps.written(_expiry(now, datetime.fromisoformat(family["ends_at"]))),
     }
+    if company is not None:
+        values["company"] = company
     write = Update(
         key(used),
-        "SET token_digest = :fresh, expires_at = :expiry",
+        "SET token_digest = :fresh, expires_at = :expiry"
+        + (", company = :company" if company else ""),
         values,
         "token_digest = :used AND attribute_not_exists(ended_at)",
     )
