@@ -469,6 +469,7 @@ REQUESTS = {
     "look at a trust": Request(f"GET {TRUSTS}/<trust_id>", a_trust),
     "change a trust": Request(f"PATCH {TRUSTS}/<trust_id>", a_trust, {"scopes": ["read"]}),
     "delete a trust": Request(f"DELETE {TRUSTS}/<trust_id>", a_trust, again=404),
+    "delete a project with a trust": Request(f"DELETE {PROJECT}", a_trust, again=404),
     "exchange a token": Request(EXCHANGE[0], a_trust, EXCHANGE[1]),
     "exchange one of a new issuer": Request(EXCHANGE[0], a_trust_of_a_new_issuer, EXCHANGE[1]),
     "create an environment": Request(

@@ -257,16 +257,21 @@ def test_a_project_that_was_deleted_makes_nothing_ambiguous(
     assert exchange(issuer.token(), other).status == 401
 
 
-def test_deleting_a_project_deletes_its_trusts(
+def test_the_trusts_of_a_deleted_project_lead_nowhere(
     issuer: Issuer, ann: Client, project: ProjectId, trust: dict[str, Any]
 ) -> None:
+    """Dispatch deletes them (tests/workflows/test_cascade.py)."""
     job = workload(issuer.token(), project)
 
     assert ann.delete(f"/api/v1/projects/{project}").status == 204
 
-    refused(exchange(issuer.token(), project))
-    refused(job.get(f"/api/v1/projects/{project}"), 401, "trust_ended")
-    assert not [*left_in_the_table("TRUST#"), *left_in_the_table(f"MEMBER#trs_{project.p}")]
+    later_job = workload(issuer.token(), project)
+    for client in (job, later_job):
+        refused(client.get(f"/api/v1/projects/{project}"), 404, "not_found")
+        made_there = client.post(
+            f"/api/v1/environments/projects/{project}", {"name": "x", "type": "ephemeral"}
+        )
+        refused(made_there, 404, "not_found")
 
 
 def left_in_the_table(prefix: str) -> list[str]:

@@ -188,7 +188,7 @@ def test_every_record_with_a_deadline_wakes_reconcile() -> None:
 
     assert changes["{'prefix': 'ENV#'}"] == changes["{'prefix': 'DEP#'}"] == {"INSERT", "MODIFY"}
     # A project has a deadline when it goes, not from its beginning.
-    assert changes["PROJECT"] == {"MODIFY"}
+    assert changes["PROJECT"] == {"MODIFY", "REMOVE"}
 
 
 def test_the_api_writes_an_access_log_and_is_throttled() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from slipway.access.principal import Principal
+from slipway.domain.ids import ProjectId
+from slipway.domain.trust import NewTrust
 from slipway.errors import DriverRefused, ProjectGoing
-from slipway.services import projects
+from slipway.services import projects, trusts
 from tests.support.workflows import faults
-from tests.support.workflows.world import OWNER, World
+from tests.support.workflows.world import OWNER, USER, World
 
 pytestmark = pytest.mark.xdist_group("workflows")
 
@@ -82,3 +85,52 @@ def test_a_teardown_without_a_cascade_keeps_the_project(world: World) -> None:
 
     assert world.look(world.project)["status"] == "active"
     assert world.look(world.project)["environments"] == 0
+
+
+def trusting(world: World) -> ProjectId:
+    """The project, which trusts two workloads."""
+    owner = Principal(USER, "trusts:change")
+    for n in range(2):
+        claims = {"repository_id": n}
+        new = {"preset": "github", "claims": claims, "scopes": ["read"]}
+        trusts.create(world.project, NewTrust.model_validate(new), owner)
+    return world.project
+
+
+def left_of_trusts(world: World) -> list[str]:
+    keys = [f"{item['pk']['S']} {item['sk']['S']}" for item in world.items("")]
+    return [key for key in keys if "TRUST#" in key or "MEMBER#trs_" in key]
+
+
+def test_the_trusts_of_a_deleted_project_are_deleted(world: World) -> None:
+    trusting(world)
+    assert len(left_of_trusts(world)) == 4
+
+    projects.remove(world.project, OWNER.asking("projects:delete"), None, cascade=False)
+    world.settle()
+
+    assert left_of_trusts(world) == []
+
+
+def test_the_trusts_of_a_project_that_ends_after_its_environments_are_deleted(
+    world: World,
+) -> None:
+    world.running()
+    trusting(world)
+
+    remove(world)
+    world.settle()
+
+    assert not world.exists(world.project)
+    assert left_of_trusts(world) == []
+
+
+def test_trusts_are_deleted_although_dispatch_dies_over_it(world: World) -> None:
+    trusting(world)
+    # After the first of the two.
+    world.when("dispatch > dynamodb TransactWriteItems", faults.dies, skip=1)
+
+    projects.remove(world.project, OWNER.asking("projects:delete"), None, cascade=False)
+    world.settle()
+
+    assert left_of_trusts(world) == []

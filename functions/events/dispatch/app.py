@@ -66,6 +66,8 @@ def _handle_change(record: Any) -> None:
         event_records.record(before, after)
     if kind == "LEASE":
         _handle_expired_lease(before)
+    elif kind == "PROJECT" and not rest and not after:
+        _forget_trusts(decode(before))
     elif kind == "PROJECT" and not rest and _differs(before, after, "status", "nudged_at"):
         _handle_project(ids.parse_project(after["id"]["S"]))
     elif kind == "ENV" and _differs(before, after, *_RELEVANT):
@@ -110,6 +112,15 @@ def _handle_project(project: ProjectId) -> None:
     for environment, actor in projects.to_tear_down(project):
         teardowns.begin_as(environment, actor)
     projects.erase_if_empty(project)
+
+
+def _forget_trusts(project: dict[str, Any]) -> None:
+    """Delete the trusts of a project that was deleted. Until then they only lead to 404."""
+    if project.get("trusts"):
+        # Imported here, because few projects trust workloads.
+        from slipway.store import trust_records
+
+        trust_records.forget(ids.parse_project(project["id"]))
 
 
 def _handle_environment(environment: EnvironmentId) -> None:

@@ -280,11 +280,6 @@ def _erase(
         member_records.remove_everyone(transaction, project, members, invited, caller).commit()
     except TransactionFailed:
         raise StaleWrite() from None
-    if item.get("trusts"):
-        # Without a project they let nobody in. An exchange that finds some deletes them, too.
-        from slipway.store import trust_records
-
-        trust_records.forget(project)
 
 
 def _mark_deleting(

@@ -199,7 +199,7 @@ def _new(id_: TrustId, wanted: NewTrust, principal: Principal) -> TrustRecord:
         "scopes": wanted.scopes,
         "tiers": wanted.tiers,
         "created_by": principal.user_id,
-        "made_by": {"id": principal.id, "kind": principal.kind, "name": principal.name},
+        "made_by": principal.author(),
         "created_at": written["updated_at"],
         "version": 1,
         **written,
