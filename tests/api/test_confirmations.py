@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.store import confirmation_records, environment_records, project_records, table
 from slipway.store.table import Delete, Key, Put, Update
-from tests.support.api.client import CONTEXT, Answer, Client, app
+from tests.support.api.client import CONTEXT, Answer, Client, app, event
 from tests.support.api.machines import Machine, machine
 
 REVOKED = "The token that asked for this was revoked."
@@ -351,3 +353,78 @@ def test_the_inbox_has_what_a_person_may_decide(
     approve(bob, confirmation)
     confirmations.deliver(record(confirmation))
     assert ann.get("/api/v1/confirmations").json == bob.get("/api/v1/confirmations").json == []
+
+
+def with_keys(event: dict[str, Any], confirmation: str) -> list[dict[str, Any]]:
+    """The event of a request, with the confirmation wherever it could be looked for."""
+    context = event["requestContext"]
+    named = {"confirmation": confirmation}
+    return [
+        {**event, **named},
+        {**event, "requestContext": {**context, **named}},
+        {**event, "requestContext": {**context, "authorizer": named}},
+        {**event, "requestContext": {**context, "authorizer": {"lambda": named}}},
+        {**event, "headers": {**event["headers"], **named, "x-confirmation": confirmation}},
+        {**event, "rawQueryString": f"confirmation={confirmation}"},
+        {**event, "body": json.dumps(named)},
+        {**event, "stageVariables": named},
+    ]
+
+
+def test_no_http_request_can_be_taken_for_the_workflow(
+    agent: Machine, ann: Client, environment: EnvironmentId
+) -> None:
+    confirmation = asked(agent, environment)
+    approve(ann, confirmation)
+    headers = {"content-type": "application/json"}
+    request = event("DELETE", f"/api/v1/environments/{environment}", "", headers, "{}")
+
+    for each in with_keys(request, confirmation):
+        answer = app("environments").handler(json.loads(json.dumps(each)), CONTEXT)
+        assert answer["statusCode"] in (401, 422), each
+    assert status(environment) == "running"
+    assert record(confirmation)["status"] == "approved"
+
+
+def test_of_two_who_decide_at_once_one_wins(
+    agent: Machine, ann: Client, bob: Client, project: ProjectId, environment: EnvironmentId
+) -> None:
+    join(project, bob, "owner")
+    confirmation = asked(agent, environment)
+    reason = {"reason": "No."}
+
+    def decide(n: int) -> tuple[int, str]:
+        person = (ann, bob)[n % 2]
+        path = f"/api/v1/confirmations/{confirmation}"
+        # Each decides in a context of its own, as in a process of its own.
+        here = contextvars.copy_context()
+        if n % 3:
+            answer = here.run(approve, person, confirmation)
+        else:
+            answer = here.run(person.post, f"{path}/reject", reason)
+        return answer.status, answer.json.get("status", "")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(decide, range(24)))
+
+    final = record(confirmation)["status"]
+    assert final in ("approved", "rejected")
+    assert {told for code, told in answers if code == 200} == {final}
+    assert {code for code, _ in answers} <= {200, 409, 429}
+
+
+def test_of_many_attempts_to_carry_it_out_one_does(
+    agent: Machine, ann: Client, environment: EnvironmentId
+) -> None:
+    confirmation = asked(agent, environment)
+    approve(ann, confirmation)
+    before = environment_records.find(environment)
+
+    with ThreadPoolExecutor(8) as pool:
+        contexts = [contextvars.copy_context() for _ in range(16)]
+        done = list(pool.map(lambda here: here.run(carry_out, confirmation), contexts))
+
+    after = environment_records.find(environment)
+    assert before and after
+    assert after["version"] == before["version"] + 1
+    assert {each["status"] for each in done} <= {"carried_out"}

@@ -74,8 +74,8 @@ class Api:
 
     def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """The Lambda handler: a request (payload 2.0) to its response. Logs one line."""
-        if "confirmation" in event:
-            # A state machine's event, never API Gateway's.
+        if "requestContext" not in event and "confirmation" in event:
+            # A state machine's event: each of API Gateway's has a request context.
             from slipway.http import confirming
 
             return confirming.carry_out(self.serve, event, context)

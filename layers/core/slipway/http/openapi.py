@@ -223,7 +223,8 @@ def _parameters(route: Route) -> Iterable[Schema]:
 
 def _successes(route: Route) -> Schema:
     if route.returns is NoneType:
-        return {"204": {"description": "Done."}}
+        waiting = {"202": _waiting(None)} if _may_wait(route) else {}
+        return {**waiting, "204": {"description": "Done."}}
     if route.returns is DocumentResponse:
         return {"200": {"description": "The current state.", "content": {route.media[0]: TEMPLATE}}}
     if route.returns is Redirect:
