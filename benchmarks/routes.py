@@ -360,6 +360,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/<environment_id>/logs",
         lambda s: s.ann.get(environment_path(s, "/logs")),
     ),
+    "protect an environment": (
+        "PATCH /api/v1/environments/<environment_id>",
+        lambda s: s.ann.patch(environment_path(s), {"protected": True}),
+    ),
     "extend a lease": (
         "POST /api/v1/environments/<environment_id>/extend",
         lambda s: s.ann.post(environment_path(s, "/extend"), {"ttl_hours": 48}),

@@ -511,6 +511,8 @@ REQUESTS = {
     "give back what failed to go": Request(f"DELETE {ONE}", not_torn_down),
     "forget what remains": Request(f"DELETE {ONE}", not_torn_down, query="force=true"),
     "retry a teardown": Request(f"POST {ONE}/teardown/retry", not_torn_down),
+    "protect": Request(f"PATCH {ONE}", running, {"protected": True}),
+    "move to another tier": Request(f"PATCH {ONE}", running, {"tier": "staging"}),
     "extend": Request(f"POST {ONE}/extend", running, {"ttl_hours": 48}),
     "touch": Request(f"POST {ONE}/touch", idle),
     "pin": Request(f"POST {ONE}/pin", running, {"reason": "demo"}),

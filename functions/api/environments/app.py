@@ -5,6 +5,7 @@ from slipway.domain.deployment import Deployment, LogLine
 from slipway.domain.environment import (
     CreationMode,
     Environment,
+    EnvironmentChange,
     EnvironmentDeletion,
     Extension,
     NewEnvironment,
@@ -18,6 +19,7 @@ from slipway.domain.plan import Plan
 from slipway.domain.update import EnvironmentUpdate, UpdateMode, UpdatePlan
 from slipway.errors import (
     Busy,
+    ConfirmationRequired,
     DriverFault,
     EnvironmentGoing,
     EnvironmentNotReady,
@@ -36,11 +38,12 @@ from slipway.errors import (
     TtlExceedsPolicy,
 )
 from slipway.http.app import Api
-from slipway.http.routes import IfMatch
+from slipway.http.routes import Confirmed, IfMatch
 from slipway.services import (
     environments,
     history,
     leases,
+    protection,
     rollout_queue,
     teardowns,
 )
@@ -91,6 +94,29 @@ def list_(principal: Principal, project_id: ProjectId, paging: Paging) -> Page[E
 def get(principal: Principal, environment_id: EnvironmentId) -> Environment:
     """Read an environment."""
     return environments.get(environment_id, principal)
+
+
+@api.patch(
+    "/api/v1/environments/<environment_id>",
+    action="environments:change",
+    refuses=(
+        NotFound,
+        ConfirmationRequired,
+        EnvironmentGoing,
+        ProjectGoing,
+        PreconditionFailed,
+        Busy,
+    ),
+)
+def change(
+    principal: Principal,
+    environment_id: EnvironmentId,
+    wanted: EnvironmentChange,
+    if_match: IfMatch | None,
+    confirmed: Confirmed | None,
+) -> Environment:
+    """Change an environment's tier, or protect it."""
+    return protection.change(environment_id, wanted, principal, confirmed, if_match)
 
 
 @api.get(
@@ -149,18 +175,20 @@ def see_events(principal: Principal, environment_id: EnvironmentId, paging: Pagi
     "/api/v1/environments/<environment_id>",
     action="environments:destroy",
     status=202,
-    refuses=(NotFound, PreconditionFailed, NothingToRetry, Busy),
+    refuses=(NotFound, ConfirmationRequired, PreconditionFailed, NothingToRetry, Busy),
 )
 def tear_down(
     principal: Principal,
     environment_id: EnvironmentId,
     options: EnvironmentDeletion,
     if_match: IfMatch | None,
+    confirmed: Confirmed | None,
 ) -> Environment:
     """Tear an environment down. Repeat the request or read it for progress."""
     if options.force:
-        return teardowns.forget(environment_id, principal, if_match)
-    return teardowns.begin(environment_id, principal, if_match)
+        forcing = principal.asking("environments:force")
+        return teardowns.forget(environment_id, forcing, if_match, confirmed)
+    return teardowns.begin(environment_id, principal, if_match, confirmed)
 
 
 @api.post(

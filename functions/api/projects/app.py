@@ -6,11 +6,13 @@ from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange, ProjectDeletion
 from slipway.errors import (
     Busy,
+    Forbidden,
     NameTaken,
     NotFound,
     PreconditionFailed,
     ProjectGoing,
     ProjectNotEmpty,
+    ProtectedEnvironments,
     QuotaExceeded,
 )
 from slipway.http.app import Api
@@ -60,7 +62,7 @@ def change(
     "/api/v1/projects/<project_id>",
     action="projects:delete",
     status=202,
-    refuses=(NotFound, ProjectNotEmpty, PreconditionFailed),
+    refuses=(NotFound, Forbidden, ProjectNotEmpty, ProtectedEnvironments, PreconditionFailed),
 )
 def delete(
     principal: Principal, project_id: ProjectId, options: ProjectDeletion, if_match: IfMatch | None

@@ -24,6 +24,7 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
         "/api/v1/environments/projects/{project}",
         {"name": "new", "type": "ephemeral"},
     ),
+    "tier": ("PATCH", "/api/v1/environments/{environment}", {"tier": "staging"}),
     "extend": ("POST", "/api/v1/environments/{environment}/extend", {"ttl_hours": 48}),
     "pin": ("POST", "/api/v1/environments/{environment}/pin", {"reason": "demo"}),
     "ensure": (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from slipway.access import passwords, signing
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.store import user_records
+from slipway.store import project_records, table, user_records
+from slipway.store.table import Put
 from tests.support.api.client import Client
 from tests.support.store import world
 
@@ -48,3 +49,16 @@ def new_stage() -> Stage:
     trust = {"preset": "github", "claims": {"repository_id": "456789"}, "scopes": ["read"]}
     made = ann.post(f"/api/v1/projects/{project}/trusts", trust).json["id"]
     return Stage(ann, project, environment, deployment, made)
+
+
+def joins(
+    project: ProjectId,
+    client: Client,
+    role: str,
+    overrides: dict[str, str] | None = None,
+) -> Client:
+    """The user is a member of the project with this role from now on."""
+    fields = {"user_id": client.user_id, "email": "x@example.com", "role": role}
+    item = {**fields, "overrides": overrides, "version": 1}
+    table.write(Put(project_records.member(project, client.user_id), item, condition=None))
+    return client

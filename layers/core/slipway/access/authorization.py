@@ -83,6 +83,8 @@ def authorized(
         _require_within(principal.grant, target, environment, tier, principal.action)
     role = policy.role_in(membership["role"], membership.get("overrides"), tier)
     own = environment is not None and environment["created_by"] == principal.user_id
+    # What is protected needs a maintainer, whoever created it.
+    own = own and not environment.get("protected")
     require_role(principal, role, tier, own=own)
     if policy.ACTIONS[principal.action].destructive and not principal.is_person:
         from slipway.access import destruction
@@ -110,6 +112,24 @@ def require_role(
     )
 
 
+def require_tier(principal: Principal, membership: Item, tier: Tier) -> None:
+    """Raises Forbidden unless the member may do in this tier, too, what the principal asks to do.
+
+    For a change that moves an environment to another tier.
+    """
+    grant = principal.grant
+    if grant and grant.tiers is not None and tier not in grant.tiers:
+        raise _other_tier(tier)
+    role = policy.role_in(membership["role"], membership.get("overrides"), tier)
+    require_role(principal, role, tier)
+
+
+def _other_tier(tier: Tier) -> Forbidden:
+    return Forbidden(
+        f"This token is not valid for environments of the tier {tier}. Use another token."
+    )
+
+
 def _require_within(
     grant: Grant, target: Target, environment: Any, tier: Tier | None, action: str
 ) -> None:
@@ -121,9 +141,7 @@ def _require_within(
     if outside:
         raise no_such(_noun(target))
     if tier and grant.tiers is not None and tier not in grant.tiers:
-        raise Forbidden(
-            f"This token is not valid for environments of the tier {tier}. Use another token."
-        )
+        raise _other_tier(tier)
     limited = grant.environment_ids is not None or (grant.tiers is not None and tier is None)
     if environment is None and limited and policy.ACTIONS[action].scope not in (None, "read"):
         raise Forbidden(

@@ -14,7 +14,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from slipway.domain import timestamps
 from slipway.domain.fields import (
@@ -81,6 +88,11 @@ class NewEnvironment(RequestModel):
         description="What it is for. Roles can differ by tier. `preview` for ephemeral and "
         "`production` for persistent environments if omitted.",
         examples=["preview"],
+    )
+    protected: bool = Field(
+        False,
+        description="Whether it is deleted only by a maintainer who sends its name in `X-Confirm`. "
+        "Its lease still ends it.",
     )
     ttl_hours: Hours | None = Field(
         None,
@@ -172,6 +184,26 @@ class NewEnvironment(RequestModel):
         return text
 
 
+class EnvironmentChange(RequestModel):
+    """Omitted fields keep their values."""
+
+    tier: Tier | None = Field(
+        None, description="Needs the role in both tiers.", examples=["production"]
+    )
+    protected: bool | None = Field(
+        None,
+        description="`false` needs `X-Confirm: <its name>`.",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if given != self.model_fields_set or not given:
+            raise ValueError("must have at least one of tier, protected, and neither can be null")
+        return self
+
+
 class CreationMode(QueryModel):
     dry_run: bool = Field(
         False, strict=False, description="Answer 200 with the plan, and create nothing."
@@ -218,6 +250,9 @@ class Environment(ResponseModel):
     name: str = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"]
     tier: Tier
+    protected: bool = Field(
+        False, description="Whether deleting it needs a maintainer and `X-Confirm: <its name>`."
+    )
     status: Status
     ttl_hours: int | float | None = Field(None, examples=[24])
     expires_at: Moment | None = Field(None, description="Only for an ephemeral environment.")

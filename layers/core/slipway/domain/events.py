@@ -24,6 +24,8 @@ Action = Literal[
     "released",
     "retry_planned",
     "forgotten",
+    # A person has changed its tier or its protection.
+    "changed",
     # Its lease.
     "extended",
     "pinned",

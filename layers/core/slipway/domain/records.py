@@ -190,6 +190,8 @@ if TYPE_CHECKING:
         members: NotRequired[int]
         seats: NotRequired[int]
         owners: NotRequired[int]
+        # How many environments were ever protected.
+        protections: NotRequired[int]
         created_at: str
         updated_at: str
         version: int
@@ -220,6 +222,7 @@ if TYPE_CHECKING:
         name: str
         type: Literal["ephemeral", "persistent"]
         tier: NotRequired[Tier]
+        protected: NotRequired[Literal[True]]
         status: Any
         operation: NotRequired[str]
         driver: Literal["simulated", "cloudformation"]

@@ -27,6 +27,7 @@ SlipwayError
 │   └── Conflict                EmailTaken · NameTaken · ExternalIdTaken
 │                               · IdentityTaken · CompanyAccount
 │                               · ProjectNotEmpty · ProjectGoing
+│                               · ProjectNotEmpty · ProtectedEnvironments · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · NothingToRetain
@@ -82,6 +83,7 @@ from slipway.errors.conflicts import OutdatedDeployment as OutdatedDeployment
 from slipway.errors.conflicts import ProjectFull as ProjectFull
 from slipway.errors.conflicts import ProjectGoing as ProjectGoing
 from slipway.errors.conflicts import ProjectNotEmpty as ProjectNotEmpty
+from slipway.errors.conflicts import ProtectedEnvironments as ProtectedEnvironments
 from slipway.errors.conflicts import QueueBusy as QueueBusy
 from slipway.errors.conflicts import QuotaExceeded as QuotaExceeded
 from slipway.errors.conflicts import StackNotReady as StackNotReady

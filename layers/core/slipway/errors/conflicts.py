@@ -33,6 +33,28 @@ class ProjectNotEmpty(Conflict):
         super().__init__(environments=list(environments))
 
 
+class ProtectedEnvironments(Conflict):
+    """`environments`: `{id, name}` of each protected environment of the project."""
+
+    code = "protected_environments"
+    title = "The project has protected environments. Unprotect or delete each of them first."
+
+    def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(environments=list(environments))
+
+
+class ConfirmationRequired(Conflict):
+    """`name`: the name to send."""
+
+    code = "confirmation_required"
+    title = "The environment is protected. Send its name in the header X-Confirm."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The environment is protected. To go on, send the header X-Confirm: {name}", name=name
+        )
+
+
 class ProjectGoing(Conflict):
     code = "project_going"
     title = "The project is being deleted. Use another project."
@@ -165,16 +187,6 @@ class ConfirmationDecided(Conflict):
 class ConfirmationChanged(Conflict):
     code = "confirmation_changed"
     title = "The digest is not that of this confirmation. Read it again, then decide."
-
-
-class ConfirmationRequired(Conflict):
-    """`name`: what the header X-Confirm must be."""
-
-    code = "confirmation_required"
-    title = "The environment is protected. Send its name in the header X-Confirm."
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name)
 
 
 class TooManyUndecided(Conflict):

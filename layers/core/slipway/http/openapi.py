@@ -21,10 +21,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from slipway import errors
+from slipway.access.policy import ACTIONS
 from slipway.access.principal import Principal
 from slipway.domain.confirmation import SERVED_BY, Confirmation
 from slipway.domain.paging import Page
-from slipway.http import error_page
+from slipway.http import error_page, policy_table
 from slipway.http.app import Api
 from slipway.http.openapi_examples import TEMPLATE, Schema, add_examples, example_problem
 from slipway.http.responses import (
@@ -34,7 +35,7 @@ from slipway.http.responses import (
     Redirect,
     status_of,
 )
-from slipway.http.routes import JSON, EtagPredicate, IfMatch, RawBody, Route
+from slipway.http.routes import JSON, Confirmed, EtagPredicate, IfMatch, RawBody, Route
 
 # This module runs only in a checkout.
 FUNCTIONS = Path(__file__).parents[4] / "functions"
@@ -188,6 +189,8 @@ def _operation(tag: str, route: Route) -> Schema:
             "content": {media: TEMPLATE for media in route.media},
         }
     if route.takes(Principal):
+        operation["description"] = policy_table.needs(ACTIONS[route.action])
+        operation["x-slipway-action"] = route.action
         operation["security"] = [{"token": []}, {"password": []}]
         # Refusals have it, too, once the token is known to be valid.
         for status, response in operation["responses"].items():
@@ -211,6 +214,13 @@ def _parameters(route: Route) -> Iterable[Schema]:
             "description": "Identifies the request. If it is sent again within 24 hours, it is "
             "not carried out twice and gets the same answer, with `Idempotent-Replayed: true`.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    if route.takes(Confirmed):
+        yield {
+            "name": "X-Confirm",
+            "in": "header",
+            "description": "The environment's name. Needed if it is protected; otherwise 409.",
+            "schema": {"type": "string"},
         }
     if route.takes(IfMatch) or route.takes(EtagPredicate):
         yield {
@@ -327,7 +337,7 @@ def _errors_of(route: Route) -> list[type[errors.SlipwayError]]:
     has_body = route.body is not None or route.takes(RawBody)
     if route.takes(Principal):
         kinds += [errors.TokenMissing, errors.TokenExpired, errors.TokenInvalid]
-        kinds.append(errors.TooManyRequests)
+        kinds += [errors.TooManyRequests, errors.Forbidden]
     if has_body:
         kinds += [errors.Malformed, errors.TooLarge, errors.UnsupportedMediaType]
     if has_body or route.query:
@@ -380,9 +390,15 @@ def as_text(document: Schema) -> str:
 
 
 def main() -> None:
-    """Write the document and the page of errors into the docs function's folder."""
+    """Write the document, the page of errors, and the tables of docs/access.md."""
     target = FUNCTIONS / "api" / "docs"
-    text = as_text(document(load(FUNCTIONS)))
+    apis = load(FUNCTIONS)
+    text = as_text(document(apis))
+    page = FUNCTIONS.parent / "docs" / "access.md"
+    routes = [route for api in apis.values() for route in api.routes]
+    page.write_text(
+        policy_table.inserted(page.read_text(encoding="utf-8"), routes), encoding="utf-8"
+    )
     (target / "openapi.json").write_text(text, encoding="utf-8")
     explanations = (FUNCTIONS.parent / "docs" / "errors.md").read_text(encoding="utf-8")
     (target / "errors.html").write_text(error_page.render_page(explanations), encoding="utf-8")

@@ -31,6 +31,9 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
     errors.ProjectFull: errors.ProjectFull(40),
     errors.UserNotEmpty: errors.UserNotEmpty([{"id": _PROJECT, "name": "payments"}]),
+    errors.ProtectedEnvironments: errors.ProtectedEnvironments(
+        [{"id": _ENVIRONMENT, "name": "live"}]
+    ),
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
     errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),
     errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),

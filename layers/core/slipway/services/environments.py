@@ -219,10 +219,11 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
     if seen.record["environments"] >= limits().environments_per_project:
         quotas.environments_counted(project, seen.record)
     record = _record(seen.record, environment, wanted, principal, now)
-    name = {"environment_id": record["id"], "name": wanted.name}
+    protected = wanted.protected or None
+    name = {"environment_id": record["id"], "name": wanted.name, "protected": protected}
     parts: dict[str, Action] = {
         "member": authorization.still_may(project, principal, wanted.tier_or_default),
-        "project": project_records.count_environment(project),
+        "project": project_records.count_environment(project, protected=wanted.protected),
         "name": Put(project_records.environment_name(project, wanted.name), name),
         "record": Put(environment_records.key(environment), record),
     }
@@ -255,6 +256,7 @@ def _record(
         "name": wanted.name,
         "type": wanted.type,
         "tier": wanted.tier_or_default,
+        "protected": wanted.protected or None,
         "status": "provisioning",
         "operation": "provision_environment",
         "driver": "cloudformation" if wanted.template else "simulated",

@@ -20,9 +20,11 @@ from slipway.errors import (
     PreconditionFailed,
     ProjectGoing,
     ProjectNotEmpty,
+    ProtectedEnvironments,
     StaleWrite,
     no_such,
 )
+from slipway.services import protection
 from slipway.settings import settings
 from slipway.store import deadlines, idempotency, member_records, quota_records, table
 from slipway.store import project_records as records
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _MARK_TRIES = 5
 _CREATE_TRIES = 3
+# No environment was protected since the project was read.
+_UNPROTECTED_SINCE = " AND (attribute_not_exists(protections) OR protections = :protections)"
 
 
 def create(wanted: NewProject, principal: Principal) -> Project:
@@ -171,8 +175,8 @@ def remove(
 
     `if_version` is the version that the caller expects, None for any. Returns the project that is
     being deleted, None if it is deleted already. Repeating a cascade changes nothing. Raises
-    NotFound, PreconditionFailed, ProjectNotEmpty, Busy. Two round trips; three if the project is
-    not empty, more if it changes in between.
+    NotFound, PreconditionFailed, ProjectNotEmpty, ProtectedEnvironments, Busy. Two round trips;
+    three if the project is not empty, more if it changes in between.
     """
     keys = authorization.keys(project, principal)
     found, everyone = table.read(keys, *member_records.every_one_of(project))
@@ -226,21 +230,28 @@ def _writing(
     members: list[Any],
     fields: Fields,
     more: Fields | None = None,
+    still: str = "",
 ) -> Transaction:
     """A transaction that changes an active project, if it has not changed since it was read.
 
-    `members` are those who were read with it; it fails if they are not all who there are. Writes
-    `fields` to their lists and to the record; to the record `more` instead if given.
+    `members` are those who were read with it; it fails if they are not all who there are. `still`
+    is added to the condition, where `:protections` is the count that was read. Writes `fields` to
+    their lists and to the record; to the record `more` instead if given.
     """
     change, values = table.setting(more or fields)
     users = [member_records.user_of(each) for each in members]
+    protections = {"protections": item.get("protections", 0)} if still else {}
     complete, count = member_records.count_of(item, len(users))
     transaction = Transaction().update(
         "record",
         records.key(project),
         change,
-        {**values, **count, "was": item["version"], "active": "active", "holder": item["owner"]},
-        condition=f"version = :was AND #status = :active AND #owner = :holder AND {complete}",
+        {
+            **{**values, **count, **protections, "was": item["version"]},
+            **{"active": "active", "holder": item["owner"]},
+        },
+        condition=f"version = :was AND #status = :active AND #owner = :holder AND {complete}"
+        + still,
     )
     for user_id in users:
         transaction.add(f"listing {user_id}", member_records.relist(project, user_id, fields))
@@ -289,10 +300,15 @@ def _mark_deleting(
     if_version: int | None,
     principal: Principal,
 ) -> ProjectRecord:
-    """Mark the project as being deleted, and return its record; no-op if it is marked already."""
+    """Mark the project as being deleted, and return its record; no-op if it is marked already.
+
+    Raises ProtectedEnvironments, PreconditionFailed, NotFound, Busy.
+    """
     for _ in range(_MARK_TRIES):
         if item["status"] != "active":
             return item
+        if item.get("protections") and (protected := protection.protected_in(project)):
+            raise ProtectedEnvironments(protected)
         fields = {
             "status": "deleting",
             "updated_at": timestamps.written(timestamps.now()),
@@ -301,17 +317,10 @@ def _mark_deleting(
         # The events of its environments name this actor.
         more = {**fields, "deleted_by": principal.actor, **deadlines.due_fields(item["id"])}
         try:
-            transaction = _writing(project, item, members, fields, more)
+            transaction = _writing(project, item, members, fields, more, _UNPROTECTED_SINCE)
             transaction.add("caller", authorization.still_may(project, principal)).commit()
         except TransactionFailed as failed:
-            if (caller := failed.get("caller")) is not None:
-                raise authorization.lost(caller, "project") from None
-            found = failed.get("record")
-            if found is not None and found.get("version") != item["version"]:
-                if not found:
-                    raise no_such("project") from None
-                if if_version is not None:
-                    raise PreconditionFailed() from None
+            _refuse_deletion(failed, item, if_version)
         else:
             return changed(item, more)
         [item], [(members, _)] = table.read(
@@ -320,3 +329,16 @@ def _mark_deleting(
         if not item:
             raise no_such("project")
     raise Busy(1)
+
+
+def _refuse_deletion(
+    failed: TransactionFailed, item: ProjectRecord, if_version: int | None
+) -> None:
+    """Raises Forbidden, NotFound, PreconditionFailed if the failed deletion is not tried again."""
+    if (caller := failed.get("caller")) is not None:
+        raise authorization.lost(caller, "project") from None
+    found = failed.get("record")
+    if found == {}:
+        raise no_such("project") from None
+    if found and found["version"] != item["version"] and if_version is not None:
+        raise PreconditionFailed() from None

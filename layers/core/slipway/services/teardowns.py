@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import failure, ids, timestamps
-from slipway.domain.environment import Environment, TeardownRetry
+from slipway.domain.environment import Environment, TeardownRetry, comes_from
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change, changed
 from slipway.errors import (
@@ -22,6 +22,7 @@ from slipway.errors import (
     PreconditionFailed,
     StaleWrite,
 )
+from slipway.services import protection
 from slipway.store import (
     deadlines,
     environment_records,
@@ -39,11 +40,17 @@ _RETRIES = 4
 _TRIES = 5
 
 
-def begin(environment: EnvironmentId, principal: Principal, if_version: int | None) -> Environment:
+def begin(
+    environment: EnvironmentId,
+    principal: Principal,
+    if_version: int | None,
+    confirmed: str | None = None,
+) -> Environment:
     """Begin to tear the environment down, or retry a failed teardown. Repeat it for progress.
 
-    `if_version` is the version that the caller expects, None for any. Raises NotFound,
-    PreconditionFailed, Busy. Two round trips, three if a teardown has already begun.
+    `if_version` is the version that the caller expects, None for any; `confirmed` is the name in
+    `X-Confirm`. Raises NotFound, PreconditionFailed, ConfirmationRequired, Busy. Two round trips,
+    three if a teardown has already begun.
     """
     item = authorization.read(environment, principal)
     if if_version is not None and if_version != item["version"]:
@@ -51,7 +58,11 @@ def begin(environment: EnvironmentId, principal: Principal, if_version: int | No
     if item["status"] == "teardown_failed":
         with suppress(StaleWrite):
             return retry(item, principal.actor, if_version)
+    if item["status"] in comes_from("tearing_down"):
+        protection.require_confirmed(item, confirmed)
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
+    if confirmed != item["name"]:
+        still += " AND attribute_not_exists(protected)"
     try:
         return environment_records.to_model(
             environment_records.move(environment, "tearing_down", principal.actor, still, was)
@@ -61,6 +72,9 @@ def begin(environment: EnvironmentId, principal: Principal, if_version: int | No
         shown = environment_records.to_model(record).as_seen_at(timestamps.now())
         if if_version is not None and if_version != shown.version:
             raise PreconditionFailed() from None
+        if record["status"] in comes_from("tearing_down"):
+            # It was protected meanwhile.
+            protection.require_confirmed(record, confirmed)
         return shown
 
 
@@ -184,11 +198,17 @@ def _what_remains(item: EnvironmentRecord) -> str:
     return f"What remains: {', '.join(sorted(item.get('resources', ()))) or reason}"
 
 
-def forget(environment: EnvironmentId, principal: Principal, if_version: int | None) -> Environment:
+def forget(
+    environment: EnvironmentId,
+    principal: Principal,
+    if_version: int | None,
+    confirmed: str | None = None,
+) -> Environment:
     """Mark an environment whose teardown failed as destroyed, and record what remains of it.
 
-    `if_version` is the version that the caller expects, None for any. Repeating it changes nothing.
-    Raises NotFound, PreconditionFailed, NothingToRetry. Two round trips.
+    `if_version` is the version that the caller expects, None for any; `confirmed` is the name in
+    `X-Confirm`. Repeating it changes nothing. Raises NotFound, PreconditionFailed, NothingToRetry,
+    ConfirmationRequired. Two round trips.
     """
     item = authorization.read(environment, principal)
     if if_version is not None and if_version != item["version"]:
@@ -196,10 +216,9 @@ def forget(environment: EnvironmentId, principal: Principal, if_version: int | N
     if item.get("forgotten"):
         return environment_records.to_model(item)
     if item["status"] != "teardown_failed":
-        raise NothingToRetry(
-            f"The environment is {item['status']}. Only one whose teardown failed can be deleted"
-            " with force."
-        )
+        status = item["status"]
+        raise NothingToRetry(f"Only a failed teardown can be forced. The environment is {status}.")
+    protection.require_confirmed(item, confirmed)
     now = timestamps.written(timestamps.now())
     fields = {
         "status": "destroyed",

@@ -69,12 +69,13 @@ VERBS = {Put: "Put", Update: "Update", Delete: "Delete", Check: "ConditionCheck"
 def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """An UpdateExpression that writes the fields, and its values.
 
-    Fields that are None are removed. At least one field must have a value.
+    Fields that are None are removed.
     """
     present = {name: value for name, value in fields.items() if value is not None}
     absent = [f"#{name}" for name, value in fields.items() if value is None]
-    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
-    return expression + (f" REMOVE {', '.join(absent)}" if absent else ""), present
+    sets = ", ".join(f"#{name} = :{name}" for name in present)
+    parts = [f"SET {sets}" if sets else "", f"REMOVE {', '.join(absent)}" if absent else ""]
+    return " ".join(part for part in parts if part), present
 
 
 class Query(NamedTuple):

@@ -73,6 +73,7 @@ def to_model(item: EnvironmentRecord) -> Environment:
     shown = {
         **item,
         "tier": item.get("tier") or default_tier(item["type"]),
+        "protected": bool(item.get("protected")),
         "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
         "base_url": item.get("base_url") or None,

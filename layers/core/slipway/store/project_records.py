@@ -51,15 +51,25 @@ def name_key(user_id: str, name: str) -> Key:
     return Key(f"USER#{user_id}", NAME + normalised(name))
 
 
-def count_environment(project: ProjectId) -> Update:
+def count_environment(project: ProjectId, *, protected: bool = False) -> Update:
     """The part of a transaction that counts a new environment. It fails unless the project is
     active and has fewer environments than its quota."""
     most = limits().environments_per_project
     return Update(
         key(project),
-        "ADD environments :one, environments_made :one",
+        "ADD environments :one, environments_made :one" + ", protections :one" * protected,
         {"one": 1, "active": "active", "most": most},
         condition="attribute_exists(pk) AND #status = :active AND environments < :most",
+    )
+
+
+def count_protection(project: ProjectId) -> Update:
+    """The part of a transaction that protects one more environment, if the project is active."""
+    return Update(
+        key(project),
+        "ADD protections :one",
+        {"one": 1, "active": "active"},
+        condition="attribute_exists(pk) AND #status = :active",
     )
 
 
