@@ -9,12 +9,15 @@ import boto3
 import pytest
 
 from slipway.access import signing
+from slipway.domain.ids import ProjectId
 from slipway.store import account_records, table, wire
 from slipway.store.table import Transaction
 from tests.support.api import company as support
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Answer, Client
 from tests.support.api.company import Company, Sent, changed
+from tests.support.api.members import add, assert_sound, has_seats, members_of, roles
+from tests.support.api.people import signed_in
 from tests.support.api.registering import administrator, set_parameters
 from tests.support.store import world
 
@@ -326,3 +329,117 @@ def test_a_change_by_an_administrator_meanwhile_is_kept(
 
     assert role(refresh(tokens)) == "admin"
     assert not first
+
+
+# --- groups and projects ------------------------------------------------------------------------
+
+
+def in_project(tokens: Answer, project: ProjectId) -> str | None:
+    """The role in the project."""
+    answer = Client(tokens.json["access_token"]).get(f"/api/v1/projects/{project}/permissions")
+    return answer.json["role"] if answer.status == 200 else None
+
+
+@pytest.fixture
+def owner(firm: Company) -> Client:
+    return signed_in("owner@example.com")
+
+
+@pytest.fixture
+def project(owner: Client) -> ProjectId:
+    return world.project(owner.principal)
+
+
+def in_groups(firm: Company, *names: str) -> None:
+    firm.provider.people["ann"]["groups"] = list(names)
+
+
+def test_groups_give_roles_in_projects_and_take_them_away(
+    firm: Company, owner: Client, project: ProjectId
+) -> None:
+    support.configure(groups=f"web={project}:viewer;leads={project}:maintainer")
+    tokens = firm.sign_in()
+    seen = [in_project(tokens, project)]
+
+    for names in (["web"], ["web", "leads"], ["web"], []):
+        in_groups(firm, *names)
+        tokens = refresh(tokens)
+        seen.append(in_project(tokens, project))
+        assert_sound(project)
+
+    assert seen == [None, "viewer", "maintainer", "viewer", None]
+    assert roles(owner, project) == {"owner@example.com": "owner"}
+
+
+def test_a_first_sign_in_leads_to_the_projects_of_the_groups(
+    firm: Company, owner: Client, project: ProjectId
+) -> None:
+    support.configure(groups=f"web={project}:deployer")
+    in_groups(firm, "web")
+
+    tokens = firm.sign_in()
+
+    listed = Client(tokens.json["access_token"]).get("/api/v1/projects").json
+    assert [each["id"] for each in listed] == [str(project)]
+    assert roles(owner, project)["ann@example.com"] == "deployer"
+    assert_sound(project)
+
+
+def test_a_role_in_a_project_that_people_gave_stays(
+    firm: Company, owner: Client, project: ProjectId
+) -> None:
+    support.configure(groups=f"web={project}:maintainer")
+    tokens = firm.sign_in()
+    assert add(owner, project, "ann@example.com", "viewer").status == 201
+
+    in_groups(firm, "web")
+    tokens = refresh(tokens)
+    given = in_project(tokens, project)
+    in_groups(firm)
+    tokens = refresh(tokens)
+
+    assert (given, in_project(tokens, project)) == ("maintainer", "viewer")
+    assert_sound(project)
+
+
+def test_an_owner_stays_one_whatever_the_groups_say(
+    firm: Company, owner: Client, project: ProjectId
+) -> None:
+    support.configure(groups=f"web={project}:viewer")
+    in_groups(firm, "web")
+    tokens = firm.sign_in()
+    member = f"{members_of(project)}/{who(tokens).json['id']}"
+    assert owner.patch(member, {"role": "owner"}).status == 200
+
+    tokens = refresh(tokens)
+    in_groups(firm)
+
+    assert in_project(refresh(tokens), project) == "owner"
+    assert_sound(project)
+
+
+def test_roles_go_with_the_mapping_too(firm: Company, project: ProjectId) -> None:
+    support.configure(groups=f"web={project}:deployer")
+    in_groups(firm, "web")
+    tokens = firm.sign_in()
+    support.configure(groups="")
+
+    assert in_project(refresh(tokens), project) is None
+    assert_sound(project)
+
+
+def test_a_project_that_is_gone_or_full_keeps_nobody_out(
+    firm: Company, owner: Client, project: ProjectId
+) -> None:
+    gone = world.project(owner.principal, "gone")
+    support.configure(groups=f"web={project}:viewer;web={gone}:viewer;web=prj_{'x' * 20}:viewer")
+    in_groups(firm, "web")
+    has_seats(project, 40)
+    tokens = firm.sign_in()
+    assert in_project(tokens, gone) == "viewer"
+    assert owner.delete(f"/api/v1/projects/{gone}").status == 204
+
+    tokens = refresh(tokens)
+
+    assert tokens.status == 200
+    assert in_project(tokens, project) is None

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from slipway.access import asking, passwords, signing, tokens
+from slipway.access import asking, passwords, provider, signing, tokens
 from slipway.access.oidc import keys as issuer_keys
 from slipway.access.principal import Principal
 from slipway.domain import ids
@@ -388,6 +388,9 @@ REQUESTS = {
     "come with an invitation": Request(COMPANY, an_invitation_of_ann, groups=""),
     "come to an account with a password": Request(COMPANY, a_user, groups="web=publisher"),
     "come again": Request(COMPANY, a_company_user, groups=""),
+    "come with a role in a project": Request(
+        COMPANY, a_project, groups="web=<project_id>:deployer"
+    ),
     "come again with a new group": Request(COMPANY, a_company_user, groups="web=publisher"),
     "refresh": Request(
         "POST /api/v1/auth/refresh",
@@ -657,10 +660,13 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         patch.setattr(asking, "random", Random(0))
         signing.forget()
         things = request.prepare(world)
+        if request.groups and "project_id" in things:
+            given = request.groups.replace("<project_id>", str(things["project_id"]))
+            patch.setattr(provider, "configuration", lambda: company.configuration(groups=given))
         method, _, path = request.route.partition(" ")
         for word, thing in {**things, **things.get("path", {})}.items():
             path = path.replace(f"<{word}>", str(thing))
-        before = json.dumps([wire.decode(item) for item in world.items("")])
+        before = json.dumps([wire.decode(item) for item in world.items("")], default=sorted)
         user_id = things.get("user_id", USER)
         if user_id == USER:
             account = {"id": USER, "email": "user@example.com", "status": "active"}
@@ -752,7 +758,7 @@ MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
 
 
 def plain(value: Any, known: set[str]) -> str:
-    text = re.sub(MOMENT, "a moment", json.dumps(value, sort_keys=True))
+    text = re.sub(MOMENT, "a moment", json.dumps(value, sort_keys=True, default=sorted))
     text = re.sub(r'"(access|refresh)_token": "[^"]+"', "", text)
     text = re.sub(ETAG, "an ETag", text)
     # Which of the free slots of a quota is taken is chosen at random.

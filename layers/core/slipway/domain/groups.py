@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from slipway.domain.rights import ROLES
+
 PLATFORM_ROLES = ("member", "publisher", "admin")
 """From the role with the fewest rights to the one with the most."""
 
-# Not `owner`: a project must keep one whatever happens to groups elsewhere.
-PROJECT_ROLES = ("viewer", "deployer", "maintainer", "owner")
+# Groups give none but the first three: a project keeps an owner whatever happens to groups.
+PROJECT_ROLES = ROLES
 
 
 class Roles(NamedTuple):

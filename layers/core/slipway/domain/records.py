@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         created_at: str
         email_verified_at: NotRequired[str]
         identity: NotRequired[IdentityFields]
+        group_projects: NotRequired[set[str]]
         role_by_groups: NotRequired[str]
         role_by_hand: NotRequired[str]
         generation: NotRequired[int]
@@ -198,12 +199,17 @@ if TYPE_CHECKING:
         deleted_by: NotRequired[str]
 
     class MemberRecord(TypedDict):
-        """A member of a project. `overrides` has the role in environments of a tier."""
+        """A member of a project. `overrides` has the role in environments of a tier.
+
+        `role_by_groups` and `role_by_hand`: slipway.domain.groups.Held.
+        """
 
         user_id: NotRequired[str]
         email: NotRequired[str]
         role: Role
         overrides: NotRequired[dict[Tier, Role]]
+        role_by_groups: NotRequired[Role]
+        role_by_hand: NotRequired[Role]
         added_by: NotRequired[str]
         added_at: NotRequired[str]
         version: NotRequired[int]

@@ -22,6 +22,7 @@ from slipway.errors import (
     SessionEnded,
 )
 from slipway.errors.company import IdentityTaken, SignInRefused
+from slipway.services import company_roles
 from slipway.settings import settings
 from slipway.store import account_records as records
 from slipway.store import identity_records, table
@@ -179,7 +180,9 @@ def confirm(family: FamilyRecord, account: AccountRecord, end: Update) -> str:
             end, "The company's sign-in no longer vouches for you. Sign in again."
         ) from None
     if confirmed.claims is not None:
-        _apply_again(account, roles_of(confirmed.claims))
+        roles = roles_of(confirmed.claims)
+        _apply_again(account, roles)
+        company_roles.apply(account, roles)
     return sealed(confirmed.refresh_token, family["id"])
 
 

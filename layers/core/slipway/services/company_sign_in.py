@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slipway.access import provider, signing
 from slipway.errors.company import SignInInvalid, SignInRefused
-from slipway.services import company_people, sessions
+from slipway.services import company_people, company_roles, sessions
 from slipway.store import table
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def complete(brought: Callback, cookie: str | None, base: str) -> Completed:
         brought.code, pending["verifier"], pending["nonce"], base + _CALLBACK
     )
     assert confirmed.claims is not None
-    account = company_people.account_of(company_people.person_of(confirmed.claims))
+    person = company_people.person_of(confirmed.claims)
+    account = company_people.account_of(person)
+    company_roles.apply(account, person.roles)
     tokens = _begin_session(account, confirmed.refresh_token)
     return Completed(account["email"], tokens, pending["return_to"])
 
