@@ -41,6 +41,7 @@ class Network:
         self.addresses = [[PUBLIC]]
         self.asked: list[str] = []
         self.connected: list[tuple[str, int]] = []
+        self.down: set[str] = set()
         self._port = port
         self._real = socket.create_connection
         monkeypatch.setattr(socket, "getaddrinfo", self._getaddrinfo)
@@ -53,6 +54,8 @@ class Network:
 
     def _create_connection(self, address: tuple[str, int], timeout: float) -> socket.socket:
         self.connected.append(address)
+        if address[0] in self.down:
+            raise ConnectionRefusedError
         here = socket.socket()
         here.settimeout(timeout)
         here.connect(("127.0.0.1", self._port))
@@ -156,6 +159,25 @@ def test_the_connection_goes_to_the_address_that_was_checked(
         with pytest.raises(Unreadable, match="not public"):
             documents.read(URL, soon())
         assert network.connected == [(PUBLIC, 443)]
+
+
+def test_an_address_that_does_not_answer_leaves_the_others(
+    on_aws: None, monkeypatch: pytest.MonkeyPatch, certificate: Path
+) -> None:
+    trust_in(monkeypatch, certificate)
+    with https(certificate) as (port, _):
+        network = Network(monkeypatch, port)
+        network.addresses = [["2606:50c0:8000::153", "8.8.4.4", PUBLIC]]
+        network.down = {"8.8.4.4"}
+
+        assert documents.read(URL, soon())["path"]
+
+        # Lambda has no IPv6, so that is tried last.
+        assert network.connected == [("8.8.4.4", 443), (PUBLIC, 443)]
+        network.down = {"8.8.4.4", PUBLIC, "2606:50c0:8000::153"}
+        with pytest.raises(Unreadable, match="cannot be reached"):
+            documents.read(URL, soon())
+        assert len(network.connected) == 5
 
 
 @pytest.mark.parametrize(

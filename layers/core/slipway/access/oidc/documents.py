@@ -100,13 +100,22 @@ class _Request:
             raise Unreadable(f"its answer is longer than {LONGEST_BYTES} bytes")
         return body
 
+    def _connected(self, addresses: list[str], port: int) -> socket.socket:
+        """A connection to the first of the addresses that takes one. Raises OSError."""
+        failed: OSError = TimeoutError()
+        for address in addresses:
+            if (left := self._until - time.monotonic()) <= 0:
+                break
+            try:
+                return socket.create_connection((address, port), left)
+            except OSError as error:
+                failed = error
+        raise failed
+
     def _sent(self) -> HTTPConnection:
         host, secure = self._url.hostname or "", self._url.scheme == "https"
         port = self._url.port or (443 if secure else 80)
-        address = _address(host, port, secure)
-        if (left := self._until - time.monotonic()) <= 0:
-            raise TimeoutError
-        self._socket = socket.create_connection((address, port), left)
+        self._socket = self._connected(_addresses(host, port, secure), port)
         if secure:
             wrapped = ssl.create_default_context().wrap_socket(
                 self._socket, server_hostname=host, do_handshake_on_connect=False
@@ -122,15 +131,18 @@ class _Request:
         return connection
 
 
-def _address(host: str, port: int, secure: bool) -> str:
-    """The address to connect to. Raises Unreadable unless all of the host's are public."""
+def _addresses(host: str, port: int, secure: bool) -> list[str]:
+    """The addresses to connect to, IPv4 first, because Lambda has no IPv6 outside of a VPC.
+
+    Raises Unreadable unless all of the host's are public.
+    """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(each[4][0]) for each in found]
     # A name on loopback is asked only on a laptop, and only without TLS.
     allowed = is_public_address if secure else _is_loopback_address
     if not addresses or not all(map(allowed, addresses)):
         raise Unreadable("its name has an address that is not public")
-    return addresses[0]
+    return sorted(addresses, key=lambda address: ":" in address)
 
 
 def _is_loopback_address(text: str) -> bool:
