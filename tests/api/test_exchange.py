@@ -20,8 +20,8 @@ from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.services import trusts
 from slipway.settings import settings
-from slipway.store import table
-from slipway.store.table import Delete, Key, Update
+from slipway.store import table, trust_records
+from slipway.store.table import Delete, Key, Transaction, Update
 from tests.support.api.client import Answer, Client
 from tests.support.api.people import signed_in
 from tests.support.issuer import (
@@ -289,8 +289,6 @@ def test_so_many_projects_trust_the_workload_that_one_must_be_named(
     trust: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from slipway.store import trust_records
-
     made(trusted(bob, world.project(bob.principal), issuer))
 
     monkeypatch.setattr(trust_records, "_MOST_FOUND", 1)
@@ -313,6 +311,28 @@ def test_deleting_the_trust_refuses_the_next_request(
 
     refused(job.get(path), 401, "trust_ended")
     refused(exchange(issuer.token(), project))
+
+
+def test_a_trust_that_is_deleted_during_a_request_lets_it_write_nothing(
+    issuer: Issuer,
+    project: ProjectId,
+    environment: EnvironmentId,
+    trust: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = workload(issuer.token(), project)
+    commit = Transaction.commit
+
+    def committing(self: Transaction) -> None:
+        monkeypatch.setattr(Transaction, "commit", commit)
+        table.write(Delete(trust_records.key(ids.parse_trust(trust["id"]))))
+        commit(self)
+
+    monkeypatch.setattr(Transaction, "commit", committing)
+    answered = job.post(f"/api/v1/deployments/environments/{environment}", {"version": "v1"})
+
+    refused(answered, 404, "not_found")
+    assert left_in_the_table("DEP#") == []
 
 
 def test_scopes_and_tiers_apply_as_they_are_now(
