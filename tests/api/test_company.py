@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from slipway.access import signing
+from slipway.services import registration
 from slipway.store import account_records, table, user_records, wire
 from tests.support.api import company as support
 from tests.support.api.checks import assert_refused
@@ -334,6 +335,17 @@ def test_no_link_gives_a_password_to_who_signs_in_with_the_company(
     assert "reset=" not in mailbox.mails[-1][2]
     assert "/api/v1/auth/oidc/login" in mailbox.mails[-1][2]
     assert_refused(made, 409, "company_account")
+
+
+def test_the_operator_lets_a_user_in_when_the_provider_is_lost(firm: Company) -> None:
+    user = me(firm.sign_in())
+    _, invitation = registration.invite_administrator("ann@example.com")
+
+    new = {"email": "ann@example.com", "password": PASSWORD, "invitation": invitation}
+    assert Client().post("/api/v1/auth/register", new).status == 201
+
+    back = me(Client().form(PASSWORD_LOGIN, CREDENTIALS))
+    assert (back["id"], back["platform_role"]) == (user["id"], "admin")
 
 
 def test_a_reassigned_address_leads_to_nobody_elses_account(firm: Company) -> None:
