@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextvars
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from slipway.aws import dynamodb
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.services import confirmations
 from slipway.store import confirmation_records, environment_records, project_records, table
+from slipway.store.actions import write_request
 from slipway.store.table import Delete, Key, Put, Update
 from tests.support.api.client import CONTEXT, Answer, Client, app, event
 from tests.support.api.machines import Machine, machine
+from tests.support.store import between
 
 REVOKED = "The token that asked for this was revoked."
 
@@ -339,8 +341,6 @@ def record_key_of_open(project: ProjectId) -> Key:
 def test_the_inbox_has_what_a_person_may_decide(
     agent: Machine, ann: Client, bob: Client, project: ProjectId, environment: EnvironmentId
 ) -> None:
-    from slipway.services import confirmations
-
     join(project, bob, "viewer")
     confirmation = asked(agent, environment)
     confirmations.deliver(record(confirmation))
@@ -387,44 +387,75 @@ def test_no_http_request_can_be_taken_for_the_workflow(
 
 
 def test_of_two_who_decide_at_once_one_wins(
-    agent: Machine, ann: Client, bob: Client, project: ProjectId, environment: EnvironmentId
+    agent: Machine,
+    ann: Client,
+    bob: Client,
+    project: ProjectId,
+    environment: EnvironmentId,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     join(project, bob, "owner")
+    confirmation = ids.parse_confirmation(asked(agent, environment))
+    by = bob.principal.asking("confirmations:decide")
+    between.first(
+        monkeypatch, "TransactWriteItems", lambda: confirmations.reject(confirmation, by, "No.")
+    )
+
+    late = approve(ann, str(confirmation))
+
+    assert (late.status, late.json["confirmation_status"]) == (409, "rejected")
+    assert carry_out(str(confirmation)) == {"status": "rejected"}
+    assert status(environment) == "running"
+
+
+def test_of_two_who_carry_it_out_at_once_one_does(
+    agent: Machine, ann: Client, environment: EnvironmentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
     confirmation = asked(agent, environment)
-    reason = {"reason": "No."}
+    approve(ann, confirmation)
+    used = confirmation_records.carrying_out(record(confirmation))
+    client = dynamodb.together
 
-    def decide(n: int) -> tuple[int, str]:
-        person = (ann, bob)[n % 2]
-        path = f"/api/v1/confirmations/{confirmation}"
-        # Each decides in a context of its own, as in a process of its own.
-        here = contextvars.copy_context()
-        if n % 3:
-            answer = here.run(approve, person, confirmation)
-        else:
-            answer = here.run(person.post, f"{path}/reject", reason)
-        return answer.status, answer.json.get("status", "")
+    def the_other() -> None:
+        client(("UpdateItem", write_request(used)))
 
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(decide, range(24)))
+    between.first(monkeypatch, "TransactWriteItems", the_other)
 
-    final = record(confirmation)["status"]
-    assert final in ("approved", "rejected")
-    assert {told for code, told in answers if code == 200} == {final}
-    assert {code for code, _ in answers} <= {200, 409, 429}
+    assert carry_out(confirmation) == {"status": "carried_out"}
+    # The other one's write, which would have come with it, is not there; ours neither.
+    assert status(environment) == "running"
 
 
-def test_of_many_attempts_to_carry_it_out_one_does(
+def test_a_machine_cannot_end_a_protection_by_a_header(
+    agent: Machine, ann: Client, environment: EnvironmentId
+) -> None:
+    protect(environment)
+    path, body = f"/api/v1/environments/{environment}", {"protected": False}
+
+    refused = agent.client.with_headers(x_confirm="preview").patch(path, body)
+    allowed = ann.with_headers(x_confirm="preview").patch(path, body)
+
+    assert (refused.status, refused.json["code"]) == (409, "confirmation_required")
+    assert allowed.status == 200
+
+
+def test_what_is_protected_is_carried_out_with_the_name_that_the_person_sent(
+    agent: Machine, ann: Client, environment: EnvironmentId
+) -> None:
+    protect(environment)
+    confirmation = asked(agent, environment)
+    assert approve(ann.with_headers(x_confirm="preview"), confirmation).status == 200
+
+    assert carry_out(confirmation) == {"status": "carried_out"}
+    assert status(environment) == "tearing_down"
+
+
+def test_what_was_protected_after_the_approval_stays(
     agent: Machine, ann: Client, environment: EnvironmentId
 ) -> None:
     confirmation = asked(agent, environment)
     approve(ann, confirmation)
-    before = environment_records.find(environment)
+    protect(environment)
 
-    with ThreadPoolExecutor(8) as pool:
-        contexts = [contextvars.copy_context() for _ in range(16)]
-        done = list(pool.map(lambda here: here.run(carry_out, confirmation), contexts))
-
-    after = environment_records.find(environment)
-    assert before and after
-    assert after["version"] == before["version"] + 1
-    assert {each["status"] for each in done} <= {"carried_out"}
+    assert failed(confirmation)[0] == 409
+    assert status(environment) == "running"

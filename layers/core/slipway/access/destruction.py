@@ -18,8 +18,6 @@ from slipway.store.confirmed_sessions import ConfirmedSession
 
 Target = ProjectId | EnvironmentId | DeploymentId
 
-MACHINES = ("agent", "ci", "workload")
-
 _REASONS = {
     "projects:delete": "It deletes the project {name}, with the environments in it if it cascades.",
     "projects:transfer": "It gives the project {name} to another owner.",
@@ -27,11 +25,6 @@ _REASONS = {
     "environments:destroy": "It tears the environment {name} down.",
     "environments:force": "It forgets the environment {name}, whose resources may be left behind.",
 }
-
-
-def is_machine(principal: Principal) -> bool:
-    """Whether the principal needs a person for what is destructive."""
-    return principal.kind in MACHINES
 
 
 def seen(record: Mapping[str, Any]) -> dict[str, int]:
@@ -47,7 +40,7 @@ def require_person(target: Target, principal: Principal, record: Any, reason: st
     protected, and for what is being destroyed anyway. Raises Forbidden without the scope `destroy`,
     and PreconditionFailed if the target has changed since a person was asked.
     """
-    if not is_machine(principal):
+    if not principal.is_machine:
         return
     if isinstance(principal.session, ConfirmedSession):
         if principal.session.seen != seen(record):

@@ -43,6 +43,12 @@ class Principal:
         return self.kind == "user"
 
     @property
+    def is_machine(self) -> bool:
+        """Whether it needs a person for what is destructive. Known once the first round trip is
+        done."""
+        return self.kind in ("agent", "ci", "workload")
+
+    @property
     def grant(self) -> Grant | None:
         """What limits it: None for a person. Known once the request's first round trip is done."""
         return self.session.grant if self.session else None

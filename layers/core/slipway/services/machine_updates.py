@@ -39,7 +39,7 @@ def must_be_alone(
     Forbidden without the scope `destroy`, and Invalid if it brings a secret. PlanPending while
     CloudFormation makes the plan; DriverFault. One invocation.
     """
-    if not destruction.is_machine(principal) or destruction.is_exempt(item, principal):
+    if not principal.is_machine or destruction.is_exempt(item, principal):
         return False
     if isinstance(principal.session, ConfirmedSession):
         destruction.require_person(environment, principal, item)

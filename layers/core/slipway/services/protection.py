@@ -60,9 +60,9 @@ def change(
     """Change the environment's tier or protection. No-op if nothing differs.
 
     A change of the tier needs the role in both tiers, and an end of the protection needs
-    `confirmed`. `if_version` is the version that the caller expects, None for any. Raises NotFound,
-    Forbidden, ConfirmationRequired, EnvironmentGoing, ProjectGoing, PreconditionFailed, Busy. Two
-    round trips.
+    `confirmed` of a caller who is no machine. `if_version` is the version that the caller expects,
+    None for any. Raises NotFound, Forbidden, ConfirmationRequired, EnvironmentGoing, ProjectGoing,
+    PreconditionFailed, Busy. Two round trips.
     """
     for _ in range(_TRIES):
         keys = authorization.keys(environment, principal)
@@ -76,7 +76,8 @@ def change(
         if not fields:
             return environment_records.to_model(item).as_seen_at(timestamps.now())
         if fields.get("protected") is False:
-            require_confirmed(item, confirmed)
+            # A header that a model sends stands in for no person.
+            require_confirmed(item, None if principal.is_machine else confirmed)
         _require_present(item)
         written = changed(item, _write_fields(item, fields, principal.actor))
         try:
