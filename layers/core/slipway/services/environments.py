@@ -1,8 +1,8 @@
 """Environments: reading, creating, ensuring and planning them.
 
 A creation writes everything that provisioning, expiry and teardown need. The table's stream starts
-the workflows. It reads (`_read`), drafts all that it would write (`_draft`), and writes the draft
-(`_carry_out`); a plan is the draft, shown.
+the workflows. It reads (`_Creation`), drafts all that it would write (`_draft`), and writes the
+draft (`_carry_out`); a plan is the draft, shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
@@ -64,33 +64,81 @@ _ENSURE_TRIES = 3
 _WRITE_TRIES = 20
 
 
-class _Seen(NamedTuple):
-    """The state that a draft needs: the project's record, a page of the template's versions, and
-    one of the user's slots, of which the environment takes one."""
+class _Creation:
+    """The parts of a creation that do not depend on its project: slots of quotas, and the version
+    of a template. They are read in the same round trip as the project (`read`).
 
-    project: ProjectId
-    record: ProjectRecord
-    versions: list[Found]
-    slots: Found
-    claim: Claim
+    `version` and `secrets` are set by `choose_version`: the template's version, and the values that
+    are stored outside the table.
+    """
+
+    def __init__(self, wanted: NewEnvironment, principal: Principal) -> None:
+        self.wanted = wanted
+        self.principal = principal
+        self.claim = Claim(quota_records.environments_of(principal.user_id))
+        self.version: TemplateVersion | None = None
+        self.secrets: Mapping[str, str] = {}
+        self._queries = self.claim.queries
+        self._pages: list[Found] = []
+        if wanted.template is not None:
+            # Imported here and below, because most environments have no template.
+            from slipway.store import template_records
+
+            self._queries.append(template_records.query_versions(wanted.template))
+
+    def read(self, project: ProjectId, *more: Key) -> tuple[ProjectRecord, list[Item | None]]:
+        """The project's record, and the items at the additional keys; one round trip.
+
+        Raises NotFound, Forbidden.
+        """
+        keys = (*authorization.keys(project, self.principal), *more)
+        (membership, item, *rest), self._pages = table.read(keys, *self._queries)
+        found, tier = (membership, item), self.wanted.tier_or_default
+        return authorization.authorized(project, self.principal, found, tier), rest
+
+    def claim_slots(self) -> None:
+        """Choose the slots that the environment takes. Raises QuotaExceeded."""
+        self.claim.see(self._pages[:1])
+
+    def choose_version(self) -> Fields:
+        """The fields of the record that follow from the template's version and the inputs.
+
+        There are none without a template. Raises Invalid.
+        """
+        if self.wanted.template is None:
+            return {}
+        from slipway.domain import inputs
+        from slipway.store import template_records
+
+        version = template_records.require_allowed(
+            template_records.resolve(self.wanted.template, self._pages[1])
+        )
+        values = inputs.checked(version.parameters, self.wanted.inputs or {})
+        template_records.require_capacity(version, values)
+        hidden = inputs.secrets(version.parameters)
+        self.version = version
+        self.secrets = {name: value for name, value in values.items() if name in hidden}
+        shown = {name: value for name, value in values.items() if name not in hidden}
+        return {
+            **template_records.template_fields(version),
+            "inputs": inputs.written(shown),
+            "secret_inputs": sorted(self.secrets),
+        }
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """Everything that the creation of an environment would write.
+    """The writes of a creation.
 
-    `record` is the environment's, `parts` are all parts of the transaction, with it, and `secrets`
-    the values that are stored elsewhere. `most_hours` is the longest lifetime that the policy
-    allows. `version` is the template's. `claim` has the slots that the environment takes, which
-    are added when it is written.
+    `record` is the environment's, and `parts` are all parts of the transaction, with it, except the
+    slots, which are added when it is written. `most_hours` is the longest lifetime that the
+    project's policy allows.
     """
 
-    claim: Claim
+    project: ProjectId
     record: EnvironmentRecord
     parts: dict[str, Action]
     most_hours: float
-    version: TemplateVersion | None
-    secrets: Mapping[str, str]
 
 
 def get(environment: EnvironmentId, principal: Principal) -> Environment:
@@ -122,30 +170,10 @@ def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> 
     """
     # The idempotency mark is read as well, because secrets are written before the transaction
     # that would fail on it.
-    seen, mark = _read(project, wanted, principal, *idempotency.keys())
+    creation = _Creation(wanted, principal)
+    record, mark = creation.read(project, *idempotency.keys())
     idempotency.check_replayed(*mark)
-    return _carry_out(_draft(seen, wanted, principal))
-
-
-def _read(
-    project: ProjectId, wanted: NewEnvironment, principal: Principal, *more: Key
-) -> tuple[_Seen, list[Item | None]]:
-    """The state that a draft needs, and the items at the additional keys; one round trip.
-
-    Raises NotFound, Invalid.
-    """
-    claim = Claim(quota_records.environments_of(principal.user_id))
-    queries = claim.queries
-    if wanted.template is not None:
-        # Imported here, because most environments have no template.
-        from slipway.store import template_records
-
-        queries.append(template_records.query_versions(wanted.template))
-    keys = (*authorization.keys(project, principal), *more)
-    (membership, item, *rest), (slots, *pages) = table.read(keys, *queries)
-    tier = wanted.tier_or_default
-    record = authorization.authorized(project, principal, (membership, item), tier)
-    return _Seen(project, record, pages, slots, claim), rest
+    return _carry_out(creation, _draft(creation, project, record))
 
 
 def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Plan:
@@ -156,27 +184,28 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
     names = [project_records.environment_name(project, wanted.name)]
     if wanted.external_id:
         names.append(project_records.external_id(project, wanted.external_id))
-    seen, (name, *external) = _read(project, wanted, principal, *names)
-    draft = _draft(seen, wanted, principal)
+    creation = _Creation(wanted, principal)
+    record, (name, *external) = creation.read(project, *names)
+    draft = _draft(creation, project, record)
     if name:
-        raise _name_taken(draft)
+        raise _name_taken(wanted)
     if any(external):
         raise ExternalIdTaken()
     # Imported here and below, because few requests are plans, and fewer have a template.
     from slipway.domain.plan import Plan
 
     shown: dict[str, Any] = {**draft.record, "inputs": None, "max_ttl_hours": draft.most_hours}
-    if draft.version:
+    if creation.version:
         from slipway.domain import inputs
         from slipway.services import change_sets
 
-        would_be = changed(draft.record, {"project_name": seen.record["name"]})
+        would_be = changed(draft.record, {"project_name": record["name"]})
         values = json.loads(draft.record["inputs"])
         shown.update(
-            inputs=inputs.with_defaults(draft.version.parameters, values),
-            resources=draft.version.resources,
-            transforms=draft.version.transforms,
-            change_set=change_sets.preview(would_be, draft.secrets, creates=True),
+            inputs=inputs.with_defaults(creation.version.parameters, values),
+            resources=creation.version.resources,
+            transforms=creation.version.transforms,
+            change_set=change_sets.preview(would_be, creation.secrets, creates=True),
         )
     return Plan.model_validate(shown)
 
@@ -191,34 +220,36 @@ def ensure(
     """
     for _ in range(_ENSURE_TRIES):
         name = project_records.external_id(project, external_id)
-        seen, [known] = _read(project, wanted, principal, name)
+        creation = _Creation(wanted, principal)
+        record, [known] = creation.read(project, name)
         if known:
             existing = environment_records.find(ids.parse_environment(known["environment_id"]))
             if existing:
                 return environment_records.to_model(existing).as_seen_at(timestamps.now()), False
         # If another caller creates it at the same time, the next read finds it.
         with suppress(ExternalIdTaken):
-            return _carry_out(_draft(seen, wanted, principal)), True
+            return _carry_out(creation, _draft(creation, project, record)), True
     raise Busy(1)
 
 
 # --- the draft, and what becomes of it --------------------------------------------------------
 
 
-def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
-    """The draft of the requested environment, with a new id.
+def _draft(creation: _Creation, project: ProjectId, within: ProjectRecord) -> _Draft:
+    """The draft of the requested environment, with a new id. `within` is the project's record.
 
     Raises Invalid, ProjectGoing, QuotaExceeded.
     """
     # One time for all fields, so that the lease lasts exactly as long as requested.
     now = timestamps.now()
-    policy = project_records.policy(seen.record)
+    wanted, principal = creation.wanted, creation.principal
+    policy = project_records.policy(within)
     most = policy.most_hours(settings().max_ttl_hours)
-    project, environment = seen.project, EnvironmentId(seen.project.p, ids.new_part())
-    seen.claim.see([seen.slots])
-    if seen.record["environments"] >= limits().environments_per_project:
-        quotas.environments_counted(project, seen.record)
-    record = _record(seen.record, environment, wanted, principal, now)
+    environment = EnvironmentId(project.p, ids.new_part())
+    creation.claim_slots()
+    if within["environments"] >= limits().environments_per_project:
+        quotas.environments_counted(project, within)
+    record = _record(within, environment, wanted, principal, now)
     protected = wanted.protected or None
     name = {"environment_id": record["id"], "name": wanted.name, "protected": protected}
     parts: dict[str, Action] = {
@@ -235,10 +266,13 @@ def _draft(seen: _Seen, wanted: NewEnvironment, principal: Principal) -> _Draft:
         record.update({"ttl_hours": hours, **_lease(policy, hours, most, now)})
         ends = timestamps.hours_after(now, hours)
         parts["lease"] = environment_records.lease_put(environment, ends)
-    if wanted.template is None:
-        return _Draft(seen.claim, record, parts, most, None, {})
-    version, secrets = _add_template(record, parts, wanted, seen.versions[0])
-    return _Draft(seen.claim, record, parts, most, version, secrets)
+    record.update(creation.choose_version())
+    if creation.version:
+        from slipway.store import template_records
+
+        parts["template"] = template_records.still_published(creation.version)
+        parts["template_use"] = template_records.use_put(creation.version, record)
+    return _Draft(project, record, parts, most)
 
 
 def _record(
@@ -285,35 +319,7 @@ def _lease(policy: Policy, hours: float, most_hours: float, now: datetime) -> Fi
     }
 
 
-def _add_template(
-    record: Any, parts: dict[str, Action], wanted: NewEnvironment, versions: Found
-) -> tuple[TemplateVersion, dict[str, str]]:
-    """Add what the template determines to the record and to the transaction.
-
-    Returns the version, and the secret inputs. Raises Invalid.
-    """
-    # Imported here, because most environments have no template.
-    from slipway.domain import inputs
-    from slipway.store import template_records
-
-    version = template_records.require_allowed(
-        template_records.resolve(str(wanted.template), versions)
-    )
-    values = inputs.checked(version.parameters, wanted.inputs or {})
-    template_records.require_capacity(version, values)
-    hidden = inputs.secrets(version.parameters)
-    shown = {name: value for name, value in values.items() if name not in hidden}
-    record.update(
-        **template_records.template_fields(version),
-        inputs=inputs.written(shown),
-        secret_inputs=sorted(hidden & set(values)),
-    )
-    parts["template"] = template_records.still_published(version)
-    parts["template_use"] = template_records.use_put(version, record)
-    return version, {name: value for name, value in values.items() if name in hidden}
-
-
-def _carry_out(draft: _Draft) -> Environment:
+def _carry_out(creation: _Creation, draft: _Draft) -> Environment:
     """Write the draft, its secrets first.
 
     Raises NotFound, ProjectGoing, ExternalIdTaken, NameTaken, Invalid, QuotaExceeded, Busy,
@@ -322,40 +328,42 @@ def _carry_out(draft: _Draft) -> Environment:
     """
     shown = environment_records.to_model(draft.record)
     storing: AbstractContextManager[None] = nullcontext()
-    if draft.secrets:
+    if creation.secrets:
         # Imported here, because most environments have no secrets.
         from slipway.services import cleanup
 
-        storing = cleanup.storing(draft.record["id"], draft.secrets, draft.parts)
+        storing = cleanup.storing(draft.record["id"], creation.secrets, draft.parts)
     with storing:
         for _ in range(_WRITE_TRIES):
-            draft.record["slots"] = draft.claim.numbers()
+            draft.record["slots"] = creation.claim.numbers()
             holder = {"holder": draft.record["id"]}
-            slots = {part: Put(slot, holder) for part, slot in draft.claim.slots().items()}
+            slots = {part: Put(slot, holder) for part, slot in creation.claim.slots().items()}
             try:
                 idempotency.commit(Transaction({**draft.parts, **slots}), shown)
             except TransactionFailed as failed:
-                _claim_again(failed, draft)
+                _claim_again(failed, creation, draft.project)
             else:
                 return shown
         raise Busy(1)
 
 
-def _claim_again(failed: TransactionFailed, draft: _Draft) -> None:
+def _claim_again(failed: TransactionFailed, creation: _Creation, project: ProjectId) -> None:
     """Claim other slots if those of the draft were taken. Raises the refusal for anything else."""
-    project = failed.get("project")
-    full = project if project and project["status"] == "active" else None
-    refusal = _refusal(failed, draft, is_full=full is not None)
+    found = failed.get("project")
+    full = found if found and found["status"] == "active" else None
+    refusal = _refusal(failed, creation, is_full=full is not None)
     if refusal:
         raise refusal from None
-    if draft.claim.see_again(failed):
+    if creation.claim.see_again(failed):
         return
     if full is None:
         raise failed
-    quotas.environments_counted(ids.parse_environment(draft.record["id"]).project, full)
+    quotas.environments_counted(project, full)
 
 
-def _refusal(failed: TransactionFailed, draft: _Draft, *, is_full: bool) -> SlipwayError | None:
+def _refusal(
+    failed: TransactionFailed, creation: _Creation, *, is_full: bool
+) -> SlipwayError | None:
     """The error for the failed part that matters most to the caller; None if only a quota failed.
 
     `is_full`: whether the project was found to be full instead of going.
@@ -369,13 +377,13 @@ def _refusal(failed: TransactionFailed, draft: _Draft, *, is_full: bool) -> Slip
     if failed.get("external_id") is not None:
         return ExternalIdTaken()
     if failed.get("name") is not None:
-        return _name_taken(draft)
-    if draft.version and failed.get("template") is not None:
-        detail = f"{draft.version.reference} is no longer published; choose another version"
+        return _name_taken(creation.wanted)
+    if creation.version and failed.get("template") is not None:
+        detail = f"{creation.version.reference} is no longer published; choose another version"
         return Invalid([FieldError("#/template", detail)])
     return None
 
 
-def _name_taken(draft: _Draft) -> NameTaken:
-    name = draft.record["name"]
+def _name_taken(wanted: NewEnvironment) -> NameTaken:
+    name = wanted.name
     return NameTaken(f"The project already has an environment named {name}. Choose another name.")

@@ -192,7 +192,7 @@ def environments_counted(project: ProjectId, record: ProjectRecord) -> None:
         path = _environments(str(project))
         raise _exceeded("environments_per_project", len(names), named, path)
     with suppress(ConditionFailed):
-        table.write(project_records.correct_count(project, record, len(names)))
+        table.write(project_records.correct_environments(project, record, len(names)))
 
 
 def waiting_counted(environment: EnvironmentId, record: EnvironmentRecord) -> None:
@@ -205,7 +205,7 @@ def waiting_counted(environment: EnvironmentId, record: EnvironmentRecord) -> No
         path = f"/api/v1/environments/{environment}/queue"
         raise _exceeded("deployments_waiting", len(places), named, path)
     with suppress(ConditionFailed):
-        table.write(queue_records.correct_count(record, len(places)))
+        table.write(queue_records.correct_waiting(record, len(places)))
 
 
 def templates_counted() -> QuotaExceeded:

@@ -73,7 +73,7 @@ def count_protection(project: ProjectId) -> Update:
     )
 
 
-def correct_count(project: ProjectId, found: ProjectRecord, count: int) -> Update:
+def correct_environments(project: ProjectId, found: ProjectRecord, count: int) -> Update:
     """Let a count of environments that was found to be wrong be `count`, unless environments were
     created or destroyed since."""
     values = {

@@ -116,7 +116,7 @@ def leaves_queue(environment: EnvironmentRecord) -> Update:
     return Update(where, "ADD waiting :less", values, f"#status = :running AND {unchanged}")
 
 
-def correct_count(found: EnvironmentRecord, count: int) -> Update:
+def correct_waiting(found: EnvironmentRecord, count: int) -> Update:
     """Let a count of waiting deployments that was found to be wrong be `count`, unless deployments
     were accepted or have left the queue since."""
     where = environment_records.key(ids.parse_environment(found["id"]))

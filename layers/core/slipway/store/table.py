@@ -314,13 +314,12 @@ def write(action: Put | Update | Delete) -> Any:
     if sessions.along():
         return _write_along(action)
     request = write_request(action)
+    if isinstance(action, Update):
+        request["ReturnValues"] = "ALL_NEW"
+    answer = _write(f"{VERBS[type(action)]}Item", request)
     if isinstance(action, Put):
-        _write("PutItem", request)
         return action.item
-    if isinstance(action, Delete):
-        _write("DeleteItem", request)
-        return {}
-    return decode(_write("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})["Attributes"])
+    return decode(answer["Attributes"]) if isinstance(action, Update) else {}
 
 
 def _write_along(action: Put | Update | Delete) -> Any:
