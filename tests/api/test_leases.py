@@ -49,7 +49,7 @@ def test_an_environment_is_pinned_and_unpinned(ann: Client, here: str) -> None:
 
     assert (pinned.status, again.status, unpinned.status) == (200, 200, 200)
     assert pinned.json["pinned"]["reason"] == "demo on Friday"
-    assert pinned.json["pinned"]["by"] == ann.user_id
+    assert pinned.json["pinned"]["by"]["id"] == ann.user_id
     assert (pinned.json["expires_at"], again.json) == (None, pinned.json)
     assert_refused(refused, 409, "no_lease")
     assert (unpinned.json["pinned"], unpinned.json["expires_at"] is None) == (None, False)

@@ -66,7 +66,11 @@ def test_a_template_is_created_listed_and_shown_to_every_user(web: Client, bob: 
 
     assert_refused(again, 409, "name_taken")
     shown = bob.get(WEB)
-    assert shown.json["created_by"] == web.user_id
+    assert shown.json["created_by"] == {
+        "id": web.user_id,
+        "kind": "user",
+        "name": "ann@example.com",
+    }
     assert shown.headers["etag"] == '"1"'
     assert bob.get(TEMPLATES).json == [shown.json]
     assert bob.get(f"{WEB}/").json == shown.json

@@ -238,6 +238,25 @@ def test_a_user_reads_the_own_account(root: Client, ann: Client) -> None:
     assert (answer.status, answer.json) == (200, ann.get(ME).json)
 
 
+def test_users_who_share_a_project_see_little_of_each_other(root: Client, ann: Client) -> None:
+    bob = user("bob@example.com")
+    project = world.project(bob.principal)
+    path = f"{USERS}/{bob.user_id}"
+    before = ann.get(path)
+    members.add(bob, project, "ann@example.com", "viewer")
+
+    assert_refused(before, 404, "not_found")
+    assert ann.get(path).json == {"id": bob.user_id, "email": "bob@example.com"}
+    assert bob.get(f"{USERS}/{ann.user_id}").json == {
+        "id": ann.user_id,
+        "email": "ann@example.com",
+    }
+    # An administrator is a stranger, too, and one who leaves sees no more.
+    assert_refused(ann.get(f"{USERS}/{root.user_id}"), 404, "not_found")
+    ann.post(f"/api/v1/projects/{project}/leave")
+    assert_refused(ann.get(path), 404, "not_found")
+
+
 # --- who may --------------------------------------------------------------------------------
 
 
@@ -249,8 +268,6 @@ def test_only_administrators_see_and_change_users(root: Client, role: str) -> No
     with nothing_changes():
         answers = [
             caller.get(USERS),
-            caller.get(path),
-            caller.get(f"{USERS}/usr_01kaq3h5x0c2m9f7r4tz"),
             caller.patch(f"{USERS}/{caller.user_id}", {"platform_role": "admin"}),
             caller.post(f"{path}/disable"),
             caller.post(f"{USERS}/{caller.user_id}/enable"),

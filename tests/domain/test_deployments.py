@@ -90,6 +90,7 @@ def test_the_url_of_the_log_is_absolute() -> None:
             "status": "pending",
             "logs_url": "/api/v1/deployments/dep/logs",
             "created_at": now(),
+            "created_by": "usr_1",
             "execution_arn": "arn",
         }
     )

@@ -297,7 +297,7 @@ def test_a_pinned_environment_does_not_expire(
     leases.expire(running, "ttl")
 
     assert shown.pinned
-    assert (shown.pinned.reason, shown.pinned.by, shown.expires_at) == (
+    assert (shown.pinned.reason, shown.pinned.by.id, shown.expires_at) == (
         "demo on Friday",
         ann.user_id,
         None,

@@ -137,7 +137,7 @@ def test_a_name_is_taken_once(ann: Principal, bob: Principal, web: str) -> None:
     with pytest.raises(NameTaken):
         templates.create(NewTemplate(name="web"), bob)
 
-    assert templates.get("web").created_by == ann.user_id
+    assert templates.get("web").created_by.id == ann.user_id
 
 
 def test_a_body_is_stored_under_its_digest_before_its_version_is_recorded(

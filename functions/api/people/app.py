@@ -14,7 +14,7 @@ from slipway.domain.member import (
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import Project
 from slipway.domain.trust import NewTrust, Trust, TrustChange
-from slipway.domain.user import ResetLink, User
+from slipway.domain.user import Person, ResetLink, User
 from slipway.errors import (
     AlreadyMember,
     Busy,
@@ -51,9 +51,9 @@ def list_users(principal: Principal, paging: Paging) -> Page[User]:
     return users.list_(principal, paging)
 
 
-@api.get("/api/v1/users/<user_id>", action="users:read", refuses=(Forbidden, NotFound))
-def get_user(principal: Principal, user_id: UserId) -> User:
-    """Read a user. For administrators, and for oneself."""
+@api.get("/api/v1/users/<user_id>", action="users:read", refuses=(NotFound,))
+def get_user(principal: Principal, user_id: UserId) -> User | Person:
+    """Read a user: `id` and `email` of those with whom you share a project."""
     return users.get(user_id, principal)
 
 

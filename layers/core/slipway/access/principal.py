@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from slipway.domain.records import AuthorRecord
     from slipway.domain.rights import Grant, Kind
     from slipway.store.sessions import Session
 
@@ -58,10 +59,14 @@ class Principal:
         """The name for people to read. Known once the request's first round trip is done."""
         return self.session.name if self.session else ""
 
-    def author(self) -> dict[str, str]:
+    def author(self) -> AuthorRecord:
         """Who makes something, as records name it: `id`, `kind` and, if it is known, `name`."""
-        author = {"id": self.id, "kind": self.kind}
+        author: AuthorRecord = {"id": self.id, "kind": self.kind}
         return {**author, "name": self.name} if self.name else author
+
+    def made(self) -> dict[str, Any]:
+        """What the record of a thing that the principal creates says of it."""
+        return {"created_by": self.user_id, "made_by": self.author()}
 
     def asking(self, action: str) -> Principal:
         """The same caller, who asks to do something else."""

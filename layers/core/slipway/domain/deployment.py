@@ -26,6 +26,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from slipway.domain import timestamps
+from slipway.domain.author import MADE_BY, Author
 from slipway.domain.environment import Failure, OnConflict
 from slipway.domain.fields import RequestModel, ResponseModel, matching
 from slipway.domain.timestamps import Moment
@@ -162,6 +163,7 @@ class Deployment(ResponseModel):
     logs_url: str = Field(description="The rollout's log.")
     failure: Failure | None = None
     created_at: Moment
+    created_by: Author = Field(validation_alias=MADE_BY)
     started_at: Moment | None = None
     finished_at: Moment | None = None
     execution_arn: str = Field(description="The Step Functions execution that carries it out.")

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from slipway.domain import timestamps
+from slipway.domain.author import MADE_BY, Author
 from slipway.domain.fields import (
     ExternalId,
     Hours,
@@ -227,7 +228,7 @@ class Pin(ResponseModel):
 
     reason: str = Field(examples=["demo on Friday"])
     at: Moment
-    by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+    by: Author
 
 
 class Failure(ResponseModel):
@@ -302,6 +303,7 @@ class Environment(ResponseModel):
         None, description="Whether it was marked as destroyed although resources remain."
     )
     created_at: Moment
+    created_by: Author = Field(validation_alias=MADE_BY)
     updated_at: Moment
     destroyed_at: Moment | None = None
     execution_arn: str = Field(description="The Step Functions execution that works on it.")

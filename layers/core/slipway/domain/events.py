@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, computed_field
 
+from slipway.domain.author import Author
 from slipway.domain.fields import ResponseModel
 from slipway.domain.timestamps import Moment
 
@@ -58,6 +59,9 @@ class Event(ResponseModel):
     at: Moment
     subject: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     actor: str = Field(examples=["provision_environment"])
+    by: Author | None = Field(
+        None, description="The caller of the API who caused it; null if the platform did."
+    )
     action: str = Field(examples=["running"])
     from_: str | None = Field(None, alias="from", examples=["provisioning"])
     to: str | None = Field(None, examples=["running"])

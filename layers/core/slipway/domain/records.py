@@ -32,6 +32,14 @@ if TYPE_CHECKING:
         step: NotRequired[str]
         recovery: NotRequired[FailureRecord]
 
+    # A caller of the API (slipway.domain.author); or a workflow, a function or `ttl` by its name.
+    class AuthorRecord(TypedDict):
+        id: str
+        kind: str
+        name: NotRequired[str]
+
+    Actor = str | AuthorRecord
+
     class ChangeRecord(TypedDict):
         """Why the record was last written; the event of that write copies it.
 
@@ -43,14 +51,13 @@ if TYPE_CHECKING:
         action: Action
         actor: str
         at: str
+        by: NotRequired[AuthorRecord]
         reason: NotRequired[str]
 
     class PinRecord(TypedDict):
-        """Why, when and by whom a lease was held open."""
-
         reason: str
         at: str
-        by: str
+        by: Actor
 
     class AccountChange(TypedDict):
         """Why an account was last written. `actor` is a user's id, or `operator`."""
@@ -136,7 +143,6 @@ if TYPE_CHECKING:
         created_at: str
         expires_at: str
         ttl: int
-        # The project that the user joins, in which a seat with the role is kept.
         project_id: NotRequired[str]
 
     class TrustRecord(TypedDict):
@@ -187,7 +193,6 @@ if TYPE_CHECKING:
         environments: int
         environments_made: NotRequired[int]
         trusts: NotRequired[int]
-        # How many members, members and invitations, and owners; 1 of each if absent.
         members: NotRequired[int]
         seats: NotRequired[int]
         owners: NotRequired[int]
@@ -197,6 +202,7 @@ if TYPE_CHECKING:
         updated_at: str
         version: int
         deleted_by: NotRequired[str]
+        deletion_author: NotRequired[AuthorRecord]
 
     class MemberRecord(TypedDict):
         """A member of a project. `overrides` has the role in environments of a tier.
@@ -237,6 +243,7 @@ if TYPE_CHECKING:
         config: NotRequired[str]
         created_at: str
         created_by: str
+        made_by: NotRequired[AuthorRecord]
         updated_at: str
         destroyed_at: NotRequired[str]
         change: ChangeRecord
@@ -301,6 +308,7 @@ if TYPE_CHECKING:
         change: ChangeRecord
         created_at: str
         created_by: str
+        made_by: NotRequired[AuthorRecord]
         slots: NotRequired[dict[str, str]]
         started_at: NotRequired[str]
         finished_at: NotRequired[str]
@@ -309,6 +317,7 @@ if TYPE_CHECKING:
         superseded_by: NotRequired[str]
         cancel_requested_at: NotRequired[str]
         cancel_requested_by: NotRequired[str]
+        cancel_author: NotRequired[AuthorRecord]
         due: NotRequired[str]
         due_at: NotRequired[str]
         # A release, and what is live during an update.
@@ -428,10 +437,11 @@ if TYPE_CHECKING:
         ttl: NotRequired[int]
 
 
-def change(action: Action, actor: str, at: str, reason: str | None = None) -> ChangeRecord:
+def change(action: Action, actor: Actor, at: str, reason: str | None = None) -> ChangeRecord:
     """The `change` of a record that is written now; `at` is written as a timestamp."""
-    made: ChangeRecord = {"action": action, "actor": actor, "at": at}
-    return {**made, "reason": reason} if reason else made
+    by = {"actor": actor} if isinstance(actor, str) else {"actor": actor["id"], "by": actor}
+    made = {"action": action, "at": at, **by, **({"reason": reason} if reason else {})}
+    return cast("ChangeRecord", made)
 
 
 def changed(record: Record, fields: Mapping[str, Any]) -> Record:

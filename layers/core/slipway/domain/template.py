@@ -16,6 +16,7 @@ from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from slipway.domain import environment
+from slipway.domain.author import MADE_BY, Author
 from slipway.domain.fields import QueryModel, RequestModel, ResponseModel, Text, matching
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid, NotFound
@@ -103,7 +104,7 @@ class NewVersion(QueryModel):
 class Template(ResponseModel):
     name: str = Field(examples=["web-service"])
     description: str | None = Field(None, examples=["A web function with a table."])
-    created_by: str = Field(description="The owner.", examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+    created_by: Author = Field(validation_alias=MADE_BY, description="The owner.")
     created_at: Moment
     updated_at: Moment
     version: int = Field(description="Increases with every change. Also the ETag.")
@@ -145,7 +146,7 @@ class TemplateVersion(ResponseModel):
         description="Whether the SAM transform expands these into further resources.",
         examples=[False],
     )
-    created_by: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+    created_by: Author = Field(validation_alias=MADE_BY)
     created_at: Moment
     updated_at: Moment
     published_at: Moment | None = None

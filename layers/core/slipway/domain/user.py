@@ -135,6 +135,13 @@ class User(ResponseModel):
         return "/api/v1/auth/me"
 
 
+class Person(ResponseModel):
+    """What users see of each other who share a project."""
+
+    id: str = Field(examples=["usr_01kaq3h5x0c2m9f7r4tz"])
+    email: str = Field(examples=["test@example.com"])
+
+
 class Token(ResponseModel):
     """`expires_in` is in seconds."""
 

@@ -246,7 +246,7 @@ def _successes(route: Route) -> Schema:
     answer: Schema = {
         "description": {200: "The current state.", 201: "Created.", 202: "Accepted."}[route.status],
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {JSON: {"schema": _content(route.returns)}},
+        "content": {JSON: {"schema": _content(route.returns, either=route.found is None)}},
     }
     answers = {str(route.status): answer}
     if _may_wait(route):
@@ -309,8 +309,10 @@ def _types(returns: Any) -> Sequence[Any]:
     return [each for part in parts for each in _types(part)] if parts else [returns]
 
 
-def _content(returns: Any) -> Schema:
-    ref = _reference(models_of(returns)[0])
+def _content(returns: Any, *, either: bool = False) -> Schema:
+    """The schema of what a route returns; with `either`, one of all its models."""
+    first, *others = map(_reference, models_of(returns))
+    ref = {"anyOf": [first, *others]} if either and others else first
     return {"type": "array", "items": ref} if typing.get_origin(returns) is Page else ref
 
 

@@ -97,6 +97,8 @@ def _example_of(schema: Schema, schemas: dict[str, Schema]) -> Schema:
         nested = field.get("items", {}).get("$ref", "").rpartition("/")[2]
         if "examples" in field:
             example[name] = field["examples"][0]
+        elif "$ref" in field:
+            example[name] = _example_of(schemas[field["$ref"].rpartition("/")[2]], schemas)
         elif nested:
             example[name] = [_example_of(schemas[nested], schemas)]
         elif "const" in field:

@@ -298,9 +298,9 @@ def _record(
         "on_conflict": wanted.on_conflict,
         "config": wanted.config_json(),
         "created_at": at,
-        "created_by": principal.user_id,
+        **principal.made(),
         **deadlines.due_fields(identity),
-        "change": change("provisioning", principal.actor, at),
+        "change": change("provisioning", principal.author(), at),
         "updated_at": at,
         "version": 1,
     }

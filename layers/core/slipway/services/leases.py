@@ -31,7 +31,7 @@ from slipway.store.table import (
 
 if TYPE_CHECKING:
     from slipway.domain.events import Action
-    from slipway.domain.records import EnvironmentRecord, PinRecord
+    from slipway.domain.records import Actor, EnvironmentRecord, PinRecord
 
 _TRIES = 5
 
@@ -46,7 +46,7 @@ def extend(environment: EnvironmentId, hours: float, principal: Principal) -> En
     latest = datetime.fromisoformat(item["max_expires_at"])
     if hours > 24 * 366 or timestamps.hours_after(now, hours) > latest:
         raise TtlExceedsPolicy(item["max_expires_at"])
-    return _prolong(environment, item, timestamps.hours_after(now, hours), principal.actor)
+    return _prolong(environment, item, timestamps.hours_after(now, hours), principal.author())
 
 
 def touch(environment: EnvironmentId, principal: Principal) -> Environment:
@@ -57,7 +57,7 @@ def touch(environment: EnvironmentId, principal: Principal) -> Environment:
     item = _leased(environment, principal)
     if item["expiry_mode"] != "idle":
         raise NoLease("The environment's expiry_mode is absolute. Extend it instead.")
-    return _prolong(environment, item, _restarted(item, timestamps.now()), principal.actor)
+    return _prolong(environment, item, _restarted(item, timestamps.now()), principal.author())
 
 
 def restart_idle(environment: EnvironmentId, at: str) -> None:
@@ -83,9 +83,9 @@ def pin(environment: EnvironmentId, reason: str, principal: Principal) -> Enviro
     pinned: PinRecord = {
         "reason": reason,
         "at": timestamps.written(timestamps.now()),
-        "by": principal.actor,
+        "by": principal.author(),
     }
-    return _change(environment, item, "pinned", principal.actor, pinned=pinned)
+    return _change(environment, item, "pinned", principal.author(), pinned=pinned)
 
 
 def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
@@ -97,7 +97,7 @@ def unpin(environment: EnvironmentId, principal: Principal) -> Environment:
     if not item.get("pinned"):
         raise NoLease("The environment is not pinned, so its lease already runs.")
     ends = _restarted(item, timestamps.now())
-    return _change(environment, item, "unpinned", principal.actor, ends=ends)
+    return _change(environment, item, "unpinned", principal.author(), ends=ends)
 
 
 def expire(environment: EnvironmentId, actor: str) -> None:
@@ -159,7 +159,7 @@ def _restarted(item: EnvironmentRecord, since: datetime) -> datetime:
 
 
 def _prolong(
-    environment: EnvironmentId, item: EnvironmentRecord, ends: datetime, actor: str
+    environment: EnvironmentId, item: EnvironmentRecord, ends: datetime, actor: Actor
 ) -> Environment:
     if timestamps.written(ends) <= item["expires_at"]:
         return _require_living(item)
@@ -178,7 +178,7 @@ def _change(
     environment: EnvironmentId,
     item: EnvironmentRecord,
     action: Action,
-    actor: str,
+    actor: Actor,
     *,
     ends: datetime | None = None,
     pinned: PinRecord | None = None,

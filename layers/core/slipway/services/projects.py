@@ -31,7 +31,7 @@ from slipway.store import project_records as records
 from slipway.store.table import Check, Fields, Found, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
-    from slipway.domain.records import ProjectRecord
+    from slipway.domain.records import Actor, ProjectRecord
 
 _MARK_TRIES = 5
 _CREATE_TRIES = 3
@@ -207,7 +207,11 @@ def erase_if_empty(project: ProjectId) -> None:
             return
 
 
-def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
+def _deleted_by(principal: Principal) -> Fields:
+    return {"deleted_by": principal.actor, "deletion_author": principal.author()}
+
+
+def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, Actor]]:
     """The environments that a cascade must still tear down, each with the actor who requested it.
 
     Empty if the project is not being deleted. One round trip, and one for each 100 environments.
@@ -219,7 +223,8 @@ def to_tear_down(project: ProjectId) -> Iterator[tuple[EnvironmentId, str]]:
     while True:
         items, after = table.query(f"PROJECT#{project.p}", records.NAME, limit=100, after=after)
         for name in items:
-            yield ids.parse_environment(name["environment_id"]), item["deleted_by"]
+            actor = item.get("deletion_author") or item["deleted_by"]
+            yield ids.parse_environment(name["environment_id"]), actor
         if after is None:
             return
 
@@ -315,7 +320,7 @@ def _mark_deleting(
             "version": item["version"] + 1,
         }
         # The events of its environments name this actor.
-        more = {**fields, "deleted_by": principal.actor, **deadlines.due_fields(item["id"])}
+        more = {**fields, **_deleted_by(principal), **deadlines.due_fields(item["id"])}
         try:
             transaction = _writing(project, item, members, fields, more, _UNPROTECTED_SINCE)
             transaction.add("caller", authorization.still_may(project, principal)).commit()

@@ -28,7 +28,7 @@ from slipway.store import environment_records, project_records, table
 from slipway.store.table import Fields, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
-    from slipway.domain.records import EnvironmentRecord
+    from slipway.domain.records import Actor, EnvironmentRecord
 
 _TRIES = 5
 
@@ -79,7 +79,7 @@ def change(
             # A header that a model sends stands in for no person.
             require_confirmed(item, None if principal.is_machine else confirmed)
         _require_present(item)
-        written = changed(item, _write_fields(item, fields, principal.actor))
+        written = changed(item, _write_fields(item, fields, principal.author()))
         try:
             _transaction(environment, item, written, principal).commit()
         except TransactionFailed as failed:
@@ -109,7 +109,7 @@ def _require_present(item: EnvironmentRecord) -> None:
         raise EnvironmentGoing(status)
 
 
-def _write_fields(item: EnvironmentRecord, fields: Fields, actor: str) -> Fields:
+def _write_fields(item: EnvironmentRecord, fields: Fields, actor: Actor) -> Fields:
     now = timestamps.written(timestamps.now())
     reason = ", ".join(f"{name}: {_word(value)}" for name, value in sorted(fields.items()))
     # An unprotected environment has no such attribute, so that conditions are simple.

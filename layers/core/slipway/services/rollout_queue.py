@@ -54,6 +54,7 @@ from slipway.store.table import (
 
 if TYPE_CHECKING:
     from slipway.domain.records import (
+        AuthorRecord,
         DeploymentRecord,
         EnvironmentRecord,
         FailureRecord,
@@ -267,12 +268,12 @@ def _acceptance(
         "status": "pending",
         "on_conflict": mode,
         "created_at": at,
-        "created_by": principal.user_id,
+        **principal.made(),
         "slots": view.claim.numbers(),
         **deadlines.due_fields(str(deployment)),
     }
     reason = deployment_records.describe_change(changed(new, {}))
-    new["change"] = change("deployment_pending", principal.user_id, at, reason)
+    new["change"] = change("deployment_pending", principal.author(), at, reason)
     place = {
         "deployment_id": str(deployment),
         "kind": content["kind"],
@@ -361,7 +362,7 @@ def _stop_running(new: DeploymentRecord) -> None:
     running = deployment_records.find(ids.parse_deployment(holder)) if holder else None
     if running and running["id"] < new["id"] and not deployment_records.is_update(running):
         with suppress(ConditionFailed):
-            table.write(queue_records.request_stop(running, _stop_requested(new["created_by"])))
+            table.write(queue_records.request_stop(running, _stop_requested(new["made_by"])))
 
 
 def cancel(deployment: DeploymentId, principal: Principal) -> Deployment:
@@ -385,7 +386,7 @@ def cancel(deployment: DeploymentId, principal: Principal) -> Deployment:
 
 
 def _cancel_running(item: DeploymentRecord, principal: Principal) -> Deployment:
-    asked = _stop_requested(principal.actor)
+    asked = _stop_requested(principal.author())
     shown = deployment_records.to_model(changed(item, asked))
     request = queue_records.request_stop(item, asked, only_in_this_status=True)
     idempotency.write(shown, request)
@@ -393,17 +394,22 @@ def _cancel_running(item: DeploymentRecord, principal: Principal) -> Deployment:
 
 
 def _cancel_waiting(item: DeploymentRecord, principal: Principal) -> Deployment:
-    reason = f"{principal.actor} canceled it"
+    author = principal.author()
+    reason = f"{author.get('name', author['id'])} canceled it"
     failure: FailureRecord = {"error": "Canceled", "reason": reason}
-    end = queue_records.ending("canceled", failure, cancel_requested_by=principal.actor)
+    end = queue_records.ending("canceled", failure, **_canceled_by(author))
     shown = deployment_records.to_model(changed(item, end))
     transaction = queue_records.end_waiting(ids.parse_deployment(item["id"]), item, end)
     idempotency.commit(transaction, shown)
     return shown
 
 
-def _stop_requested(by: str) -> Fields:
-    return {"cancel_requested_at": timestamps.written(timestamps.now()), "cancel_requested_by": by}
+def _stop_requested(by: AuthorRecord) -> Fields:
+    return {"cancel_requested_at": timestamps.written(timestamps.now()), **_canceled_by(by)}
+
+
+def _canceled_by(by: AuthorRecord) -> Fields:
+    return {"cancel_requested_by": by["id"], "cancel_author": by}
 
 
 def cancel_all(environment: EnvironmentId, reason: str) -> None:

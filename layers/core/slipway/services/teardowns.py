@@ -34,7 +34,7 @@ from slipway.store import (
 from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import EnvironmentRecord
+    from slipway.domain.records import Actor, EnvironmentRecord
 
 _RETRIES = 4
 _TRIES = 5
@@ -57,7 +57,7 @@ def begin(
         raise PreconditionFailed()
     if item["status"] == "teardown_failed":
         with suppress(StaleWrite):
-            return retry(item, principal.actor, if_version)
+            return retry(item, principal.author(), if_version)
     if item["status"] in comes_from("tearing_down"):
         protection.require_confirmed(item, confirmed)
     still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
@@ -65,7 +65,7 @@ def begin(
         still += " AND attribute_not_exists(protected)"
     try:
         return environment_records.to_model(
-            environment_records.move(environment, "tearing_down", principal.actor, still, was)
+            environment_records.move(environment, "tearing_down", principal.author(), still, was)
         )
     except StaleWrite:
         record = authorization.read(environment, principal)
@@ -78,7 +78,7 @@ def begin(
         return shown
 
 
-def begin_as(environment: EnvironmentId, actor: str) -> None:
+def begin_as(environment: EnvironmentId, actor: Actor) -> None:
     """Begin to tear the environment down without authorization, for the platform itself.
 
     No-op if the state does not allow it, so repeating it changes nothing. One round trip.
@@ -88,7 +88,10 @@ def begin_as(environment: EnvironmentId, actor: str) -> None:
 
 
 def retry(
-    item: EnvironmentRecord, actor: str, if_version: int | None = None, retain: Collection[str] = ()
+    item: EnvironmentRecord,
+    actor: Actor,
+    if_version: int | None = None,
+    retain: Collection[str] = (),
 ) -> Environment:
     """Start another attempt of a failed teardown, which gets an execution of its own.
 
@@ -142,7 +145,7 @@ def request_retry(
         # The names are those of the resources that this attempt has left.
         if_version = item["version"] if retain else None
         with suppress(StaleWrite):
-            return retry(item, principal.actor, if_version, retain)
+            return retry(item, principal.author(), if_version, retain)
     raise Busy(1)
 
 
@@ -224,7 +227,7 @@ def forget(
         "status": "destroyed",
         "destroyed_at": now,
         "forgotten": True,
-        "change": change("forgotten", principal.actor, now, _what_remains(item)),
+        "change": change("forgotten", principal.author(), now, _what_remains(item)),
         "updated_at": now,
         "version": item["version"] + 1,
         "due": None,

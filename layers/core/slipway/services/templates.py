@@ -67,7 +67,7 @@ def create(wanted: NewTemplate, principal: Principal) -> Template:
     at = timestamps.written(timestamps.now())
     item = {
         **wanted.model_dump(),
-        "created_by": principal.user_id,
+        **principal.made(),
         "created_at": at,
         "updated_at": at,
         "version": 1,
@@ -150,7 +150,7 @@ def add_version(
         authorization.may_publish(account)
         version = wanted or _next_version(last)
         parsed = parsed or _parse(body, media)
-        item = _draft(name, version, parsed, body, media, principal.user_id)
+        item = _draft(name, version, parsed, body, media, principal.made())
         shown = records.to_model(item)
         transaction = Transaction().put("record", records.version_key(name, version), item)
         transaction.add("quota", quota_records.count_version(name))
@@ -190,7 +190,7 @@ def replace(
     if before is None or before["state"] != "draft":
         raise _refusal(before)
     parsed = _parse(body, media)
-    item = _draft(name, version, parsed, body, media, before["created_by"])
+    item = _draft(name, version, parsed, body, media, before)
     item["created_at"] = before["created_at"]
     expression, values = table.setting(item)
     try:
@@ -329,7 +329,7 @@ def _draft(
     found: tuple[ParsedTemplate, Numbers],
     body: bytes,
     media: str,
-    created_by: str,
+    made: Any,
 ) -> Fields:
     """Store the body, let CloudFormation validate it, and return the draft's record."""
     parsed, numbers = found
@@ -353,7 +353,8 @@ def _draft(
         "transforms": parsed.sam,
         "reserves": numbers.as_record(),
         "checked_under": records.allowances().digest,
-        "created_by": created_by,
+        "created_by": made["created_by"],
+        "made_by": made.get("made_by"),
         "created_at": at,
         "updated_at": at,
     }

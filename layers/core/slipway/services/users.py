@@ -12,7 +12,7 @@ from slipway.domain.account import UserChange
 from slipway.domain.ids import UserId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.records import changed
-from slipway.domain.user import ResetLink, User
+from slipway.domain.user import Person, ResetLink, User
 from slipway.errors import (
     Busy,
     LastAdministrator,
@@ -50,12 +50,31 @@ def list_(principal: Principal, paging: Paging) -> Page[User]:
     return Page([records.to_model(item) for item in items], last)
 
 
-def get(user_id: UserId, principal: Principal) -> User:
-    """The user, for administrators and the user; one round trip. Raises Forbidden, NotFound."""
-    if user_id == principal.user_id:
-        [own] = table.get(records.key(user_id))
-        return records.to_model(own)
-    return records.to_model(_read(user_id, principal))
+def get(user_id: UserId, principal: Principal) -> User | Person:
+    """The user: all of it for administrators and the user, little for those who share a project.
+
+    Raises NotFound for all others. One round trip, and one for each further 1,000 projects.
+    """
+    from slipway.store import project_records
+
+    queries = [project_records.of_user(each, _PAGE) for each in (user_id, principal.user_id)]
+    [found, own], pages = table.read(
+        (records.key(user_id), authorization.account(principal)), *queries
+    )
+    if not found:
+        raise no_such("user")
+    if user_id == principal.user_id or (own and own["platform_role"] == "admin"):
+        return records.to_model(found)
+    theirs, mine = (
+        {each["id"] for each in table.every(query, page)}
+        for query, page in zip(queries, pages, strict=True)
+    )
+    grant = principal.grant
+    if grant and grant.project_ids is not None:
+        mine &= grant.project_ids
+    if not theirs & mine:
+        raise no_such("user")
+    return Person.model_validate(found)
 
 
 def change(

@@ -37,7 +37,7 @@ from slipway.store.wire import encode_for_sdk
 
 if TYPE_CHECKING:
     from slipway.domain.events import Action
-    from slipway.domain.records import ChangeRecord, DeploymentRecord, EnvironmentRecord
+    from slipway.domain.records import Actor, ChangeRecord, DeploymentRecord, EnvironmentRecord
 
 PREFIX = "ENV#"
 # Time for expire_environment, which ends leases, before TTL deletes the lease's item.
@@ -128,7 +128,7 @@ def lease_put(environment: EnvironmentId, ends: datetime) -> Put:
 def move(
     environment: EnvironmentId,
     to: Status,
-    actor: str,
+    actor: Actor,
     condition: str = "",
     values: Mapping[str, Any] | None = None,
 ) -> EnvironmentRecord:

@@ -105,16 +105,22 @@ def _of_deployment(old: Item, new: Item) -> Item:
     reason = (
         change.get("reason") or _failure(new) or deployment_records.describe_change(cast(Any, new))
     )
-    return {**change, "actor": _canceler(new) or change["actor"], "reason": reason}
+    return {**change, **_canceler(new), "reason": reason}
 
 
-def _canceler(deployment: Item) -> str | None:
-    """The user who canceled a running rollout, None otherwise. The workflow does not know it."""
+def _canceler(deployment: Item) -> Item:
+    """The user who canceled a running rollout, as `{actor, by?}`; empty otherwise.
+
+    The workflow does not know it.
+    """
     reported = deployment.get("failure")
     if deployment["status"] != "canceled" or not reported:
-        return None
-    is_asked_for = failure.decode(reported)["error"] == "Canceled"
-    return deployment.get("cancel_requested_by") if is_asked_for else None
+        return {}
+    if failure.decode(reported)["error"] != "Canceled" or "cancel_requested_by" not in deployment:
+        return {}
+    actor = {"actor": deployment["cancel_requested_by"]}
+    author = deployment.get("cancel_author")
+    return {**actor, "by": author} if author else actor
 
 
 def _failure(item: Mapping[str, Any]) -> str | None:

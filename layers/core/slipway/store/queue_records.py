@@ -210,7 +210,7 @@ def _freeing(transaction: Transaction, held: DeploymentRecord | PlaceRecord) -> 
 def _end(deployment: DeploymentId, end: Fields, condition: str) -> Update:
     why = change(
         cast("Action", f"deployment_{end['status']}"),
-        end.get("cancel_requested_by", str(deployment)),
+        end.get("cancel_author") or end.get("cancel_requested_by", str(deployment)),
         end["finished_at"],
         end["failure"]["reason"],
     )
