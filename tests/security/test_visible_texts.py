@@ -28,7 +28,9 @@ INVISIBLE = {
 # Shown to nobody, and compared as they are.
 SECRETS = {
     *("password", "current_password", "new_password", "client_secret", "client_id", "scope"),
-    *("token", "invitation", "username"),
+    *("token", "refresh_token", "invitation", "username"),
+    # Compared with the ids of the projects that trust a workload.
+    "project_id",
 }
 FIELDS: list[tuple[tuple[str, str], Any]] = sorted(
     {
