@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.stage import BODY, PERSON, TRUST, WEB, Stage
 
 PREVIEW = {"name": "preview-pr-124", "type": "ephemeral", "ttl_hours": 24}
+TOKEN = {"name": "CI", "kind": "ci", "scopes": ["read", "config"]}
 SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
 NEW_PASSWORD = {"current_password": "secret123", "new_password": PERSON["password"]}
 
@@ -70,6 +71,34 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "refresh a session": (
         "POST /api/v1/auth/refresh",
         lambda s: s.ann.post("/api/v1/auth/refresh", {"refresh_token": s.refresh_token}),
+    ),
+    "create a token": (
+        "POST /api/v1/auth/tokens",
+        lambda s: s.ann.post("/api/v1/auth/tokens", TOKEN),
+    ),
+    "list tokens": (
+        "GET /api/v1/auth/tokens",
+        lambda s: s.ann.get("/api/v1/auth/tokens"),
+    ),
+    "revoke a token": (
+        "DELETE /api/v1/auth/tokens/<token_id>",
+        lambda s: s.ann.delete(f"/api/v1/auth/tokens/{s.token.user_id}"),
+    ),
+    "revoke all tokens": (
+        "DELETE /api/v1/auth/tokens",
+        lambda s: s.ann.delete("/api/v1/auth/tokens"),
+    ),
+    "read the current user, with a token": (
+        "GET /api/v1/auth/me",
+        lambda s: s.token.get("/api/v1/auth/me"),
+    ),
+    "change a project, with a token": (
+        "PATCH /api/v1/projects/<project_id>",
+        lambda s: s.token.patch(f"/api/v1/projects/{s.project}", {"name": "renamed"}),
+    ),
+    "create a project, with a token": (
+        "POST /api/v1/projects",
+        lambda s: s.token.post("/api/v1/projects", {"name": "another"}),
     ),
     "sign out": (
         "POST /api/v1/auth/logout",
@@ -486,6 +515,12 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "come by the company's sign-in": Stage.with_company,
     "come by it again": Stage.with_company_user,
     "refresh a session of the company's sign-in": Stage.with_company_user,
+    "list tokens": Stage.with_token,
+    "revoke a token": Stage.with_token,
+    "revoke all tokens": Stage.with_token,
+    "read the current user, with a token": Stage.with_token,
+    "change a project, with a token": Stage.with_token,
+    "create a project, with a token": Stage.with_token,
     "make a link for a new password": Stage.with_administrator,
     "list users": Stage.with_administrator,
     "read a user": Stage.with_administrator,
@@ -548,6 +583,9 @@ OVER = {
     "create an environment with a secret": 3,
     "change a secret": 3,
     "sign in": 3,
+    # The account's count of changes is read before the tokens that it counts.
+    "create a token": 3,
+    "revoke a token": 3,
     "change the password": 4,
     "set a new password by a link": 3,
     "make a link for a new password": 3,

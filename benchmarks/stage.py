@@ -28,6 +28,7 @@ class Stage:
     reset: str
     registration: str
     refresh_token: str
+    token: Any
     # Set by `with_trust` and `with_workload`.
     trust: str
     issuer: Any
@@ -161,6 +162,16 @@ class Stage:
 
         self._undone.close()
         settings.cache_clear()
+
+    def with_token(self) -> Stage:
+        """Create a token, and use it once."""
+        from tests.support.api.client import Client
+
+        wanted = {"name": "CI", "kind": "ci", "scopes": ["read", "config"]}
+        made = self.ann.post("/api/v1/auth/tokens", wanted).json
+        self.token = Client(made["token"], made["id"])
+        assert self.token.get("/api/v1/auth/me").status == 200
+        return self
 
     def with_registration(self) -> Stage:
         """Add a registration whose address is not proven yet."""

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from slipway.access import signing, tokens
+from slipway.access import api_tokens, signing, tokens
 from slipway.aws import functions
 from slipway.services import reconcile_schedule
 from slipway.settings import limits, settings
-from slipway.store import rates, template_records
+from slipway.store import rates, sessions, template_records
 from tests.support import invoked
 
 REGION = "eu-central-1"
@@ -36,6 +36,7 @@ def as_on_lambda() -> Iterator[None]:
             "TOKEN_MINUTES": "15",
             "SESSION_HOURS": "720",
             "SIGNING_SECRET": "signing",
+            "TOKEN_SECRET": "tokens",
             "REGISTRATION": "open",
             "MEMBERS_MAY_PUBLISH": "true",
             "REJECT_COMMON_PASSWORDS": "false",
@@ -64,6 +65,8 @@ def forget() -> None:
     settings.cache_clear()
     tokens.forget()
     signing.forget()
+    api_tokens.forget()
+    sessions.forget()
     limits.cache_clear()
     rates.forget()
     reconcile_schedule.forget()

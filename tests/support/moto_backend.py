@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
 from moto.core.models import botocore_stubber
@@ -19,7 +21,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
-from slipway.aws import dynamodb
+from slipway.aws import dynamodb, secrets_manager
 from slipway.settings import credentials
 from tests.support import permissions
 from tests.support.api.client import asking
@@ -53,6 +55,16 @@ class InProcess:
         return status, body if isinstance(body, bytes) else body.encode()
 
 
+def _read_secret(body: bytes) -> tuple[int, bytes]:
+    """In the place of the connection to Secrets Manager."""
+    name = json.loads(body)["SecretId"]
+    try:
+        found = boto3.client("secretsmanager").get_secret_value(SecretId=name)
+    except ClientError:
+        return 400, b"{}"
+    return 200, json.dumps({"SecretString": found["SecretString"]}).encode()
+
+
 @contextmanager
 def moto() -> Iterator[None]:
     # The session keeps what it has read of AWS's models: a second client costs 3 ms, not 100.
@@ -61,6 +73,7 @@ def moto() -> Iterator[None]:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(dynamodb, "wire", InProcess)
+        patch.setattr(secrets_manager, "send", _read_secret)
         yield
 
 
@@ -79,7 +92,8 @@ def empty() -> None:
 def _made() -> tuple[Any, Any, Any]:
     """The backends' own, made once: it takes ten times as long as to copy them."""
     create_table()
-    boto3.client("secretsmanager").create_secret(Name="signing", SecretString="s" * 64)
+    for name in ("signing", "tokens"):
+        boto3.client("secretsmanager").create_secret(Name=name, SecretString=name[0] * 64)
     boto3.client("s3").create_bucket(
         Bucket="templates", CreateBucketConfiguration={"LocationConstraint": REGION}
     )

@@ -98,7 +98,23 @@ def test_only_auth_and_people_may_send_mail_and_only_from_the_sender() -> None:
     for boundary_ in ("AuthBoundary", "PeopleBoundary"):
         limits = [each for each in policy_statements(boundary_) if "ses:" in str(each)]
         assert [each["Condition"] for each in limits] == [sender]
-    assert not [action for action, _ in boundary() if action.startswith(("ses:", "secretsm"))]
+    assert not [action for action, _ in boundary() if action.startswith("ses:")]
+
+
+def test_api_functions_read_the_token_secret_and_no_other_function_does() -> None:
+    reads = ("secretsmanager:GetSecretValue", "TokenSecret")
+    api = {
+        f"{camel(folder.name)}FunctionRole"
+        for folder in FUNCTIONS
+        if folder.parent.name == "api" and folder.name != "docs"
+    }
+
+    assert {role for role in ROLES if reads in allowed(role)} == api
+    for name in BOUNDARIES:
+        if name in ("FunctionBoundary", "PeopleBoundary"):
+            secrets = [on for action, on in boundary(name) if action.startswith("secretsm")]
+            assert any("TokenSecret" in on for on in secrets)
+            assert not any("SigningSecret" in on for on in secrets)
 
 
 @every_role
@@ -361,7 +377,9 @@ def test_only_auth_reads_the_signing_secret() -> None:
         if name == "Inspection":
             held -= looked_at
         beside = {(action, on) for action, on in held if not action.startswith("dynamodb:")}
-        assert beside == more.get(name, set()), name
+        # What compares tokens with their hashes (test_api_functions_read_the_token_secret…).
+        token_secret = {("secretsmanager:GetSecretValue", "TokenSecret")}
+        assert beside - token_secret == more.get(name, set()), name
         assert {on for action, on in held - beside} <= {"Table"}, name
     assert [role for role in ROLES if allowed(role) & secret] == [AUTH]
 

@@ -1,9 +1,12 @@
-"""/auth: register, sign in and out, passwords."""
+"""/auth: register, sign in and out, passwords, tokens."""
 
 from slipway.access import signing
 from slipway.access.principal import Principal
 from slipway.domain.account import Registration, Verification
+from slipway.domain.api_token import ApiToken, CreatedToken, NewToken
 from slipway.domain.company import Callback, Login
+from slipway.domain.ids import TokenId
+from slipway.domain.paging import Page, Paging
 from slipway.domain.user import (
     Keys,
     NewUser,
@@ -23,14 +26,17 @@ from slipway.errors import (
     Busy,
     EmailTaken,
     EmailUnverified,
+    Forbidden,
     InvitationInvalid,
     IssuerUnavailable,
     LinkInvalid,
+    NotFound,
     RefreshTokenInvalid,
     RefreshTokenReused,
     RegistrationClosed,
     SessionEnded,
     TooManyAttempts,
+    TooManyTokens,
     WorkloadRefused,
     WrongCredentials,
 )
@@ -45,7 +51,7 @@ from slipway.errors.company import (
 from slipway.http.app import Api
 from slipway.http.responses import RawResponse, Redirect
 from slipway.http.routes import FORM, JSON, BaseUrl, Cookies, SourceIp, WantsPage
-from slipway.services import new_passwords, registration, sessions
+from slipway.services import new_passwords, registration, sessions, tokens
 from slipway.store import user_records
 
 api = Api()
@@ -212,6 +218,37 @@ def workload_support(base: BaseUrl) -> WorkloadSupport:
     from slipway.services import workloads
 
     return workloads.support(base)
+
+
+# The table does not store tokens, so a repeated request creates another one.
+@api.post(
+    "/api/v1/auth/tokens",
+    action="tokens:change",
+    status=201,
+    refuses=(Forbidden, TooManyTokens),
+    replays=False,
+)
+def create_token(principal: Principal, wanted: NewToken) -> CreatedToken:
+    """Create a token for a program. The answer has it, once."""
+    return tokens.create(wanted, principal)
+
+
+@api.get("/api/v1/auth/tokens", action="tokens:read", refuses=(Forbidden,))
+def list_tokens(principal: Principal, paging: Paging) -> Page[ApiToken]:
+    """List your tokens, newest first."""
+    return tokens.list_(principal, paging)
+
+
+@api.delete("/api/v1/auth/tokens", action="tokens:change", refuses=(Forbidden, NotFound))
+def revoke_tokens(principal: Principal) -> None:
+    """Revoke all your tokens; sessions go on."""
+    tokens.revoke_all(principal)
+
+
+@api.delete("/api/v1/auth/tokens/<token_id>", action="tokens:change", refuses=(Forbidden, NotFound))
+def revoke_token(principal: Principal, token_id: TokenId) -> None:
+    """Revoke a token, and those that it created."""
+    tokens.revoke(token_id, principal)
 
 
 @api.get("/.well-known/jwks.json")

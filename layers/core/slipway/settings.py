@@ -18,7 +18,8 @@ class Settings:
     `making_boundary` are the ARNs of the policy and the permissions boundary that each of them has.
     `environment_boundary` is the ARN of the permissions boundary that each role in a template must
     have. `artifact_buckets`, `trusted_accounts` and `capacity_limits` are what templates may do
-    (domain.allowances). `dynamodb` is the endpoint's URL.
+    (domain.allowances). `dynamodb` is the endpoint's URL. `session_hours` is the longest that a
+    session lasts, and `token_secret` the name of the secret with which tokens are hashed.
     `mail_sender` is the address that mail comes from, empty if the platform sends no mail.
     `registration` says who may register: open, domains, invite or closed; `email_domains` are the
     domains for the second. `registration_contact` is whom to ask for an account.
@@ -59,6 +60,7 @@ class Settings:
     oidc_secret: str
     on_aws: bool
     dynamodb: str
+    token_secret: str
     public_url: str
     cors_origins: tuple[str, ...]
 
@@ -134,7 +136,8 @@ def settings() -> Settings:
         registration_contact=env.get("REGISTRATION_CONTACT", ""),
         members_may_publish=env.get("MEMBERS_MAY_PUBLISH") == "true",
         on_aws="AWS_ENDPOINT_URL" not in env,
-        dynamodb=env.get("AWS_ENDPOINT_URL") or _endpoint(env["AWS_REGION"]),
+        dynamodb=endpoint("dynamodb"),
+        token_secret=env.get("TOKEN_SECRET", ""),
         public_url=env.get("PUBLIC_URL", ""),
         cors_origins=tuple(filter(None, env.get("CORS_ORIGINS", "").split(","))),
     )
@@ -156,6 +159,10 @@ def limits() -> Limits:
     return Limits(*map(int, os.environ["LIMITS"].split(",")))
 
 
-def _endpoint(region: str) -> str:
+def endpoint(service: str) -> str:
+    """The URL of a service of AWS in the function's region, or of the laptop's AWS port."""
+    if given := os.environ.get("AWS_ENDPOINT_URL"):
+        return given
+    region = os.environ["AWS_REGION"]
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"https://dynamodb.{region}.{suffix}"
+    return f"https://{service}.{region}.{suffix}"

@@ -20,6 +20,7 @@ def ids_of(stage: Stage) -> Here:
         "trust_id": stage.trust,
         "user_id": stage.ann.user_id,
         "member_id": stage.ann.user_id,
+        "token_id": "tok_01kaq3h5x0c2m9f7r4tz_01kaq3k2p9h4s7e1g8ya",
         "invitation_id": "inv_01kaq3h5x0c2m9f7r4tz",
         "confirmation_id": "cnf_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",
         "external_id": "github:acme:payments:123",

@@ -33,8 +33,10 @@ def _replace_answers(
     def one(operation: str, request: Request) -> Any:
         return real((operation, request))[0]
 
-    def together(*calls: tuple[str, Request]) -> list[Any]:
-        return [answer(operation, request, one) for operation, request in calls]
+    def together(*calls: tuple[str, Request], aside: Any = None) -> list[Any]:
+        """What is sent along may fail, and does."""
+        answers = [answer(operation, request, one) for operation, request in calls]
+        return [*answers, {}] if aside else answers
 
     monkeypatch.setattr(dynamodb, "together", together)
     return lambda: monkeypatch.setattr(dynamodb, "together", real)

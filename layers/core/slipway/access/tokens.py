@@ -50,6 +50,11 @@ def authenticate(authorization: str | None) -> Session:
     scheme, _, token = (authorization or "").strip().partition(" ")
     if not token or scheme.lower() != "bearer":
         raise TokenMissing()
+    if token.startswith("slw_"):
+        # Imported here, because a person's request does not need it.
+        from slipway.access import api_tokens
+
+        return api_tokens.authenticate(token)
     now = time.time()
     session = _verified.get(token)
     if session and now < session.ends and now - _read_at[0] <= KEEP_KEYS_SECONDS:

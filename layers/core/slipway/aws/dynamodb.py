@@ -9,8 +9,6 @@ that Lambda gives to a function; no others are supported.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import random
 import select
@@ -19,12 +17,13 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from slipway.settings import Credentials, credentials, settings
+from slipway.aws.signature import signed as signed
+from slipway.settings import credentials, settings
 
 # The worst pair of calls ends before a function's 15 s, so the function can report it.
 TRIES = 3
@@ -196,46 +195,3 @@ def _readable(connection: HTTPConnection) -> bool:
 def wire() -> Wire:
     """The process's connections, created on first use."""
     return Wire(settings().dynamodb, settings().region)
-
-
-def signed(
-    operation: str, body: bytes, host: str, region: str, by: Credentials, at: datetime
-) -> dict[str, str]:
-    """The headers of a call, signed with Signature Version 4."""
-    moment = at.strftime("%Y%m%dT%H%M%SZ")
-    headers = {
-        "content-type": "application/x-amz-json-1.0",
-        "host": host,
-        "x-amz-date": moment,
-        "x-amz-target": f"DynamoDB_20120810.{operation}",
-    }
-    if by.token:
-        headers = {**headers, "x-amz-security-token": by.token}
-    names = sorted(headers)
-    lines = [f"{name}:{headers[name]}" for name in names]
-    listed = ";".join(names)
-    request = "\n".join(["POST", "/", "", *lines, "", listed, _sha256(body)])
-    scope = f"{moment[:8]}/{region}/dynamodb/aws4_request"
-    words = "\n".join(["AWS4-HMAC-SHA256", moment, scope, _sha256(request.encode())])
-    signature = _hmac(_signing_key(by.secret, moment[:8], region), words).hex()
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={by.key_id}/{scope},"
-        f" SignedHeaders={listed}, Signature={signature}"
-    )
-    return headers
-
-
-@lru_cache(maxsize=2)
-def _signing_key(secret: str, day: str, region: str) -> bytes:
-    key = f"AWS4{secret}".encode()
-    for word in (day, region, "dynamodb", "aws4_request"):
-        key = _hmac(key, word)
-    return key
-
-
-def _hmac(key: bytes, words: str) -> bytes:
-    return hmac.digest(key, words.encode(), "sha256")
-
-
-def _sha256(what: bytes) -> str:
-    return hashlib.sha256(what).hexdigest()

@@ -28,6 +28,7 @@ _CONFIRMATION = re.compile(rf"cnf_({_PART})_({_PART})")
 _USER = re.compile(rf"usr_{_PART}")
 # An invitation to a project names it.
 _INVITATION = re.compile(rf"inv_(?:({_PART})_)?{_PART}")
+_TOKEN = re.compile(rf"tok_({_PART})_({_PART})")
 
 UserId = NewType("UserId", str)
 InvitationId = NewType("InvitationId", str)
@@ -97,6 +98,14 @@ class ConfirmationId(NamedTuple):
 
     def __str__(self) -> str:
         return f"cnf_{self.p}_{self.c}"
+
+
+class TokenId(NamedTuple):
+    u: str
+    t: str
+
+    def __str__(self) -> str:
+        return f"tok_{self.u}_{self.t}"
 
 
 def new_part(after: str | None = None) -> str:
@@ -186,6 +195,14 @@ def project_of_invitation(text: str) -> ProjectId | None:
     """The project that the id of an invitation names; None if it names none, or is malformed."""
     match = _INVITATION.fullmatch(text)
     return ProjectId(match[1]) if match and match[1] else None
+
+
+def parse_token(text: str) -> TokenId:
+    """Raises NotFound for a malformed id."""
+    match = _TOKEN.fullmatch(text)
+    if not match:
+        raise no_such("token")
+    return TokenId(*match.groups())
 
 
 def _encode(number: int, length: int) -> str:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
+from slipway.domain.credentials import without_secrets
 from slipway.domain.environment import MASK
 
 WITHHELD = f"{MASK} (withheld, because it may contain a secret)"
@@ -47,6 +48,7 @@ class Masker:
     def text(self, text: str) -> str:
         if not text:
             return text
+        text = without_secrets(text)
         if not self._knows_all:
             return WITHHELD
         lower = text.lower()

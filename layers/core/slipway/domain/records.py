@@ -82,9 +82,10 @@ if TYPE_CHECKING:
         subject: str
 
     class AccountRecord(TypedDict):
-        """A user. A token is valid only if it is of the current `generation`, 0 at first.
+        """A user. A session's token is valid only if it is of the current `generation`, 0 at first.
 
-        `role_by_groups` and `role_by_hand`: slipway.domain.groups.Held.
+        `token_generation`, `tokens_changed`: slipway.store.token_records. `role_by_groups` and
+        `role_by_hand`: slipway.domain.groups.Held.
         """
 
         id: str
@@ -98,15 +99,12 @@ if TYPE_CHECKING:
         role_by_groups: NotRequired[str]
         role_by_hand: NotRequired[str]
         generation: NotRequired[int]
+        token_generation: NotRequired[int]
+        tokens_changed: NotRequired[int]
         change: AccountChange
 
     class FamilyRecord(TypedDict):
-        """The refresh tokens of one session, of which one is valid (slipway.store.family_records).
-
-        `company` is the refresh token of the company's sign-in, encrypted.
-
-        `expires_at` is when that one expires, `ends_at` when the last one does at the latest.
-        """
+        """A session: slipway.store.family_records. `company`: the provider's token, encrypted."""
 
         id: str
         shared_digest: str

@@ -38,6 +38,7 @@ SlipwayError
 │                               · LastAdministrator · UserActive · UserNotEmpty · QuotaExceeded
 │                               · TrustExists · TooManyTrusts · AmbiguousTrust
 │                               · AlreadyMember · LastOwner · ProjectFull · UserDisabled
+│                               · TooManyTokens
 ├── StaleWrite                   a conditional write failed: another process decided first
 ├── ConfirmationNeeded          a machine's request has to wait for a person
 ├── Canceled                    a user canceled the rollout
@@ -87,6 +88,7 @@ from slipway.errors.conflicts import ProtectedEnvironments as ProtectedEnvironme
 from slipway.errors.conflicts import QueueBusy as QueueBusy
 from slipway.errors.conflicts import QuotaExceeded as QuotaExceeded
 from slipway.errors.conflicts import StackNotReady as StackNotReady
+from slipway.errors.conflicts import TooManyTokens as TooManyTokens
 from slipway.errors.conflicts import TooManyTrusts as TooManyTrusts
 from slipway.errors.conflicts import TooManyUndecided as TooManyUndecided
 from slipway.errors.conflicts import TrustExists as TrustExists

@@ -285,3 +285,13 @@ class ProjectFull(Conflict):
 class UserDisabled(Conflict):
     code = "user_disabled"
     title = "The user's account is disabled or gone. Ask an administrator to enable it."
+
+
+class TooManyTokens(Conflict):
+    """`limit`: how many tokens a user may have."""
+
+    code = "too_many_tokens"
+    title = "You have as many tokens as a user may have. Revoke one that you no longer use."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)

@@ -23,6 +23,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from slipway import errors, observe
 from slipway.access.principal import Principal
+from slipway.domain import credentials
 from slipway.domain.fields import QueryModel
 from slipway.http import binding, headers, responses
 from slipway.http.responses import RawResponse
@@ -103,7 +104,7 @@ class Api:
             method=method[:20],
             route=event.get("routeKey"),
             # URL-encoded, so that no character takes more bytes in JSON.
-            path=quote(event["rawPath"])[:200],
+            path=quote(credentials.without_secrets(event["rawPath"]))[:200],
             status=response["statusCode"],
             ms=round((time.perf_counter() - began) * 1000, 1),
             request_id=event["requestContext"]["requestId"],
@@ -228,7 +229,7 @@ def _serve_once(
     from slipway.store import idempotency
 
     principal = next((v for v in arguments.values() if isinstance(v, Principal)), None)
-    owner = principal.user_id if principal else event["requestContext"]["http"]["sourceIp"]
+    owner = principal.id if principal else event["requestContext"]["http"]["sourceIp"]
     query = event.get("rawQueryString")
     path = f"{event['rawPath']}?{query}" if query else event["rawPath"]
     request = f"{route.method} {path} {event.get('body') or ''}"

@@ -55,6 +55,7 @@ _OF_PATH: dict[Any, Callable[[str], Any]] = {
     ids.UserId: ids.parse_user,
     ids.InvitationId: ids.parse_invitation,
     ids.MemberId: ids.parse_member,
+    ids.TokenId: ids.parse_token,
 }
 # Pydantic's messages that say nothing about JSON fields, by type.
 _DETAILS = {"missing": "is required", "extra_forbidden": "is not a field here"}
@@ -115,7 +116,8 @@ def _principal(route: Route, authorization: str | None) -> Principal:
         session = confirmed.asking(permits)
     else:
         session = tokens.authenticate(authorization).asking(permits)
-        rates.begin(session.user_id)
+        if session.is_proven:
+            rates.begin(session.user_id)
     sessions.begin(session)
     return Principal(session.user_id, route.action, session)
 

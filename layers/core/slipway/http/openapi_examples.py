@@ -52,6 +52,7 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
         could_end=[{"id": _ENVIRONMENT, "name": "preview", "project_id": _PROJECT}],
         list=f"/api/v1/environments/projects/{_PROJECT}",
     ),
+    errors.TooManyTokens: errors.TooManyTokens(50),
     errors.OutdatedDeployment: errors.OutdatedDeployment(
         "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
     ),

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from slipway import errors
+from slipway.domain.credentials import without_secrets
 from slipway.domain.fields import ResponseModel
 from slipway.domain.paging import Page
 from slipway.http.headers import base_url
@@ -126,7 +127,8 @@ def status_of(error: type[errors.SlipwayError]) -> int:
 def render_error(error: errors.SlipwayError, request_id: str) -> RawResponse:
     """The response for an error, with the headers that it asks for (`Retry-After`, `Allow`)."""
     status = status_of(type(error))
-    body = json.dumps(problem(error, status, request_id))
+    # A caller may have sent a token as the name of a field.
+    body = without_secrets(json.dumps(problem(error, status, request_id)))
     return RawResponse(body, PROBLEM, status, {"Cache-Control": "no-store", **error.headers})
 
 

@@ -114,7 +114,7 @@ def set_by_link(wanted: PasswordByLink) -> None:
         .update(
             "account",
             account_records.key(user_id),
-            f"SET change = :change, {proven} ADD #generation :one",
+            f"SET change = :change, {proven} ADD #generation :one, token_generation :one",
             {"change": change, "at": at, "one": 1, "active": "active"},
             condition="#status = :active",
         )

@@ -11,6 +11,8 @@
 | invitations, one for an address (and project)  | INVITE#ALL    | INVITE#<id>               |
 | a registration whose address is not proven     | REGISTRATION#<hash> | REGISTRATION        |
 | a session: its refresh token, whether it ended | ACCOUNT#<u>   | FAMILY#<session>          |
+| a user's tokens for programs, newest first     | ACCOUNT#<u>   | TOKEN#<t>                 |
+| when a token was last used, on which day       | RATE#<u>      | TOKEN#<t>                 |
 | links that set a new password                  | RESET#<hash>  | RESET                     |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |

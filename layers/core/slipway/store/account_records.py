@@ -121,7 +121,7 @@ def change(
     transaction.update(
         "account",
         key(account["id"]),
-        expression + (" ADD #generation :one" if ends_sessions else ""),
+        expression + (" ADD #generation :one, token_generation :one" if ends_sessions else ""),
         {**values, **expected, **({"one": 1} if ends_sessions else {})},
         condition="platform_role = :role AND #status = :was",
     )

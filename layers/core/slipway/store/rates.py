@@ -32,14 +32,15 @@ class Allowance:
 
     `counted` is the count in the table, `leased` how many of it this process may serve, and `spent`
     how many it has served. `step` is how many it leases next; `asks` is whether the current request
-    takes a lease, and `refused` whether it got none.
+    takes a lease, and `refused` whether it got none. `owed` requests were served without one, and
+    are counted with the next.
     """
 
     def __init__(self, user_id: str, window: int, limit: int) -> None:
         self.user_id = user_id
         self.window = window
         self.limit = limit
-        self.counted = self.leased = self.spent = 0
+        self.counted = self.leased = self.spent = self.owed = 0
         self.step = 1
         self.asks = self.refused = False
 
@@ -49,6 +50,18 @@ class Allowance:
         self.refused = self.asks and self.counted >= self.limit
         self.require()
         self.spent += 1
+
+    def owe(self) -> None:
+        """Count one more request, with the next lease. Raises TooManyRequests if none is left."""
+        self.refused = self.counted + self.owed >= self.limit
+        self.require()
+        self.owed += 1
+
+    def postpone(self) -> None:
+        """Let the current request, which was to take a lease, be counted with the next one."""
+        self.asks = False
+        self.spent -= 1
+        self.owed += 1
 
     def require(self) -> None:
         """Raises TooManyRequests if the current request has no allowance."""
@@ -62,7 +75,7 @@ class Allowance:
         return Update(
             Key(f"RATE#{self.user_id}", f"RATE#{self.window}"),
             "SET #ttl = :ttl ADD counted :step",
-            {"ttl": ttl, "step": self.step},
+            {"ttl": ttl, "step": self.step + self.owed},
             condition="",
         )
 
@@ -75,6 +88,7 @@ class Allowance:
 
             log().warning("A caller's requests could not be counted", extra={"user": self.user_id})
             return
+        self.owed = 0
         self.counted = int(answer["counted"])
         granted = max(0, min(self.step, self.limit - self.counted + self.step))
         self.leased = self.spent - 1 + granted
@@ -101,9 +115,24 @@ _current: ContextVar[Allowance | None] = ContextVar("allowance", default=None)
 
 def begin(user_id: str) -> None:
     """Count a request of the user, which is served from now on. Raises TooManyRequests."""
+    if known := _allowance(user_id):
+        known.serve()
+
+
+def begin_late(user_id: str) -> None:
+    """Count a request that only its first round trip has shown to be the user's.
+
+    Raises TooManyRequests.
+    """
+    if known := _allowance(user_id):
+        known.owe()
+
+
+def _allowance(user_id: str) -> Allowance | None:
+    """The user's allowance, of the current request from now on; None if nothing limits it."""
     limit = limits().requests_per_minute
     if not limit:
-        return
+        return None
     window = int(time.time() // WINDOW_SECONDS)
     known = _known.pop(user_id, None)
     if known is None or known.window != window:
@@ -113,7 +142,7 @@ def begin(user_id: str) -> None:
         del _known[next(iter(_known))]
     _known[user_id] = known
     _current.set(known)
-    known.serve()
+    return known
 
 
 def finish() -> None:

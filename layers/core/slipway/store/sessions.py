@@ -13,6 +13,7 @@ a class of its own, with the items that it depends on.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,12 +21,25 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from slipway.domain import timestamps
-from slipway.errors import AccountDisabled, SessionEnded, Unauthenticated
+from slipway.errors import (
+    AccountDisabled,
+    SessionEnded,
+    TokenExpired,
+    TokenInvalid,
+    Unauthenticated,
+)
 from slipway.store.actions import Check, Key, Update
 
 if TYPE_CHECKING:
+    from slipway.domain.ids import TokenId
     from slipway.domain.rights import Grant, Kind
     from slipway.store.actions import Action
+
+_MOST_PROVEN = 1000
+# The hashes of the tokens that this process has found to be valid, and the day on which it last
+# sent that one was used.
+_proven: dict[str, None] = {}
+_noted: dict[str, str] = {}
 
 ACCOUNT_PART = "session's account"
 ENDED_PART = "session's end"
@@ -50,6 +64,8 @@ class Session:
     """
 
     kind: Kind = "user"
+    # Whether it is known, before the first round trip, that the caller has the user's credential.
+    is_proven: bool = True
     # Whether a transaction can check the session instead of a read before it.
     checked_by_writes: ClassVar[bool] = False
 
@@ -90,6 +106,10 @@ class Session:
 
     def went_along(self) -> None:
         """Note that a transaction has carried out the parts of `along`."""
+
+    def note(self) -> Update | None:
+        """A write that may be sent along with a round trip, and may fail: that the caller came."""
+        return None
 
     def has_ended(self, failed: Mapping[str, Any]) -> None:
         """Raises Unauthenticated if a part of `checks` or `along` is among the failed ones.
@@ -147,6 +167,58 @@ class UserSession(Session):
         return ending(self.ended_key, self.ends)
 
 
+class TokenSession(Session):
+    """A request with a token of the API. `hash_` is the form in which the table must have it."""
+
+    def __init__(self, token: TokenId, hash_: str, fingerprint_key: str) -> None:
+        super().__init__(f"usr_{token.u}", str(token), fingerprint_key)
+        self.token = token
+        self.hash = hash_
+        # Anyone can write a token that names a user, so the first request in a process does not
+        # count as the user's before it is known to be.
+        self.is_proven = hash_ in _proven
+        self.account_key = account_key(self.user_id)
+        self.token_key = token_key(token)
+
+    def keys(self) -> list[Key]:
+        return [self.account_key, self.token_key]
+
+    def _check(self, found: Found) -> None:
+        # Imported here, because a person's request does not need it.
+        from slipway.domain.api_token import grant_of
+
+        record = found.get(self.token_key)
+        account = found.get(self.account_key)
+        if not record or not hmac.compare_digest(record["hash"], self.hash):
+            _proven.pop(self.hash, None)
+            raise TokenInvalid("The token was revoked, or is not one of this platform. Create one.")
+        if record["expires_at"] <= timestamps.written(timestamps.now()):
+            raise TokenExpired("The token has expired. Create another one.")
+        if record["generation"] != require_active(account).get("token_generation", 0):
+            raise TokenInvalid("The token was revoked, or is not one of this platform. Create one.")
+        if len(_proven) >= _MOST_PROVEN:
+            _proven.clear()
+        _proven[self.hash] = None
+        self.kind = record["kind"]
+        self.name = record["name"]
+        self.grant = grant_of(record)
+
+    def note(self) -> Update | None:
+        now = timestamps.written(timestamps.now())
+        if _noted.get(self.hash) == now[:10]:
+            return None
+        if len(_noted) >= _MOST_PROVEN:
+            _noted.clear()
+        _noted[self.hash] = now[:10]
+        # Sent before the token is known to be valid, so it has to prove itself here, too.
+        return Update(
+            use_key(self.user_id, self.token.t),
+            "SET used_at = :now",
+            {"now": now, "hash": self.hash, "day": now[:10]},
+            "#hash = :hash AND (attribute_not_exists(used_at) OR used_at < :day)",
+        )
+
+
 def account_key(user_id: str) -> Key:
     """The key of a user's account."""
     return Key(f"ACCOUNT#{user_id}", "ACCOUNT")
@@ -164,6 +236,16 @@ def require_active(account: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def session_key(user_id: str, id_: str) -> Key:
     """The key of a session: of its family of refresh tokens, and of its end."""
     return Key(account_key(user_id).pk, f"FAMILY#{id_}")
+
+
+def token_key(token: TokenId) -> Key:
+    """The key of a token of the API."""
+    return Key(account_key(f"usr_{token.u}").pk, f"TOKEN#{token.t}")
+
+
+def use_key(user_id: str, part: str) -> Key:
+    """The key of the item that says when a token was used. Every function may write it."""
+    return Key(f"RATE#{user_id}", f"TOKEN#{part}")
 
 
 def ending(key: Key, ends: float) -> Update:
@@ -214,6 +296,18 @@ def finish() -> None:
 def current() -> Session | None:
     """The session of the current request, None if it is anonymous."""
     return _current.get()
+
+
+def note() -> Update | None:
+    """What may be written along with a round trip of the current request, None if nothing is."""
+    session = _current.get()
+    return session.note() if session else None
+
+
+def forget() -> None:
+    """Clear what the process knows of tokens, as a new one would start; for tests."""
+    _proven.clear()
+    _noted.clear()
 
 
 def unchecked() -> Session | None:

@@ -197,6 +197,8 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     if session:
         session.verify({key: items.get(key) for key in of_session})
         sessions.is_checked()
+        if not session.is_proven:
+            rates.begin_late(session.user_id)
     if allowance := rates.current():
         allowance.require()
     pages = [([decode(raw) for raw in each["Items"]], _last(each)) for each in answers]
@@ -345,6 +347,13 @@ def write_at_once(writes: Sequence[Put | Update | Delete], *keys: Key) -> list[A
 def _together(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers; sent along is the lease of the current request's caller, if it takes one."""
     allowance = rates.current()
+    if note := sessions.note():
+        if allowance and allowance.asks:
+            allowance.postpone()
+        try:
+            return dynamodb.together(*calls, aside=("UpdateItem", write_request(note)))[:-1]
+        except DynamoDBError as error:
+            raise _translated(error) from error
     takes_lease = allowance is not None and allowance.asks
     lease: dict[str, Any] = {}
     try:
