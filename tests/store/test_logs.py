@@ -12,7 +12,7 @@ from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Page
 from slipway.errors import NotFound
-from slipway.services import history, rollouts
+from slipway.services import history, rollout_queue, rollouts
 from slipway.store import deployment_records, log_records, table
 from tests.support.store import between, world
 
@@ -215,3 +215,40 @@ def test_a_line_that_comes_too_late_for_followers_is_left_out(
     kept = history.deployment_logs(made, ann, world.page())
 
     assert [line.message for line in kept] == ["second", "third"]
+
+
+def test_the_log_of_a_deployment_that_waits_can_be_followed(
+    ann: Principal, running: EnvironmentId
+) -> None:
+    waiting = world.deployment(running, ann)
+
+    lines = history.deployment_logs(waiting, ann, world.page())
+    again = history.deployment_logs(waiting, ann, world.page(cursor=lines.cursor))
+
+    assert [*lines, *again] == []
+    assert again.cursor == lines.cursor is not None
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["environment gone", "execution lost"])
+def test_a_rollout_that_somebody_else_ends_has_a_last_line_and_none_behind_it(
+    ann: Principal, running: EnvironmentId, made: DeploymentId, gone: bool
+) -> None:
+    log_records.write(made, "ship", AT.format(1), "Shipping v1")
+    waiting = world.deployment(running, ann)
+    if gone:
+        rollout_queue.cancel_all(running, "Its environment is going")
+    else:
+        record = deployment_records.find(made)
+        assert record and rollouts.record_lost_execution(record, "FAILED")
+    late = timestamps.written(timestamps.now() + timedelta(seconds=1))
+    log_records.keep(made, [LogLine(ts=late, step="ship", level="info", message="late")])
+
+    lines = history.deployment_logs(made, ann, world.page())
+
+    said = "EnvironmentGone: Its environment is going"
+    lost = "ExecutionLost: Its execution has FAILED unrecorded"
+    assert [line.message for line in lines] == ["Shipping v1", said if gone else lost]
+    assert lines.cursor is None
+    if gone:
+        [last] = history.deployment_logs(waiting, ann, world.page())
+        assert (last.step, last.level, last.message) == ("cancel", "warning", said)

@@ -58,6 +58,7 @@ def test_a_canceled_deployment_leaves_the_queue_at_once(world: World) -> None:
     assert (shown, again.value.extra["deployment_status"]) == ("canceled", "canceled")
     assert world.look(second)["failure"] == CANCELED
     assert world.executions_of("roll_out_deployment", second) == []
+    assert world.logs(second)[-1] == ("cancel", f"Canceled: {USER} canceled it")
     assert [world.look(each)["status"] for each in (first, third)] == ["succeeded"] * 2
     assert world.look(third)["token"] == 2
 

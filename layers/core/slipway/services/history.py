@@ -60,7 +60,7 @@ def deployment_logs(
     )
     ended = authorization.authorized(deployment, principal, found).get("finished_at")
     if last is None and ended is None:
-        last = items[-1]["sk"] if items else paging.after
+        last = _to_follow(items, paging)
     elif last is None and _is_recent(str(ended)) and not _has_final_line(items, paging, str(ended)):
         # The final lines may have been written after the page was read and before the record was.
         items, last = table.query(
@@ -73,6 +73,11 @@ def _has_final_line(items: Sequence[Item], paging: Paging, ended: str) -> bool:
     """Whether the page, or one before it, has the line that is written when the rollout ends."""
     read = [*(item["sk"] for item in items), paging.after or ""]
     return any(sk.startswith(f"{log_records.PREFIX}{ended}#") for sk in read)
+
+
+def _to_follow(items: Sequence[Item], paging: Paging) -> str:
+    """Where the log goes on when it grows: after its last line, or at its beginning."""
+    return str(items[-1]["sk"]) if items else paging.after or log_records.PREFIX
 
 
 def environment_logs(
@@ -89,7 +94,7 @@ def environment_logs(
     )
     item = authorization.authorized(environment, principal, found)
     if last is None and (item["status"] in _LOG_GROWS or _is_recent(item["updated_at"])):
-        last = items[-1]["sk"] if items else paging.after
+        last = _to_follow(items, paging)
     return Page([log_records.to_model(item) for item in items], last)
 
 

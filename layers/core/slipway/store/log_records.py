@@ -7,16 +7,26 @@ has been written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from slipway.domain import failure, timestamps
 from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.store import table
-from slipway.store.table import ConditionFailed, Item, Key, Put
+from slipway.store.table import ConditionFailed, Item, Key, Put, Update
 
 PREFIX = "LOG#"
+# By a deployment's last status, the step of the line that ends its log. State machines write it
+# with a sort key that ends with the status, or with `succeed`.
+LAST_STEPS = {
+    "canceled": "cancel",
+    "failed": "fail",
+    "rolled_back": "roll_back",
+    "superseded": "supersede",
+}
+_ENDS = ("succeed", *LAST_STEPS)
 
 
 def pk(subject: DeploymentId | EnvironmentId) -> str:
@@ -24,6 +34,23 @@ def pk(subject: DeploymentId | EnvironmentId) -> str:
     if isinstance(subject, DeploymentId):
         return f"DEP#{subject.d}"
     return f"ENV#{subject.e}"
+
+
+def last_line(deployment: DeploymentId, status: str, at: str, failure: Mapping[str, Any]) -> Update:
+    """The line that says how and why a deployment ended, for the transaction that ends it.
+
+    It is an update because that is a right which all functions that end deployments have.
+    """
+    level = "error" if status == "failed" else "warning"
+    line = {"ts": at, "step": LAST_STEPS[status], "level": level, "failure": dict(failure)}
+    expression, values = table.setting(line)
+    where = Key(pk(deployment), f"{PREFIX}{at}#{status}")
+    return Update(where, expression, values, condition="attribute_not_exists(pk)")
+
+
+def _is_last(sk: str) -> bool:
+    """Whether it is the sort key of a line that ends the log of a deployment."""
+    return sk.endswith(tuple(f"#{end}" for end in _ENDS))
 
 
 def write(deployment: DeploymentId, step: str, entered_at: str, *messages: str) -> None:
@@ -52,12 +79,14 @@ def to_model(item: Item) -> LogLine:
 def keep(subject: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> None:
     """Write the lines that the log does not have yet.
 
-    `lines` are all lines that the infrastructure has reported so far, in order. One round trip,
-    and one for each new line.
+    `lines` are all lines that the infrastructure has reported so far, in order. None is written
+    behind a deployment's last one. One round trip, and one for each new line.
     """
     if not lines:
         return
     [*last], _ = table.query(pk(subject), PREFIX, limit=1, newest_first=True)
+    if last and _is_last(last[0]["sk"]):
+        return
     at_same_time: Counter[str] = Counter()
     for line in lines:
         ts = timestamps.written(line.ts)

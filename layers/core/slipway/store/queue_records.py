@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, cast
 from slipway.domain import ids, timestamps
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.records import change
-from slipway.store import deployment_records, environment_records, quota_records, table
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    log_records,
+    quota_records,
+    table,
+)
 from slipway.store.table import Check, Fields, Found, Key, Query, Transaction, Update
 
 if TYPE_CHECKING:
@@ -172,12 +178,13 @@ def ending(status: str, failure: FailureRecord, **fields: str) -> Fields:
 
 
 def end_holder(item: DeploymentRecord, end: Fields) -> Transaction:
-    """End the deployment that holds the lock, release the lock, and free its slots."""
+    """End the deployment that holds the lock and its log, release the lock, free its slots."""
     deployment = ids.parse_deployment(item["id"])
     transaction = (
         Transaction()
         .add("lock", release(deployment, item["token"]))
         .add("record", _end(deployment, end, "attribute_exists(#token)"))
+        .add("line", _last_line(deployment, end))
     )
     return _freeing(transaction, item)
 
@@ -185,7 +192,7 @@ def end_holder(item: DeploymentRecord, end: Fields) -> Transaction:
 def end_waiting(
     deployment: DeploymentId, held: DeploymentRecord | PlaceRecord, end: Fields
 ) -> Transaction:
-    """End a deployment that waits, give up its place, and free its slots.
+    """End a deployment that waits and its log, give up its place, and free its slots.
 
     `held` is its record or its place, both of which name the slots.
     """
@@ -197,6 +204,7 @@ def end_waiting(
         .delete("place", place(deployment), "attribute_exists(pk)")
         .add("record", _end(deployment, end, "attribute_not_exists(#token)"))
         .add("environment", less)
+        .add("line", _last_line(deployment, end))
     )
     return _freeing(transaction, held)
 
@@ -205,6 +213,10 @@ def _freeing(transaction: Transaction, held: DeploymentRecord | PlaceRecord) -> 
     for part, action in quota_records.freed(quota_records.DEPLOYMENT, held).items():
         transaction.add(part, action)
     return transaction
+
+
+def _last_line(deployment: DeploymentId, end: Fields) -> Update:
+    return log_records.last_line(deployment, end["status"], end["finished_at"], end["failure"])
 
 
 def _end(deployment: DeploymentId, end: Fields, condition: str) -> Update:
