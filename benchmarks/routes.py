@@ -209,6 +209,23 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/projects/<project_id>",
         lambda s: s.ann.get(f"/api/v1/projects/{s.project}"),
     ),
+    "read a project's audit": (
+        "GET /api/v1/projects/<project_id>/audit",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/audit"),
+    ),
+    "look for one action in it": (
+        "GET /api/v1/projects/<project_id>/audit",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/audit", action="projects:change"),
+    ),
+    "verify a project's audit": (
+        "GET /api/v1/projects/<project_id>/audit/verify",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/audit/verify"),
+    ),
+    "read the platform's audit": ("GET /api/v1/audit", lambda s: s.root.get("/api/v1/audit")),
+    "verify the platform's audit": (
+        "GET /api/v1/audit/verify",
+        lambda s: s.root.get("/api/v1/audit/verify"),
+    ),
     "change a project": (
         "PATCH /api/v1/projects/<project_id>",
         lambda s: s.ann.patch(f"/api/v1/projects/{s.project}", {"name": "orders"}),
@@ -523,6 +540,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "create a project, with a token": Stage.with_token,
     "make a link for a new password": Stage.with_administrator,
     "list users": Stage.with_administrator,
+    "read the platform's audit": Stage.with_administrator,
+    "verify the platform's audit": Stage.with_administrator,
     "read a user": Stage.with_administrator,
     "change a user's role": Stage.with_administrator,
     "disable a user": Stage.with_administrator,

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import filterfalse
 from random import Random
 from typing import Any
 
@@ -90,7 +91,8 @@ Things = dict[str, Any]
 class Request:
     """`route` is its line in the table of routes; `prepare` makes what its path names. `again` is
     the status that tells a client who asks again that it was done. With `groups`, the platform has
-    a company's sign-in, and somebody's browser goes all the way again."""
+    a company's sign-in, and somebody's browser goes all the way again. `twice`: a client who asks
+    again has it carried out, and audited, once more. `entries`: how many it leaves in audits."""
 
     route: str
     prepare: Callable[[World], Things]
@@ -98,6 +100,8 @@ class Request:
     query: str = ""
     again: int | None = None
     groups: str | None = None
+    twice: bool = False
+    entries: int = 1
 
 
 def a_company_user(world: World) -> Things:
@@ -121,6 +125,8 @@ def a_user(world: World) -> Things:
 
 
 SECRET = "a-secret-that-was-mailed"
+NEW_PASSWORD = "correct horse battery"
+INPUT = "hunter22"
 
 
 def a_link(world: World) -> Things:
@@ -376,12 +382,15 @@ TRUSTS = f"{PROJECT}/trusts"
 REQUESTS = {
     "register": Request("POST /api/v1/auth/register", a_user, CREDENTIALS),
     "sign in": Request(
-        "POST /api/v1/auth/login", a_user, {"username": "ann@example.com", "password": PASSWORD}
+        "POST /api/v1/auth/login",
+        a_user,
+        {"username": "ann@example.com", "password": PASSWORD},
+        twice=True,
     ),
     "change the password": Request(
         "POST /api/v1/auth/password",
         a_user,
-        {"current_password": PASSWORD, "new_password": "correct horse battery"},
+        {"current_password": PASSWORD, "new_password": NEW_PASSWORD},
         again=401,
     ),
     "ask for a new password": Request(
@@ -390,11 +399,11 @@ REQUESTS = {
     "set a new password by a link": Request(
         "POST /api/v1/auth/password-reset/confirm",
         a_link,
-        {"token": SECRET, "new_password": "correct horse battery"},
+        {"token": SECRET, "new_password": NEW_PASSWORD},
         again=403,
     ),
     "make a link for a new password": Request(
-        "POST /api/v1/users/<user_id>/password-reset", another_user
+        "POST /api/v1/users/<user_id>/password-reset", another_user, twice=True
     ),
     "begin with the company's sign-in": Request(
         "GET /api/v1/auth/oidc/login", lambda world: {}, groups=""
@@ -414,11 +423,14 @@ REQUESTS = {
         again=401,
     ),
     "create a token": Request(
-        "POST /api/v1/auth/tokens", a_token, {"name": "CI", "kind": "ci", "scopes": ["read"]}
+        "POST /api/v1/auth/tokens",
+        a_token,
+        {"name": "CI", "kind": "ci", "scopes": ["read"]},
+        twice=True,
     ),
     "list tokens": Request("GET /api/v1/auth/tokens", a_token),
     "revoke a token": Request("DELETE /api/v1/auth/tokens/<token_id>", a_token, again=404),
-    "revoke all tokens": Request("DELETE /api/v1/auth/tokens", a_token),
+    "revoke all tokens": Request("DELETE /api/v1/auth/tokens", a_token, twice=True),
     "sign out": Request("POST /api/v1/auth/logout", a_user, again=401),
     "sign out everywhere": Request("POST /api/v1/auth/logout-everywhere", a_user, again=401),
     "register with an invitation": Request(
@@ -440,7 +452,9 @@ REQUESTS = {
     "disable": Request("POST /api/v1/users/<user_id>/disable", another_user),
     "enable": Request("POST /api/v1/users/<user_id>/enable", a_disabled_user),
     "delete a user": Request("DELETE /api/v1/users/<user_id>", a_disabled_user, again=404),
-    "invite": Request("POST /api/v1/invitations", an_administrator, {"email": "new@example.com"}),
+    "invite": Request(
+        "POST /api/v1/invitations", an_administrator, {"email": "new@example.com"}, twice=True
+    ),
     "list invitations": Request("GET /api/v1/invitations", an_invitation),
     "revoke": Request("DELETE /api/v1/invitations/<invitation_id>", an_invitation, again=404),
     "list members": Request(f"GET {PROJECT}/members", with_members),
@@ -453,10 +467,16 @@ REQUESTS = {
         again=409,
     ),
     "invite to a project": Request(
-        f"POST {PROJECT}/members", with_members, {"email": "eve@example.com", "role": "viewer"}
+        f"POST {PROJECT}/members",
+        with_members,
+        {"email": "eve@example.com", "role": "viewer"},
+        twice=True,
     ),
     "invite to a project again": Request(
-        f"POST {PROJECT}/members", with_members, {"email": "new@example.com", "role": "viewer"}
+        f"POST {PROJECT}/members",
+        with_members,
+        {"email": "new@example.com", "role": "viewer"},
+        twice=True,
     ),
     "register with an invitation to a project": Request(
         "POST /api/v1/auth/register", with_members, {**CREDENTIALS, "invitation": "THE INVITATION"}
@@ -473,7 +493,7 @@ REQUESTS = {
     "change a project with members": Request(f"PATCH {PROJECT}", with_members, {"name": "new"}),
     "delete a project with members": Request(f"DELETE {PROJECT}", with_members, again=404),
     "delete a user who is a member": Request(
-        "DELETE /api/v1/users/<user_id>", a_disabled_member, again=404
+        "DELETE /api/v1/users/<user_id>", a_disabled_member, again=404, entries=2
     ),
     "hand projects over": Request(
         "POST /api/v1/users/<user_id>/hand-over", a_disabled_holder, {"user_id": "THE BOB"}
@@ -512,12 +532,12 @@ REQUESTS = {
     "create one with a secret": Request(
         "POST /api/v1/environments/projects/<project_id>",
         a_secret,
-        {**PREVIEW, "template": "web", "inputs": {"Password": "hunter22"}},
+        {**PREVIEW, "template": "web", "inputs": {"Password": INPUT}},
     ),
     "plan one": Request(
         "POST /api/v1/environments/projects/<project_id>",
         a_secret,
-        {**PREVIEW, "template": "web", "inputs": {"Password": "hunter22"}},
+        {**PREVIEW, "template": "web", "inputs": {"Password": INPUT}},
         query="dry_run=true",
     ),
     "preview an update": Request(
@@ -526,7 +546,7 @@ REQUESTS = {
     "look for drift": Request(f"POST {ONE}/drift", a_stack),
     "create a template": Request("POST /api/v1/templates", a_user, {"name": "web"}),
     "add a version": Request(f"POST {TEMPLATE}/versions", a_template, BODY),
-    "replace a draft": Request(f"PUT {VERSION}", a_draft, BODY),
+    "replace a draft": Request(f"PUT {VERSION}", a_draft, BODY, twice=True),
     "delete a draft": Request(f"DELETE {VERSION}", a_draft, again=404),
     "publish": Request(f"POST {VERSION}/publish", a_draft),
     "deprecate": Request(f"POST {VERSION}/deprecate", a_version),
@@ -563,6 +583,8 @@ REQUESTS = {
             "/.well-known/jwks.json",
             "/api/v1/projects",
             PROJECT,
+            f"{PROJECT}/audit",
+            f"{PROJECT}/audit/verify",
             "/api/v1/environments/projects/<project_id>",
             ONE,
             f"{ONE}/logs",
@@ -573,6 +595,10 @@ REQUESTS = {
             "/api/v1/deployments/<deployment_id>/logs",
             "/api/v1/deployments/<deployment_id>/timeline",
         )
+    },
+    **{
+        path: Request(f"GET {path}", an_administrator)
+        for path in ("/api/v1/audit", "/api/v1/audit/verify")
     },
     **{path: Request(f"GET {path}", a_stack) for path in (f"{ONE}/resources", f"{ONE}/drift")},
     **{
@@ -634,8 +660,25 @@ def test_a_client_that_retries_gets_its_result_exactly_once(
 
     record_property("cases", len(cases))
     assert undisturbed.told < 400
+    assert undisturbed.audited == (0 if changes_nothing(request) else request.entries)
+    assert undisturbed.leaked == []
     assert harm == {}
     assert undisturbed.calls
+
+
+# A refresh goes on with a session, an exchange makes a token that is kept nowhere, and a link that
+# somebody asks for sets nothing by itself. The last one looks at the environment as it is.
+NOT_CHANGES = (
+    "POST /api/v1/auth/refresh",
+    "POST /api/v1/auth/oidc/exchange",
+    "POST /api/v1/auth/password-reset",
+    f"POST {ONE}/drift",
+)
+
+
+def changes_nothing(request: Request) -> bool:
+    reads = request.route.startswith("GET ") or "dry_run" in request.query
+    return reads or request.route in NOT_CHANGES
 
 
 @dataclass(frozen=True)
@@ -650,9 +693,42 @@ class Outcome:
     told: int
     world: list[str]
 
+    @property
+    def audited(self) -> int:
+        """The number of entries in audits; each waits to be linked."""
+        entries = [sum(f'"pk": "{kind}#' in item for item in self.world) for kind in AUDITS]
+        assert entries[0] == entries[1]
+        return entries[0]
+
+    @property
+    def leaked(self) -> list[str]:
+        """The secrets of the requests that are in an audit."""
+        entries = [item for item in self.world if f'"pk": "{AUDITS[0]}#' in item]
+        return [secret for secret in SECRETS if any(secret in entry for entry in entries)]
+
+
+AUDITS = ("AUDIT", "UNLINKED")
+
+
+def is_audited(item: str) -> bool:
+    """Whether the item is an entry of an audit, or its copy."""
+    return any(f'"pk": "{kind}#' in item for kind in AUDITS)
+
+
+# None of them, and no hash of one, may be in an entry.
+SECRETS = (
+    *(PASSWORD, NEW_PASSWORD, SECRET, INPUT, "a hash"),
+    *(account_records.digest(each) for each in (PASSWORD, SECRET)),
+)
+
 
 def differences(request: Request, undisturbed: Outcome, outcome: Outcome) -> Iterator[str]:
-    if outcome.world != undisturbed.world:
+    world = outcome.world
+    if request.twice and outcome.audited:
+        # What was carried out twice has two entries. The second has what the first one changed.
+        world = [*filter(is_audited, undisturbed.world), *filterfalse(is_audited, world)]
+        world.sort()
+    if world != undisturbed.world:
         more = [each for each in outcome.world if each not in undisturbed.world]
         less = [each for each in undisturbed.world if each not in outcome.world]
         yield f"more: {more}, less: {less}, {len(outcome.world)} items"

@@ -209,3 +209,17 @@ def test_only_auth_and_people_write_what_decides_who_signs_in(lacking: Platform)
     assert answers["EnvironmentsFunction", "PROJECT#1"] == "written"
     assert answers["ProvisionEnvironment", "PROJECT#1"] == "written"
     assert "explicit deny in a permissions boundary" in answers["EnvironmentsFunction", "KEYS"]
+
+
+def test_no_function_may_change_an_entry_of_an_audit(lacking: Platform) -> None:
+    roles = [*resources("AWS::Serverless::Function"), *resources("AWS::Serverless::StateMachine")]
+
+    answers = {
+        (role, pk): reaches(lacking, role, pk)
+        for role in roles
+        for pk in ("AUDIT#PLATFORM", "UNLINKED#PLATFORM", "CHAIN#PLATFORM")
+    }
+
+    written = {asked for asked, answer in answers.items() if answer == "written"}
+    # It moves the head of a chain.
+    assert written == {("DispatchDeploymentsFunction", "CHAIN#PLATFORM")}

@@ -137,6 +137,10 @@ def _met(statement: dict[str, Any], pk: str) -> bool:
         if (operator, key) == ("Null", "dynamodb:LeadingKeys"):
             if wanted != "false":
                 return False
+        elif operator == "ForAllValues:StringNotLike":
+            assert key == "dynamodb:LeadingKeys"
+            if any(fnmatch.fnmatchcase(pk, each) for each in as_list(wanted)):
+                return False
         else:
             assert key == "dynamodb:LeadingKeys"
             assert operator in ("ForAnyValue:StringLike", "ForAllValues:StringLike")

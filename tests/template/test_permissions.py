@@ -305,6 +305,23 @@ def test_only_auth_and_people_may_read_password_hashes_and_one_time_links(role: 
     assert reached == {AUTH: set(secret), PEOPLE: set(secret) - none_of_people}.get(role, set())
 
 
+@every_role
+def test_nobody_changes_an_audit_and_only_one_reader_of_the_stream_links_it(role: str) -> None:
+    kinds = ("AUDIT#PLATFORM", "UNLINKED#PLATFORM", "CHAIN#PLATFORM")
+    reached = {
+        (action.removeprefix("dynamodb:"), pk.partition("#")[0])
+        for action in WRITES
+        for pk in kinds
+        if may_reach(role, action, pk)
+    }
+
+    links = {("DeleteItem", "UNLINKED"), ("PutItem", "CHAIN"), ("UpdateItem", "CHAIN")}
+    if role == "DispatchDeploymentsFunctionRole":
+        assert reached >= links
+        reached -= links
+    assert reached <= {("PutItem", "AUDIT"), ("PutItem", "UNLINKED")}
+
+
 @pytest.mark.parametrize("pk", ["PROJECT#1", "ENV#1", "DEP#1", "IDEMPOTENCY#usr_1", "USER#usr_1"])
 def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None:
     functions = [

@@ -60,6 +60,7 @@ handler = api.handler
 
 @api.post(
     "/api/v1/auth/register",
+    audits="users:register",
     status=201,
     found=202,
     refuses=(
@@ -76,6 +77,7 @@ def register(
 
 @api.post(
     "/api/v1/auth/verify-email",
+    audits="users:register",
     status=201,
     refuses=(PasswordsOff, LinkInvalid, WrongCredentials, RegistrationClosed, EmailTaken),
 )
@@ -87,6 +89,7 @@ def verify_email(wanted: Verification) -> User:
 # The table does not store tokens, so a repeated sign-in mints another one.
 @api.post(
     "/api/v1/auth/login",
+    audits="account:sign-in",
     refuses=(PasswordsOff, WrongCredentials, AccountDisabled, EmailUnverified, TooManyAttempts),
     media=(FORM, JSON),
     replays=False,
@@ -111,13 +114,25 @@ def refresh(wanted: Refresh) -> SessionTokens:
 
 
 # The session that ends cannot ask again.
-@api.post("/api/v1/auth/logout", action="account:change", status=204, replays=False)
+@api.post(
+    "/api/v1/auth/logout",
+    action="account:change",
+    audits="account:sign-out",
+    status=204,
+    replays=False,
+)
 def logout(principal: Principal) -> None:
     """Sign out: end the session of this token."""
     sessions.end(principal)
 
 
-@api.post("/api/v1/auth/logout-everywhere", action="account:change", status=204, replays=False)
+@api.post(
+    "/api/v1/auth/logout-everywhere",
+    action="account:change",
+    audits="account:sign-out-everywhere",
+    status=204,
+    replays=False,
+)
 def logout_everywhere(principal: Principal) -> None:
     """Sign out everywhere: end all of the user's sessions."""
     sessions.end_all(principal)
@@ -127,6 +142,7 @@ def logout_everywhere(principal: Principal) -> None:
 @api.post(
     "/api/v1/auth/password",
     action="account:change",
+    audits="account:password",
     refuses=(PasswordsOff, WrongCredentials, TooManyAttempts),
     replays=False,
 )
@@ -153,6 +169,7 @@ def request_password_reset(
 # The link works once, so a repeated request is refused.
 @api.post(
     "/api/v1/auth/password-reset/confirm",
+    audits="account:password",
     status=204,
     refuses=(PasswordsOff, LinkInvalid),
     replays=False,

@@ -1,6 +1,13 @@
 """/projects: create, list, read, change and delete."""
 
 from slipway.access.principal import Principal
+from slipway.domain.audit import (
+    AuditEntry,
+    AuditQuery,
+    AuditVerification,
+    PlatformAuditQuery,
+    VerifyQuery,
+)
 from slipway.domain.ids import ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange, ProjectDeletion
@@ -69,3 +76,46 @@ def delete(
 ) -> Project | None:
     """Delete a project: 204 if it is empty, 202 while a cascade tears its environments down."""
     return projects.remove(project_id, principal, if_match, cascade=options.cascade)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/audit",
+    action="audit:read",
+    lines=True,
+    refuses=(NotFound, Forbidden),
+)
+def list_audit(principal: Principal, project_id: ProjectId, query: AuditQuery) -> Page[AuditEntry]:
+    """List who changed what in a project, newest first. For maintainers."""
+    from slipway.services import audit
+
+    return audit.of_project(project_id, principal, query)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/audit/verify",
+    action="audit:read",
+    refuses=(NotFound, Forbidden),
+)
+def verify_audit(
+    principal: Principal, project_id: ProjectId, query: VerifyQuery
+) -> AuditVerification:
+    """Check that no entry of a project's audit was changed, removed or moved. For maintainers."""
+    from slipway.services import audit
+
+    return audit.verify_project(project_id, principal, query)
+
+
+@api.get("/api/v1/audit", action="audit:platform", lines=True, refuses=(Forbidden, NotFound))
+def list_platform_audit(principal: Principal, query: PlatformAuditQuery) -> Page[AuditEntry]:
+    """List who changed what of the platform itself, newest first. For administrators."""
+    from slipway.services import audit
+
+    return audit.of_platform(principal, query)
+
+
+@api.get("/api/v1/audit/verify", action="audit:platform", refuses=(Forbidden,))
+def verify_platform_audit(principal: Principal, query: VerifyQuery) -> AuditVerification:
+    """Check that no entry of the platform's audit was changed, removed or moved."""
+    from slipway.services import audit
+
+    return audit.verify_platform(principal, query)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from slipway.domain.records import DeploymentRecord
 
 _RELEVANT = ("status", "operation", "lease", "template", "nudged_at")
+_TO_LINK = "UNLINKED#"
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 
@@ -57,6 +58,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _handle_change(record: Any) -> None:
     raw = record.raw_event
     keys = raw["dynamodb"]["Keys"]
+    if keys["pk"]["S"].startswith(_TO_LINK):
+        # Imported here, because half of the readers never link.
+        from slipway.services import audit_links
+
+        audit_links.link(keys["pk"]["S"].removeprefix(_TO_LINK))
+        return
     kind, _, rest = keys["sk"]["S"].partition("#")
     before = raw["dynamodb"].get("OldImage", {})
     after = raw["dynamodb"].get("NewImage", {})

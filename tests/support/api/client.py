@@ -203,6 +203,8 @@ def _resource(path: str) -> str:
     parts = path.split("/")
     if parts[:3] == ["", "api", "v1"] and parts[3:4] in (["users"], ["invitations"]):
         return "people"
+    if parts[:4] == ["", "api", "v1", "audit"]:
+        return "projects"
     known = {"auth", "projects", "templates", "environments", "deployments", "confirmations"}
     if parts[:4] == ["", "api", "v1", "projects"] and "by-external-id" in parts[6:7]:
         return "environments"

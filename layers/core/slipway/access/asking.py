@@ -19,8 +19,8 @@ from slipway.domain.confirmation import LASTS, SERVED_BY, Confirmation, digest_o
 from slipway.domain.ids import ConfirmationId, EnvironmentId, ProjectId
 from slipway.domain.rights import tier_of
 from slipway.errors import Busy, ConfirmationNeeded, PreconditionFailed, TooManyUndecided
+from slipway.store import audit, table
 from slipway.store import confirmation_records as records
-from slipway.store import table
 from slipway.store.table import ConditionFailed, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def ask(needed: ConfirmationNeeded, request: Mapping[str, Any], host: str) -> Co
         own = item.get("created_by") == principal.user_id
         still = authorization.still_may(project, principal, item.get("tier"), own=own)
         try:
+            audit.note(action="confirmations:request")
             transaction.add("member", still).commit()
         except TransactionFailed as failed:
             if failed.get("member") is not None:

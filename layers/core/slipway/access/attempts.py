@@ -22,7 +22,7 @@ from typing import Any
 
 from slipway.access import signing
 from slipway.errors import TooManyAttempts
-from slipway.store import table
+from slipway.store import audit, table
 from slipway.store.table import ConditionFailed, Delete, Item, Key, Put, Update
 from slipway.store.throttles import Rule, Throttle
 
@@ -36,6 +36,7 @@ _MAILS = Rule(free=5, longest=900, window=HOUR)
 _INVITATIONS = Rule(free=50, longest=900, window=HOUR)
 _KNOWN_SECONDS = 90 * 24 * HOUR
 _TRIES = 4
+_ENTRY_WORDS = 40
 
 
 class Attempt:
@@ -84,9 +85,26 @@ class Attempt:
     def succeeded(self, also: Put, *keys: Key) -> list[Any]:
         """Uncount the attempt, remember the address and write `also`; the items at `keys`.
 
-        One round trip.
+        One round trip. The request's audit entry is written together with `also`.
         """
-        return table.write_at_once([*self.release(), also], *keys)
+        return table.write_at_once(self.release(), *keys, change={"record": also})
+
+    def failed(self, account: Item | None) -> None:
+        """Write the audit entry of an attempt that failed. One round trip.
+
+        Without an account something else is written, which takes as long and does not last: what
+        was guessed at must not show, and strangers must not fill the audit.
+        """
+        if account:
+            audit.note(action="account:sign-in-failed", target=account["id"], name=account["email"])
+            table.write_at_once([], change={})
+            return
+        audit.finish()
+        places = {f"part {n}": Key(self._known_key.pk, f"NOBODY#{n}") for n in range(2)}
+        item = {"ttl": int(time.time()) + HOUR, "as_long_as": "an entry" * _ENTRY_WORDS}
+        table.write_at_once(
+            [], change={part: Put(key, item, condition=None) for part, key in places.items()}
+        )
 
     def release(self) -> list[Put | Update | Delete]:
         """The writes that uncount the attempt and remember the address."""
@@ -137,7 +155,7 @@ def _count(subject: str, rule: Rule, refusal: str) -> None:
         if wait := throttle.wait(found):
             raise TooManyAttempts(math.ceil(wait), refusal)
         try:
-            table.write(throttle.claim(found))
+            table.write(throttle.claim(found), aside=True)
         except ConditionFailed as failed:
             found = failed.found
         else:

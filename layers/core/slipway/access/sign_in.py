@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from slipway.access import passwords
 from slipway.access.attempts import Attempt
 from slipway.aws import mail
-from slipway.errors import AccountDisabled, EmailUnverified, WrongCredentials
-from slipway.store import sessions, user_records
+from slipway.errors import AccountDisabled, EmailUnverified, Refused, WrongCredentials
+from slipway.store import audit, sessions, user_records
 
 if TYPE_CHECKING:
     from slipway.domain.records import AccountRecord
@@ -23,17 +23,18 @@ def sign_in(wanted: SignIn, address: str, begun: Callable[[AccountRecord], Put])
     `address` is the caller's IP address. `begun` returns the write that begins the session. It is
     carried out once the password is known to be right, and the session counts only if this
     function returns. Raises PasswordsOff, TooManyAttempts, AccountDisabled, EmailUnverified, and
-    WrongCredentials, after the same work whether or not the account exists. Three round trips, two
-    if the password is wrong.
+    WrongCredentials, after the same work whether or not the account exists. Three round trips.
     """
     passwords.require_accepted()
     email = wanted.email
     attempt = Attempt("sign-in", email, address)
     entry, account = attempt.begin(user_records.email_key(email), then=_account_key)
     if not passwords.verify_password(wanted.password, entry and entry.get("password_hash")):
+        attempt.failed(account)
         raise WrongCredentials()
     if not account:
         raise WrongCredentials()
+    _note(account)
     now, entry_now = attempt.succeeded(
         begun(account), _account_key([entry]), user_records.email_key(email)
     )
@@ -41,13 +42,28 @@ def sign_in(wanted: SignIn, address: str, begun: Callable[[AccountRecord], Put])
     # they come later, they end the session that has begun.
     if not now or entry_now != entry or now.get("generation") != account.get("generation"):
         raise WrongCredentials()
-    if now.get("status") == "disabled":
-        raise AccountDisabled()
-    # It was made before the platform could send mail, perhaps with somebody else's address.
-    if mail.is_set_up() and not now.get("email_verified_at"):
-        raise EmailUnverified()
+    if refusal := _refusal(now):
+        raise refusal
     found: AccountRecord = now
     return found
+
+
+def _refusal(account: AccountRecord) -> Refused | None:
+    """Why the owner of the account may not sign in, None if nothing forbids it."""
+    if account.get("status") == "disabled":
+        return AccountDisabled()
+    # It was made before the platform could send mail, perhaps with somebody else's address.
+    if mail.is_set_up() and not account.get("email_verified_at"):
+        return EmailUnverified()
+    return None
+
+
+def _note(account: AccountRecord) -> None:
+    """Say in the audit who signs in, and why not if that is refused."""
+    who = {"actor": account["id"], "actor_name": account["email"]}
+    audit.note(**who, target=account["id"], name=account["email"], after={})
+    if refusal := _refusal(account):
+        audit.note(action="account:sign-in-failed", after={"reason": refusal.code})
 
 
 def _account_key(found: list[Any]) -> Key:

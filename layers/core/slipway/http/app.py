@@ -28,7 +28,7 @@ from slipway.domain.fields import QueryModel
 from slipway.http import binding, headers, responses
 from slipway.http.responses import RawResponse
 from slipway.http.routes import Route, RouteOptions
-from slipway.store import rates, sessions, table
+from slipway.store import audit, rates, sessions, table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -124,6 +124,8 @@ class Api:
         event = self._event
         try:
             arguments = binding.bind(route, event, path_names)
+            if route.audited and not _is_dry_run(arguments):
+                _begin_audit(route, event, path_names)
             key = _idempotency_key(route, event, arguments)
             if key is not None:
                 return _serve_once(key, route, event, arguments)
@@ -144,6 +146,7 @@ class Api:
             raise
         finally:
             sessions.finish()
+            audit.finish()
 
     def _no_route(self, _: Exception) -> Response[Any]:
         path, method = self._event["rawPath"], self._event["requestContext"]["http"]["method"]
@@ -187,6 +190,24 @@ def _matches(pattern: str, path: str) -> bool:
     return re.fullmatch(re.sub(r"<\w+>", "[^/]+", pattern), path) is not None
 
 
+def _is_dry_run(arguments: Mapping[str, Any]) -> bool:
+    return any(isinstance(v, QueryModel) and v.is_dry_run for v in arguments.values())
+
+
+def _begin_audit(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) -> None:
+    context = event["requestContext"]
+    http = context["http"]
+    audit.begin(
+        audit.Auditing(
+            route.audited,
+            path_names,
+            http["sourceIp"],
+            http.get("userAgent") or "",
+            context["requestId"],
+        )
+    )
+
+
 def _response(response: RawResponse) -> Response[Any]:
     return Response(
         status_code=response.status,
@@ -209,8 +230,7 @@ def _idempotency_key(
     Raises Invalid.
     """
     key: str | None = event["headers"].get("idempotency-key")
-    is_dry_run = any(isinstance(v, QueryModel) and v.is_dry_run for v in arguments.values())
-    if key is None or not route.replays or is_dry_run:
+    if key is None or not route.replays or _is_dry_run(arguments):
         return None
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
         detail = "must be 1 to 255 printable ASCII characters"

@@ -29,6 +29,7 @@ from slipway.http import error_page, policy_table
 from slipway.http.app import Api
 from slipway.http.openapi_examples import TEMPLATE, Schema, add_examples, example_problem
 from slipway.http.responses import (
+    NDJSON,
     PROBLEM,
     DocumentResponse,
     RawResponse,
@@ -248,6 +249,8 @@ def _successes(route: Route) -> Schema:
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         "content": {JSON: {"schema": _content(route.returns, either=route.found is None)}},
     }
+    if route.lines:
+        answer["content"][NDJSON] = {"schema": _content(route.returns)["items"]}
     answers = {str(route.status): answer}
     if _may_wait(route):
         answers["202"] = _waiting(answers.get("202"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slipway import errors
-from slipway.http.responses import problem, status_of
+from slipway.http.responses import NDJSON, problem, status_of
 from slipway.http.routes import FORM, JSON
 
 Schema = dict[str, Any]
@@ -75,7 +75,7 @@ def add_examples(document: Schema, schemas: dict[str, Schema]) -> None:
             bodies = [operation.get("requestBody", {})]
             bodies += [answer for status, answer in operation["responses"].items() if status < "3"]
             for body in bodies:
-                for media in (JSON, FORM):
+                for media in (JSON, FORM, NDJSON):
                     content = body.get("content", {}).get(media)
                     if content and "example" not in content:
                         _add_example(content, schemas)

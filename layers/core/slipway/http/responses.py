@@ -17,6 +17,7 @@ from slipway.http.headers import base_url
 from slipway.http.routes import JSON, Route
 
 PROBLEM = "application/problem+json"
+NDJSON = "application/x-ndjson"
 
 STATUS: dict[type[errors.SlipwayError], int] = {
     errors.Malformed: 400,
@@ -78,7 +79,7 @@ def render(route: Route, result: Any, event: Mapping[str, Any]) -> RawResponse:
     if result is None:
         return RawResponse(None, None, 204, {"Cache-Control": "no-store"})
     if isinstance(result, Page):
-        return _page(result, status, event)
+        return _page(result, status, event, as_lines=route.lines and _asks_for_lines(event))
     return _object(result, status, event)
 
 
@@ -91,7 +92,15 @@ def _object(model: ResponseModel, status: int, event: Mapping[str, Any]) -> RawR
     return RawResponse(body, JSON, status, headers)
 
 
-def _page(page: Page[Any], status: int, event: Mapping[str, Any]) -> RawResponse:
+def _asks_for_lines(event: Mapping[str, Any]) -> bool:
+    """Whether the `Accept` header names newline-delimited JSON."""
+    accepted = event["headers"].get("accept", "").lower().split(",")
+    return any(each.partition(";")[0].strip() == NDJSON for each in accepted)
+
+
+def _page(
+    page: Page[Any], status: int, event: Mapping[str, Any], *, as_lines: bool = False
+) -> RawResponse:
     base = base_url(event)
     items = [item.with_absolute_urls(base).model_dump_json() for item in page]
     headers = {"Cache-Control": "no-store"}
@@ -99,6 +108,8 @@ def _page(page: Page[Any], status: int, event: Mapping[str, Any]) -> RawResponse
         query = dict(parse_qsl(event.get("rawQueryString") or "")) | {"cursor": page.cursor}
         url = f"{base}{quote(event['rawPath'])}?{urlencode(query)}"
         headers["Link"] = f'<{url}>; rel="next"'
+    if as_lines:
+        return RawResponse("".join(f"{item}\n" for item in items), NDJSON, status, headers)
     return RawResponse(f"[{','.join(items)}]", JSON, status, headers)
 
 

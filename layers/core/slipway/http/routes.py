@@ -78,6 +78,8 @@ class RouteOptions(TypedDict, total=False):
     media: Sequence[str]
     limit: int
     replays: bool
+    lines: bool
+    audits: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Route:
     `refuses`: the errors that the function raises, besides those that follow from its parameters.
     `media`: the media types that the body can have. `limit`: its maximum length in bytes.
     `replays`: whether a repeated `Idempotency-Key` gets the stored response. Only POST does.
+    `lines`: whether a page is sent as newline-delimited JSON to callers who accept that.
+    `audits`: how the audit calls a change by this route, if not by its action.
     """
 
     method: str
@@ -107,6 +111,8 @@ class Route:
     media: Sequence[str] = (JSON,)
     limit: int = MAX_BODY_BYTES
     replays: bool = True
+    lines: bool = False
+    audits: str = ""
 
     @classmethod
     def of(
@@ -129,6 +135,11 @@ class Route:
             is_request_model(kind) and hints[name] is not kind for name, kind in parameters.items()
         )
         return cls(method, path, function, parameters, optional, returns, **options)
+
+    @property
+    def audited(self) -> str:
+        """How the audit calls a change by this route; empty if it makes none that is audited."""
+        return self.audits or ("" if self.method == "GET" else self.action)
 
     @property
     def body(self) -> type[RequestModel] | None:

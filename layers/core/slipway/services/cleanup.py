@@ -53,14 +53,14 @@ def storing(place: str, secrets: Mapping[str, str], parts: dict[str, Action]) ->
     Adds the part that claims them to `parts`. If this process dies before the transaction,
     reconcile removes them. One round trip, and one for each secret. Raises DriverFault.
     """
-    table.write(secrets_may_be_orphaned(place))
+    table.write(secrets_may_be_orphaned(place), aside=True)
     secret_inputs.write(place, secrets)
     parts["secrets"] = secrets_claimed(place)
     try:
         yield
     except (Refused, ConditionFailed, idempotency.Done):
         secret_inputs.remove(place, secrets)
-        table.write(secrets_claimed(place))
+        table.write(secrets_claimed(place), aside=True)
         raise
 
 

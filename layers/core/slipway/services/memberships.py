@@ -10,7 +10,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.ids import ProjectId, UserId
 from slipway.errors import Busy, FieldError, Invalid, UserActive, UserDisabled, no_such
 from slipway.services import ownership
-from slipway.store import account_records, project_records, table
+from slipway.store import account_records, audit, project_records, table
 from slipway.store import member_records as records
 from slipway.store.table import Delete, Fields, Transaction, TransactionFailed
 
@@ -28,7 +28,7 @@ def end(project: ProjectId, user_id: str) -> None:
         item, member = table.get(project_records.key(project), key)
         listed = project_records.listed(project, user_id)
         if not item or not member:
-            table.write(Delete(listed))
+            table.write(Delete(listed), aside=True)
             return
         transaction = Transaction().add("member", records.remove(project, user_id, member))
         transaction.delete("listing", listed)
@@ -64,8 +64,19 @@ def hand_over(user_id: UserId, to: str, principal: Principal) -> None:
         raise Invalid([FieldError("#/user_id", "must be another user's id")])
     if not other or other["status"] != "active":
         raise UserDisabled()
+    auditing = audit.current()
     for each in table.every(query, page):
         if not each.get("shared"):
+            # Each project has an entry of its own.
+            audit.also(
+                auditing,
+                action="projects:transfer",
+                project=each["id"],
+                target=each["id"],
+                name=each["name"],
+                before={"owner": user_id},
+                after={"owner": to},
+            )
             _pass_on(ids.parse_project(each["id"]), user_id, other, principal)
 
 

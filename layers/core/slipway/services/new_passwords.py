@@ -22,7 +22,7 @@ from slipway.domain.user import (
 )
 from slipway.errors import LinkInvalid, SessionEnded, WrongCredentials
 from slipway.services import mails, sessions
-from slipway.store import account_records, reset_records, table
+from slipway.store import account_records, audit, reset_records, table
 from slipway.store.table import Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def request_link(wanted: PasswordReset, address: str, base: str) -> RequestedRes
         return answer
     of_company = bool(entry) and "company" in entry
     write, record, secret = reset_records.new(wanted.email, None if of_company else entry)
-    table.write(write)
+    table.write(write, aside=True)
     if of_company:
         mails.of_company(wanted.email, base)
     elif "user_id" in record:
@@ -97,15 +97,15 @@ def set_by_link(wanted: PasswordByLink) -> None:
     if not record or record["expires_at"] <= _now() or "user_id" not in record:
         raise LinkInvalid()
     [entry] = table.get(account_records.email_key(record["email"]))
-    if (
-        not entry
-        or entry["user_id"] != record["user_id"]
-        or reset_records.of(entry) != (record["of_entry"])
+    if not entry or (entry["user_id"], reset_records.of(entry)) != (
+        record["user_id"],
+        record["of_entry"],
     ):
         raise LinkInvalid()
     user_id = record["user_id"]
     at = _now()
     change = {"action": "password_reset", "actor": user_id, "at": at}
+    audit.note(actor=user_id, actor_name=record["email"], target=user_id, name=record["email"])
     proven = "email_verified_at = if_not_exists(email_verified_at, :at)"
     transaction = (
         Transaction()

@@ -105,7 +105,7 @@ def _last_free(slots: Slots, items: Sequence[Item]) -> str:
         if item["holder"] in leftover:
             key = Key(item["pk"], item["sk"])
             with suppress(ConditionFailed):
-                table.write(quota_records.free_leftover(key, item["holder"]))
+                table.write(quota_records.free_leftover(key, item["holder"]), aside=True)
     used = [item for item in items if item["holder"] not in leftover]
     number = slots.free((used, None))
     if number is None:
@@ -178,7 +178,7 @@ def projects_counted(user_id: str) -> None:
         named = [_fields(each, "id", "name") for each in mine[:_NAMED]]
         raise _exceeded("projects_per_user", len(mine), named, "/api/v1/projects")
     with suppress(ConditionFailed):
-        table.write(quota_records.correct(counter, item, len(mine)))
+        table.write(quota_records.correct(counter, item, len(mine)), aside=True)
 
 
 def environments_counted(project: ProjectId, record: ProjectRecord) -> None:
@@ -192,7 +192,7 @@ def environments_counted(project: ProjectId, record: ProjectRecord) -> None:
         path = _environments(str(project))
         raise _exceeded("environments_per_project", len(names), named, path)
     with suppress(ConditionFailed):
-        table.write(project_records.correct_environments(project, record, len(names)))
+        table.write(project_records.correct_environments(project, record, len(names)), aside=True)
 
 
 def waiting_counted(environment: EnvironmentId, record: EnvironmentRecord) -> None:
@@ -205,7 +205,7 @@ def waiting_counted(environment: EnvironmentId, record: EnvironmentRecord) -> No
         path = f"/api/v1/environments/{environment}/queue"
         raise _exceeded("deployments_waiting", len(places), named, path)
     with suppress(ConditionFailed):
-        table.write(queue_records.correct_waiting(record, len(places)))
+        table.write(queue_records.correct_waiting(record, len(places)), aside=True)
 
 
 def templates_counted() -> QuotaExceeded:

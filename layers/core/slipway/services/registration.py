@@ -25,7 +25,7 @@ from slipway.errors import (
 from slipway.services import mails
 from slipway.settings import settings
 from slipway.store import account_records as records
-from slipway.store import idempotency, table, user_records
+from slipway.store import audit, idempotency, table, user_records
 from slipway.store.table import (
     ConditionFailed,
     Delete,
@@ -72,7 +72,7 @@ def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registrat
     [known, *mark] = table.get(records.email_key(wanted.email), *idempotency.keys())
     idempotency.check_replayed(*mark)
     write, secret = records.new_registration(wanted.email, passwords.hash_new(wanted.password))
-    table.write(write)
+    table.write(write, aside=True)
     if known:
         mails.notice(wanted.email, base)
     else:
@@ -108,7 +108,7 @@ def _tried(key: Key) -> Item:
     condition = "attribute_exists(pk) AND (attribute_not_exists(tries) OR tries < :most)"
     values = {"one": 1, "most": _TRIES}
     try:
-        found: Item = table.write(Update(key, "ADD tries :one", values, condition))
+        found: Item = table.write(Update(key, "ADD tries :one", values, condition), aside=True)
     except ConditionFailed:
         raise LinkInvalid() from None
     return found
@@ -209,6 +209,7 @@ def _recover(user_id: str, password_hash: str, transaction: Transaction) -> User
     }
     shown = records.to_model({**account, **fields})
     new_password = {"hash": password_hash, "id": user_id}
+    audit.note(actor=user_id, actor_name=account["email"], target=user_id)
     transaction.update(
         "password",
         records.email_key(account["email"]),

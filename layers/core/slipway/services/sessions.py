@@ -29,7 +29,7 @@ def sign_in(wanted: SignIn, address: str) -> SessionTokens:
     """The tokens of a new session of the user with this e-mail and password.
 
     `address` is the caller's IP address. Raises WrongCredentials, AccountDisabled,
-    EmailUnverified, TooManyAttempts. Three round trips, two if the password is wrong.
+    EmailUnverified, TooManyAttempts. Three round trips.
     """
     begun: list[SessionTokens] = []
 

@@ -24,6 +24,7 @@ from slipway.errors import (
 )
 from slipway.services import protection
 from slipway.store import (
+    audit,
     deadlines,
     environment_records,
     idempotency,
@@ -58,24 +59,20 @@ def begin(
     if item["status"] == "teardown_failed":
         with suppress(StaleWrite):
             return retry(item, principal.author(), if_version)
-    if item["status"] in comes_from("tearing_down"):
-        protection.require_confirmed(item, confirmed)
-    still, was = ("", {}) if if_version is None else (" AND version = :was", {"was": if_version})
-    if confirmed != item["name"]:
-        still += " AND attribute_not_exists(protected)"
-    try:
-        return environment_records.to_model(
-            environment_records.move(environment, "tearing_down", principal.author(), still, was)
-        )
-    except StaleWrite:
-        record = authorization.read(environment, principal)
-        shown = environment_records.to_model(record).as_seen_at(timestamps.now())
-        if if_version is not None and if_version != shown.version:
-            raise PreconditionFailed() from None
-        if record["status"] in comes_from("tearing_down"):
-            # It was protected meanwhile.
-            protection.require_confirmed(record, confirmed)
-        return shown
+    for _ in range(_TRIES):
+        if item["status"] in comes_from("tearing_down"):
+            protection.require_confirmed(item, confirmed)
+        try:
+            return environment_records.to_model(
+                environment_records.moved(item, "tearing_down", principal.author())
+            )
+        except StaleWrite:
+            before, item = item, authorization.read(environment, principal)
+        if if_version is not None and if_version != item["version"]:
+            raise PreconditionFailed()
+        if before["version"] == item["version"] or item["status"] == "teardown_failed":
+            return environment_records.to_model(item).as_seen_at(timestamps.now())
+    raise Busy(1)
 
 
 def begin_as(environment: EnvironmentId, actor: Actor) -> None:
@@ -233,6 +230,7 @@ def forget(
         "due": None,
         "next_retry_at": None,
     }
+    audit.note(action="environments:force")
     try:
         _destroying(environment, item, fields).commit()
     except TransactionFailed:

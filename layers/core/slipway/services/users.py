@@ -23,7 +23,7 @@ from slipway.errors import (
 )
 from slipway.errors.company import CompanyAccount
 from slipway.store import account_records as records
-from slipway.store import idempotency, table
+from slipway.store import audit, idempotency, table
 from slipway.store.table import Fields, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
@@ -124,8 +124,12 @@ def remove(user_id: UserId, principal: Principal) -> None:
     projects = list(table.every(query, page))
     if held := [each for each in projects if not each.get("shared")]:
         raise UserNotEmpty([{"id": each["id"], "name": each["name"]} for each in held[:_NAMED]])
+    auditing = audit.current()
+    who = {"target": user_id, "name": found["email"]}
     for each in projects:
+        audit.also(auditing, action="members:remove", project=each["id"], **who)
         memberships.end(ids.parse_project(each["id"]), user_id)
+    audit.also(auditing)
     try:
         records.remove(Transaction(), found).commit()
     except TransactionFailed:
@@ -150,6 +154,7 @@ def make_reset_link(user_id: str, principal: Principal, base: str) -> ResetLink:
     if entry and "company" in entry:
         raise CompanyAccount()
     write, record, secret = reset_records.new(email, entry, _LINK_HOURS)
+    audit.note(name=email, after={"expires_at": record["expires_at"]})
     table.write(write)
     mailed = mail.is_set_up() and mails.reset(email, base, secret)
     return ResetLink.model_validate(

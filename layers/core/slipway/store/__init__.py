@@ -39,6 +39,8 @@
 | a template (name unique)                       | TEMPLATES     | TEMPLATE#<name>           |
 | a template's versions, newest first            | TEMPLATE#<n>  | VERSION#<major>.<minor>   |
 | the environments that use a template           | TEMPLATE#<n>  | USED#<environment id>     |
+| an audit's entries; their copies until linked  | AUDIT#<p>, UNLINKED#<p> | ENTRY#<at>#<id> |
+| an audit's chain (slipway.store.audit_keys)    | CHAIN#<p>     | LINK#<n>, HEAD, …         |
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
 | whether reconcile's rule is on                 | CLOCK         | CLOCK                     |

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.domain import ids, timestamps
 from slipway.domain.account import INVITATION_HOURS, REGISTRATION_HOURS
 from slipway.domain.user import PlatformRole, User
-from slipway.store import idempotency, sessions, table
+from slipway.store import audit, idempotency, sessions, table
 from slipway.store.table import Fields, Key, Put, Transaction, setting
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def make(
     Raises TransactionFailed; its part "email" if the address has an account already.
     """
     shown = to_model(account)
+    audit.note(actor=account["id"], actor_name=account["email"])
     idempotency.commit(add(transaction or Transaction(), account, password_hash), shown)
     return shown
 

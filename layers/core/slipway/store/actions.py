@@ -79,13 +79,17 @@ def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 class Query(NamedTuple):
-    """A page of the items whose sort key begins with `prefix`, after the sort key `after`."""
+    """A page of the items whose sort key begins with `prefix`, after the sort key `after`.
+
+    `between` are the first and the last sort key to return, instead of the prefix.
+    """
 
     pk: str
     prefix: str
     limit: int
     after: str | None = None
     newest_first: bool = False
+    between: tuple[str, str] | None = None
 
 
 def write_request(action: Action) -> dict[str, Any]:
@@ -132,6 +136,14 @@ def query_request(query: Query) -> dict[str, Any]:
         "ScanIndexForward": not query.newest_first,
         "Limit": query.limit,
     }
+    if query.between is not None:
+        first, last = query.between
+        request["KeyConditionExpression"] = "pk = :pk AND sk BETWEEN :first AND :last"
+        request["ExpressionAttributeValues"] = {
+            ":pk": {"S": query.pk},
+            ":first": {"S": first},
+            ":last": {"S": last},
+        }
     if query.after is not None:
         request["ExclusiveStartKey"] = Key(query.pk, query.after).wire()
     return request

@@ -20,7 +20,7 @@ def record_start(environment: EnvironmentId, detection: str, at: datetime) -> No
     expression, values = table.setting(fields)
     condition = "attribute_not_exists(pk) OR #at < :at"
     with suppress(ConditionFailed):
-        table.write(Update(key(environment), expression, values, condition))
+        table.write(Update(key(environment), expression, values, condition), aside=True)
 
 
 def key(environment: EnvironmentId) -> Key:

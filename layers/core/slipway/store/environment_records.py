@@ -135,7 +135,8 @@ def move(
     """Change the state, and return the new record; one round trip.
 
     `condition` is added to the write's condition, with its `values`. Raises StaleWrite if the
-    current state does not allow the change, or if the condition is false.
+    current state does not allow the change, or if the condition is false. In a request of the API,
+    which writes its audit entry as well, the record is not returned: use `moved`.
     """
     now = _now()
     # A failed teardown is retried by slipway.services.teardowns, which counts the attempts.
@@ -158,6 +159,31 @@ def move(
     except ConditionFailed:
         raise StaleWrite() from None
     return record
+
+
+def moved(seen: EnvironmentRecord, to: Status, actor: Actor) -> EnvironmentRecord:
+    """Change the state of an environment that has not changed since it was read.
+
+    Returns the new record. Raises StaleWrite if it has changed, or if its state does not allow the
+    change. One round trip.
+    """
+    environment, was = ids.parse_environment(seen["id"]), seen["version"]
+    now = _now()
+    if seen["status"] not in comes_from(to) - {"teardown_failed"}:
+        raise StaleWrite()
+    fields = {
+        "status": to,
+        "change": record_change(to, actor, now),
+        "updated_at": now,
+        "version": was + 1,
+        **deadlines.due_fields(seen["id"]),
+    }
+    expression, values = table.setting(fields)
+    try:
+        table.write(Update(key(environment), expression, {**values, "was": was}, "version = :was"))
+    except ConditionFailed:
+        raise StaleWrite() from None
+    return changed(seen, fields)
 
 
 _RECORDING = "SET change = :change, updated_at = :at, version = version + :one"

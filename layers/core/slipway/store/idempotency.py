@@ -63,7 +63,7 @@ class _Request:
     def mark_unchanged(self, result: Any) -> None:
         """Write the mark of a request that changed nothing. Raises Done."""
         try:
-            table.write(self.mark(result))
+            table.write(self.mark(result), aside=True)
         except ConditionFailed as failed:
             raise Done(failed.found) from None
 

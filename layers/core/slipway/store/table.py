@@ -23,7 +23,7 @@ from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
 from slipway.errors import Busy, SlipwayError, StoreUnavailable
 from slipway.settings import settings
-from slipway.store import rates, sessions
+from slipway.store import audit, rates, sessions
 from slipway.store.actions import (
     VERBS,
     query_request,
@@ -147,27 +147,43 @@ class Transaction:
         """Write all parts; one round trip, and one for each conflict with another transaction.
 
         One round trip more if nothing has checked the session of the current request yet, and a
-        transaction cannot. Raises TransactionFailed, and Busy after too many conflicts. Raises
-        Unauthenticated if the session has ended.
+        transaction cannot, or if it carries the request's audit entry, which names the caller.
+        Raises TransactionFailed, and Busy after too many conflicts. Raises Unauthenticated if the
+        session has ended.
         """
         session = sessions.unchecked()
-        if session and not session.checked_by_writes:
+        if session and (audit.current() or not session.checked_by_writes):
             check_session()
+        if session and not session.checked_by_writes:
             session = None
-        along = sessions.along()
-        parts = {**self.parts, **(session.checks() if session else {}), **along}
+        entry, along = _audit_entry(self.parts), sessions.along()
+        parts = {**self.parts, **entry, **(session.checks() if session else {}), **along}
         request = [{VERBS[type(action)]: write_request(action)} for action in parts.values()]
         try:
             _write("TransactWriteItems", {"TransactItems": request})
         except _Canceled as canceled:
             named = zip(parts, canceled.found, strict=True)
             failed = {part: found for part, found in named if found is not None}
+            audit.see({parts[part].key: found for part, found in failed.items()})
             if session:
                 _require_session(session, failed)
             sessions.require_along(failed)
             raise TransactionFailed(failed) from None
         sessions.went_along()
         sessions.is_checked()
+        if entry:
+            audit.finish()
+
+
+def _audit_entry(parts: Mapping[str, Action]) -> Mapping[str, Action]:
+    """The parts that add the current request's audit entry; none if nothing is audited."""
+    auditing = audit.current()
+    if auditing is None:
+        return {}
+    # Imported here, because most requests change nothing.
+    from slipway.store import audit_entries
+
+    return audit_entries.parts(auditing, parts)
 
 
 def _require_session(session: sessions.Session, failed: dict[str, Any]) -> None:
@@ -201,6 +217,7 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
             rates.begin_late(session.user_id)
     if allowance := rates.current():
         allowance.require()
+    audit.see(items)
     pages = [([decode(raw) for raw in each["Items"]], _last(each)) for each in answers]
     return [items.get(key) for key in keys], pages
 
@@ -306,15 +323,20 @@ def query_index(index: str, value: str, until: str, limit: int | None = None) ->
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def write(action: Put | Update | Delete) -> Any:
+def write(action: Put | Update | Delete, *, aside: bool = False) -> Any:
     """One conditional write; one round trip, and one for each conflict with a transaction.
 
-    Returns the new item, empty for a Delete. Raises ConditionFailed, and Busy after too many
-    conflicts. Checks the session of the current request first, if no round trip has done so.
+    `aside`: it is not what the current request asks for, so it carries no audit entry. Returns the
+    new item, empty for a Delete, and for an Update that carries an entry: it is a transaction then.
+    Raises ConditionFailed, and Busy after too many conflicts. Checks the session of the current
+    request first, if no round trip has done so.
     """
     check_session()
     if sessions.along():
         return _write_along(action)
+    if not aside and audit.current():
+        Transaction({"record": action}).commit()
+        return action.item if isinstance(action, Put) else {}
     request = write_request(action)
     if isinstance(action, Update):
         request["ReturnValues"] = "ALL_NEW"
@@ -330,16 +352,28 @@ def _write_along(action: Put | Update | Delete) -> Any:
     return get(action.key)[0] if isinstance(action, Update) else getattr(action, "item", {})
 
 
-def write_at_once(writes: Sequence[Put | Update | Delete], *keys: Key) -> list[Any]:
+def write_at_once(
+    writes: Sequence[Put | Update | Delete],
+    *keys: Key,
+    change: Mapping[str, Action] | None = None,
+) -> list[Any]:
     """Independent writes, and the items at the keys, all sent at the same time: one round trip.
 
-    Raises ConditionFailed if the condition of a write was false; the others may be carried out.
+    `change` are the parts of a transaction that is sent along, with the request's audit entry; the
+    conditions of its parts must be true. Raises ConditionFailed if the condition of a write was
+    false; the others may be carried out.
     """
     calls = [(f"{VERBS[type(action)]}Item", write_request(action)) for action in writes]
+    if change is not None:
+        parts = {**change, **_audit_entry(change)}.values()
+        carried = [{VERBS[type(action)]: write_request(action)} for action in parts]
+        calls.append(("TransactWriteItems", {"TransactItems": carried}))
     if keys:
         request = {"Keys": [key.wire() for key in keys], "ConsistentRead": True}
         calls.append(("BatchGetItem", {"RequestItems": {settings().table: request}}))
     answers = _together(*calls)
+    if change is not None:
+        audit.finish()
     items = _items(answers.pop()) if keys else {}
     return [items.get(key) for key in keys]
 

@@ -31,8 +31,8 @@ def publish(kid: str, x: str, *, others_until: int) -> None:
     known, _ = table.query(_PK, _PREFIX, limit=100)
     if not any(item["kid"] == kid and item.get("ttl") is None for item in known):
         # The kid is a hash of the key, so concurrent writers write the same item.
-        table.write(Put(Key(_PK, _PREFIX + kid), {"kid": kid, "x": x}, condition=None))
+        table.write(Put(Key(_PK, _PREFIX + kid), {"kid": kid, "x": x}, condition=None), aside=True)
     for item in known:
         if item["kid"] != kid and item.get("ttl") is None:
             retire = Update(Key(_PK, item["sk"]), "SET #ttl = :until", {"until": others_until})
-            table.write(retire)
+            table.write(retire, aside=True)
