@@ -203,7 +203,7 @@ REQUESTS = {
     "prove an address": Keyed(VERIFY, {"token": "a secret", "password": PASSWORD}, is_unproven),
     "disable": Keyed("/api/v1/users/<user_id>/disable", None, administers),
     "enable": Keyed("/api/v1/users/<user_id>/enable", None, has_disabled),
-    "create a project": Keyed(PROJECTS, {"name": "x"}, trips=(1, 1)),
+    "create a project": Keyed(PROJECTS, {"name": "x"}),
     "trust a workload": Keyed(TRUSTS, TRUST),
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
     "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),

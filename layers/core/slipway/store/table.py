@@ -21,7 +21,7 @@ from typing import Any, Self
 from slipway.aws import dynamodb
 from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
-from slipway.errors import Busy, SlipwayError, StoreUnavailable
+from slipway.errors import Busy, StoreUnavailable
 from slipway.settings import settings
 from slipway.store import audit, rates, sessions
 from slipway.store.actions import (
@@ -40,6 +40,8 @@ from slipway.store.actions import Put as Put
 from slipway.store.actions import Query as Query
 from slipway.store.actions import Update as Update
 from slipway.store.actions import setting as setting
+from slipway.store.failures import ConditionFailed as ConditionFailed
+from slipway.store.failures import TransactionFailed as TransactionFailed
 from slipway.store.wire import decode
 
 Item = dict[str, Any]
@@ -53,38 +55,6 @@ Items have no type here. The caller knows which type of slipway.domain.records t
 # Fifty transactions of 10 ms on one item take half a second one by one. These tries last longer.
 _CONFLICT_TRIES = 12
 _BATCH_TRIES = 5
-
-
-class ConditionFailed(SlipwayError):
-    """A write's condition was false, so nothing was written.
-
-    `found` is the item that was there, empty if there was none.
-    """
-
-    code = "condition_failed"
-    title = "A condition was false"
-
-    def __init__(self, found: Any) -> None:
-        super().__init__()
-        self.found = found
-
-
-class TransactionFailed(ConditionFailed):
-    """The conditions of some parts of a transaction were false, so nothing was written.
-
-    `failed["record"]` is the item that the part "record" found, empty if there was none;
-    KeyError if that part's condition was true. `failed.get("record")` is then None.
-    """
-
-    def __init__(self, parts: Mapping[str, Any]) -> None:
-        super().__init__(next(iter(parts.values()), {}))
-        self.parts = parts
-
-    def __getitem__(self, part: str) -> Any:
-        return self.parts[part]
-
-    def get(self, part: str) -> Any:
-        return self.parts.get(part)
 
 
 @dataclass
