@@ -10,6 +10,7 @@ import pytest
 
 from slipway.access.principal import Principal
 from slipway.aws import template_bodies
+from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.template import NewTemplate, Version
 from slipway.errors import NameTaken, QuotaExceeded
@@ -22,6 +23,7 @@ from slipway.services import (
     teardowns,
     templates,
 )
+from slipway.services.quotas import Claim
 from slipway.settings import Limits, limits
 from slipway.store import environment_records, project_records, quota_records, table
 from slipway.store.table import Key, Put
@@ -384,3 +386,13 @@ def test_what_an_earlier_release_made_ends_without_slots(
         None,
     ]
     assert rollouts.record_lost_execution(item, "ABORTED")
+
+
+def test_a_workload_takes_a_slot_of_its_own_and_one_of_the_project() -> None:
+    project = ProjectId(ids.new_part())
+    trust = f"trs_{project.p}_{ids.new_part()}"
+
+    claim = Claim(quota_records.deployments_of(trust), quota_records.deployments_in(project))
+    claim.see([([], None), ([], None)])
+
+    assert set(claim.numbers()) == {trust, str(project)}

@@ -213,6 +213,10 @@ def complete_company_sign_in(
 @api.get("/api/v1/auth/me", action="account:read")
 def me(principal: Principal) -> User:
     """Read the signed-in user."""
+    if principal.kind == "workload":
+        raise Forbidden(
+            "A workload has no account. GET /api/v1/projects/{id}/permissions shows what it may do."
+        )
     return user_records.get(principal.user_id)
 
 

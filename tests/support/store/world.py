@@ -87,6 +87,8 @@ def is_of_a_template(this: EnvironmentId) -> None:
         "template": "web",
         "version": "1.0",
         "state": "published",
+        "key": "templates/web/1.0/0",
+        "media": "application/yaml",
         "sha256": "0" * 64,
         "bytes": 100,
         "parameters": [{"name": "Size", "type": "String", "default": "small"}],

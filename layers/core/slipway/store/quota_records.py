@@ -140,8 +140,8 @@ def slot(owner: str, kind: str, number: str) -> Key:
 
 
 def kind_of(owner: str) -> str:
-    """`user` or `project`, by the owner's id."""
-    return "user" if owner.startswith("usr_") else "project"
+    """`project`, or `user` for a user and for a workload's trust, by the owner's id."""
+    return "project" if owner.startswith("prj_") else "user"
 
 
 def held(kind: str, record: Mapping[str, Any]) -> dict[str, Key]:
