@@ -90,6 +90,16 @@ def test_what_failed_to_go_is_not_forgotten_without_its_name(
     assert named.delete(at(environment), force="true").json["status"] == "destroyed"
 
 
+def test_an_update_needs_its_name(ann: Client, environment: EnvironmentId, protected: str) -> None:
+    world.is_of_a_template(environment)
+    update, change = f"{at(environment)}/update", {"inputs": {"Size": "large"}}
+
+    refused = ann.post(update, change)
+    assert (refused.status, refused.json["code"]) == (409, "confirmation_required")
+
+    assert ann.with_headers(x_confirm=protected).post(update, change).status == 201
+
+
 def test_a_cascade_is_refused_with_the_list(
     ann: Client, project: ProjectId, environment: EnvironmentId, protected: str
 ) -> None:

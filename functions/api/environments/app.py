@@ -135,6 +135,7 @@ def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -
     refuses=(
         NotFound,
         NoTemplate,
+        ConfirmationRequired,
         EnvironmentNotReady,
         QueueBusy,
         QuotaExceeded,
@@ -144,7 +145,11 @@ def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -
     ),
 )
 def update(
-    principal: Principal, environment_id: EnvironmentId, wanted: EnvironmentUpdate, mode: UpdateMode
+    principal: Principal,
+    environment_id: EnvironmentId,
+    wanted: EnvironmentUpdate,
+    mode: UpdateMode,
+    confirmed: Confirmed | None,
 ) -> tuple[Deployment | UpdatePlan, bool]:
     """Change the template version or inputs. The update waits in the queue of deployments."""
     # Imported here, because no other route changes a stack.
@@ -152,7 +157,7 @@ def update(
 
     if mode.dry_run:
         return updates.preview(environment_id, wanted, principal), False
-    return updates.request(environment_id, wanted, principal), True
+    return updates.request(environment_id, wanted, principal, confirmed), True
 
 
 @api.get(

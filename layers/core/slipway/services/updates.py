@@ -31,7 +31,7 @@ from slipway.errors import (
     PlanPending,
     QueueBusy,
 )
-from slipway.services import rollout_queue
+from slipway.services import protection, rollout_queue
 from slipway.store import environment_records, idempotency, table, template_records
 from slipway.store.table import Fields, Found, TransactionFailed
 
@@ -58,21 +58,26 @@ class _Draft:
 
 
 def request(
-    environment: EnvironmentId, wanted: EnvironmentUpdate, principal: Principal
+    environment: EnvironmentId,
+    wanted: EnvironmentUpdate,
+    principal: Principal,
+    confirmed: str | None = None,
 ) -> Deployment:
     """Accept an update at the end of the queue.
 
-    Raises NotFound, NoTemplate, EnvironmentNotReady, Invalid, QueueBusy, QuotaExceeded, Busy,
+    `confirmed` is the name in `X-Confirm`, which a protected environment needs. Raises NotFound,
+    NoTemplate, ConfirmationRequired, EnvironmentNotReady, Invalid, QueueBusy, QuotaExceeded, Busy,
     DriverFault; for machines also ConfirmationNeeded, Forbidden and PlanPending. Two round trips,
     and one if the template version is not cached; with secrets one more for their clean-up record
     and one for each secret; for machines one invocation.
     """
     view, draft = _draft(environment, wanted, principal)
+    if not principal.is_machine:  # The plan of a machine's update tells what it would delete.
+        protection.require_confirmed(view.record, confirmed)
     content = _content(view.record, wanted, draft)
     mode = _mode(environment, wanted, principal, view, draft)
-    parts: dict[str, table.Action] = {}
-    if wanted.template:
-        parts["template"] = template_records.still_published(draft.version)
+    still = template_records.still_published(draft.version)
+    parts: dict[str, table.Action] = {"template": still} if wanted.template else {}
     try:
         if not draft.secrets:
             return rollout_queue.accept(environment, content, mode, principal, parts, view)
@@ -88,10 +93,10 @@ def request(
             raise PlanPending(1, "Another deployment is ahead of it. Send it again.") from None
         raise
     except TransactionFailed as failed:
-        if failed.get("template") is not None:
-            detail = f"{draft.version.reference} is no longer published; choose another version"
-            raise Invalid([FieldError("#/template", detail)]) from None
-        raise
+        if failed.get("template") is None:
+            raise
+        detail = f"{draft.version.reference} is no longer published; choose another version"
+        raise Invalid([FieldError("#/template", detail)]) from None
 
 
 def _mode(
