@@ -8,7 +8,7 @@ import pytest
 
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.services import protection
-from slipway.store import environment_records
+from slipway.store import environment_records, project_records
 from tests.support.api.client import Client
 from tests.support.api.people import joins
 from tests.support.store import world
@@ -136,15 +136,15 @@ def test_a_cascade_sees_what_is_protected_after_it_looked(
     assert ann.patch(at(other), {"protected": True}).status == 200
     unprotect = ann.with_headers(x_confirm="other").patch(at(other), {"protected": False})
     assert unprotect.status == 200
-    looked = protection.protected_in
+    looked = project_records.protected_in
 
     def protect_meanwhile(of: ProjectId) -> list[dict[str, str]]:
         found = looked(of)
-        monkeypatch.setattr(protection, "protected_in", looked)
+        monkeypatch.setattr(project_records, "protected_in", looked)
         assert ann.patch(at(environment), {"protected": True}).status == 200
         return found
 
-    monkeypatch.setattr(protection, "protected_in", protect_meanwhile)
+    monkeypatch.setattr(project_records, "protected_in", protect_meanwhile)
 
     answer = ann.delete(f"/api/v1/projects/{project}", cascade="true")
 

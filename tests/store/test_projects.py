@@ -236,7 +236,8 @@ def test_a_change_is_two_round_trips(ann: Principal, monkeypatch: pytest.MonkeyP
 
     projects.change(project, world.to_change(name="billing"), ann, None)
 
-    assert made == ["BatchGetItem", "TransactWriteItems"]
+    # The members are read along, because each has a copy of the project in a list.
+    assert made == ["Query + BatchGetItem", "TransactWriteItems"]
 
 
 # --- to remove ------------------------------------------------------------------------------
@@ -329,7 +330,8 @@ def test_a_cascade_marks_the_project_and_tears_down_its_environments(ann: Princi
     assert going
     assert (going.status, going.version) == ("deleting", 2)
     assert list(projects.list_(ann, world.page())) == [going]
-    assert list(projects.to_tear_down(project)) == [(living, ann.user_id)]
+    asked_by = {"id": ann.user_id, "kind": "user"}
+    assert list(projects.to_tear_down(project)) == [(living, asked_by)]
 
 
 def test_a_cascade_over_many_environments_misses_none(
@@ -342,7 +344,8 @@ def test_a_cascade_over_many_environments_misses_none(
 
     found = list(projects.to_tear_down(project))
 
-    assert set(found) == {(each, ann.user_id) for each in made}
+    assert {environment for environment, _ in found} == made
+    assert [asked_by for _, asked_by in found] == [{"id": ann.user_id, "kind": "user"}] * 5
     assert len(found) == 5
 
 

@@ -135,6 +135,7 @@ def test_the_filters_pass_only_records_that_dispatch_processes(world: World) -> 
         for record in records
     }
     assert kinds == {
+        ("INSERT", "MEMBER"),
         ("INSERT", "ENV"),
         ("MODIFY", "ENV"),
         ("INSERT", "DEP"),

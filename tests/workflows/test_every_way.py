@@ -62,4 +62,6 @@ def test_no_execution_that_cleaned_up_is_reported_as_succeeded(
         "It was taken over",
         "It was canceled",
         "It could not be ended",
+        "It could not expire",
+        "It was not carried out",
     }

@@ -24,7 +24,6 @@ from slipway.errors import (
     StaleWrite,
     no_such,
 )
-from slipway.services import protection
 from slipway.settings import settings
 from slipway.store import deadlines, idempotency, member_records, quota_records, table
 from slipway.store import project_records as records
@@ -312,7 +311,7 @@ def _mark_deleting(
     for _ in range(_MARK_TRIES):
         if item["status"] != "active":
             return item
-        if item.get("protections") and (protected := protection.protected_in(project)):
+        if item.get("protections") and (protected := records.protected_in(project)):
             raise ProtectedEnvironments(protected)
         fields = {
             "status": "deleting",

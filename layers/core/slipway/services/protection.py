@@ -13,7 +13,7 @@ from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import timestamps
 from slipway.domain.environment import GOING, Environment, EnvironmentChange
-from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change as record_change
 from slipway.domain.records import changed
 from slipway.domain.rights import tier_of
@@ -38,16 +38,6 @@ def require_confirmed(record: EnvironmentRecord, confirmed: str | None) -> None:
     header `X-Confirm`) is its name."""
     if record.get("protected") and confirmed != record["name"]:
         raise ConfirmationRequired(record["name"])
-
-
-def protected_in(project: ProjectId) -> list[dict[str, str]]:
-    """`{id, name}` of the project's protected environments; one round trip for each 100."""
-    every = table.every(project_records.names_in(project, 100))
-    return [
-        {"id": item["environment_id"], "name": item["name"]}
-        for item in every
-        if item.get("protected")
-    ]
 
 
 def change(

@@ -90,6 +90,15 @@ def names_in(project: ProjectId, limit: int) -> Query:
     return Query(f"PROJECT#{project.p}", NAME, limit)
 
 
+def protected_in(project: ProjectId) -> list[dict[str, str]]:
+    """`{id, name}` of the project's protected environments; one round trip for each 100."""
+    return [
+        {"id": item["environment_id"], "name": item["name"]}
+        for item in table.every(names_in(project, 100))
+        if item.get("protected")
+    ]
+
+
 def name(project: ProjectId) -> str:
     """The project's name, empty if there is no such project, without authorization: for workflows.
 
