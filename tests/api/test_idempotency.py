@@ -168,12 +168,19 @@ def has_disabled(stage: Stage) -> None:
     users.disable(UserId(newest_user()), stage.ann.principal)
 
 
+def with_member(stage: Stage) -> None:
+    user_records.add("eve@example.com", "a hash")
+    wanted = {"email": "eve@example.com", "role": "viewer"}
+    assert stage.ann.post(f"{PROJECTS}/{stage.project}/members", wanted).status == 201
+
+
 def is_unproven(stage: Stage) -> None:
     table.write(Put(account_records.registration_key("a secret"), UNPROVEN))
 
 
 class Keyed(NamedTuple):
-    """`trips` is how many to DynamoDB it takes with a key: the first time, and again."""
+    """`body` can be made of the stage. `trips` is how many to DynamoDB it takes with a key: the
+    first time, and again."""
 
     path: str
     body: Any = None
@@ -203,6 +210,9 @@ REQUESTS = {
     "prove an address": Keyed(VERIFY, {"token": "a secret", "password": PASSWORD}, is_unproven),
     "disable": Keyed("/api/v1/users/<user_id>/disable", None, administers),
     "enable": Keyed("/api/v1/users/<user_id>/enable", None, has_disabled),
+    "transfer a project": Keyed(
+        f"{PROJECTS}/<project_id>/transfer", lambda _: {"user_id": newest_user()}, with_member
+    ),
     "create a project": Keyed(PROJECTS, {"name": "x"}),
     "trust a workload": Keyed(TRUSTS, TRUST),
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
@@ -248,7 +258,8 @@ def test_every_route_that_takes_a_key_is_in_the_list_of_requests() -> None:
 def asked(stage: Stage, name: str) -> Callable[[Client], Answer]:
     keyed = REQUESTS[name]
     keyed.prepare(stage)
-    return stage.ask(keyed.path, keyed.body, keyed.query)
+    body = keyed.body(stage) if callable(keyed.body) else keyed.body
+    return stage.ask(keyed.path, body, keyed.query)
 
 
 @each_request

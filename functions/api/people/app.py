@@ -79,9 +79,11 @@ def delete_user(principal: Principal, user_id: UserId) -> None:
     users.remove(user_id, principal)
 
 
+# It hands over what is left, so a repeated request goes on where the first one ended.
 @api.post(
     "/api/v1/users/<user_id>/hand-over",
     action="users:change",
+    replays=False,
     status=204,
     refuses=(Forbidden, NotFound, UserActive, UserDisabled, NameTaken, QuotaExceeded, Busy),
 )
