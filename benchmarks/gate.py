@@ -34,7 +34,7 @@ def instructions(command: Sequence[str], environ: Mapping[str, str]) -> int:
     run = subprocess.run([*CACHEGRIND, *command], env=dict(environ), capture_output=True, text=True)
     counted = re.search(r"I\s+refs:\s+([\d,]+)", run.stderr)
     if run.returncode or not counted:
-        raise RuntimeError(run.stderr[-2000:])
+        raise RuntimeError(run.stdout[-3000:] + run.stderr[-2000:])
     return int(counted[1].replace(",", ""))
 
 
