@@ -246,8 +246,14 @@ def _http(body: bytes, status: int = 200) -> bytes:
 
 
 def label(target: str, body: bytes) -> str:
-    """Distinguishes the calls of a request. Every request reads the public keys."""
-    return "keys" if b'"KEYS"' in body else target.rpartition(".")[2]
+    """Distinguishes the calls of a request, whose queries can run side by side.
+
+    Every request reads the public keys.
+    """
+    if b'"KEYS"' in body:
+        return "keys"
+    prefix = re.search(rb'":prefix": ?{"S": ?"([^"]*)"', body)
+    return target.rpartition(".")[2] + (f" {prefix[1].decode()}" if prefix else "")
 
 
 def can(calls: list[Call]) -> dict[str, str]:
