@@ -247,6 +247,27 @@ def test_groups_hold_at_the_refresh_and_at_the_next_sign_in(
     assert role(again(tokens) or firm.sign_in()) == "publisher"
 
 
+def test_the_audit_tells_what_the_companys_sign_in_changes(firm: Company) -> None:
+    root = administrator()
+    project = world.project(root.principal)
+    support.configure(groups=f"platform=publisher;web={project}:deployer")
+    firm.provider.people["ann"]["groups"] = ["web"]
+
+    tokens = firm.sign_in()
+    user = who(tokens).json
+    firm.provider.people["ann"]["groups"] = ["platform"]
+    refresh(refresh(tokens))
+
+    def told(path: str) -> list[str]:
+        entries = root.get(path, actor=user["id"]).json
+        assert {each["actor"]["name"] for each in entries} == {"ann@example.com"}
+        assert {each["target"]["id"] for each in entries} == {user["id"]}
+        return [each["action"] for each in entries]
+
+    assert sorted(told("/api/v1/audit")) == ["account:sign-in", "users:change", "users:register"]
+    assert told(f"/api/v1/projects/{project}/audit") == ["members:change", "members:change"]
+
+
 def test_a_role_that_people_gave_stays_when_the_group_goes(firm: Company) -> None:
     support.configure(groups="platform=admin")
     root = administrator()

@@ -102,6 +102,7 @@ def sign_in(wanted: SignIn, source_ip: SourceIp) -> SessionTokens:
 # The table does not store tokens. A repeated request ends the session.
 @api.post(
     "/api/v1/auth/refresh",
+    audits="account:refresh",
     refuses=(
         *(RefreshTokenInvalid, RefreshTokenReused, SessionEnded, AccountDisabled),
         *(ProviderUnavailable, Busy),
@@ -192,6 +193,7 @@ def begin_company_sign_in(wanted: Login, base: BaseUrl) -> Redirect:
 
 @api.get(
     "/api/v1/auth/oidc/callback",
+    audits="account:sign-in",
     refuses=(
         *(CompanyOff, SignInInvalid, SignInRefused, AccountDisabled, IdentityTaken),
         *(RegistrationClosed, Busy, ProviderUnavailable),

@@ -25,7 +25,7 @@ from slipway.errors.company import IdentityTaken, SignInRefused
 from slipway.services import company_roles
 from slipway.settings import settings
 from slipway.store import account_records as records
-from slipway.store import identity_records, table
+from slipway.store import audit, identity_records, table
 from slipway.store.identity_records import Identity
 from slipway.store.table import Transaction, TransactionFailed, Update
 
@@ -84,6 +84,7 @@ def account_of(person: Person) -> AccountRecord:
 
     Raises SignInRefused, AccountDisabled, IdentityTaken, RegistrationClosed, Busy.
     """
+    auditing = audit.current()
     keys = [identity_records.key(person.identity)]
     if person.email:
         invitation_id = f"inv_{ids.derived_part(person.email)}"
@@ -95,6 +96,7 @@ def account_of(person: Person) -> AccountRecord:
             if found:
                 [account] = table.get(records.key(found["user_id"]))
                 if account:
+                    audit.by_user(auditing, "users:change", account)
                     return apply_roles(account, person.roles)
                 stale = found["user_id"]
             if not person.email:
@@ -104,6 +106,7 @@ def account_of(person: Person) -> AccountRecord:
                 )
             if entry:
                 account = _link(entry["user_id"], person, stale)
+                audit.by_user(auditing, "users:change", account)
                 return apply_roles(account, person.roles)
             return _make(person, invitation, stale)
         except TransactionFailed:
@@ -128,6 +131,7 @@ def _make(person: Person, invitation: InvitationRecord | None, stale: str | None
     account = records.new(person.email, role, proven=True, by=by)
     account["identity"] = person.identity.fields()
     after = _with_role(account, person.roles) or account
+    audit.by_user(audit.current(), "users:register", account)
     identity_records.make(transaction, after, person.identity, stale).commit()
     return after
 
@@ -153,6 +157,7 @@ def _link(user_id: str, person: Person, stale: str | None) -> AccountRecord:
     if account["status"] == "disabled":
         raise AccountDisabled()
     at = timestamps.written(timestamps.now())
+    audit.by_user(audit.current(), "users:link", account)
     identity_records.link(Transaction(), account, person.identity, at, stale).commit()
     account["identity"] = person.identity.fields()
     account["generation"] = account.get("generation", 0) + 1
@@ -181,8 +186,10 @@ def confirm(family: FamilyRecord, account: AccountRecord, end: Update) -> str:
         ) from None
     if confirmed.claims is not None:
         roles = roles_of(confirmed.claims)
+        auditing = audit.current()
+        audit.by_user(auditing, "users:change", account)
         _apply_again(account, roles)
-        company_roles.apply(account, roles)
+        company_roles.apply(account, roles, auditing)
     return sealed(confirmed.refresh_token, family["id"])
 
 

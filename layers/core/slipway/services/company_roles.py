@@ -15,27 +15,32 @@ from slipway.domain.groups import Held
 from slipway.domain.ids import ProjectId
 from slipway.domain.member import MOST_MEMBERS
 from slipway.errors import Busy
-from slipway.store import account_records, member_records, project_records, table
+from slipway.store import account_records, audit, member_records, project_records, table
 from slipway.store.table import Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
     from slipway.domain.records import AccountRecord
+    from slipway.store.audit import Auditing
 
 _TRIES = 3
 
 
-def apply(account: AccountRecord, roles: groups.Roles | None) -> None:
+def apply(
+    account: AccountRecord, roles: groups.Roles | None, auditing: Auditing | None = None
+) -> None:
     """Give the roles in projects that the groups give, and take those of groups that are gone.
 
     A project that does not exist, is being deleted or has no seat left is skipped, and the log says
-    so. Raises Busy. No round trip if the groups give no role in a project and never did; otherwise
-    one for each project, and one more for each that changes.
+    so. `auditing` is the request's audit. Raises Busy. No round trip if the groups give no role in
+    a project and never did; otherwise one for each project, and one more for each that changes.
     """
     if roles is None:
         return
     wanted = {ProjectId(name.removeprefix("prj_")): role for name, role in roles.projects.items()}
     known = {ProjectId(p) for p in account.get("group_projects", ())}
     for project in sorted({*wanted, *known}):
+        # Each project has an entry of its own.
+        audit.by_user(auditing, "members:change", account, project=str(project))
         _apply(account, project, wanted.get(project), project in known)
 
 

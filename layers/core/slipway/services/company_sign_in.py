@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from slipway.access import provider, signing
 from slipway.errors.company import SignInInvalid, SignInRefused
 from slipway.services import company_people, company_roles, sessions
-from slipway.store import table
+from slipway.store import audit, table
 
 if TYPE_CHECKING:
     from slipway.domain.company import Callback, Login
@@ -85,9 +85,10 @@ def complete(brought: Callback, cookie: str | None, base: str) -> Completed:
         brought.code, pending["verifier"], pending["nonce"], base + _CALLBACK
     )
     assert confirmed.claims is not None
-    person = company_people.person_of(confirmed.claims)
+    person, auditing = company_people.person_of(confirmed.claims), audit.current()
     account = company_people.account_of(person)
-    company_roles.apply(account, person.roles)
+    company_roles.apply(account, person.roles, auditing)
+    audit.by_user(auditing, "account:sign-in", account, after={})
     tokens = _begin_session(account, confirmed.refresh_token)
     return Completed(account["email"], tokens, pending["return_to"])
 

@@ -16,7 +16,7 @@ from slipway.access.principal import Principal
 from slipway.domain import credentials, timestamps
 from slipway.domain.user import Refresh, SessionTokens, SignIn
 from slipway.errors import RefreshTokenInvalid, RefreshTokenReused, SessionEnded
-from slipway.store import family_records, sessions, table
+from slipway.store import audit, family_records, sessions, table
 from slipway.store.sessions import UserSession
 from slipway.store.table import ConditionFailed, Put, Transaction, TransactionFailed, Update
 
@@ -83,6 +83,7 @@ def refresh(wanted: Refresh) -> SessionTokens:
         from slipway.services import company_people
 
         company = company_people.confirm(family, account, sessions.ending(key, 0))
+    audit.finish()  # What groups changed is audited, and a session that goes on is not.
     rotation, fresh = family_records.rotate(family, used, company)
     tokens = _tokens(fresh, family["generation"])
     condition, values = session.condition()
@@ -100,6 +101,7 @@ def refresh(wanted: Refresh) -> SessionTokens:
 
 def _reused(used: Credential) -> RefreshTokenReused:
     """The refusal of a refresh token that was used before. Ends its session; one round trip."""
+    audit.finish()
     # The family exists, so the time until which its end is kept is its own.
     table.write(sessions.ending(family_records.key(used), 0))
     return RefreshTokenReused()

@@ -78,6 +78,15 @@ def also(auditing: Auditing | None, **facts: Any) -> None:
         _current.set(auditing)
 
 
+def by_user(
+    auditing: Auditing | None, action: str, account: Mapping[str, Any], **facts: Any
+) -> None:
+    """Begin the entry of one more change by a user without a session; `facts` as in `note`."""
+    user_id, email = account["id"], account["email"]
+    who = {"actor": user_id, "actor_name": email, "target": user_id, "name": email}
+    also(auditing, action=action, **{**who, **facts})
+
+
 def see(items: Mapping[Key, Any]) -> None:
     """Remember what the request has read, to tell what it changes."""
     if auditing := _current.get():
