@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from slipway.access.policy import ACTIONS
 from slipway.http import openapi, policy_table
-from tests.support.repository import FUNCTIONS, ROOT
+from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs/access.md").read_text()
-ROUTES = [route for api in openapi.load(FUNCTIONS).values() for route in api.routes]
+ROUTES = [route for api in openapi.load(ROOT / "functions").values() for route in api.routes]
 
 
 def test_the_table_of_actions_is_made_from_the_policy_and_the_routes() -> None:
