@@ -25,7 +25,7 @@ def calls_of(lived: Lived, story: Story) -> list[str]:
 
 
 def chosen(lived: Lived, stories: Sequence[Story], story: Story) -> Iterator[tuple[int, str]]:
-    """Every second call of each name, the first one too, with one crash by turns; with CRASHES=all
+    """Every third call of each name, the first one too, with one crash by turns; with CRASHES=all
     (`make crashes`) every call with each.
 
     Reads in a row are one moment: nothing differs between them. Calls before the story first
@@ -45,8 +45,8 @@ def chosen(lived: Lived, stories: Sequence[Story], story: Story) -> Iterator[tup
         if n < shared or (name.endswith(READS) and calls[n + 1 : n + 2] == [name]):
             continue
         turns[name] += 1
-        if turns[name] % 2 == 1:
-            yield n, crashes[(turns[name] // 2 + n) % len(crashes)]
+        if turns[name] % 3 == 1:
+            yield n, crashes[(turns[name] // 3 + n) % len(crashes)]
 
 
 def _alike(calls: list[str], others: list[str]) -> int:
