@@ -220,6 +220,29 @@ def test_an_environment_shows_its_template(web: Client, project: ProjectId) -> N
     assert (line["environment_id"], line["standing"]) == (made.json["id"], "up_to_date")
 
 
+def test_warnings_are_shown_with_the_version_and_with_plans(
+    web: Client, project: ProjectId, review: Review
+) -> None:
+    told = {
+        "pointer": "#/Parameters",
+        "code": "takes_no_version",
+        "detail": (
+            "has neither Version nor Artifact, so deployments into its environments are refused. "
+            "Declare one of them if the template has code that deployments replace"
+        ),
+    }
+    path = f"/api/v1/environments/projects/{project}"
+
+    made = add(web)
+    replaced = web.send("PUT", f"{VERSIONS}/1.0", BODY + "#", media=YAML)
+    web.post(f"{VERSIONS}/1.0/publish")
+    plan = web.send("POST", path, json.dumps(wanted()), query="dry_run=true")
+
+    for answer in (made, replaced, web.get(f"{VERSIONS}/1.0"), plan):
+        assert answer.json["warnings"] == [told]
+    assert web.get(VERSIONS).json[0]["warnings"] == [told]
+
+
 @pytest.fixture
 def review(monkeypatch: pytest.MonkeyPatch) -> Review:
     return Review().instead(monkeypatch)

@@ -99,6 +99,7 @@ def test_a_preview_waits_until_the_stack_exists(ann: Client, project: ProjectId)
     plan = update(ann, made, "dry_run=true", inputs={"Size": "large"})
 
     assert plan.status == 200
+    assert isinstance(plan.json["warnings"], list)
     assert plan.json["change_set"]["status"] == "pending"
     assert plan.json["change_set"]["reason"] == "The environment is provisioning"
 
@@ -180,7 +181,9 @@ def test_a_plan_is_answered_and_may_be_repeated(
 
     assert [plan.status for plan in plans] == [200, 200]
     assert "location" not in plans[0].headers
-    assert plans[0].json == {
+    shown = plans[0].json
+    assert [each["code"] for each in shown.pop("warnings")] == ["takes_no_version"]
+    assert shown == {
         "environment_id": str(web),
         "from_template": "web@1.0",
         "to_template": "web@1.1",

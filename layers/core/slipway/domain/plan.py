@@ -9,6 +9,7 @@ from pydantic import Field
 from slipway.domain.fields import ResponseModel
 from slipway.domain.timestamps import Moment
 from slipway.domain.update import ChangeSet
+from slipway.domain.warning import TemplateWarning
 
 
 class Plan(ResponseModel):
@@ -37,6 +38,9 @@ class Plan(ResponseModel):
     )
     transforms: bool | None = Field(
         None, description="Whether the SAM transform expands these into further resources."
+    )
+    warnings: list[TemplateWarning] | None = Field(
+        None, description="The warnings of the template's version."
     )
     change_set: ChangeSet | None = Field(
         None,

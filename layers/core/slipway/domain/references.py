@@ -143,6 +143,13 @@ def missing(sections: _Sections, *, grows: bool) -> Iterator[FieldError]:
             yield FieldError(at, f"{use.name[:MAX_NAME]} {_MISSING[use.kind]}")
 
 
+def used(sections: _Sections) -> set[str]:
+    """The names of parameters and resources that conditions, resources and outputs refer to."""
+    uses = [*_in_conditions(sections), *_in_resources(sections), *_in_outputs(sections)]
+    uses += _uses(sections["Globals"], place("Globals"))
+    return {use.name for use in uses if use.kind in ("value", "parameter")}
+
+
 def circles(sections: _Sections) -> Iterator[FieldError]:
     """Resources that depend on each other in a circle. Dependencies that a condition selects, or
     that involve a resource which SAM or a module expands, are left out: they may not be circular

@@ -19,6 +19,7 @@ from slipway.domain import environment
 from slipway.domain.author import MADE_BY, Author
 from slipway.domain.fields import QueryModel, RequestModel, ResponseModel, Text, matching
 from slipway.domain.timestamps import Moment
+from slipway.domain.warning import TemplateWarning
 from slipway.errors import FieldError, Invalid, NotFound
 
 State = Literal["draft", "published", "deprecated"]
@@ -145,6 +146,9 @@ class TemplateVersion(ResponseModel):
     transforms: bool = Field(
         description="Whether the SAM transform expands these into further resources.",
         examples=[False],
+    )
+    warnings: list[TemplateWarning] = Field(
+        [], description="What is accepted, but will fail or do nothing later."
     )
     created_by: Author = Field(validation_alias=MADE_BY)
     created_at: Moment

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from slipway.domain.fields import Line, QueryModel, RequestModel, ResponseModel
+from slipway.domain.warning import TemplateWarning
 
 
 class EnvironmentUpdate(RequestModel):
@@ -94,5 +95,8 @@ class UpdatePlan(ResponseModel):
     inputs: dict[str, InputChange] = Field(
         description="The inputs that would change. Secrets are `****`.",
         examples=[{"Size": {"before": "small", "after": "large"}}],
+    )
+    warnings: list[TemplateWarning] = Field(
+        [], description="The warnings of the template's version after the update."
     )
     change_set: ChangeSet = Field(examples=[{"status": "pending"}])

@@ -205,6 +205,7 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
             inputs=inputs.with_defaults(creation.version.parameters, values),
             resources=creation.version.resources,
             transforms=creation.version.transforms,
+            warnings=creation.version.warnings,
             change_set=change_sets.preview(would_be, creation.secrets, creates=True),
         )
     return Plan.model_validate(shown)

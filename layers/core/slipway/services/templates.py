@@ -29,11 +29,11 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
+from slipway.services import template_drafts as drafts
 from slipway.store import idempotency, project_records, quota_records, table
 from slipway.store import template_records as records
 from slipway.store.table import (
     ConditionFailed,
-    Fields,
     Item,
     Query,
     Transaction,
@@ -42,15 +42,14 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
-    from slipway.domain.capacity import Numbers
     from slipway.domain.records import TemplateRecord
-    from slipway.domain.template_parser import ParsedTemplate
 
 _TRIES = 5
 # Larger than any page, because DynamoDB ends a page at a megabyte.
 _FULL_PAGE = 10_000
 # A version changes in nothing else unless one of these changes.
 _UNCHANGED = "sha256 = :digest AND updated_at = :since"
+
 
 Precondition = Callable[[TemplateVersion], bool]
 """Whether a version is still the one that the caller has read (`If-Match`)."""
@@ -149,8 +148,8 @@ def add_version(
         _require_owner(template, principal)
         authorization.may_publish(account)
         version = wanted or _next_version(last)
-        parsed = parsed or _parse(body, media)
-        item = _draft(name, version, parsed, body, media, principal.made())
+        parsed = parsed or drafts.parse(body, media)
+        item = drafts.record(name, version, parsed, body, media, principal.made())
         shown = records.to_model(item)
         transaction = Transaction().put("record", records.version_key(name, version), item)
         transaction.add("quota", quota_records.count_version(name))
@@ -189,8 +188,8 @@ def replace(
     condition, expected = _draft_condition(before, precondition)
     if before is None or before["state"] != "draft":
         raise _refusal(before)
-    parsed = _parse(body, media)
-    item = _draft(name, version, parsed, body, media, before)
+    parsed = drafts.parse(body, media)
+    item = drafts.record(name, version, parsed, body, media, before)
     item["created_at"] = before["created_at"]
     expression, values = table.setting(item)
     try:
@@ -311,53 +310,6 @@ def _not_destroyed(uses: Iterable[Item]) -> Iterator[Item]:
 def _require_owner(template: TemplateRecord | None, principal: Principal) -> None:
     """Raises NotFound, Forbidden."""
     authorization.may_change_template(records.found(template), principal)
-
-
-def _parse(body: bytes, media: str) -> tuple[ParsedTemplate, Numbers]:
-    """The template and the capacity that it reserves. Raises Malformed, Invalid,
-    TooCostly."""
-    # Imported here, because only versions that are added or replaced are parsed.
-    from slipway.domain import template_parser
-
-    parsed = template_parser.read(body, is_json=media == "application/json")
-    return parsed, template_parser.check_allowed(parsed, records.allowances())
-
-
-def _draft(
-    name: str,
-    version: Version,
-    found: tuple[ParsedTemplate, Numbers],
-    body: bytes,
-    media: str,
-    made: Any,
-) -> Fields:
-    """Store the body, let CloudFormation validate it, and return the draft's record."""
-    parsed, numbers = found
-    sha256 = template_bodies.digest(body)
-    where = template_bodies.key(name, str(version), sha256)
-    template_bodies.put(where, body, media)
-    template_bodies.validate(where)
-    at = timestamps.written(timestamps.now())
-    return {
-        "template": name,
-        "version": str(version),
-        "state": "draft",
-        "sha256": sha256,
-        "bytes": len(body),
-        "media": media,
-        "key": where,
-        "parameters": [model.as_record(each) for each in parsed.parameters],
-        "outputs": list(parsed.outputs),
-        "resources": parsed.resources,
-        "resource_types": list(parsed.resources),
-        "transforms": parsed.sam,
-        "reserves": numbers.as_record(),
-        "checked_under": records.allowances().digest,
-        "created_by": made["created_by"],
-        "made_by": made.get("made_by"),
-        "created_at": at,
-        "updated_at": at,
-    }
 
 
 def _next_version(newest: list[Item]) -> Version:

@@ -158,6 +158,7 @@ def preview(
                 for name in sorted({*before, *after})
                 if before.get(name) != after.get(name) or name in draft.secrets
             },
+            "warnings": draft.version.warnings,
             "change_set": change_sets.preview(_would_be(item, draft), draft.secrets, creates=False),
         }
     )

@@ -1,0 +1,59 @@
+"""The parameters that Slipway fills in, and whether their constraints take the values.
+
+A template may constrain them like any other parameter. What breaks a constraint would make the
+change set fail, so it is told earlier: when the version is added, when an environment is made,
+renamed or updated, and when a deployment is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from slipway.domain import inputs
+from slipway.domain.template import Parameter, as_record
+
+# The value of `Version` before the first deployment, if the template has no default.
+NOTHING_LIVE = "none"
+NAMES: Mapping[str, str] = {"EnvironmentName": "#/name", "ProjectName": "#/name"}
+_PLAIN = {"name", "type", "default", "description", "constraint_description", "label"}
+
+
+def constraints(parameters: Sequence[Parameter]) -> list[dict[str, Any]]:
+    """The parameters that Slipway fills in and that do not take every text.
+
+    An environment's record holds them, so that a later value is checked without the template.
+    """
+    return [
+        as_record(each)
+        for each in parameters
+        if each.name in inputs.CONVENTIONS and not takes_any_text(each)
+    ]
+
+
+def takes_any_text(parameter: Parameter) -> bool:
+    """Whether the parameter has no constraint."""
+    return parameter.type == "String" and _PLAIN.issuperset(
+        as_record(parameter).keys() - {"no_echo"}
+    )
+
+
+def problem(parameter: Parameter, value: str) -> str | None:
+    """The constraint that the value breaks; None if it breaks none, or if only CloudFormation can
+    tell."""
+    return next(inputs.problems(parameter, value, inputs.budget()), None)
+
+
+def problems(
+    held: Sequence[Mapping[str, Any]], values: Mapping[str, str | None]
+) -> Iterator[tuple[str, str]]:
+    """The names of the parameters whose constraints their values break, and how.
+
+    `held` is what `constraints` returned. A value of None is not checked.
+    """
+    for each in held:
+        value = values.get(each["name"])
+        if value is not None:
+            detail = problem(Parameter.model_validate(each), value)
+            if detail:
+                yield each["name"], detail

@@ -1,0 +1,136 @@
+"""Warnings about a template: what it may contain, but what will fail or do nothing later.
+
+What fails for certain is refused when the version is added (slipway.domain.template_parser and
+template_reach). A warning is for what depends on names and versions that are not known yet, and for
+what works but does not do what a reader expects. To add one, write a check and list it in CHECKS.
+
+Each check takes the parsed template and yields warnings. All together take time in proportion to
+the template's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from slipway.domain import effort, inputs, references, resource_types, supplied
+from slipway.domain.references import below
+from slipway.domain.template import Parameter
+from slipway.domain.template_text import Part, Reader, literal
+from slipway.domain.warning import TemplateWarning
+
+if TYPE_CHECKING:
+    from slipway.domain.template_parser import ParsedTemplate
+
+# A version's record holds them.
+MOST = 20
+Check = Callable[["ParsedTemplate"], Iterator[TemplateWarning]]
+
+# Values as they come. A constraint that refuses one of them will refuse many.
+_SAMPLES: Mapping[str, Sequence[str]] = {
+    "Artifact": ("s3://payments-builds/app/sha-1234567.zip",),
+    "EnvironmentId": ("env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",),
+    "EnvironmentName": ("pr-7", "preview-pr-12345", "feature/Login", "Release 2.1"),
+    "PermissionsBoundary": ("arn:aws:iam::111111111111:policy/slipway-EnvironmentBoundary-1A2B",),
+    "ProjectName": ("payments", "Payment Service", "acme/payments"),
+    "Version": (
+        "v1",
+        "1.4.2",
+        "sha-1234567",
+        "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+        "registry.example.com/team/app:1.4.2",
+    ),
+}
+# Slipway's stack is usually called slipway. `-env-` and 20 characters follow.
+_STACK_LENGTH = len("slipway-env-") + 20
+
+
+def found(template: ParsedTemplate) -> list[TemplateWarning]:
+    """The first warnings, at most MOST. Raises TooCostly."""
+    with effort.limited():
+        return list(islice(chain.from_iterable(check(template) for check in CHECKS), MOST))
+
+
+def _deployments(template: ParsedTemplate) -> Iterator[TemplateWarning]:
+    """Deployments bring Version and Artifact, so these must be there and be used."""
+    names = {each.name for each in template.parameters}
+    brought = [name for name in ("Version", "Artifact") if name in names]
+    if not brought:
+        detail = (
+            "has neither Version nor Artifact, so deployments into its environments are refused. "
+            "Declare one of them if the template has code that deployments replace"
+        )
+        yield TemplateWarning(pointer="#/Parameters", code="takes_no_version", detail=detail)
+    used = references.used(template.sections) if brought else ()
+    for name in brought:
+        if name not in used:
+            detail = f"nothing refers to it, so a deployment with another {name} changes nothing"
+            at = below("#/Parameters", name)
+            yield TemplateWarning(pointer=at, code="parameter_not_used", detail=detail)
+
+
+def _filled_in(template: ParsedTemplate) -> Iterator[TemplateWarning]:
+    """Constraints that values which Slipway fills in will break."""
+    for parameter in template.parameters:
+        if parameter.name in inputs.CONVENTIONS and not supplied.takes_any_text(parameter):
+            broken = [
+                sample
+                for sample in _SAMPLES[parameter.name]
+                if supplied.problem(parameter, sample) is not None
+            ]
+            if broken:
+                yield _may_not_fit(parameter, broken)
+
+
+def _may_not_fit(parameter: Parameter, broken: Sequence[str]) -> TemplateWarning:
+    what = {
+        "Artifact": "Deployments with such an artifact",
+        "EnvironmentName": "Environments with such a name",
+        "ProjectName": "Environments in a project with such a name",
+        "Version": "Deployments of such a version",
+    }.get(parameter.name, "Environments with such a value")
+    detail = (
+        f"is filled in by Slipway, and its constraints do not take {' or '.join(broken[:2])}. "
+        f"{what} are refused"
+    )
+    at = below("#/Parameters", parameter.name)
+    return TemplateWarning(pointer=at, code="value_may_not_fit", detail=detail)
+
+
+def _names(template: ParsedTemplate) -> Iterator[TemplateWarning]:
+    """Physical names that are longer than AWS takes, and names of buckets in upper case."""
+    names = frozenset(each.name for each in template.parameters)
+    reader = Reader(names, template.sections.get("Mappings", {}))
+    for name, resource in template.sections.get("Resources", {}).items():
+        named = resource_types.NAMES.get(template.types.get(name, ""))
+        properties = resource.get("Properties") if isinstance(resource, dict) else None
+        if named and isinstance(properties, dict) and named.property in properties:
+            at = below("#/Resources", name, "Properties", named.property)
+            yield from _name(reader, named, properties[named.property], at)
+
+
+def _name(
+    reader: Reader, named: resource_types.Named, value: Any, at: str
+) -> Iterator[TemplateWarning]:
+    for text in reader.texts(value):
+        length = sum(_length(part) for part in text)
+        if length > named.longest:
+            detail = f"becomes {length} characters long, and AWS takes at most {named.longest}"
+            yield TemplateWarning(pointer=at, code="name_too_long", detail=detail)
+            return
+        written = "".join(part.value for part in text if part.kind == "text")
+        if named.is_lower_case and written != written.lower():
+            detail = "has upper-case letters, which AWS does not take in this name"
+            yield TemplateWarning(pointer=at, code="name_not_taken", detail=detail)
+            return
+
+
+def _length(part: Part) -> int:
+    """The least length of a part of a name."""
+    if part == Part("pseudo", "AWS::StackName"):
+        return _STACK_LENGTH
+    return len(literal((part,)) or "")
+
+
+CHECKS: Sequence[Check] = (_deployments, _filled_in, _names)
