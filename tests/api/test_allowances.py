@@ -19,7 +19,8 @@ VERSIONS = "/api/v1/templates/web/versions"
 BODY = """
 Parameters:
   PermissionsBoundary: {Type: String}
-  Artifact: {Type: String, Default: s3://payments-builds/none.zip}
+  ArtifactBucket: {Type: String, Default: payments-builds}
+  ArtifactKey: {Type: String, Default: none.zip}
   Memory: {Type: Number, Default: 128}
   Reserved: {Type: Number, Default: 0}
   Bucket: {Type: String, Default: payments-builds}
@@ -30,7 +31,7 @@ Resources:
       Runtime: python3.13
       Handler: index.handler
       PermissionsBoundary: !Ref PermissionsBoundary
-      CodeUri: !Ref Artifact
+      CodeUri: {Bucket: !Ref ArtifactBucket, Key: !Ref ArtifactKey}
       MemorySize: !Ref Memory
       ReservedConcurrentExecutions: !Ref Reserved
   More:
@@ -57,13 +58,13 @@ def web(ann: Client) -> Client:
     return ann
 
 
-def made(owner: Client, project: ProjectId, **inputs: Any) -> Answer:
-    wanted = {"name": "x", "type": "ephemeral", "template": "web", "inputs": inputs}
+def made(owner: Client, project: ProjectId, name: str = "x", **inputs: Any) -> Answer:
+    wanted = {"name": name, "type": "ephemeral", "template": "web", "inputs": inputs}
     return owner.post(f"/api/v1/environments/projects/{project}", wanted)
 
 
-def running(owner: Client, project: ProjectId) -> str:
-    answer = made(owner, project)
+def running(owner: Client, project: ProjectId, name: str = "x") -> str:
+    answer = made(owner, project, name)
     assert answer.status == 201, answer.text
     world.comes_up(ids.parse_environment(answer.json["id"]))
     return str(answer.json["id"])
@@ -132,6 +133,35 @@ def test_code_is_deployed_only_from_known_buckets(web: Client, project: ProjectI
     assert "payments-builds" in refused.json["errors"][0]["detail"]
     accepted = web.post(path, {"version": "v1", "artifact": "s3://payments-builds/web.zip"})
     assert accepted.status == 201
+
+
+def test_an_image_does_not_pass_for_the_bucket_that_its_registry_is_named_like(
+    web: Client, project: ProjectId
+) -> None:
+    path = f"/api/v1/deployments/environments/{running(web, project)}"
+
+    refused = web.post(path, {"version": "v1", "artifact": "payments-builds/x/company-builds"})
+
+    assert_refused(refused, 422, "invalid_request", "#/artifact")
+
+
+def test_a_deployment_needs_an_artifact_if_the_code_comes_from_it_and_has_no_default(
+    web: Client, project: ProjectId
+) -> None:
+    path = f"/api/v1/deployments/environments/{running(web, project)}"
+    assert web.post(path, {"version": "v1"}).status == 201
+    body = BODY.replace(
+        "ArtifactBucket: {Type: String, Default: payments-builds}", "ArtifactBucket: {Type: String}"
+    )
+    added = web.send("POST", VERSIONS, body, media="application/yaml", query="version=2.0")
+    assert added.status == 201, added.text
+    assert web.post(f"{VERSIONS}/2.0/publish").status == 200
+    path = f"/api/v1/deployments/environments/{running(web, project, 'y')}"
+
+    refused = web.post(path, {"version": "v1"})
+
+    assert_refused(refused, 422, "invalid_request", "#/artifact")
+    assert refused.json["errors"][0]["detail"].startswith("is required, because")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from slipway.domain.deployment import CAN_BECOME, Deployment, NewDeployment, Status
+from slipway.domain.deployment import (
+    BROUGHT,
+    CAN_BECOME,
+    Deployment,
+    NewDeployment,
+    Status,
+    brought,
+)
 from slipway.domain.timestamps import now
 
 VERSIONS = {
@@ -98,6 +105,28 @@ def test_the_url_of_the_log_is_absolute() -> None:
     assert deployment.with_absolute_urls("https://api.example.com").logs_url == (
         "https://api.example.com/api/v1/deployments/dep/logs"
     )
+
+
+@pytest.mark.parametrize(
+    "artifact,parts",
+    [
+        ("s3://builds/web.zip", ("builds", "web.zip", None)),
+        ("s3://builds/a/b//c.zip", ("builds", "a/b//c.zip", None)),
+        ("s3://builds/a.zip?versionId=3sL4kqtJ.x", ("builds", "a.zip", "3sL4kqtJ.x")),
+        ("s3://builds/a?b=c", ("builds", "a?b=c", None)),
+        ("s3://builds/a?versionId=", ("builds", "a?versionId=", None)),
+        ("builds/team/web:1", (None, None, None)),
+        (None, (None, None, None)),
+    ],
+)
+def test_an_artifact_has_a_bucket_a_key_and_perhaps_a_version(
+    artifact: str | None, parts: tuple[str | None, ...]
+) -> None:
+    values = brought("v1", artifact)
+
+    assert set(values) == BROUGHT
+    assert (values["Version"], values["Artifact"]) == ("v1", artifact)
+    assert tuple(values[f"Artifact{name}"] for name in ("Bucket", "Key", "Version")) == parts
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,20 @@ def test_a_template_that_takes_no_version_has_a_warning() -> None:
     assert warned(QUEUE) == {"#/Parameters": "takes_no_version"}
 
 
-@pytest.mark.parametrize("name", ["Version", "Artifact"])
+def test_a_key_that_is_cut_out_of_the_artifact_has_a_warning() -> None:
+    code = "Parameters: {Artifact: {Type: String}, ArtifactKey: {Type: String}}\n" + (
+        "Resources: {Web: {Type: AWS::Lambda::Function, Properties: {Code: {S3Key: %s}}},\n"
+        "  Jobs: {Type: AWS::SQS::Queue,\n"
+        "    Properties: {QueueName: !Sub '${Artifact}${ArtifactKey}'}}}"
+    )
+
+    cut = warned(code % "!Select [3, !Split ['/', !Ref Artifact]]")
+
+    assert cut == {"#/Resources/Web/Properties/Code/S3Key": "key_ends_at_slash"}
+    assert warned(code % "!Ref ArtifactKey") == {}
+
+
+@pytest.mark.parametrize("name", ["Version", "Artifact", "ArtifactKey"])
 def test_a_version_that_nothing_uses_has_a_warning(name: str) -> None:
     declared = f"Parameters: {{{name}: {{Type: String}}}}\n"
 

@@ -67,6 +67,26 @@ def test_a_version_and_its_artifact_reach_the_stack_and_nothing_else_changes(
     assert live(stack, stack.go("restore")) == "none "
 
 
+def test_the_parts_of_an_artifact_reach_a_template_that_declares_them(
+    stack: Subject, emulator: Platform
+) -> None:
+    names = ("ArtifactBucket", "ArtifactKey", "ArtifactVersion")
+    template = {
+        "Parameters": {name: {"Type": "String"} for name in names},
+        "Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {"Live": {"Value": {"Fn::Join": [" ", [{"Ref": name} for name in names]]}}},
+    }
+    key = "templates/parts/1.0/digest"
+    emulator.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(template).encode())
+    stack.fields = {"template_key": key, "parameters": names, "defaults": ()}
+    stack.go("provision")
+
+    artifacts = ["s3://builds/a/b.zip?versionId=v.1_2", "s3://builds/c.zip", "registry/web:1", None]
+    lived = [live(stack, stack.go("ship", version="v1", artifact=each)) for each in artifacts]
+
+    assert lived == ["builds a/b.zip v.1_2", "builds c.zip ", "  ", "  "]
+
+
 def test_before_the_first_version_the_default_of_the_template_applies(
     stack: Subject, emulator: Platform
 ) -> None:

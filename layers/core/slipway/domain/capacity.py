@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from slipway.domain.allowances import MEMORY, PARAMETERS
+from slipway.domain.deployment import BROUGHT
 from slipway.errors import FieldError
 
 # A version's record holds them.
@@ -103,8 +104,8 @@ def faults(
         if detail:
             yield FieldError(at, detail)
     for parameter in stored.get("buckets", {}):
-        if parameter == "Artifact":
-            continue  # Deployments bring it.
+        if parameter in BROUGHT:
+            continue  # Deployments are checked when they are accepted.
         value = values.get(parameter, "").removeprefix("s3://").partition("/")[0]
         if value not in buckets:
             yield FieldError(f"#/inputs/{parameter}", not_a_bucket(buckets))

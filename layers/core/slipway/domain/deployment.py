@@ -20,6 +20,7 @@ later version contains its change.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -35,8 +36,10 @@ Status = Literal[
     "pending", "running", "succeeded", "rolled_back", "failed", "canceled", "superseded"
 ]
 
-# The template parameters that each deployment sets.
-BROUGHT = frozenset({"Version", "Artifact"})
+# The template parameters that each deployment sets. The last three are the parts of the artifact.
+BROUGHT = frozenset({"Version", "Artifact", "ArtifactBucket", "ArtifactKey", "ArtifactVersion"})
+# SAM writes the version of an object so, at the end of its address.
+_OBJECT = re.compile(r"s3://([^/]+)/(.+?)(?:\?versionId=([^?&#=]+))?")
 
 CAN_BECOME: dict[Status, frozenset[Status]] = {
     "pending": frozenset({"running", "failed", "canceled", "superseded"}),
@@ -74,8 +77,9 @@ class NewDeployment(RequestModel):
     version: Version = Field(examples=["sha-1234567"])
     artifact: Artifact | None = Field(
         None,
-        description="The built code of the version, an S3 object or an image reference. The value "
-        "of the template's parameter `Artifact`.",
+        description="The built code of the version, an S3 object (`s3://bucket/key`, perhaps with "
+        "`?versionId=`) or an image reference. The value of the template's parameter `Artifact`; "
+        "`ArtifactBucket`, `ArtifactKey` and `ArtifactVersion` are its parts.",
         examples=["s3://payments-builds/sha-1234567.zip"],
     )
     on_conflict: OnConflict | None = Field(
@@ -125,6 +129,42 @@ class NewDeployment(RequestModel):
     def order(self) -> int | str | None:
         """The value that orders versions. Numbers compare with numbers, times with times."""
         return timestamps.written(self.committed_at) if self.committed_at else self.sequence
+
+
+def brought(version: str | None, artifact: str | None) -> dict[str, str | None]:
+    """The values of BROUGHT. An image has no bucket and key, an object perhaps no version."""
+    found = _OBJECT.fullmatch(artifact or "")
+    bucket, key, number = found.groups() if found else (None, None, None)
+    return {
+        "Version": version,
+        "Artifact": artifact,
+        "ArtifactBucket": bucket,
+        "ArtifactKey": key,
+        "ArtifactVersion": number,
+    }
+
+
+def artifact_fault(
+    artifact: str | None,
+    code_parameters: Collection[str],
+    defaults: Collection[str],
+    buckets: Collection[str],
+) -> str | None:
+    """Why the template's code cannot come from the artifact; None if it can, or does not.
+
+    `code_parameters` are the template's parameters that name a bucket with code, and `defaults`
+    those of BROUGHT that have a default.
+    """
+    code = BROUGHT.intersection(code_parameters)
+    if not code or (artifact is None and code.issubset(defaults)):
+        return None
+    known = ", ".join(buckets) or "none"
+    # An image, whose address has no scheme, must not pass for a bucket.
+    if artifact is None or brought(None, artifact)["ArtifactBucket"] not in buckets:
+        missing = "is required, because the template's code comes from it: it "
+        detail = f"must be in a bucket that the stack's ArtifactBuckets lists ({known})"
+        return detail if artifact else missing + detail
+    return None
 
 
 def is_outdated(order: int | str | None, by: int | str | None) -> bool:

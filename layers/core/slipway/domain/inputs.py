@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from slipway.domain.deployment import BROUGHT
 from slipway.domain.effort import Budget
 from slipway.domain.environment import MASK
 from slipway.domain.fields import CONTROL, is_writable
@@ -22,16 +23,7 @@ if TYPE_CHECKING:
     from slipway.domain.patterns import Pattern
 
 # Slipway supplies these if a template declares them.
-CONVENTIONS = frozenset(
-    {
-        "Version",
-        "Artifact",
-        "EnvironmentName",
-        "ProjectName",
-        "EnvironmentId",
-        "PermissionsBoundary",
-    }
-)
+CONVENTIONS = BROUGHT | {"EnvironmentName", "ProjectName", "EnvironmentId", "PermissionsBoundary"}
 
 # All inputs together, because they pass through a workflow's state, which holds 256 KB.
 MAX_BYTES_TOGETHER = 65_536

@@ -36,6 +36,7 @@ _NEEDS_NO_RIGHTS = re.compile(r"AWS::CloudFormation::(WaitCondition|CustomResour
 _NO_RIGHTS = "is allowed here, but environments have no right to make it"
 _UNKNOWN = "is not a property that Slipway knows for this type, so it is refused"
 _WRITTEN_OUT = "must be written out, so that what it names can be checked"
+_PLAIN = "must be plain text: SAM reads it before the parameters have values"
 _KEPT = "must be Delete or be left out: what an environment consists of ends with it"
 # The type whose rights SAM's type needs.
 _MAKES = {
@@ -299,8 +300,13 @@ def _sam_events(check: Check, value: Any, at: str) -> Iterator[FieldError]:
         if node is None:
             detail = "is not available to environments: what sends these events is not theirs"
             yield FieldError(below(at, name, "Type"), detail)
-        elif event.get("Properties") is not None:
-            yield from _walk(check, node, event["Properties"], below(at, name, "Properties"))
+        elif (properties := event.get("Properties")) is not None:
+            here = below(at, name, "Properties")
+            yield from _walk(check, node, properties, here)
+            if kind in ("Api", "HttpApi") and isinstance(properties, dict):
+                for each in ("Path", "Method"):
+                    if not isinstance(properties.get(each, ""), str):
+                        yield FieldError(below(here, each), _PLAIN)
 
 
 def _sam_policies(check: Check, value: Any, at: str) -> Iterator[FieldError]:

@@ -15,6 +15,8 @@ from typing import Any
 from slipway.domain import capacity
 from slipway.domain.allowances import MEMORY, Allowances
 from slipway.domain.capacity import FromParameter, Numbers
+from slipway.domain.deployment import brought
+from slipway.domain.inputs import CONVENTIONS
 from slipway.domain.references import below
 from slipway.domain.template_properties import PROPERTIES
 from slipway.domain.template_text import (
@@ -32,9 +34,7 @@ STACK = Part("pseudo", "AWS::StackName")
 ACCOUNT = Part("pseudo", "AWS::AccountId")
 BOUNDARY = "PermissionsBoundary"
 # Slipway supplies them; a deployment or an environment's name is no input that is checked here.
-_SUPPLIED = frozenset(
-    {"Version", "Artifact", "EnvironmentName", "ProjectName", "EnvironmentId", BOUNDARY}
-)
+_SUPPLIED = CONVENTIONS
 
 NOT_OWN = (
     "must be a resource of this template: refer to it with !Ref or !GetAtt, or write its name or "
@@ -51,9 +51,14 @@ _NOT_MANAGED = (
     "is not one of the policies of AWS that roles of environments may have. Write the statements "
     "that the role needs into Policies"
 )
+_BROUGHT_CODE = "{Bucket: !Ref ArtifactBucket, Key: !Ref ArtifactKey}"
 _LOCAL_PATH = (
     "is a path on your computer. Upload the code and name it (sam package does both), or send it "
-    "with each deployment and write !Ref Artifact"
+    f"with each deployment and write {_BROUGHT_CODE}"
+)
+_NO_FUNCTION = (
+    "must be text or a mapping with Bucket and Key: SAM reads it before the parameters have "
+    f"values. For the code that deployments bring, write {_BROUGHT_CODE}"
 )
 
 MANAGED = frozenset(
@@ -295,8 +300,8 @@ def bucket(check: Check, value: Any, at: str) -> Iterator[FieldError]:
 
 def _bucket(check: Check, text: Text, at: str) -> Iterator[FieldError]:
     allowed, known = check.allowances.buckets, literal(text)
-    if text == (Part("piece", "Artifact", "/2"),):
-        yield from _of_artifact(check, at)
+    if text in _OF_ARTIFACT:
+        yield from _of_artifact(check, text[0].value, at)
         return
     if known in allowed:
         return
@@ -306,12 +311,19 @@ def _bucket(check: Check, text: Text, at: str) -> Iterator[FieldError]:
         yield FieldError(at, capacity.not_a_bucket(allowed))
 
 
-def _of_artifact(check: Check, at: str) -> Iterator[FieldError]:
+_OF_ARTIFACT: tuple[Text, ...] = (
+    (Part("piece", "Artifact", "/2"),),
+    (Part("parameter", "ArtifactBucket"),),
+)
+
+
+def _of_artifact(check: Check, parameter: str, at: str) -> Iterator[FieldError]:
     """Each deployment's artifact is checked when it is accepted; the default is checked now."""
-    check.numbers.buckets["Artifact"] = at
-    default = check.defaults.get("Artifact")
-    if default and _named_bucket(default) not in check.allowances.buckets:
-        pointer = below("#/Parameters", "Artifact", "Default")
+    check.numbers.buckets[parameter] = at
+    default = check.defaults.get(parameter)
+    named = brought(None, default)["ArtifactBucket"] if parameter == "Artifact" else default
+    if default and named not in check.allowances.buckets:
+        pointer = below("#/Parameters", parameter, "Default")
         yield FieldError(pointer, capacity.not_a_bucket(check.allowances.buckets))
 
 
@@ -331,30 +343,23 @@ def _of_parameter(check: Check, parameter: str, at: str) -> Iterator[FieldError]
 
 
 def code(check: Check, value: Any, at: str) -> Iterator[FieldError]:
-    """SAM's CodeUri: a path, s3://bucket/key, or a mapping with Bucket and Key."""
-    for each in branches(value):
-        if isinstance(each, dict) and intrinsic(each) is None:
-            yield from bucket(check, each.get("Bucket"), below(at, "Bucket"))
-            continue
-        for text in check.reader.texts(each):
-            yield from _code(check, text, at)
+    """SAM's CodeUri: a path, s3://bucket/key, or a mapping with Bucket and Key.
 
-
-def _code(check: Check, text: Text, at: str) -> Iterator[FieldError]:
-    first = text[0] if text else Part("text")
-    if text == (Part("parameter", "Artifact"),):
-        yield from _of_artifact(check, at)
-        return
-    if len(text) == 1 and first.kind == "parameter" and first.value not in _SUPPLIED:
-        yield from _of_parameter(check, first.value, at)
-    elif first.kind != "text" or not first.value.startswith("s3://"):
+    SAM carries out no function there, whatever it stands for.
+    """
+    if isinstance(value, dict) and intrinsic(value) is None:
+        for name in ("Bucket", "Key"):
+            if value.get(name) in (None, ""):
+                yield FieldError(below(at, name), "is required")
+        if value.get("Bucket"):
+            yield from bucket(check, value["Bucket"], below(at, "Bucket"))
+    elif not isinstance(value, str):
+        yield FieldError(at, _NO_FUNCTION)
+    elif not value.startswith("s3://"):
         yield FieldError(at, _LOCAL_PATH)
-    elif first.value == "s3://":
-        ends = len(text) > 2 and text[2].kind == "text" and text[2].value.startswith("/")
-        yield from _bucket(check, text[1:2] if ends else UNKNOWN, at)
     else:
-        named, slash, _ = first.value.removeprefix("s3://").partition("/")
-        yield from _bucket(check, (Part("text", named),) if slash else UNKNOWN, at)
+        named, _, rest = value.removeprefix("s3://").partition("/")
+        yield from _bucket(check, (Part("text", named),) if rest else UNKNOWN, at)
 
 
 # --- capacity ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from slipway.domain import effort, inputs, references, resource_types, supplied
+from slipway.domain.deployment import BROUGHT
 from slipway.domain.references import below
 from slipway.domain.template import Parameter
 from slipway.domain.template_text import Part, Reader, literal
@@ -30,6 +31,9 @@ Check = Callable[["ParsedTemplate"], Iterator[TemplateWarning]]
 # Values as they come. A constraint that refuses one of them will refuse many.
 _SAMPLES: Mapping[str, Sequence[str]] = {
     "Artifact": ("s3://payments-builds/app/sha-1234567.zip",),
+    "ArtifactBucket": ("payments-builds", "Acme.builds.2014"),
+    "ArtifactKey": ("app/sha-1234567.zip", "sha-1234567.zip"),
+    "ArtifactVersion": ("3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", ""),
     "EnvironmentId": ("env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",),
     "EnvironmentName": ("pr-7", "preview-pr-12345", "feature/Login", "Release 2.1"),
     "PermissionsBoundary": ("arn:aws:iam::111111111111:policy/slipway-EnvironmentBoundary-1A2B",),
@@ -55,11 +59,11 @@ def found(template: ParsedTemplate) -> list[TemplateWarning]:
 def _deployments(template: ParsedTemplate) -> Iterator[TemplateWarning]:
     """Deployments bring Version and Artifact, so these must be there and be used."""
     names = {each.name for each in template.parameters}
-    brought = [name for name in ("Version", "Artifact") if name in names]
+    brought = [name for name in sorted(BROUGHT) if name in names]
     if not brought:
         detail = (
-            "has neither Version nor Artifact, so deployments into its environments are refused. "
-            "Declare one of them if the template has code that deployments replace"
+            "has neither Version nor Artifact or a part of it, so deployments into its "
+            "environments are refused. Declare one of them if the template has code that deployments replace"
         )
         yield TemplateWarning(pointer="#/Parameters", code="takes_no_version", detail=detail)
     used = references.used(template.sections) if brought else ()
@@ -85,7 +89,7 @@ def _filled_in(template: ParsedTemplate) -> Iterator[TemplateWarning]:
 
 def _may_not_fit(parameter: Parameter, broken: Sequence[str]) -> TemplateWarning:
     what = {
-        "Artifact": "Deployments with such an artifact",
+        **dict.fromkeys(BROUGHT, "Deployments with such an artifact"),
         "EnvironmentName": "Environments with such a name",
         "ProjectName": "Environments in a project with such a name",
         "Version": "Deployments of such a version",
@@ -98,10 +102,27 @@ def _may_not_fit(parameter: Parameter, broken: Sequence[str]) -> TemplateWarning
     return TemplateWarning(pointer=at, code="value_may_not_fit", detail=detail)
 
 
+def _keys(template: ParsedTemplate) -> Iterator[TemplateWarning]:
+    """Keys of code that are cut out of the artifact at its slashes."""
+    reader = _reader(template)
+    for name, resource in template.sections.get("Resources", {}).items():
+        properties = resource.get("Properties") if isinstance(resource, dict) else None
+        code = properties.get("Code") if isinstance(properties, dict) else None
+        key = code.get("S3Key") if isinstance(code, dict) else None
+        if any(part.kind == "piece" for text in reader.texts(key) for part in text):
+            detail = "ends at the next slash of the artifact's key. Write !Ref ArtifactKey"
+            at = below("#/Resources", name, "Properties", "Code", "S3Key")
+            yield TemplateWarning(pointer=at, code="key_ends_at_slash", detail=detail)
+
+
+def _reader(template: ParsedTemplate) -> Reader:
+    names = frozenset(each.name for each in template.parameters)
+    return Reader(names, template.sections.get("Mappings", {}))
+
+
 def _names(template: ParsedTemplate) -> Iterator[TemplateWarning]:
     """Physical names that are longer than AWS takes, and names of buckets in upper case."""
-    names = frozenset(each.name for each in template.parameters)
-    reader = Reader(names, template.sections.get("Mappings", {}))
+    reader = _reader(template)
     for name, resource in template.sections.get("Resources", {}).items():
         named = resource_types.NAMES.get(template.types.get(name, ""))
         properties = resource.get("Properties") if isinstance(resource, dict) else None
@@ -133,4 +154,4 @@ def _length(part: Part) -> int:
     return len(literal((part,)) or "")
 
 
-CHECKS: Sequence[Check] = (_deployments, _filled_in, _names)
+CHECKS: Sequence[Check] = (_deployments, _filled_in, _keys, _names)

@@ -8,6 +8,7 @@ from slipway.domain.fields import ResponseModel
 
 # The codes of warnings about a template. docs/templates.md explains each.
 WARNINGS = (
+    "key_ends_at_slash",
     "name_not_taken",
     "name_too_long",
     "parameter_not_used",

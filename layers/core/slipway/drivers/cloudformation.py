@@ -32,7 +32,7 @@ from typing import Any
 from slipway import aws
 from slipway.aws import secret_inputs, template_bodies
 from slipway.domain import scope, timestamps
-from slipway.domain.deployment import BROUGHT, LogLine
+from slipway.domain.deployment import BROUGHT, LogLine, brought
 from slipway.domain.ids import parse_environment
 from slipway.drivers import making_role, stacks
 from slipway.drivers.base import Operation, Progress
@@ -220,11 +220,10 @@ def _written(expires_at: datetime | None) -> str:
 
 def _shipped(operation: Operation) -> dict[str, str]:
     """The values that a deployment sets. Without one, the template's default takes precedence."""
-    brought = {"Version": operation.version, "Artifact": operation.artifact}
-    nothing = {"Version": NOTHING_LIVE, "Artifact": ""}
+    nothing = {"Version": NOTHING_LIVE}
     return {
-        name: value or nothing[name]
-        for name, value in brought.items()
+        name: value or nothing.get(name, "")
+        for name, value in brought(operation.version, operation.artifact).items()
         if value or name not in operation.defaults
     }
 

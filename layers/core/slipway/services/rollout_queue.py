@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
-from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
+from slipway.domain.deployment import Deployment, NewDeployment, artifact_fault, is_outdated
 from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.records import change, changed
@@ -206,14 +206,11 @@ def _require_ready(environment: EnvironmentId, record: EnvironmentRecord) -> Non
 
 
 def _require_known_bucket(record: EnvironmentRecord, content: Fields) -> None:
-    """Raises Invalid if the template's code would come from a bucket that it must not come from."""
-    artifact = content.get("artifact")
-    if not artifact or "Artifact" not in record.get("code_parameters", ()):
+    """Raises Invalid if the template's code cannot come from the artifact of a release."""
+    if content["kind"] != "release" or not (names := record.get("code_parameters")):
         return
-    buckets = settings().artifact_buckets
-    if str(artifact).removeprefix("s3://").partition("/")[0] not in buckets:
-        known = ", ".join(buckets) or "none"
-        detail = f"must be in a bucket that the stack's ArtifactBuckets lists ({known})"
+    defaults, buckets = record.get("defaults", ()), settings().artifact_buckets
+    if detail := artifact_fault(content.get("artifact"), names, defaults, buckets):
         raise Invalid([FieldError("#/artifact", detail)])
 
 
