@@ -63,7 +63,8 @@ def _deployments(template: ParsedTemplate) -> Iterator[TemplateWarning]:
     if not brought:
         detail = (
             "has neither Version nor Artifact or a part of it, so deployments into its "
-            "environments are refused. Declare one of them if the template has code that deployments replace"
+            "environments are refused. Declare one of them if the template has code that "
+            "deployments replace"
         )
         yield TemplateWarning(pointer="#/Parameters", code="takes_no_version", detail=detail)
     used = references.used(template.sections) if brought else ()
