@@ -32,7 +32,10 @@ async def body_of(receive: Receive, kept: int, read: int) -> bytes | None:
 
 async def respond(send: Send, answer: Answer, *, head: bool = False) -> None:
     """Send the answer; without its body to a HEAD request."""
-    headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+    headers = list(answer.headers)
+    # RFC 9110, 8.6: a 204 has no length, and that of a 304 would be the length of the 200.
+    if answer.status not in (204, 304):
+        headers.append(("content-length", str(len(answer.body))))
     sent = [(name.encode(), _encoded(value)) for name, value in headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": sent})
     await send({"type": "http.response.body", "body": b"" if head else answer.body})

@@ -44,10 +44,11 @@ def test_a_wrong_method_is_refused_with_the_methods_that_are_allowed(
             method: ann.send(method, filled(path, here), "{}") for method in methods - served(path)
         }
 
+    allowed = served(path) | ({"HEAD"} if "GET" in served(path) else set())
     assert answers
     for answer in answers.values():
         assert_refused(answer, 405, "method_not_allowed")
-        assert answer.headers["allow"] == ", ".join(sorted(served(path)))
+        assert answer.headers["allow"] == ", ".join(sorted(allowed))
 
 
 def served(path: str) -> set[str]:

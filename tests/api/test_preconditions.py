@@ -18,7 +18,8 @@ OTHERS = {
     "a later version": '"99"',
     "a weak tag": 'W/"2"',
     "no quotes": "2",
-    "several tags": '"2", "3"',
+    "several other tags": '"1", W/"2", "3"',
+    "a star among tags": '*, "2"',
     "a tag that is not ours": '"abc"',
     "empty": "",
     "a number that is too large": '"' + "9" * 400 + '"',
@@ -62,7 +63,7 @@ def test_an_environment_is_deleted_only_with_its_current_etag(
     assert_refused(answer, 412, "precondition_failed")
 
 
-@pytest.mark.parametrize("tag", ['"2"', "*", ' "2" '])
+@pytest.mark.parametrize("tag", ['"2"', "*", ' "2" ', '"1", "2"', ',"x,y" ,W/"9",\t"2",'])
 def test_the_current_etag_allows_a_change(ann: Client, seen_twice: str, tag: str) -> None:
     answer = ann.with_headers(if_match=tag).patch(seen_twice, {"name": "third"})
 
@@ -151,3 +152,91 @@ def test_a_list_has_no_etag(ann: Client, project: ProjectId) -> None:
 
 def test_an_unknown_object_is_not_found_with_any_etag(bob: Client, seen_twice: str) -> None:
     assert_refused(bob.with_headers(if_match='"2"').delete(seen_twice), 404, "not_found")
+
+
+# --- If-None-Match ------------------------------------------------------------------------------
+
+KNOWN = ['"2"', 'W/"2"', "*", '"1", W/"2"', ' "2" ']
+
+
+@pytest.mark.parametrize("tag", KNOWN)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_the_caller_has_is_not_sent_again(
+    ann: Client, seen_twice: str, method: str, tag: str
+) -> None:
+    full = ann.get(seen_twice)
+    answer = ann.with_headers(if_none_match=tag).send(method, seen_twice)
+
+    assert (answer.status, answer.raw) == (304, b"")
+    assert answer.headers["etag"] == full.headers["etag"] == '"2"'
+    assert answer.headers["cache-control"] == full.headers["cache-control"]
+    assert "content-type" not in answer.headers
+
+
+@pytest.mark.parametrize("tag", ['"1"', 'W/"3"', "2", "", '"2" "2"'])
+def test_what_the_caller_does_not_have_is_sent(ann: Client, seen_twice: str, tag: str) -> None:
+    answer = ann.with_headers(if_none_match=tag).get(seen_twice)
+
+    assert (answer.status, answer.raw) == (200, ann.get(seen_twice).raw)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/me", "/health"])
+def test_every_object_with_an_etag_can_be_asked_for_changes(ann: Client, path: str) -> None:
+    tag = ann.get(path).headers["etag"]
+
+    assert ann.with_headers(if_none_match=tag).get(path).status == 304
+    assert ann.with_headers(if_none_match='"other"').get(path).status == 200
+
+
+@pytest.mark.parametrize("tag,status", [('"2"', 200), ("*", 200), ('"1"', 412), ('W/"2"', 412)])
+def test_a_read_heeds_if_match(ann: Client, seen_twice: str, tag: str, status: int) -> None:
+    answer = ann.with_headers(if_match=tag).get(seen_twice)
+
+    assert answer.status == status
+    if status == 412:
+        assert_refused(answer, 412, "precondition_failed")
+
+
+def test_if_match_is_looked_at_before_if_none_match(ann: Client, seen_twice: str) -> None:
+    both = ann.with_headers(if_match='"1"', if_none_match='"2"')
+
+    assert both.get(seen_twice).status == 412
+
+
+def test_nobody_learns_from_an_etag_what_they_may_not_see(bob: Client, seen_twice: str) -> None:
+    assert_refused(bob.with_headers(if_none_match="*").get(seen_twice), 404, "not_found")
+
+
+@pytest.mark.parametrize("tag", ["*", '"2"', 'W/"2"', '"1", "2"'])
+def test_a_change_of_what_the_caller_already_knows_can_be_refused(
+    ann: Client, seen_twice: str, tag: str
+) -> None:
+    knowing = ann.with_headers(if_none_match=tag)
+
+    with nothing_changes():
+        answers = [knowing.patch(seen_twice, {"name": "late"}), knowing.delete(seen_twice)]
+
+    for answer in answers:
+        assert_refused(answer, 412, "precondition_failed")
+
+
+def test_a_change_of_another_version_is_carried_out(ann: Client, seen_twice: str) -> None:
+    assert ann.with_headers(if_none_match='"1"').patch(seen_twice, {"name": "new"}).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_failure_stays_a_failure_with_any_precondition(ann: Client, method: str) -> None:
+    careful = ann.with_headers(if_match="*", if_none_match="*")
+
+    answer = careful.send(method, "/api/v1/projects/prj_00000000000000000000")
+
+    assert_refused(answer, 404, "not_found")
+
+
+def test_a_head_has_the_headers_of_a_get(ann: Client, seen_twice: str) -> None:
+    full, head = ann.get(seen_twice), ann.send("HEAD", seen_twice)
+    missing = ann.send("HEAD", "/api/v1/projects/prj_00000000000000000000")
+
+    assert (head.status, head.raw, missing.status) == (200, b"", 404)
+    assert head.headers["content-length"] == str(len(full.raw))
+    assert head.headers == {**full.headers, "content-length": str(len(full.raw))}

@@ -299,10 +299,10 @@ def test_tearing_down_another_version_is_refused(ann: Principal, running: Enviro
 
     for version in (1, 3, -1):
         with pytest.raises(PreconditionFailed):
-            teardowns.begin(running, ann, version)
+            teardowns.begin(running, ann, {version})
 
     assert world.everything() == before
-    assert teardowns.begin(running, ann, 2).status == "tearing_down"
+    assert teardowns.begin(running, ann, {2}).status == "tearing_down"
 
 
 def test_a_version_that_the_caller_has_not_seen_is_not_torn_down(
@@ -312,7 +312,7 @@ def test_a_version_that_the_caller_has_not_seen_is_not_torn_down(
     between.first(monkeypatch, "UpdateItem", lambda: world.comes_up(made))
 
     with pytest.raises(PreconditionFailed):
-        teardowns.begin(made, ann, 1)
+        teardowns.begin(made, ann, {1})
 
     assert environments.get(made, ann).status == "running"
 

@@ -188,12 +188,12 @@ def test_a_name_in_use_cannot_be_taken_by_a_change(ann: Principal) -> None:
 
 def test_a_change_of_another_version_is_refused(ann: Principal) -> None:
     project = world.project(ann)
-    projects.change(project, world.to_change(description="hers"), ann, 1)
+    projects.change(project, world.to_change(description="hers"), ann, {1})
     before = world.everything()
 
     for version in (1, 3, -1):
         with pytest.raises(PreconditionFailed):
-            projects.change(project, world.to_change(description="his"), ann, version)
+            projects.change(project, world.to_change(description="his"), ann, {version})
 
     assert world.everything() == before
 
@@ -208,7 +208,7 @@ def test_a_change_never_overwrites_an_unseen_change(
     )
 
     with pytest.raises(PreconditionFailed):
-        projects.change(project, world.to_change(description="his"), ann, 1)
+        projects.change(project, world.to_change(description="his"), ann, {1})
 
     assert projects.get(project, ann).description == "hers"
 
@@ -442,10 +442,10 @@ def test_removing_another_version_is_refused(ann: Principal) -> None:
 
     for version in (0, 2, -1):
         with pytest.raises(PreconditionFailed):
-            projects.remove(project, ann, version, cascade=True)
+            projects.remove(project, ann, {version}, cascade=True)
 
     assert world.everything() == before
-    assert projects.remove(project, ann, 1, cascade=False) is None
+    assert projects.remove(project, ann, {1}, cascade=False) is None
 
 
 @pytest.mark.parametrize("cascade", [False, True], ids=["alone", "with a cascade"])
@@ -464,7 +464,7 @@ def test_a_version_that_the_caller_has_not_seen_is_not_removed(
     )
 
     with pytest.raises((PreconditionFailed, ProjectNotEmpty)):
-        projects.remove(project, ann, 1, cascade=cascade)
+        projects.remove(project, ann, {1}, cascade=cascade)
 
     shown = projects.get(project, ann)
     assert (shown.status, shown.description) == ("active", "changed meanwhile")
@@ -537,7 +537,7 @@ def test_a_cascade_with_an_outdated_version_does_not_begin(
     describes_it_first(monkeypatch, project, ann, "staying")
 
     with pytest.raises(PreconditionFailed):
-        projects.remove(project, ann, 1, cascade=True)
+        projects.remove(project, ann, {1}, cascade=True)
 
     assert projects.get(project, ann).status == "active"
 

@@ -188,10 +188,15 @@ def call(request: dict[str, Any]) -> Answer:
         asking.reset(token)
     answer = json.loads(json.dumps(answer))
     body = answer.get("body") or ""
+    raw = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+    headers = {name.lower(): value for name, value in answer.get("headers", {}).items()}
+    if request["requestContext"]["http"]["method"] == "HEAD":
+        # As every HTTP server, API Gateway sends the length of the body instead of it.
+        headers["content-length"], raw = str(len(raw)), b""
     return Answer(
         status=answer["statusCode"],
-        headers={name.lower(): value for name, value in answer.get("headers", {}).items()},
-        raw=base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode(),
+        headers=headers,
+        raw=raw,
         cookies=tuple(answer.get("cookies", ())),
     )
 

@@ -17,6 +17,7 @@ from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.confirmation import LASTS, SERVED_BY, Confirmation, digest_of
 from slipway.domain.ids import ConfirmationId, EnvironmentId, ProjectId
+from slipway.domain.preconditions import IfMatch
 from slipway.domain.rights import tier_of
 from slipway.errors import Busy, ConfirmationNeeded, PreconditionFailed, TooManyUndecided
 from slipway.store import audit, table
@@ -101,7 +102,7 @@ def _draft(needed: ConfirmationNeeded, request: Mapping[str, Any], host: str) ->
 
 
 def _require_match(if_match: str | None, record: Mapping[str, Any]) -> None:
-    if if_match not in (None, "*", f'"{record["version"]}"'):
+    if record["version"] not in IfMatch(if_match):
         raise PreconditionFailed()
 
 

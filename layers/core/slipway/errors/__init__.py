@@ -8,7 +8,7 @@ SlipwayError
 │   │   ├── TtlExceedsPolicy
 │   │   └── IdempotencyKeyReused
 │   ├── TooLarge
-│   ├── UnsupportedMediaType
+│   ├── UnsupportedMediaType    EncodingUnsupported
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
 │   │                           · SessionEnded · AccountDisabled
 │   │                           · RefreshTokenInvalid · RefreshTokenReused
@@ -170,6 +170,15 @@ class TooLarge(Refused):
 class UnsupportedMediaType(Refused):
     code = "unsupported_media_type"
     title = "The Content-Type is not supported. Send one that this route accepts."
+
+
+class EncodingUnsupported(UnsupportedMediaType):
+    code = "unsupported_content_encoding"
+    title = "The body has a Content-Encoding. Send it as it is, not compressed."
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Accept-Encoding": "identity"}
 
 
 class Unauthenticated(Refused):

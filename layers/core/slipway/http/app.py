@@ -26,6 +26,7 @@ from slipway.access.principal import Principal
 from slipway.domain import credentials
 from slipway.domain.fields import QueryModel
 from slipway.http import binding, headers, responses
+from slipway.http.negotiation import accepts_coding
 from slipway.http.responses import RawResponse
 from slipway.http.routes import Route, RouteOptions
 from slipway.store import audit, rates, sessions, table
@@ -95,8 +96,8 @@ class Api:
             response = headers.preflight(self._methods(event["rawPath"]))
         else:
             response = self._resolver.resolve(event, context)
-        if method == "HEAD":
-            response["body"] = ""
+        if method in ("GET", "HEAD"):
+            responses.apply_conditions(response, event)
         response["headers"].update(rates.headers())
         headers.complete(response, event)
         observe.event(
@@ -113,7 +114,7 @@ class Api:
 
     def accepts(self, encoding: str) -> bool:
         """Whether the caller of the current request accepts this content encoding."""
-        return encoding in self._event["headers"].get("accept-encoding", "")
+        return accepts_coding(self._event["headers"].get("accept-encoding"), encoding)
 
     @property
     def _event(self) -> dict[str, Any]:
@@ -156,8 +157,9 @@ class Api:
         return self._error(errors.NotFound("No route has this path. See /docs for all routes."))
 
     def _methods(self, path: str) -> list[str]:
-        """The methods of the routes with this path."""
-        return sorted({route.method for route in self.routes if _matches(route.path, path)})
+        """The methods of the routes with this path. Where GET is one, HEAD is, too."""
+        found = {route.method for route in self.routes if _matches(route.path, path)}
+        return sorted(found | {"HEAD"} if "GET" in found else found)
 
     def _error(self, error: Exception) -> Response[Any]:
         if not isinstance(error, errors.Refused | errors.Fault):

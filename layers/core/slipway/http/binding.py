@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -22,9 +21,11 @@ from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.fields import QueryModel, RequestModel
 from slipway.http.headers import base_url
+from slipway.http.negotiation import prefers
 from slipway.http.responses import etag
 from slipway.http.routes import (
     FORM,
+    JSON,
     BaseUrl,
     Confirmed,
     Cookies,
@@ -44,6 +45,8 @@ Model = TypeVar("Model", RequestModel, QueryModel)
 # An error lists at most this many fields.
 _MAX_FIELD_ERRORS = 20
 _MAX_PAIRS = 20
+# US-ASCII is a part of UTF-8.
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
 # The types of the parts of a path, and how each is made of its text.
 _OF_PATH: dict[Any, Callable[[str], Any]] = {
     str: str,
@@ -92,9 +95,9 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
     if kind is RawBody:
         return _raw_body(route, event)
     if kind is IfMatch:
-        return _if_match(headers.get("if-match"))
+        return IfMatch.of(headers)
     if kind == EtagPredicate:
-        return _etag_predicate(headers.get("if-match"))
+        return _etag_predicate(headers)
     if kind is Confirmed:
         return headers.get("x-confirm")
     if kind is SourceIp:
@@ -104,7 +107,7 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
     if kind is Cookies:
         return _cookies(event)
     if kind is WantsPage:
-        return "text/html" in headers.get("accept", "")
+        return prefers(headers.get("accept", ""), "text/html", JSON)
     raise TypeError(f"A route cannot have a parameter of the type {kind}")
 
 
@@ -132,19 +135,11 @@ def _cookies(event: Mapping[str, Any]) -> dict[str, str]:
 # --- headers ----------------------------------------------------------------------------------
 
 
-def _if_match(header: str | None) -> int | None:
-    """The version; None for any version; -1, which no object has, if it is not one of our ETags."""
-    if header is None or header.strip() == "*":
+def _etag_predicate(headers: Mapping[str, str]) -> EtagPredicate | None:
+    conditions = IfMatch.of(headers)
+    if conditions is None:
         return None
-    found = re.fullmatch(r'\s*"([0-9]{1,18})"\s*', header)
-    return int(found[1]) if found else -1
-
-
-def _etag_predicate(header: str | None) -> EtagPredicate | None:
-    if header is None or header.strip() == "*":
-        return None
-    tag = header.strip()
-    return lambda model: etag(model, model.model_dump_json()) == tag
+    return lambda model: conditions.allows(etag(model, model.model_dump_json()))
 
 
 # --- the query string and forms ---------------------------------------------------------------
@@ -195,10 +190,21 @@ def _raw_body(route: Route, event: Mapping[str, Any]) -> RawBody:
         raise errors.TooLarge(
             f"The body has {len(body)} bytes, and {route.limit} are allowed. Send a smaller one."
         )
-    media = event["headers"].get("content-type", "").partition(";")[0].strip().lower()
-    if media not in route.media:
+    return RawBody(body, _media(route, event["headers"]))
+
+
+def _media(route: Route, headers: Mapping[str, str]) -> str:
+    """The media type of the body. Raises UnsupportedMediaType."""
+    media, *parameters = headers.get("content-type", "").lower().split(";")
+    if media.strip() not in route.media:
         raise errors.UnsupportedMediaType(f"Send the body as {' or '.join(route.media)}.")
-    return RawBody(body, media)
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in _CHARSETS:
+            raise errors.UnsupportedMediaType("Send the body in UTF-8.")
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise errors.EncodingUnsupported()
+    return media.strip()
 
 
 def _body(model: type[RequestModel], raw: RawBody) -> RequestModel:

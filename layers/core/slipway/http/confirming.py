@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from slipway.access import asking
 from slipway.domain import ids
 from slipway.domain.confirmation import digest_of
-from slipway.errors import ConfirmationNeeded, StoreUnavailable
+from slipway.domain.preconditions import IfMatch
+from slipway.errors import ConfirmationNeeded, PreconditionFailed, StoreUnavailable
 from slipway.http.responses import RawResponse, render_confirmation
 from slipway.store import confirmation_records, sessions, table
 from slipway.store.confirmed_sessions import ConfirmedSession
@@ -42,6 +43,9 @@ def ask(event: Mapping[str, Any], needed: ConfirmationNeeded) -> RawResponse:
         "body": body,
         "if_match": (event["headers"].get("if-match") or "").strip() or None,
     }
+    conditions = IfMatch.of(event["headers"])
+    if conditions is not None and needed.record["version"] not in conditions:
+        raise PreconditionFailed()
     host = event["requestContext"]["domainName"]
     return render_confirmation(asking.ask(needed, request, host), event)
 

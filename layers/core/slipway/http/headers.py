@@ -26,10 +26,13 @@ HTTPS_ONLY = "max-age=31536000"
 # CORS. Tokens are in the Authorization header and never in cookies, so no response allows
 # credentials.
 EXPOSED = (
-    "Allow, apigw-requestid, ETag, Idempotent-Replayed, Link, Location, RateLimit, "
-    "RateLimit-Policy, Retry-After, WWW-Authenticate"
+    "Accept-Encoding, Allow, apigw-requestid, ETag, Idempotent-Replayed, Link, Location, "
+    "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
 )
-ASKABLE = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Confirm"
+ASKABLE = (
+    "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    "X-Confirm"
+)
 PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers one
 
 

@@ -227,9 +227,25 @@ def _parameters(route: Route) -> Iterable[Schema]:
         yield {
             "name": "If-Match",
             "in": "header",
-            "description": "Change it only if this is still its ETag; otherwise 412.",
+            "description": "Change it only if this, or one of these, is still its ETag; otherwise "
+            "412.",
             "schema": {"type": "string"},
         }
+    if route.method == "GET" and _has_etag(route):
+        yield {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The ETag of what you have. If it is still the current one, the answer "
+            "is 304.",
+            "schema": {"type": "string"},
+        }
+
+
+def _has_etag(route: Route) -> bool:
+    """Whether the route answers with one object, and so with an ETag."""
+    kind = route.returns
+    is_raw = isinstance(kind, type) and issubclass(kind, RawResponse)
+    return not is_raw and kind is not NoneType and typing.get_origin(kind) is not Page
 
 
 def _successes(route: Route) -> Schema:
@@ -259,6 +275,9 @@ def _successes(route: Route) -> Schema:
             **answer,
             "description": "It existed already.",
         }
+    if route.method == "GET" and _has_etag(route):
+        etag = {"ETag": {"$ref": "#/components/headers/ETag"}}
+        answers["304"] = {"description": "You have the current state.", "headers": etag}
     if NoneType in _types(route.returns):
         answers["204"] = {"description": "Deleted."}
     return answers

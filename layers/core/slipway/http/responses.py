@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -13,7 +13,9 @@ from slipway import errors
 from slipway.domain.credentials import without_secrets
 from slipway.domain.fields import ResponseModel
 from slipway.domain.paging import Page
+from slipway.domain.preconditions import IfMatch
 from slipway.http.headers import base_url
+from slipway.http.negotiation import prefers
 from slipway.http.routes import JSON, Route
 
 PROBLEM = "application/problem+json"
@@ -79,7 +81,9 @@ def render(route: Route, result: Any, event: Mapping[str, Any]) -> RawResponse:
     if result is None:
         return RawResponse(None, None, 204, {"Cache-Control": "no-store"})
     if isinstance(result, Page):
-        return _page(result, status, event, as_lines=route.lines and _asks_for_lines(event))
+        as_lines = route.lines and _asks_for_lines(event)
+        page = _page(result, status, event, as_lines=as_lines)
+        return replace(page, headers={**page.headers, "Vary": "Accept"}) if route.lines else page
     return _object(result, status, event)
 
 
@@ -94,8 +98,7 @@ def _object(model: ResponseModel, status: int, event: Mapping[str, Any]) -> RawR
 
 def _asks_for_lines(event: Mapping[str, Any]) -> bool:
     """Whether the `Accept` header names newline-delimited JSON."""
-    accepted = event["headers"].get("accept", "").lower().split(",")
-    return any(each.partition(";")[0].strip() == NDJSON for each in accepted)
+    return prefers(event["headers"].get("accept", ""), NDJSON, JSON)
 
 
 def _page(
@@ -119,6 +122,26 @@ def etag(model: ResponseModel, body: str) -> str:
     if isinstance(version, int):
         return f'"{version}"'
     return f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
+
+
+def apply_conditions(response: dict[str, Any], event: Mapping[str, Any]) -> None:
+    """Let a GET's response heed the request's preconditions (RFC 9110, 13.2.2).
+
+    It becomes a 412 if `If-Match` does not name its ETag, else a 304 without a body if
+    `If-None-Match` does. A response without an ETag stays as it is.
+    """
+    conditions, headers = IfMatch.of(event["headers"]), response["headers"]
+    tag = headers.get("ETag")
+    if conditions is None or tag is None or response["statusCode"] != 200:
+        return
+    if not conditions.matches(tag):
+        refused = render_error(errors.PreconditionFailed(), event["requestContext"]["requestId"])
+        response.update(statusCode=412, body=refused.body, isBase64Encoded=False)
+        response["headers"] = {**refused.headers, "Content-Type": PROBLEM}
+    elif conditions.is_known(tag):
+        response.update(statusCode=304, body="", isBase64Encoded=False)
+        kept = ("ETag", "Cache-Control", "Vary")
+        response["headers"] = {name: headers[name] for name in kept if name in headers}
 
 
 def render_confirmation(model: ResponseModel, event: Mapping[str, Any]) -> RawResponse:

@@ -6,8 +6,8 @@ The types of the function's parameters declare what the route takes from a reque
     a RequestModel        the body; it can be omitted if the type is `RequestModel | None`
     a QueryModel          the query string
     RawBody               the body, unparsed
-    IfMatch | None        the version in the `If-Match` header
-    EtagPredicate | None  the `If-Match` header of an object without a version
+    IfMatch | None        the preconditions: `If-Match` and `If-None-Match`
+    EtagPredicate | None  the same of an object without a version
     Confirmed | None      the name in the `X-Confirm` header
     SourceIp              the caller's address
     Cookies               the cookies of the request
@@ -32,17 +32,15 @@ from typing import Any, NewType, TypedDict, TypeGuard, Unpack
 from slipway.access import policy
 from slipway.access.principal import Principal
 from slipway.domain.fields import QueryModel, RequestModel, ResponseModel
+from slipway.domain.preconditions import IfMatch as IfMatch
 from slipway.errors import SlipwayError
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES = 65_536
 
-IfMatch = NewType("IfMatch", int)
-"""The version in `If-Match`; None if the header is absent or `*`."""
-
 EtagPredicate = Callable[[ResponseModel], bool]
-"""Whether an object has the ETag in `If-Match`; None if the header is absent or `*`."""
+"""Whether the preconditions allow an object's ETag; None if there are none."""
 
 Confirmed = NewType("Confirmed", str)
 """The name of the protected object, in `X-Confirm`; None if the header is absent."""

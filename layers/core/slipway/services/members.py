@@ -7,7 +7,7 @@ another role, another owner takes both over in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from slipway.access import authorization, policy
@@ -142,17 +142,17 @@ def change(
     user_id: UserId,
     wanted: MemberChange,
     principal: Principal,
-    if_version: int | None,
+    if_version: Container[int] | None,
 ) -> Member:
     """Change a member's role or overrides; no-op if nothing differs.
 
-    `if_version` is the version that the caller expects, None for any. Raises NotFound, Forbidden,
+    `if_version` has the versions that the caller expects, None is any. Raises NotFound, Forbidden,
     LastOwner, NameTaken, QuotaExceeded, PreconditionFailed, ProjectGoing, Busy. Two round trips.
     """
     fields = wanted.model_dump(exclude_none=True)
     for _ in range(TRIES):
         seen = Seen(project, user_id, principal)
-        if if_version is not None and if_version != seen.target.get("version", 1):
+        if if_version is not None and seen.target.get("version", 1) not in if_version:
             raise PreconditionFailed()
         after = {**seen.target, **fields}
         action = require_to_give(principal, seen.membership, seen.target, after)

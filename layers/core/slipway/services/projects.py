@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -102,18 +102,21 @@ def list_(principal: Principal, paging: Paging) -> Page[Project]:
 
 
 def change(
-    project: ProjectId, wanted: ProjectChange, principal: Principal, if_version: int | None
+    project: ProjectId,
+    wanted: ProjectChange,
+    principal: Principal,
+    if_version: Container[int] | None,
 ) -> Project:
     """Change the fields that the request sets. No-op if nothing differs.
 
-    `if_version` is the version that the caller expects, None for any. Raises NotFound, NameTaken,
+    `if_version` has the versions that the caller expects, None is any. Raises NotFound, NameTaken,
     ProjectGoing, PreconditionFailed, Invalid. Two round trips.
     """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
     for _ in range(_MARK_TRIES):
         item, members = _read(project, principal)
-        if if_version is not None and if_version != item["version"]:
+        if if_version is not None and item["version"] not in if_version:
             raise PreconditionFailed()
         if item["status"] != "active":
             raise ProjectGoing()
@@ -168,11 +171,15 @@ def _refuse_change(failed: TransactionFailed, item: ProjectRecord, name: str) ->
 
 
 def remove(
-    project: ProjectId, principal: Principal, if_version: int | None, *, cascade: bool
+    project: ProjectId,
+    principal: Principal,
+    if_version: Container[int] | None,
+    *,
+    cascade: bool,
 ) -> Project | None:
     """Delete the project if it is empty; with `cascade`, begin to tear down its environments.
 
-    `if_version` is the version that the caller expects, None for any. Returns the project that is
+    `if_version` has the versions that the caller expects, None is any. Returns the project that is
     being deleted, None if it is deleted already. Repeating a cascade changes nothing. Raises
     NotFound, PreconditionFailed, ProjectNotEmpty, ProtectedEnvironments, Busy. Two round trips;
     three if the project is not empty, more if it changes in between.
@@ -180,7 +187,7 @@ def remove(
     keys = authorization.keys(project, principal)
     found, everyone = table.read(keys, *member_records.every_one_of(project))
     item = authorization.authorized(project, principal, found)
-    if if_version is not None and if_version != item["version"]:
+    if if_version is not None and item["version"] not in if_version:
         raise PreconditionFailed()
     if not cascade or item["environments"] == 0:
         with suppress(StaleWrite):
@@ -262,16 +269,11 @@ def _writing(
     return transaction
 
 
-def _version_condition(version: int | None) -> tuple[str, dict[str, Any]]:
-    """The condition that the version is still the expected one, and its values; empty for None."""
-    return ("", {}) if version is None else (" AND version = :was", {"was": version})
-
-
 def _erase(
     project: ProjectId,
     item: ProjectRecord,
     everyone: list[Found],
-    if_version: int | None = None,
+    if_version: Container[int] | None = None,
     caller: Check | None = None,
 ) -> None:
     """Delete the project's items; the history of its environments stays for operators.
@@ -281,7 +283,9 @@ def _erase(
     its name, its members or the expected version has changed.
     """
     [(members, _), (invited, _)] = everyone
-    same_version, was = _version_condition(if_version)
+    # The version that was read is one of those that the caller expects.
+    same_version = "" if if_version is None else " AND version = :was"
+    was = {"was": item["version"]} if same_version else {}
     complete, count = member_records.count_of(item, len(members), len(invited))
     condition = f"environments = :none AND #name = :name AND #owner = :owner AND {complete}"
     values = {"none": 0, "name": item["name"], "owner": item["owner"], **count, **was}
@@ -301,7 +305,7 @@ def _mark_deleting(
     project: ProjectId,
     item: ProjectRecord,
     members: list[Any],
-    if_version: int | None,
+    if_version: Container[int] | None,
     principal: Principal,
 ) -> ProjectRecord:
     """Mark the project as being deleted, and return its record; no-op if it is marked already.
@@ -336,7 +340,7 @@ def _mark_deleting(
 
 
 def _refuse_deletion(
-    failed: TransactionFailed, item: ProjectRecord, if_version: int | None
+    failed: TransactionFailed, item: ProjectRecord, if_version: Container[int] | None
 ) -> None:
     """Raises Forbidden, NotFound, PreconditionFailed if the failed deletion is not tried again."""
     if (caller := failed.get("caller")) is not None:

@@ -7,6 +7,7 @@ a cascade fails if one was protected after it looked.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from slipway.access import authorization
@@ -45,20 +46,20 @@ def change(
     wanted: EnvironmentChange,
     principal: Principal,
     confirmed: str | None,
-    if_version: int | None,
+    if_version: Container[int] | None,
 ) -> Environment:
     """Change the environment's tier or protection. No-op if nothing differs.
 
     A change of the tier needs the role in both tiers, and an end of the protection needs
-    `confirmed` of a caller who is no machine. `if_version` is the version that the caller expects,
-    None for any. Raises NotFound, Forbidden, ConfirmationRequired, EnvironmentGoing, ProjectGoing,
-    PreconditionFailed, Busy. Two round trips.
+    `confirmed` of a caller who is no machine. `if_version` has the versions that the caller
+    expects, None is any. Raises NotFound, Forbidden, ConfirmationRequired, EnvironmentGoing,
+    ProjectGoing, PreconditionFailed, Busy. Two round trips.
     """
     for _ in range(_TRIES):
         keys = authorization.keys(environment, principal)
         membership, record = table.get(*keys)
         item = authorization.authorized(environment, principal, (membership, record))
-        if if_version is not None and if_version != item["version"]:
+        if if_version is not None and item["version"] not in if_version:
             raise PreconditionFailed()
         if wanted.tier:
             authorization.require_tier(principal, membership, wanted.tier)

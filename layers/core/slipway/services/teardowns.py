@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -44,17 +44,17 @@ _TRIES = 5
 def begin(
     environment: EnvironmentId,
     principal: Principal,
-    if_version: int | None,
+    if_version: Container[int] | None,
     confirmed: str | None = None,
 ) -> Environment:
     """Begin to tear the environment down, or retry a failed teardown. Repeat it for progress.
 
-    `if_version` is the version that the caller expects, None for any; `confirmed` is the name in
+    `if_version` has the versions that the caller expects, None is any; `confirmed` is the name in
     `X-Confirm`. Raises NotFound, PreconditionFailed, ConfirmationRequired, Busy. Two round trips,
     three if a teardown has already begun.
     """
     item = authorization.read(environment, principal)
-    if if_version is not None and if_version != item["version"]:
+    if if_version is not None and item["version"] not in if_version:
         raise PreconditionFailed()
     if item["status"] == "teardown_failed":
         with suppress(StaleWrite):
@@ -68,7 +68,7 @@ def begin(
             )
         except StaleWrite:
             before, item = item, authorization.read(environment, principal)
-        if if_version is not None and if_version != item["version"]:
+        if if_version is not None and item["version"] not in if_version:
             raise PreconditionFailed()
         if before["version"] == item["version"] or item["status"] == "teardown_failed":
             return environment_records.to_model(item).as_seen_at(timestamps.now())
@@ -87,17 +87,18 @@ def begin_as(environment: EnvironmentId, actor: Actor) -> None:
 def retry(
     item: EnvironmentRecord,
     actor: Actor,
-    if_version: int | None = None,
+    if_version: Container[int] | None = None,
     retain: Collection[str] = (),
 ) -> Environment:
     """Start another attempt of a failed teardown, which gets an execution of its own.
 
     `retain` are resources that this and later attempts leave in place. Raises StaleWrite if the
-    teardown has not failed or if the version is not `if_version`; Busy. One round trip.
+    teardown has not failed or if `if_version` lacks the version; Busy. One round trip.
     """
     key = environment_records.key(ids.parse_environment(item["id"]))
     for _ in range(_TRIES):
-        if item["status"] != "teardown_failed" or if_version not in (None, item["version"]):
+        is_expected = if_version is None or item["version"] in if_version
+        if item["status"] != "teardown_failed" or not is_expected:
             raise StaleWrite()
         now = timestamps.written(timestamps.now())
         retained = sorted({*item.get("retain", ()), *retain})
@@ -140,7 +141,7 @@ def request_retry(
             )
         retain = _retained(item, wanted.retain) if wanted and wanted.retain else []
         # The names are those of the resources that this attempt has left.
-        if_version = item["version"] if retain else None
+        if_version = {item["version"]} if retain else None
         with suppress(StaleWrite):
             return retry(item, principal.author(), if_version, retain)
     raise Busy(1)
@@ -201,17 +202,17 @@ def _what_remains(item: EnvironmentRecord) -> str:
 def forget(
     environment: EnvironmentId,
     principal: Principal,
-    if_version: int | None,
+    if_version: Container[int] | None,
     confirmed: str | None = None,
 ) -> Environment:
     """Mark an environment whose teardown failed as destroyed, and record what remains of it.
 
-    `if_version` is the version that the caller expects, None for any; `confirmed` is the name in
+    `if_version` has the versions that the caller expects, None is any; `confirmed` is the name in
     `X-Confirm`. Repeating it changes nothing. Raises NotFound, PreconditionFailed, NothingToRetry,
     ConfirmationRequired. Two round trips.
     """
     item = authorization.read(environment, principal)
-    if if_version is not None and if_version != item["version"]:
+    if if_version is not None and item["version"] not in if_version:
         raise PreconditionFailed()
     if item.get("forgotten"):
         return environment_records.to_model(item)

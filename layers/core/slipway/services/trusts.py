@@ -28,7 +28,7 @@ from slipway.store import trust_records as records
 from slipway.store.table import Check, Item, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from slipway.domain.records import TrustRecord
 
@@ -77,16 +77,16 @@ def change(
     trust: TrustId,
     wanted: TrustChange,
     principal: Principal,
-    if_version: int | None,
+    if_version: Container[int] | None,
 ) -> Trust:
     """Change the fields that the request sets; no-op if nothing differs. Two round trips.
 
-    Tokens of the exchange have the new scopes and tiers with their next request. `if_version` is
-    the version that the caller expects, None for any. Raises NotFound, Forbidden,
+    Tokens of the exchange have the new scopes and tiers with their next request. `if_version` has
+    the versions that the caller expects, None is any. Raises NotFound, Forbidden,
     PreconditionFailed.
     """
     membership, record = _read(project, trust, principal)
-    if if_version is not None and if_version != record["version"]:
+    if if_version is not None and record["version"] not in if_version:
         raise PreconditionFailed()
     fields = wanted.model_dump(exclude_unset=True)
     before, after = _shown(record), _shown({**record, **fields})
@@ -111,15 +111,15 @@ def change(
 
 
 def remove(
-    project: ProjectId, trust: TrustId, principal: Principal, if_version: int | None
+    project: ProjectId, trust: TrustId, principal: Principal, if_version: Container[int] | None
 ) -> None:
     """Delete the trust, so that the next request of its workload is refused. Two round trips.
 
-    `if_version` is the version that the caller expects, None for any. Raises NotFound, Forbidden,
+    `if_version` has the versions that the caller expects, None is any. Raises NotFound, Forbidden,
     PreconditionFailed.
     """
     membership, record = _read(project, trust, principal)
-    if if_version is not None and if_version != record["version"]:
+    if if_version is not None and record["version"] not in if_version:
         raise PreconditionFailed()
     transaction = Transaction().add("member", _as_read(project, principal, membership))
     records.remove(transaction, record, trust)
