@@ -33,6 +33,7 @@ def test_a_project_does_not_show_its_owner(ann: Client, project: ProjectId) -> N
         "name",
         "description",
         "repo_url",
+        "labels",
         "policy",
         "status",
         "created_at",

@@ -30,11 +30,15 @@ from slipway.domain import timestamps
 from slipway.domain.author import MADE_BY, Author
 from slipway.domain.environment import Failure, OnConflict
 from slipway.domain.fields import RequestModel, ResponseModel, matching
+from slipway.domain.labels import Labels
 from slipway.domain.timestamps import Moment
 
 Status = Literal[
     "pending", "running", "succeeded", "rolled_back", "failed", "canceled", "superseded"
 ]
+
+# What started a deployment.
+Trigger = Literal["api", "retry", "rollback", "update", "integration"]
 
 # The template parameters that each deployment sets. The last three are the parts of the artifact.
 BROUGHT = frozenset({"Version", "Artifact", "ArtifactBucket", "ArtifactKey", "ArtifactVersion"})
@@ -104,6 +108,7 @@ class NewDeployment(RequestModel):
         description="When the version was committed. An alternative to `sequence`.",
     )
     allow_outdated: bool = Field(False, description="Deploy it even if a newer version is live.")
+    labels: Labels = Field(default_factory=dict)
 
     @field_validator("committed_at", mode="before")
     @classmethod
@@ -194,7 +199,13 @@ class Deployment(ResponseModel):
         description="For an update, the inputs that it changes. Secrets are `****`.",
         examples=[{"Size": "large"}],
     )
+    labels: dict[str, str] = Field(default_factory=dict, examples=[{"team": "payments"}])
     status: Status
+    trigger: Trigger = Field(
+        "api",
+        description="What started it: a request for a version (`api`), for an `update` of the "
+        "environment, for a `retry` or a `rollback`, or an `integration`.",
+    )
     on_conflict: OnConflict = "queue"
     sequence: int | None = Field(None, examples=[1042])
     committed_at: Moment | None = None

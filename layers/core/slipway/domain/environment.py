@@ -35,6 +35,7 @@ from slipway.domain.fields import (
     RequestModel,
     ResponseModel,
 )
+from slipway.domain.labels import Labels
 from slipway.domain.rights import Tier, default_tier
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
@@ -115,6 +116,7 @@ class NewEnvironment(RequestModel):
         description=f"Any configuration, at most {MAX_CONFIG_BYTES} bytes.",
         examples=[{"region": "eu-central-1"}],
     )
+    labels: Labels = Field(default_factory=dict)
     template: Line | None = Field(
         None,
         description="The template: `name@1.2`, `name@1` for the newest minor version, or `name` "
@@ -271,6 +273,7 @@ class Environment(ResponseModel):
     external_id: str | None = Field(None, examples=["github:acme:payments:123"])
     on_conflict: OnConflict = "queue"
     config: dict[str, Any] | None = None
+    labels: dict[str, str] = Field(default_factory=dict, examples=[{"team": "payments"}])
     template: str | None = Field(
         None, description="Its template version.", examples=["web-service@1.2"]
     )

@@ -67,7 +67,8 @@ def is_writable(text: str) -> bool:
     return not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Returns the text. Raises ValueError if a person cannot see every character of it."""
     if not is_writable(text) or any(unicodedata.category(letter) == "Cc" for letter in text):
         raise ValueError(CONTROL)
     if not is_visible(text):
@@ -111,7 +112,7 @@ def _joins(text: str, at: int) -> bool:
 
 
 def _text(text: str) -> str:
-    return _printable(text.replace("\n", " ").replace("\t", " ")) and text
+    return printable(text.replace("\n", " ").replace("\t", " ")) and text
 
 
 def _comparable(name: str) -> str:
@@ -124,13 +125,13 @@ def _comparable(name: str) -> str:
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=63),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     AfterValidator(_comparable),
 ]
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_text)]
 
@@ -172,7 +173,7 @@ ExternalId = Annotated[
 RepoUrl = Annotated[
     str,
     StringConstraints(max_length=2048),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     matching(
         r"(https?|ssh|git)://[^\s/?#]+\S*|[\w.-]+@[\w.-]+:\S+",
         "a URL like https://host/path or git@host:path",

@@ -16,6 +16,7 @@ from slipway.domain.fields import (
     ResponseModel,
     Text,
 )
+from slipway.domain.labels import Labels, LabelsPatch
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
 
@@ -72,6 +73,7 @@ class NewProject(RequestModel):
     name: Name = Field(examples=["payments"])
     description: Text | None = Field(None, examples=["payment service"])
     repo_url: RepoUrl | None = Field(None, examples=["https://github.com/acme/payments"])
+    labels: Labels = Field(default_factory=dict)
     policy: Policy | None = None
 
 
@@ -81,6 +83,7 @@ class ProjectChange(RequestModel):
     name: Name | None = Field(None, examples=["payments"])
     description: Text | None = Field(None, examples=["takes the money"])
     repo_url: RepoUrl | None = Field(None, examples=["https://github.com/acme/payments"])
+    labels: LabelsPatch | None = None
     policy: Policy | None = None
 
     @field_validator("name")
@@ -93,7 +96,9 @@ class ProjectChange(RequestModel):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("must have at least one of name, description, repo_url, policy")
+            raise ValueError(
+                "must have at least one of name, description, repo_url, labels, policy"
+            )
         return self
 
 
@@ -108,6 +113,7 @@ class Project(ResponseModel):
     name: str = Field(examples=["payments"])
     description: str | None = Field(None, examples=["payment service"])
     repo_url: str | None = Field(None, examples=["https://github.com/acme/payments"])
+    labels: dict[str, str] = Field(default_factory=dict, examples=[{"team": "payments"}])
     policy: Policy | None = None
     status: Status = Field("active", description="`deleting` while its environments are torn down.")
     created_at: Moment

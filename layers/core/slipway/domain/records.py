@@ -32,13 +32,12 @@ if TYPE_CHECKING:
         step: NotRequired[str]
         recovery: NotRequired[FailureRecord]
 
-    # A caller of the API (slipway.domain.author); or a workflow, a function or `ttl` by its name.
-    class AuthorRecord(TypedDict):
+    class AuthorRecord(TypedDict):  # A caller of the API (slipway.domain.author).
         id: str
         kind: str
         name: NotRequired[str]
 
-    Actor = str | AuthorRecord
+    Actor = str | AuthorRecord  # As text: a workflow, a function or `ttl` by its name.
 
     class ChangeRecord(TypedDict):
         """Why the record was last written; the event of that write copies it.
@@ -185,6 +184,7 @@ if TYPE_CHECKING:
         name: str
         description: NotRequired[str]
         repository: NotRequired[str]
+        labels: NotRequired[dict[str, str]]
         policy: NotRequired[dict[str, Any]]
         status: Literal["active", "deleting"]
         owner: str
@@ -194,8 +194,7 @@ if TYPE_CHECKING:
         members: NotRequired[int]
         seats: NotRequired[int]
         owners: NotRequired[int]
-        # How many environments were ever protected.
-        protections: NotRequired[int]
+        protections: NotRequired[int]  # How many environments were ever protected.
         created_at: str
         updated_at: str
         version: int
@@ -239,6 +238,7 @@ if TYPE_CHECKING:
         external_id: NotRequired[str]
         on_conflict: Any
         config: NotRequired[str]
+        labels: NotRequired[dict[str, str]]
         created_at: str
         created_by: str
         made_by: NotRequired[AuthorRecord]
@@ -301,6 +301,8 @@ if TYPE_CHECKING:
         project_id: str
         environment_id: str
         kind: Literal["release", "update"]
+        trigger: NotRequired[str]
+        labels: NotRequired[dict[str, str]]
         status: Any
         on_conflict: Any
         change: ChangeRecord

@@ -298,6 +298,7 @@ def _record(
         "external_id": wanted.external_id,
         "on_conflict": wanted.on_conflict,
         "config": wanted.config_json(),
+        "labels": wanted.labels or None,
         "created_at": at,
         **principal.made(),
         **deadlines.due_fields(identity),

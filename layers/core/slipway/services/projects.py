@@ -11,6 +11,7 @@ from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.fields import normalised
 from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.domain.labels import patched
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, Project, ProjectChange
 from slipway.domain.records import changed
@@ -47,14 +48,16 @@ def create(wanted: NewProject, principal: Principal) -> Project:
         wanted.policy.most_hours(settings().max_ttl_hours)
     project = ProjectId(ids.new_part())
     at = timestamps.written(timestamps.now())
-    item = {
+    fields = {
         "id": str(project),
         **wanted.model_dump(),
+        "labels": wanted.labels or None,
         "status": "active",
         "created_at": at,
         "updated_at": at,
         "version": 1,
     }
+    item: Fields = changed(fields, {})
     shown = Project.model_validate(item)
     for _ in range(_CREATE_TRIES):
         try:
@@ -121,11 +124,13 @@ def change(
         if item["status"] != "active":
             raise ProjectGoing()
         fields = wanted.model_dump(exclude_unset=True)
-        if Project(**{**item, **fields}) == Project(**item):
+        if "labels" in fields:
+            fields["labels"] = patched(item.get("labels"), wanted.labels)
+        if Project(**changed(item, fields)) == Project(**item):
             return Project(**item)
         at = timestamps.written(timestamps.now())
         fields |= {"updated_at": at, "version": item["version"] + 1}
-        shown = Project(**{**item, **fields})
+        shown = Project(**changed(item, fields))
         transaction = _changing(project, item, members, fields)
         transaction.add("caller", authorization.still_may(project, principal))
         try:

@@ -118,6 +118,8 @@ def enqueue(environment: EnvironmentId, wanted: NewDeployment, principal: Princi
     """Accept a version at the end of the queue. Raises and costs as accept."""
     content = {
         "kind": "release",
+        "trigger": "api",
+        "labels": wanted.labels or None,
         "version": wanted.version,
         "artifact": wanted.artifact,
         "order": wanted.order,

@@ -126,6 +126,7 @@ def _content(item: EnvironmentRecord, wanted: EnvironmentUpdate, draft: _Draft) 
     """The fields of the deployment's record that say what the update changes."""
     return {
         "kind": "update",
+        "trigger": "update",
         "template": draft.version.reference if wanted.template else None,
         "inputs": draft.change,
         "secret_inputs": sorted(draft.secrets),

@@ -46,6 +46,8 @@ def to_model(item: DeploymentRecord) -> Deployment:
         "sequence": order if isinstance(order, int) else None,
         "committed_at": order if isinstance(order, str) else None,
         "inputs": _inputs(item) if is_update(item) else None,
+        "labels": item.get("labels") or {},
+        "trigger": item.get("trigger") or ("update" if is_update(item) else "api"),
         "failure": failure.decode(item["failure"]) if "failure" in item else None,
         "logs_url": f"/api/v1/deployments/{item['id']}/logs",
         "execution_arn": execution.arn,

@@ -76,6 +76,7 @@ def to_model(item: EnvironmentRecord) -> Environment:
         "protected": bool(item.get("protected")),
         "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
+        "labels": item.get("labels") or {},
         "base_url": item.get("base_url") or None,
         "inputs": inputs and {**json.loads(inputs), **hidden},
         "failure": failed,

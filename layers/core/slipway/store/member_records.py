@@ -25,7 +25,7 @@ _MEMBER = "MEMBER#"
 _INVITED = "INVITED#"
 # The fields of a project that its members' lists have.
 SHOWN = (
-    *("id", "name", "description", "repo_url", "policy"),
+    *("id", "name", "description", "repo_url", "labels", "policy"),
     *("status", "created_at", "updated_at", "version"),
 )
 _PAGE = 100
