@@ -363,3 +363,27 @@ def test_a_condition_that_failed_beside_a_conflict_is_retried(
     assert failed.value.get("here") is None
     assert failed.value["there"]["n"] == 2
     assert len(pauses) == 1
+
+
+# --- the table of the tests -------------------------------------------------------------------
+
+
+def test_a_failed_transaction_leaves_items_and_stream_as_they_were() -> None:
+    table.write(Put(HERE, {"n": 1}))
+    table.write(Put(THERE, {"n": 1}))
+    before = world.everything(), len(world.stream())
+    missing = Key("NO", "WHERE")
+    transaction = Transaction(
+        {
+            "changed": Update(HERE, "SET n = :n", {"n": 2}),
+            "deleted": Delete(THERE),
+            "new": Put(Key("NEW", "ITEM#1"), {"n": 1}),
+            "refused": Update(missing, "SET n = :n", {"n": 1}, "attribute_exists(pk)"),
+        }
+    )
+
+    with pytest.raises(TransactionFailed):
+        transaction.commit()
+
+    assert (world.everything(), len(world.stream())) == before
+    assert before[1] == 2

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -17,7 +18,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
 from moto.core.models import botocore_stubber
-from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb import models as dynamodb_models
+from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
@@ -74,7 +78,42 @@ def moto() -> Iterator[None]:
     ):
         patch.setattr(dynamodb, "wire", InProcess)
         patch.setattr(secrets_manager, "send", _read_secret)
+        patch.setattr(dynamodb_models, "copy", SimpleNamespace(deepcopy=_copied_unless_table))
+        patch.setattr(DynamoDBBackend, "transact_write_items", _transact_write_items)
         yield
+
+
+_moto_transact_write_items = DynamoDBBackend.transact_write_items
+
+
+def _copied_unless_table(value: Any) -> Any:
+    return value if isinstance(value, Table) else copy.deepcopy(value)
+
+
+def _transact_write_items(backend: DynamoDBBackend, parts: list[dict[str, Any]]) -> None:
+    """The transaction, which leaves the table as it was if it fails.
+
+    moto copies the whole table before each transaction, which takes most of the time of a test with
+    many records. This keeps only the items that the transaction names.
+    """
+    table = backend.get_table("slipway")
+    stream = table.stream_shard
+    assert stream
+    names = (table.hash_key_attr, table.range_key_attr)
+    written = [op.get("Key") or op["Item"] for part in parts for op in part.values()]
+    keys = [tuple(DynamoType(each[name]) for name in names) for each in written]
+    before = [copy.deepcopy(table.items.get(pk, {}).get(sk)) for pk, sk in keys]
+    streamed = len(stream.items)
+    try:
+        _moto_transact_write_items(backend, parts)
+    except Exception:
+        for (pk, sk), item in zip(keys, before, strict=True):
+            if item is not None:
+                table.items[pk][sk] = item
+            elif pk in table.items:
+                table.items[pk].pop(sk, None)
+        del stream.items[streamed:]
+        raise
 
 
 def empty() -> None:

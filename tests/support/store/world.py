@@ -176,3 +176,10 @@ def everything() -> list[dict[str, Any]]:
     held = dynamodb_backends[ACCOUNT][REGION].tables["slipway"].all_items()
     found = [item.to_json()["Attributes"] for item in held]
     return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def stream() -> list[dict[str, Any]]:
+    """The records of the table's stream, oldest first."""
+    shard = dynamodb_backends[ACCOUNT][REGION].tables["slipway"].stream_shard
+    assert shard
+    return [record.to_json() for record in shard.items]
