@@ -20,8 +20,8 @@ from slipway.store import sessions, table
 from slipway.store.table import Check, Item, Key
 
 if TYPE_CHECKING:
+    from slipway.domain.account_records import AccountRecord
     from slipway.domain.records import (
-        AccountRecord,
         DeploymentRecord,
         EnvironmentRecord,
         ProjectRecord,

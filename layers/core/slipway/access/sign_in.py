@@ -12,7 +12,7 @@ from slipway.errors import AccountDisabled, EmailUnverified, Refused, WrongCrede
 from slipway.store import audit, sessions, user_records
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord
+    from slipway.domain.account_records import AccountRecord
     from slipway.domain.user import SignIn
     from slipway.store.table import Key, Put
 

@@ -32,7 +32,7 @@ from slipway.store.table import Transaction, TransactionFailed, Update
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from slipway.domain.records import AccountRecord, FamilyRecord, InvitationRecord
+    from slipway.domain.account_records import AccountRecord, FamilyRecord, InvitationRecord
 
 _TRIES = 3
 _LONGEST_EMAIL = 254

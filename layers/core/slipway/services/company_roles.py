@@ -19,7 +19,7 @@ from slipway.store import account_records, audit, member_records, project_record
 from slipway.store.table import Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord
+    from slipway.domain.account_records import AccountRecord
     from slipway.store.audit import Auditing
 
 _TRIES = 3

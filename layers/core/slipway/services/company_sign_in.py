@@ -20,8 +20,8 @@ from slipway.services import company_people, company_roles, sessions
 from slipway.store import audit, table
 
 if TYPE_CHECKING:
+    from slipway.domain.account_records import AccountRecord
     from slipway.domain.company import Callback, Login
-    from slipway.domain.records import AccountRecord
     from slipway.domain.user import Token
 
 SECONDS = 600

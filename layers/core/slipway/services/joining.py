@@ -31,7 +31,8 @@ from slipway.store import member_records as records
 from slipway.store.table import Check, Fields, Item, Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import InvitationRecord, ProjectRecord
+    from slipway.domain.account_records import InvitationRecord
+    from slipway.domain.records import ProjectRecord
 
 _TRIES = 5
 

@@ -26,7 +26,7 @@ from slipway.store import account_records, audit, reset_records, table
 from slipway.store.table import Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import ResetRecord
+    from slipway.domain.account_records import ResetRecord
 
 
 def change(principal: Principal, wanted: PasswordChange, address: str) -> SessionTokens:

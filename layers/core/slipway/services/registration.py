@@ -39,8 +39,8 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
+    from slipway.domain.account_records import InvitationRecord
     from slipway.domain.ids import ProjectId
-    from slipway.domain.records import InvitationRecord
 
 # Each takes the processor time of a password's hash.
 _TRIES = 10

@@ -21,8 +21,8 @@ from slipway.store.sessions import UserSession
 from slipway.store.table import ConditionFailed, Put, Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
+    from slipway.domain.account_records import AccountRecord
     from slipway.domain.credentials import Credential
-    from slipway.domain.records import AccountRecord
 
 
 def sign_in(wanted: SignIn, address: str) -> SessionTokens:

@@ -22,7 +22,7 @@ from slipway.store.sessions import ENDED_PART, TokenSession, UserSession
 from slipway.store.table import Transaction, TransactionFailed
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord
+    from slipway.domain.account_records import AccountRecord
     from slipway.domain.token_record import TokenRecord
 
 _TRIES = 5

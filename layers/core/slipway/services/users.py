@@ -27,7 +27,7 @@ from slipway.store import audit, idempotency, table
 from slipway.store.table import Fields, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord
+    from slipway.domain.account_records import AccountRecord
 
 _TRIES = 5
 _LINK_HOURS = 24

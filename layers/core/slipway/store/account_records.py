@@ -20,7 +20,7 @@ from slipway.store import audit, idempotency, sessions, table
 from slipway.store.table import Fields, Key, Put, Transaction, setting
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord, InvitationRecord
+    from slipway.domain.account_records import AccountRecord, InvitationRecord
 
 ALL = "ACCOUNT#ALL"
 LISTED = "USER#"

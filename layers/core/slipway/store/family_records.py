@@ -17,7 +17,7 @@ from slipway.store import account_records, sessions
 from slipway.store.table import Key, Put, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord, FamilyRecord
+    from slipway.domain.account_records import AccountRecord, FamilyRecord
 
 # A refresh token that is not used for so long is no longer valid.
 IDLE_HOURS = 7 * 24

@@ -13,7 +13,7 @@ from slipway.store.account_records import email_key
 from slipway.store.table import Fields, Key, Transaction, setting
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord, IdentityFields
+    from slipway.domain.account_records import AccountRecord, IdentityFields
 
 
 class Identity(NamedTuple):

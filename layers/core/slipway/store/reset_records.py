@@ -10,7 +10,7 @@ from slipway.store import account_records
 from slipway.store.table import Key, Put
 
 if TYPE_CHECKING:
-    from slipway.domain.records import ResetRecord
+    from slipway.domain.account_records import ResetRecord
 
 HOURS = 1
 

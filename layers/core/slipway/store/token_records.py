@@ -18,7 +18,7 @@ from slipway.store import sessions
 from slipway.store.table import Delete, Key, Put, Query, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AccountRecord
+    from slipway.domain.account_records import AccountRecord
     from slipway.domain.token_record import TokenRecord
 
 LISTED = "TOKEN#"
