@@ -351,9 +351,10 @@ def test_an_environment_that_expires_deletes_its_stack(
     assert stacks(platform, made["id"]) == ["CREATE_COMPLETE"]
     gone = someone.wait_for(made["id"], "destroyed")
     assert stacks(platform, made["id"]) == []
-    last = said(someone, f"/api/v1/environments/{made['id']}/logs")[-1]
+    *_, last, end = said(someone, f"/api/v1/environments/{made['id']}/logs")
     name = f"slipway-env-{scope.stack_suffix(made['id'])}"
     assert last == f"{name} (AWS::CloudFormation::Stack) DELETE_COMPLETE"
+    assert end == "Destroyed in attempt 1"
     assert f":stack/{name}/" in gone["stack_id"]
 
 

@@ -20,7 +20,7 @@ from slipway.errors import (
     StaleWrite,
 )
 from slipway.services import environments, leases, projects, teardowns
-from slipway.store import environment_records, project_records, table
+from slipway.store import environment_records, project_records, queue_records, table
 from tests.support.store import between, world
 from tests.support.store.records import STATES, lease, overdue
 
@@ -423,6 +423,8 @@ def test_the_workflows_get_ids_and_keys(ann: Principal, project: ProjectId) -> N
     assert json.loads(json.dumps(given)) == given
     assert given["environment_id"] == str(made)
     assert given["wakes_at"] == item["expires_at"]
+    # It has never had a deployment, so it has no lock.
+    assert given["keys"].pop("lock") == queue_records.lock(made).wire()
     for wire in given["keys"].values():
         [found] = table.get(table.Key(wire["pk"]["S"], wire["sk"]["S"]))
         assert found

@@ -12,7 +12,7 @@ from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Page
 from slipway.errors import NotFound
-from slipway.services import history, rollout_queue, rollouts
+from slipway.services import history, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, log_records, table
 from tests.support.store import between, world
 
@@ -156,7 +156,7 @@ def test_the_log_of_an_unknown_deployment_is_not_found(ann: Principal, made: Dep
         history.deployment_logs(DeploymentId(made.p, made.e, "0" * 20), ann, world.page())
 
 
-def test_the_log_of_an_environment_can_be_followed_during_an_operation(
+def test_the_log_of_an_environment_can_be_followed_until_it_is_destroyed(
     ann: Principal, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = world.environment(project, ann)
@@ -170,14 +170,34 @@ def test_the_log_of_an_environment_can_be_followed_during_an_operation(
     later = timestamps.now() + timedelta(minutes=2)
     with monkeypatch.context() as patch:
         patch.setattr(timestamps, "now", lambda: later)
-        none_to_come = history.environment_logs(environment, ann, world.page(cursor=second.cursor))
+        none_yet = history.environment_logs(environment, ann, world.page(cursor=second.cursor))
     world.becomes(environment, "tearing_down")
     log_records.keep(environment, lines[2:])
     every = history.environment_logs(environment, ann, world.page())
 
     assert (list(first), list(second), list(every)) == (lines[:1], lines[1:2], lines)
-    assert (list(none_to_come), none_to_come.cursor) == ([], None)
+    assert (list(none_yet), none_yet.cursor) == ([], second.cursor)
     assert first.cursor and second.cursor and every.cursor
+
+
+def test_the_log_of_an_environment_that_is_forgotten_ends_with_who_and_why(
+    ann: Principal, project: ProjectId
+) -> None:
+    environment = world.environment(project, ann)
+    log_records.keep(environment, [said(1, "Queue is made")])
+    for state in ("running", "tearing_down", "teardown_failed"):
+        world.becomes(environment, state)
+    before = history.environment_logs(environment, ann, world.page())
+
+    teardowns.forget(environment, ann.asking("environments:force"), None)
+    log_records.keep(environment, [said(1, "Queue is made"), said(9, "Queue is gone")])
+    after = history.environment_logs(environment, ann, world.page(cursor=before.cursor))
+
+    [last] = after
+    assert (last.step, last.level) == ("forget", "warning")
+    assert last.message.startswith(f"Forgotten by {ann.id}. What remains: ")
+    assert before.cursor is not None
+    assert after.cursor is None
 
 
 def test_only_members_read_the_log_of_an_environment(

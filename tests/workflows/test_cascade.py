@@ -37,7 +37,7 @@ def test_a_cascade_ends_with_the_project_gone(world: World) -> None:
     assert not world.exists(project)
     left = {item["sk"]["S"].partition("#")[0] for item in world.items("")}
     # The counter of the owner's projects stays.
-    assert left == {"ENV", "DEP", "LOCK", "LOG", "EVENT", "TIMELINE", "CLOCK", "PROJECTS"}
+    assert left == {"ENV", "DEP", "LOG", "EVENT", "TIMELINE", "CLOCK", "PROJECTS"}
 
 
 def test_a_cascade_of_more_environments_than_a_page_ends(world: World) -> None:

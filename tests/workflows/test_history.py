@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from slipway.domain.ids import EnvironmentId
+from slipway.domain.paging import Paging
 from slipway.errors import DriverRefused
-from slipway.services import history
+from slipway.services import history, rollouts
 from tests.support.workflows import faults
 from tests.support.workflows.world import OWNER, USER, World
 
@@ -65,6 +66,61 @@ def test_the_events_cover_a_life_from_beginning_to_end(world: World) -> None:
         "retire_environment",
         "reconcile",
     }
+
+
+def told(world: World, environment: EnvironmentId) -> list[tuple[str, str]]:
+    """`(step, message)` of each line of the environment's log, oldest first; none is missing."""
+    lines = history.environment_logs(environment, OWNER, Paging(limit=100))
+    assert (lines.cursor is None) == (world.look(environment)["status"] == "destroyed")
+    return [(line.step, line.message) for line in lines if line.step != "stack"]
+
+
+def test_the_log_of_an_environment_says_how_it_began_and_ended(world: World) -> None:
+    environment = a_life(world)
+
+    refused = "Teardown failed: service: It is protected (what remains: service)"
+    assert told(world, environment) == [
+        ("running", "The environment is running"),
+        ("tearing_down", "Teardown begins: the lease is over"),
+        ("teardown_failed", refused),
+        ("tearing_down", "Teardown begins: reconcile asked for it"),
+        ("destroy", "Destroyed in attempt 2"),
+    ]
+
+
+def test_the_log_of_an_environment_names_who_deleted_it(world: World) -> None:
+    environment = world.running()
+    world.deploy(environment, "v1")
+    world.run(1)
+    world.delete(environment)
+    before = told(world, environment)
+
+    world.settle()
+
+    assert before == [("running", "The environment is running")]
+    assert told(world, environment)[1:] == [
+        ("tearing_down", f"Teardown begins: {USER} asked for it"),
+        ("destroy", "Destroyed in attempt 1"),
+    ]
+    # Its last deployment ended before the lock went away.
+    assert world.items("LOCK") == []
+    assert [item["status"]["S"] for item in world.items("DEP#")] == ["canceled"]
+
+
+def test_a_late_execution_of_a_deployment_brings_no_lock_back(world: World) -> None:
+    environment = world.running()
+    deployment = world.deploy(environment, "v1")
+    world.run(0.5)
+    world.delete(environment)
+    world.run_until(lambda: world.look(environment)["status"] == "destroyed")
+    event = world.batches[-1]
+
+    world.settle()
+    world.redeliver(event)
+    assert rollouts.acquire_next(environment) is None
+
+    assert world.items("LOCK") == []
+    assert world.execution("roll_out_deployment", deployment).error == "StaleWrite"
 
 
 def test_each_change_has_one_event_and_the_events_form_a_chain(

@@ -123,7 +123,7 @@ def change(
     "/api/v1/environments/<environment_id>/logs", action="environments:read", refuses=(NotFound,)
 )
 def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[LogLine]:
-    """Read the log of its creation and teardown, oldest first. Follow the `Link` header."""
+    """Read its log from creation to end, oldest first. Follow the `Link` header."""
     return history.environment_logs(environment_id, principal, paging)
 
 

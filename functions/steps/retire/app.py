@@ -9,7 +9,9 @@ from slipway.store import environment_records
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{environment_id, execution, started_at}` -> Progress.
+    """`{environment_id, execution, started_at}` -> Progress and `ending`.
+
+    `ending` is the message that ends the environment's log if this was the last call.
 
     Raises StaleWrite if there is no such record; DriverRefused, DriverFault.
     """
@@ -17,4 +19,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if environment is None:
         raise StaleWrite("The environment's record no longer exists")
     with provisioning.recording_logs(environment, event):
-        return provisioning.retire(environment, event).model_dump(exclude={"outputs"})
+        progress = provisioning.retire(environment, event)
+    ending = environment_records.ending(environment)
+    return {**progress.model_dump(exclude={"outputs"}), "ending": ending}

@@ -30,6 +30,7 @@ def broken(world: World) -> list[str]:
     for environment in environments:
         mine = [each for each in deployments if each["environment_id"] == environment["id"]]
         found += _environment(world, items, environment)
+        found += _log(items, environment)
         found += _deployments(items, environment, mine)
         found += _live(world, environment, mine)
         found += _history(items, environment, mine)
@@ -83,6 +84,18 @@ def _environment(world: World, items: list[Record], item: Record) -> Iterator[st
         yield f"{e} is destroyed, but {registered} may still be there"
     if status == "running" and exists != set(Simulated.resources):
         yield f"{e} is running, but there is only {exists}"
+
+
+def _log(items: list[Record], environment: Record) -> Iterator[str]:
+    """The log of an environment ends with its end, and only then; no lock outlives it."""
+    e, status = environment["id"], environment["status"]
+    mine = [each["sk"] for each in items if each["pk"] == f"ENV#{e.split('_')[2]}"]
+    said = sorted(sk for sk in mine if sk.startswith("LOG#"))
+    ends = [sk for sk in said if sk.endswith(("#destroyed", "#forgotten"))]
+    if ends != (said[-1:] if status == "destroyed" else []):
+        yield f"{e} is {status}, and its log says {said}"
+    if status == "destroyed" and "LOCK" in mine:
+        yield f"{e} is destroyed, and its lock is not"
 
 
 def _now() -> str:

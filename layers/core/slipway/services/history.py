@@ -14,11 +14,9 @@ from slipway.domain.events import Event, Step
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.paging import Page, Paging
 from slipway.store import event_records, log_records, table
-from slipway.store.table import Item
+from slipway.store.table import Found, Item
 
 _ENDING = timedelta(minutes=1)
-# The states of an environment in which its log grows.
-_LOG_GROWS = {"provisioning", "expiring", "tearing_down"}
 
 
 def events(environment: EnvironmentId, principal: Principal, paging: Paging) -> Page[Event]:
@@ -59,18 +57,25 @@ def deployment_logs(
         keys, log_records.pk(deployment), log_records.PREFIX, paging, newest_first=False
     )
     ended = authorization.authorized(deployment, principal, found).get("finished_at")
-    if last is None and ended is None:
-        last = _to_follow(items, paging)
-    elif last is None and _is_recent(str(ended)) and not _has_final_line(items, paging, str(ended)):
-        # The final lines may have been written after the page was read and before the record was.
-        items, last = table.query(
-            log_records.pk(deployment), log_records.PREFIX, limit=paging.limit, after=paging.after
-        )
+    items, last = _to_the_end(log_records.pk(deployment), paging, (items, last), ended)
     return Page([log_records.to_model(item) for item in items], last)
 
 
+def _to_the_end(pk: str, paging: Paging, page: Found, ended: str | None) -> Found:
+    """The page of a log whose subject ended at `ended`, with a cursor if more lines may come."""
+    items, last = page
+    if last is not None:
+        return page
+    if ended is None:
+        return items, _to_follow(items, paging)
+    if _is_recent(ended) and not _has_final_line(items, paging, ended):
+        # The final lines may have been written after the page was read and before the record was.
+        return table.query(pk, log_records.PREFIX, limit=paging.limit, after=paging.after)
+    return page
+
+
 def _has_final_line(items: Sequence[Item], paging: Paging, ended: str) -> bool:
-    """Whether the page, or one before it, has the line that is written when the rollout ends."""
+    """Whether the page, or one before it, has the line that ends the log."""
     read = [*(item["sk"] for item in items), paging.after or ""]
     return any(sk.startswith(f"{log_records.PREFIX}{ended}#") for sk in read)
 
@@ -83,18 +88,18 @@ def _to_follow(items: Sequence[Item], paging: Paging) -> str:
 def environment_logs(
     environment: EnvironmentId, principal: Principal, paging: Paging
 ) -> Page[LogLine]:
-    """A page of the log lines of the environment's creation and teardown, oldest first.
+    """A page of the environment's log lines, from its creation to its end, oldest first.
 
-    While either is in progress, and for a minute after, the last page has a cursor too, to follow
-    the log. Raises NotFound, and Invalid for a cursor of another list. One round trip.
+    Until the environment is destroyed, the last page has a cursor too, to follow the log. Raises
+    NotFound, and Invalid for a cursor of another list. One round trip. In the minute after the
+    environment's end one more, if the page does not have the final line.
     """
     keys = authorization.keys(environment, principal)
     found, items, last = table.page(
         keys, log_records.pk(environment), log_records.PREFIX, paging, newest_first=False
     )
-    item = authorization.authorized(environment, principal, found)
-    if last is None and (item["status"] in _LOG_GROWS or _is_recent(item["updated_at"])):
-        last = _to_follow(items, paging)
+    ended = authorization.authorized(environment, principal, found).get("destroyed_at")
+    items, last = _to_the_end(log_records.pk(environment), paging, (items, last), ended)
     return Page([log_records.to_model(item) for item in items], last)
 
 

@@ -243,6 +243,9 @@ def forget(
 
 def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fields) -> Transaction:
     """The transaction that destroys the environment's items, as retire_environment does."""
+    # Imported here, because few environments are forgotten.
+    from slipway.store import log_records
+
     expression, values = table.setting(fields)
     project = environment.project
     external_id = str(item.get("external_id") or item["id"])
@@ -258,6 +261,8 @@ def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fie
         .delete("name", project_records.environment_name(project, item["name"]))
         .delete("external_id", project_records.external_id(project, external_id))
         .delete("lease", environment_records.lease(environment))
+        .delete("lock", environment_records.lock(environment))
+        .add("line", log_records.forgotten(environment, fields["change"]))
         .update("project", project_records.key(project), "ADD environments :less", {"less": -1})
     )
     for part, action in quota_records.freed(quota_records.ENVIRONMENT, item).items():

@@ -29,7 +29,7 @@
 | clean-up record of secret inputs               | ENV#<e>       | SECRETS, SECRETS#<update> |
 | clean-up record of a plan's stack              | PLAN#<digest> | PLAN#<note>               |
 | an environment's last drift detection          | ENV#<e>       | DRIFT                     |
-| the rollout lock: holder, fencing token        | ENV#<e>       | LOCK                      |
+| the rollout lock, until the environment ends   | ENV#<e>       | LOCK                      |
 | deployments that wait, in order                | ENV#<e>       | QUEUE#<d>                 |
 | an environment's deployments, newest first     | ENV#<e>       | DEP#<d>                   |
 | an environment's events, newest first          | ENV#<e>       | EVENT#<at>#<id>           |

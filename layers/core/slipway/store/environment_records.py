@@ -56,6 +56,11 @@ def lease(environment: EnvironmentId) -> Key:
     return Key(f"ENV#{environment.e}", "LEASE")
 
 
+def lock(environment: EnvironmentId) -> Key:
+    """The key of the lock that one of its deployments may hold (slipway.store.queue_records)."""
+    return Key(f"ENV#{environment.e}", "LOCK")
+
+
 def to_model(item: EnvironmentRecord) -> Environment:
     """The environment as the API returns it. Values of secret inputs are masked."""
     workflow = workflow_of(item["status"])
@@ -228,6 +233,13 @@ def record_remaining(environment: EnvironmentId, remains: set[str]) -> None:
     table.write(Update(key(environment), change, {"remains": remains} if remains else {}))
 
 
+def ending(item: EnvironmentRecord) -> str:
+    """The message that ends the log of an environment whose teardown is done."""
+    attempts, retained = item.get("teardown_attempts", 1), item.get("retain")
+    left = f"; what is retained: {', '.join(sorted(retained))}" if retained else ""
+    return f"Destroyed in attempt {attempts}{left}"
+
+
 def with_project_name(item: EnvironmentRecord) -> EnvironmentRecord:
     """The record with the project's name, if the template has the parameter ProjectName.
 
@@ -373,11 +385,15 @@ def execution_input(item: EnvironmentRecord) -> dict[str, Any]:
     It has ids and keys, the number of the lease's execution, the time of the lease's next warning
     or end (`""` for never), and the number of the teardown's attempt.
     """
+    # Imported here, because only dispatch needs it.
+    from slipway.store import log_records
+
     environment = ids.parse_environment(item["id"])
     slots = quota_records.held(quota_records.ENVIRONMENT, item)
     keys = {
         "environment": key(environment),
         "lease": lease(environment),
+        "lock": lock(environment),
         "name": project_records.environment_name(environment.project, item["name"]),
         "project": project_records.key(environment.project),
         "user_slot": slots.get("user", quota_records.no_slot(item["id"])),
@@ -392,4 +408,5 @@ def execution_input(item: EnvironmentRecord) -> dict[str, Any]:
         "wakes_at": next_wake(item),
         "attempt": item.get("teardown_attempts", 1),
         "keys": {name: each.wire() for name, each in keys.items()},
+        "log": {"pk": f"ENV#{environment.e}", "sk": log_records.PREFIX},
     }

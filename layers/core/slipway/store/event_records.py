@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from slipway.domain import failure
-from slipway.domain.ids import DeploymentId, parse_deployment
-from slipway.store import deployment_records, table
+from slipway.domain.ids import DeploymentId, parse_deployment, parse_environment
+from slipway.store import deployment_records, log_records, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
 from slipway.store.wire import decode
 
@@ -25,7 +25,9 @@ PREFIX = "EVENT#"
 
 
 def record(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Store the event of a write, if the write is one; at most one round trip.
+    """Store the event of a write, if the write is one, and tell it in the environment's log.
+
+    At most one round trip, two more if the log tells it.
 
     `before` and `after` are the record's images in DynamoDB's JSON; `before` is empty for a new
     record. Repeating it changes nothing.
@@ -50,6 +52,8 @@ def record(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     key = Key(f"ENV#{e}", f"{PREFIX}{event['at']}#{event['id']}")
     with suppress(ConditionFailed):
         table.write(Put(key, {name: each for name, each in event.items() if each is not None}))
+    if not is_deployment:
+        log_records.tell(parse_environment(new["id"]), event, old.get("change", {}))
 
 
 def _of_environment(old: Item, new: Item) -> Item:

@@ -1,7 +1,11 @@
-"""Log lines: those of a rollout, and those of an environment's creation and teardown.
+"""Log lines: those of a rollout, and those of an environment from its creation to its end.
 
 Readers follow a log forwards only. A line that arrives late is dropped if a line with a later time
 has been written.
+
+A log ends with a line that says how, written in the transaction that ends its subject: a rollout,
+or an environment that is destroyed or forgotten. Dispatch adds the states on the way there from the
+table's stream, whoever wrote them.
 """
 
 from __future__ import annotations
@@ -9,13 +13,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.domain import failure, timestamps
 from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.store import table
 from slipway.store.table import ConditionFailed, Item, Key, Put, Update
+
+if TYPE_CHECKING:
+    from slipway.domain.records import ChangeRecord
 
 PREFIX = "LOG#"
 # By a deployment's last status, the step of the line that ends its log. State machines write it
@@ -26,7 +33,8 @@ LAST_STEPS = {
     "rolled_back": "roll_back",
     "superseded": "supersede",
 }
-_ENDS = ("succeed", *LAST_STEPS)
+# The log of an environment ends with one of the last two.
+_ENDS = ("succeed", *LAST_STEPS, "destroyed", "forgotten")
 
 
 def pk(subject: DeploymentId | EnvironmentId) -> str:
@@ -48,8 +56,60 @@ def last_line(deployment: DeploymentId, status: str, at: str, failure: Mapping[s
     return Update(where, expression, values, condition="attribute_not_exists(pk)")
 
 
+def forgotten(environment: EnvironmentId, change: ChangeRecord) -> Update:
+    """The line that ends the log of an environment that is marked as destroyed."""
+    message = f"Forgotten by {change['actor']}. {change.get('reason', '')}"
+    line = {"ts": change["at"], "step": "forget", "level": "warning", "message": message}
+    expression, values = table.setting(line)
+    where = Key(pk(environment), f"{PREFIX}{change['at']}#forgotten")
+    return Update(where, expression, values, condition="attribute_not_exists(pk)")
+
+
+def tell(environment: EnvironmentId, event: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Write the line about an event of the environment, if its log tells such events.
+
+    `before` is why the record was last written before the event, empty for the first one. At most
+    two round trips. Repeating it changes nothing.
+    """
+    message = _milestone(event, before)
+    if message is None:
+        return
+    state = event["to"]
+    level = "error" if state in ("failed", "teardown_failed") else "info"
+    line = {"ts": event["at"], "step": state, "level": level, "message": message}
+    # A number follows, because this line does not end the log.
+    sk = f"{PREFIX}{event['at']}#{state}#0"
+    last = _last_of(environment)
+    if last is None or last < sk:
+        with suppress(ConditionFailed):
+            table.write(Put(Key(pk(environment), sk), line))
+
+
+def _milestone(event: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
+    """What the log says of the event; None if it does not tell it."""
+    action, reason = event["action"], event.get("reason")
+    if action == "running":
+        return "The environment is running"
+    if action == "failed":
+        return f"Creation failed: {reason}"
+    if action == "teardown_failed":
+        return f"Teardown failed: {reason}"
+    # A request for a teardown can come while provisioning still reports: its beginning is told.
+    if action in ("tearing_down", "started") and event["actor"] == "retire_environment":
+        author = before.get("by", {}).get("name") or before.get("actor", "")
+        over = before.get("action") == "expiring"
+        return f"Teardown begins: {'the lease is over' if over else f'{author} asked for it'}"
+    return None
+
+
+def _last_of(subject: DeploymentId | EnvironmentId) -> str | None:
+    """The sort key of the last line; one round trip."""
+    last, _ = table.query(pk(subject), PREFIX, limit=1, newest_first=True)
+    return str(last[0]["sk"]) if last else None
+
+
 def _is_last(sk: str) -> bool:
-    """Whether it is the sort key of a line that ends the log of a deployment."""
+    """Whether it is the sort key of a line that ends a log."""
     return sk.endswith(tuple(f"#{end}" for end in _ENDS))
 
 
@@ -80,18 +140,18 @@ def keep(subject: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> Non
     """Write the lines that the log does not have yet.
 
     `lines` are all lines that the infrastructure has reported so far, in order. None is written
-    behind a deployment's last one. One round trip, and one for each new line.
+    behind the one that ends the log. One round trip, and one for each new line.
     """
     if not lines:
         return
-    [*last], _ = table.query(pk(subject), PREFIX, limit=1, newest_first=True)
-    if last and _is_last(last[0]["sk"]):
+    last = _last_of(subject)
+    if last and _is_last(last):
         return
     at_same_time: Counter[str] = Counter()
     for line in lines:
         ts = timestamps.written(line.ts)
         sk = f"{PREFIX}{ts}#{line.step}#{at_same_time[ts]:05}"
         at_same_time[ts] += 1
-        if not last or sk > last[0]["sk"]:
+        if last is None or sk > last:
             with suppress(ConditionFailed):
                 table.write(Put(Key(pk(subject), sk), line.model_dump()))

@@ -1,7 +1,8 @@
 """The rollout queue of an environment: its places, and the lock that one deployment may hold.
 
 The lock's token grows with every holder. A rollout writes only as the holder of its token, so an
-execution that has lost the lock can do no harm.
+execution that has lost the lock can do no harm. The lock is deleted with the environment, which
+gives it to nobody from the moment on when it no longer runs, so no token is given twice.
 """
 
 from __future__ import annotations
@@ -32,13 +33,9 @@ if TYPE_CHECKING:
     )
 
 PAGE = 100
+lock = environment_records.lock
 
 _PREFIX = "QUEUE#"
-
-
-def lock(environment: EnvironmentId) -> Key:
-    """The key of the environment's lock."""
-    return Key(f"ENV#{environment.e}", "LOCK")
 
 
 def place(deployment: DeploymentId) -> Key:
