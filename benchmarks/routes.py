@@ -247,7 +247,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         lambda s: s.ann.post(s.members, {"email": "dan@example.com", "role": "viewer"}),
     ),
     "change a member's role": (
-        "PATCH /api/v1/projects/<project_id>/members/<user_id>",
+        "PATCH /api/v1/projects/<project_id>/members/<member_id>",
         lambda s: s.ann.patch(s.member, {"role": "maintainer"}),
     ),
     "remove a member": (

@@ -204,7 +204,7 @@ BODIES = {
     "/api/v1/users/<user_id>": '{"platform_role":"member"}',
     "/api/v1/users/<user_id>/hand-over": '{"user_id":"usr_01kaq3h5x0c2m9f7r4tz"}',
     "/api/v1/projects/<project_id>/members": '{"email":"x@example.com","role":"viewer"}',
-    "/api/v1/projects/<project_id>/members/<user_id>": '{"role":"viewer"}',
+    "/api/v1/projects/<project_id>/members/<member_id>": '{"role":"viewer"}',
     "/api/v1/projects/<project_id>/transfer": '{"user_id":"usr_01kaq3h5x0c2m9f7r4tz"}',
     "/api/v1/projects/<project_id>/trusts": (
         '{"preset":"github","claims":{"repository_id":"1"},"scopes":["read"]}'

@@ -490,7 +490,7 @@ REQUESTS = {
         "POST /api/v1/auth/register", with_members, {**CREDENTIALS, "invitation": "THE INVITATION"}
     ),
     "change a member": Request(
-        f"PATCH {PROJECT}/members/<user_id>", with_members, {"role": "viewer"}
+        f"PATCH {PROJECT}/members/<member_id>", with_members, {"role": "viewer"}
     ),
     "remove a member": Request(f"DELETE {PROJECT}/members/<member_id>", with_members, again=404),
     "remove an invitation": Request(

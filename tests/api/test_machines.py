@@ -37,7 +37,7 @@ ROUTES = {
 def operations() -> Iterator[tuple[str, str, Any]]:
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
-            if "security" in operation:
+            if operation["security"]:
                 yield method, path, operation
 
 

@@ -254,7 +254,7 @@ def get_member(principal: Principal, project_id: ProjectId, member_id: MemberId)
 
 
 @api.patch(
-    f"{MEMBERS}/<user_id>",
+    f"{MEMBERS}/<member_id>",
     action="members:change",
     refuses=(
         *(NotFound, Forbidden, LastOwner, NameTaken, QuotaExceeded, ProjectGoing),
@@ -264,12 +264,12 @@ def get_member(principal: Principal, project_id: ProjectId, member_id: MemberId)
 def change_member(
     principal: Principal,
     project_id: ProjectId,
-    user_id: UserId,
+    member_id: UserId,
     wanted: MemberChange,
     if_match: IfMatch | None,
 ) -> Member:
     """Change a member's role, or its overrides in tiers of environments."""
-    return members.change(project_id, user_id, wanted, principal, if_match)
+    return members.change(project_id, member_id, wanted, principal, if_match)
 
 
 @api.delete(

@@ -96,11 +96,17 @@ class Operation:
 def operations() -> Iterator[Operation]:
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
-            if "security" in operation:
+            if operation["security"]:
                 content = operation.get("requestBody", {}).get("content", {})
                 media = next(iter(content), None)
-                body = content[media].get("example") if media else None
+                body = example_of(content[media]) if media else None
                 yield Operation(method.upper(), path, operation["x-slipway-action"], media, body)
+
+
+def example_of(content: Any) -> Any:
+    """The only example of a body, or the first one."""
+    examples = [each["value"] for each in content.get("examples", {}).values()]
+    return content.get("example", examples[0] if examples else None)
 
 
 class Stage:

@@ -8,7 +8,9 @@ with the routes.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
+import inspect
 import json
 import re
 import typing
@@ -18,16 +20,34 @@ from types import NoneType
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from slipway import errors
 from slipway.access.policy import ACTIONS
 from slipway.access.principal import Principal
 from slipway.domain.confirmation import SERVED_BY, Confirmation
 from slipway.domain.paging import Page
-from slipway.http import error_page, policy_table
+from slipway.http import error_page, openapi_schemas, policy_table
 from slipway.http.app import Api
-from slipway.http.openapi_examples import TEMPLATE, Schema, add_examples, example_problem
+from slipway.http.openapi_examples import (
+    add_examples,
+    add_requests,
+    path_parameter,
+    problems_of,
+    template_content,
+)
+from slipway.http.openapi_links import add_links
+from slipway.http.openapi_parts import (
+    FIELD_PROBLEM_SCHEMA,
+    HEADERS,
+    INFO,
+    PROBLEM_SCHEMA,
+    SECURITY_SCHEMES,
+    SERVERS,
+    TEMPLATE_SCHEMA,
+)
+from slipway.http.openapi_schemas import Mode, Schema
+from slipway.http.openapi_schemas import reference as _reference
+from slipway.http.openapi_texts import OPERATIONS, PARAMETERS, TAGS
 from slipway.http.responses import (
     NDJSON,
     PROBLEM,
@@ -36,90 +56,21 @@ from slipway.http.responses import (
     Redirect,
     status_of,
 )
-from slipway.http.routes import JSON, Confirmed, EtagPredicate, IfMatch, RawBody, Route
+from slipway.http.routes import FORM, JSON, Confirmed, EtagPredicate, IfMatch, RawBody, Route
 
 # This module runs only in a checkout.
 FUNCTIONS = Path(__file__).parents[4] / "functions"
-
-_REF = "#/components/schemas/{model}"
-
-_INFO = {
-    "title": "Slipway",
-    "version": "1",
-    "summary": "A serverless internal developer platform.",
-    "description": (
-        "Sign in, create **projects**, request **environments** and ship **deployments** "
-        "into them.\n\n"
-        "Register, sign in, and send the token with every other call: "
-        "`Authorization: Bearer <access_token>`. Paths work with and without a trailing slash. "
-        "Lists are bare arrays, newest first; the `Link` header leads to the next page. Errors "
-        "are `application/problem+json` (RFC 9457) with a stable `code`. Another user's "
-        "objects return 404."
-    ),
-    "license": {"name": "MIT", "identifier": "MIT"},
-}
-
-_PROBLEM: Schema = {
-    "type": "object",
-    "description": "An error (RFC 9457).",
-    "required": ["type", "title", "status", "detail", "code", "request_id", "errors"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "For people."},
-        "code": {"type": "string", "description": "For programs. It never changes."},
-        "request_id": {"type": "string", "description": "Quote it when you report a problem."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {
-                    "pointer": {
-                        "type": "string",
-                        "description": "`#/field` in the body, `?name` in the query, or a header.",
-                    },
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-
-_HEADERS: Schema = {
-    "ETag": {
-        "description": "The version of the object. Send it as `If-Match` with a change.",
-        "schema": {"type": "string"},
-    },
-    "Link": {
-        "description": 'The next page: `<url>; rel="next"`.',
-        "schema": {"type": "string"},
-    },
-    "RateLimit": {
-        "description": "How many requests are left of the caller's, and in how many seconds that "
-        'starts again, as in `"requests";r=598;t=42`.',
-        "schema": {"type": "string"},
-    },
-    "RateLimit-Policy": {
-        "description": "How many requests a caller may send in how many seconds, as in "
-        '`"requests";q=600;w=60`.',
-        "schema": {"type": "string"},
-    },
-    "Location": {
-        "description": "The path of the created object, or where to go on.",
-        "schema": {"type": "string", "format": "uri-reference"},
-    },
-}
 
 _LIMITS = {
     name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")
 }
 
 # Functions that serve part of another function's resource, and resources without a function.
-_TAGS = {"inspection": "environments", "people": "members"}
+_TAGS_OF = {"inspection": "environments", "people": "members"}
 _RESOURCES = ("users", "invitations")
 _BELOW_PROJECTS = ("trusts",)
+
+_PUBLIC = "Needs no token."
 
 
 def document(apis: Mapping[str, Api]) -> Schema:
@@ -134,26 +85,28 @@ def document(apis: Mapping[str, Api]) -> Schema:
     for tag, route in routes:
         path = re.sub(r"<(\w+)>", r"{\1}", route.path)
         paths.setdefault(path, {})[route.method.lower()] = _operation(tag, route)
-    schemas = _schemas(route for _, route in routes)
-    document = {
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    schemas = _schemas([route for _, route in routes], operations)
+    made: Schema = {
         "openapi": "3.1.0",
-        "info": _INFO,
-        "tags": [{"name": tag} for tag in dict.fromkeys(tag for tag, _ in routes)],
+        "info": INFO,
+        "servers": SERVERS,
+        "tags": [_described(tag) for tag in dict.fromkeys(tag for tag, _ in routes)],
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "Problem": _PROBLEM},
-            "headers": _HEADERS,
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "password": {
-                    "type": "oauth2",
-                    "flows": {"password": {"tokenUrl": "/api/v1/auth/login", "scopes": {}}},
-                },
-            },
+            "schemas": schemas,
+            "examples": problems_of({kind for _, route in routes for kind in _errors_of(route)}),
+            "headers": HEADERS,
+            "securitySchemes": SECURITY_SCHEMES,
         },
     }
-    add_examples(document, schemas)
-    return document
+    add_links(made)
+    add_requests(made)
+    return made
+
+
+def _described(tag: str) -> Schema:
+    return {"name": tag, "description": TAGS[tag]}
 
 
 def _tag(function: str, route: Route) -> str:
@@ -161,7 +114,7 @@ def _tag(function: str, route: Route) -> str:
     for names, resource in ((_BELOW_PROJECTS, parts[5:6]), (_RESOURCES, parts[3:4])):
         if resource and resource[0] in names:
             return resource[0]
-    return _TAGS.get(function, function)
+    return _TAGS_OF.get(function, function)
 
 
 def _public(route: Route) -> bool:
@@ -170,27 +123,20 @@ def _public(route: Route) -> bool:
 
 
 def _operation(tag: str, route: Route) -> Schema:
-    text = (route.function.__doc__ or "").strip()
+    name = f"{tag}_{route.function.__name__.strip('_')}"
+    summary, description = _texts(name, route)
     operation: Schema = {
-        "operationId": f"{tag}_{route.function.__name__.strip('_')}",
-        "summary": text.rstrip("."),
+        "operationId": name,
+        "summary": summary,
+        "description": description,
         "tags": [tag],
         "parameters": list(_parameters(route)),
+        "security": [],
         "responses": {**_successes(route), **_problems(route)},
     }
-    if route.body:
-        operation["requestBody"] = {
-            "required": not route.body_optional,
-            "content": {media: {"schema": _reference(route.body)} for media in route.media},
-        }
-    if route.takes(RawBody):
-        operation["requestBody"] = {
-            "description": f"At most {route.limit} bytes.",
-            "required": True,
-            "content": {media: TEMPLATE for media in route.media},
-        }
+    if body := _body(route):
+        operation["requestBody"] = body
     if route.takes(Principal):
-        operation["description"] = policy_table.needs(ACTIONS[route.action])
         operation["x-slipway-action"] = route.action
         operation["security"] = [{"token": []}, {"password": []}]
         # Refusals have it, too, once the token is known to be valid.
@@ -200,9 +146,36 @@ def _operation(tag: str, route: Route) -> Schema:
     return operation
 
 
+def _texts(name: str, route: Route) -> tuple[str, str]:
+    """The summary and the description, from the docstring and the policy."""
+    summary, *more = inspect.cleandoc(route.function.__doc__ or "").split("\n\n")
+    described = " ".join(more) or OPERATIONS.get(name, "")
+    needs = policy_table.needs(ACTIONS[route.action]) if route.takes(Principal) else _PUBLIC
+    words = [" ".join(text.split()) for text in (summary, described)]
+    return words[0].rstrip("."), "\n\n".join(filter(None, (words[1], needs)))
+
+
+def _body(route: Route) -> Schema | None:
+    if route.body:
+        content = {media: {"schema": _sent_as(route.body, media)} for media in route.media}
+        return {"required": not route.body_optional, "content": content}
+    if route.takes(RawBody):
+        return {
+            "description": f"At most {route.limit} bytes.",
+            "required": True,
+            "content": template_content(route.media),
+        }
+    return None
+
+
+def _sent_as(model: type[BaseModel], media: str) -> Schema:
+    """The schema of the body; a form beside JSON has one of its own."""
+    return _reference(f"{model.__name__}Form" if media == FORM else model)
+
+
 def _parameters(route: Route) -> Iterable[Schema]:
     for name in re.findall(r"<(\w+)>", route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        yield path_parameter(name, PARAMETERS.get(name))
     if route.query:
         for name, schema in route.query.model_json_schema()["properties"].items():
             description = schema.pop("description", "")
@@ -253,7 +226,9 @@ def _successes(route: Route) -> Schema:
         waiting = {"202": _waiting(None)} if _may_wait(route) else {}
         return {**waiting, "204": {"description": "Done."}}
     if route.returns is DocumentResponse:
-        return {"200": {"description": "The current state.", "content": {route.media[0]: TEMPLATE}}}
+        etag = {"ETag": {"$ref": "#/components/headers/ETag"}}
+        content = template_content(route.media)
+        return {"200": {"description": "The current state.", "headers": etag, "content": content}}
     if route.returns is Redirect:
         location = {"Location": {"$ref": "#/components/headers/Location"}}
         return {"302": {"description": "Where the browser goes on.", "headers": location}}
@@ -338,20 +313,16 @@ def _content(returns: Any, *, either: bool = False) -> Schema:
     return {"type": "array", "items": ref} if typing.get_origin(returns) is Page else ref
 
 
-def _reference(model: type[BaseModel]) -> Schema:
-    return {"$ref": _REF.format(model=model.__name__)}
-
-
 def _problems(route: Route) -> Schema:
     """A response for each status, with an example for each error code."""
     problems: Schema = {}
     for kind in _errors_of(route):
-        content: Schema = {"schema": {"$ref": _REF.format(model="Problem")}, "examples": {}}
+        content: Schema = {"schema": _reference("Problem"), "examples": {}}
         response = problems.setdefault(
             str(status_of(kind)), {"description": kind.title, "content": {PROBLEM: content}}
         )
         examples = response["content"][PROBLEM]["examples"]
-        examples[kind.code] = {"value": example_problem(kind)}
+        examples[kind.code] = {"$ref": f"#/components/examples/{kind.code}"}
     return dict(sorted(problems.items()))
 
 
@@ -375,16 +346,25 @@ def _errors_of(route: Route) -> list[type[errors.SlipwayError]]:
     return [*kinds, errors.StoreUnavailable]
 
 
-def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
-    modes: dict[type[BaseModel], typing.Literal["validation", "serialization"]] = {}
+def _schemas(routes: Sequence[Route], operations: Iterable[Schema]) -> dict[str, Schema]:
+    """The schemas of all models, finished. Gives the operations their examples, too."""
+    modes: dict[type[BaseModel], Mode] = {}
     for route in routes:
         if route.body:
             modes[route.body] = "validation"
         waiting: list[type[BaseModel]] = [Confirmation] if _may_wait(route) else []
         for model in [*models_of(route.returns), *waiting]:
             modes[model] = "serialization"
-    _, generated = models_json_schema(list(modes.items()), ref_template=_REF)
-    schemas: dict[str, Schema] = generated["$defs"]
+    schemas = openapi_schemas.generated(modes)
+    plain = copy.deepcopy(schemas)
+    openapi_schemas.finish(schemas, modes)
+    forms = {route.body.__name__ for route in routes if route.body and FORM in route.media}
+    for name in forms:
+        schemas[f"{name}Form"] = openapi_schemas.form_of(schemas[name])
+        plain[f"{name}Form"] = openapi_schemas.form_of(plain[name])
+    add_examples(operations, schemas, plain)
+    for own in (TEMPLATE_SCHEMA, PROBLEM_SCHEMA, FIELD_PROBLEM_SCHEMA):
+        schemas[own["title"]] = own
     return schemas
 
 

@@ -1,20 +1,77 @@
-"""The examples in the OpenAPI document."""
+"""The examples in the OpenAPI document. A test sends every request of them to a fresh platform.
+
+An example is made of the examples of its model's fields, or is one of those written here. Ids in
+them stand for ids of earlier answers.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from slipway import errors
+from slipway.http.openapi_schemas import Schema, name_in, reference
 from slipway.http.responses import NDJSON, problem, status_of
 from slipway.http.routes import FORM, JSON
 
-Schema = dict[str, Any]
-
 _REQUEST_ID = "JKJaXPLvDoEEJiA="
-TEMPLATE: Schema = {
-    "schema": {"type": "string"},
-    "example": "Resources: {Jobs: {Type: AWS::SQS::Queue}}",
+_TEMPLATE_AS_YAML = """\
+Parameters:
+  Size: {Type: String, Default: small, AllowedValues: [small, large]}
+  Version: {Type: String, Default: none}
+Mappings:
+  Seconds: {small: {Hidden: 30}, large: {Hidden: 300}}
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: !FindInMap [Seconds, !Ref Size, Hidden]
+      Tags: [{Key: version, Value: !Ref Version}]
+Outputs:
+  Queue: {Value: !Ref Jobs}
+"""
+_TEMPLATE: Schema = {
+    "Parameters": {
+        "Size": {"Type": "String", "Default": "small", "AllowedValues": ["small", "large"]},
+        "Version": {"Type": "String", "Default": "none"},
+    },
+    "Mappings": {"Seconds": {"small": {"Hidden": 30}, "large": {"Hidden": 300}}},
+    "Resources": {
+        "Jobs": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {
+                "VisibilityTimeout": {"Fn::FindInMap": ["Seconds", {"Ref": "Size"}, "Hidden"]},
+                "Tags": [{"Key": "version", "Value": {"Ref": "Version"}}],
+            },
+        }
+    },
+    "Outputs": {"Queue": {"Value": {"Ref": "Jobs"}}},
 }
+_NAME = "preview-pr-123"
+# Of operations whose fields' examples do not make a request that works on a fresh platform.
+_BODIES: dict[str, dict[str, Schema]] = {
+    "auth_create_token": {
+        "example": {"name": "deploy from CI", "kind": "ci", "scopes": ["read", "deploy"]},
+    },
+    "environments_create": {
+        "simulated": {"name": _NAME, "type": "ephemeral", "ttl_hours": 24},
+        "from_a_template": {
+            "name": "preview-pr-124",
+            "type": "ephemeral",
+            "ttl_hours": 24,
+            "template": "web-service@1",
+            "inputs": {"Size": "small"},
+        },
+    },
+    "environments_ensure": {
+        "example": {"name": "preview-pr-125", "type": "ephemeral", "ttl_hours": 24},
+    },
+    "environments_update": {"example": {"inputs": {"Size": "large"}}},
+    "deployments_create": {"example": {"version": "sha-1234567"}},
+}
+# Parts of paths that the caller chooses. All others are ids that the platform makes.
+_WORDS = {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
 _TRUST = "trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"
 _ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
@@ -65,49 +122,147 @@ def example_problem(kind: type[errors.SlipwayError]) -> Schema:
     return problem(error, status_of(kind), _REQUEST_ID)
 
 
-def add_examples(document: Schema, schemas: dict[str, Schema]) -> None:
-    """Give each JSON body and form an example, made of the examples of its fields.
+def problems_of(kinds: Iterable[type[errors.SlipwayError]]) -> dict[str, Schema]:
+    """The example of each of these errors, by its code."""
+    examples = {
+        kind.code: {"summary": kind.title, "value": example_problem(kind)} for kind in kinds
+    }
+    return dict(sorted(examples.items()))
 
-    `document` is changed; `schemas` has its schemas by name.
+
+def template_content(media_types: Sequence[str]) -> Schema:
+    """A template's body: in JSON an object, in YAML a text."""
+    as_json: Schema = {"schema": reference("TemplateBody"), "example": _TEMPLATE}
+    as_yaml: Schema = {"schema": {"type": "string"}, "example": _TEMPLATE_AS_YAML}
+    return {media: as_json if media == JSON else as_yaml for media in media_types}
+
+
+def path_parameter(name: str, description: str | None) -> Schema:
+    """A parameter in a path; with an example if the caller chooses it."""
+    parameter: Schema = {"name": name, "in": "path", "required": True}
+    if description:
+        parameter["description"] = description
+    parameter["schema"] = {"type": "string"}
+    if name in _WORDS:
+        parameter["example"] = _WORDS[name]
+    return parameter
+
+
+def add_examples(
+    operations: Iterable[Schema], schemas: Mapping[str, Schema], plain: Mapping[str, Schema]
+) -> None:
+    """Give each body an example. Changes the operations.
+
+    `schemas` are those of the document; `plain` are the same with the defaults of fields.
     """
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            bodies = [operation.get("requestBody", {})]
-            bodies += [answer for status, answer in operation["responses"].items() if status < "3"]
-            for body in bodies:
-                for media in (JSON, FORM, NDJSON):
-                    content = body.get("content", {}).get(media)
-                    if content and "example" not in content:
-                        _add_example(content, schemas)
+    for operation in operations:
+        bodies = [operation.get("requestBody", {})]
+        bodies += [answer for status, answer in operation["responses"].items() if status < "3"]
+        for body in bodies:
+            own = _BODIES.get(operation["operationId"]) if body is bodies[0] else None
+            for media in (JSON, FORM, NDJSON):
+                content = body.get("content", {}).get(media)
+                if content and "example" not in content:
+                    content.update(_given(own) if own else _made(content, schemas, plain))
 
 
-def _add_example(content: Schema, schemas: dict[str, Schema]) -> None:
+def _given(bodies: dict[str, Schema]) -> Schema:
+    if len(bodies) == 1:
+        return {"example": next(iter(bodies.values()))}
+    summaries = {name: name.replace("_", " ").capitalize() for name in bodies}
+    return {
+        "examples": {
+            name: {"summary": summaries[name], "value": body} for name, body in bodies.items()
+        }
+    }
+
+
+def _made(content: Schema, schemas: Mapping[str, Schema], plain: Mapping[str, Schema]) -> Schema:
     shape = content["schema"]
     # Of several models the first.
     shape = shape.get("anyOf", [shape])[0]
     ref = shape.get("$ref") or shape.get("items", {}).get("$ref")
-    if ref:
-        example = _example_of(schemas[ref.rpartition("/")[2]], schemas)
-        content["example"] = [example] if "items" in shape else example
+    if not ref:
+        return {}
+    example = _example_of(name_in(ref), schemas, plain)
+    return {"example": [example] if "items" in shape else example}
 
 
-def _example_of(schema: Schema, schemas: dict[str, Schema]) -> Schema:
-    example = {}
-    required = schema.get("required", [])
-    for name, field in schema.get("properties", {}).items():
-        nested = field.get("items", {}).get("$ref", "").rpartition("/")[2]
+def _example_of(model: str, schemas: Mapping[str, Schema], plain: Mapping[str, Schema]) -> Schema:
+    example: Schema = {}
+    required = schemas[model].get("required", [])
+    for name, field in plain[model].get("properties", {}).items():
+        nested = field.get("items", {}).get("$ref")
         if "examples" in field:
-            example[name] = field["examples"][0]
+            example[name] = schemas[model]["properties"][name]["examples"][0]
         elif "$ref" in field:
-            example[name] = _example_of(schemas[field["$ref"].rpartition("/")[2]], schemas)
+            example[name] = _example_of(name_in(field["$ref"]), schemas, plain)
         elif nested:
-            example[name] = [_example_of(schemas[nested], schemas)]
+            example[name] = [_example_of(name_in(nested), schemas, plain)]
         elif "const" in field:
             example[name] = field["const"]
-        elif "default" in field and field["default"] is not None:
+        elif "default" in field and (field["default"] is not None or name in required):
             example[name] = field["default"]
         elif "enum" in field:
             example[name] = field["enum"][0]
         elif name in required:
             example[name] = 1 if field.get("type") == "integer" else "…"
     return example
+
+
+# --- requests that can be pasted --------------------------------------------------------------
+
+
+def add_requests(document: Schema) -> None:
+    """Give each operation a command of curl for each of its examples. Changes `document`.
+
+    `$SLIPWAY` is the platform's URL, `$TOKEN` an access token, `$PROJECT_ID` and the like ids.
+    """
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            operation["x-codeSamples"] = [
+                {"lang": "Shell", "label": label, "source": _curl(method, path, operation, body)}
+                for label, body in _bodies(operation)
+            ]
+
+
+def _bodies(operation: Schema) -> Iterator[tuple[str, Schema | str | None]]:
+    content = operation.get("requestBody", {}).get("content", {})
+    if not content:
+        yield "curl", None
+        return
+    first = next(iter(content.values()))
+    for name, example in first.get("examples", {}).items():
+        yield f"curl: {name.replace('_', ' ')}", example["value"]
+    if "example" in first:
+        yield "curl", first["example"]
+
+
+def _curl(method: str, path: str, operation: Schema, body: Schema | str | None) -> str:
+    where = re.sub(r"{(\w+)}", lambda word: _WORDS.get(word[1], f"${word[1].upper()}"), path)
+    parts = ["curl -sS", f'"$SLIPWAY{where}"']
+    if method != "get":
+        parts.insert(1, f"-X {method.upper()}")
+    if operation["security"]:
+        parts.append('-H "Authorization: Bearer $TOKEN"')
+    if any(each["name"] == "X-Confirm" for each in operation["parameters"]):
+        parts.append(f'-H "X-Confirm: {_NAME}"')
+    if body is not None:
+        media = next(iter(operation["requestBody"]["content"]))
+        parts += [f'-H "Content-Type: {media}"', f"--data-binary {_quoted(body, media)}"]
+    return " \\\n  ".join(parts)
+
+
+def _quoted(body: Schema | str, media: str) -> str:
+    """The body as one word of a shell, in which ids are variables."""
+    if isinstance(body, str):
+        return f"'{body}'"
+    if media == FORM:
+        return "'" + "&".join(f"{name}={value}" for name, value in body.items()) + "'"
+    text = json.dumps(body, ensure_ascii=False)
+    return "'" + re.sub(r'"(\w+_id)": "\w+"', _variable, text) + "'"
+
+
+def _variable(found: re.Match[str]) -> str:
+    name = found[1]
+    return f'"{name}": "\'"${name.upper()}"\'"'
