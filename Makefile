@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint audit types format validate build deploy undeploy admin prove-on-aws openapi policies lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint audit types format validate build deploy undeploy admin relist prove-on-aws openapi policies lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,9 @@ undeploy: .venv/ready ## destroy every environment and delete the stack (STAGE=,
 
 admin: .venv/ready ## print a one-time link that makes an administrator (EMAIL=; STACK= for a stack on AWS)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.admin "$(EMAIL)" --stack "$(STACK)"
+
+relist: .venv/ready ## put records of an earlier release into the lists (STACK= for a stack on AWS)
+	@PYTHONPATH=layers/core .venv/bin/python -m deploy.relist --stack "$(STACK)"
 
 prove-on-aws: .venv/ready ## check on AWS what docs/aws.md calls unproven (STACK=, or ENDPOINT=; ONLY=)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" \

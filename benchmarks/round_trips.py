@@ -120,11 +120,11 @@ it, so that a change is visible in review.
 
 *depth* is the number of calls that follow each other, which is what a caller waits for. Calls
 joined by `+` run at the same time; a call after a comma waits for those before it. *RCU* and *WCU*
-are capacity units by DynamoDB's rules: all reads are strongly consistent, a transaction costs
-twice, and the sparse index `due` is included. Bytes are those of the bodies. The functions are
-warm: a new one reads the public keys once (one Query) and again every five minutes; and, before it
-changes inputs, it reads their template version once, which never changes. `/docs`, `/redoc`,
-`/openapi.json` and `/health` make no calls.
+are capacity units by DynamoDB's rules: reads are strongly consistent except those of the index
+`listed`, a transaction costs twice, and both indexes are included. Bytes are those of the bodies.
+The functions are warm: a new one reads the public keys once (one Query) and again every five
+minutes; and, before it changes inputs, it reads their template version once, which never changes.
+`/docs`, `/redoc`, `/openapi.json` and `/health` make no calls.
 
 """
 

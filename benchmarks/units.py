@@ -60,11 +60,14 @@ def write_units(call: Call) -> int:
 
 
 def index_units(before: Item, after: Item) -> int:
+    """The units of both indexes: `due` has keys only, `listed` has whole items."""
     old, new = (
         (item["due"], item["due_at"]) if "due" in item and "due_at" in item else None
         for item in (before, after)
     )
-    return 0 if old == new else (old is not None) + (new is not None)
+    due = 0 if old == new else (old is not None) + (new is not None)
+    listed = [item for item in (before, after) if "listed" in item]
+    return due + (max(1, ceil(max(map(size, listed)) / 1024)) if listed else 0)
 
 
 def in_sequence(calls: Sequence[Call]) -> list[list[Call]]:

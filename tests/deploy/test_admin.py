@@ -202,7 +202,7 @@ def test_a_stack_is_named(
         def get_credentials(self) -> Any:
             return SimpleNamespace(get_frozen_credentials=lambda: frozen)
 
-    monkeypatch.setattr("deploy.admin.boto3.Session", Session)
+    monkeypatch.setattr("deploy.as_function.boto3.Session", Session)
     monkeypatch.setattr(as_function, "adopt", lambda _, *given: asked.append(given))
 
     assert register(EMAIL, invitation=link(capsys, "--stack", "slipway-dev")).status == 201

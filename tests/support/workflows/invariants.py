@@ -74,6 +74,10 @@ def _environment(world: World, items: list[Record], item: Record) -> Iterator[st
         yield f"{e} is {status}, and nobody warned of its end"
     if status == "destroyed" and "due" in item:
         yield f"{e} is destroyed, but somebody will look at it"
+    lists = {"listed": f"LIVE#{e.split('_')[1]}", "listed_at": e.split("_")[2]}
+    there = {name: item[name] for name in lists if name in item}
+    if there != ({} if status == "destroyed" else lists):
+        yield f"{e} is {status}, and in the list {there}"
     lease = any(each["pk"].endswith(e.split("_")[2]) and each["sk"] == "LEASE" for each in items)
     if lease != ("expires_at" in item and status != "destroyed"):
         yield f"{e} is {status}, its lease {'is there' if lease else 'is missing'}"
@@ -163,6 +167,9 @@ def _deployments(items: list[Record], environment: Record, mine: list[Record]) -
             yield f"{item['id']} is {item['status']}"
         if "due" in item:
             yield f"{item['id']} is {item['status']}, but somebody will look at it"
+        _, p, _, d = item["id"].split("_")
+        if (item.get("listed"), item.get("listed_at")) != (f"DEPLOYMENTS#{p}", d):
+            yield f"{item['id']} is not in the list of its project"
         said = [each["sk"] for each in items if each["pk"] == f"DEP#{item['id'].split('_')[3]}"]
         if sum(sk.endswith("#succeed") for sk in said) != (item["status"] == "succeeded"):
             yield f"{item['id']} is {item['status']}, and says {said}"

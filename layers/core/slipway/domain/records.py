@@ -167,6 +167,8 @@ if TYPE_CHECKING:
         outputs: NotRequired[dict[str, str]]
         due: NotRequired[str]
         due_at: NotRequired[str]
+        listed: NotRequired[str]
+        listed_at: NotRequired[str]
         # Its lease.
         ttl_hours: NotRequired[float]
         expires_at: NotRequired[str]
@@ -236,6 +238,8 @@ if TYPE_CHECKING:
         cancel_author: NotRequired[AuthorRecord]
         due: NotRequired[str]
         due_at: NotRequired[str]
+        listed: NotRequired[str]
+        listed_at: NotRequired[str]
         # A release, and what is live during an update.
         version: NotRequired[str]
         artifact: NotRequired[str]

@@ -37,6 +37,7 @@ from slipway.store import (
     deployment_records,
     environment_records,
     idempotency,
+    listed,
     queue_records,
     quota_records,
     table,
@@ -248,6 +249,9 @@ def _check_order(view: View, content: Fields) -> None:
             raise OutdatedDeployment(deployment_id)
 
 
+_OF_A_PLACE = ("kind", "order", "slots")
+
+
 def _acceptance(
     environment: EnvironmentId,
     view: View,
@@ -270,15 +274,11 @@ def _acceptance(
         **principal.made(),
         "slots": view.claim.numbers(),
         **deadlines.due_fields(str(deployment)),
+        **listed.deployment_fields(deployment),
     }
     reason = deployment_records.describe_change(changed(new, {}))
     new["change"] = change("deployment_pending", principal.author(), at, reason)
-    place = {
-        "deployment_id": str(deployment),
-        "kind": content["kind"],
-        "order": content.get("order"),
-        "slots": new["slots"],
-    }
+    place = {"deployment_id": new["id"], **{each: new.get(each) for each in _OF_A_PLACE}}
     slots = view.claim.slots().items()
     transaction = (
         Transaction({part: Put(slot, {"holder": new["id"]}) for part, slot in slots})

@@ -28,6 +28,7 @@ from slipway.store import (
     deadlines,
     environment_records,
     idempotency,
+    listed,
     project_records,
     quota_records,
     table,
@@ -220,17 +221,7 @@ def forget(
         status = item["status"]
         raise NothingToRetry(f"Only a failed teardown can be forced. The environment is {status}.")
     protection.require_confirmed(item, confirmed)
-    now = timestamps.written(timestamps.now())
-    fields = {
-        "status": "destroyed",
-        "destroyed_at": now,
-        "forgotten": True,
-        "change": change("forgotten", principal.author(), now, _what_remains(item)),
-        "updated_at": now,
-        "version": item["version"] + 1,
-        "due": None,
-        "next_retry_at": None,
-    }
+    fields = _forgotten(item, principal)
     audit.note(action="environments:force")
     try:
         _destroying(environment, item, fields).commit()
@@ -239,6 +230,21 @@ def forget(
             "The environment has changed at the same time. Read it again, then retry."
         ) from None
     return environment_records.to_model(changed(item, fields))
+
+
+def _forgotten(item: EnvironmentRecord, principal: Principal) -> Fields:
+    now = timestamps.written(timestamps.now())
+    return {
+        "status": "destroyed",
+        "destroyed_at": now,
+        "forgotten": True,
+        "change": change("forgotten", principal.author(), now, _what_remains(item)),
+        "updated_at": now,
+        "version": item["version"] + 1,
+        "due": None,
+        "next_retry_at": None,
+        **listed.NOT_LISTED,
+    }
 
 
 def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fields) -> Transaction:

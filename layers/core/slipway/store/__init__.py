@@ -53,5 +53,12 @@ RESET#; auth alone may write keys and ISSUER#, and read REGISTRATION# and ATTEMP
 (policies/*_boundary.yaml).
 
 The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.
+The index `listed` (listed / listed_at, whole items) holds what lists show: slipway.store.listed:
+
+| list                                           | listed          | listed_at |
+| ---------------------------------------------- | --------------- | --------- |
+| a project's environments, except destroyed ones | LIVE#<p>       | <e>       |
+| a project's deployments                        | DEPLOYMENTS#<p> | <d>       |
+
 The rule of reconcile is described in slipway.services.reconcile_schedule.
 """
