@@ -564,6 +564,11 @@ REQUESTS = {
     "forget what remains": Request(f"DELETE {ONE}", not_torn_down, query="force=true"),
     "retry a teardown": Request(f"POST {ONE}/teardown/retry", not_torn_down),
     "protect": Request(f"PATCH {ONE}", running, {"protected": True}),
+    "rename": Request(f"PATCH {ONE}", running, {"name": "renamed", "labels": {"team": "x"}}),
+    "rename and protect": Request(f"PATCH {ONE}", running, {"name": "x", "protected": True}),
+    "configure": Request(
+        f"PATCH {ONE}", running, {"config": {"region": "eu"}, "on_conflict": "reject"}
+    ),
     "move to another tier": Request(f"PATCH {ONE}", running, {"tier": "staging"}),
     "extend": Request(f"POST {ONE}/extend", running, {"ttl_hours": 48}),
     "touch": Request(f"POST {ONE}/touch", idle),

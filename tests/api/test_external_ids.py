@@ -187,3 +187,21 @@ def test_the_project_of_another_user_is_not_found(
     with nothing_changes():
         assert_refused(put(bob, project), 404, "not_found")
         assert_refused(put(bob, project, "new"), 404, "not_found")
+
+
+def test_what_is_found_can_be_sent_back(ann: Client, project: ProjectId) -> None:
+    made = put(ann, project, ttl_hours=24).json
+
+    with nothing_changes():
+        again = put(ann, project, **made)
+        other = put(ann, project, **{**made, "status": "running"})
+
+    assert (again.status, again.json) == (200, made)
+    assert_refused(other, 422, "invalid_request", "#/status")
+
+
+def test_what_does_not_exist_yet_has_no_read_only_fields(ann: Client, project: ProjectId) -> None:
+    with nothing_changes():
+        answer = put(ann, project, id="env_1")
+
+    assert_refused(answer, 422, "invalid_request", "#/id")

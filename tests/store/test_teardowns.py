@@ -342,7 +342,7 @@ def test_a_teardown_that_is_retried_meanwhile_is_not_forgotten(
         monkeypatch, "TransactWriteItems", lambda: teardowns.retry(record(failed), "reconcile")
     )
 
-    with pytest.raises(NothingToRetry, match="changed at the same time"):
+    with pytest.raises(NothingToRetry, match="The environment is tearing_down"):
         teardowns.forget(failed, ann, None)
     assert record(failed)["status"] == "tearing_down"
 
@@ -368,7 +368,7 @@ def test_an_outdated_version_cannot_be_retried_or_forgotten(
 
     for act in (teardowns.begin, teardowns.forget):
         with pytest.raises(PreconditionFailed):
-            act(failed, ann, seen)
+            act(failed, ann, {seen})
     assert world.everything() == before
 
 
@@ -379,12 +379,12 @@ def test_a_change_meanwhile_makes_the_version_of_a_retry_outdated(
     between.first(monkeypatch, "UpdateItem", lambda: world.becomes(failed, "teardown_failed"))
 
     with pytest.raises(PreconditionFailed):
-        teardowns.begin(failed, ann, seen)
+        teardowns.begin(failed, ann, {seen})
     assert record(failed)["status"] == "teardown_failed"
 
 
 def test_forgetting_again_changes_nothing(ann: Principal, failed: EnvironmentId) -> None:
-    shown = teardowns.forget(failed, ann, record(failed)["version"])
+    shown = teardowns.forget(failed, ann, {record(failed)["version"]})
     before = world.everything()
 
     assert teardowns.forget(failed, ann, None) == shown

@@ -40,10 +40,10 @@ from slipway.errors import (
 from slipway.http.app import Api
 from slipway.http.routes import Confirmed, IfMatch
 from slipway.services import (
+    changes,
     environments,
     history,
     leases,
-    protection,
     rollout_queue,
     teardowns,
 )
@@ -101,6 +101,7 @@ def get(principal: Principal, environment_id: EnvironmentId) -> Environment:
     action="environments:change",
     refuses=(
         NotFound,
+        NameTaken,
         ConfirmationRequired,
         EnvironmentGoing,
         ProjectGoing,
@@ -115,8 +116,8 @@ def change(
     if_match: IfMatch | None,
     confirmed: Confirmed | None,
 ) -> Environment:
-    """Change an environment's tier, or protect it."""
-    return protection.change(environment_id, wanted, principal, confirmed, if_match)
+    """Change an environment's name, configuration, labels, tier, protection or `on_conflict`."""
+    return changes.change(environment_id, wanted, principal, confirmed, if_match)
 
 
 @api.get(

@@ -190,7 +190,7 @@ def get_trust(principal: Principal, project_id: ProjectId, trust_id: TrustId) ->
 @api.patch(
     "/api/v1/projects/<project_id>/trusts/<trust_id>",
     action="trusts:change",
-    refuses=(NotFound, Forbidden, PreconditionFailed),
+    refuses=(NotFound, Forbidden, PreconditionFailed, Busy),
 )
 def change_trust(
     principal: Principal,

@@ -56,12 +56,12 @@ def get(principal: Principal, project_id: ProjectId) -> Project:
 @api.patch(
     "/api/v1/projects/<project_id>",
     action="projects:change",
-    refuses=(NotFound, NameTaken, ProjectGoing, PreconditionFailed),
+    refuses=(NotFound, NameTaken, ProjectGoing, PreconditionFailed, Busy),
 )
 def change(
     principal: Principal, project_id: ProjectId, wanted: ProjectChange, if_match: IfMatch | None
 ) -> Project:
-    """Change a project's name, description, repository or policy."""
+    """Change a project's name, description, repository, labels or policy."""
     return projects.change(project_id, wanted, principal, if_match)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from slipway.domain.fields import RequestModel, ResponseModel
+from slipway.domain.resent import Resent
 from slipway.domain.timestamps import Moment
 from slipway.domain.user import Email, GivenPassword, PlatformRole
 
@@ -65,7 +66,7 @@ class SentInvitation(Invitation):
     )
 
 
-class UserChange(RequestModel):
+class UserChange(Resent):
     platform_role: PlatformRole = Field(examples=["publisher"])
 
 

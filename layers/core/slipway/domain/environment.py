@@ -10,9 +10,9 @@ From `expiring` on, an environment never runs again. A failed teardown is retrie
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -35,7 +35,8 @@ from slipway.domain.fields import (
     RequestModel,
     ResponseModel,
 )
-from slipway.domain.labels import Labels
+from slipway.domain.labels import Labels, LabelsPatch
+from slipway.domain.resent import Resent
 from slipway.domain.rights import Tier, default_tier
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
@@ -82,7 +83,7 @@ def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> li
     return sorted(moment for moment in found if moment > now)
 
 
-class NewEnvironment(RequestModel):
+class NewEnvironment(Resent):
     name: Name = Field(examples=["preview-pr-123"])
     type: Literal["ephemeral", "persistent"] = Field(examples=["ephemeral"])
     tier: Tier | None = Field(
@@ -154,7 +155,8 @@ class NewEnvironment(RequestModel):
     def known_as(self, external_id: str) -> Self:
         """A copy with this external id. Raises Invalid if it is malformed."""
         try:
-            return type(self).model_validate({**self.model_dump(), "external_id": external_id})
+            known = type(self).model_validate({**self.model_dump(), "external_id": external_id})
+            return known.with_read_only(self.read_only)
         except ValidationError:
             detail = "must be 1 to 128 letters, digits and . _ : @ ~ -"
             raise Invalid([FieldError("external_id", detail)]) from None
@@ -173,23 +175,49 @@ class NewEnvironment(RequestModel):
 
     def config_json(self) -> str | None:
         """The configuration as JSON. Raises Invalid if it is too large."""
-        if self.config is None:
-            return None
-        try:
-            text = json.dumps(
-                self.config, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-            )
-        except ValueError:
-            detail = "contains a number that is too large"
-            raise Invalid([FieldError("#/config", detail)]) from None
-        if len(text.encode()) > MAX_CONFIG_BYTES:
-            raise Invalid([FieldError("#/config", f"must be at most {MAX_CONFIG_BYTES} bytes")])
-        return text
+        return config_json(self.config)
 
 
-class EnvironmentChange(RequestModel):
-    """Omitted fields keep their values."""
+def config_json(config: Mapping[str, Any] | None) -> str | None:
+    """A configuration as JSON. Raises Invalid if it is too large."""
+    if config is None:
+        return None
+    try:
+        text = json.dumps(config, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        detail = "contains a number that is too large"
+        raise Invalid([FieldError("#/config", detail)]) from None
+    if len(text.encode()) > MAX_CONFIG_BYTES:
+        raise Invalid([FieldError("#/config", f"must be at most {MAX_CONFIG_BYTES} bytes")])
+    return text
 
+
+class EnvironmentChange(Resent):
+    """Omitted fields keep their values. `null` clears `config` and `labels`."""
+
+    instead: ClassVar[Mapping[str, str]] = {
+        "ttl_hours": "send POST …/extend",
+        "expires_at": "send POST …/extend",
+        "pinned": "send POST …/pin or …/unpin",
+        "template": "send POST …/update",
+        "inputs": "send POST …/update",
+    }
+
+    name: Name | None = Field(
+        None,
+        description="A new name. The stack keeps the one with which it was created.",
+        examples=["preview-checkout"],
+    )
+    on_conflict: OnConflict | None = Field(
+        None, description="The default for deployments from now on.", examples=["supersede"]
+    )
+    config: dict[str, JsonValue] | None = Field(
+        None,
+        description="Merged into the configuration (RFC 7396): omitted fields stay, `null` removes "
+        f"one. At most {MAX_CONFIG_BYTES} bytes in all.",
+        examples=[{"region": "eu-central-1"}],
+    )
+    labels: LabelsPatch | None = None
     tier: Tier | None = Field(
         None, description="Needs the role in both tiers.", examples=["production"]
     )
@@ -199,11 +227,18 @@ class EnvironmentChange(RequestModel):
         examples=[True],
     )
 
+    @field_validator("name", "on_conflict", "tier", "protected")
+    @classmethod
+    def _has_a_value(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("cannot be null: an environment always has one")
+        return value
+
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
-        if given != self.model_fields_set or not given:
-            raise ValueError("must have at least one of tier, protected, and neither can be null")
+        if not self.model_fields_set:
+            names = ", ".join(type(self).model_fields)
+            raise ValueError(f"must have at least one of {names}")
         return self
 
 

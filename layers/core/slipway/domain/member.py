@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from slipway.domain import ids
 from slipway.domain.author import Author
 from slipway.domain.fields import RequestModel, ResponseModel
+from slipway.domain.resent import Resent
 from slipway.domain.rights import Role, Tier
 from slipway.domain.timestamps import Moment
 from slipway.domain.user import Email
@@ -36,7 +37,7 @@ class NewMember(RequestModel):
     overrides: Overrides = Field(default_factory=dict)
 
 
-class MemberChange(RequestModel):
+class MemberChange(Resent):
     """Omitted fields keep their values. `overrides` replaces all overrides."""
 
     role: Role | None = Field(None, examples=["maintainer"])

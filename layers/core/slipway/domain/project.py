@@ -17,6 +17,7 @@ from slipway.domain.fields import (
     Text,
 )
 from slipway.domain.labels import Labels, LabelsPatch
+from slipway.domain.resent import Resent
 from slipway.domain.timestamps import Moment
 from slipway.errors import FieldError, Invalid
 
@@ -77,7 +78,7 @@ class NewProject(RequestModel):
     policy: Policy | None = None
 
 
-class ProjectChange(RequestModel):
+class ProjectChange(Resent):
     """Omitted fields keep their values; `null` clears an optional field."""
 
     name: Name | None = Field(None, examples=["payments"])

@@ -155,6 +155,8 @@ if TYPE_CHECKING:
         on_conflict: Any
         config: NotRequired[str]
         labels: NotRequired[dict[str, str]]
+        # The name under which it was provisioned, if it was renamed.
+        first_name: NotRequired[str]
         created_at: str
         created_by: str
         made_by: NotRequired[AuthorRecord]

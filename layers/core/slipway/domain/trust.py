@@ -19,6 +19,7 @@ from pydantic import (
 
 from slipway.domain.claims import Preset, as_text
 from slipway.domain.fields import Line, Name, RequestModel, ResponseModel, matching
+from slipway.domain.resent import Resent
 from slipway.domain.rights import Tier
 from slipway.domain.timestamps import Moment
 
@@ -161,7 +162,7 @@ class NewTrust(RequestModel):
         return {name: as_text(value) or "" for name, value in self.claims.items()}
 
 
-class TrustChange(RequestModel):
+class TrustChange(Resent):
     """Omitted fields keep their values; `null` clears an optional field.
 
     Which tokens are trusted does not change: make another trust, and delete this one.

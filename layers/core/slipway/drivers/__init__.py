@@ -99,7 +99,7 @@ def _operation(
     return Operation(
         execution=event["execution"],
         environment_id=environment["id"],
-        environment_name=environment["name"],
+        environment_name=environment.get("first_name") or environment["name"],
         project_name=environment.get("project_name", ""),
         owner=environment.get("created_by", ""),
         expires_at=environment.get("expires_at"),

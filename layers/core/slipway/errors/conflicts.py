@@ -77,11 +77,11 @@ class EnvironmentGoing(Conflict):
     """`environment_status`: the state that the environment is in."""
 
     code = "environment_going"
-    title = "The environment is ending. Create a new environment."
+    title = "The environment is ending and can no longer change. Create a new environment."
 
     def __init__(self, status: str) -> None:
         super().__init__(
-            f"The environment is {status}, so its lease cannot change. Create a new environment.",
+            f"The environment is {status} and can no longer change. Create a new environment.",
             environment_status=status,
         )
 

@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from slipway.access import policy, tokens
 from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.fields import QueryModel, RequestModel
+from slipway.domain.resent import Resent
 from slipway.http.headers import base_url
 from slipway.http.negotiation import prefers
 from slipway.http.responses import etag
@@ -91,7 +92,7 @@ def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:
     if is_request_model(kind):
         if route.body_optional and event.get("body") in (None, "", "null"):
             return None
-        return _body(kind, _raw_body(route, event))
+        return _body(kind, _raw_body(route, event), route)
     if kind is RawBody:
         return _raw_body(route, event)
     if kind is IfMatch:
@@ -207,11 +208,28 @@ def _media(route: Route, headers: Mapping[str, str]) -> str:
     return media.strip()
 
 
-def _body(model: type[RequestModel], raw: RawBody) -> RequestModel:
+def _body(model: type[RequestModel], raw: RawBody, route: Route) -> RequestModel:
     if raw.media == FORM:
         return _validated(model, _form(raw.body), "#/")
     _check_json(raw.body)
+    if issubclass(model, Resent) and route.method != "POST":
+        return _resent(model, raw.body, model.read_only_fields(route.shown))
     return _validated(model, raw.body, "#/")
+
+
+def _resent(model: type[Resent], body: bytes, read_only: frozenset[str]) -> Resent:
+    """The model of a body that may have read-only fields."""
+    document = json.loads(body)
+    found = read_only & document.keys() if isinstance(document, dict) else ()
+    sent = {name: document.pop(name) for name in found}
+    if sent and not document:
+        detail = "is read-only: send a field that can be changed"
+        raise errors.Invalid([errors.FieldError(f"#/{name}", detail) for name in sorted(sent)])
+    try:
+        rest = json.dumps(document).encode() if sent else body
+    except RecursionError:
+        raise errors.Malformed("The body is nested too deeply.") from None
+    return cast(Resent, _validated(model, rest, "#/")).with_read_only(sent)
 
 
 def _check_json(body: bytes) -> None:

@@ -26,6 +26,7 @@ from slipway.access.policy import ACTIONS
 from slipway.access.principal import Principal
 from slipway.domain.confirmation import SERVED_BY, Confirmation
 from slipway.domain.paging import Page
+from slipway.domain.resent import Resent
 from slipway.http import error_page, openapi_schemas, policy_table
 from slipway.http.app import Api
 from slipway.http.openapi_examples import (
@@ -155,10 +156,19 @@ def _texts(name: str, route: Route) -> tuple[str, str]:
     return words[0].rstrip("."), "\n\n".join(filter(None, (words[1], needs)))
 
 
+_READ_ONLY = (
+    "The fields that only the answer has may be sent as well, so that what was read can be sent "
+    "back. One that is not as it is shown is refused with 422."
+)
+
+
 def _body(route: Route) -> Schema | None:
     if route.body:
         content = {media: {"schema": _sent_as(route.body, media)} for media in route.media}
-        return {"required": not route.body_optional, "content": content}
+        body: Schema = {"required": not route.body_optional, "content": content}
+        if route.method != "POST" and issubclass(route.body, Resent):
+            body["description"] = _READ_ONLY
+        return body
     if route.takes(RawBody):
         return {
             "description": f"At most {route.limit} bytes.",

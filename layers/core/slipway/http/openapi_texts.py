@@ -114,7 +114,9 @@ OPERATIONS: dict[str, str] = {
     "environments_ensure": "For bots that keep no state: they name the environment after what it "
     "is for, such as a pull request, and send the request as often as they like.",
     "environments_get": "Shows its state, its URL, its lease and what is live in it.",
-    "environments_change": "Omitted fields keep their values.",
+    "environments_change": "Omitted fields keep their values; `labels` and `config` are merged "
+    "field by field (RFC 7396), and `null` removes. What runs does not change: a stack keeps the "
+    "name with which it was created. Refused once the environment is ending.",
     "environments_tear_down": "A failed teardown is retried by itself. With `force=true`, one that "
     "has failed is marked as destroyed and its remaining resources are recorded.",
     "environments_logs": "What its stack reported.",

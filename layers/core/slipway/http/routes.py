@@ -149,6 +149,11 @@ class Route:
         """The model of the query string."""
         return next((kind for kind in self.parameters.values() if is_query_model(kind)), None)
 
+    @property
+    def shown(self) -> Any:
+        """The type of the answer, without whether it was created."""
+        return next(iter(typing.get_args(self.returns)), self.returns)
+
     def takes(self, kind: Any) -> bool:
         """Whether the function has a parameter of this type."""
         return kind in self.parameters.values()

@@ -227,7 +227,10 @@ def ensure(
         if known:
             existing = environment_records.find(ids.parse_environment(known["environment_id"]))
             if existing:
-                return environment_records.to_model(existing).as_seen_at(timestamps.now()), False
+                shown = environment_records.to_model(existing).as_seen_at(timestamps.now())
+                wanted.require_unchanged(shown)
+                return shown, False
+        wanted.require_unchanged(None)
         # If another caller creates it at the same time, the next read finds it.
         with suppress(ExternalIdTaken):
             return _carry_out(creation, _draft(creation, project, record)), True

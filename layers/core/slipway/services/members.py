@@ -154,6 +154,7 @@ def change(
         seen = Seen(project, user_id, principal)
         if if_version is not None and seen.target.get("version", 1) not in if_version:
             raise PreconditionFailed()
+        wanted.require_unchanged(_member(project, seen.target, seen.emails))
         after = {**seen.target, **fields}
         action = require_to_give(principal, seen.membership, seen.target, after)
         if all(seen.target.get(name, {}) == value for name, value in fields.items()):

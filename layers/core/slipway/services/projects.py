@@ -33,7 +33,7 @@ from slipway.store.table import Check, Fields, Found, Transaction, TransactionFa
 if TYPE_CHECKING:
     from slipway.domain.records import Actor, ProjectRecord
 
-_MARK_TRIES = 5
+_MARK_TRIES = 10
 _CREATE_TRIES = 3
 # No environment was protected since the project was read.
 _UNPROTECTED_SINCE = " AND (attribute_not_exists(protections) OR protections = :protections)"
@@ -113,7 +113,8 @@ def change(
     """Change the fields that the request sets. No-op if nothing differs.
 
     `if_version` has the versions that the caller expects, None is any. Raises NotFound, NameTaken,
-    ProjectGoing, PreconditionFailed, Invalid. Two round trips.
+    ProjectGoing, PreconditionFailed, Invalid, Busy. Two round trips; more if the project changes in
+    between.
     """
     if wanted.policy:
         wanted.policy.most_hours(settings().max_ttl_hours)
@@ -123,6 +124,7 @@ def change(
             raise PreconditionFailed()
         if item["status"] != "active":
             raise ProjectGoing()
+        wanted.require_unchanged(Project(**item))
         fields = wanted.model_dump(exclude_unset=True)
         if "labels" in fields:
             fields["labels"] = patched(item.get("labels"), wanted.labels)
@@ -136,7 +138,7 @@ def change(
         try:
             transaction.commit()
         except TransactionFailed as failed:
-            _refuse_change(failed, item, shown.name)
+            _refuse_change(failed, shown.name)
         else:
             return shown
     raise Busy(1)
@@ -162,16 +164,11 @@ def _changing(
     return transaction
 
 
-def _refuse_change(failed: TransactionFailed, item: ProjectRecord, name: str) -> None:
-    """Raise the refusal for a failed change; return if only the members have changed."""
+def _refuse_change(failed: TransactionFailed, name: str) -> None:
+    """Raise the refusal for a failed change; return if the project or its members have changed."""
     if (caller := failed.get("caller")) is not None:
         raise authorization.lost(caller, "project")
-    record = failed.get("record")
-    if record is not None:
-        if not record or record["version"] != item["version"]:
-            # Another caller has changed it since it was read.
-            raise PreconditionFailed()
-    elif failed.get("name") is not None:
+    if failed.get("record") is None and failed.get("name") is not None:
         raise NameTaken(f"The owner already has a project named {name}. Choose another name.")
 
 
@@ -190,19 +187,21 @@ def remove(
     three if the project is not empty, more if it changes in between.
     """
     keys = authorization.keys(project, principal)
-    found, everyone = table.read(keys, *member_records.every_one_of(project))
-    item = authorization.authorized(project, principal, found)
-    if if_version is not None and item["version"] not in if_version:
-        raise PreconditionFailed()
-    if not cascade or item["environments"] == 0:
-        with suppress(StaleWrite):
-            caller = authorization.still_may(project, principal)
-            _erase(project, item, everyone, if_version, caller)
-            return None
-    if not cascade:
-        remaining = records.living_in(project)
-        raise ProjectNotEmpty(remaining) if remaining else PreconditionFailed()
-    return Project(**_mark_deleting(project, item, everyone[0][0], if_version, principal))
+    for _ in range(_MARK_TRIES):
+        found, everyone = table.read(keys, *member_records.every_one_of(project))
+        item = authorization.authorized(project, principal, found)
+        if if_version is not None and item["version"] not in if_version:
+            raise PreconditionFailed()
+        if not cascade or item["environments"] == 0:
+            with suppress(StaleWrite):
+                caller = authorization.still_may(project, principal)
+                _erase(project, item, everyone, if_version, caller)
+                return None
+        if cascade:
+            return Project(**_mark_deleting(project, item, everyone[0][0], if_version, principal))
+        if remaining := records.living_in(project):
+            raise ProjectNotEmpty(remaining)
+    raise Busy(1)
 
 
 def erase_if_empty(project: ProjectId) -> None:

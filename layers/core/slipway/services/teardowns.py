@@ -210,26 +210,25 @@ def forget(
 
     `if_version` has the versions that the caller expects, None is any; `confirmed` is the name in
     `X-Confirm`. Repeating it changes nothing. Raises NotFound, PreconditionFailed, NothingToRetry,
-    ConfirmationRequired. Two round trips.
+    ConfirmationRequired, Busy. Two round trips.
     """
-    item = authorization.read(environment, principal)
-    if if_version is not None and item["version"] not in if_version:
-        raise PreconditionFailed()
-    if item.get("forgotten"):
-        return environment_records.to_model(item)
-    if item["status"] != "teardown_failed":
-        status = item["status"]
-        raise NothingToRetry(f"Only a failed teardown can be forced. The environment is {status}.")
-    protection.require_confirmed(item, confirmed)
-    fields = _forgotten(item, principal)
-    audit.note(action="environments:force")
-    try:
-        _destroying(environment, item, fields).commit()
-    except TransactionFailed:
-        raise NothingToRetry(
-            "The environment has changed at the same time. Read it again, then retry."
-        ) from None
-    return environment_records.to_model(changed(item, fields))
+    for _ in range(_TRIES):
+        item = authorization.read(environment, principal)
+        if if_version is not None and item["version"] not in if_version:
+            raise PreconditionFailed()
+        if item.get("forgotten"):
+            return environment_records.to_model(item)
+        if item["status"] != "teardown_failed":
+            status = item["status"]
+            detail = f"Only a failed teardown can be forced. The environment is {status}."
+            raise NothingToRetry(detail)
+        protection.require_confirmed(item, confirmed)
+        fields = _forgotten(item, principal)
+        audit.note(action="environments:force")
+        with suppress(TransactionFailed):
+            _destroying(environment, item, fields).commit()
+            return environment_records.to_model(changed(item, fields))
+    raise Busy(1)
 
 
 def _forgotten(item: EnvironmentRecord, principal: Principal) -> Fields:

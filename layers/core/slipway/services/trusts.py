@@ -13,6 +13,7 @@ from slipway.domain.paging import Page
 from slipway.domain.rights import TIERS, is_at_least
 from slipway.domain.trust import NewTrust, Trust, TrustChange
 from slipway.errors import (
+    Busy,
     FieldError,
     Forbidden,
     Invalid,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from slipway.domain.records import TrustRecord
 
 _PERSONS = ("user", "personal")
+_TRIES = 10
 
 
 def create(project: ProjectId, wanted: NewTrust, principal: Principal) -> Trust:
@@ -82,32 +84,33 @@ def change(
     """Change the fields that the request sets; no-op if nothing differs. Two round trips.
 
     Tokens of the exchange have the new scopes and tiers with their next request. `if_version` has
-    the versions that the caller expects, None is any. Raises NotFound, Forbidden,
-    PreconditionFailed.
+    the versions that the caller expects, None is any. Raises NotFound, Forbidden, Invalid,
+    PreconditionFailed, Busy. More round trips if the trust changes in between.
     """
-    membership, record = _read(project, trust, principal)
-    if if_version is not None and record["version"] not in if_version:
-        raise PreconditionFailed()
-    fields = wanted.model_dump(exclude_unset=True)
-    before, after = _shown(record), _shown({**record, **fields})
-    if before == after:
-        return before
-    _require_no_wider(principal, membership, after.scopes, after.tiers)
-    fields |= _written("trust_changed", principal) | {"version": record["version"] + 1}
-    change, values = table.setting(fields)
-    transaction = Transaction().add("member", _as_read(project, principal, membership))
-    transaction.update(
-        "record", records.key(trust), change, {**values, "was": record["version"]}, "version = :was"
-    )
-    try:
-        transaction.commit()
-    except TransactionFailed as failed:
-        if failed.get("member") is not None:
-            raise authorization.lost(failed["member"], "project") from None
-        if not failed.get("record"):
-            raise no_such("trust") from None
-        raise PreconditionFailed() from None
-    return _shown({**record, **fields})
+    for _ in range(_TRIES):
+        membership, record = _read(project, trust, principal)
+        if if_version is not None and record["version"] not in if_version:
+            raise PreconditionFailed()
+        before = _shown(record)
+        wanted.require_unchanged(before)
+        fields = wanted.model_dump(exclude_unset=True)
+        after = _shown({**record, **fields})
+        if before == after:
+            return before
+        _require_no_wider(principal, membership, after.scopes, after.tiers)
+        fields |= _written("trust_changed", principal) | {"version": record["version"] + 1}
+        change, values = table.setting(fields)
+        values["was"] = record["version"]
+        transaction = Transaction().add("member", _as_read(project, principal, membership))
+        transaction.update("record", records.key(trust), change, values, "version = :was")
+        try:
+            transaction.commit()
+        except TransactionFailed as failed:
+            if failed.get("member") is not None:
+                raise authorization.lost(failed["member"], "project") from None
+        else:
+            return _shown({**record, **fields})
+    raise Busy(1)
 
 
 def remove(
@@ -122,12 +125,14 @@ def remove(
     if if_version is not None and record["version"] not in if_version:
         raise PreconditionFailed()
     transaction = Transaction().add("member", _as_read(project, principal, membership))
-    records.remove(transaction, record, trust)
+    records.remove(transaction, record, trust, None if if_version is None else record["version"])
     try:
         transaction.commit()
     except TransactionFailed as failed:
         if failed.get("member") is not None:
             raise authorization.lost(failed["member"], "project") from None
+        if failed.get("record"):
+            raise PreconditionFailed() from None
         raise no_such("trust") from None
 
 

@@ -85,7 +85,7 @@ def change(
     Raises Forbidden, NotFound, LastAdministrator, PreconditionFailed, Busy.
     """
     fields = {"platform_role": wanted.platform_role}
-    return _write(user_id, fields, "appointed", principal, precondition)
+    return _write(user_id, fields, "appointed", principal, precondition, wanted.require_unchanged)
 
 
 def disable(user_id: UserId, principal: Principal) -> User:
@@ -183,11 +183,14 @@ def _write(
     action: str,
     principal: Principal,
     precondition: Precondition | None = None,
+    check: Callable[[User], None] | None = None,
 ) -> User:
     for _ in range(_TRIES):
         account = _read(user_id, principal)
         if precondition and not precondition(records.to_model(account)):
             raise PreconditionFailed()
+        if check:
+            check(records.to_model(account))
         after = changed(account, fields)
         shown = records.to_model(after)
         if shown == records.to_model(account):
@@ -200,7 +203,8 @@ def _write(
         try:
             idempotency.commit(transaction, shown)
         except TransactionFailed as failed:
-            if failed.get("administrators") is not None:
+            # If the account has changed as well, the count was not meant for what it is now.
+            if failed.get("account") is None and failed.get("administrators") is not None:
                 raise LastAdministrator() from None
         else:
             return shown

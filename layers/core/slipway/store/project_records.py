@@ -12,7 +12,7 @@ from slipway.errors import (
 )
 from slipway.settings import limits
 from slipway.store import table
-from slipway.store.table import Key, Query, Update
+from slipway.store.table import Check, Key, Query, Update
 
 if TYPE_CHECKING:
     from slipway.domain.records import ProjectRecord
@@ -71,6 +71,11 @@ def count_protection(project: ProjectId) -> Update:
         {"one": 1, "active": "active"},
         condition="attribute_exists(pk) AND #status = :active",
     )
+
+
+def still_active(project: ProjectId) -> Check:
+    """The part of a transaction that fails unless the project is active."""
+    return Check(key(project), "#status = :active", {"active": "active"})
 
 
 def correct_environments(project: ProjectId, found: ProjectRecord, count: int) -> Update:

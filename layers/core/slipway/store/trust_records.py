@@ -100,9 +100,14 @@ def _count(project: ProjectId) -> Update:
     )
 
 
-def remove(transaction: Transaction, record: TrustRecord, id_: TrustId) -> None:
-    """Delete the trust in the transaction, which fails if it is gone."""
-    transaction.delete("record", key(id_), "attribute_exists(pk)")
+def remove(
+    transaction: Transaction, record: TrustRecord, id_: TrustId, version: int | None = None
+) -> None:
+    """Delete the trust in the transaction, which fails if it is gone, or has another version."""
+    if version is None:
+        transaction.delete("record", key(id_), "attribute_exists(pk)")
+    else:
+        transaction.delete("record", key(id_), "version = :was", {"was": version})
     transaction.delete("entry", entry_key(record))
     transaction.update("count", project_records.key(id_.project), "ADD trusts :less", {"less": -1})
 
