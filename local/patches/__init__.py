@@ -64,6 +64,7 @@ SORTED = (
     "retry_delays",
     "sdk_parameters",
     "stack_answers",
+    "stack_deletions",
     "stack_states",
     "stage_settings",
     "state_machines",

@@ -2,7 +2,10 @@
 
 Defects: the stock service lets a later stack take over an export name, changes and removes exports
 that are in use, and keeps those that a template no longer has. CloudFormation refuses the first
-three; see "Get exported outputs from a deployed stack" in its user guide.
+three; see "Get exported outputs from a deployed stack" in its user guide. Stock DeleteStack refuses
+to delete a stack whose export is in use; CloudFormation takes the request and returns the stack to
+its state, with the reason in its last event (serverless/serverless, issue 2984, has the events, and
+aws/aws-cdk, issue 604, the stack).
 """
 
 from typing import Any
@@ -52,11 +55,20 @@ def patch_deletion(module: Any) -> None:
                 if (export := output.get("ExportName")) and (
                     users := _importers(export, stack["StackName"], _stacks)
                 ):
-                    message = f"Cannot delete export {export} as it is in use by {users}"
-                    return module._error("ValidationError", message)
+                    _return(stack, f"Export {export} cannot be deleted as it is in use by {users}")
+                    return module._xml(200, "DeleteStackResponse", "")
         return stock(params)
 
     module._ACTION_HANDLERS["DeleteStack"] = delete
+
+
+def _return(stack: dict[str, Any], reason: str) -> None:
+    from ministack.services.cloudformation.stacks import _add_event
+
+    stack["StackStatusReason"] = reason
+    stack_id, name, state = stack["StackId"], stack["StackName"], stack["StackStatus"]
+    for status, why in (("DELETE_IN_PROGRESS", "User Initiated"), (state, reason)):
+        _add_event(stack_id, name, name, "AWS::CloudFormation::Stack", status, why, stack_id)
 
 
 def _importers(export: str, exporter: str, stacks: Any) -> str:

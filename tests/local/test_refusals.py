@@ -284,8 +284,14 @@ def test_an_export_in_use_stays_as_it_is(stacks: Stacks, export: str) -> None:
     exporter.update({"Resources": {"Q": QUEUE}})
     said = f"Export {export} cannot be deleted as it is in use by {importer.name}"
     assert (exporter.status, reason(exporter)) == ("UPDATE_ROLLBACK_COMPLETE", said)
-    with pytest.raises(ClientError, match=f"Cannot delete export {export} as it is in use by"):
-        exporter.delete()
+    exporter.delete()
+    assert (exporter.status, reason(exporter)) == ("UPDATE_ROLLBACK_COMPLETE", said)
+    told = exporter.client.describe_stack_events(StackName=exporter.id)["StackEvents"][:2]
+    assert [each["ResourceStatus"] for each in told] == [
+        "UPDATE_ROLLBACK_COMPLETE",
+        "DELETE_IN_PROGRESS",
+    ]
+    assert told[0]["ResourceStatusReason"] == said
     importer.delete()
     exporter.update(exporting(f"{export}-2"))
     assert exporter.status == "UPDATE_COMPLETE"
