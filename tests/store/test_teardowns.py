@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.access.principal import Principal
+from slipway.domain import timestamps
 from slipway.domain.environment import Failure, TeardownRetry
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import (
@@ -32,6 +33,23 @@ FAILURE = {
     "step": "Retire",
     "remaining_resources": ["bucket"],
 }
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = timestamps.now()
+
+    def moves(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(timestamps, "now", lambda: clock.now)
+    return clock
 
 
 @pytest.fixture
@@ -70,19 +88,57 @@ def test_a_failed_teardown_is_retried_after_a_minute(ann: Principal, failed: Env
     assert shown.next_retry_at == datetime.fromisoformat(item["next_retry_at"])
 
 
-def test_the_pause_doubles_until_only_people_retry(failed: EnvironmentId) -> None:
+# The pauses of a day, in minutes.
+A_DAY = [1, 2, 4, 8, 16, 32, *[60] * 22]
+
+
+def retried(failed: EnvironmentId, clock: Clock) -> list[float]:
+    """The pauses until only people retry."""
     waits = []
-    for attempt in range(1, 6):
-        item = record(failed)
-        assert item.get("teardown_attempts", 1) == attempt
-        if teardowns.plan_retry(item, "dispatch"):
-            waits.append(minutes_until_retry(record(failed), item))
-        else:
-            assert "next_retry_at" not in record(failed)
+    while teardowns.plan_retry(item := record(failed), "dispatch"):
+        waits.append(minutes_until_retry(record(failed), item))
+        clock.moves(timedelta(minutes=waits[-1], seconds=2))
+        teardowns.retry(record(failed), "reconcile")
+        world.becomes(failed, "teardown_failed", failure=FAILURE)
+        assert len(waits) < 50
+    return waits
+
+
+def test_the_pauses_grow_to_an_hour_until_only_people_retry_after_a_day(
+    failed: EnvironmentId, clock: Clock
+) -> None:
+    assert retried(failed, clock) == A_DAY
+
+    item = record(failed)
+    assert item["status"] == "teardown_failed" and item["teardown_attempts"] == len(A_DAY) + 1
+    assert "next_retry_at" not in item and "due" not in item
+    assert item["change"]["action"] == "retries_ended"
+    before = world.everything()
+    assert not teardowns.plan_retry(record(failed), "reconcile")
+    assert world.everything() == before
+
+
+def test_attempts_that_take_long_are_within_the_day(failed: EnvironmentId, clock: Clock) -> None:
+    attempts = 0
+    while teardowns.plan_retry(record(failed), "dispatch"):
+        attempts += 1
+        # CloudFormation waits an hour for a custom resource that does not answer.
+        clock.moves(timedelta(minutes=60 + 60))
         teardowns.retry(record(failed), "reconcile")
         world.becomes(failed, "teardown_failed", failure=FAILURE)
 
-    assert waits == [1, 2, 4, 8]
+    assert attempts == 12
+
+
+def test_a_person_who_retries_begins_another_day(
+    ann: Principal, failed: EnvironmentId, clock: Clock
+) -> None:
+    retried(failed, clock)
+
+    teardowns.request_retry(failed, ann)
+    world.becomes(failed, "teardown_failed", failure=FAILURE)
+
+    assert retried(failed, clock) == A_DAY
 
 
 def test_planning_a_retry_again_changes_nothing(failed: EnvironmentId) -> None:

@@ -79,10 +79,12 @@ def test_the_log_of_an_environment_says_how_it_began_and_ended(world: World) -> 
     environment = a_life(world)
 
     refused = "Teardown failed: service: It is protected (what remains: service)"
+    [again] = [e["reason"] for e in world.events(environment) if e["action"] == "retry_planned"]
     assert told(world, environment) == [
         ("running", "The environment is running"),
         ("tearing_down", "Teardown begins: the lease is over"),
         ("teardown_failed", refused),
+        ("teardown_failed", f"The teardown is {again}"),
         ("tearing_down", "Teardown begins: reconcile asked for it"),
         ("destroy", "Destroyed in attempt 2"),
     ]

@@ -67,7 +67,7 @@ def test_only_a_failed_teardown_can_be_retried_or_forgotten(world: World) -> Non
     assert world.look(environment)["status"] == "running"
 
 
-def test_a_teardown_is_retried_after_1_2_4_and_8_minutes_and_then_left_to_people(
+def test_a_teardown_is_retried_for_a_day_with_growing_pauses_and_then_left_to_people(
     world: World,
 ) -> None:
     environment = failed(world, times=None)
@@ -85,12 +85,15 @@ def test_a_teardown_is_retried_after_1_2_4_and_8_minutes_and_then_left_to_people
         world.reconcile()
         world.run(30)
 
-    assert waits == [timedelta(minutes=n) for n in (1, 2, 4, 8)]
-    assert len(teardowns(world)) == 5
+    assert waits == [timedelta(minutes=n) for n in (1, 2, 4, 8, 16, 32, *[60] * 22)]
+    assert len(teardowns(world)) == len(waits) + 1
+    # Of one attempt; Step Functions' price is per transition.
+    assert max(len(each.states) for each in teardowns(world)) <= 5
+    assert world.events(environment)[-1]["action"] == "retries_ended"
     before = world.look(environment)
     world.recover(10)
     after = world.look(environment)
-    assert len(teardowns(world)) == 5
+    assert len(teardowns(world)) == len(waits) + 1
     assert (after["version"], after["status"]) == (before["version"], "teardown_failed")
     assert "due" not in after
 

@@ -276,9 +276,9 @@ class Failure(ResponseModel):
     step: str | None = Field(None, description="The state of the workflow that failed.")
     remaining_resources: list[str] | None = Field(
         None,
-        description="Created resources that could not be removed. Not shown while a teardown is "
-        "under way.",
-        examples=[["database"]],
+        description="Created resources that could not be removed, each with AWS's reason if it "
+        "gave one. Not shown while a teardown is under way.",
+        examples=[["stack: Vpc (AWS::EC2::VPC, vpc-1): The vpc has dependencies"]],
     )
 
 
@@ -330,7 +330,9 @@ class Environment(ResponseModel):
     failure: Failure | None = None
     teardown_attempts: int | None = Field(None, description="How many teardowns were attempted.")
     next_retry_at: Moment | None = Field(
-        None, description="When a failed teardown will be retried."
+        None,
+        description="When a failed teardown will be retried. Null once it was retried for 24 "
+        "hours: then somebody must retry or force it.",
     )
     retained_resources: list[str] | None = Field(
         None,

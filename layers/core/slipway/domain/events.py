@@ -24,6 +24,7 @@ Action = Literal[
     "outputs_changed",
     "released",
     "retry_planned",
+    "retries_ended",
     "forgotten",
     # A person has changed its tier or its protection.
     "changed",

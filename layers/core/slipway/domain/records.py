@@ -208,6 +208,8 @@ if TYPE_CHECKING:
         retain: NotRequired[set[str]]
         teardown_attempts: NotRequired[int]
         next_retry_at: NotRequired[str]
+        retrying_since: NotRequired[str]
+        retries_ended: NotRequired[bool]
         forgotten: NotRequired[bool]
 
     class DeploymentRecord(TypedDict):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
-from slipway.domain import failure, ids, timestamps
+from slipway.domain import blockers, failure, ids, timestamps
 from slipway.domain.environment import Environment, TeardownRetry, comes_from
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change, changed
@@ -36,9 +36,12 @@ from slipway.store import (
 from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
+    from slipway.domain.events import Action
     from slipway.domain.records import Actor, EnvironmentRecord
 
-_RETRIES = 4
+# Failed teardowns are retried for so long, at first after a minute and later once an hour.
+_RETRIED_FOR = timedelta(hours=24)
+_LONGEST_PAUSE_MINUTES = 60
 _TRIES = 5
 
 
@@ -93,27 +96,16 @@ def retry(
 ) -> Environment:
     """Start another attempt of a failed teardown, which gets an execution of its own.
 
-    `retain` are resources that this and later attempts leave in place. Raises StaleWrite if the
-    teardown has not failed or if `if_version` lacks the version; Busy. One round trip.
+    `retain` are resources that this and later attempts leave in place. After an attempt that a
+    person asked for, retries begin again. Raises StaleWrite if the teardown has not failed or if
+    `if_version` lacks the version; Busy. One round trip.
     """
     key = environment_records.key(ids.parse_environment(item["id"]))
     for _ in range(_TRIES):
         is_expected = if_version is None or item["version"] in if_version
         if item["status"] != "teardown_failed" or not is_expected:
             raise StaleWrite()
-        now = timestamps.written(timestamps.now())
-        retained = sorted({*item.get("retain", ()), *retain})
-        reason = f"What is retained: {', '.join(retained)}" if retain else None
-        fields = {
-            **deadlines.due_fields(item["id"]),
-            "status": "tearing_down",
-            "retain": set(retained) or None,
-            "teardown_attempts": item.get("teardown_attempts", 1) + 1,
-            "change": change("tearing_down", actor, now, reason),
-            "updated_at": now,
-            "version": item["version"] + 1,
-            "next_retry_at": None,
-        }
+        fields = _next_attempt(item, actor, retain)
         shown = environment_records.to_model(changed(item, fields))
         expression, values = table.setting(fields)
         values["was"] = item["version"]
@@ -124,6 +116,24 @@ def retry(
         else:
             return shown
     raise Busy(1)
+
+
+def _next_attempt(item: EnvironmentRecord, actor: Actor, retain: Collection[str]) -> Fields:
+    now = timestamps.written(timestamps.now())
+    retained = sorted({*item.get("retain", ()), *retain})
+    reason = f"What is retained: {', '.join(retained)}" if retain else None
+    return {
+        **deadlines.due_fields(item["id"]),
+        "status": "tearing_down",
+        "retain": set(retained) or None,
+        "teardown_attempts": item.get("teardown_attempts", 1) + 1,
+        "change": change("tearing_down", actor, now, reason),
+        "updated_at": now,
+        "version": item["version"] + 1,
+        "next_retry_at": None,
+        "retrying_since": item.get("retrying_since") if actor == "reconcile" else None,
+        "retries_ended": None,
+    }
 
 
 def request_retry(
@@ -150,8 +160,8 @@ def request_retry(
 
 def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
     """The remaining resources with these logical ids. Raises NothingToRetain, Invalid."""
-    details = [each.partition(": ")[2] for each in item.get("remains", ())]
-    remains = {each.partition(" (")[0]: each for each in details}
+    details = [blockers.parse(each) for each in item.get("remains", ())]
+    remains = {each.logical_id: each.named for each in details}
     if not remains:
         raise NothingToRetain()
     unknown = [
@@ -167,21 +177,44 @@ def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
 
 
 def plan_retry(item: EnvironmentRecord, actor: str) -> bool:
-    """Plan the next attempt of a failed teardown: after 1, 2, 4 and 8 minutes, then none.
+    """Plan the next attempt of a failed teardown, for 24 hours after the first one failed.
 
-    Returns whether another attempt is planned. Repeating it changes nothing. At most one round
-    trip.
+    The pauses are 1, 2, 4, 8, 16, 32 minutes, then an hour. Returns whether another attempt is
+    planned. Repeating it changes nothing. At most one round trip.
     """
-    attempts = item.get("teardown_attempts", 1)
-    if attempts > _RETRIES or item.get("next_retry_at"):
+    if item.get("next_retry_at") or item.get("retries_ended"):
         return item.get("next_retry_at") is not None
-    minutes = timedelta(minutes=2 ** (attempts - 1))
-    at = datetime.fromisoformat(item["updated_at"]) + minutes
-    now, again = timestamps.written(timestamps.now()), timestamps.written(at)
+    failed_at = datetime.fromisoformat(item["updated_at"])
+    since = datetime.fromisoformat(item.get("retrying_since") or item["updated_at"])
+    at = failed_at + _pause(failed_at - since)
+    if at - since > _RETRIED_FOR:
+        reason = "It was retried for 24 hours. Somebody must retry or force it"
+        _record_plan(item, "retries_ended", actor, reason, {"retries_ended": True, "due": None})
+        return False
+    again = timestamps.written(at)
     fields = {
         **deadlines.due_fields(item["id"], at),
         "next_retry_at": again,
-        "change": change("retry_planned", actor, now, f"tried again at {again}"),
+        "retrying_since": timestamps.written(since),
+    }
+    _record_plan(item, "retry_planned", actor, f"tried again at {again}", fields)
+    return True
+
+
+def _pause(retried_for: timedelta) -> timedelta:
+    """The pause before the next attempt: each is about as long as all before it together."""
+    minutes = max(1, int(retried_for.total_seconds() / 60) + 1)
+    return timedelta(minutes=min(_LONGEST_PAUSE_MINUTES, 2 ** (minutes.bit_length() - 1)))
+
+
+def _record_plan(
+    item: EnvironmentRecord, action: Action, actor: str, reason: str, fields: Fields
+) -> None:
+    """Write the fields, unless the record has changed."""
+    now = timestamps.written(timestamps.now())
+    fields = {
+        **fields,
+        "change": change(action, actor, now, reason),
         "updated_at": now,
         "version": item["version"] + 1,
     }
@@ -191,13 +224,13 @@ def plan_retry(item: EnvironmentRecord, actor: str) -> bool:
     with suppress(ConditionFailed):
         still = "#status = :failed AND version = :was"
         table.write(Update(key, expression, values, still))
-    return True
 
 
 def _what_remains(item: EnvironmentRecord) -> str:
     reported = item.get("failure")
     reason = failure.decode(reported)["reason"] if reported else failure.NO_REASON
-    return f"What remains: {', '.join(sorted(item.get('resources', ()))) or reason}"
+    remains = environment_records.remaining(item) if item.get("resources") else []
+    return f"What remains: {', '.join(remains) or reason}"
 
 
 def forget(

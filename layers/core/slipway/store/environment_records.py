@@ -71,7 +71,7 @@ def to_model(item: EnvironmentRecord) -> Environment:
     failed: Fields | None = failure.decode(reported) if reported else None
     # A running teardown deregisters resources without a new version, so the ETag would not change.
     if failed and item.get("resources") and item["status"] != "tearing_down":
-        failed = {**failed, "remaining_resources": _remaining(item)}
+        failed = {**failed, "remaining_resources": remaining(item)}
     warn_at = item["status"] in comes_from("expiring") and item.get("warn_at")
     inputs = item.get("inputs")
     hidden = dict.fromkeys(item.get("secret_inputs", ()), MASK)
@@ -92,7 +92,7 @@ def to_model(item: EnvironmentRecord) -> Environment:
     return Environment.model_validate(shown)
 
 
-def _remaining(item: EnvironmentRecord) -> list[str]:
+def remaining(item: EnvironmentRecord) -> list[str]:
     """The registered resources, in detail if the driver has reported what remains of them."""
     remains = item.get("remains", ())
     details = {each for each in remains if each.partition(":")[0] in item["resources"]}

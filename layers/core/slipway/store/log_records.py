@@ -94,6 +94,10 @@ def _milestone(event: Mapping[str, Any], before: Mapping[str, Any]) -> str | Non
         return f"Creation failed: {reason}"
     if action == "teardown_failed":
         return f"Teardown failed: {reason}"
+    if action == "retry_planned":
+        return f"The teardown is {reason}"
+    if action == "retries_ended":
+        return reason
     # A request for a teardown can come while provisioning still reports: its beginning is told.
     if action in ("tearing_down", "started") and event["actor"] == "retire_environment":
         author = before.get("by", {}).get("name") or before.get("actor", "")

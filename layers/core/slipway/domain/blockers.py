@@ -1,0 +1,27 @@
+"""What a teardown could not delete, as a record's `remains` has it and as it is shown.
+
+<driver's resource>: <logical id> (<type>, <physical id>)[: <reason>]
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Blocker(NamedTuple):
+    """`named` is the text without the driver's resource and the reason."""
+
+    resource: str
+    named: str
+    reason: str
+
+    @property
+    def logical_id(self) -> str:
+        return self.named.partition(" (")[0]
+
+
+def parse(remains: str) -> Blocker:
+    """One entry of `remains`. No text makes this raise."""
+    resource, _, detail = remains.partition(": ")
+    named, closing, reason = detail.partition("): ")
+    return Blocker(resource, named + closing.rstrip(": "), reason)
