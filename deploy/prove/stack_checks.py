@@ -143,6 +143,52 @@ def retained_too_early(sandbox: Sandbox, deployed: Deployed) -> Seen:
     return Seen(told is not None, told or "it was accepted")
 
 
+def deleted_early(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """A stack that is deleted while it is being created."""
+    cloud = sandbox.client("cloudformation")
+    name = _stack(sandbox, _body({**HANDLE, **_waiting(deployed)}))
+    stack = cloud.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+    told = _refused(cloud.delete_stack, StackName=name)
+    status = sandbox.settled(name)
+    states = {each["ResourceStatus"] for each in _events(sandbox, stack)}
+    is_so = told is None and status == "DELETE_COMPLETE" and "ROLLBACK_IN_PROGRESS" not in states
+    return Seen(is_so, f"{told or 'accepted'}; {status}; {sorted(states)}")
+
+
+def deleted_while_updated(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """A stack that is deleted while it is being updated."""
+    cloud = sandbox.client("cloudformation")
+    name = _stack(sandbox, _body(HANDLE))
+    sandbox.settled(name)
+    cloud.update_stack(StackName=name, TemplateBody=_body({**HANDLE, **_waiting(deployed)}))
+    told = _refused(cloud.delete_stack, StackName=name) or "it was accepted"
+    cloud.cancel_update_stack(StackName=name)
+    status = sandbox.settled(name)
+    return Seen("cannot be deleted while in status UPDATE_IN_PROGRESS" in told, f"{told}; {status}")
+
+
+def exported_and_deleted(sandbox: Sandbox, deployed: Deployed) -> Seen:
+    """A stack that is deleted while another one imports its export."""
+    cloud, export = sandbox.client("cloudformation"), sandbox.next_name()
+    outputs = {"Name": {"Value": "imported", "Export": {"Name": export}}}
+    first = _stack(sandbox, _body(HANDLE, Outputs=outputs))
+    sandbox.settled(first)
+    second = _stack(sandbox, _body(_topic("")))
+    sandbox.settled(second)
+    imports = _topic("")
+    imports["Topic"]["Properties"] = {"DisplayName": {"Fn::ImportValue": export}}
+    cloud.update_stack(StackName=second, TemplateBody=_body(imports))
+    sandbox.settled(second)
+    told = _refused(cloud.delete_stack, StackName=first)
+    status = sandbox.settled(first)
+    last = _events(sandbox, first)[0]
+    seen = f"{told or 'accepted'}; {status}; {last.get('ResourceStatusReason')}"
+    is_so = told is None and last["ResourceStatus"] == status == "CREATE_COMPLETE"
+    cloud.delete_stack(StackName=second)
+    sandbox.settled(second)
+    return Seen(is_so and "as it is in use by" in seen, seen)
+
+
 CHECKS = (
     Check("cfn-first-failure", "the others' reason contains the word cancelled", first_failure),
     Check("cfn-cancel", "UPDATE_ROLLBACK_COMPLETE, with one of our tokens", canceled_update),
@@ -150,4 +196,7 @@ CHECKS = (
     Check("cfn-drift-twice", "refused with: already in progress", twice_drift),
     Check("cfn-drift-forgotten", "ValidationError", forgotten_drift),
     Check("cfn-retain-early", "refused", retained_too_early),
+    Check("cfn-delete-early", "accepted; DELETE_COMPLETE without a rollback", deleted_early),
+    Check("cfn-delete-updating", "refused with: cannot be deleted", deleted_while_updated),
+    Check("cfn-export-in-use", "accepted; CREATE_COMPLETE with a reason", exported_and_deleted),
 )

@@ -10,7 +10,7 @@ import pytest
 
 from deploy import names
 from slipway.domain import ids
-from slipway.drivers import cloudformation, stacks
+from slipway.drivers import requests, stacks
 from tests.support.repository import MACHINES, ROOT, machine, template, transformed
 
 pytestmark = pytest.mark.xdist_group("aws")
@@ -144,7 +144,7 @@ def test_the_names_of_stacks_and_change_sets_are_names(monkeypatch: pytest.Monke
 
 
 def test_a_request_token_is_one_that_cloudformation_takes() -> None:
-    token = f"{cloudformation._token_of(str(DEPLOYMENT))}provision-{10**13}"
+    token = f"{requests.token_of(str(DEPLOYMENT))}provision-{10**13}"
 
     assert re.fullmatch(r"[a-zA-Z0-9][-a-zA-Z0-9]*", token)
     assert len(token) <= REQUEST_TOKEN

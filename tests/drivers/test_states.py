@@ -17,7 +17,7 @@ from botocore.stub import ANY, Stubber
 
 from slipway import aws, drivers
 from slipway.domain import timestamps
-from slipway.drivers import cloudformation, making_role
+from slipway.drivers import making_role, requests
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault, DriverRefused, RolledBack
@@ -95,7 +95,7 @@ class Recorded:
         self.stubber.add_response("describe_stack_events", answer, {"StackName": self.arn})
 
     def token(self, verb: str) -> str:
-        return cloudformation._token(self.subject.operation(verb, SINCE), verb)
+        return requests.token(self.subject.operation(verb, SINCE), verb)
 
     def ask(self, verb: str, **more: Any) -> Any:
         return self.subject.ask(verb, SINCE, version="v1", **more)
@@ -127,8 +127,62 @@ def test_a_busy_stack_is_waited_for(recorded: Recorded, verb: str, status: str) 
     recorded.is_(status)
     if verb == "restore" and status == "UPDATE_IN_PROGRESS":
         recorded.has_events(("", "UPDATE_IN_PROGRESS", "by hand"), token="Console-1")
+    if verb == "retire" and status == "UPDATE_IN_PROGRESS":
+        recorded.does("cancel_update_stack")
+    if verb == "retire" and status in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
+        recorded.has_events(("", status, ""), token="env-1-provision-1")
+        recorded.does("delete_stack", RoleARN=recorded.role)
 
     assert not recorded.ask(verb).done
+
+
+def test_an_update_that_ends_before_its_teardown_can_cancel_it_is_looked_at_again(
+    recorded: Recorded,
+) -> None:
+    recorded.is_("UPDATE_IN_PROGRESS")
+    recorded.fails("cancel_update_stack", "ValidationError", "It cannot be called from this state")
+    recorded.is_("UPDATE_COMPLETE")
+
+    assert not recorded.ask("retire").done
+
+
+def test_a_creation_that_cannot_be_ended_is_waited_for(recorded: Recorded) -> None:
+    recorded.is_("CREATE_IN_PROGRESS")
+    recorded.has_events()
+    said = "Stack [x] cannot be deleted while in status CREATE_IN_PROGRESS"
+    recorded.fails("delete_stack", "ValidationError", said)
+    recorded.is_("CREATE_IN_PROGRESS")
+
+    assert not recorded.ask("retire").done
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_export_in_use_is_why_a_stack_is_as_it_was(recorded: Recorded, told: bool) -> None:
+    """As in serverless/serverless, issue 2984: no event is a failure."""
+    why = "Export a:QueueARN cannot be deleted as it is in use by b"
+    recorded.is_("UPDATE_COMPLETE", StackStatusReason=why)
+    begins, ends = ("", "DELETE_IN_PROGRESS", "User Initiated"), ("", "UPDATE_COMPLETE", why)
+    recorded.has_events(*([begins, ends] if told else [begins]), token=recorded.token("retire"))
+
+    with pytest.raises(DriverRefused, match=f"^The stack is UPDATE_COMPLETE again: {why}$"):
+        recorded.ask("retire")
+
+
+def test_a_deletion_whose_end_is_not_visible_yet_is_waited_for(recorded: Recorded) -> None:
+    for status in ("UPDATE_COMPLETE", "DELETE_FAILED"):
+        recorded.is_(status)
+        recorded.has_events(("", "DELETE_IN_PROGRESS", ""), token=recorded.token("retire"))
+
+        assert not recorded.ask("retire").done
+
+
+def test_a_deletion_that_takes_too_long_says_what_it_waits_for(recorded: Recorded) -> None:
+    recorded.is_("DELETE_IN_PROGRESS")
+    summaries(recorded, ("Bucket", "DELETE_COMPLETE"), ("Made", "DELETE_IN_PROGRESS"))
+
+    with pytest.raises(DriverRefused, match=r"after 1:30:00; it waits for Made \(") as refused:
+        recorded.subject.ask("retire", SINCE - timedelta(minutes=91))
+    assert list(refused.value.remains) == ["Made (AWS::S3::Bucket, Made): DELETE_IN_PROGRESS"]
 
 
 def test_a_missing_stack_is_created(recorded: Recorded) -> None:
@@ -152,7 +206,11 @@ def test_a_role_that_cloudformation_does_not_know_yet_is_waited_for_and_not_for_
 ) -> None:
     answer = f"Role {recorded.role} is invalid or cannot be assumed"
     for verb, status in (("provision", None), ("retire", "CREATE_FAILED")):
-        recorded.is_(status) if status else recorded.is_not_there()
+        if status:
+            recorded.is_(status)
+            recorded.has_events()
+        else:
+            recorded.is_not_there()
         method = "create_stack" if verb == "provision" else "delete_stack"
         recorded.fails(method, "ValidationError", answer)
 
@@ -173,6 +231,7 @@ def test_a_new_role_is_given_time_before_the_stack_is_created_or_deleted(
     assert recorded.ask("provision").wait_seconds == 7
 
     recorded.is_("CREATE_COMPLETE")
+    recorded.has_events()
     assert recorded.ask("retire").wait_seconds == 7
 
 
@@ -462,8 +521,7 @@ def test_a_stack_that_cloudformation_rolled_back_is_restored(recorded: Recorded)
 @pytest.mark.parametrize("status", [*RUNS, *BROKEN])
 def test_a_stack_in_any_state_is_deleted(recorded: Recorded, status: str) -> None:
     recorded.is_(status)
-    if status == "DELETE_FAILED":
-        recorded.has_events(("", "DELETE_FAILED", ""), token="another-attempt")
+    recorded.has_events(("", status, ""), token="another-attempt")
     recorded.does("delete_stack", RoleARN=recorded.role)
 
     assert not recorded.ask("retire").done
@@ -479,42 +537,45 @@ def test_a_deleted_stack_is_retired(recorded: Recorded, deleted: bool) -> None:
     assert recorded.ask("retire").done
 
 
-def test_a_failed_deletion_is_reported_with_the_resources_that_remain(recorded: Recorded) -> None:
+SAID = (
+    'Resource handler returned message: "The vpc has dependencies (Service: Ec2, Status Code: 400, '
+    'Request ID: 1)" (RequestToken: 2, HandlerErrorCode: InvalidRequest)'
+)
+
+
+def test_a_failed_deletion_is_reported_with_what_remains_and_why(recorded: Recorded) -> None:
     recorded.is_("DELETE_FAILED")
     recorded.has_events(
         ("", "DELETE_IN_PROGRESS", ""),
-        ("Bucket", "DELETE_FAILED", "The bucket is not empty"),
+        ("Vpc", "DELETE_FAILED", SAID),
         ("", "DELETE_FAILED", FAILED),
         token=recorded.token("retire"),
     )
-    summary = {"LastUpdatedTimestamp": SINCE, "ResourceType": "AWS::S3::Bucket"}
-    recorded.stubber.add_response(
-        "list_stack_resources",
-        {
-            "StackResourceSummaries": [
-                {
-                    **summary,
-                    "LogicalResourceId": name,
-                    "PhysicalResourceId": name,
-                    "ResourceStatus": s,
-                }
-                for name, s in (("Bucket", "DELETE_FAILED"), ("Queue", "DELETE_COMPLETE"))
-            ]
-        },
-        {"StackName": recorded.name},
+    summaries(
+        recorded,
+        ("Vpc", "DELETE_FAILED", SAID),
+        ("Net", "CREATE_COMPLETE"),
+        ("Queue", "DELETE_COMPLETE"),
+        kind="AWS::EC2::VPC",
     )
 
-    with pytest.raises(DriverRefused, match="The bucket is not empty") as refused:
+    with pytest.raises(DriverRefused, match="The vpc has dependencies") as refused:
         recorded.ask("retire")
-    assert list(refused.value.remains) == ["Bucket (AWS::S3::Bucket, Bucket)"]
+    assert list(refused.value.remains) == [
+        "Vpc (AWS::EC2::VPC, Vpc): The vpc has dependencies",
+        "Net (AWS::EC2::VPC, Net)",
+    ]
 
 
-def summaries(recorded: Recorded, *resources: tuple[str, str]) -> None:
-    """`(logical id, status)` each."""
-    summary = {"LastUpdatedTimestamp": SINCE, "ResourceType": "AWS::S3::Bucket"}
+def summaries(
+    recorded: Recorded, *resources: tuple[str, ...], kind: str = "AWS::S3::Bucket"
+) -> None:
+    """`(logical id, status, reason)` each; the reason is optional."""
+    summary = {"LastUpdatedTimestamp": SINCE, "ResourceType": kind}
     found = [
         {**summary, "LogicalResourceId": n, "PhysicalResourceId": n, "ResourceStatus": s}
-        for n, s in resources
+        | ({"ResourceStatusReason": why[0]} if why else {})
+        for n, s, *why in resources
     ]
     answer = {"StackResourceSummaries": found}
     recorded.stubber.add_response("list_stack_resources", answer, {"StackName": recorded.name})
@@ -536,6 +597,7 @@ def test_a_stack_that_would_delete_a_named_resource_is_not_deleted(
 ) -> None:
     recorded.subject.fields["retain"] = ("Data",)
     recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
 
     with pytest.raises(DriverRefused, match="the resources to retain would be deleted"):
         recorded.ask("retire")

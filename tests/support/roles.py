@@ -27,7 +27,7 @@ ROLES = dict(transformed("AWS::IAM::Role"))
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
 BOUNDARIES = {
-    *("AuthBoundary", "FunctionBoundary", "PeopleBoundary", "WorkflowBoundary"),
+    *("AuthBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary", "WorkflowBoundary"),
     *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
 # The rule that runs reconcile while anything has a deadline.

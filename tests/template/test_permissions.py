@@ -48,6 +48,7 @@ NEEDS = {
 }
 AUTH = "AuthFunctionRole"
 PEOPLE = "PeopleFunctionRole"
+RETIRE = "RetireFunctionRole"
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -152,7 +153,7 @@ def boundary(name: str = "FunctionBoundary") -> Iterator[tuple[str, str]]:
 def test_the_boundaries_limit_every_role_whatever_is_attached() -> None:
     for role in ROLES:
         kind = "Function" if "Function" in role else "Workflow"
-        own = {AUTH: "Auth", PEOPLE: "People"}
+        own = {AUTH: "Auth", PEOPLE: "People", RETIRE: "Retire"}
         assert boundary_of(role) == own.get(role, kind) + "Boundary"
     # Keys of AWS's own, through those services that encrypt with them; no role is given these.
     keys = {f"kms:{action}" for action in ("Decrypt", "Encrypt", "GenerateDataKey")}
@@ -282,7 +283,8 @@ def test_only_auth_and_people_may_write_what_decides_who_signs_in(role: str) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["AuthBoundary", "FunctionBoundary", "PeopleBoundary", "WorkflowBoundary"]
+    "name",
+    ["AuthBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary", "WorkflowBoundary"],
 )
 def test_the_table_is_written_only_by_actions_that_always_have_a_leading_key(name: str) -> None:
     """A condition on leading keys says nothing of a request that has none."""
@@ -331,7 +333,30 @@ def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None
     ]
     reaching = {role for role in functions if may_reach(role, "dynamodb:UpdateItem", pk)}
 
-    assert set(functions) - reaching == ({PEOPLE} if pk in ("ENV#1", "DEP#1") else set())
+    without = {PEOPLE} if pk in ("ENV#1", "DEP#1") else set()
+    without |= set() if pk in ("PROJECT#1", "ENV#1") else {RETIRE}
+    assert set(functions) - reaching == without
+
+
+def test_only_the_function_that_deletes_environments_deletes_objects_and_it_reads_none() -> None:
+    deletes = {
+        role: {action for action, on in allowed(role) if on == "the environments"}
+        for role in ROLES
+        if any(action.startswith("s3:Delete") for action, _ in allowed(role))
+    }
+
+    assert {*deletes} == {RETIRE}
+    objects = {action for action in deletes[RETIRE] if action.startswith("s3:")}
+    assert objects == {
+        *("s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
+        *("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"),
+    }
+    for statement in (*statements(RETIRE), *policy_statements("RetireBoundary")):
+        if any(each.startswith("s3:") for each in as_list(statement["Action"])):
+            mine = {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}
+            assert statement["Condition"] == {"StringEquals": mine}
+    for name in BOUNDARIES - {"RetireBoundary", "EnvironmentBoundary"}:
+        assert not [each for each, _ in boundary(name) if each.startswith("s3:Delete")], name
 
 
 def test_every_function_and_every_state_machine_has_a_role_of_its_own() -> None:

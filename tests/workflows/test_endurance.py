@@ -14,7 +14,7 @@ import pytest
 
 from slipway.domain import timestamps
 from slipway.domain.ids import EnvironmentId
-from slipway.drivers import LONGEST, cloudformation, simulated
+from slipway.drivers import LONGEST, requests, simulated
 from slipway.drivers.base import Operation, Progress
 from slipway.settings import settings
 from tests.support.repository import template
@@ -74,7 +74,7 @@ def looks(wait: Any) -> int:
 def most_looks(environ: None, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setenv("SIMULATE_FAULTS", "true")
     settings.cache_clear()
-    return max(looks(cloudformation._wait), looks(simulated.Simulated().ship))
+    return max(looks(requests.wait), looks(simulated.Simulated().ship))
 
 
 def test_provisioning_has_room_in_its_history(most_looks: int) -> None:

@@ -200,7 +200,7 @@ def test_a_driver_that_never_ends_is_reported_before_the_execution_times_out(
     assert world.look(environment)["failure"]["reason"] == (
         "database: The operation took longer than 1:00:00; "
         "and what was made could not be taken back: "
-        "database: The operation took longer than 1:00:00"
+        "database: The operation took longer than 1:30:00"
     )
     assert world.execution("provision_environment", environment).status == "FAILED"
 

@@ -101,7 +101,7 @@ def test_a_step_whose_process_is_killed_is_repeated(world: World) -> None:
         (
             faults.answers(Progress(done=False, wait_seconds=200)),
             None,
-            {"error": "DriverRefused", "reason": "service: The operation took longer than 1:00:00"},
+            {"error": "DriverRefused", "reason": "service: The operation took longer than 1:30:00"},
         ),
     ],
 )

@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     environment = environment_records.find(ids.parse_environment(event["environment_id"]))
     if environment is None:
         raise StaleWrite("The environment's record no longer exists")
-    with provisioning.recording_logs(environment, event):
-        progress = provisioning.retire(environment, event)
+    with provisioning.recording_logs(environment, event) as notes:
+        progress = provisioning.retire(environment, event, notes)
     ending = environment_records.ending(environment)
-    return {**progress.model_dump(exclude={"outputs"}), "ending": ending}
+    return {**progress.model_dump(exclude={"outputs", "note"}), "ending": ending}

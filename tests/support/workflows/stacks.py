@@ -74,7 +74,7 @@ class Stacks:
         """As it is by now."""
         stack = self.stacks.get(name)
         if stack and stack.status.endswith("IN_PROGRESS") and self._now >= stack.ends_at:
-            self._turns(stack, _ends(stack), stack.ends_at)
+            self._turns(stack, self.ends(stack), stack.ends_at)
             if stack.status == "UPDATE_ROLLBACK_COMPLETE":
                 stack.made_of = stack.before
             if stack.status == "DELETE_COMPLETE":
@@ -91,6 +91,14 @@ class Stacks:
     def _now(self) -> float:
         return self.emulator.schedule.now
 
+    def lasts(self, status: str) -> float:
+        """The seconds that an operation takes, by its state."""
+        return SECONDS
+
+    def ends(self, stack: Stack) -> str:
+        """The state that what is in progress ends in."""
+        return _ends(stack)
+
     def _turns(self, stack: Stack, status: str, at: float | None = None) -> None:
         stack.status = status
         stack.events.append(
@@ -106,7 +114,7 @@ class Stacks:
         )
 
     def _begins(self, stack: Stack, status: str, token: str) -> None:
-        stack.token, stack.ends_at = token, self._now + SECONDS
+        stack.token, stack.ends_at = token, self._now + self.lasts(status)
         self.begun.append(token)
         self._turns(stack, status)
 
@@ -190,8 +198,11 @@ class Stacks:
         stack = self.find(StackName)
         if stack and RetainResources and stack.status != "DELETE_FAILED":
             raise DriverRefused("ValidationError: it is not DELETE_FAILED")
-        if stack and stack.status.endswith("IN_PROGRESS"):
-            raise DriverRefused(f"ValidationError: it is {stack.status}")
+        if stack and stack.status == "DELETE_IN_PROGRESS":
+            return
+        if stack and stack.status.startswith("UPDATE") and stack.status.endswith("IN_PROGRESS"):
+            said = f"Stack [{stack.id}] cannot be deleted while in status {stack.status}"
+            raise DriverRefused(f"ValidationError: {said}")
         if stack:
             self._assume(request["RoleARN"])
             stack.retain = tuple(RetainResources)
@@ -251,7 +262,6 @@ class Stacks:
 
 
 def _ends(stack: Stack) -> str:
-    """The state that what is in progress ends in."""
     broken = "broken" in stack.made_of.values()
     if (stack.status, stack.version) == ("UPDATE_IN_PROGRESS", UNROLLABLE):
         return "UPDATE_ROLLBACK_FAILED"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from slipway.aws import secret_inputs
 from slipway.domain import timestamps
 from slipway.domain.deployment import LogLine
-from slipway.drivers.base import Driver, Operation, Progress
+from slipway.drivers.base import RETIRES_WITHIN, Driver, Operation, Progress
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.simulated import Simulated
 from slipway.errors import DriverFault, DriverRefused
@@ -40,14 +40,16 @@ def ask(
     """Start the operation `verb` if it was not started, and return its progress.
 
     `event` is the workflow's payload: `execution`, its name, and `started_at`.
-    Raises DriverRefused, also after an hour; DriverFault. Both name the resource.
+    Raises DriverRefused, also after an hour, or 90 minutes of a retirement; DriverFault. Both name
+    the resource.
     """
     operation = _operation(environment, event, resource, version, artifact, full_update)
     try:
         with secret_inputs.hidden(environment):
             progress: Progress = getattr(of(environment), verb)(operation)
-        if not progress.done and operation.now - operation.started_at > LONGEST:
-            raise DriverRefused(f"The operation took longer than {LONGEST}")
+        longest = RETIRES_WITHIN if verb == "retire" else LONGEST
+        if not progress.done and operation.now - operation.started_at > longest:
+            raise DriverRefused(f"The operation took longer than {longest}")
     except DriverRefused as error:
         if resource is None:
             raise

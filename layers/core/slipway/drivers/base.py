@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,13 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from slipway.domain.deployment import LogLine
 from slipway.domain.timestamps import Moment
 
+# The time of one attempt to retire. A network interface keeps a stack for up to 45 minutes, and
+# CloudFormation waits an hour for a custom resource that does not answer.
+RETIRES_WITHIN = timedelta(minutes=90)
+
 
 class Progress(BaseModel):
     """The progress of an operation.
 
     While it is not `done`, ask again after `wait_seconds` (whole seconds, as a Wait state takes
     them). Once it is done, `base_url` is the environment's address and `outputs` its outputs, if it
-    has them. `stack_id` identifies its stack, even after another stack has the same name.
+    has them. `stack_id` identifies its stack, even after another stack has the same name. `note` is
+    a line for the environment's log.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,6 +31,7 @@ class Progress(BaseModel):
     base_url: str | None = None
     outputs: dict[str, str] | None = None
     stack_id: str | None = None
+    note: str | None = None
 
 
 class Operation(BaseModel):

@@ -1,17 +1,17 @@
 """An environment that is a CloudFormation stack, created from a published template.
 
 Each call inspects the stack and starts the operation if it was not started. The stack's state
-decides:
+decides; slipway.drivers.deletion has the table of retire:
 
-| the stack is                  | provision | ship, restore              | retire                  |
-| ----------------------------- | --------- | -------------------------- | ----------------------- |
-| missing, or deleted by hand   | create it | StackGone                  | done                    |
-| …_IN_PROGRESS, by anyone      | wait      | wait                       | wait                    |
-| CREATE_ or UPDATE_COMPLETE    | done      | update it; then done       | delete it               |
-| UPDATE_ROLLBACK_COMPLETE      | done      | update it; then RolledBack | delete it               |
-| UPDATE_ROLLBACK_FAILED        | refused   | continue rollback, once    | delete it               |
-| …_FAILED, ROLLBACK_COMPLETE   | refused   | refused                    | delete it               |
-| DELETE_FAILED                 | refused   | refused                    | delete it; then refused |
+| the stack is                  | provision | ship, restore              |
+| ----------------------------- | --------- | -------------------------- |
+| missing, or deleted by hand   | create it | StackGone                  |
+| …_IN_PROGRESS, by anyone      | wait      | wait                       |
+| CREATE_ or UPDATE_COMPLETE    | done      | update it; then done       |
+| UPDATE_ROLLBACK_COMPLETE      | done      | update it; then RolledBack |
+| UPDATE_ROLLBACK_FAILED        | refused   | continue rollback, once    |
+| …_FAILED, ROLLBACK_COMPLETE   | refused   | refused                    |
+| DELETE_FAILED                 | refused   | refused                    |
 
 A restore cancels the rollout's own update first. Every operation has a request token, which all of
 its events carry: they tell whether it was started, how it ended, and why.
@@ -26,17 +26,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from slipway import aws
 from slipway.aws import secret_inputs, template_bodies
 from slipway.domain import scope, timestamps
 from slipway.domain.deployment import BROUGHT, LogLine, brought
 from slipway.domain.ids import parse_environment
-from slipway.drivers import making_role, stacks
+from slipway.drivers import deletion, making_role, requests, stacks
 from slipway.drivers.base import Operation, Progress
-from slipway.drivers.stacks import Event, Stack, stack_name
+from slipway.drivers.stacks import Event, Stack
 from slipway.errors import DriverRefused, RolledBack, StackGone
 from slipway.settings import settings
 
@@ -49,10 +48,6 @@ _RUNS = {
     "IMPORT_COMPLETE",
     "IMPORT_ROLLBACK_COMPLETE",
 }
-_LONGEST_WAIT_SECONDS = 30
-# CloudFormation's answer while IAM's new role has not reached it. The next call starts again.
-_NOT_YET = "is invalid or cannot be assumed"
-_ROLE_MINUTES = timedelta(minutes=5)
 # CloudFormation gives up before the workflow does, and rolls back.
 _CREATE_MINUTES = 55
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -66,14 +61,14 @@ class CloudFormation:
         if stack is None:
             if seconds := making_role.ensure(operation.environment_id, operation.now):
                 return Progress(done=False, wait_seconds=seconds)
-            token = _token(operation, "provision")
-            _start("create_stack", operation, token, **_created(operation))
-            return _wait(operation)
+            token = requests.token(operation, "provision")
+            requests.start("create_stack", operation, token, **_created(operation))
+            return requests.wait(operation)
         if stacks.is_busy(stack):
-            return _wait(operation, stack)
+            return requests.wait(operation, stack)
         if stack["StackStatus"] in _RUNS:
             return _done(stack)
-        events = _events(operation, stack, _token(operation, "provision"))
+        events = _events(operation, stack, requests.token(operation, "provision"))
         raise DriverRefused(stacks.reason(stack, events, operation.started_at))
 
     def ship(self, operation: Operation) -> Progress:
@@ -84,29 +79,13 @@ class CloudFormation:
         if stack and stack["StackStatus"] == "UPDATE_IN_PROGRESS" and _is_ours(operation, stack):
             # Refused if the update has just ended. The next call sees how.
             with suppress(DriverRefused):
-                _start("cancel_update_stack", operation, _token(operation, "cancel"))
-            return _wait(operation, stack)
+                token = requests.token(operation, "cancel")
+                requests.start("cancel_update_stack", operation, token)
+            return requests.wait(operation, stack)
         return _updated_to(operation, "restore", stack)
 
     def retire(self, operation: Operation) -> Progress:
-        stack = stacks.find(operation.environment_id)
-        if stack is None:
-            making_role.delete(operation.environment_id)
-            return Progress(done=True)
-        if stacks.is_busy(stack):
-            return _wait(operation, stack)
-        token = _token(operation, "retire")
-        failed = stack["StackStatus"] == "DELETE_FAILED"
-        events = _events(operation, stack, token) if failed else []
-        if events and events[-1]["ResourceStatus"] == "DELETE_FAILED":
-            remains = stacks.remains(operation.environment_id)
-            raise DriverRefused(stacks.reason(stack, events, operation.started_at), remains)
-        retain = _retained(operation, stack)
-        if seconds := making_role.ensure(operation.environment_id, operation.now):
-            return Progress(done=False, wait_seconds=seconds, stack_id=stack["StackId"])
-        role = making_role.arn(operation.environment_id)
-        _start("delete_stack", operation, token, RoleARN=role, **retain)
-        return _wait(operation, stack)
+        return deletion.retire(operation)
 
     def lines(self, operation: Operation) -> list[LogLine]:
         stack_id, since = operation.stack_id, operation.started_at
@@ -116,7 +95,7 @@ class CloudFormation:
                 return []
             stack_id = stack["StackId"]
         try:
-            events = stacks.events(stack_id, _token_of(operation.execution), since)
+            events = stacks.events(stack_id, requests.token_of(operation.execution), since)
             told = [_line(event) for event in events]
             told += map(_objection, stacks.invalid(stack_id, events, since))
         except DriverRefused as error:
@@ -180,19 +159,6 @@ def _changed(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _retained(operation: Operation, stack: Stack) -> dict[str, Any]:
-    """The remaining resources to retain. CloudFormation allows that after a failed deletion."""
-    if not operation.retain:
-        return {}
-    if stack["StackStatus"] != "DELETE_FAILED":
-        raise DriverRefused(
-            f"The stack is {stack['StackStatus']}, so the resources to retain would be deleted"
-        )
-    there = {each["LogicalResourceId"] for each in stacks.left(operation.environment_id)}
-    named = sorted(there.intersection(operation.retain))
-    return {"RetainResources": named} if named else {}
-
-
 def parameters(operation: Operation, secrets: Mapping[str, str]) -> list[dict[str, Any]]:
     """The stack's parameters. Secrets without a new value keep theirs; parameters without a
     value have the template's default."""
@@ -238,39 +204,6 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _token_of(execution: str) -> str:
-    return execution.replace("_", "-") + "-"
-
-
-def _token(operation: Operation, verb: str) -> str:
-    """The request token. Another attempt in the same execution begins at another time."""
-    began = round(operation.started_at.timestamp() * 1000)
-    return f"{_token_of(operation.execution)}{verb}-{began}"
-
-
-def _start(method: str, operation: Operation, token: str, **request: Any) -> bool:
-    """Whether there was something to do. A concurrent call may have started it already."""
-    try:
-        aws.call(
-            "cloudformation",
-            method,
-            StackName=stack_name(operation.environment_id),
-            ClientRequestToken=token,
-            **request,
-        )
-    except DriverRefused as error:
-        if error.says("No updates are to be performed"):
-            return False
-        if error.says("AlreadyExistsException"):
-            return True
-        if _NOT_YET in str(error) and operation.now - operation.started_at < _ROLE_MINUTES:
-            return True
-        stack = stacks.find(operation.environment_id)
-        if stack is None or not stacks.is_busy(stack):
-            raise
-    return True
-
-
 # ── Progress ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -281,7 +214,9 @@ def _is_ours(operation: Operation, stack: Stack) -> bool:
         for event in stacks.all_events(stack["StackId"])
         if stacks.is_of_the_stack(event) and event["ResourceStatus"] == "UPDATE_IN_PROGRESS"
     ]
-    return bool(began) and str(began[0]).startswith(f"{_token_of(operation.execution)}ship-")
+    return bool(began) and str(began[0]).startswith(
+        f"{requests.token_of(operation.execution)}ship-"
+    )
 
 
 def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progress:
@@ -289,8 +224,8 @@ def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progres
     if stack is None:
         raise StackGone("The stack no longer exists, and Slipway did not delete it")
     if stacks.is_busy(stack):
-        return _wait(operation, stack)
-    token = _token(operation, verb)
+        return requests.wait(operation, stack)
+    token = requests.token(operation, verb)
     events = _events(operation, stack, token)
     if events:
         return _how_it_ended(operation, stack, events)
@@ -299,22 +234,22 @@ def _updated_to(operation: Operation, verb: str, stack: Stack | None) -> Progres
     if stack["StackStatus"] not in _RUNS:
         reason = stack.get("StackStatusReason") or "it takes no updates"
         raise DriverRefused(f"The stack is {stack['StackStatus']}: {reason}")
-    if _start("update_stack", operation, token, **_changed(operation)):
-        return _wait(operation, stack)
+    if requests.start("update_stack", operation, token, **_changed(operation)):
+        return requests.wait(operation, stack)
     return _done(stack)
 
 
 def _rolled_back_further(operation: Operation, stack: Stack) -> Progress:
     """Continue a failed rollback: the obstacle may have been removed."""
-    token = _token(operation, "continue")
+    token = requests.token(operation, "continue")
     events = _events(operation, stack, token)
     if not events:
         role = making_role.arn(operation.environment_id)
-        _start("continue_update_rollback", operation, token, RoleARN=role)
+        requests.start("continue_update_rollback", operation, token, RoleARN=role)
     elif _last_of_the_stack(events) == "UPDATE_ROLLBACK_FAILED":
         reason = stacks.reason(stack, events, operation.started_at)
         raise DriverRefused(f"{reason}; the stack is UPDATE_ROLLBACK_FAILED")
-    return _wait(operation, stack)
+    return requests.wait(operation, stack)
 
 
 def _how_it_ended(operation: Operation, stack: Stack, events: list[Event]) -> Progress:
@@ -322,7 +257,7 @@ def _how_it_ended(operation: Operation, stack: Stack, events: list[Event]) -> Pr
     status = _last_of_the_stack(events)
     if status.endswith("_IN_PROGRESS"):
         # The stack has finished; its last events are still to come.
-        return _wait(operation, stack)
+        return requests.wait(operation, stack)
     if status == "UPDATE_COMPLETE":
         return _done(stack)
     if status == "UPDATE_ROLLBACK_COMPLETE":
@@ -339,15 +274,6 @@ def _done(stack: Stack) -> Progress:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     return Progress(
         done=True, base_url=outputs.get("Url"), outputs=outputs, stack_id=stack["StackId"]
-    )
-
-
-def _wait(operation: Operation, stack: Stack | None = None) -> Progress:
-    """Wait a quarter of the time that has passed so far."""
-    passed = (operation.now - operation.started_at).total_seconds()
-    wait_seconds = max(1, min(_LONGEST_WAIT_SECONDS, int(passed / 4)))
-    return Progress(
-        done=False, wait_seconds=wait_seconds, stack_id=stack["StackId"] if stack else None
     )
 
 

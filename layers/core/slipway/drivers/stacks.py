@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -14,6 +15,13 @@ from slipway.settings import settings
 
 Stack = dict[str, Any]
 Event = dict[str, Any]
+
+TYPE = "AWS::CloudFormation::Stack"
+# A record has the reasons of up to 500 resources.
+_LONGEST_REASON = 300
+_OF_A_HANDLER = re.compile(
+    r'Resource handler returned message: "(.*?)(?: \(Service: .*)?" \(', re.S
+)
 
 # The states in which CloudFormation detects drift.
 SETTLED = {
@@ -92,7 +100,7 @@ def resources(environment_id: str) -> list[dict[str, Any]]:
                 "reason": each.get("ResourceStatusReason"),
                 "updated_at": each["LastUpdatedTimestamp"],
             }
-            for each in _resources(environment_id)
+            for each in _resources(stack_name(environment_id))
         ]
     except DriverRefused as error:
         if is_missing(error):
@@ -107,26 +115,46 @@ def drifts(environment_id: str) -> list[dict[str, Any]]:
     return [each for page in pages for each in page["StackResourceDrifts"]]
 
 
-def remains(environment_id: str) -> list[str]:
-    """The remaining resources of a stack that could not be deleted, as text."""
-    return [
-        f"{each['LogicalResourceId']} ({each['ResourceType']}, {each['PhysicalResourceId']})"
-        for each in left(environment_id)
-    ]
+def named_in_full(resource: dict[str, Any]) -> str:
+    """A resource that remains, as text. slipway.domain.blockers reads it."""
+    kind, name = resource["ResourceType"], resource["PhysicalResourceId"]
+    return f"{resource['LogicalResourceId']} ({kind}, {name})"
+
+
+def described(resource: dict[str, Any], blocked: str | None = None) -> str:
+    """The same with the reason for which it was not deleted: `blocked`, or else AWS's."""
+    why = blocked or short(resource.get("ResourceStatusReason", ""))
+    return f"{named_in_full(resource)}: {why[:_LONGEST_REASON]}" if why else named_in_full(resource)
+
+
+def short(reason: str) -> str:
+    """What a resource's handler says, without the ids of its requests."""
+    said = _OF_A_HANDLER.search(reason)
+    return said[1].strip() if said else reason
 
 
 def left(environment_id: str) -> list[dict[str, Any]]:
     """The remaining resources, as CloudFormation reports them."""
     return [
         each
-        for each in _resources(environment_id)
+        for each in _resources(stack_name(environment_id))
         if each["ResourceStatus"] != "DELETE_COMPLETE" and each.get("PhysicalResourceId")
     ]
 
 
-def _resources(environment_id: str) -> Iterator[dict[str, Any]]:
-    name = stack_name(environment_id)
-    for page in aws.pages("cloudformation", "list_stack_resources", StackName=name):
+def failed_within(stack: str, depth: int = 5) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The resources that could not be deleted of a stack within a stack, and those of its own
+    stacks, each with the id of its stack."""
+    for each in _resources(stack):
+        if each["ResourceStatus"] != "DELETE_FAILED" or not each.get("PhysicalResourceId"):
+            continue
+        yield stack, each
+        if each["ResourceType"] == TYPE and depth:
+            yield from failed_within(each["PhysicalResourceId"], depth - 1)
+
+
+def _resources(stack: str) -> Iterator[dict[str, Any]]:
+    for page in aws.pages("cloudformation", "list_stack_resources", StackName=stack):
         yield from page["StackResourceSummaries"]
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from slipway import drivers
 from slipway.aws import secret_inputs
-from slipway.domain import ids
+from slipway.domain import ids, timestamps
+from slipway.domain.deployment import LogLine
 from slipway.domain.environment import workflow_of
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
@@ -45,11 +46,14 @@ def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progr
     return total
 
 
-def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
+def retire(
+    environment: Mapping[str, Any], event: Mapping[str, Any], notes: list[str] | None = None
+) -> Progress:
     """Delete the registered resources in reverse order, until one of them needs time.
 
-    A resource that cannot be deleted does not stop the others. Raises DriverFault if a retry may
-    help for any of them, otherwise DriverRefused; both name the cause for each resource.
+    What is to be logged goes to `notes`. A resource that cannot be deleted does not stop the
+    others. Raises DriverFault if a retry may help for any of them, otherwise DriverRefused; both
+    name the cause for each resource.
     """
     refused: list[str] = []
     faults: list[str] = []
@@ -66,6 +70,8 @@ def retire(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress
             faults.append(str(error))
         else:
             _record_stack(environment, progress)
+            if progress.note and notes is not None:
+                notes.append(progress.note)
             if not progress.done:
                 return progress
             environment_records.deregister(ids.parse_environment(environment["id"]), resource)
@@ -90,17 +96,21 @@ def _record_stack(environment: Mapping[str, Any], progress: Progress) -> None:
 
 
 @contextmanager
-def recording_logs(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[None]:
+def recording_logs(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[list[str]]:
     """Add what the infrastructure reports to the environment's log, also if the block raises.
 
-    Secrets are masked in it, and in all that AWS says during the block.
+    Then come the notes that the block appends to the list. Secrets are masked in the log, and in
+    all that AWS says during the block.
     """
     # A failed update may have left its secrets in what a teardown reports.
     going = environment["status"] != "provisioning"
     with secret_inputs.hidden(environment, also=going):
+        identity, notes = ids.parse_environment(environment["id"]), list[str]()
         try:
-            yield
+            yield notes
         finally:
-            log_records.keep(
-                ids.parse_environment(environment["id"]), drivers.lines(environment, event)
-            )
+            log_records.keep(identity, drivers.lines(environment, event))
+            # Separately, because these have no fixed place among those.
+            at = timestamps.now()
+            told = [LogLine(ts=at, step="retire", level="info", message=each) for each in notes]
+            log_records.keep(identity, told)
