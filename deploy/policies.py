@@ -33,6 +33,8 @@ HEADER = (
 # These read resources without a name, or code, or what other actions return as well.
 NOT_FOR_DRIFT = {
     "lambda:GetEventSourceMapping",
+    # The functions' boundary, which is as long as IAM allows, has no room for them.
+    *("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
     *("s3:GetObject", "s3:GetObjectVersion"),
     *("s3:ListTagsForResource", "sqs:GetQueueUrl"),
 }

@@ -16,6 +16,7 @@ For a type that is not in the list, only the action named after it counts (Creat
 VPC), for any resource: enough to notice that the role has no permissions for the type.
 """
 
+import contextlib
 import functools
 import json
 import re
@@ -188,6 +189,10 @@ def _context(action: str, resource: Resource) -> dict[str, Any]:
     if name == "Subscribe" and "Endpoint" in properties:
         found["sns:Endpoint"] = str(properties["Endpoint"])
         found["sns:Protocol"] = str(properties.get("Protocol"))
+    if name == "PutTargets":
+        found["events:TargetArn"] = [str(each["Arn"]) for each in properties.get("Targets") or []]
+    if name == "PutRule":
+        found |= _matched(properties.get("EventPattern"))
     if name == "PutMetricAlarm":
         members = ("AlarmActions", "OKActions", "InsufficientDataActions")
         actions = [str(each) for member in members for each in properties.get(member) or []]
@@ -197,6 +202,19 @@ def _context(action: str, resource: Resource) -> dict[str, Any]:
         found |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         found |= {"aws:TagKeys": list(tags)} if tags else {}
     return found
+
+
+def _matched(pattern: Any) -> dict[str, list[str]]:
+    """The sources and types of the events that a rule matches."""
+    if isinstance(pattern, str):
+        with contextlib.suppress(ValueError):
+            pattern = json.loads(pattern)
+    fields = pattern if isinstance(pattern, Mapping) else {}
+    return {
+        f"events:{name}": [str(each) for each in fields[name]]
+        for name in ("source", "detail-type")
+        if name in fields
+    }
 
 
 def _tags(tags: Any) -> dict[str, str]:
@@ -278,5 +296,6 @@ ARNS: dict[str, Callable[[Resource, str], Any]] = {
     "AWS::SNS::TopicPolicy": _topics,
     "AWS::Logs::LogGroup": _named("logs log-group:"),
     "AWS::CloudWatch::Alarm": _named("cloudwatch alarm:"),
+    "AWS::Events::Rule": _named("events rule/"),
     "AWS::S3::Bucket": lambda it, action: [f"arn:aws:s3:::{it.name}"],
 } | {kind: _http_api for kind in TYPES if "::ApiGatewayV2::" in kind}

@@ -8,6 +8,8 @@ import shlex
 import sys
 
 MAIL_SENDER = "slipway@example.com"
+# The bucket for the code that deployments bring.
+BUILDS = "slipway-builds"
 _RAISED = (
     "MaxEnvironmentsPerUser",
     "MaxEnvironmentsPerProject",
@@ -50,6 +52,7 @@ def own_defaults(given: dict[str, str]) -> dict[str, str]:
         "SimulateFaults": "true",
         "Registration": "open",
         "MembersMayPublish": "true",
+        "ArtifactBuckets": BUILDS,
         # README's first steps use one.
         "RejectCommonPasswords": "false",
         # No other application shares this machine's Lambda, as in an account with enough quota.

@@ -159,6 +159,7 @@ class Platform:
             self._stack = Stack(self.endpoint, *clients)
             if sender := (self.defaults | self.parameters).get("MailSender"):
                 self._prove(sender)
+            self._make_buckets((self.defaults | self.parameters).get("ArtifactBuckets", ""))
             continues = self.data is not None and self.data.found is not None
             if continues:
                 self._stack.find()
@@ -187,6 +188,12 @@ class Platform:
         ses = self.client("sesv2")
         with contextlib.suppress(ses.exceptions.AlreadyExistsException):
             ses.create_email_identity(EmailIdentity=sender)
+
+    def _make_buckets(self, names: str) -> None:
+        """The buckets for code, which on AWS exist before the stack. Those that exist stay."""
+        s3 = self.client("s3")
+        for name in filter(None, map(str.strip, names.split(","))):
+            s3.create_bucket(Bucket=name)
 
     def update(self) -> None:
         """Deploy the current sources to the running stack. Table and executions stay.

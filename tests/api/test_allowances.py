@@ -150,18 +150,18 @@ def test_a_deployment_needs_an_artifact_if_the_code_comes_from_it_and_has_no_def
 ) -> None:
     path = f"/api/v1/deployments/environments/{running(web, project)}"
     assert web.post(path, {"version": "v1"}).status == 201
-    body = BODY.replace(
-        "ArtifactBucket: {Type: String, Default: payments-builds}", "ArtifactBucket: {Type: String}"
-    )
-    added = web.send("POST", VERSIONS, body, media="application/yaml", query="version=2.0")
-    assert added.status == 201, added.text
-    assert web.post(f"{VERSIONS}/2.0/publish").status == 200
-    path = f"/api/v1/deployments/environments/{running(web, project, 'y')}"
+    for number, default in ((2, ""), (3, ', Default: ""')):
+        body = BODY.replace(", Default: payments-builds", default, 1)
+        query = f"version={number}.0"
+        added = web.send("POST", VERSIONS, body, media="application/yaml", query=query)
+        assert added.status == 201, added.text
+        assert web.post(f"{VERSIONS}/{number}.0/publish").status == 200
+        environment = running(web, project, f"y{number}")
 
-    refused = web.post(path, {"version": "v1"})
+        refused = web.post(f"/api/v1/deployments/environments/{environment}", {"version": "v1"})
 
-    assert_refused(refused, 422, "invalid_request", "#/artifact")
-    assert refused.json["errors"][0]["detail"].startswith("is required, because")
+        assert_refused(refused, 422, "invalid_request", "#/artifact")
+        assert refused.json["errors"][0]["detail"].startswith("is required, because")
 
 
 @pytest.mark.parametrize(

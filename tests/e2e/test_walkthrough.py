@@ -75,6 +75,15 @@ def test_the_readme_and_the_template_guide_end_in_a_page_that_answers(
     assert "1.1 is published" in printed
     assert '  "change_set": "ready"' in printed
 
+    block = _block(TEMPLATES, "run this block after the README's, too", platform)
+    newest = '"$(ls -t .slipway/run-*/aws.env | head -1)"'
+    assert newest in block
+    # Another platform may run in this checkout.
+    block = block.replace(newest, f"{platform.run_dir}/aws.env")
+    assert _run(_block(README, "run this block, twice", platform) + block).endswith(
+        "A job is queued.\nJob board, version v1\n"
+    )
+
 
 @needs_curl_and_jq
 def test_the_commands_of_the_first_contract_still_work(platform: Platform) -> None:

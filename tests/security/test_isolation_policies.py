@@ -138,6 +138,9 @@ MAKING = [
     ("sns:SetTopicAttributes", "sns", "{}-Topic-1", {}),
     ("logs:PutRetentionPolicy", "logs", "log-group:{}-Logs-1", {}),
     ("cloudwatch:PutMetricAlarm", "cloudwatch", "alarm:{}-Late-1", {}),
+    ("events:PutRule", "events", "rule/{}-Daily-1", {}),
+    ("events:PutTargets", "events", "rule/{}-Daily-1", {}),
+    ("events:DeleteRule", "events", "rule/{}-Daily-1", {}),
     ("lambda:CreateFunction", "lambda", "function:{}-Web-1", {}),
     ("lambda:UpdateFunctionCode", "lambda", "function:{}-Web-1", {}),
     (
@@ -178,7 +181,14 @@ def test_every_action_of_a_type_is_allowed_on_something(action: str) -> None:
         "aws:TagKeys": ["team"],
     }
     names = [f"alarm:{OWN}", f"table/{OWN}", f"function:{OWN}", f"log-group:{OWN}", OWN]
-    names += [f"role/{OWN}", "event-source-mapping:1", "/apis", "/apis/a1", "builds/web.zip"]
+    names += [
+        f"role/{OWN}",
+        f"rule/{OWN}",
+        "event-source-mapping:1",
+        "/apis",
+        "/apis/a1",
+        "builds/web.zip",
+    ]
     resources = ["*", *(arn(action.partition(":")[0], name) for name in names)]
 
     assert any(maker_may(action, resource, keys=keys) for resource in resources)
@@ -312,6 +322,51 @@ def test_an_alarm_notifies_only_its_own_environment() -> None:
         assert not maker_may("cloudwatch:PutMetricAlarm", alarm, keys=keys)
 
 
+def test_a_rule_reaches_only_its_own_environment() -> None:
+    rule, own = arn("events", f"rule/{OWN}-Daily-1"), arn("lambda", f"function:{OWN}-Web-1")
+    others = [
+        arn("lambda", f"function:{NEIGHBOUR}-Web-1"),
+        arn("sqs", "payroll"),
+        arn("events", "event-bus/default"),
+        "arn:aws:sqs:eu-central-1:333333333333:jobs",
+    ]
+    for targets in ([own], [own, arn("sqs", f"{OWN}-Jobs-1")]):
+        assert maker_may("events:PutTargets", rule, keys={"events:TargetArn": targets})
+    for other in others:
+        assert not maker_may("events:PutTargets", rule, keys={"events:TargetArn": [own, other]})
+
+
+@pytest.mark.parametrize("key", ["events:source", "events:detail-type"])
+def test_a_rule_matches_no_events_of_the_account(key: str) -> None:
+    """A pattern without both is left to the template's check, which refuses every pattern."""
+    rule = arn("events", f"rule/{OWN}-Daily-1")
+
+    assert maker_may("events:PutRule", rule)
+    assert not maker_may("events:PutRule", rule, keys={key: ["aws.s3"]})
+    for bus in ("company/x", f"company/{OWN}-x"):
+        assert not maker_may("events:PutRule", arn("events", f"rule/{bus}"))
+
+
+@pytest.mark.parametrize(
+    ("action", "service", "rest"),
+    [
+        ("ssm:GetParameters", "ssm", "parameter/{}/shared/{}"),
+        ("secretsmanager:GetSecretValue", "secretsmanager", "secret:{}/shared/{}-AbCdEf"),
+    ],
+)
+def test_a_making_role_reads_what_is_shared_and_nothing_beside_it(
+    action: str, service: str, rest: str
+) -> None:
+    assert maker_may(action, arn(service, rest.format(STACK, "db/host")))
+    verb = {"ssm": "PutParameter", "secretsmanager": "PutSecretValue"}[service]
+    assert not maker_may(f"{service}:{verb}", arn(service, rest.format(STACK, "db/host")))
+    for other in ("company", f"{STACK}-2", f"{STACK}/environments", "", OWN):
+        assert not maker_may(action, arn(service, rest.format(other, "x")))
+    for other in (f"{STACK}/environments/{MADE_WITH}", f"{STACK}/sharedx", "company"):
+        assert not maker_may(action, arn(service, rest.partition("{")[0] + other))
+    assert not code_may(action, arn(service, rest.format(STACK, "db/host")))
+
+
 def test_code_comes_from_the_buckets_that_the_stack_names() -> None:
     here = {"aws:ResourceAccount": ACCOUNT}
 
@@ -382,9 +437,12 @@ def test_the_check_of_templates_decides_by_the_policies(kind: str) -> None:
     passed_to = PASSED_TO.get(kind, "lambda.amazonaws.com")
     denied = {action for action in TYPES[kind] if not making.may(action, passed_to)}
 
-    # Topics may not be given roles: they deliver to what the environment has by its policies.
+    # Topics and rules may not be given roles: they deliver to what the environment has by its
+    # policies.
     expected = set(TYPES[kind]) & set(WITHHELD)
-    assert denied == expected | ({"iam:PassRole"} if kind == "AWS::SNS::Subscription" else set())
+    if kind in ("AWS::SNS::Subscription", "AWS::Events::Rule"):
+        expected |= {"iam:PassRole"}
+    assert denied == expected
 
 
 def test_a_right_that_the_policies_lose_is_refused_when_a_version_is_added(

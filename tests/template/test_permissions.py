@@ -594,12 +594,14 @@ def test_making_roles_reach_only_the_names_of_their_own_environment() -> None:
         if own not in str(resource)
     }
 
-    # Resources without a name: lists, HTTP APIs, SAM, and the artifacts that are deployed.
+    # Resources without a name: lists, HTTP APIs, SAM, and the artifacts that are deployed. And the
+    # values that the operator shares with all environments.
     assert {action for action, on in elsewhere if ":apigateway:" not in on} == {
         "lambda:CreateEventSourceMapping",
         "lambda:DeleteEventSourceMapping",
         "lambda:GetEventSourceMapping",
         "lambda:UpdateEventSourceMapping",
+        "lambda:*EventSourceMapping",
         # Tags of event source mappings, which say nothing of their function then.
         "lambda:ListTags",
         "lambda:TagResource",
@@ -609,12 +611,39 @@ def test_making_roles_reach_only_the_names_of_their_own_environment() -> None:
         "logs:DescribeLogGroups",
         "s3:GetObject",
         "s3:GetObjectVersion",
+        "secretsmanager:GetSecretValue",
+        "ssm:GetParameters",
     }
+    shared = [on for action, on in elsewhere if action.startswith(("secrets", "ssm"))]
+    assert all("${AWS::StackName}/shared/*" in on for on in shared)
     assert all(on.count("/apis") or "/tags/*" in on for _, on in elsewhere if "apigateway" in on)
     limits = policy_statements("EnvironmentLimits")
     for action in ("lambda:UpdateEventSourceMapping", "lambda:CreateEventSourceMapping"):
-        [limit] = [each for each in limits if action in as_list(each["Action"])]
+        patterns = [each for each in limits if each["Effect"] == "Allow"]
+        [limit] = [
+            each
+            for each in patterns
+            if any(fnmatch.fnmatchcase(action, name) for name in as_list(each["Action"]))
+            and own not in str(each["Resource"])
+        ]
         assert own in str(limit["Condition"]["ArnLike"]["lambda:FunctionArn"])
+
+
+def test_only_the_operator_writes_what_environments_share() -> None:
+    """Rights to write parameters are for other paths, and there are none to write secrets."""
+    writes = [
+        (name, action, str(resource))
+        for name in POLICIES
+        for statement in policy_statements(name)
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if re.match(r"(ssm|secretsmanager):(?!Get|Describe|List)", action) or action == "*"
+        if ":ssm:" in str(resource) or not action.startswith("ssm:")
+    ]
+
+    assert {action for _, action, _ in writes} == {"ssm:PutParameter", "ssm:DeleteParameters"}
+    assert [each for each in writes if "${AWS::StackName}/environments/" not in each[2]] == []
 
 
 def test_every_role_of_an_environment_needs_the_boundary() -> None:

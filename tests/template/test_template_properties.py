@@ -16,7 +16,8 @@ import cfnlint
 import pytest
 
 from slipway.domain import template_properties, template_reach
-from slipway.domain.template_properties import EVENTS, PROPERTIES, REFUSED
+from slipway.domain.event_properties import EVENTS
+from slipway.domain.template_properties import PROPERTIES, REFUSED
 from tests.support.repository import template
 
 SCHEMAS = Path(cfnlint.__file__).parent / "data/schemas/resources"
@@ -40,6 +41,8 @@ HARMLESS = {
     "AWS::CloudWatch::Alarm Metrics.*.MetricStat.Metric.Dimensions.*.Name": "the same",
     "AWS::CloudWatch::Alarm Metrics.*.MetricStat.Metric.MetricName": "the same",
     "AWS::CloudWatch::Alarm ThresholdMetricId": "a name within the alarm",
+    "AWS::Events::Rule Targets.*.Id": "a name within the rule",
+    "AWS::Events::Rule Targets.*.SqsParameters.MessageGroupId": "a name within the queue",
     "AWS::IAM::Role Policies.*.PolicyName": "a name within the role",
     "AWS::Lambda::Alias Name": "a name within the function",
     "AWS::Lambda::Function RuntimeManagementConfig.RuntimeVersionArn": "a runtime of AWS",

@@ -24,6 +24,7 @@ PARAMETERS: Mapping[str, str] = {
 class Allowances:
     """The stack's parameters for templates.
 
+    stack      the name of Slipway's stack, under which values are shared with environments
     types      patterns of resource types
     buckets    the buckets that code may come from
     accounts   the accounts that functions, queues and topics may be opened to
@@ -34,10 +35,11 @@ class Allowances:
     buckets: Sequence[str] = ()
     accounts: Sequence[str] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    stack: str = ""
 
     @property
     def digest(self) -> str:
         """Changes with the rules, and with everything that they depend on."""
-        told = [RULES, list(self.types), list(self.buckets), list(self.accounts)]
+        told = [RULES, list(self.types), list(self.buckets), list(self.accounts), self.stack]
         text = json.dumps([*told, dict(self.limits)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -24,12 +24,12 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from slipway.domain import timestamps
 from slipway.domain.author import MADE_BY, Author
 from slipway.domain.environment import Failure, OnConflict
-from slipway.domain.fields import RequestModel, ResponseModel, matching
+from slipway.domain.fields import RequestModel, ResponseModel, matching, without_references
 from slipway.domain.labels import Labels
 from slipway.domain.timestamps import Moment
 
@@ -74,6 +74,7 @@ Artifact = Annotated[
         r"(?a:[a-z0-9][\w.-]*(:\d+)?(/[\w.-]+)+(:[\w.-]+)?(@[a-z0-9]+:[a-f0-9]{32,})?)",
         "an S3 object (s3://bucket/key) or an image reference (registry/name:tag)",
     ),
+    AfterValidator(without_references),
 ]
 
 

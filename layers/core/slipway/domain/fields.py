@@ -115,6 +115,14 @@ def _text(text: str) -> str:
     return printable(text.replace("\n", " ").replace("\t", " ")) and text
 
 
+def without_references(text: str) -> str:
+    """The same text. CloudFormation would resolve a dynamic reference in a template's parameter,
+    with permissions that the caller does not have."""
+    if "{{" in text or text.endswith("{"):
+        raise ValueError("must not contain {{ or end with {")
+    return text
+
+
 def _comparable(name: str) -> str:
     # A sort key has at most 1024 bytes, and normalisation expands U+FDFA to 18 letters.
     if len(normalised(name).encode()) > 1000:
@@ -127,6 +135,7 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=63),
     AfterValidator(printable),
     AfterValidator(_comparable),
+    AfterValidator(without_references),
 ]
 Line = Annotated[
     str,

@@ -160,6 +160,9 @@ def _put(
     elif "{{" in text:
         # CloudFormation would resolve it with permissions that the caller does not have.
         yield "must not contain {{"
+    elif re.search(r"\{(,|$)", text):
+        # What follows in the template could make a dynamic reference of it.
+        yield "must not have a value that ends with {"
     elif parameter.no_echo and not text:
         yield "must not be empty"
     else:

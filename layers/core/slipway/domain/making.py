@@ -38,14 +38,21 @@ def _arn(service: str, rest: str, where: str = _HERE) -> dict[str, str]:
     return _sub(f"arn:${{AWS::Partition}}:{service}:{where}:{rest}")
 
 
+def _any(service: str, rest: str, where: str = "*:*") -> dict[str, str]:
+    """All resources: a denial needs no longer names."""
+    return _arn(service, rest, where)
+
+
 OWN_FUNCTIONS = _arn("lambda", f"function:{OWN_NAMES}")
 OWN_ALARMS = _arn("cloudwatch", f"alarm:{OWN_NAMES}")
 OWN_BUCKETS = _arn("s3", OWN_NAMES, ":")
 OWN_TOPICS = _arn("sns", OWN_NAMES)
+OWN_RULES = _arn("events", f"rule/{OWN_NAMES}")
 OWN_ROLES = _arn("iam", f"role/{OWN_NAMES}", ":${AWS::AccountId}")
 OWN = [
     OWN_ALARMS,
     _arn("dynamodb", f"table/{OWN_NAMES}"),
+    OWN_RULES,
     OWN_FUNCTIONS,
     _arn("logs", f"log-group:{OWN_NAMES}"),
     _arn("logs", f"log-group:/aws/lambda/{OWN_NAMES}"),
@@ -54,6 +61,11 @@ OWN = [
     _arn("sqs", OWN_NAMES),
 ]
 MAPPINGS = _arn("lambda", "event-source-mapping:*")
+# Only the operator writes there: slipway.domain.dynamic_references.
+SHARED = [
+    _arn("ssm", "parameter/${AWS::StackName}/shared/*"),
+    _arn("secretsmanager", "secret:${AWS::StackName}/shared/*"),
+]
 # Names contain no colon, so this is the end of an ARN of the environment's own, for any service.
 OWN_ARNS = _sub(f"arn:*:{OWN_NAMES}")
 APIS = [_arn("apigateway", f"/{rest}", "${AWS::Region}:") for rest in ("apis", "apis/*", "tags/*")]
@@ -95,10 +107,12 @@ def _of_own() -> list[str]:
 
 
 def limits() -> list[dict[str, Any]]:
-    """The permissions boundary, with CloudFormation's functions: all actions of the services, as
-    the policy has each."""
+    """The permissions boundary, with CloudFormation's functions: patterns of actions, as the policy
+    has each. IAM limits its length."""
     of_own = [f"{service}:*" for service in sorted({each.split(":")[0] for each in _of_own()})]
-    return _statements(of_own, of_apis=["apigateway:*"])
+    roles = ["iam:*agRole", "iam:DeleteRole", "iam:Get*", "iam:List*", "iam:Update*"]
+    writes = ["iam:*RolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary"]
+    return _statements(of_own, ["apigateway:*"], roles, writes, _all_mappings())
 
 
 def rights() -> list[dict[str, Any]]:
@@ -107,7 +121,8 @@ def rights() -> list[dict[str, Any]]:
     `make policies` shortens the actions with a common beginning.
     """
     found = []
-    for each in _statements(_of_own(), _OF_APIS):
+    roles = sorted(_OF_ROLES - _WITH_BOUNDARY - {"iam:PassRole"})
+    for each in _statements(_of_own(), _OF_APIS, roles, sorted(_WITH_BOUNDARY), _mappings()):
         if "Fn::If" in each:
             found.append(
                 {"Fn::If": [each["Fn::If"][0], _free(each["Fn::If"][1]), *each["Fn::If"][2:]]}
@@ -121,21 +136,29 @@ def _free(statement: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in statement.items() if name != "Condition"}
 
 
-def _statements(of_own: list[str], of_apis: list[str]) -> list[dict[str, Any]]:
+def _statements(
+    of_own: list[str],
+    of_apis: list[str],
+    of_roles: list[str],
+    with_boundary: list[str],
+    mappings: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
     lists = resource_types.WITHOUT_RESOURCE & resource_types.given() - {_CREATE_MAPPING}
     sam = _arn("cloudformation", "transform/Serverless-2016-10-31", "${AWS::Region}:aws")
     return [
         _allow(of_own, list(OWN)),
         _allow(sorted(lists), "*"),
         _allow("cloudformation:CreateChangeSet", sam),
+        *mappings,
         *_functions(),
         *_apis(of_apis),
-        *_roles(),
+        *_roles(of_roles, with_boundary),
         *_targets(),
+        _allow(["secretsmanager:GetSecretValue", "ssm:GetParameters"], SHARED),
         # Another account could have a bucket of such a name. A new one has no account yet.
         _deny(
             "s3:*",
-            OWN_BUCKETS,
+            _any("s3", "*", ":"),
             StringNotEquals={"aws:ResourceAccount": {"Ref": "AWS::AccountId"}},
             Null={"aws:ResourceAccount": "false"},
         ),
@@ -153,16 +176,26 @@ def _deny(action: Any, resource: Any, **condition: Any) -> dict[str, Any]:
     return _allow(action, resource, **condition) | {"Effect": "Deny"}
 
 
+# ARNs of event source mappings contain no names, but a condition can name their function.
+_OF_FUNCTION = {"lambda:FunctionArn": OWN_FUNCTIONS}
+
+
+def _mappings() -> list[dict[str, Any]]:
+    return [_allow(_CREATE_MAPPING, "*"), _allow(sorted(_OF_MAPPINGS), MAPPINGS)]
+
+
+def _all_mappings() -> list[dict[str, Any]]:
+    # To create one is a request without a resource.
+    return [_allow("lambda:*EventSourceMapping", [MAPPINGS, "*"], ArnLike=_OF_FUNCTION)]
+
+
 def _functions() -> list[dict[str, Any]]:
-    of_own = {"lambda:FunctionArn": OWN_FUNCTIONS}
+    any_function = _any("lambda", "function:*")
     return [
-        # ARNs of event source mappings contain no names, but a condition can name their function.
-        _allow(_CREATE_MAPPING, "*", ArnLike=of_own),
-        _allow(sorted(_OF_MAPPINGS), MAPPINGS, ArnLike=of_own),
-        # That condition is not available to requests about tags.
+        # The condition on the function is not available to requests about tags.
         _allow(["lambda:ListTags", "lambda:TagResource", "lambda:UntagResource"], MAPPINGS),
         # For services, anyone (a function URL), or accounts that the owner trusts.
-        _deny("lambda:AddPermission", OWN_FUNCTIONS, StringNotLike={"lambda:Principal": _let_in()}),
+        _deny("lambda:AddPermission", any_function, StringNotLike={"lambda:Principal": _let_in()}),
     ]
 
 
@@ -182,35 +215,48 @@ def _apis(actions: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _roles() -> list[dict[str, Any]]:
+def _roles(actions: list[str], with_boundary: list[str]) -> list[dict[str, Any]]:
     bound = {"iam:PermissionsBoundary": {"Ref": "EnvironmentBoundary"}}
     services = ["apigateway.amazonaws.com", "lambda.amazonaws.com"]
-    others = sorted(_OF_ROLES - _WITH_BOUNDARY - {"iam:PassRole"})
     return [
-        _allow(
-            sorted(_WITH_BOUNDARY), OWN_ROLES, StringEquals=bound, StringEqualsIfExists=_TAGGED_SO
-        ),
-        _allow(others, OWN_ROLES, StringEqualsIfExists=_TAGGED_SO),
+        _allow(with_boundary, OWN_ROLES, StringEquals=bound, StringEqualsIfExists=_TAGGED_SO),
+        _allow(actions, OWN_ROLES, StringEqualsIfExists=_TAGGED_SO),
         _allow("iam:PassRole", OWN_ROLES, StringEquals={"iam:PassedToService": services}),
     ]
 
 
 def _targets() -> list[dict[str, Any]]:
-    """Topics and alarms of the environment notify only its own resources; topics send no SMS."""
+    """Topics, alarms and rules of the environment reach only its own resources; topics send no SMS.
+
+    A rule has a schedule. Events of the account that a rule would match by their source or type are
+    denied here, and any other pattern by the check of templates.
+    """
     protocols = ["application", "firehose", "lambda", "sms", "sqs"]
     return [
         _deny(
             "sns:Subscribe",
-            OWN_TOPICS,
+            _any("sns", "*"),
             StringEqualsIgnoreCase={"sns:Protocol": protocols},
             StringNotLike={"sns:Endpoint": OWN_ARNS},
         ),
         _deny(
             "cloudwatch:PutMetricAlarm",
-            OWN_ALARMS,
+            _any("cloudwatch", "alarm:*"),
             **{"ForAnyValue:StringNotLike": {"cloudwatch:AlarmActions": OWN_ARNS}},
         ),
+        _deny(
+            "events:PutTargets",
+            _any("events", "rule/*"),
+            **{"ForAnyValue:StringNotLike": {"events:TargetArn": OWN_ARNS}},
+        ),
+        *(
+            _deny("events:PutRule", _any("events", "rule/*"), Null={key: "false"})
+            for key in _OF_EVENTS
+        ),
     ]
+
+
+_OF_EVENTS = ("events:source", "events:detail-type")
 
 
 def _let_in() -> dict[str, Any]:
@@ -294,7 +340,7 @@ def _layers() -> list[list[Any]]:
 
 
 @cache
-def _own_things() -> tuple[list[str], dict[str, str]]:
+def _own_things() -> tuple[list[str], dict[str, Any]]:
     """The ARNs that an environment may have, and the condition keys of requests about them."""
     where = [*OWN, OWN_ROLES, MAPPINGS, *APIS, _sub("arn:${AWS::Partition}:s3:::artifacts/*")]
     scope = SCOPE.replace("!", "")
@@ -308,6 +354,7 @@ def _own_things() -> tuple[list[str], dict[str, str]]:
         "iam:PermissionsBoundary": _STACK["EnvironmentBoundary"],
         "lambda:FunctionArn": arns[OWN.index(OWN_FUNCTIONS)],
         "lambda:Principal": "apigateway.amazonaws.com",
+        "events:TargetArn": [arns[OWN.index(OWN_FUNCTIONS)]],
         "sns:Protocol": "sqs",
         "sns:Endpoint": by_service["sqs"],
     }

@@ -36,6 +36,12 @@ _TYPES: Mapping[str, Mapping[str, str]] = {
         "Tags": "ListTagsOfResource TagResource UntagResource",
         "TimeToLiveSpecification": "DescribeTimeToLive UpdateTimeToLive",
     },
+    "AWS::Events::Rule": {
+        "": "DeleteRule DescribeRule ListTargetsByRule PutRule",
+        "RoleArn|Targets.RoleArn": "iam:PassRole",
+        "Tags": "ListTagsForResource TagResource UntagResource",
+        "Targets": "PutTargets RemoveTargets",
+    },
     "AWS::IAM::Role": {
         "": "CreateRole DeleteRole GetRole ListAttachedRolePolicies ListRolePolicies",
         "AssumeRolePolicyDocument": "UpdateAssumeRolePolicy",
@@ -201,6 +207,7 @@ WITHHELD: Mapping[str, str] = {
 PASSED_TO: Mapping[str, str] = {
     "AWS::ApiGatewayV2::Authorizer": "apigateway.amazonaws.com",
     "AWS::ApiGatewayV2::Integration": "apigateway.amazonaws.com",
+    "AWS::Events::Rule": "events.amazonaws.com",
     "AWS::Lambda::Function": "lambda.amazonaws.com",
     "AWS::SNS::Subscription": "sns.amazonaws.com",
 }
@@ -233,6 +240,7 @@ class Named(NamedTuple):
 NAMES: Mapping[str, Named] = {
     "AWS::CloudWatch::Alarm": Named("AlarmName", 255, "alarm:"),
     "AWS::DynamoDB::Table": Named("TableName", 255, "table/"),
+    "AWS::Events::Rule": Named("Name", 64, "rule/"),
     "AWS::IAM::Role": Named("RoleName", 64, "role/"),
     "AWS::Lambda::Function": Named("FunctionName", 64, "function:"),
     "AWS::Logs::LogGroup": Named("LogGroupName", 512, "log-group:"),

@@ -16,6 +16,7 @@ from itertools import chain, islice, starmap
 from typing import Any
 
 from slipway.domain import (
+    dynamic_references,
     effort,
     inputs,
     references,
@@ -102,8 +103,9 @@ def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:
         template.sections, template.parameters, template.types, template.sam, allowances
     )
     known = {each.pointer for each in faults}
+    shared = dynamic_references.elsewhere(template.sections, allowances.stack)
     with effort.limited():
-        _raise(chain(faults, (each for each in beyond if each.pointer not in known)))
+        _raise(chain(faults, shared, (each for each in beyond if each.pointer not in known)))
     return numbers
 
 

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from slipway.domain.event_properties import EVENTS
+
 # A name is a rule, a mapping the rules of what is below.
 Node = str | dict[str, Any]
 
@@ -32,6 +34,8 @@ REFUSED: Mapping[str, str] = {
     "broker": "is not available to environments: they may not use brokers and their secrets",
     "certificate": "is not available to environments: they may not use the account's certificates",
     "domain": "is not available to environments: they may not use the account's domains",
+    "events": "is not available to environments: it reads the events of the whole account. A rule "
+    "may have a ScheduleExpression",
     "files": "is not available to environments: they may not use the account's file systems",
     "image": "is not available to environments: they may not read the account's images. Use a zip "
     "file",
@@ -45,6 +49,8 @@ REFUSED: Mapping[str, str] = {
     "queries": "is not available to environments: it reads the metrics of the whole account",
     "shared": "is not available to environments: it sends or grants data to others",
     "signing": _SIGNING,
+    "target_role": "must be left out: a rule reaches functions, queues and topics of its template "
+    "by their own policies",
     "withheld": "is not available to environments: the role that makes them has no right to it",
 }
 
@@ -140,6 +146,20 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "SSESpecification.SSEType StreamSpecification.StreamViewType TableClass "
         "TimeToLiveSpecification",
         "tags": "StreamSpecification.Tags Tags",
+    },
+    "AWS::Events::Rule": {
+        "name": "Name",
+        "own": "Targets.*.Arn Targets.*.DeadLetterConfig.Arn",
+        "no events": "EventBusName EventPattern",
+        "no target_role": "RoleArn Targets.*.RoleArn",
+        "no withheld": "Targets.*.AppSyncParameters Targets.*.BatchParameters "
+        "Targets.*.EcsParameters Targets.*.HttpParameters Targets.*.KinesisParameters "
+        "Targets.*.RedshiftDataParameters Targets.*.RunCommandParameters "
+        "Targets.*.SageMakerPipelineParameters",
+        "free": "Description ScheduleExpression State Targets.*.Id Targets.*.Input "
+        "Targets.*.InputPath Targets.*.InputTransformer Targets.*.RetryPolicy "
+        "Targets.*.SqsParameters",
+        "tags": "Tags",
     },
     "AWS::IAM::Role": {
         "assume": "AssumeRolePolicyDocument",
@@ -349,60 +369,6 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "tags": "Tags",
     },
     "AWS::SQS::QueuePolicy": {"own": "Queues.*", "policy": "PolicyDocument"},
-}
-
-_SCHEDULED = {
-    "own": "DeadLetterConfig.Arn RoleArn ScheduleGroupName EventBusName",
-    "key": "KmsKeyArn",
-    "boundary": "PermissionsBoundary",
-    "free": "DeadLetterConfig.QueueLogicalId DeadLetterConfig.Type Description Enabled EndDate "
-    "FlexibleTimeWindow Input InputPath InputTransformer Name OmitName Pattern RetryPolicy "
-    "RuleName Schedule ScheduleExpression ScheduleExpressionTimezone StartDate State Target",
-}
-
-# The rules for the properties of SAM's events, by the type of the event. In events of other
-# types, others call the function: they are refused.
-EVENTS: Mapping[str, Mapping[str, str]] = {
-    "Api": {
-        "own": "Auth.InvokeRole RestApiId",
-        "free": "Auth.ApiKeyRequired Auth.AuthorizationScopes Auth.Authorizer Method Path "
-        "RequestModel RequestParameters ResponseTransferMode TimeoutInMillis",
-    },
-    "CloudWatchEvent": _SCHEDULED,
-    "EventBridgeRule": _SCHEDULED,
-    "Schedule": _SCHEDULED,
-    "ScheduleV2": _SCHEDULED,
-    "DynamoDB": {
-        "own": "Stream DestinationConfig.OnFailure.Destination",
-        "key": "KmsKeyArn",
-        "no paid": "ProvisionedPollerConfig",
-        "free": "BatchSize BisectBatchOnFunctionError DestinationConfig.OnFailure.Type Enabled "
-        "FilterCriteria FunctionResponseTypes LoggingConfig MaximumBatchingWindowInSeconds "
-        "MaximumRecordAgeInSeconds MaximumRetryAttempts MetricsConfig ParallelizationFactor "
-        "StartingPosition StartingPositionTimestamp TumblingWindowInSeconds",
-        "tags": "Tags",
-    },
-    "HttpApi": {
-        "own": "ApiId",
-        "free": "Auth.AuthorizationScopes Auth.Authorizer Method Path PayloadFormatVersion "
-        "RouteSettings TimeoutInMillis",
-    },
-    "S3": {"own": "Bucket", "free": "Events Filter"},
-    "SNS": {
-        "own": "RedrivePolicy.deadLetterTargetArn SqsSubscription.QueueArn "
-        "SqsSubscription.QueueUrl Topic",
-        "no shared": "Region",
-        "free": "FilterPolicy FilterPolicyScope SqsSubscription.BatchSize SqsSubscription.Enabled "
-        "SqsSubscription.QueuePolicyLogicalId",
-    },
-    "SQS": {
-        "own": "Queue",
-        "key": "KmsKeyArn",
-        "no paid": "ProvisionedPollerConfig",
-        "free": "BatchSize Enabled FilterCriteria FunctionResponseTypes LoggingConfig "
-        "MaximumBatchingWindowInSeconds MetricsConfig ScalingConfig",
-        "tags": "Tags",
-    },
 }
 
 

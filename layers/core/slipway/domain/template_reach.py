@@ -355,8 +355,15 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _rule(check: Check, properties: Mapping[str, Any], at: str) -> Iterator[FieldError]:
+    """A rule has a schedule. A pattern is refused where it stands."""
+    if not properties.keys() & {"ScheduleExpression", "EventPattern"}:
+        yield FieldError(below(at, "ScheduleExpression"), "is required")
+
+
 _WHOLE: Mapping[str, Any] = {
     "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::Events::Rule": _rule,
     "AWS::Lambda::Permission": template_policies.permission,
 }
 RULES: Mapping[str, Rule] = {

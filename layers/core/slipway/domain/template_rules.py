@@ -258,7 +258,7 @@ def _is_managed(text: Text) -> bool:
 def expression(check: Check, value: Any, at: str) -> Iterator[FieldError]:
     def fits(text: Text) -> bool:
         known = literal(text)
-        if known is None or re.match(r"\s*SELECT\b", known, re.IGNORECASE):
+        if known is None or "{{" in known or re.match(r"\s*SELECT\b", known, re.IGNORECASE):
             return False
         return all(called.upper() in _MATH.split() for called in _CALLED.findall(known))
 
@@ -284,7 +284,9 @@ def _tag(check: Check, named: Any, at: str) -> Iterator[FieldError]:
     def fits(text: Text) -> bool:
         known = literal(text)
         # IAM compares the keys of tags in conditions without regard to case.
-        return known is not None and not known.casefold().startswith(("slipway", "aws:"))
+        # A dynamic reference could become any of them.
+        is_plain = known is not None and "{{" not in known
+        return is_plain and not str(known).casefold().startswith(("slipway", "aws:"))
 
     detail = "must be plain text that does not begin with slipway or aws:"
     yield from each_text(check, named, at, fits, detail)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from slipway.domain import effort
+from slipway.domain import dynamic_references, effort
 from slipway.domain.references import Place, below, path
 from slipway.errors import FieldError
 
@@ -29,13 +29,7 @@ _WHY = {
 }
 _COMPOSING = ("Fn::Sub", "Fn::Join")
 _NO_MACROS = "needs a transform, and only SAM's is allowed"
-_NO_SECRETS = (
-    "must not contain a dynamic reference: environments have no right to the account's "
-    "parameters and secrets. Declare a parameter with NoEcho"
-)
 _VARIABLE = re.compile(r"\$\{[^${}!][^${}]*\}")
-# A dynamic reference, or braces whose content a variable supplies.
-_DYNAMIC = re.compile(r"\{\{\s*(resolve:|\x00)", re.IGNORECASE)
 
 
 def faults(tree: Any) -> Iterator[FieldError]:
@@ -46,8 +40,9 @@ def faults(tree: Any) -> Iterator[FieldError]:
         effort.check()
         value, place, composed = left.pop()
         if isinstance(value, str):
-            if "{{" in value and _DYNAMIC.search(value):
-                yield FieldError(below("#", *path(place)), _NO_SECRETS)
+            whole = dynamic_references.without_shared(value)
+            if "{{" in whole and dynamic_references.is_refused(whole):
+                yield FieldError(below("#", *path(place)), dynamic_references.REFUSED)
         elif isinstance(value, list):
             left += [(each, (n, place), composed) for n, each in enumerate(value)][::-1]
         elif isinstance(value, dict):
@@ -63,14 +58,15 @@ def faults(tree: Any) -> Iterator[FieldError]:
 def _fault(name: str, argument: Any, composed: bool) -> str | None:
     why = _refused(name)
     if why is None and name in _COMPOSING and not composed:
-        return _NO_SECRETS if _DYNAMIC.search(_as_text({name: argument})) else None
+        text = _as_text({name: argument})
+        return dynamic_references.REFUSED if dynamic_references.is_refused(text) else None
     return why
 
 
 def _as_text(value: Any) -> str:
     """The text that an expression composes; NUL stands for each of its variables."""
     if isinstance(value, str):
-        return _VARIABLE.sub("\x00", value)
+        return _VARIABLE.sub("\x00", dynamic_references.without_shared(value))
     if isinstance(value, list):
         return "".join(map(_as_text, value))
     if not isinstance(value, dict):

@@ -171,6 +171,10 @@ def parameters(operation: Operation, secrets: Mapping[str, str]) -> list[dict[st
         "EnvironmentId": operation.environment_id,
         "PermissionsBoundary": settings().environment_boundary,
     }
+    for name in operation.parameters:
+        # In a record from the time before such names were refused.
+        if "{{" in str(given.get(name)):
+            raise DriverRefused(f"The value of {name} contains {{{{, which CloudFormation resolves")
     return [
         _parameter(name, given[name])
         if name in given

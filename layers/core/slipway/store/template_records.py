@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,7 @@ def allowances() -> Allowances:
         found.artifact_buckets,
         found.trusted_accounts,
         found.capacity_limits,
+        found.stack,
     )
 
 
@@ -172,9 +173,16 @@ def template_fields(version: TemplateVersion) -> Fields:
         "template": version.reference,
         "template_key": body_key(version),
         "parameters": [parameter.name for parameter in version.parameters],
-        "defaults": sorted(BROUGHT & {n.name for n in version.parameters if n.default is not None}),
+        "defaults": sorted(BROUGHT & set(_defaults(version))),
         "code_parameters": sorted(version.reserves.get("buckets", ())),
     }
+
+
+def _defaults(version: TemplateVersion) -> Iterator[str]:
+    """The parameters with a default. An empty artifact is none."""
+    for each in version.parameters:
+        if each.default or (each.default is not None and not each.name.startswith("Artifact")):
+            yield each.name
 
 
 def still_published(version: TemplateVersion) -> Check:

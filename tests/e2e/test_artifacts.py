@@ -1,0 +1,126 @@
+"""Code that deployments bring, with a queue and a schedule, and values that the operator shares."""
+
+from __future__ import annotations
+
+import io
+import json
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.parameters import BUILDS
+from local.platform import Platform
+from tests.support.http_user import DIRECT, Person, until
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+BOARD = Path(__file__).parents[2] / "examples/job-board"
+SHARED = """
+Parameters:
+  Version: {Type: String, Default: none}
+  Who: {Type: String, Default: everybody}
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties:
+      Tags:
+        - {Key: version, Value: !Ref Version}
+        - {Key: plain, Value: "{{resolve:ssm:/slipway/shared/greeting}}"}
+        - {Key: second, Value: "{{resolve:ssm:/slipway/shared/greeting:1}}"}
+        - {Key: part, Value: "{{resolve:secretsmanager:slipway/shared/db:SecretString:password}}"}
+        - {Key: text, Value: !Sub "{{resolve:ssm:/slipway/shared/greeting}} to ${Who}"}
+        - {Key: whole, Value: "{{resolve:secretsmanager:slipway/shared/word}}"}
+"""
+
+
+def published(owner: Person, name: str, body: str) -> str:
+    path = f"/api/v1/templates/{name}/versions"
+    assert owner.ask("POST", "/api/v1/templates", {"name": name}).status == 201
+    added = owner.ask("POST", path, text=body, media="application/yaml")
+    assert added.status == 201, added.raw
+    assert added.body["warnings"] == []
+    assert owner.ask("POST", f"{path}/1.0/publish").status == 200
+    return name
+
+
+def upload(platform: Platform, key: str, code: str) -> str:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("app.py", code)
+    platform.client("s3").put_object(Bucket=BUILDS, Key=key, Body=archive.getvalue())
+    return f"s3://{BUILDS}/{key}"
+
+
+def deployed(user: Person, environment: str, version: str, artifact: str) -> str:
+    path = f"/api/v1/deployments/environments/{environment}"
+    made = user.ask("POST", path, {"version": version, "artifact": artifact})
+    assert made.status == 201, made.raw
+    user.wait_for(made.body["id"], "succeeded", seconds=60)
+    return str(user.see(environment)["base_url"])
+
+
+def page(url: str, method: str = "GET") -> str:
+    with DIRECT.open(urllib.request.Request(url, method=method), timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_job_board_runs_the_code_that_a_deployment_brings(
+    platform: Platform, someone: Person
+) -> None:
+    template = published(someone, "job-board", (BOARD / "template.yaml").read_text())
+    code = (BOARD / "app.py").read_text()
+    board = someone.environment(someone.project(), template=template)["id"]
+    assert someone.wait_for(board, "running")["base_url"] is None
+
+    url = deployed(someone, board, "v1", upload(platform, "job-board/v1.zip", code))
+
+    assert page(f"{url}/") == "Job board, version v1\n"
+    page(f"{url}/jobs", "POST")
+    until(lambda: "jobs of the visitor: 1 done, the last by v1" in page(f"{url}/"))
+
+    other = code.replace("Job board, version", "All jobs, version")
+    url = deployed(someone, board, "v2", upload(platform, "job-board/a/b/v2.zip", other))
+
+    assert page(f"{url}/").startswith("All jobs, version v2\n")
+    # The shortest rate is a minute, and EventBridge looks every few seconds.
+    until(lambda: "jobs of the schedule: 1 done, the last by v2" in page(f"{url}/"), 100)
+    refused = someone.deploy(board, "v3")
+    assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "#/artifact")
+    assert someone.ask("DELETE", f"/api/v1/environments/{board}").status in (200, 202)
+    someone.wait_for(board, "destroyed", seconds=60)
+
+
+def test_an_environment_reads_what_is_shared_and_nothing_else(
+    platform: Platform, someone: Person
+) -> None:
+    ssm, secrets = platform.client("ssm"), platform.client("secretsmanager")
+    ssm.put_parameter(Name="/slipway/shared/greeting", Type="String", Value="good morning")
+    ssm.put_parameter(Name="/payroll", Type="String", Value="a million")
+    secrets.create_secret(Name="slipway/shared/db", SecretString=json.dumps({"password": "pw-1"}))
+    secrets.create_secret(Name="slipway/shared/word", SecretString="sesame")
+    template = published(someone, "shared", SHARED)
+    project = someone.project()
+
+    made = someone.environment(project, template=template)["id"]
+    stack_id = someone.wait_for(made, "running")["stack_id"]
+
+    found = tags(platform, stack_id)
+    assert found["plain"] == found["second"] == "good morning"
+    assert (found["part"], found["whole"]) == ("pw-1", "sesame")
+    assert found["text"] == "good morning to everybody"
+    for name in ("{{resolve:ssm:/slipway/shared/greeting}}", "x{"):
+        body: dict[str, Any] = {"name": name, "type": "persistent", "template": template}
+        path = f"/api/v1/environments/projects/{project}"
+        assert someone.ask("POST", path, body).status == 422
+        body = {"name": "y", "type": "persistent", "template": template, "inputs": {"Who": name}}
+        assert someone.ask("POST", path, body).status == 422
+
+
+def tags(platform: Platform, stack_id: str) -> dict[str, Any]:
+    listed = platform.client("cloudformation").list_stack_resources(StackName=stack_id)
+    [jobs] = listed["StackResourceSummaries"]
+    found = platform.client("sqs").list_queue_tags(QueueUrl=jobs["PhysicalResourceId"])
+    return dict(found["Tags"])
