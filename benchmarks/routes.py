@@ -350,12 +350,22 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.get(f"/api/v1/environments/projects/{s.project}"),
     ),
+    "read one by external id": (
+        "GET /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+        lambda s: s.ann.get(s.by_external_id),
+    ),
+    "… that this process has not met": (
+        "GET /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+        lambda s: s.ann.get(s.by_external_id),
+    ),
+    "tear one down by external id": (
+        "DELETE /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+        lambda s: s.ann.delete(s.by_external_id),
+    ),
     "ensure one by external id, existing": (
         "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
         lambda s: s.ann.send(
-            "PUT",
-            f"/api/v1/projects/{s.project}/environments/by-external-id/github:pr:123",
-            json.dumps(PREVIEW),
+            "PUT", s.by_external_id, json.dumps({"name": "preview", "type": "ephemeral"})
         ),
     ),
     "ensure one by external id, created": (
@@ -561,6 +571,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "read a project, as a workload": Stage.with_workload,
     "create a deployment, unless others are ahead": Stage.with_quiet_environment,
     "… by the environment's default": Stage.with_rejecting_environment,
+    "read one by external id": Stage.with_known_external_id,
+    "tear one down by external id": Stage.with_known_external_id,
     "force the end of a failed teardown": Stage.with_failed_teardown,
     "retry a teardown": Stage.with_failed_teardown,
     "unpin": Stage.with_pin,
@@ -595,8 +607,9 @@ MOST_OF_A_WRITE = 2
 # the e-mail address, which leads to the password. An attempt to read an issuer's keys is counted
 # before it is made, and the keys are kept for the next exchanges. An identity of
 # the company's sign-in, which comes with a GET, leads to the account, and the session begins once
-# the account's roles are right.
+# the account's roles are right. An external id leads to the environment; a process remembers it.
 OVER = {
+    "… that this process has not met": 2,
     "come by the company's sign-in": 3,
     "come by it again": 3,
     "create an environment with a secret": 3,

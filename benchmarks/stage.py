@@ -55,6 +55,16 @@ class Stage:
         world.comes_up(self.environment)
         self.deployment = world.deployment(self.environment, self.ann.principal)
 
+    @property
+    def by_external_id(self) -> str:
+        """The path of the environment by its external id."""
+        return f"/api/v1/projects/{self.project}/environments/by-external-id/github:pr:123"
+
+    def with_known_external_id(self) -> Stage:
+        """Let this process have met the external id."""
+        assert self.ann.get(self.by_external_id).status == 200
+        return self
+
     def with_disabled_user(self) -> Stage:
         self.with_administrator()
         self.root.post(f"{self.user}/disable")

@@ -281,6 +281,13 @@ def idle(world: World) -> Things:
     return {"project_id": world.project, "environment_id": environment, "external_id": "pr-1"}
 
 
+def named(world: World) -> Things:
+    things = running(world)
+    new = NewEnvironment.model_validate({**PREVIEW, "external_id": "pr/1"})
+    environments.create(things["project_id"], new, OWNER)
+    return {"project_id": things["project_id"], "external_id": "pr/1"}
+
+
 def running(world: World) -> Things:
     world.use(world.new_project("payments", warn_before_hours=[2]))
     environment = world.environment(ttl_hours=4)
@@ -559,6 +566,8 @@ REQUESTS = {
     "publish": Request(f"POST {VERSION}/publish", a_draft),
     "deprecate": Request(f"POST {VERSION}/deprecate", a_version),
     "ensure an environment": Request(f"PUT {ENSURE}", idle, PREVIEW, again=200),
+    "look at one by a name of ours": Request(f"GET {ENSURE}", named),
+    "tear one down by a name of ours": Request(f"DELETE {ENSURE}", named),
     "give it back": Request(f"DELETE {ONE}", running),
     "give back what failed to go": Request(f"DELETE {ONE}", not_torn_down),
     "forget what remains": Request(f"DELETE {ONE}", not_torn_down, query="force=true"),

@@ -1,14 +1,17 @@
-"""PUT /projects/{id}/environments/by-external-id/{x}: for clients that keep no state."""
+"""/projects/{id}/environments/by-external-id/{x}: for clients that keep no state."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from slipway.domain import ids
+from slipway.domain import ids, timestamps
+from slipway.domain.environment import Status
 from slipway.domain.ids import EnvironmentId, ProjectId
-from slipway.services import environments, projects
+from slipway.services import environments, external_ids, projects
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
 from tests.support.store import between, world
@@ -16,10 +19,14 @@ from tests.support.store import between, world
 X = "github:acme:payments:123"
 
 
-def put(client: Client, project: ProjectId, external_id: str = X, **fields: object) -> Answer:
+def at(project: ProjectId, external_id: str = X) -> str:
+    """The path, with the external id as it is written in the address."""
+    return f"/api/v1/projects/{project}/environments/by-external-id/{external_id}"
+
+
+def put(client: Client, project: ProjectId, written: str = X, /, **fields: Any) -> Answer:
     body = {"name": "pr-123", "type": "ephemeral", **fields}
-    path = f"/api/v1/projects/{project}/environments/by-external-id/{external_id}"
-    return client.send("PUT", path, json.dumps(body))
+    return client.send("PUT", at(project, written), json.dumps(body))
 
 
 def test_the_first_request_creates_the_environment(ann: Client, project: ProjectId) -> None:
@@ -37,12 +44,11 @@ def test_later_requests_find_the_environment(ann: Client, project: ProjectId) ->
     made = put(ann, project)
 
     with nothing_changes():
-        found = [put(ann, project), put(ann, project, name="another")]
+        found = put(ann, project)
 
-    assert [each.status for each in found] == [200, 200]
-    assert [each.json for each in found] == [made.json, made.json]
-    assert "location" not in found[0].headers
-    assert found[0].headers["etag"] == made.headers["etag"]
+    assert (found.status, found.json) == (200, made.json)
+    assert "location" not in found.headers
+    assert found.headers["etag"] == made.headers["etag"]
 
 
 def test_an_environment_created_by_post_is_found_by_its_external_id(
@@ -50,7 +56,7 @@ def test_an_environment_created_by_post_is_found_by_its_external_id(
 ) -> None:
     made = ann.post(
         f"/api/v1/environments/projects/{project}",
-        {"name": "x", "type": "persistent", "external_id": X},
+        {"name": "pr-123", "type": "ephemeral", "external_id": X},
     )
 
     found = put(ann, project)
@@ -60,7 +66,7 @@ def test_an_environment_created_by_post_is_found_by_its_external_id(
 
 
 def test_the_external_id_comes_from_the_path(ann: Client, project: ProjectId) -> None:
-    made = put(ann, project, external_id=X)
+    made = put(ann, project, X)
 
     assert (made.status, made.json["external_id"]) == (201, X)
 
@@ -92,12 +98,106 @@ def test_the_name_of_another_environment_is_a_conflict(ann: Client, project: Pro
         assert_refused(put(ann, project), 409, "name_taken")
 
 
-@pytest.mark.parametrize("bad", ["a%20b", "x" * 129, "%D0%BF", "a%2Cb"])
+# As git allows them in the names of branches, and as a caller may name things otherwise.
+GOOD = {
+    "feature/Login": "feature/Login",
+    "feature%2FLogin": "feature/Login",
+    "a/b/c/d-1.2_3": "a/b/c/d-1.2_3",
+    "fix%2312": "fix#12",
+    "what%3F": "what?",
+    "50%25-off": "50%-off",
+    "a%252Fb": "a%2Fb",
+    "%D0%B2%D0%B5%D1%82%D0%BA%D0%B0": "ветка",
+    "caf%C3%A9/%F0%9F%9A%80": "café/🚀",
+    "a%20b": "a b",
+    "a+b,c;d=e&f": "a+b,c;d=e&f",
+    "(x)%5By%5D%7Bz%7D%7C%5C%5E%60%3C%3E%22": '(x)[y]{z}|\\^`<>"',
+    "dependabot/npm_and_yarn/@types/node-20.1.0": "dependabot/npm_and_yarn/@types/node-20.1.0",
+    "...": "...",
+    "by-external-id/queue/logs": "by-external-id/queue/logs",
+    "x" * 255: "x" * 255,
+    "%C3%A9" * 255: "é" * 255,
+}
+
+
+@pytest.mark.parametrize("written", GOOD, ids=lambda written: written[:40])
+def test_an_external_id_may_be_any_name_of_a_branch(
+    ann: Client, project: ProjectId, written: str
+) -> None:
+    made = put(ann, project, written)
+    found = [put(ann, project, written), ann.get(at(project, written))]
+    going = ann.delete(at(project, written))
+
+    assert (made.status, made.json["external_id"]) == (201, GOOD[written])
+    assert [(each.status, each.json["id"]) for each in found] == [(200, made.json["id"])] * 2
+    assert (going.status, going.json["id"]) == (202, made.json["id"])
+
+
+def test_a_slash_is_the_same_encoded_and_as_it_is(ann: Client, project: ProjectId) -> None:
+    made = put(ann, project, "feature%2Flogin%2Fx")
+
+    assert put(ann, project, "feature/login%2fx").json == made.json
+    assert ann.get(at(project, "feature/login/x")).json == made.json
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "x" * 256,
+        "%F0%9F%9A%80" * 251,
+        "a%00b",
+        "a%0Ab",
+        "a%E2%80%8Bb",
+        "%FF%FE",
+        "%20a",
+        "a%20",
+        "a//b",
+        "%2Fa",
+        "a/../b",
+        "./a",
+        "..",
+    ],
+)
 def test_a_malformed_external_id_is_refused(ann: Client, project: ProjectId, bad: str) -> None:
     with nothing_changes():
-        answer = put(ann, project, bad)
+        answers = [ann.get(at(project, bad)), ann.delete(at(project, bad))]
+        refused = put(ann, project, bad)
 
-    assert_refused(answer, 422, "invalid_request", "external_id")
+    assert_refused(refused, 422, "invalid_request", "external_id")
+    for answer in answers:
+        assert_refused(answer, 404, "not_found")
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 256, "a//b", "/a", "a/", ".", "a\n", "a\u200b", " a"])
+def test_a_malformed_external_id_in_a_body_is_refused(
+    ann: Client, project: ProjectId, bad: str
+) -> None:
+    body = {"name": "x", "type": "ephemeral", "external_id": bad}
+    with nothing_changes():
+        answer = ann.post(f"/api/v1/environments/projects/{project}", body)
+
+    assert_refused(answer, 422, "invalid_request", "#/external_id")
+
+
+def test_the_external_id_of_the_body_must_be_that_of_the_path(
+    ann: Client, project: ProjectId
+) -> None:
+    with nothing_changes():
+        other = put(ann, project, "a", external_id="b")
+
+    assert_refused(other, 422, "invalid_request", "#/external_id")
+    assert put(ann, project, "a", external_id="a").status == 201
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_other_methods_are_refused_with_those_that_exist(
+    ann: Client, project: ProjectId, method: str
+) -> None:
+    with nothing_changes():
+        answer = ann.send(method, at(project, "feature/x"), "{}")
+
+    assert_refused(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
 
 
 def test_one_of_two_simultaneous_requests_creates_and_the_other_finds(
@@ -130,7 +230,7 @@ def test_an_environment_that_is_never_found_is_answered_as_busy(
     ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(ann, project)
-    monkeypatch.setattr("slipway.store.environment_records.find", lambda environment: None)
+    monkeypatch.setattr(external_ids, "record_of", lambda *_: None)
 
     answer = put(ann, project)
 
@@ -160,13 +260,223 @@ def test_an_external_id_is_free_again_after_forgetting(ann: Client, project: Pro
     assert (forgotten.status, second.status) == (202, 201)
 
 
-def test_an_environment_that_goes_is_found_with_its_status(ann: Client, project: ProjectId) -> None:
+@pytest.mark.parametrize("status", ["expiring", "tearing_down", "teardown_failed"])
+def test_an_environment_that_goes_is_a_conflict_that_says_when_to_try_again(
+    ann: Client, project: ProjectId, status: Status
+) -> None:
     first = put(ann, project)
-    ann.delete(f"/api/v1/environments/{first.json['id']}")
+    environment = ids.parse_environment(first.json["id"])
+    world.becomes(environment, status)
 
-    found = put(ann, project)
+    with nothing_changes():
+        answer = put(ann, project)
+    seen = ann.get(at(project))
+    world.is_destroyed(environment)
+    second = put(ann, project)
 
-    assert (found.status, found.json["status"]) == (200, "tearing_down")
+    assert_refused(answer, 409, "environment_going")
+    assert answer.json["environment_status"] == status
+    assert 10 <= int(answer.headers["retry-after"]) <= 3600
+    assert (seen.status, seen.json["status"]) == (200, status)
+    assert (second.status, second.json["id"] != first.json["id"]) == (201, True)
+
+
+def test_an_environment_whose_time_is_up_is_going(
+    ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ann, project, ttl_hours=1)
+    monkeypatch.setattr(timestamps, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+
+    with nothing_changes():
+        answer = put(ann, project, ttl_hours=1)
+
+    assert_refused(answer, 409, "environment_going")
+
+
+def test_a_failed_teardown_says_when_it_is_tried_again(ann: Client, project: ProjectId) -> None:
+    environment = ids.parse_environment(put(ann, project).json["id"])
+    soon = timestamps.written(datetime.now(UTC) + timedelta(minutes=5))
+    world.becomes(environment, "teardown_failed", next_retry_at=soon)
+
+    assert 290 <= int(put(ann, project).headers["retry-after"]) <= 310
+
+
+# --- what differs -------------------------------------------------------------------------------
+
+DIFFERENT = {
+    "name": "another",
+    "type": "persistent",
+    "tier": "staging",
+    "protected": True,
+    "ttl_hours": 3,
+    "on_conflict": "supersede",
+    "config": {"region": "us"},
+    "labels": {"team": "payments"},
+    "template": "web@1",
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_differs_from_the_environment_is_refused(
+    ann: Client, project: ProjectId, name: str
+) -> None:
+    made = put(ann, project, config={"region": "eu"}, ttl_hours=2)
+
+    with nothing_changes():
+        answer = put(ann, project, **{name: DIFFERENT[name]})
+
+    assert_refused(answer, 409, "environment_differs", f"#/{name}")
+    assert answer.json["environment_id"] == made.json["id"]
+
+
+def test_all_that_differs_is_told(ann: Client, project: ProjectId) -> None:
+    put(ann, project)
+
+    answer = put(ann, project, name="another", config={"a": 1})
+
+    assert [each["pointer"] for each in answer.json["errors"]] == ["#/config", "#/name"]
+    assert answer.json["errors"][1]["detail"] == 'is "pr-123" there'
+
+
+def test_what_a_body_does_not_say_is_not_compared(ann: Client, project: ProjectId) -> None:
+    made = put(
+        ann, project, config={"region": "eu"}, ttl_hours=2, on_conflict="supersede", tier="staging"
+    )
+
+    with nothing_changes():
+        found = [put(ann, project), put(ann, project, tier=None, ttl_hours=None, ttl=2.0)]
+
+    assert (found[0].status, found[0].json) == (200, made.json)
+    assert_refused(found[1], 422, "invalid_request", "#/ttl")
+    assert put(ann, project, tier=None, ttl_hours=2.0, config={"region": "eu"}).status == 200
+
+
+# --- preconditions ------------------------------------------------------------------------------
+
+
+def test_if_none_match_with_a_star_only_creates(ann: Client, project: ProjectId) -> None:
+    new = ann.with_headers(if_none_match="*")
+    made = put(new, project)
+
+    with nothing_changes():
+        again = put(new, project)
+
+    assert made.status == 201
+    assert_refused(again, 412, "precondition_failed")
+
+
+@pytest.mark.parametrize("tag", ["*", '"1"'])
+def test_if_match_never_creates(ann: Client, project: ProjectId, tag: str) -> None:
+    old = ann.with_headers(if_match=tag)
+    with nothing_changes():
+        answer = put(old, project)
+    put(ann, project)
+
+    assert_refused(answer, 412, "precondition_failed")
+    assert put(old, project).status == 200
+
+
+def test_an_outdated_etag_is_refused(ann: Client, project: ProjectId) -> None:
+    put(ann, project)
+    late = ann.with_headers(if_match='"7", W/"1"')
+
+    with nothing_changes():
+        answers = [put(late, project), late.delete(at(project))]
+
+    for answer in answers:
+        assert_refused(answer, 412, "precondition_failed")
+
+
+def test_a_reader_who_has_it_gets_304(ann: Client, project: ProjectId) -> None:
+    tag = put(ann, project).headers["etag"]
+
+    assert ann.with_headers(if_none_match=tag).get(at(project)).status == 304
+
+
+# --- reading and deleting -----------------------------------------------------------------------
+
+
+def test_an_environment_is_read_and_deleted_by_its_external_id(
+    ann: Client, project: ProjectId
+) -> None:
+    made = put(ann, project, "feature/x")
+    by_id = f"/api/v1/environments/{made.json['id']}"
+
+    assert ann.get(at(project, "feature/x")).json == ann.get(by_id).json
+    assert ann.send("HEAD", at(project, "feature/x")).status == 200
+    gone = [ann.delete(at(project, "feature/x")), ann.delete(at(project, "feature/x"))]
+
+    assert [(each.status, each.json["status"]) for each in gone] == [(202, "tearing_down")] * 2
+    world.is_destroyed(ids.parse_environment(made.json["id"]))
+    for answer in (ann.get(at(project, "feature/x")), ann.delete(at(project, "feature/x"))):
+        assert_refused(answer, 404, "not_found")
+    assert ann.get(by_id).json["status"] == "destroyed"
+
+
+def test_an_environment_without_an_external_id_is_not_found_by_its_name(
+    ann: Client, project: ProjectId
+) -> None:
+    world.environment(project, ann.principal, "pr-123")
+
+    assert_refused(ann.get(at(project, "pr-123")), 404, "not_found")
+
+
+def test_nothing_is_found_below_an_environment_by_its_external_id(
+    ann: Client, project: ProjectId
+) -> None:
+    put(ann, project, "feature")
+
+    for below in ("logs", "queue", "events"):
+        assert_refused(ann.get(at(project, f"feature/{below}")), 404, "not_found")
+
+
+def test_a_protected_environment_is_deleted_with_its_name(ann: Client, project: ProjectId) -> None:
+    put(ann, project, protected=True)
+
+    with nothing_changes():
+        refused = ann.delete(at(project))
+
+    assert_refused(refused, 409, "confirmation_required")
+    assert ann.with_headers(x_confirm="pr-123").delete(at(project)).status == 202
+
+
+def test_strangers_learn_nothing_of_external_ids(
+    ann: Client, bob: Client, project: ProjectId
+) -> None:
+    put(ann, project)
+
+    with nothing_changes():
+        taken = [bob.get(at(project)), bob.delete(at(project))]
+        free = [bob.get(at(project, "free")), bob.delete(at(project, "free"))]
+
+    for answer, other in zip(taken, free, strict=True):
+        assert_refused(answer, 404, "not_found")
+        assert answer.json == other.json
+
+
+def test_a_guess_that_is_wrong_is_noticed(ann: Client, project: ProjectId) -> None:
+    first = put(ann, project)
+    assert ann.get(at(project)).json["id"] == first.json["id"]
+    # As if another process had served what follows.
+    world.is_destroyed(ids.parse_environment(first.json["id"]))
+    remembered = dict(external_ids._guesses)
+    second = put(ann, project)
+    external_ids._guesses.clear()
+    external_ids._guesses.update(remembered)
+
+    assert ann.get(at(project)).json == second.json
+
+
+def test_an_environment_that_was_found_before_is_read_in_one_round_trip(
+    ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ann, project)
+    ann.get(at(project))
+    asked = between.counted(monkeypatch)
+
+    ann.get(at(project))
+
+    assert asked == ["BatchGetItem"]
 
 
 def test_a_project_that_is_being_deleted_takes_no_environment(

@@ -21,6 +21,7 @@ from slipway.errors import (
     Busy,
     ConfirmationRequired,
     DriverFault,
+    EnvironmentDiffers,
     EnvironmentGoing,
     EnvironmentNotReady,
     ExternalIdTaken,
@@ -38,7 +39,7 @@ from slipway.errors import (
     TtlExceedsPolicy,
 )
 from slipway.http.app import Api
-from slipway.http.routes import Confirmed, IfMatch
+from slipway.http.routes import Confirmed, IfMatch, Rest
 from slipway.services import (
     changes,
     environments,
@@ -73,13 +74,73 @@ def create(
     action="environments:create",
     status=201,
     found=200,
-    refuses=(NotFound, NameTaken, ProjectGoing, QuotaExceeded, Busy, DriverFault),
+    refuses=(
+        NotFound,
+        NameTaken,
+        ExternalIdTaken,
+        EnvironmentGoing,
+        EnvironmentDiffers,
+        PreconditionFailed,
+        ProjectGoing,
+        QuotaExceeded,
+        Busy,
+        DriverFault,
+    ),
 )
 def ensure(
-    principal: Principal, project_id: ProjectId, external_id: str, wanted: NewEnvironment
+    principal: Principal,
+    project_id: ProjectId,
+    external_id: Rest,
+    wanted: NewEnvironment,
+    if_match: IfMatch | None,
 ) -> tuple[Environment, bool]:
-    """Ensure that an environment with this external id exists: 201 if created, 200 if found."""
-    return environments.ensure(project_id, external_id, wanted.known_as(external_id), principal)
+    """Ensure that an environment with this external id exists: 201 if created, 200 if found.
+
+    It is as the body says then: what differs is 409, and so is an environment that is ending.
+    """
+    wanted = wanted.known_as(external_id)
+    return environments.ensure(project_id, external_id, wanted, principal, if_match)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+    action="environments:read",
+    refuses=(NotFound,),
+)
+def get_by_external_id(
+    principal: Principal, project_id: ProjectId, external_id: Rest
+) -> Environment:
+    """Read the environment with this external id.
+
+    It is 404 when the environment has been destroyed. All that follows in the path is the external
+    id, with its slashes.
+    """
+    # Imported here, because most environments are found by their ids.
+    from slipway.services import external_ids
+
+    return external_ids.get(project_id, external_id, principal)
+
+
+@api.delete(
+    "/api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+    action="environments:destroy",
+    status=202,
+    refuses=(NotFound, ConfirmationRequired, PreconditionFailed, Busy),
+)
+def tear_down_by_external_id(
+    principal: Principal,
+    project_id: ProjectId,
+    external_id: Rest,
+    if_match: IfMatch | None,
+    confirmed: Confirmed | None,
+) -> Environment:
+    """Tear the environment with this external id down.
+
+    Repeat the request or read the environment for progress. Both are 404 when that is done.
+    """
+    from slipway.services import external_ids
+
+    return external_ids.tear_down(project_id, external_id, principal, if_match, confirmed)
 
 
 @api.get(

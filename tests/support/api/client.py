@@ -119,7 +119,8 @@ def event(
 ) -> dict[str, Any]:
     """API Gateway's payload 2.0 for a request (`path` as it stands in the address)."""
     raw = body.encode() if isinstance(body, str) else body
-    decoded = unquote(path)
+    # An HTTP API decodes all escapes but %25.
+    decoded = unquote(path.replace("%25", "%2525"))
     sent = {
         "accept": "*/*",
         "content-length": str(len(raw or b"")),

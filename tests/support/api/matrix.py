@@ -81,7 +81,10 @@ class Operation:
 
     @property
     def names_environment(self) -> bool:
-        return "{environment_id}" in self.path or "{deployment_id}" in self.path
+        words = {*re.findall(r"\{(\w+)\}", self.path)}
+        # PUT by an external id names one that need not exist.
+        by_name = "external_id" in words and self.action != "environments:create"
+        return by_name or bool(words & {"environment_id", "deployment_id"})
 
     def send(self, caller: Caller, target: Target) -> Any:
         """The answer to the request, with the example of the document as its body."""
@@ -195,12 +198,17 @@ class Stage:
         return Caller(Client(token, self.trust), "maintainer", "workload", scopes)
 
     def _environment(self, tier: Tier, maker: str) -> dict[str, str]:
-        made = world.environment(self.project, self.holder.principal, f"{tier} {maker}".strip())
+        name = f"{tier} {maker}".strip()
+        made = world.environment(self.project, self.holder.principal, name, external_id=name)
         fields = {"status": "running", "tier": tier, "created_by": maker or self.holder.user_id}
         expression, values = table.setting(fields)
         table.write(table.Update(environment_records.key(made), expression, values))
         deployment = world.deployment(made, self.holder.principal)
-        return {"environment_id": str(made), "deployment_id": str(deployment)}
+        return {
+            "environment_id": str(made),
+            "deployment_id": str(deployment),
+            "external_id": name,
+        }
 
     def _template(self, owner: Client) -> None:
         assert owner.post("/api/v1/templates", {"name": "web"}).status == 201

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import (
     Field,
     JsonValue,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -34,6 +33,7 @@ from slipway.domain.fields import (
     QueryModel,
     RequestModel,
     ResponseModel,
+    external_id_fault,
 )
 from slipway.domain.labels import Labels, LabelsPatch
 from slipway.domain.resent import Resent
@@ -105,7 +105,10 @@ class NewEnvironment(Resent):
     )
     external_id: ExternalId | None = Field(
         None,
-        description="The caller's own name for it, unique in the project until it is destroyed.",
+        description="The caller's own name for it, such as a branch, unique in the project until "
+        "it is destroyed.",
+        min_length=1,
+        max_length=255,
         examples=["github:acme:payments:123"],
     )
     on_conflict: OnConflict = Field(
@@ -153,13 +156,12 @@ class NewEnvironment(Resent):
         return hours
 
     def known_as(self, external_id: str) -> Self:
-        """A copy with this external id. Raises Invalid if it is malformed."""
-        try:
-            known = type(self).model_validate({**self.model_dump(), "external_id": external_id})
-            return known.with_read_only(self.read_only)
-        except ValidationError:
-            detail = "must be 1 to 128 letters, digits and . _ : @ ~ -"
-            raise Invalid([FieldError("external_id", detail)]) from None
+        """A copy with this external id. Raises Invalid if it is malformed or not the body's."""
+        if fault := external_id_fault(external_id):
+            raise Invalid([FieldError("external_id", fault)])
+        if self.external_id not in (None, external_id):
+            raise Invalid([FieldError("#/external_id", "must be that of the path, or omitted")])
+        return self.model_copy(update={"external_id": external_id})
 
     def lifetime_hours(self, at_most: float, default: float = DEFAULT_TTL_HOURS) -> float | None:
         """The time to live in hours, `default` if omitted; None if it never expires.

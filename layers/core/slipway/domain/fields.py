@@ -174,11 +174,38 @@ LogicalId = Annotated[
     matching(r"[A-Za-z0-9]+", "made of letters and digits"),
 ]
 
-ExternalId = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=128),
-    matching(r"[A-Za-z0-9._:@~-]+", "made of letters, digits and . _ : @ ~ -"),
-]
+
+def external_id_fault(text: str) -> str:
+    """What keeps the text from being an external id; "" if nothing does.
+
+    Branch names are external ids. A part that is `.`, `..` or empty is not, because clients and
+    proxies leave such parts of a path out, and a trailing slash does not count.
+    """
+    # A sort key has at most 1024 bytes.
+    if not 0 < len(text) <= _LONGEST_EXTERNAL_ID or len(text.encode()) > 1000:
+        return f"must have 1 to {_LONGEST_EXTERNAL_ID} characters, and at most 1000 bytes"
+    if text != text.strip():
+        return "must not begin or end with a space"
+    if {"", ".", ".."} & {*text.split("/")}:
+        return "must not have a part between slashes that is empty, . or .."
+    # What is not UTF-8 comes as this character.
+    if "\ufffd" in text:
+        return "must be UTF-8"
+    try:
+        printable(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _external_id(text: str) -> str:
+    if fault := external_id_fault(text):
+        raise ValueError(fault)
+    return text
+
+
+_LONGEST_EXTERNAL_ID = 255
+ExternalId = Annotated[str, AfterValidator(_external_id)]
 RepoUrl = Annotated[
     str,
     StringConstraints(max_length=2048),

@@ -28,7 +28,8 @@ SlipwayError
 │                               · IdentityTaken · CompanyAccount
 │                               · ProjectNotEmpty · ProjectGoing
 │                               · ProjectNotEmpty · ProtectedEnvironments · ProjectGoing
-│                               · EnvironmentNotReady · EnvironmentGoing · NoLease
+│                               · EnvironmentNotReady · EnvironmentGoing · EnvironmentDiffers
+│                               · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished
@@ -68,6 +69,7 @@ from slipway.errors.conflicts import ConfirmationDecided as ConfirmationDecided
 from slipway.errors.conflicts import ConfirmationRequired as ConfirmationRequired
 from slipway.errors.conflicts import DeploymentFinished as DeploymentFinished
 from slipway.errors.conflicts import EmailTaken as EmailTaken
+from slipway.errors.conflicts import EnvironmentDiffers as EnvironmentDiffers
 from slipway.errors.conflicts import EnvironmentGoing as EnvironmentGoing
 from slipway.errors.conflicts import EnvironmentNotReady as EnvironmentNotReady
 from slipway.errors.conflicts import ExternalIdTaken as ExternalIdTaken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.errors.base import Conflict
+from slipway.errors.base import Conflict, FieldError
 
 
 class EmailTaken(Conflict):
@@ -74,16 +74,44 @@ class EnvironmentNotReady(Conflict):
 
 
 class EnvironmentGoing(Conflict):
-    """`environment_status`: the state that the environment is in."""
+    """`environment_status`: the state that the environment is in. `seconds`: when to try again, for
+    a request that succeeds when the environment has gone."""
 
     code = "environment_going"
     title = "The environment is ending and can no longer change. Create a new environment."
 
-    def __init__(self, status: str) -> None:
+    def __init__(self, status: str, seconds: int = 0) -> None:
+        detail = f"The environment is {status}, so it cannot change. Create a new environment."
+        if seconds:
+            detail = (
+                f"The environment with this external_id is {status}. Try again when it is gone."
+            )
+        super().__init__(detail, environment_status=status)
+        self._seconds = seconds
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self._seconds)} if self._seconds else {}
+
+
+class EnvironmentDiffers(Conflict):
+    """`environment_id`: the environment with the external id. `errors` has what differs."""
+
+    code = "environment_differs"
+    title = "The environment with this external_id is not as the body says. Change either of them."
+
+    def __init__(self, environment_id: str, differences: Sequence[FieldError]) -> None:
+        first, *more = differences
+        others = f" (and {len(more)} more)" if more else ""
         super().__init__(
-            f"The environment is {status} and can no longer change. Create a new environment.",
-            environment_status=status,
+            f"{first.pointer} {first.detail}{others}. Change the environment, or send what it is.",
+            environment_id=environment_id,
         )
+        self._differences = differences
+
+    @property
+    def fields(self) -> Sequence[FieldError]:
+        return self._differences
 
 
 class NoLease(Conflict):

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar, Unpack
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
@@ -28,7 +28,7 @@ from slipway.domain.fields import QueryModel
 from slipway.http import binding, headers, responses
 from slipway.http.negotiation import accepts_coding
 from slipway.http.responses import RawResponse
-from slipway.http.routes import Route, RouteOptions
+from slipway.http.routes import Rest, Route, RouteOptions
 from slipway.store import audit, rates, sessions, table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -43,6 +43,8 @@ class Api:
 
     def __init__(self) -> None:
         self.routes: list[Route] = []
+        # What comes before a part of the path that may have slashes.
+        self._before_rest: list[re.Pattern[str]] = []
         self._resolver = APIGatewayHttpResolver()
         self._resolver.exception_handler(errors.SlipwayError)(self._error)
         self._resolver.exception_handler(Exception)(self._bug)
@@ -69,6 +71,10 @@ class Api:
         def register(function: Function) -> Function:
             route = Route.of(method, path, function, **options)
             self.routes.append(route)
+            if route.takes(Rest):
+                self._before_rest.append(
+                    re.compile(re.sub(r"<\w+>", "[^/]+", path[: path.rindex("<")]))
+                )
             self._resolver.route(path, method)(lambda **path_names: self._serve(route, path_names))
             return function
 
@@ -87,6 +93,7 @@ class Api:
         """The response to a request. Logs one line."""
         began = time.perf_counter()
         _normalize(event)
+        event["rawPath"] = self._in_one_part(event["rawPath"])
         rates.finish()
         http = event["requestContext"]["http"]
         method = http["method"]
@@ -111,6 +118,18 @@ class Api:
             request_id=event["requestContext"]["requestId"],
         )
         return response
+
+    def _in_one_part(self, path: str) -> str:
+        """The path, with a Rest as one part: encoded, so that it has no slashes.
+
+        API Gateway has decoded all but the percent sign, so that an encoded slash and one that is
+        not are the same. Repeating this changes nothing.
+        """
+        for before in self._before_rest:
+            if found := before.match(path):
+                rest = unquote(path[found.end() :])
+                return found[0] + quote(rest, safe="", errors="replace")
+        return path
 
     def accepts(self, encoding: str) -> bool:
         """Whether the caller of the current request accepts this content encoding."""

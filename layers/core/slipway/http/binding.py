@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import ValidationError
 
@@ -33,6 +33,7 @@ from slipway.http.routes import (
     EtagPredicate,
     IfMatch,
     RawBody,
+    Rest,
     Route,
     SourceIp,
     WantsPage,
@@ -51,6 +52,7 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii")
 # The types of the parts of a path, and how each is made of its text.
 _OF_PATH: dict[Any, Callable[[str], Any]] = {
     str: str,
+    Rest: unquote,
     ids.ProjectId: ids.parse_project,
     ids.EnvironmentId: ids.parse_environment,
     ids.DeploymentId: ids.parse_deployment,

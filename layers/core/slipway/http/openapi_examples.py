@@ -94,6 +94,9 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
     errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),
     errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),
+    errors.EnvironmentDiffers: errors.EnvironmentDiffers(
+        _ENVIRONMENT, [errors.FieldError("#/type", 'is "persistent" there')]
+    ),
     errors.VersionFixed: errors.VersionFixed(
         "Version 1.2 is published and cannot change. Add a new version.", "published"
     ),

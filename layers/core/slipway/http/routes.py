@@ -14,6 +14,7 @@ The types of the function's parameters declare what the route takes from a reque
     WantsPage             whether the caller is a browser that wants a page
     BaseUrl               the scheme and host of the platform, for links in mail
     str                   the part of the path that has the parameter's name
+    Rest                  the same of the last part, which may have slashes
     ProjectId             the same, parsed; the other ids likewise
 
 Its return type declares the response: a ResponseModel is an object with an ETag, a Page a bare
@@ -53,6 +54,9 @@ Cookies = NewType("Cookies", dict[str, str])
 
 WantsPage = NewType("WantsPage", bool)
 """Whether the `Accept` header asks for HTML, as that of a browser does."""
+
+Rest = NewType("Rest", str)
+"""The rest of the path, decoded. It can contain slashes, so no route begins with it."""
 
 BaseUrl = NewType("BaseUrl", str)
 """The scheme and host of the platform, for links in mail."""

@@ -28,6 +28,7 @@ from slipway.errors import (
     FieldError,
     Invalid,
     NameTaken,
+    PreconditionFailed,
     ProjectGoing,
     SlipwayError,
     no_such,
@@ -57,6 +58,7 @@ from slipway.store.table import (
 
 if TYPE_CHECKING:
     from slipway.domain.plan import Plan
+    from slipway.domain.preconditions import IfMatch
     from slipway.domain.records import EnvironmentRecord, ProjectRecord
     from slipway.domain.template import TemplateVersion
 
@@ -96,6 +98,15 @@ class _Creation:
         (membership, item, *rest), self._pages = table.read(keys, *self._queries)
         found, tier = (membership, item), self.wanted.tier_or_default
         return authorization.authorized(project, self.principal, found, tier), rest
+
+    @property
+    def versions(self) -> list[TemplateVersion]:
+        """The versions of the template that were read."""
+        if self.wanted.template is None:
+            return []
+        from slipway.store import template_records
+
+        return [template_records.to_model(item) for item in self._pages[1][0]]
 
     def claim_slots(self) -> None:
         """Choose the slots that the environment takes. Raises QuotaExceeded."""
@@ -213,23 +224,34 @@ def plan(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Pl
 
 
 def ensure(
-    project: ProjectId, external_id: str, wanted: NewEnvironment, principal: Principal
+    project: ProjectId,
+    external_id: str,
+    wanted: NewEnvironment,
+    principal: Principal,
+    conditions: IfMatch | None = None,
 ) -> tuple[Environment, bool]:
     """The environment with this external id, created if there is none, and whether it was created.
 
-    Raises NotFound, Invalid, NameTaken, ProjectGoing, Busy, DriverFault. Two round trips, whether
-    it is found or created; with secrets as create.
+    `conditions` are the request's preconditions. Raises NotFound, Invalid, NameTaken, ProjectGoing,
+    ExternalIdTaken, EnvironmentGoing, EnvironmentDiffers, PreconditionFailed, Busy, DriverFault.
+    Two round trips, one if it is found and has been found before; with secrets as create.
     """
+    # Imported here, because most environments are found by their ids.
+    from slipway.services import external_ids
+
     for _ in range(_ENSURE_TRIES):
         name = project_records.external_id(project, external_id)
         creation = _Creation(wanted, principal)
-        record, [known] = creation.read(project, name)
-        if known:
-            existing = environment_records.find(ids.parse_environment(known["environment_id"]))
-            if existing:
-                shown = environment_records.to_model(existing).as_seen_at(timestamps.now())
-                wanted.require_unchanged(shown)
-                return shown, False
+        record, [known, *guessed] = creation.read(project, name, *external_ids.guesses(name))
+        if existing := external_ids.record_of(name, known, guessed):
+            if conditions is not None and existing["version"] not in conditions:
+                raise PreconditionFailed()
+            versions = creation.versions
+            shown = external_ids.require_as_wanted(existing, wanted, versions, principal)
+            wanted.require_unchanged(shown)
+            return shown, False
+        if conditions is not None and not conditions.allows_creation:
+            raise PreconditionFailed("There is no environment with this external_id.")
         wanted.require_unchanged(None)
         # If another caller creates it at the same time, the next read finds it.
         with suppress(ExternalIdTaken):

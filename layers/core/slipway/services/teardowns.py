@@ -50,14 +50,16 @@ def begin(
     principal: Principal,
     if_version: Container[int] | None,
     confirmed: str | None = None,
+    record: EnvironmentRecord | None = None,
 ) -> Environment:
     """Begin to tear the environment down, or retry a failed teardown. Repeat it for progress.
 
+    `record` is the environment's if the caller has just read it by an authorization of its own.
     `if_version` has the versions that the caller expects, None is any; `confirmed` is the name in
     `X-Confirm`. Raises NotFound, PreconditionFailed, ConfirmationRequired, Busy. Two round trips,
     three if a teardown has already begun.
     """
-    item = authorization.read(environment, principal)
+    item = record or authorization.read(environment, principal)
     if if_version is not None and item["version"] not in if_version:
         raise PreconditionFailed()
     if item["status"] == "teardown_failed":

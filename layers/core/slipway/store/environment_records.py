@@ -259,6 +259,9 @@ def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     names of the fields to remove. Raises TypeError for a value that no SDK integration takes.
     """
     fields = {f"live_{name}": deployment.get(name) for name in LIVE_FIELDS} | also
+    if deployment.get("order") is None:
+        # It says nothing about the order of versions, so the last number stays.
+        del fields["live_order"]
     template = also.get("template")
     action: Action = "updated" if template else "deployed"
     reason = f"{template} is in place" if template else f"{deployment.get('version')} is live"
