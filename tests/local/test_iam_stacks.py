@@ -337,10 +337,12 @@ def test_every_action_of_a_full_resource_has_a_resource(kind: str, operation: st
         if names
         for name in names.split("|")
     }
-    roles = ("Role", "CredentialsArn", "AuthorizerCredentialsArn", "SubscriptionRoleArn")
+    roles = ("Role", "RoleArn", "CredentialsArn", "AuthorizerCredentialsArn", "SubscriptionRoleArn")
     properties |= {name: f"{ROLES}/r" for name in roles if name in properties}
     properties |= {"FunctionName": "f", "ApiId": "a", "RouteId": "r", "IntegrationId": "i"}
     properties |= {"TopicArn": f"arn:aws:sns:us-east-1:{ACCOUNT}:t", "Queues": ["https://q/0/q"]}
+    if "Targets" in properties:
+        properties["Targets"] = [{"Arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q", "Id": "q"}]
     if "Code" in properties:
         properties["Code"] = {"S3Bucket": "b", "S3Key": "k", "S3ObjectVersion": "1"}
         properties["Layers"] = [f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:l:1"]

@@ -38,7 +38,7 @@ _TYPES: Mapping[str, Mapping[str, str]] = {
     },
     "AWS::Events::Rule": {
         "": "DeleteRule DescribeRule ListTargetsByRule PutRule",
-        "RoleArn|Targets.RoleArn": "iam:PassRole",
+        "RoleArn": "iam:PassRole",
         "Tags": "ListTagsForResource TagResource UntagResource",
         "Targets": "PutTargets RemoveTargets",
     },
