@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate check lint audit types format validate build deploy undeploy admin relist prove-on-aws openapi policies lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate clients check lint audit types format validate build deploy undeploy admin relist prove-on-aws openapi policies lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,7 +68,11 @@ crashes: .venv/ready ## test a crash at every call of every workflow (a quarter 
 soak: .venv/ready ## run 300 environments at once to their end (five minutes; ARGS="--environments 50")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)
 
-check: lint audit types test gate validate build ## run everything that CI runs
+# Without Node.js, the tests of the tools of npm are skipped and say so.
+clients: .venv/ready .venv-clients/ready node-tools ## generate clients from the OpenAPI document, lint it, and try both
+	.venv/bin/pytest $(or $(ARGS),tests/clients)
+
+check: .venv-clients/ready node-tools lint audit types test gate validate build ## run everything that CI runs
 	@echo "All good."
 
 lint: .venv/ready ## check the code with ruff, and its format
@@ -123,13 +127,15 @@ lock: .venv-lock/ready ## pin the dependencies of pyproject.toml (ARGS=--upgrade
 	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock
 	$(LOCK) $(ARGS) --group sam --output-file local/sam.lock
 	$(LOCK) $(ARGS) --group audit --output-file .ci/audit.lock
+	$(LOCK) $(ARGS) --group clients --output-file tests/support/clients/requirements.lock
 	$(LOCK) $(ARGS) --constraints requirements.lock --group bench layers/core/requirements.txt \
 		--output-file benchmarks/requirements.lock
 	$(LOCK) --constraints requirements.lock layers/core/requirements.txt \
 		--output-file layers/core/requirements.lock
+	cd tests/support/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 clean: ## remove everything that these commands created
-	rm -rf .venv .venv-sam .venv-audit .venv-bench .venv-lock .aws-sam .slipway .coverage .coverage.*
+	rm -rf .venv .venv-sam .venv-audit .venv-bench .venv-clients .venv-lock .aws-sam .slipway .coverage .coverage.*
 	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -145,6 +151,24 @@ clean: ## remove everything that these commands created
 
 .venv-bench/ready: benchmarks/requirements.lock
 	$(call make_venv,.venv-bench,--no-deps --require-hashes --requirement benchmarks/requirements.lock)
+
+.venv-clients/ready: tests/support/clients/requirements.lock
+	$(call make_venv,.venv-clients,--no-deps --require-hashes --requirement tests/support/clients/requirements.lock)
+
+.PHONY: node-tools
+ifneq ($(shell command -v npm),)
+node-tools: .slipway/node/ready
+else
+node-tools:
+	@echo "npm is not installed: the checks by TypeScript, Redocly and Spectral are skipped." >&2
+endif
+
+.slipway/node/ready: tests/support/clients/package-lock.json
+	@mkdir -p $(@D)
+	@cp tests/support/clients/package.json tests/support/clients/package-lock.json $(@D)
+	@echo "Installing tools of npm, this once: half a minute"
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
 
 .venv-lock/ready: Makefile
 	$(call make_venv,.venv-lock,uv==0.13.9)

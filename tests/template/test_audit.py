@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, files, short
 
 VULNERABLE = {
     "name": "jinja2",
@@ -29,12 +29,7 @@ def audit() -> ModuleType:
 
 
 def test_every_lock_is_audited(audit: ModuleType) -> None:
-    locks = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.lock")}
-    locks |= {
-        path.relative_to(ROOT).as_posix()
-        for folder in ("layers/core", "local", "benchmarks", ".ci")
-        for path in (ROOT / folder).glob("*.lock")
-    }
+    locks = {short(path) for path in files() if path.suffix == ".lock"}
 
     assert set(audit.LOCKS) == locks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -18,8 +19,10 @@ LOCKS = [
         ".ci/audit.lock",
         "layers/core/requirements.lock",
         "benchmarks/requirements.lock",
+        "tests/support/clients/requirements.lock",
     )
 ]
+NPM_LOCK = ROOT / "tests/support/clients/package-lock.json"
 every_lock = pytest.mark.parametrize("path", LOCKS, ids=short)
 
 # Written so that this file does not name them itself.
@@ -54,6 +57,19 @@ def test_no_lock_names_a_registry(path: Path) -> None:
     assert not re.search(r"--(index|extra-index|find)", path.read_text())
 
 
+def test_the_lock_of_npm_pins_hashes_and_names_no_registry() -> None:
+    lock = json.loads(NPM_LOCK.read_text())
+    wanted = json.loads(NPM_LOCK.with_name("package.json").read_text())["devDependencies"]
+
+    packages = {name: each for name, each in lock["packages"].items() if name}
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
+    assert lock["packages"][""]["devDependencies"] == wanted
+    for name, version in wanted.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+
+
 @every_lock
 def test_every_lock_names_the_command_that_makes_it(path: Path) -> None:
     assert "make lock" in path.read_text().splitlines()[1]
@@ -73,6 +89,9 @@ def test_every_requirement_is_locked() -> None:
     )
     assert {normal(each) for each in project["dependency-groups"]["sam"]} <= set(
         pinned(ROOT / "local/sam.lock")
+    )
+    assert {normal(each) for each in project["dependency-groups"]["clients"]} <= set(
+        pinned(ROOT / "tests/support/clients/requirements.lock")
     )
     assert {normal(each) for each in runtime + project["dependency-groups"]["bench"]} <= set(
         pinned(ROOT / "benchmarks/requirements.lock")

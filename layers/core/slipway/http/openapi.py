@@ -32,11 +32,11 @@ from slipway.http.app import Api
 from slipway.http.openapi_examples import (
     add_examples,
     add_requests,
-    path_parameter,
     problems_of,
     template_content,
 )
 from slipway.http.openapi_links import add_links
+from slipway.http.openapi_parameters import parameters_of
 from slipway.http.openapi_parts import (
     FIELD_PROBLEM_SCHEMA,
     HEADERS,
@@ -48,7 +48,7 @@ from slipway.http.openapi_parts import (
 )
 from slipway.http.openapi_schemas import Mode, Schema
 from slipway.http.openapi_schemas import reference as _reference
-from slipway.http.openapi_texts import OPERATIONS, PARAMETERS, TAGS
+from slipway.http.openapi_texts import OPERATIONS, TAGS
 from slipway.http.responses import (
     NDJSON,
     PROBLEM,
@@ -57,7 +57,7 @@ from slipway.http.responses import (
     Redirect,
     status_of,
 )
-from slipway.http.routes import FORM, JSON, Confirmed, EtagPredicate, IfMatch, RawBody, Route
+from slipway.http.routes import FORM, JSON, RawBody, Route
 
 # This module runs only in a checkout.
 FUNCTIONS = Path(__file__).parents[4] / "functions"
@@ -131,7 +131,7 @@ def _operation(tag: str, route: Route) -> Schema:
         "summary": summary,
         "description": description,
         "tags": [tag],
-        "parameters": list(_parameters(route)),
+        "parameters": list(parameters_of(route, has_etag=_has_etag(route))),
         "security": [],
         "responses": {**_successes(route), **_problems(route)},
     }
@@ -181,47 +181,6 @@ def _body(route: Route) -> Schema | None:
 def _sent_as(model: type[BaseModel], media: str) -> Schema:
     """The schema of the body; a form beside JSON has one of its own."""
     return _reference(f"{model.__name__}Form" if media == FORM else model)
-
-
-def _parameters(route: Route) -> Iterable[Schema]:
-    for name in re.findall(r"<(\w+)>", route.path):
-        yield path_parameter(name, PARAMETERS.get(name))
-    if route.query:
-        for name, schema in route.query.model_json_schema()["properties"].items():
-            description = schema.pop("description", "")
-            schema.pop("title", None)
-            yield {"name": name, "in": "query", "description": description, "schema": schema}
-    if route.replays:
-        yield {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "description": "Identifies the request. If it is sent again within 24 hours, it is "
-            "not carried out twice and gets the same answer, with `Idempotent-Replayed: true`.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
-    if route.takes(Confirmed):
-        yield {
-            "name": "X-Confirm",
-            "in": "header",
-            "description": "The environment's name. Needed if it is protected; otherwise 409.",
-            "schema": {"type": "string"},
-        }
-    if route.takes(IfMatch) or route.takes(EtagPredicate):
-        yield {
-            "name": "If-Match",
-            "in": "header",
-            "description": "Change it only if this, or one of these, is still its ETag; otherwise "
-            "412.",
-            "schema": {"type": "string"},
-        }
-    if route.method == "GET" and _has_etag(route):
-        yield {
-            "name": "If-None-Match",
-            "in": "header",
-            "description": "The ETag of what you have. If it is still the current one, the answer "
-            "is 304.",
-            "schema": {"type": "string"},
-        }
 
 
 def _has_etag(route: Route) -> bool:

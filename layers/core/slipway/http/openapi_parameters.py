@@ -1,0 +1,66 @@
+"""The parameters of an operation in the OpenAPI document, from its route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from slipway.access.principal import Principal
+from slipway.http.openapi_examples import path_parameter
+from slipway.http.openapi_schemas import Schema
+from slipway.http.openapi_texts import PARAMETERS
+from slipway.http.routes import Confirmed, EtagPredicate, IfMatch, Route
+
+_TEXT: Schema = {"type": "string"}
+
+
+def parameters_of(route: Route, *, has_etag: bool) -> Iterator[Schema]:
+    """What the path, the query and the headers of a request can have.
+
+    `has_etag`: whether the answer is one object.
+    """
+    for name in re.findall(r"<(\w+)>", route.path):
+        yield path_parameter(name, PARAMETERS.get(name))
+    yield from _query(route)
+    if route.replays:
+        yield _header(
+            "Idempotency-Key",
+            "Identifies the request. If it is sent again within 24 hours, it is not carried out "
+            "twice and gets the same answer, with `Idempotent-Replayed: true`.",
+            {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        )
+    if route.takes(Confirmed):
+        yield _header(
+            "X-Confirm", "The environment's name. Needed if it is protected; otherwise 409."
+        )
+    if route.takes(IfMatch) or route.takes(EtagPredicate):
+        yield _header(
+            "If-Match",
+            "Change it only if this, or one of these, is still its ETag; otherwise 412.",
+        )
+    if route.method == "GET" and has_etag:
+        yield _header(
+            "If-None-Match",
+            "The ETag of what you have. If it is still the current one, the answer is 304.",
+        )
+    if route.audited and not route.takes(Principal):
+        # The generated Python client takes one of two bodies only where it can leave something out.
+        yield _header("User-Agent", "The caller's program, which the audit names.")
+
+
+def _query(route: Route) -> Iterator[Schema]:
+    fields = route.query.model_json_schema()["properties"] if route.query else {}
+    for name, schema in fields.items():
+        schema.pop("title", None)
+        parameter: Schema = {"name": name, "in": "query"}
+        parameter["description"] = schema.pop("description", "")
+        # A query string has no null.
+        kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
+        kind = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
+        if schema.get("default", "") is None:
+            del schema["default"]
+        yield {**parameter, "schema": {**kind, **schema}}
+
+
+def _header(name: str, description: str, schema: Schema = _TEXT) -> Schema:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
