@@ -62,5 +62,7 @@ def own_defaults(given: dict[str, str]) -> dict[str, str]:
         **dict.fromkeys(("ThrottleBurst", "CostlyBurst"), "5000"),
         **dict.fromkeys(_RAISED, "100000"),
         "RequestsPerMinute": "1000000",
+        # As many as local/patches/lambda_workers.py has workers for.
+        **dict.fromkeys(("MaxWaits", "MaxWaitsPerCaller"), "64"),
         **sender,
     }

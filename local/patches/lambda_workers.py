@@ -10,6 +10,9 @@ Defects of the stock workers:
 - an update kills workers during a request;
 - a burst starts a process for each concurrent request (36 workers, 1.2 GB, for 16 clients).
 
+A request that prefers to wait (RFC 7240) sleeps for most of its time. It takes no worker of others:
+the pool grows by one for it, and the idle ones end after five minutes.
+
 Here a worker runs local/runtime.py in an isolated interpreter with the function's code, its layers,
 and only the AWS SDK from our site-packages, which is part of Lambda's own runtime.
 """
@@ -36,6 +39,7 @@ from local.patches import function_logs, lambda_runtimes, payload_limits
 
 INIT_SECONDS = 30
 WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait
+WAITERS = 64  # as many more for calls that mostly sleep
 
 _unpacking_lock = threading.Lock()
 _functions_by_folder: dict[
@@ -229,6 +233,12 @@ def _error(request_id: str, kind: str, message: str) -> dict[str, Any]:
     }
 
 
+def _prefers_to_wait(event: Any) -> bool:
+    """Whether it is the event of an HTTP request with the preference `wait`."""
+    headers = event.get("headers") if isinstance(event, dict) else None
+    return isinstance(headers, dict) and "wait" in str(headers.get("prefer", ""))
+
+
 def patch_pool(module: Any) -> None:
     """lambda_runtime: a busy worker that was replaced ends after its invocation."""
     stock_kill = module.kill_workers
@@ -258,12 +268,14 @@ def patch_pool(module: Any) -> None:
 
 def patch_service(module: Any) -> None:
     """lambda_svc: invoke through the workers above."""
-    gates: dict[str, threading.Semaphore] = {}
+    gates: dict[tuple[str, bool], threading.Semaphore] = {}
 
     def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         config = func.get("config") or func
         name, version = config["FunctionName"], config.get("Version", "$LATEST")
-        with gates.setdefault(name, threading.Semaphore(WORKERS)):
+        waits = _prefers_to_wait(event)
+        gate = gates.setdefault((name, waits), threading.Semaphore(WAITERS if waits else WORKERS))
+        with gate:
             module._ensure_reaper_thread()
             worker, _ = module.acquire_worker(name, config, func["code_zip"], qualifier=version)
             try:

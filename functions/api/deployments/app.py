@@ -5,6 +5,7 @@ from slipway.domain.deployment import Deployment, LogLine, NewDeployment
 from slipway.domain.events import Step
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.paging import Page, Paging
+from slipway.domain.waiting import DeploymentWait
 from slipway.errors import (
     Busy,
     DeploymentFinished,
@@ -44,8 +45,13 @@ def list_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -
     return deployments.list_(environment_id, principal, paging)
 
 
-@api.get("/api/v1/deployments/<deployment_id>", action="deployments:read", refuses=(NotFound,))
-def get(principal: Principal, deployment_id: DeploymentId) -> Deployment:
+@api.get(
+    "/api/v1/deployments/<deployment_id>",
+    action="deployments:read",
+    refuses=(NotFound,),
+    waits="change",
+)
+def get(principal: Principal, deployment_id: DeploymentId, waiting: DeploymentWait) -> Deployment:
     """Read a deployment."""
     return deployments.get(deployment_id, principal)
 
@@ -61,7 +67,12 @@ def cancel(principal: Principal, deployment_id: DeploymentId) -> Deployment:
     return rollout_queue.cancel(deployment_id, principal)
 
 
-@api.get("/api/v1/deployments/<deployment_id>/logs", action="deployments:read", refuses=(NotFound,))
+@api.get(
+    "/api/v1/deployments/<deployment_id>/logs",
+    action="deployments:read",
+    refuses=(NotFound,),
+    waits="line",
+)
 def logs_(principal: Principal, deployment_id: DeploymentId, paging: Paging) -> Page[LogLine]:
     """Read a rollout's log lines, oldest first. Follow the `Link` header for later ones."""
     return history.deployment_logs(deployment_id, principal, paging)

@@ -17,6 +17,7 @@ from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.plan import Plan
 from slipway.domain.update import EnvironmentUpdate, UpdateMode, UpdatePlan
+from slipway.domain.waiting import EnvironmentWait
 from slipway.errors import (
     Busy,
     ConfirmationRequired,
@@ -151,8 +152,15 @@ def list_(principal: Principal, project_id: ProjectId, paging: Paging) -> Page[E
     return environments.list_(project_id, principal, paging)
 
 
-@api.get("/api/v1/environments/<environment_id>", action="environments:read", refuses=(NotFound,))
-def get(principal: Principal, environment_id: EnvironmentId) -> Environment:
+@api.get(
+    "/api/v1/environments/<environment_id>",
+    action="environments:read",
+    refuses=(NotFound,),
+    waits="change",
+)
+def get(
+    principal: Principal, environment_id: EnvironmentId, waiting: EnvironmentWait
+) -> Environment:
     """Read an environment."""
     return environments.get(environment_id, principal)
 
@@ -182,7 +190,10 @@ def change(
 
 
 @api.get(
-    "/api/v1/environments/<environment_id>/logs", action="environments:read", refuses=(NotFound,)
+    "/api/v1/environments/<environment_id>/logs",
+    action="environments:read",
+    refuses=(NotFound,),
+    waits="line",
 )
 def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[LogLine]:
     """Read its log from creation to end, oldest first. Follow the `Link` header."""
@@ -223,7 +234,10 @@ def update(
 
 
 @api.get(
-    "/api/v1/environments/<environment_id>/queue", action="deployments:list", refuses=(NotFound,)
+    "/api/v1/environments/<environment_id>/queue",
+    action="deployments:list",
+    refuses=(NotFound,),
+    waits="change",
 )
 def see_queue(principal: Principal, environment_id: EnvironmentId) -> Page[Deployment]:
     """List its deployments that have not ended: the running one, then the waiting ones."""

@@ -68,7 +68,8 @@ class Settings:
 class Limits(NamedTuple):
     """The stack's limits, in the order of the variable LIMITS. `parameter` names each quota.
 
-    `requests_per_minute` of a caller is no quota; 0 stands for any number.
+    `requests_per_minute` of a caller is no quota; 0 stands for any number. `waits` and
+    `waits_per_caller` are requests that wait for a change at the same time.
     """
 
     projects_per_user: int
@@ -80,6 +81,8 @@ class Limits(NamedTuple):
     deployments_per_user: int
     deployments_per_project: int
     requests_per_minute: int
+    waits: int = 5
+    waits_per_caller: int = 3
 
     @staticmethod
     def parameter(field: str) -> str:

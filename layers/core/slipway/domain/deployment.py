@@ -28,7 +28,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 
 from slipway.domain import timestamps
 from slipway.domain.author import MADE_BY, Author
-from slipway.domain.environment import Failure, OnConflict
+from slipway.domain.environment import Failure, OnConflict, reachable
 from slipway.domain.fields import RequestModel, ResponseModel, matching, without_references
 from slipway.domain.labels import Labels
 from slipway.domain.timestamps import Moment
@@ -55,14 +55,12 @@ CAN_BECOME: dict[Status, frozenset[Status]] = {
     "superseded": frozenset(),
 }
 
+# registry.example.com:5000/team/name:tag@sha256:digest is the longest form.
+VERSION = r"(?a:\w[\w.+/-]*(:\w[\w./-]*){0,2}(@[a-z0-9]+:[a-f0-9]{32,})?)"
 Version = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100),
-    # registry.example.com:5000/team/name:tag@sha256:digest is the longest form.
-    matching(
-        r"(?a:\w[\w.+/-]*(:\w[\w./-]*){0,2}(@[a-z0-9]+:[a-f0-9]{32,})?)",
-        "a git SHA, a tag or an image reference",
-    ),
+    matching(VERSION, "a git SHA, a tag or an image reference"),
 ]
 
 
@@ -224,6 +222,15 @@ class Deployment(ResponseModel):
     @property
     def location(self) -> str:
         return f"/api/v1/deployments/{self.id}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.finished_at is not None
+
+    def may_become(self, goal: str) -> bool:
+        if goal == "ended":
+            return not self.is_final
+        return self.status != goal and goal in reachable(CAN_BECOME, self.status)
 
     def with_absolute_urls(self, base: str) -> Self:
         return self.model_copy(update={"logs_url": base + self.logs_url})

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     Field,
@@ -51,6 +51,8 @@ Status = Literal[
     "teardown_failed",
 ]
 
+State = TypeVar("State", bound=str)
+
 OnConflict = Literal["queue", "supersede", "cancel_running", "reject"]
 
 CAN_BECOME: dict[Status, frozenset[Status]] = {
@@ -75,6 +77,17 @@ MASK = "****"
 def comes_from(to: Status) -> frozenset[Status]:
     """The states that can become `to`."""
     return frozenset(state for state, targets in CAN_BECOME.items() if to in targets)
+
+
+def reachable(targets: Mapping[State, frozenset[State]], state: State) -> set[State]:
+    """The states that come after this one, by the states into which each can change."""
+    found: set[State] = set()
+    ahead = [state]
+    while ahead:
+        further = targets[ahead.pop()] - found
+        found |= further
+        ahead += further
+    return found
 
 
 def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> list[datetime]:
@@ -355,6 +368,17 @@ class Environment(ResponseModel):
     @property
     def location(self) -> str:
         return f"/api/v1/environments/{self.id}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.status == "destroyed"
+
+    def may_become(self, goal: str) -> bool:
+        kind, _, version = goal.partition(":")
+        if kind == "version":
+            is_live = self.live_version == version and not self.live_in_doubt
+            return self.status in TAKES_DEPLOYMENTS and not is_live
+        return self.status != goal and goal in reachable(CAN_BECOME, self.status)
 
     def as_seen_at(self, moment: datetime) -> Self:
         """A copy in which an overdue environment is `expiring`."""

@@ -42,6 +42,15 @@ class ResponseModel(BaseModel):
         """The path of the object. Each model that a route creates has one."""
         raise NotImplementedError(f"{type(self).__name__} has no path of its own")
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the object never changes any more."""
+        return False
+
+    def may_become(self, goal: str) -> bool:
+        """Whether the object is not what the goal names, as `wait_for` in a query, but can be."""
+        raise NotImplementedError(f"Nobody waits for {type(self).__name__}")
+
     def with_absolute_urls(self, base: str) -> Self:
         """A copy with absolute URLs, which begin with `base` (`https://host`)."""
         return self

@@ -149,6 +149,11 @@ class Api:
             key = _idempotency_key(route, event, arguments)
             if key is not None:
                 return _serve_once(key, route, event, arguments)
+            if route.waits and "prefer" in event["headers"]:
+                # Imported here, because most requests do not wait.
+                from slipway.http import waiting
+
+                return _response(waiting.serve(route, event, arguments))
             result = route.function(**arguments)
             # A route that reads and writes nothing has not checked the session yet.
             table.check_session()

@@ -128,6 +128,18 @@ def _principal(route: Route, authorization: str | None) -> Principal:
     return Principal(session.user_id, route.action, session)
 
 
+def principal_again(route: Route, event: Mapping[str, Any]) -> Principal:
+    """The caller of a request that reads once more. The next round trip tells whether the session
+    is still valid; it is not another request.
+
+    Raises Unauthenticated if the token has expired meanwhile.
+    """
+    authorization = event["headers"].get("authorization")
+    session = tokens.authenticate(authorization).asking(policy.permits(route.action))
+    sessions.begin(session)
+    return Principal(session.user_id, route.action, session)
+
+
 def _cookies(event: Mapping[str, Any]) -> dict[str, str]:
     """The cookies by name. API Gateway moves them out of the headers; SAM CLI leaves them there."""
     sent = [*(event.get("cookies") or []), *event["headers"].get("cookie", "").split(";")]

@@ -27,11 +27,11 @@ HTTPS_ONLY = "max-age=31536000"
 # credentials.
 EXPOSED = (
     "Accept-Encoding, Allow, apigw-requestid, ETag, Idempotent-Replayed, Link, Location, "
-    "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
+    "Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
 )
 ASKABLE = (
     "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-    "X-Confirm"
+    "Prefer, X-Confirm"
 )
 PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers one
 

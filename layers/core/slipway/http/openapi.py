@@ -184,7 +184,9 @@ def _sent_as(model: type[BaseModel], media: str) -> Schema:
 
 
 def _has_etag(route: Route) -> bool:
-    """Whether the route answers with one object, and so with an ETag."""
+    """Whether the route answers with one object or can be waited for, and so has an ETag."""
+    if route.waits:
+        return True
     kind = route.returns
     is_raw = isinstance(kind, type) and issubclass(kind, RawResponse)
     return not is_raw and kind is not NoneType and typing.get_origin(kind) is not Page
@@ -201,7 +203,9 @@ def _successes(route: Route) -> Schema:
     if route.returns is Redirect:
         location = {"Location": {"$ref": "#/components/headers/Location"}}
         return {"302": {"description": "Where the browser goes on.", "headers": location}}
-    headers = ["Link"] if typing.get_origin(route.returns) is Page else ["ETag"]
+    headers = ["Link"] if typing.get_origin(route.returns) is Page else []
+    headers += ["ETag"] if not headers or route.waits else []
+    headers += ["Preference-Applied"] if route.waits else []
     if route.status == 201:
         headers.append("Location")
     answer: Schema = {
@@ -220,8 +224,9 @@ def _successes(route: Route) -> Schema:
             "description": "It existed already.",
         }
     if route.method == "GET" and _has_etag(route):
-        etag = {"ETag": {"$ref": "#/components/headers/ETag"}}
-        answers["304"] = {"description": "You have the current state.", "headers": etag}
+        names = [name for name in headers if name != "Location"]
+        refs = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        answers["304"] = {"description": "You have the current state.", "headers": refs}
     if NoneType in _types(route.returns):
         answers["204"] = {"description": "Deleted."}
     return answers

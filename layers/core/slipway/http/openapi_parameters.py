@@ -10,14 +10,22 @@ from slipway.http.openapi_examples import path_parameter
 from slipway.http.openapi_schemas import Schema
 from slipway.http.openapi_texts import PARAMETERS
 from slipway.http.routes import Confirmed, EtagPredicate, IfMatch, Route
+from slipway.http.waiting import MOST_SECONDS
 
 _TEXT: Schema = {"type": "string"}
+
+_WAITS = {
+    "change": f"`wait=20` waits so many seconds, {MOST_SECONDS} at most, until the ETag is another "
+    "one than in `If-None-Match`.",
+    "line": f"`wait=20` waits so many seconds, {MOST_SECONDS} at most, until there is a line after "
+    "the cursor.",
+}
 
 
 def parameters_of(route: Route, *, has_etag: bool) -> Iterator[Schema]:
     """What the path, the query and the headers of a request can have.
 
-    `has_etag`: whether the answer is one object.
+    `has_etag`: whether the answer is one object, or can be waited for.
     """
     for name in re.findall(r"<(\w+)>", route.path):
         yield path_parameter(name, PARAMETERS.get(name))
@@ -43,6 +51,8 @@ def parameters_of(route: Route, *, has_etag: bool) -> Iterator[Schema]:
             "If-None-Match",
             "The ETag of what you have. If it is still the current one, the answer is 304.",
         )
+    if route.waits:
+        yield {**_header("Prefer", _WAITS[route.waits]), "example": f"wait={MOST_SECONDS}"}
     if route.audited and not route.takes(Principal):
         # The generated Python client takes one of two bodies only where it can leave something out.
         yield _header("User-Agent", "The caller's program, which the audit names.")

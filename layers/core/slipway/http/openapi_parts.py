@@ -86,6 +86,10 @@ HEADERS: Schema = {
         "description": 'The next page: `<url>; rel="next"`.',
         "schema": {"type": "string"},
     },
+    "Preference-Applied": {
+        "description": "How long the request could wait, as in `wait=20`; 0 if too many wait.",
+        "schema": {"type": "string"},
+    },
     "RateLimit": {
         "description": "How many requests are left of the caller's, and in how many seconds that "
         'starts again, as in `"requests";r=598;t=42`.',

@@ -113,16 +113,17 @@ OPERATIONS: dict[str, str] = {
     "environments_list": "Follow the `Link` header for more.",
     "environments_ensure": "For bots that keep no state: they name the environment after what it "
     "is for, such as a pull request, and send the request as often as they like.",
-    "environments_get": "Shows its state, its URL, its lease and what is live in it.",
+    "environments_get": "Shows its state, its URL, its lease and what is live in it. Can wait for "
+    "a change, a state or a version.",
     "environments_change": "Omitted fields keep their values; `labels` and `config` are merged "
     "field by field (RFC 7396), and `null` removes. What runs does not change: a stack keeps the "
     "name with which it was created. Refused once the environment is ending.",
     "environments_tear_down": "A failed teardown is retried by itself. With `force=true`, one that "
     "has failed is marked as destroyed and its remaining resources are recorded.",
-    "environments_logs": "What its stack reported.",
+    "environments_logs": "Its states, and what its stack reported. Can wait for the next line.",
     "environments_update": "`dry_run=true` answers with what would change and changes nothing. A "
     "failed update is rolled back.",
-    "environments_see_queue": "In the order in which they will run.",
+    "environments_see_queue": "In the order in which they will run. Can wait for a change.",
     "environments_see_events": "Who changed what, when and why.",
     "environments_retry_teardown": "A resource that is left in place is no longer managed.",
     "environments_extend": "Only environments with a lease can be extended.",
@@ -136,9 +137,10 @@ OPERATIONS: dict[str, str] = {
     "deployments_create": "It is `pending` until its turn comes. One that fails is rolled back to "
     "the version before it. `on_conflict` says what to do if another one is under way.",
     "deployments_list": "Updates of the environment are among them.",
-    "deployments_get": "It has ended once `finished_at` is set.",
+    "deployments_get": "It has ended once `finished_at` is set. Can wait for a change or a state.",
     "deployments_cancel": "A rollout that has begun restores the previous version.",
-    "deployments_logs": "While it runs, later lines follow; continue with the last `Link`.",
+    "deployments_logs": "Until it has ended, later lines follow; continue with the last `Link`. "
+    "Can wait for the next line.",
     "deployments_timeline": "One entry for each state of its Step Functions execution.",
     # --- confirmations
     "confirmations_list": "Of all projects in which you may do what is asked.",

@@ -83,6 +83,8 @@ def render(route: Route, result: Any, event: Mapping[str, Any]) -> RawResponse:
     if isinstance(result, Page):
         as_lines = route.lines and _asks_for_lines(event)
         page = _page(result, status, event, as_lines=as_lines)
+        if route.waits:
+            return _tagged(page)
         return replace(page, headers={**page.headers, "Vary": "Accept"}) if route.lines else page
     return _object(result, status, event)
 
@@ -116,6 +118,13 @@ def _page(
     return RawResponse(f"[{','.join(items)}]", JSON, status, headers)
 
 
+def _tagged(page: RawResponse) -> RawResponse:
+    """The page with an ETag, which differs if the lines or where they go on do."""
+    content = f"{page.headers.get('Link')} {page.body!r}".encode()
+    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    return replace(page, headers={**page.headers, "ETag": tag})
+
+
 def etag(model: ResponseModel, body: str) -> str:
     """The object's ETag: its version if it has a number, else a hash of `body`, its JSON."""
     version = getattr(model, "version", None)
@@ -140,7 +149,7 @@ def apply_conditions(response: dict[str, Any], event: Mapping[str, Any]) -> None
         response["headers"] = {**refused.headers, "Content-Type": PROBLEM}
     elif conditions.is_known(tag):
         response.update(statusCode=304, body="", isBase64Encoded=False)
-        kept = ("ETag", "Cache-Control", "Vary")
+        kept = ("ETag", "Cache-Control", "Link", "Preference-Applied", "Vary")
         response["headers"] = {name: headers[name] for name in kept if name in headers}
 
 

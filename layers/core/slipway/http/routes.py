@@ -28,7 +28,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, NewType, TypedDict, TypeGuard, Unpack
+from typing import Any, Literal, NewType, TypedDict, TypeGuard, Unpack
 
 from slipway.access import policy
 from slipway.access.principal import Principal
@@ -82,6 +82,7 @@ class RouteOptions(TypedDict, total=False):
     replays: bool
     lines: bool
     audits: str
+    waits: Literal["", "change", "line"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Route:
     `replays`: whether a repeated `Idempotency-Key` gets the stored response. Only POST does.
     `lines`: whether a page is sent as newline-delimited JSON to callers who accept that.
     `audits`: how the audit calls a change by this route, if not by its action.
+    `waits`: what a request that prefers to wait waits for: a change, or the next line of a log.
     """
 
     method: str
@@ -115,6 +117,7 @@ class Route:
     replays: bool = True
     lines: bool = False
     audits: str = ""
+    waits: Literal["", "change", "line"] = ""
 
     @classmethod
     def of(

@@ -44,6 +44,7 @@
 | the public keys that verify tokens             | KEYS          | KEY#<kid>                 |
 | idempotency marks of requests                  | IDEMPOTENCY#… | DONE#<hash of the key>    |
 | whether reconcile's rule is on                 | CLOCK         | CLOCK                     |
+| requests that wait for a change, with callers  | WAITS         | WAITS                     |
 | requests of a caller in a minute               | RATE#<u>      | RATE#<minute>             |
 | counters of a user's things, and of versions   | QUOTA#<u, n>  | PROJECTS, …, VERSIONS     |
 | slots in use of a user's or a project's quota  | QUOTA#<u, p>  | <kind>#<number>           |

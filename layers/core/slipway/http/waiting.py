@@ -1,0 +1,122 @@
+"""Waiting: `Prefer: wait=20` (RFC 7240) on a GET, until there is something else to answer.
+
+A request waits for what its query names (`wait_for`), for another representation than the one in
+`If-None-Match`, or for the next line of a log. It reads again and again, with growing pauses, as
+the route does anyway: the caller's session and role are checked each time, so that a wait ends with
+the right to it. Nothing is held open between two reads but the request itself.
+
+How many may wait is bounded (slipway.store.waits). One too many is answered at once, with
+`Preference-Applied: wait=0`. Only requests that prefer to wait import this module.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from slipway.access.principal import Principal
+from slipway.domain.fields import QueryModel, ResponseModel
+from slipway.domain.paging import Page
+from slipway.domain.preconditions import IfMatch
+from slipway.http import binding
+from slipway.http.responses import RawResponse, render
+from slipway.http.routes import Route
+from slipway.store import table, waits
+
+# API Gateway answers 503 after 30 seconds, and the functions end after 29: a read that begins with
+# the last second may take five more.
+MOST_SECONDS = 20
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 1.0
+_GROWTH = 1.5
+
+
+def seconds(header: str) -> int | None:
+    """How long the `Prefer` header asks to wait, MOST_SECONDS at most; None if it does not.
+
+    The first `wait` counts; one without a number of seconds is ignored, as all that is unknown.
+    """
+    for preference in re.findall(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+', header):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            number = re.fullmatch(r'"?0*([0-9]{1,9})"?', value.strip())
+            longer = re.fullmatch(r'"?[0-9]+"?', value.strip())
+            return min(int(number[1]), MOST_SECONDS) if number else longer and MOST_SECONDS
+    return None
+
+
+def serve(route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> RawResponse:
+    """The response, once it is what the request waits for, cannot be any more, or time is up.
+
+    Raises what the route's function raises: a wait ends when the caller may no longer read the
+    object, and when the token expires. One round trip for each read, and two for the place.
+    """
+    result, response = _look(route, event, arguments)
+    wait, goal = seconds(event["headers"]["prefer"]), _goal(arguments)
+    if wait is None or _is_over(route, event, goal, result, response):
+        return response
+    name, principal = next(
+        (name, each) for name, each in arguments.items() if isinstance(each, Principal)
+    )
+    place = waits.take(principal.user_id, wait) if wait else None
+    if place is None:
+        return _saying(response, 0)
+    try:
+        ends, pause = time.monotonic() + wait, _FIRST_PAUSE
+        while (left := ends - time.monotonic()) > 0:
+            # Jitter needs no secure randomness.
+            time.sleep(min(left, pause * random.uniform(0.8, 1.2)))  # nosec B311
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+            caller = binding.principal_again(route, event)
+            result, response = _look(route, event, {**arguments, name: caller})
+            if _is_over(route, event, goal, result, response):
+                break
+    finally:
+        waits.give_back(place)
+    return _saying(response, wait)
+
+
+def _look(
+    route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> tuple[Any, RawResponse]:
+    """What the route returns now, and its response."""
+    result = route.function(**arguments)
+    table.check_session()
+    return result, render(route, result, event)
+
+
+def _saying(response: RawResponse, wait: int) -> RawResponse:
+    """The response, which says how long the request could wait."""
+    headers = {**response.headers, "Preference-Applied": f"wait={wait}"}
+    return replace(response, headers=headers)
+
+
+def _goal(arguments: Mapping[str, Any]) -> str | None:
+    """What the query asks to wait for."""
+    queries = (each for each in arguments.values() if isinstance(each, QueryModel))
+    return next((goal for each in queries if (goal := getattr(each, "wait_for", None))), None)
+
+
+def _is_over(
+    route: Route,
+    event: Mapping[str, Any],
+    goal: str | None,
+    result: ResponseModel | Page[Any],
+    response: RawResponse,
+) -> bool:
+    """Whether there is nothing to wait for: it is there, or will never be."""
+    if goal is not None and isinstance(result, ResponseModel):
+        return not result.may_become(goal)
+    conditions, tag = IfMatch.of(event["headers"]), response.headers["ETag"]
+    if conditions is not None and not conditions.matches(tag):
+        return True
+    is_known = conditions is not None and conditions.is_known(tag)
+    if isinstance(result, ResponseModel):
+        return not is_known or result.is_final
+    if route.waits == "line":
+        return result.cursor is None or (len(result) > 0 and not is_known)
+    return not is_known
