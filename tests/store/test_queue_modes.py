@@ -242,7 +242,7 @@ def test_a_deployment_that_gets_the_lock_during_the_comparison_is_compared(
 
     with pytest.raises(OutdatedDeployment) as refused:
         joins(running, ann, sequence=9)
-    assert refused.value.extra == {"newer": str(newer)}
+    assert refused.value.extra["newer"] == str(newer)
 
 
 def test_simultaneous_rejecting_deployments_never_have_another_ahead(
@@ -388,7 +388,9 @@ def test_an_older_version_is_refused_behind_a_newer_one(
 
     with pytest.raises(OutdatedDeployment) as refused:
         joins(running, ann, **old)
-    assert refused.value.extra == {"newer": str(ahead)}
+    assert refused.value.extra["newer"] == str(ahead)
+    assert refused.value.extra["newer_version"] is None
+    assert str(refused.value.extra["newer_order"]) in refused.value.detail
     assert world.everything() == before
 
 
@@ -419,7 +421,10 @@ def test_an_older_version_is_refused_if_a_newer_one_is_live(
 
     with pytest.raises(OutdatedDeployment) as refused:
         joins(running, ann, sequence=9)
-    assert refused.value.extra == {"newer": live}
+    assert refused.value.extra == {"newer": live, "newer_version": "v0", "newer_order": 10}
+    assert refused.value.detail == (
+        "sequence 9 is older than 10: live is v0. Send allow_outdated to deploy anyway."
+    )
     assert shown(joins(running, ann, sequence=10), ann).sequence == 10
 
 

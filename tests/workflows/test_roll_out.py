@@ -10,7 +10,7 @@ import pytest
 from slipway.domain import failure, timestamps
 from slipway.domain.ids import EnvironmentId
 from slipway.drivers.base import Progress
-from slipway.errors import DriverFault, DriverRefused, StackGone
+from slipway.errors import DriverFault, DriverRefused, OutdatedDeployment, StackGone
 from slipway.store import deployment_records, queue_records
 from tests.support.repository import ROOT, load_function
 from tests.support.workflows import faults
@@ -622,7 +622,24 @@ def test_fields_that_a_version_does_not_set_are_removed(world: World) -> None:
 
     assert (with_all["live_artifact"], with_all["live_order"]) == ("s3://builds/v1.zip", 1)
     assert world.look(environment)["live_version"] == "v2"
-    assert not {"live_artifact", "live_order"} & set(world.look(environment))
+    assert "live_artifact" not in world.look(environment)
+
+
+def test_a_version_without_a_number_leaves_the_last_number_as_the_measure(world: World) -> None:
+    environment = world.running()
+    for fields in ({"sequence": 10}, {}, {"sequence": 12}, {}):
+        world.deploy(environment, "v1", **fields)
+        world.settle()
+
+    assert world.look(environment)["live_order"] == 12
+    with pytest.raises(OutdatedDeployment):
+        world.deploy(environment, "v2", sequence=11)
+    world.deploy(environment, "v3", sequence=7, allow_outdated=True)
+    world.settle()
+    assert world.look(environment)["live_order"] == 7
+    world.deploy(environment, "v4", sequence=8)
+    world.settle()
+    assert world.look(environment)["live_version"] == "v4"
 
 
 def test_retries_of_a_write_share_a_token_and_another_visit_has_a_new_one(

@@ -138,13 +138,23 @@ class QueueBusy(Conflict):
 
 
 class OutdatedDeployment(Conflict):
-    """`newer`: the id of the newer deployment that is live or queued."""
+    """`newer`: the id of the deployment that is live or queued. `newer_version` is its version,
+    None while it is queued, and `newer_order` the `sequence` or `committed_at` that is newer."""
 
     code = "outdated_deployment"
     title = "A newer version is live or queued. Send allow_outdated to deploy anyway."
 
-    def __init__(self, newer: str) -> None:
-        super().__init__(newer=newer)
+    def __init__(
+        self, newer: str, order: int | str, than: int | str, version: str | None = None
+    ) -> None:
+        name = "sequence" if isinstance(order, int) else "committed_at"
+        where = f"live is {version}" if version else f"{newer} is in the queue"
+        super().__init__(
+            f"{name} {than} is older than {order}: {where}. Send allow_outdated to deploy anyway.",
+            newer=newer,
+            newer_version=version,
+            newer_order=order,
+        )
 
 
 class NothingToRetry(Conflict):

@@ -114,7 +114,10 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     ),
     errors.TooManyTokens: errors.TooManyTokens(50),
     errors.OutdatedDeployment: errors.OutdatedDeployment(
-        "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
+        "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya",
+        1043,
+        1042,
+        "sha-1234567",
     ),
 }
 

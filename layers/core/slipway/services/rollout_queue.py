@@ -241,12 +241,14 @@ def _check_order(view: View, content: Fields) -> None:
     """Raises OutdatedDeployment if the live version, or one ahead, is newer."""
     if not _may_be_outdated(content):
         return
-    others = [(each["deployment_id"], each.get("order")) for each in view.ahead or ()]
-    if live := view.record.get("live_deployment_id"):
-        others.insert(0, (live, view.record.get("live_order")))
-    for deployment_id, order in others:
-        if is_outdated(content["order"], order):
-            raise OutdatedDeployment(deployment_id)
+    mine, record = content["order"], view.record
+    live = record.get("live_order")
+    if live is not None and is_outdated(mine, live):
+        newest = record["live_deployment_id"]
+        raise OutdatedDeployment(newest, live, mine, record.get("live_version"))
+    for each in view.ahead or ():
+        if (order := each.get("order")) is not None and is_outdated(mine, order):
+            raise OutdatedDeployment(each["deployment_id"], order, mine)
 
 
 _OF_A_PLACE = ("kind", "order", "slots")
