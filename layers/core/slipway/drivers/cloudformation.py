@@ -33,7 +33,7 @@ from slipway.aws import secret_inputs, template_bodies
 from slipway.domain import scope, timestamps
 from slipway.domain.deployment import BROUGHT, LogLine, brought
 from slipway.domain.ids import parse_environment
-from slipway.drivers import deletion, making_role, requests, stacks
+from slipway.drivers import making_role, requests, stacks
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.stacks import Event, Stack
 from slipway.errors import DriverRefused, RolledBack, StackGone
@@ -85,6 +85,9 @@ class CloudFormation:
         return _updated_to(operation, "restore", stack)
 
     def retire(self, operation: Operation) -> Progress:
+        # Imported here, because one function of many deletes.
+        from slipway.drivers import deletion
+
         return deletion.retire(operation)
 
     def lines(self, operation: Operation) -> list[LogLine]:

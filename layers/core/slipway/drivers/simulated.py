@@ -31,6 +31,8 @@ LOOKS_EVERY_SECONDS = 5
 # Later calls are less frequent, because an execution's history is limited.
 _LOOKS_EVERY_SHARE = 1 / 20
 _LONGEST = 1e9
+# A teardown that is requested meanwhile begins after this wait.
+_LONGEST_WAIT_SECONDS = 30
 
 
 class Simulated:
@@ -70,7 +72,7 @@ def _progress(
     if left <= 0:
         return Progress(done=True, base_url=base_url)
     wait = max(LOOKS_EVERY_SECONDS, int(passed * _LOOKS_EVERY_SHARE))
-    return Progress(done=False, wait_seconds=min(math.ceil(left), wait))
+    return Progress(done=False, wait_seconds=min(math.ceil(left), wait, _LONGEST_WAIT_SECONDS))
 
 
 def _script(operation: Operation, verb: str) -> dict[str, Any]:

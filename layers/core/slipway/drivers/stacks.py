@@ -19,9 +19,7 @@ Event = dict[str, Any]
 TYPE = "AWS::CloudFormation::Stack"
 # A record has the reasons of up to 500 resources.
 _LONGEST_REASON = 300
-_OF_A_HANDLER = re.compile(
-    r'Resource handler returned message: "(.*?)(?: \(Service: .*)?" \(', re.S
-)
+_OF_A_HANDLER = r'handler returned message: "(.*?)(?: \(Service: .*)?" \('
 
 # The states in which CloudFormation detects drift.
 SETTLED = {
@@ -129,7 +127,8 @@ def described(resource: dict[str, Any], blocked: str | None = None) -> str:
 
 def short(reason: str) -> str:
     """What a resource's handler says, without the ids of its requests."""
-    said = _OF_A_HANDLER.search(reason)
+    # Compiled here, because only a failed deletion needs it.
+    said = re.search(_OF_A_HANDLER, reason, re.DOTALL)
     return said[1].strip() if said else reason
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
-from slipway.domain import blockers, failure, ids, timestamps
+from slipway.domain import failure, ids, timestamps
 from slipway.domain.environment import Environment, TeardownRetry, comes_from
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change, changed
@@ -162,6 +162,9 @@ def request_retry(
 
 def _retained(item: EnvironmentRecord, names: Sequence[str]) -> list[str]:
     """The remaining resources with these logical ids. Raises NothingToRetain, Invalid."""
+    # Imported here, because few teardowns leave anything in place.
+    from slipway.domain import blockers
+
     details = [blockers.parse(each) for each in item.get("remains", ())]
     remains = {each.logical_id: each.named for each in details}
     if not remains:
