@@ -40,6 +40,17 @@ def test_a_key_that_is_cut_out_of_the_artifact_has_a_warning() -> None:
     assert warned(code % "!Ref ArtifactKey") == {}
 
 
+@pytest.mark.parametrize("kind", ["Custom::Thing", "AWS::CloudFormation::CustomResource"])
+def test_a_custom_resource_without_a_time_limit_has_a_warning(kind: str) -> None:
+    made = (
+        "Parameters: {Version: {Type: String}}\n"
+        f"Resources: {{Made: {{Type: '{kind}', Properties: {{Of: !Ref Version%s}}}}}}"
+    )
+
+    assert warned(made % "") == {"#/Resources/Made/Properties": "no_service_timeout"}
+    assert warned(made % ", ServiceTimeout: '60'") == {}
+
+
 @pytest.mark.parametrize("name", ["Version", "Artifact", "ArtifactKey"])
 def test_a_version_that_nothing_uses_has_a_warning(name: str) -> None:
     declared = f"Parameters: {{{name}: {{Type: String}}}}\n"

@@ -38,6 +38,7 @@ _UNKNOWN = "is not a property that Slipway knows for this type, so it is refused
 _WRITTEN_OUT = "must be written out, so that what it names can be checked"
 _PLAIN = "must be plain text: SAM reads it before the parameters have values"
 _KEPT = "must be Delete or be left out: what an environment consists of ends with it"
+_KEEP_OBJECTS = "must be Slipway: {KeepObjects: true} or {KeepObjects: false}"
 # The type whose rights SAM's type needs.
 _MAKES = {
     "AWS::Serverless::Function": "AWS::Lambda::Function",
@@ -122,6 +123,7 @@ def _resource(
     for key, why in _ATTRIBUTES.items():
         if key in resource:
             yield FieldError(below(at, key), why)
+    yield from _kept_objects(kind, resource.get("Metadata"), below(at, "Metadata"))
     here, properties = below(at, "Properties"), resource.get("Properties")
     node = template_properties.of_type(kind)
     if node is None:
@@ -135,6 +137,20 @@ def _resource(
         yield from _missing(kind, properties or {}, here, common)
         if kind in _WHOLE:
             yield from _WHOLE[kind](check, properties or {}, here)
+
+
+def _kept_objects(kind: str, metadata: Any, at: str) -> Iterator[FieldError]:
+    """What the template says to teardowns. A word that they do not know would cost the objects."""
+    if not isinstance(metadata, dict):
+        return
+    for key, value in metadata.items():
+        if str(key).lower() != "slipway":
+            continue
+        known = key == "Slipway" and isinstance(value, dict) and [*value] == ["KeepObjects"]
+        if not known or str(value["KeepObjects"]).lower() not in ("true", "false"):
+            yield FieldError(below(at, str(key)[:MAX_NAME]), _KEEP_OBJECTS)
+        elif kind != "AWS::S3::Bucket":
+            yield FieldError(below(at, "Slipway"), "is for buckets only (AWS::S3::Bucket)")
 
 
 def _denied(kind: str, properties: Mapping[str, Any], at: str) -> Iterator[FieldError]:

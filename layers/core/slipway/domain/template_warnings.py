@@ -155,4 +155,20 @@ def _length(part: Part) -> int:
     return len(literal((part,)) or "")
 
 
-CHECKS: Sequence[Check] = (_deployments, _filled_in, _keys, _names)
+def _silent(template: ParsedTemplate) -> Iterator[TemplateWarning]:
+    """Custom resources for whose answer CloudFormation waits an hour, also at their end."""
+    for name, resource in template.sections.get("Resources", {}).items():
+        kind = resource.get("Type") if isinstance(resource, dict) else None
+        if not str(kind).startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+            continue
+        properties = resource.get("Properties")
+        if not isinstance(properties, dict) or "ServiceTimeout" not in properties:
+            detail = (
+                "has no ServiceTimeout, so CloudFormation waits an hour for its function's answer, "
+                "and a teardown too. Set the seconds that it needs"
+            )
+            at = below("#/Resources", name, "Properties")
+            yield TemplateWarning(pointer=at, code="no_service_timeout", detail=detail)
+
+
+CHECKS: Sequence[Check] = (_deployments, _filled_in, _keys, _names, _silent)

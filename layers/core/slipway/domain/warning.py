@@ -11,6 +11,7 @@ WARNINGS = (
     "key_ends_at_slash",
     "name_not_taken",
     "name_too_long",
+    "no_service_timeout",
     "parameter_not_used",
     "takes_no_version",
     "value_may_not_fit",
