@@ -13,7 +13,9 @@ import pytest
 
 from local.parameters import BUILDS
 from local.platform import Platform
+from slipway.importers.proton import importing
 from tests.support.http_user import DIRECT, Person, until
+from tests.support.importers.bundles import BUNDLES
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -117,6 +119,34 @@ def test_an_environment_reads_what_is_shared_and_nothing_else(
         assert someone.ask("POST", path, body).status == 422
         body = {"name": "y", "type": "persistent", "template": template, "inputs": {"Who": name}}
         assert someone.ask("POST", path, body).status == 422
+
+
+def test_an_environment_is_made_of_a_proton_bundle_with_inputs_where_sam_reads(
+    platform: Platform, someone: Person
+) -> None:
+    found = importing.read(BUNDLES / "archive")
+    assert found.refused == []
+    # The bundle's own default, and then what a deployment brings.
+    code = "def handler(event, context): return {'statusCode': 200, 'body': 'first'}"
+    upload(platform, "proton/app1.zip", code)
+    template = published(someone, "from-proton", found.body)
+    made = someone.environment(someone.project(), template=template)["id"]
+    someone.wait_for(made, "running")
+
+    address = api_of(platform, someone.see(made)["stack_id"])
+    assert page(f"{platform.environments_url}/_aws/execute-api/{address}/thing") == "first"
+    deployed(someone, made, "v2", upload(platform, "a/v2.zip", code.replace("first", "second")))
+
+    assert page(f"{platform.environments_url}/_aws/execute-api/{address}/thing") == "second"
+
+
+def api_of(platform: Platform, stack_id: str) -> str:
+    listed = platform.client("cloudformation").list_stack_resources(StackName=stack_id)
+    return next(
+        str(each["PhysicalResourceId"])
+        for each in listed["StackResourceSummaries"]
+        if each["ResourceType"] == "AWS::ApiGatewayV2::Api"
+    )
 
 
 def tags(platform: Platform, stack_id: str) -> dict[str, Any]:

@@ -99,6 +99,13 @@ def test_one_of_several_bundles_must_be_named(tmp_path: Path) -> None:
             "#/infrastructure/templates must name one template",
         ),
         (
+            {
+                "infrastructure/manifest.yaml": "infrastructure:\n  templates:\n"
+                "    - {rendering_engine: codebuild, settings: {provision: [make]}}\n"
+            },
+            "CodeBuild ran commands of this bundle, and Slipway runs none",
+        ),
+        (
             {"infrastructure/manifest.yaml": MANIFEST.replace("jinja", "hcl")},
             "rendering_engine is hcl, but only jinja is supported",
         ),

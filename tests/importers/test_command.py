@@ -34,10 +34,18 @@ def test_the_template_is_written_to_stdout_and_the_report_to_stderr(capsys: Capt
     ended = main([WORKER])
 
     said = capsys.readouterr()
-    assert ended == 0
+    assert ended == 4
     assert said.out.startswith("AWSTemplateFormatVersion: '2010-09-09'\n")
-    assert said.err.startswith("Notes:\n  instance_infrastructure/cloudformation.yaml:14: ")
+    refused, _, notes = said.err.partition("Notes:\n")
+    assert refused.startswith("Refused by the platform until it is changed:\n  #/Resources/Queue1/")
+    assert "  instance_infrastructure/cloudformation.yaml:14: " in notes
     assert "Not carried over" not in said.err
+
+
+def test_what_a_platform_accepts_is_reported_as_carried_over(capsys: Captured) -> None:
+    assert main([QUEUE]) == 0
+
+    assert "Refused" not in capsys.readouterr().err
 
 
 def test_losses_change_the_exit_code(capsys: Captured) -> None:
@@ -47,7 +55,7 @@ def test_losses_change_the_exit_code(capsys: Captured) -> None:
     assert ended == 1
     assert said.out.startswith("# Not carried over from AWS Proton:\n#   instance_infra")
     assert said.err.startswith("Not carried over:\n  instance_infrastructure/cloudformation.yaml:")
-    assert "pipelines are not carried over" in said.err
+    assert "the pipeline is left out" in said.err.partition("Notes:")[2]
 
 
 def test_strict_writes_everything_or_nothing(capsys: Captured, tmp_path: Path) -> None:
@@ -55,12 +63,12 @@ def test_strict_writes_everything_or_nothing(capsys: Captured, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err.endswith("Nothing is written, because --strict is given.\n")
 
-    assert main([WORKER, "--strict", "--output", str(tmp_path)]) == 0
+    assert main([WORKER, "--strict", "--output", str(tmp_path)]) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["template.yaml"]
 
 
 def test_the_template_is_written_to_a_folder(capsys: Captured, tmp_path: Path) -> None:
-    assert main([WORKER, "--output", str(tmp_path / "made" / "here")]) == 0
+    assert main([WORKER, "--output", str(tmp_path / "made" / "here")]) == 4
 
     assert capsys.readouterr().out == ""
     (tmp_path / "file").write_text("")
@@ -125,7 +133,7 @@ def test_the_guide_shows_the_command() -> None:
     )
 
     assert (told.returncode, told.stdout.splitlines()[1]) == (
-        0,
+        4,
         "Transform: AWS::Serverless-2016-10-31",
     )
 

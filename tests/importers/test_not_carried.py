@@ -331,16 +331,14 @@ def test_reserved_and_taken_names_of_parameters_are_avoided() -> None:
     ]
 
 
-def test_a_pipeline_is_not_carried_over() -> None:
+def test_a_pipeline_is_no_loss() -> None:
     with bundle(f"{HEAD}      P: 1\n", SCHEMA, "service") as folder:
         (folder / "pipeline_infrastructure").mkdir()
         (folder / "pipeline_infrastructure/manifest.yaml").write_text("x")
         found = importing.read(folder)
 
-    assert lost(found) == [
-        "pipeline_infrastructure/manifest.yaml: pipelines are not carried over: Slipway has no"
-        " pipelines"
-    ]
+    assert lost(found) == []
+    assert "the pipeline is left out" in str(found.report.notes[0])
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,13 @@ def stack(text: str, given: Mapping[str, str]) -> dict[str, Any]:
     return Stack(read(text), given).made()
 
 
+def unbound(value: Any) -> Any:
+    """Without the boundary of roles, which is Slipway's own."""
+    if isinstance(value, dict):
+        return {k: unbound(each) for k, each in value.items() if k != "PermissionsBoundary"}
+    return [unbound(each) for each in value] if isinstance(value, list) else value
+
+
 def proton(folder: Path, scope: Mapping[str, Any]) -> dict[str, Any]:
     """The stack that Proton would have made: real Jinja, with real values."""
     return stack(rendered((folder / "cloudformation.yaml").read_text(), scope), {})

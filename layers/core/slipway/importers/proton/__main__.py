@@ -5,6 +5,7 @@ Exit status:
 1  the report lists what was not carried over; the template is written unless --strict is given
 2  the bundle or the command line is invalid
 3  the platform refused the template
+4  everything was carried over, but no environment may have what the report lists
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from slipway.errors import FieldError
 from slipway.importers.proton import importing
 from slipway.importers.proton.publishing import Platform, PublishError
 from slipway.importers.proton.report import InvalidBundle, Report
 
-SUCCESS, INCOMPLETE, INVALID, REFUSED = range(4)
+SUCCESS, INCOMPLETE, INVALID, REFUSED, NOT_ALLOWED = range(5)
 # The name of an environment variable.
 _TOKEN = "SLIPWAY_TOKEN"  # nosec B105
 
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     except InvalidBundle as broken:
         print(f"{options.bundle}: {broken}", file=sys.stderr)
         return INVALID
-    _print(found.report)
+    _print(found.report, found.refused)
     losses = bool(found.report.losses)
     if losses and options.strict:
         print("Nothing is written, because --strict is given.", file=sys.stderr)
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
             print(refused, file=sys.stderr)
             return REFUSED
         print(f"Draft: {draft}", file=sys.stderr)
-    return INCOMPLETE if losses else SUCCESS
+    return INCOMPLETE if losses else NOT_ALLOWED if found.refused else SUCCESS
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -81,8 +83,13 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _print(report: Report) -> None:
-    for title, entries in (("Not carried over", report.losses), ("Notes", report.notes)):
+def _print(report: Report, refused: Sequence[FieldError]) -> None:
+    changes = [f"{each.pointer}: {each.detail}" for each in refused]
+    for title, entries in (
+        ("Not carried over", report.losses),
+        ("Refused by the platform until it is changed", changes),
+        ("Notes", report.notes),
+    ):
         if entries:
             print(f"{title}:", *(f"  {each}" for each in entries), sep="\n", file=sys.stderr)
 

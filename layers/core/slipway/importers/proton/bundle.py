@@ -195,6 +195,11 @@ def _template_file(files: Mapping[str, bytes], kind: Kind) -> str:
     [named] = templates
     if not isinstance(named, dict):
         raise InvalidBundle(f"{manifest}: #/infrastructure/templates/0 must be a mapping")
+    if named.get("rendering_engine") == "codebuild" or "template_language" not in named:
+        raise InvalidBundle(
+            f"{manifest}: CodeBuild ran commands of this bundle, and Slipway runs none: write a"
+            " CloudFormation template for what they make"
+        )
     for key, wanted in (("template_language", "cloudformation"), ("rendering_engine", "jinja")):
         if named.get(key) != wanted:
             written = str(named.get(key))[:50]

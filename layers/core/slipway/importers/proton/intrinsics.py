@@ -73,8 +73,22 @@ class Intrinsics:
                 self._loss(name, f"the template's own parameter {name} is supplied by Slipway")
         result["Parameters"] = {**self._parameters(), **result.get("Parameters", {})}
         result["Conditions"] = {**result.get("Conditions", {}), **self.conditions}
-        first = {name: result.pop(name) for name in _ORDER if result.get(name)}
-        return {**first, **{name: each for name, each in result.items() if each}}
+        return result
+
+    def complete(self, tree: Tree) -> Tree:
+        """The sections in their usual order, and a sign of what is missing."""
+        if self.session.report.gaps:
+            text = "The import is incomplete. Add the missing parts, then delete this parameter."
+            declared = {"Type": "String", "Description": text}
+            tree["Parameters"] = {**tree.get("Parameters", {}), _GAP: declared}
+        first = {name: tree[name] for name in _ORDER if tree.get(name)}
+        return {**first, **{n: each for n, each in tree.items() if each and n not in _ORDER}}
+
+    def line(self, parameter: str) -> int:
+        """The first line at which the parameter's value is used; 0 if it is not known."""
+        symbols = (symbol for symbol, name in self.names.items() if name == parameter)
+        lines = [line for each in symbols for line in self.session.markers.lines.get(each, ())]
+        return min(lines, default=0)
 
     # --- sections -----------------------------------------------------------------------------
 
@@ -340,9 +354,6 @@ class Intrinsics:
                 isinstance(symbol, PlatformValue) and ":" not in name
             ):
                 declared[name] = self._new_parameter(symbol)
-        if self.session.report.gaps:
-            text = "The import is incomplete. Add the missing parts, then delete this parameter."
-            declared[_GAP] = {"Type": "String", "Description": text}
         return declared
 
     def _input_parameter(self, given: SchemaInput) -> Tree:

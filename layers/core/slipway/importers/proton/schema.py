@@ -128,7 +128,24 @@ def _input(
             )
         else:
             declared["Default"] = written
+            _fit(name, key, declared, reader)
     return Input(name, kind, line(key), optional and default is None, declared)
+
+
+def _fit(name: str, key: str, declared: Declared, reader: _Schema) -> None:
+    """Make room for a default that breaks its own limits: Proton used it all the same."""
+    default = str(declared["Default"])
+    short, long = int(declared.get("MinLength", 0)), declared.get("MaxLength")
+    if declared["Type"] == "String" and len(default) < short:
+        declared["MinLength"] = Scalar.of(str(len(default)), plain=True)
+        reader.add_loss(key, f"{name}: its default is shorter than its minLength, which is lowered")
+    if declared["Type"] == "String" and long is not None and len(default) > int(long):
+        declared["MaxLength"] = Scalar.of(str(len(default)), plain=True)
+        reader.add_loss(key, f"{name}: its default is longer than its maxLength, which is raised")
+    allowed = declared.get("AllowedValues")
+    if allowed is not None and declared["Type"] != "CommaDelimitedList" and default not in allowed:
+        declared["AllowedValues"] = [*allowed, declared["Default"]]
+        reader.add_loss(key, f"{name}: its default is not in its enum, and is added")
 
 
 def _limits(name: str, kind: str, schema: Declared, reader: _Schema) -> Declared:
