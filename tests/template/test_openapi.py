@@ -101,6 +101,24 @@ def test_every_body_has_a_valid_example(name: str) -> None:
         assert errors == []
 
 
+@every_schema
+def test_every_example_of_a_field_is_one_that_its_schema_allows(name: str) -> None:
+    for field, shape in DOCUMENT["components"]["schemas"][name].get("properties", {}).items():
+        for example in shape.get("examples", []):
+            whole = {**shape, "components": DOCUMENT["components"]}
+            errors = [error.message for error in Draft202012Validator(whole).iter_errors(example)]
+            assert errors == [], field
+
+
+@every_operation
+def test_every_parameter_has_examples_that_its_schema_allows(name: str) -> None:
+    for parameter in OPERATIONS[name]["parameters"]:
+        schema = parameter["schema"]
+        given = [parameter["example"]] if "example" in parameter else []
+        for example in [*given, *schema.get("examples", [])]:
+            assert [*Draft202012Validator(schema).iter_errors(example)] == [], parameter["name"]
+
+
 @every_operation
 def test_every_operation_declares_its_refusals(name: str) -> None:
     answers = OPERATIONS[name]["responses"]

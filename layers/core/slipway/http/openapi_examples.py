@@ -54,6 +54,15 @@ _BODIES: dict[str, dict[str, Schema]] = {
     "auth_create_token": {
         "example": {"name": "deploy from CI", "kind": "ci", "scopes": ["read", "deploy"]},
     },
+    "projects_create": {
+        "example": {
+            "name": "payments",
+            "description": "payment service",
+            "repo_url": "https://github.com/acme/payments",
+            "labels": {"team": "payments"},
+            "policy": {"default_ttl_hours": 24, "max_ttl_hours": 72, "expiry_mode": "idle"},
+        },
+    },
     "environments_create": {
         "simulated": {"name": _NAME, "type": "ephemeral", "ttl_hours": 24},
         "from_a_template": {
@@ -70,6 +79,8 @@ _BODIES: dict[str, dict[str, Schema]] = {
     "environments_update": {"example": {"inputs": {"Size": "large"}}},
     "deployments_create": {"example": {"version": "sha-1234567"}},
 }
+# Fields of requests whose values come from earlier answers, beside ids.
+_SECRETS = {"refresh_token": "REFRESH_TOKEN", "token": "RECEIVED_TOKEN", "digest": "DIGEST"}
 # Parts of paths that the caller chooses. All others are ids that the platform makes.
 _WORDS = {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
@@ -252,23 +263,29 @@ def _curl(method: str, path: str, operation: Schema, body: Schema | str | None) 
     if operation["security"]:
         parts.append('-H "Authorization: Bearer $TOKEN"')
     if any(each["name"] == "X-Confirm" for each in operation["parameters"]):
-        parts.append(f'-H "X-Confirm: {_NAME}"')
+        parts.append('-H "X-Confirm: $ENVIRONMENT_NAME"')
     if body is not None:
         media = next(iter(operation["requestBody"]["content"]))
-        parts += [f'-H "Content-Type: {media}"', f"--data-binary {_quoted(body, media)}"]
+        parts += [f'-H "Content-Type: {media}"', f"--data-binary {_quoted(body, media, where)}"]
     return " \\\n  ".join(parts)
 
 
-def _quoted(body: Schema | str, media: str) -> str:
-    """The body as one word of a shell, in which ids are variables."""
+def _quoted(body: Schema | str, media: str, where: str) -> str:
+    """The body as one word of a shell, in which ids and secrets are variables."""
     if isinstance(body, str):
         return f"'{body}'"
     if media == FORM:
         return "'" + "&".join(f"{name}={value}" for name, value in body.items()) + "'"
-    text = json.dumps(body, ensure_ascii=False)
-    return "'" + re.sub(r'"(\w+_id)": "\w+"', _variable, text) + "'"
+    for name in body:
+        if name in _SECRETS or re.fullmatch(r"[a-z]{3}_\w+", str(body[name])):
+            body = {**body, name: _variable(_SECRETS.get(name, name.upper()), where)}
+    return (
+        "'"
+        + json.dumps(body, ensure_ascii=False).replace('"<', '"\'"$').replace('>"', '"\'"')
+        + "'"
+    )
 
 
-def _variable(found: re.Match[str]) -> str:
-    name = found[1]
-    return f'"{name}": "\'"${name.upper()}"\'"'
+def _variable(name: str, where: str) -> str:
+    """The mark of a variable, which is another one than that of the path."""
+    return f"<OTHER_{name}>" if f"${name}" in where else f"<{name}>"
