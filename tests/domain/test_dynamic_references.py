@@ -120,20 +120,28 @@ def test_no_variable_and_no_join_is_a_part_of_a_reference(composed: str) -> None
     assert all(pointer.startswith(AT) for pointer in value(composed))
 
 
-def test_a_secret_is_read_by_properties_of_resources_alone() -> None:
-    secret, plain = (
-        "{{resolve:secretsmanager:slipway/shared/db}}",
-        "{{resolve:ssm:/slipway/shared/a}}",
-    )
-    output = TEMPLATE.replace("VALUE", "x") + "Outputs: {O: {Value: '%s'}}\n"
+@pytest.mark.parametrize("what", ["secretsmanager:slipway/shared/db", "ssm:/slipway/shared/a"])
+def test_shared_values_are_read_by_properties_of_resources_alone(what: str) -> None:
+    reference = f"{{{{resolve:{what}}}}}"
+    output = f"Outputs: {{O: {{Value: '{reference}'}}}}\n"
+    mapping = f"Mappings: {{M: {{a: {{b: '{reference}'}}}}}}\n"
+    plain = TEMPLATE.replace("VALUE", "x")
 
-    assert list(faults(output % secret)) == ["#/Outputs/O/Value"]
-    assert faults(output % plain) == {}
-    mapped = TEMPLATE.replace("VALUE", "x") + f"Mappings: {{M: {{a: {{b: '{secret}'}}}}}}\n"
-    assert list(faults(mapped)) == ["#/Mappings/M/a/b"]
-    assert list(
-        faults(TEMPLATE.replace("Default: x", f"Default: '{secret}'").replace("VALUE", "x"))
-    )
+    assert list(faults(plain + output)) == ["#/Outputs/O/Value"]
+    assert list(faults(plain + mapping)) == ["#/Mappings/M/a/b"]
+    default = plain.replace("Default: x", f"Default: '{reference}'")
+    assert list(faults(default)) == ["#/Parameters/Name/Default"]
+
+
+def test_a_default_reads_a_version_of_a_shared_parameter() -> None:
+    reference = "{{resolve:ssm:/slipway/shared/a:3}}"
+
+    assert faults(value_of_default(reference)) == {}
+    assert "version" in str(faults(value_of_default(reference.replace(":3", ""))))
+
+
+def value_of_default(reference: str) -> str:
+    return TEMPLATE.replace("Default: x", f"Default: '{reference}'").replace("VALUE", "!Ref Name")
 
 
 def test_the_key_of_a_tag_is_no_shared_value() -> None:

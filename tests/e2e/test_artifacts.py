@@ -121,6 +121,27 @@ def test_an_environment_reads_what_is_shared_and_nothing_else(
         assert someone.ask("POST", path, body).status == 422
 
 
+def test_a_shared_value_that_is_not_there_is_named_in_the_failure(
+    platform: Platform, someone: Person
+) -> None:
+    body = """
+Parameters: {Version: {Type: String}}
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties:
+      Tags:
+        - {Key: a, Value: "{{resolve:ssm:/slipway/shared/nobody}}"}
+        - {Key: v, Value: !Ref Version}
+"""
+    template = published(someone, "missing-value", body)
+    made = someone.environment(someone.project(), template=template)["id"]
+
+    failure = someone.wait_for(made, "failed")["failure"]
+
+    assert "/slipway/shared/nobody" in failure["reason"]
+
+
 def test_an_environment_is_made_of_a_proton_bundle_with_inputs_where_sam_reads(
     platform: Platform, someone: Person
 ) -> None:

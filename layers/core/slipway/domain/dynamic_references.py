@@ -25,8 +25,8 @@ from slipway.errors import FieldError
 _BEGINS = re.compile(r"\{\{\s*(?:resolve:|\x00)|\{\x00|\x00\{\s*resolve:", re.IGNORECASE)
 _NAME = r"([A-Za-z0-9-]+)/shared/"
 _SHARED = re.compile(
-    rf"\{{\{{resolve:(?:ssm:/{_NAME}[A-Za-z0-9_./-]+(?::[0-9]+)?|"
-    rf"(secretsmanager):{_NAME}[A-Za-z0-9/_+=.@-]+"
+    rf"\{{\{{resolve:(?:ssm:/{_NAME}[A-Za-z0-9_./-]+(?P<version>:[0-9]+)?|"
+    rf"(?P<secret>secretsmanager):{_NAME}[A-Za-z0-9/_+=.@-]+"
     r"(?::SecretString(?::[^:{}\x00]*(?::[^:{}\x00]*(?::[^:{}\x00]*)?)?)?)?)\}\}"
 )
 REFUSED = (
@@ -34,7 +34,10 @@ REFUSED = (
     "{{resolve:secretsmanager:<stack>/shared/…}}, without variables: environments have no right to "
     "other parameters and secrets of the account. Declare a parameter with NoEcho"
 )
-_SHOWN = "must not contain a secret: it would be shown. Use it in a property of a resource"
+_ONLY_THERE = (
+    "must not contain a dynamic reference: only properties of resources read shared values"
+)
+_VERSIONED = "must name a version of the shared value, such as :1, because it is in a parameter"
 
 
 def without_shared(text: str) -> str:
@@ -49,7 +52,7 @@ def is_refused(text: str) -> bool:
 
 
 def elsewhere(sections: Any, stack: str) -> Iterator[FieldError]:
-    """Faults: references to what another stack shares, and secrets that would be shown.
+    """Faults: references to what another stack shares, and those that are in the wrong place.
 
     `sections` are those of a template that slipway.domain.template_scan accepts.
     """
@@ -68,8 +71,11 @@ def elsewhere(sections: Any, stack: str) -> Iterator[FieldError]:
 
 
 def _fault(found: re.Match[str], keys: list[int | str], stack: str) -> str | None:
-    named = found[1] or found[3]
-    if named != stack:
+    named = [each for each in (found[1], found[4]) if each]
+    if named != [stack]:
         return f"names another stack than {stack}, so environments have no right to it"
+    # CloudFormation's page on ssm references asks for a version in a parameter.
+    if keys[0] == "Parameters" and keys[2:3] == ["Default"] and not found["secret"]:
+        return None if found["version"] else _VERSIONED
     is_property = keys[0] == "Globals" or (keys[0] == "Resources" and "Properties" in keys[2:3])
-    return _SHOWN if found[2] and not is_property else None
+    return None if is_property else _ONLY_THERE
