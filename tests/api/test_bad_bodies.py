@@ -253,13 +253,15 @@ WAYS: dict[str, Any] = {
 }
 EXTERNAL_IDS: dict[str, Any] = {
     "empty": "",
-    "129 letters": "x" * 129,
-    "a space": "pr 1",
-    "a slash": "pr/1",
-    "a hash": "pr#1",
-    "a line break": "pr-1\n",
+    "256 letters": "x" * 256,
+    "1004 bytes": "\U0001f680" * 251,
+    "a space at its end": "a ",
+    "an empty part": "a//b",
+    "a slash at its end": "a/",
+    "a part that is left out": "a/../b",
+    "an invisible character": "a\u200b",
+    "a newline": "a\nb",
     "a null character": "pr\0",
-    "another script": "пр",
     "a number": 1,
     "a list": ["pr-1"],
 }

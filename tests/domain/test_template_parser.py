@@ -619,7 +619,7 @@ def test_a_type_that_is_not_allowed_is_refused(allowed: list[str], refuses: list
 
     assert set(refuses) <= {each.pointer for each in said}
     assert bool(refuses) == bool(said)
-    assert all(each.detail.endswith("is not allowed here") for each in said)
+    assert all(each.detail.endswith("allows types by AllowedResourceTypes") for each in said)
 
 
 DEFAULT = template()["Parameters"]["AllowedResourceTypes"]["Default"].split(",")
@@ -696,7 +696,7 @@ def test_events_must_not_create_other_types(event: str, makes: str) -> None:
         [said] = others(found, [*allowed, "AWS::Serverless::StateMachine"]).items()
 
         assert said[0] == "#/Resources/Mine/Properties/Events/E/Type"
-        assert said[1].endswith(f" makes {makes}, which is not allowed here")
+        assert f" makes {makes}, which is not allowed here: " in said[1]
 
 
 @pytest.mark.parametrize(
@@ -725,7 +725,8 @@ def test_queues_that_events_create_must_be_allowed(event: str, makes: str | None
     said = list(others(with_events(f"{{E: {event}}}"), allowed).values())
 
     kind = event[7:].split(",")[0]
-    assert said == ([f"{kind} makes {makes}, which is not allowed here"] if makes else [])
+    whole = f"{kind} makes {makes}, which is not allowed here: "
+    assert [each.startswith(whole) for each in said] == ([True] if makes else [])
 
 
 @pytest.mark.parametrize("kind", sam_events.EVENTS)

@@ -291,7 +291,7 @@ def test_a_refusal_of_the_platform_is_shown_with_its_fields(
     said = capsys.readouterr().err
     assert ended == 3
     assert "POST /api/v1/templates/worker/versions: 422 invalid_request: " in said
-    assert "  #/Resources/VPC/Type AWS::EC2::VPC is not allowed here\n" in said
+    assert "  #/Resources/VPC/Type AWS::EC2::VPC is not allowed here: " in said
     left = "The template worker was created and remains without a version.\n"
     assert said.endswith(left)
     assert ann.get(VERSIONS).json == []

@@ -109,6 +109,9 @@ def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:
     return numbers
 
 
+_REFUSED = "is not allowed here: an administrator allows types by AllowedResourceTypes"
+
+
 def types_not_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> list[FieldError]:
     """Faults: resource types that no pattern of `allowed` matches, and events for which SAM would
     create such resources."""
@@ -116,12 +119,12 @@ def types_not_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> list[
     events = set(template.events.values())
     made = {event: sam_events.refused(event.makes, allowed) for event in events}
     faults = {
-        below("#/Resources", name, "Type"): f"{kind[:MAX_NAME]} is not allowed here"
+        below("#/Resources", name, "Type"): f"{kind[:MAX_NAME]} {_REFUSED}"
         for name, kind in template.types.items()
         if kind in others
     }
     faults |= {
-        at: f"{event.kind} makes {', '.join(made[event])}, which is not allowed here"
+        at: f"{event.kind} makes {', '.join(made[event])}, which {_REFUSED}"
         for at, event in template.events.items()
         if made[event]
     }

@@ -178,7 +178,14 @@ class Api:
         allowed = self._methods(path)
         if allowed and method not in allowed:
             return self._error(errors.MethodNotAllowed(allowed))
-        return self._error(errors.NotFound("No route has this path. See /docs for all routes."))
+        # Imported here, because most paths are right.
+        from slipway.http import suggestions
+
+        near = suggestions.path_for(path)
+        hint = f"Did you mean {near}? " if near else ""
+        return self._error(
+            errors.NotFound(f"No route has this path. {hint}See /docs for all routes.")
+        )
 
     def _methods(self, path: str) -> list[str]:
         """The methods of the routes with this path. Where GET is one, HEAD is, too."""

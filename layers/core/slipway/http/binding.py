@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 from urllib.parse import parse_qsl, unquote
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from slipway.domain.fields import QueryModel, RequestModel
 from slipway.domain.resent import Resent
 from slipway.http.headers import base_url
 from slipway.http.negotiation import prefers
-from slipway.http.responses import etag
+from slipway.http.responses import RawResponse, etag
 from slipway.http.routes import (
     FORM,
     JSON,
@@ -75,11 +76,18 @@ def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) 
     Invalid, then NotFound for a malformed id.
     """
     of_path = [name for name, kind in route.parameters.items() if kind in _OF_PATH]
+    others = [name for name in route.parameters if name not in of_path]
+    # The caller is bound first: the rest of a stranger's request is not looked at.
     bound = {
-        name: _argument(kind, route, event)
-        for name, kind in route.parameters.items()
-        if name not in of_path
+        name: _argument(Principal, route, event)
+        for name in others
+        if route.parameters[name] is Principal
     }
+    _require_no_query(route, event.get("rawQueryString") or "")
+    # The query before the body, on every route.
+    for name in sorted(others, key=lambda name: not is_query_model(route.parameters[name])):
+        if name not in bound:
+            bound[name] = _argument(route.parameters[name], route, event)
     for name in of_path:
         bound[name] = _OF_PATH[route.parameters[name]](path_names[name])
     return bound
@@ -165,7 +173,41 @@ def _query(model: type[QueryModel], text: str) -> QueryModel:
         pairs = _pairs(text)
     except ValueError:
         raise errors.Invalid([errors.FieldError("?", "is not a query string in UTF-8")]) from None
-    return _validated(model, _distinct(pairs, "?"), "?")
+    fields = _distinct(pairs, "?")
+    for name, value in fields.items():
+        if fault := _fault_of_text(model, name, value):
+            raise errors.Invalid([errors.FieldError(f"?{name}", fault)])
+    return _validated(model, fields, "?")
+
+
+def _fault_of_text(model: type[QueryModel], name: str, value: str) -> str:
+    """What is wrong with a number or a boolean as it is written; "" if nothing is.
+
+    Python reads `5_0`, ` 5`, `+5` and digits of other scripts as numbers, and pydantic `on` and `t`
+    as true.
+    """
+    field = model.model_fields.get(name)
+    kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+    if int in kinds and not re.fullmatch(r"-?[0-9]{1,9}", value):
+        return "must be a whole number, written in digits"
+    if bool in kinds and value not in ("true", "false", "1", "0"):
+        return "must be true or false"
+    return ""
+
+
+def _require_no_query(route: Route, text: str) -> None:
+    """Raises Invalid for any parameter, if the route has none. Pages ignore them."""
+    if not text or route.query is not None or route.returns is RawResponse:
+        return
+    try:
+        names = [name for name, _ in _pairs(text)]
+    except ValueError:
+        names = [""]
+    detail = "is not a parameter here: this route has none"
+    if names:
+        raise errors.Invalid(
+            [errors.FieldError(_pointer("?", [name]), detail) for name in dict.fromkeys(names)]
+        )
 
 
 def _form(body: bytes) -> dict[str, str]:
@@ -313,15 +355,15 @@ def _validated(model: type[Model], sent: bytes | dict[str, str], where: str) -> 
         # Pydantic refuses more than json.loads: lone surrogates, and a depth of 200.
         if details[0]["type"] == "json_invalid":
             raise errors.Malformed(f"The body is not JSON: {details[0]['msg']}") from None
-        raise errors.Invalid(
-            [
-                errors.FieldError(
-                    _pointer(where, each["loc"]),
-                    _DETAILS.get(each["type"]) or each["msg"].removeprefix("Value error, "),
-                )
-                for each in details[:_MAX_FIELD_ERRORS]
-            ]
-        ) from None
+        # Imported here, because most requests are valid.
+        from slipway.http import suggestions
+
+        faults = []
+        for each in details[:_MAX_FIELD_ERRORS]:
+            detail = _DETAILS.get(each["type"]) or each["msg"].removeprefix("Value error, ")
+            detail = suggestions.explained(model, each["type"], each["loc"], detail)
+            faults.append(errors.FieldError(_pointer(where, each["loc"]), detail))
+        raise errors.Invalid(faults) from None
 
 
 def _pointer(where: str, parts: Sequence[int | str]) -> str:

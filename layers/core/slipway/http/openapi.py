@@ -61,6 +61,7 @@ from slipway.http.routes import FORM, JSON, RawBody, Route
 
 # This module runs only in a checkout.
 FUNCTIONS = Path(__file__).parents[4] / "functions"
+PATHS = Path(__file__).with_name("paths.txt")
 
 _LIMITS = {
     name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")
@@ -367,8 +368,14 @@ def as_text(document: Schema) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
+def paths_of(written: Schema) -> str:
+    """The paths below /api/v1, one a line."""
+    return "".join(f"{path}\n" for path in written["paths"] if path.startswith("/api/v1/"))
+
+
 def main() -> None:
-    """Write the document, the page of errors, and the tables of docs/access.md."""
+    """Write the document, the page of errors, the tables of docs/access.md, and the paths from
+    which slipway.http.suggestions chooses."""
     target = FUNCTIONS / "api" / "docs"
     apis = load(FUNCTIONS)
     text = as_text(document(apis))
@@ -378,6 +385,7 @@ def main() -> None:
         policy_table.inserted(page.read_text(encoding="utf-8"), routes), encoding="utf-8"
     )
     (target / "openapi.json").write_text(text, encoding="utf-8")
+    PATHS.write_text(paths_of(document(apis)), encoding="utf-8")
     explanations = (FUNCTIONS.parent / "docs" / "errors.md").read_text(encoding="utf-8")
     (target / "errors.html").write_text(error_page.render_page(explanations), encoding="utf-8")
 
