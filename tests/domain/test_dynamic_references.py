@@ -19,6 +19,8 @@ from slipway.errors import Invalid
 TEMPLATE = """
 Parameters:
   Name: {Type: String, Default: x}
+Conditions:
+  C: !Equals [!Ref Name, x]
 Resources:
   Jobs: {Type: AWS::SQS::Queue, Properties: {Tags: [{Key: a, Value: VALUE}]}}
 """
@@ -113,6 +115,13 @@ def test_what_another_stack_shares_is_refused(name: str) -> None:
         "!Join ['{', ['a', !Ref Name]]",
         "!Join ['{', !Ref Name]",
         "!Sub ['{{${A}}}', {A: 'resolve:ssm:/slipway/shared/x'}]",
+        "!Sub ['${A}resolve:ssm:/payroll}}', {A: '{{'}]",
+        "!Sub ['${A}{resolve:ssm:/payroll}}', {A: !Join ['', [a, '{']]}]",
+        "!Join ['', [!If [C, '{{', z], 'resolve:ssm:/payroll}}']]",
+        "!Join ['', ['{{', !If [C, 'resolve:ssm:/payroll', z], '}}']]",
+        "!Join ['', [!If [C, !Sub '{{resolve:ssm:/x/${Name}}}', z]]]",
+        "!Join ['', !Split ['|', '{|{resolve:ssm:/payroll}}']]",
+        "!Join ['', [!Select [0, ['{{', z]], 'resolve:ssm:/payroll}}']]",
     ],
 )
 def test_no_variable_and_no_join_is_a_part_of_a_reference(composed: str) -> None:
@@ -131,6 +140,27 @@ def test_shared_values_are_read_by_properties_of_resources_alone(what: str) -> N
     assert list(faults(plain + mapping)) == ["#/Mappings/M/a/b"]
     default = plain.replace("Default: x", f"Default: '{reference}'")
     assert list(faults(default)) == ["#/Parameters/Name/Default"]
+
+
+@pytest.mark.parametrize("piece", ["{{", "{", "x{{re", "{{resolve:ssm:/payroll}}"])
+def test_a_mapping_has_no_piece_of_a_reference(piece: str) -> None:
+    text = TEMPLATE.replace("VALUE", "!Join ['', [!FindInMap [M, a, b], 'resolve:ssm:/payroll}}']]")
+
+    assert "#/Mappings/M/a/b" in faults(f"{text}Mappings: {{M: {{a: {{b: '{piece}'}}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    "composed",
+    [
+        "!Join ['', ['{\"a\": ', !Ref Name, '}']]",
+        '!Sub \'{"a": {"b": "${Name}"}}\'',
+        "!Join ['', [!If [C, '{\"a\": {}}', '{}'], !Ref Name]]",
+        "!Sub 'Hello {{name}}, {${!x}} ${Name}'",
+        "!Join ['', [!If [C, '{{resolve:ssm:/slipway/shared/a}}', b], !Ref Name]]",
+    ],
+)
+def test_other_braces_are_fine(composed: str) -> None:
+    assert value(composed) == {}
 
 
 def test_a_default_reads_a_version_of_a_shared_parameter() -> None:
@@ -162,6 +192,7 @@ def test_an_input_is_no_part_of_a_reference(given: str) -> None:
         with pytest.raises(Invalid):
             checked([Parameter(name="A", type=kind)], {"A": given})
     assert checked([Parameter(name="A", type="String")], {"A": '{"a": {"b": 1}}'})
+    assert checked([Parameter(name="A", type="String")], {"A": "a{,3}"})
 
 
 def test_no_name_and_no_artifact_is_a_reference() -> None:

@@ -160,7 +160,7 @@ def _put(
     elif "{{" in text:
         # CloudFormation would resolve it with permissions that the caller does not have.
         yield "must not contain {{"
-    elif re.search(r"\{(,|$)", text):
+    elif any(each.endswith("{") for each in _parts(parameter.type, text)):
         # What follows in the template could make a dynamic reference of it.
         yield "must not have a value that ends with {"
     elif parameter.no_echo and not text:
@@ -168,6 +168,12 @@ def _put(
     else:
         into[name] = text
         yield from problems(parameter, text, steps)
+
+
+def _parts(kind: str, text: str) -> list[str]:
+    """The items of a list, or the text."""
+    is_list = kind.startswith(("List<", "CommaDelimitedList"))
+    return [each.strip() for each in text.split(",")] if is_list else [text]
 
 
 def _written(kind: str, value: Any) -> str | None:

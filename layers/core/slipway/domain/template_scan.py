@@ -40,8 +40,7 @@ def faults(tree: Any) -> Iterator[FieldError]:
         effort.check()
         value, place, composed = left.pop()
         if isinstance(value, str):
-            whole = dynamic_references.without_shared(value)
-            if "{{" in whole and dynamic_references.is_refused(whole):
+            if "{" in value and _is_reference(value, place):
                 yield FieldError(below("#", *path(place)), dynamic_references.REFUSED)
         elif isinstance(value, list):
             left += [(each, (n, place), composed) for n, each in enumerate(value)][::-1]
@@ -53,6 +52,17 @@ def faults(tree: Any) -> Iterator[FieldError]:
                 (each, (name, place), composed or name in _COMPOSING)
                 for name, each in value.items()
             ][::-1]
+
+
+# A mapping's values are pieces of what is composed elsewhere.
+_UNCLOSED = re.compile(r"\{\{(?!.*\}\})|\{$", re.DOTALL)
+
+
+def _is_reference(value: str, place: Place) -> bool:
+    text = dynamic_references.without_shared(value)
+    if dynamic_references.is_refused(text):
+        return True
+    return path(place)[:1] == ["Mappings"] and _UNCLOSED.search(text[-4096:]) is not None
 
 
 def _fault(name: str, argument: Any, composed: bool) -> str | None:
@@ -71,12 +81,32 @@ def _as_text(value: Any) -> str:
         return "".join(map(_as_text, value))
     if not isinstance(value, dict):
         return ""
-    joined = value.get("Fn::Join")
+    joined, text = value.get("Fn::Join"), value.get("Fn::Sub")
     if isinstance(joined, list) and len(joined) == 2 and isinstance(joined[1], list):
         return _as_text(joined[0]).join(map(_as_text, joined[1]))
-    if not {"Ref", "Fn::GetAtt"}.isdisjoint(value):
-        return "\x00"
-    return "".join(map(_as_text, value.values()))
+    if isinstance(text, str):
+        return _as_text(text)
+    if isinstance(text, list) and text:
+        return _as_text(text[0]) + "".join(map(_variable, text[1:]))
+    return _variable(value)
+
+
+def _variable(value: Any) -> str:
+    """NUL for a value that stands for several, such as a condition's; with a brace before it, which
+    is refused, if one of its texts could be the beginning of a reference."""
+    left, is_split = [value], False
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            is_split = is_split or "Fn::Split" in each
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, str):
+            text = dynamic_references.without_shared(each)
+            if "{{" in text or text.endswith("{") or (is_split and "{" in text):
+                return "{\x00"
+    return "\x00"
 
 
 def _refused(name: str) -> str | None:
