@@ -280,6 +280,14 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     ),
     "list templates": ("GET /api/v1/templates", lambda s: s.ann.get("/api/v1/templates")),
     "read a template": ("GET /api/v1/templates/<template>", lambda s: s.ann.get(WEB)),
+    "describe a template": (
+        "PATCH /api/v1/templates/<template>",
+        lambda s: s.ann.patch(WEB, {"description": "A queue."}),
+    ),
+    "delete a template": (
+        "DELETE /api/v1/templates/<template>",
+        lambda s: s.ann.with_headers(x_confirm="web").delete(WEB),
+    ),
     "read its usage": (
         "GET /api/v1/templates/<template>/usage",
         lambda s: s.ann.get(f"{WEB}/usage"),
@@ -306,7 +314,7 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     ),
     "replace a draft": (
         "PUT /api/v1/templates/<template>/versions/<version>",
-        lambda s: s.ann.send("PUT", f"{WEB}/versions/1.0", BODY, media="application/yaml"),
+        lambda s: s.ann.send("PUT", f"{WEB}/versions/1.0", BODY + "#", media="application/yaml"),
     ),
     "delete a draft": (
         "DELETE /api/v1/templates/<template>/versions/<version>",
@@ -419,6 +427,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
     "protect an environment": (
         "PATCH /api/v1/environments/<environment_id>",
         lambda s: s.ann.patch(environment_path(s), {"protected": True}),
+    ),
+    "rename an environment": (
+        "PATCH /api/v1/environments/<environment_id>",
+        lambda s: s.ann.patch(environment_path(s), {"name": "renamed", "labels": {"team": "x"}}),
     ),
     "extend a lease": (
         "POST /api/v1/environments/<environment_id>/extend",
@@ -582,6 +594,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "read its usage": Stage.with_published_version,
     "list its environments": Stage.with_published_version,
     "add a version": Stage.with_draft,
+    "describe a template": Stage.with_draft,
+    "delete a template": Stage.with_published_version,
     "list versions": Stage.with_draft,
     "read a version": Stage.with_draft,
     "read its body": Stage.with_draft,

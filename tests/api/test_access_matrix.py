@@ -119,6 +119,10 @@ def of_the_platform(operation: Operation, caller: Caller, target: Target) -> Exp
         return of_new_tokens(operation, caller)
     if operation.action == "templates:change":
         return PASSES if caller.role == "owner" else Expected(403)
+    if operation.action == "templates:delete":
+        # No person could confirm what a machine asks, because a template belongs to no project.
+        is_person = caller.kind in ("user", "personal")
+        return PASSES if caller.role == "owner" and is_person else Expected(403)
     if operation.action == "users:read" and not caller.administrator:
         shares = caller.role is not None and target.where == "here"
         return PASSES if shares else Expected(404)

@@ -144,9 +144,11 @@ def test_every_destructive_action_of_the_policy_may_wait() -> None:
 
 
 # A draft version of a template is no destruction. The rest concerns no project of the machine's:
-# accounts and invitations are the administrators', and a trust takes rights away.
+# accounts and invitations are the administrators', a trust takes rights away, and a template is
+# deleted only by a person, or by the token that has made it.
 HARMLESS_DELETES = {
     "templates:change",
+    "templates:delete",
     "users:change",
     "invitations:change",
     "trusts:change",

@@ -18,6 +18,7 @@ ONE_EACH = [
     "a member",
     "a trust",
     "a user",
+    "a template",
     "an environment",
 ]
 # Two changes of each that both callers may make, one after the other.
@@ -26,6 +27,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a member": ({"role": "deployer"}, {"overrides": {"staging": "viewer"}}),
     "a trust": ({"name": "one"}, {"scopes": ["read", "deploy"]}),
     "a user": ({"platform_role": "publisher"}, {"platform_role": "admin"}),
+    "a template": ({"description": "one"}, {"description": "other"}),
     "an environment": ({"name": "one"}, {"labels": {"other": "x"}}),
 }
 # Two values of a field, to change it again and again.
@@ -34,6 +36,7 @@ VALUES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a member": ({"role": "maintainer"}, {"role": "viewer"}),
     "a trust": ({"name": "up"}, {"name": "down"}),
     "a user": ({"platform_role": "publisher"}, {"platform_role": "member"}),
+    "a template": ({"description": "up"}, {"description": "down"}),
     "an environment": ({"config": {"x": "up"}}, {"config": {"x": "down"}}),
 }
 

@@ -8,6 +8,7 @@ from slipway.domain.template import (
     NewTemplate,
     NewVersion,
     Template,
+    TemplateChange,
     TemplateVersion,
     Usage,
     Use,
@@ -15,6 +16,7 @@ from slipway.domain.template import (
 )
 from slipway.errors import (
     Busy,
+    ConfirmationRequired,
     DriverFault,
     Forbidden,
     NameTaken,
@@ -22,13 +24,14 @@ from slipway.errors import (
     NotPublished,
     PreconditionFailed,
     QuotaExceeded,
+    TemplateInUse,
     TooCostly,
     VersionFixed,
     VersionTaken,
 )
 from slipway.http.app import Api
 from slipway.http.responses import DocumentResponse
-from slipway.http.routes import EtagPredicate, RawBody
+from slipway.http.routes import Confirmed, EtagPredicate, IfMatch, RawBody
 from slipway.services import templates
 
 api = Api()
@@ -56,6 +59,34 @@ def list_(principal: Principal, paging: Paging) -> Page[Template]:
 def get(principal: Principal, template: str) -> Template:
     """Read a template."""
     return templates.get(template)
+
+
+@api.patch(
+    "/api/v1/templates/<template>",
+    action="templates:change",
+    refuses=(NotFound, Forbidden, PreconditionFailed, Busy),
+)
+def change(
+    principal: Principal, template: str, wanted: TemplateChange, if_match: IfMatch | None
+) -> Template:
+    """Change a template's description."""
+    from slipway.services import template_changes
+
+    return template_changes.change(template, wanted, principal, if_match)
+
+
+@api.delete(
+    "/api/v1/templates/<template>",
+    action="templates:delete",
+    refuses=(NotFound, Forbidden, TemplateInUse, ConfirmationRequired, PreconditionFailed, Busy),
+)
+def delete(
+    principal: Principal, template: str, if_match: IfMatch | None, confirmed: Confirmed | None
+) -> None:
+    """Delete a template that no environment uses, with its versions."""
+    from slipway.services import template_changes
+
+    template_changes.remove(template, principal, if_match, confirmed)
 
 
 @api.get("/api/v1/templates/<template>/usage", action="templates:read", refuses=(NotFound,))

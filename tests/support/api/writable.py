@@ -111,6 +111,11 @@ def an_environment_that_has_ended(ann: Client) -> Object:
     return Object(ann, f"/api/v1/environments/{made}")
 
 
+def a_template(ann: Client) -> Object:
+    made = ann.post("/api/v1/templates", {"name": "web", "description": "A queue."})
+    return Object(ann, made.headers["location"])
+
+
 Made = Callable[[Client], Object]
 
 WRITABLE: Mapping[str, tuple[str, Made]] = {
@@ -119,6 +124,7 @@ WRITABLE: Mapping[str, tuple[str, Made]] = {
     "a member": ("PATCH /api/v1/projects/<project_id>/members/<member_id>", a_member),
     "a trust": ("PATCH /api/v1/projects/<project_id>/trusts/<trust_id>", a_trust),
     "a user": ("PATCH /api/v1/users/<user_id>", a_user),
+    "a template": ("PATCH /api/v1/templates/<template>", a_template),
     "an environment": ("PATCH /api/v1/environments/<environment_id>", an_environment),
     "an environment with all fields": (
         "PATCH /api/v1/environments/<environment_id>",

@@ -77,7 +77,8 @@ ACTIONS: Mapping[str, Rule] = {
     "templates:read": Rule(None),
     "templates:create": Rule(None, "templates"),
     "templates:change": Rule(None, "templates"),
-    "templates:delete": Rule(None, "destroy", destructive=True),
+    # Templates belong to no project, whose members could confirm what a machine asks: it may not.
+    "templates:delete": Rule(None, "destroy"),
     # The caller's own account, sessions and tokens.
     "account:read": Rule(None, None),
     "account:change": Rule(None, session=True),

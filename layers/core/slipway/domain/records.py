@@ -345,6 +345,7 @@ if TYPE_CHECKING:
         sha256: str
         media: str
         key: str
+        checked_under: NotRequired[str]
         created_by: str
         created_at: str
         updated_at: str

@@ -9,8 +9,8 @@ A draft can be replaced or deleted; a published version never changes. Version n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
@@ -18,6 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 from slipway.domain import environment
 from slipway.domain.author import MADE_BY, Author
 from slipway.domain.fields import QueryModel, RequestModel, ResponseModel, Text, matching
+from slipway.domain.resent import Resent
 from slipway.domain.timestamps import Moment
 from slipway.domain.warning import TemplateWarning
 from slipway.errors import FieldError, Invalid, NotFound
@@ -94,6 +95,16 @@ VersionText = Annotated[str, matching(_VERSION, "a version like 1.2")]
 class NewTemplate(RequestModel):
     name: TemplateName = Field(examples=["web-service"])
     description: Text | None = Field(None, examples=["A web function with a table."])
+
+
+class TemplateChange(Resent):
+    """`null` removes the description."""
+
+    instead: ClassVar[Mapping[str, str]] = {
+        "name": "the references of its versions have it; create another template"
+    }
+
+    description: Text | None = Field(examples=["A web function with a table."])
 
 
 class NewVersion(QueryModel):

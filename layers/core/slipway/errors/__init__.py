@@ -32,7 +32,7 @@ SlipwayError
 │                               · NoLease
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · NothingToRetain
-│                               · VersionTaken · VersionFixed · NotPublished
+│                               · VersionTaken · VersionFixed · NotPublished · TemplateInUse
 │                               · NoTemplate · NoStack · StackNotReady
 │                               · ConfirmationDecided · ConfirmationChanged
 │                               · ConfirmationRequired · TooManyUndecided
@@ -90,6 +90,7 @@ from slipway.errors.conflicts import ProtectedEnvironments as ProtectedEnvironme
 from slipway.errors.conflicts import QueueBusy as QueueBusy
 from slipway.errors.conflicts import QuotaExceeded as QuotaExceeded
 from slipway.errors.conflicts import StackNotReady as StackNotReady
+from slipway.errors.conflicts import TemplateInUse as TemplateInUse
 from slipway.errors.conflicts import TooManyTokens as TooManyTokens
 from slipway.errors.conflicts import TooManyTrusts as TooManyTrusts
 from slipway.errors.conflicts import TooManyUndecided as TooManyUndecided

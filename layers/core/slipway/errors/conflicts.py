@@ -47,11 +47,12 @@ class ConfirmationRequired(Conflict):
     """`name`: the name to send."""
 
     code = "confirmation_required"
-    title = "The environment is protected. Send its name in the header X-Confirm."
+    title = "This has to be confirmed. Send the object's name in the header X-Confirm."
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, detail: str = "") -> None:
         super().__init__(
-            f"The environment is protected. To go on, send the header X-Confirm: {name}", name=name
+            detail or f"The environment is protected. To go on, send the header X-Confirm: {name}",
+            name=name,
         )
 
 
@@ -165,6 +166,21 @@ class NothingToRetry(Conflict):
 class NothingToRetain(Conflict):
     code = "nothing_to_retain"
     title = "No stack is left to retain resources of. Retry without retain."
+
+
+class TemplateInUse(Conflict):
+    """`used`: how many environments use it. `list`: the path that lists those that you can see."""
+
+    code = "template_in_use"
+    title = "Environments use the template. Destroy them first, or deprecate its versions."
+
+    def __init__(self, template: str, used: int) -> None:
+        those = "1 environment uses" if used == 1 else f"{used} environments use"
+        super().__init__(
+            f"{those} the template. Destroy them first, or deprecate its versions.",
+            used=used,
+            list=f"/api/v1/templates/{template}/environments",
+        )
 
 
 class VersionTaken(Conflict):

@@ -115,6 +115,7 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.ConfirmationRequired: errors.ConfirmationRequired("payments-production"),
     errors.TooManyUndecided: errors.TooManyUndecided(20),
     errors.PlanPending: errors.PlanPending(3),
+    errors.TemplateInUse: errors.TemplateInUse("web-service", 3),
     errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),
     errors.QuotaExceeded: errors.QuotaExceeded(
         "MaxEnvironmentsPerProject",

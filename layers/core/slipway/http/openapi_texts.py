@@ -96,6 +96,9 @@ OPERATIONS: dict[str, str] = {
     "templates_create": "You become its owner. Names are unique on the platform.",
     "templates_list": "All users see all templates.",
     "templates_get": "Its versions are listed separately.",
+    "templates_change": "Its name stays: the references of its versions have it.",
+    "templates_delete": "A template without a published version goes at once; any other needs its "
+    "name in `X-Confirm`. Its name can be used again.",
     "templates_usage": "Counts the environments of all projects.",
     "templates_uses": "Those of projects in which you are a member.",
     "templates_add_version": "Send YAML or JSON. A fault is refused, with a pointer to it.",

@@ -299,6 +299,7 @@ def _draft(creation: _Creation, project: ProjectId, within: ProjectRecord) -> _D
 
         parts["template"] = template_records.still_published(creation.version)
         parts["template_use"] = template_records.use_put(creation.version, record)
+        parts["last_use"] = template_records.note_use(creation.version, record)
     return _Draft(project, record, parts, most)
 
 

@@ -13,6 +13,7 @@ from slipway.store.table import Fields
 
 if TYPE_CHECKING:
     from slipway.domain.capacity import Numbers
+    from slipway.domain.records import VersionRecord
     from slipway.domain.template_parser import ParsedTemplate
     from slipway.domain.warning import TemplateWarning
 
@@ -33,6 +34,12 @@ def parse(body: bytes, media: str) -> Checked:
     parsed = template_parser.read(body, is_json=media == "application/json")
     numbers = template_parser.check_allowed(parsed, records.allowances())
     return Checked(parsed, numbers, template_warnings.found(parsed))
+
+
+def is_of(draft: VersionRecord, body: bytes, media: str) -> bool:
+    """Whether the draft has this body already, checked under the present rules."""
+    same = draft["sha256"] == template_bodies.digest(body) and draft["media"] == media
+    return same and draft.get("checked_under") == records.allowances().digest
 
 
 def record(

@@ -153,9 +153,12 @@ def add_version(
         shown = records.to_model(item)
         transaction = Transaction().put("record", records.version_key(name, version), item)
         transaction.add("quota", quota_records.count_version(name))
+        transaction.check("template", records.key(name))
         try:
             idempotency.commit(transaction, shown)
         except TransactionFailed as failed:
+            if failed.get("template") is not None:
+                records.found(None)
             if failed.get("record") is None:
                 raise _quotas().versions_counted(name) from None
             if wanted:
@@ -175,7 +178,7 @@ def replace(
     principal: Principal,
     precondition: Precondition | None = None,
 ) -> TemplateVersion:
-    """Replace the body of a draft.
+    """Replace the body of a draft; no-op if it has this body already.
 
     Raises NotFound, Forbidden, PreconditionFailed, Malformed, Invalid, TooCostly, VersionFixed,
     DriverFault. Two round trips to the table, one to S3 and one to CloudFormation.
@@ -188,6 +191,8 @@ def replace(
     condition, expected = _draft_condition(before, precondition)
     if before is None or before["state"] != "draft":
         raise _refusal(before)
+    if drafts.is_of(before, body, media):
+        return records.to_model(before)
     parsed = drafts.parse(body, media)
     item = drafts.record(name, version, parsed, body, media, before)
     item["created_at"] = before["created_at"]

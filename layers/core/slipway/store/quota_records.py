@@ -63,9 +63,12 @@ def _count(counter: Key, limit: int) -> Update:
     return Update(counter, "ADD used :one, made :one", {"one": 1, "limit": limit}, condition)
 
 
-def uncount(counter: Key) -> Update:
-    """Count one less. It has no condition: a wrong counter must not keep anything from ending."""
-    return Update(counter, "ADD used :less", {"less": -1}, condition="")
+def uncount(counter: Key, number: int = 1) -> Update:
+    """Count less by this number.
+
+    It has no condition: a wrong counter must not keep anything from ending.
+    """
+    return Update(counter, "ADD used :less", {"less": -number}, condition="")
 
 
 def correct(counter: Key, found: Mapping[str, Any], used: int) -> Update:

@@ -196,6 +196,17 @@ def use_put(version: TemplateVersion, environment: EnvironmentRecord) -> Put:
     return Put(used_key(version.template, environment["id"]), _use(environment))
 
 
+def last_use(name: str) -> Key:
+    """The key of the item that has the environment which was last made of the template."""
+    return Key(TEMPLATE + name, "LAST_USE")
+
+
+def note_use(version: TemplateVersion, environment: EnvironmentRecord) -> Update:
+    """The part of a creation at which a deletion of the template notices it."""
+    key = last_use(version.template)
+    return Update(key, "SET environment_id = :id", {"id": environment["id"]}, condition="")
+
+
 def update_use(environment: EnvironmentRecord) -> None:
     """Update the record of the environment's use of its template; one round trip.
 
