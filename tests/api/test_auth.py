@@ -44,7 +44,7 @@ def test_a_registered_user_can_sign_in_and_read_their_user(nobody: Client) -> No
     assert set(made.json) == {
         *("id", "email", "platform_role", "status", "email_verified_at", "created_at")
     }
-    assert made.json["email"] == "ann@example.com"
+    assert made.json["email"] == "Ann@example.com", "as it was given"
     assert token.json | {"access_token": "", "refresh_token": ""} == {
         "access_token": "",
         "token_type": "bearer",
@@ -72,6 +72,19 @@ def test_an_address_is_registered_once_in_any_spelling(
         answer = ann.post(REGISTER, {"email": email, "password": "another123"})
 
     assert_refused(answer, 409, "email_taken")
+
+
+def test_an_address_is_shown_as_it_was_given_and_compared_in_lower_case(nobody: Client) -> None:
+    given = "Jörg.Weiß@Straße.example"
+    made = nobody.post(REGISTER, {"email": given, "password": PASSWORD})
+    token = nobody.form(LOGIN, {"username": given.upper(), "password": PASSWORD})
+    other = nobody.form(LOGIN, {"username": given.lower(), "password": PASSWORD})
+    foreign = nobody.post(REGISTER, {"email": "jörg.weiss@straße.example", "password": PASSWORD})
+
+    assert made.json["email"] == "Jörg.Weiß@straße.example"
+    # In upper case, ß is SS, which is another letter.
+    assert (token.status, other.status, foreign.status) == (401, 200, 201)
+    assert Client(other.json["access_token"]).get(ME).json == made.json
 
 
 # --- to sign in -----------------------------------------------------------------------------

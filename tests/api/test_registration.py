@@ -152,6 +152,24 @@ def test_an_account_exists_only_when_its_address_is_proven(mailbox: Mailbox) -> 
     assert entry["password_hash"] == f"hash of {PASSWORD}"
 
 
+def test_a_proven_address_is_shown_and_mailed_as_it_was_given(mailbox: Mailbox) -> None:
+    given = "New.Person@example.com"
+    asked = register(given)
+    made = Client().post(VERIFY, {"token": mailbox.secret, "password": PASSWORD})
+
+    assert (asked.status, asked.json["email"]) == (202, given)
+    assert mailbox.mails[-1][0] == given
+    assert (made.status, made.json["email"]) == (201, given)
+
+
+def test_an_invited_address_is_shown_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_parameters(monkeypatch, REGISTRATION="invite")
+
+    made = register("New.Person@example.com", invitation=invited("new.person@example.com"))
+
+    assert (made.status, made.json["email"]) == (201, "New.Person@example.com")
+
+
 def test_a_link_works_once(mailbox: Mailbox) -> None:
     register()
     body = {"token": mailbox.secret, "password": PASSWORD}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from slipway.domain.user import NewUser, SignIn
+from slipway.domain.user import NewUser, SignIn, as_given
 from slipway.errors import WrongCredentials
 
 ONE_ADDRESS = {
@@ -35,6 +35,13 @@ NO_ADDRESSES = {
 @pytest.mark.parametrize("email", ONE_ADDRESS.values(), ids=ONE_ADDRESS.keys())
 def test_one_address_has_one_form(email: str) -> None:
     assert NewUser(email=email, password="secret123").email == "ann@example.com"
+
+
+def test_an_address_knows_how_it_was_given() -> None:
+    assert as_given(NewUser(email="Ann@Example.com", password="secret123").email) == (
+        "Ann@example.com"
+    )
+    assert as_given("ann@example.com") == "ann@example.com"
 
 
 def test_addresses_of_an_internal_network_are_accepted() -> None:

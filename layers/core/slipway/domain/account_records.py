@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     class AccountRecord(TypedDict):
         """A user. A session's token is valid only if it is of the current `generation`, 0 at first.
 
+        `email` is in lower case, and `written_as` how its owner wrote it, if that differs.
         `token_generation`, `tokens_changed`: slipway.store.token_records. `role_by_groups` and
         `role_by_hand`: slipway.domain.groups.Held.
         """
 
         id: str
         email: str
+        written_as: NotRequired[str]
         platform_role: Literal["admin", "publisher", "member"]
         status: Literal["active", "disabled"]
         created_at: str

@@ -12,7 +12,19 @@ from slipway.domain.timestamps import Moment
 from slipway.errors import WrongCredentials
 
 
-def normalised_email(text: str) -> str:
+class Address(str):
+    """An address in the form in which it is unique, in lower case. `given` is how it was written,
+    which is what people are shown."""
+
+    given: str
+
+
+def as_given(address: str) -> str:
+    """The address as its owner has written it, as far as that is known."""
+    return getattr(address, "given", address)
+
+
+def normalised_email(text: str) -> Address:
     """The address in the form in which it is unique. Raises ValueError if it is malformed."""
     # Imported here, because only registration and sign-in need it, and it takes 50 ms.
     import email_validator
@@ -24,7 +36,9 @@ def normalised_email(text: str) -> str:
     except email_validator.EmailNotValidError as error:
         raise ValueError(str(error)) from None
     # casefold() would turn an address into another person's: ß into ss.
-    return found.normalized.lower()
+    address = Address(found.normalized.lower())
+    address.given = found.normalized
+    return address
 
 
 PlatformRole = Literal["admin", "publisher", "member"]

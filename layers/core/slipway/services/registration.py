@@ -14,7 +14,7 @@ from slipway.domain.account import (
     Verification,
     in_domains,
 )
-from slipway.domain.user import NewUser, User
+from slipway.domain.user import NewUser, User, as_given
 from slipway.errors import (
     EmailTaken,
     InvitationInvalid,
@@ -74,10 +74,10 @@ def register(wanted: NewUser, address: str, base: str) -> tuple[User | Registrat
     write, secret = records.new_registration(wanted.email, passwords.hash_new(wanted.password))
     table.write(write, aside=True)
     if known:
-        mails.notice(wanted.email, base)
+        mails.notice(as_given(wanted.email), base)
     else:
-        mails.verification(wanted.email, base, secret)
-    return Registration(email=wanted.email), False
+        mails.verification(as_given(wanted.email), base, secret)
+    return Registration(email=as_given(wanted.email)), False
 
 
 def verify(wanted: Verification) -> User:
@@ -95,7 +95,8 @@ def verify(wanted: Verification) -> User:
     if not passwords.verify_password(wanted.password, item["password_hash"]):
         raise WrongCredentials("The password is not the one that you registered with.")
     _require_open(item["email"])
-    account = records.new(item["email"], "member", proven=True)
+    written_as = item.get("written_as")
+    account = records.new(item["email"], "member", proven=True, written_as=written_as)
     transaction = Transaction().delete("link", key, "attribute_exists(pk)")
     try:
         return records.make(account, item["password_hash"], transaction)
@@ -152,7 +153,7 @@ def _accept(invitation: str, wanted: NewUser) -> User:
         if known and by_operator:
             transaction = Transaction().add("invitation", used)
             return _recover(known["user_id"], password_hash, transaction)
-        return _make_invited(found, used, password_hash, joined)
+        return _make_invited(found, as_given(wanted.email), used, password_hash, joined)
     except TransactionFailed:
         # The refusal is the same if the address has an account by now.
         raise InvitationInvalid() from None
@@ -168,16 +169,24 @@ def _keys_in_project(project: ProjectId | None, invitation_id: str) -> tuple[Key
 
 
 def _make_invited(
-    invitation: InvitationRecord, used: Delete, password_hash: str, joined: list[Any]
+    invitation: InvitationRecord,
+    written_as: str,
+    used: Delete,
+    password_hash: str,
+    joined: list[Any],
 ) -> User:
     """Make the account of somebody who was invited, who joins the project that the invitation
-    names; `joined` are its items. Raises TransactionFailed, InvitationInvalid."""
+    names. `joined` are its items, and `written_as` is the address as it was given now.
+
+    Raises TransactionFailed, InvitationInvalid.
+    """
     by = invitation["invited_by"]
     account = records.new(
         invitation["email"],
         invitation["platform_role"],
         proven=invitation["mailed"] or by == OPERATOR,
         by=by,
+        written_as=written_as,
     )
     project = ids.project_of_invitation(invitation["id"])
     for tries in range(_ACCEPT_TRIES):

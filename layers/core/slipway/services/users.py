@@ -74,7 +74,7 @@ def get(user_id: UserId, principal: Principal) -> User | Person:
         mine &= grant.project_ids
     if not theirs & mine:
         raise no_such("user")
-    return Person.model_validate(found)
+    return Person.model_validate({**found, "email": records.shown_email(found)})
 
 
 def change(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.domain import ids, timestamps
 from slipway.domain.account import INVITATION_HOURS, REGISTRATION_HOURS
-from slipway.domain.user import PlatformRole, User
+from slipway.domain.user import PlatformRole, User, as_given
 from slipway.store import audit, idempotency, sessions, table
 from slipway.store.table import Fields, Key, Put, Transaction, setting
 
@@ -51,19 +51,32 @@ def listed(user_id: str) -> Key:
 
 def to_model(item: Mapping[str, Any]) -> User:
     """The user as the API returns it."""
-    return User.model_validate(item)
+    return User.model_validate({**item, "email": shown_email(item)})
+
+
+def shown_email(item: Mapping[str, Any]) -> str:
+    """The account's address as its owner has written it."""
+    return str(item.get("written_as") or item["email"])
 
 
 # --- making accounts --------------------------------------------------------------------------
 
 
-def new(email: str, role: PlatformRole, *, proven: bool, by: str | None = None) -> AccountRecord:
-    """A new account's record. `by` made it; by default the user."""
+def new(
+    email: str,
+    role: PlatformRole,
+    *,
+    proven: bool,
+    by: str | None = None,
+    written_as: str | None = None,
+) -> AccountRecord:
+    """A new account's record. `by` made it; by default the user. `written_as` is how the user wrote
+    the address, if `email` does not know."""
     at = timestamps.written(timestamps.now())
     user_id = ids.new_user_id()
     account: AccountRecord = {
         "id": user_id,
-        "email": email,
+        "email": str(email),
         "platform_role": role,
         "status": "active",
         "created_at": at,
@@ -71,6 +84,8 @@ def new(email: str, role: PlatformRole, *, proven: bool, by: str | None = None) 
     }
     if proven:
         account["email_verified_at"] = at
+    if (given := written_as or as_given(email)) != email:
+        account["written_as"] = given
     return account
 
 
@@ -225,7 +240,8 @@ def new_registration(email: str, password_hash: str) -> tuple[Put, str]:
     secret = new_secret()
     ends = timestamps.hours_after(timestamps.now(), REGISTRATION_HOURS)
     item = {
-        "email": email,
+        "email": str(email),
+        "written_as": as_given(email),
         "password_hash": password_hash,
         "expires_at": timestamps.written(ends),
         "ttl": timestamps.epoch(ends),
