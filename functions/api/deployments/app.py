@@ -14,6 +14,7 @@ from slipway.errors import (
     OutdatedDeployment,
     QueueBusy,
     QuotaExceeded,
+    TemplateTakesNoVersion,
 )
 from slipway.http.app import Api
 from slipway.services import deployments, history, rollout_queue
@@ -26,7 +27,15 @@ handler = api.handler
     "/api/v1/deployments/environments/<environment_id>",
     action="deployments:create",
     status=201,
-    refuses=(NotFound, EnvironmentNotReady, QueueBusy, OutdatedDeployment, QuotaExceeded, Busy),
+    refuses=(
+        NotFound,
+        EnvironmentNotReady,
+        QueueBusy,
+        TemplateTakesNoVersion,
+        OutdatedDeployment,
+        QuotaExceeded,
+        Busy,
+    ),
 )
 def create(
     principal: Principal, environment_id: EnvironmentId, wanted: NewDeployment

@@ -91,7 +91,10 @@ def is_of_a_template(this: EnvironmentId) -> None:
         "media": "application/yaml",
         "sha256": "0" * 64,
         "bytes": 100,
-        "parameters": [{"name": "Size", "type": "String", "default": "small"}],
+        "parameters": [
+            {"name": "Size", "type": "String", "default": "small"},
+            {"name": "Version", "type": "String", "default": "none"},
+        ],
         "outputs": [],
         "resources": {"AWS::SQS::Queue": 1},
         "transforms": False,
@@ -104,7 +107,8 @@ def is_of_a_template(this: EnvironmentId) -> None:
         "driver": "cloudformation",
         "template": "web@1.0",
         "template_key": "templates/web/1.0/0",
-        "parameters": ["Size"],
+        "parameters": ["Size", "Version"],
+        "defaults": ["Version"],
         "inputs": "{}",
         "secret_inputs": [],
     }

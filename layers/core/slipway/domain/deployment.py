@@ -20,7 +20,7 @@ later version contains its change.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -44,6 +44,8 @@ Trigger = Literal["api", "retry", "rollback", "update", "integration"]
 BROUGHT = frozenset({"Version", "Artifact", "ArtifactBucket", "ArtifactKey", "ArtifactVersion"})
 # SAM writes the version of an object so, at the end of its address.
 _OBJECT = re.compile(r"s3://([^/]+)/(.+?)(?:\?versionId=([^?&#=]+))?")
+# Their values before the first deployment, if the template has no default.
+BEFORE_THE_FIRST: Mapping[str, str] = {**dict.fromkeys(BROUGHT, ""), "Version": "none"}
 
 CAN_BECOME: dict[Status, frozenset[Status]] = {
     "pending": frozenset({"running", "failed", "canceled", "superseded"}),

@@ -187,6 +187,8 @@ if TYPE_CHECKING:
         defaults: NotRequired[list[str]]
         # The parameters that say which bucket code comes from.
         code_parameters: NotRequired[list[str]]
+        # The constraints of parameters that Slipway fills in, as JSON (slipway.domain.supplied).
+        filled_in: NotRequired[str]
         inputs: NotRequired[str]
         secret_inputs: NotRequired[list[str]]
         secret_places: NotRequired[dict[str, str]]

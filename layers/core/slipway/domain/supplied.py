@@ -7,15 +7,16 @@ renamed or updated, and when a deployment is accepted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from slipway.domain import inputs
+from slipway.domain.deployment import BEFORE_THE_FIRST
 from slipway.domain.template import Parameter, as_record
+from slipway.errors import FieldError
 
-# The value of `Version` before the first deployment, if the template has no default.
-NOTHING_LIVE = "none"
-NAMES: Mapping[str, str] = {"EnvironmentName": "#/name", "ProjectName": "#/name"}
+_TAKES_TEXT = "String|Number|CommaDelimitedList|List<String>|List<Number>"
 _PLAIN = {"name", "type", "default", "description", "constraint_description", "label"}
 
 
@@ -29,6 +30,21 @@ def constraints(parameters: Sequence[Parameter]) -> list[dict[str, Any]]:
         for each in parameters
         if each.name in inputs.CONVENTIONS and not takes_any_text(each)
     ]
+
+
+def faults(parameter: Parameter, at: str) -> Iterator[FieldError]:
+    """Why no environment could be made: a type that takes no text, or a value before the first
+    deployment that breaks a constraint. `at` is the parameter's JSON pointer."""
+    if parameter.name not in inputs.CONVENTIONS:
+        return
+    if not re.fullmatch(_TAKES_TEXT, parameter.type):
+        yield FieldError(f"{at}/Type", "must be String: Slipway fills it in")
+        return
+    first = BEFORE_THE_FIRST.get(parameter.name)
+    if first is not None and parameter.default is None and problem(parameter, first):
+        shown = first or "an empty text"
+        detail = f"must have a Default, or take {shown}, its value before the first deployment"
+        yield FieldError(at, detail)
 
 
 def takes_any_text(parameter: Parameter) -> bool:

@@ -21,6 +21,7 @@ from slipway.domain import (
     inputs,
     references,
     sam_events,
+    supplied,
     template_reach,
     template_scan,
     template_syntax,
@@ -240,6 +241,7 @@ def _parameter(
     if len(faults) > before:
         return None
     parameter = Parameter.model_validate(values)
+    faults += supplied.faults(parameter, at)
     if parameter.default is not None:
         faults += [
             FieldError(f"{at}/Default", detail)

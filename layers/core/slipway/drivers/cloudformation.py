@@ -31,15 +31,13 @@ from typing import Any
 
 from slipway.aws import secret_inputs, template_bodies
 from slipway.domain import scope, timestamps
-from slipway.domain.deployment import BROUGHT, LogLine, brought
+from slipway.domain.deployment import BEFORE_THE_FIRST, BROUGHT, LogLine, brought
 from slipway.domain.ids import parse_environment
 from slipway.drivers import making_role, requests, stacks
 from slipway.drivers.base import Operation, Progress
 from slipway.drivers.stacks import Event, Stack
 from slipway.errors import DriverRefused, RolledBack, StackGone
 from slipway.settings import settings
-
-NOTHING_LIVE = "none"
 
 _RUNS = {
     "CREATE_COMPLETE",
@@ -193,9 +191,8 @@ def _written(expires_at: datetime | None) -> str:
 
 def _shipped(operation: Operation) -> dict[str, str]:
     """The values that a deployment sets. Without one, the template's default takes precedence."""
-    nothing = {"Version": NOTHING_LIVE}
     return {
-        name: value or nothing.get(name, "")
+        name: value or BEFORE_THE_FIRST[name]
         for name, value in brought(operation.version, operation.artifact).items()
         if value or name not in operation.defaults
     }

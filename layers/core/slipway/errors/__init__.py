@@ -33,6 +33,7 @@ SlipwayError
 │                               · DeploymentFinished · QueueBusy · OutdatedDeployment
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished · TemplateInUse
+│                               · TemplateTakesNoVersion
 │                               · NoTemplate · NoStack · StackNotReady
 │                               · ConfirmationDecided · ConfirmationChanged
 │                               · ConfirmationRequired · TooManyUndecided
@@ -91,6 +92,7 @@ from slipway.errors.conflicts import QueueBusy as QueueBusy
 from slipway.errors.conflicts import QuotaExceeded as QuotaExceeded
 from slipway.errors.conflicts import StackNotReady as StackNotReady
 from slipway.errors.conflicts import TemplateInUse as TemplateInUse
+from slipway.errors.conflicts import TemplateTakesNoVersion as TemplateTakesNoVersion
 from slipway.errors.conflicts import TooManyTokens as TooManyTokens
 from slipway.errors.conflicts import TooManyTrusts as TooManyTrusts
 from slipway.errors.conflicts import TooManyUndecided as TooManyUndecided

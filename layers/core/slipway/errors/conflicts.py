@@ -138,6 +138,24 @@ class QueueBusy(Conflict):
     title = "Another deployment is running or waiting. Wait for it, or send another on_conflict."
 
 
+class TemplateTakesNoVersion(Conflict):
+    """`template`: the version of the template that the environment uses."""
+
+    code = "template_takes_no_version"
+    title = (
+        "The environment's template takes neither Version nor Artifact, so a deployment would "
+        "change nothing. Update the environment instead."
+    )
+
+    def __init__(self, template: str) -> None:
+        super().__init__(
+            f"{template} declares neither Version nor Artifact, so a deployment would change "
+            "nothing. Update the environment to a version of the template that declares one of "
+            "them.",
+            template=template,
+        )
+
+
 class OutdatedDeployment(Conflict):
     """`newer`: the id of the deployment that is live or queued. `newer_version` is its version,
     None while it is queued, and `newer_order` the `sequence` or `committed_at` that is newer."""

@@ -103,6 +103,7 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
         [{"id": _ENVIRONMENT, "name": "live"}]
     ),
     errors.EnvironmentNotReady: errors.EnvironmentNotReady("tearing_down"),
+    errors.TemplateTakesNoVersion: errors.TemplateTakesNoVersion("web-service@1.2"),
     errors.StackNotReady: errors.StackNotReady("UPDATE_IN_PROGRESS"),
     errors.EnvironmentGoing: errors.EnvironmentGoing("expiring"),
     errors.EnvironmentDiffers: errors.EnvironmentDiffers(

@@ -112,7 +112,7 @@ class _Creation:
         """Choose the slots that the environment takes. Raises QuotaExceeded."""
         self.claim.see(self._pages[:1])
 
-    def choose_version(self) -> Fields:
+    def choose_version(self, record: EnvironmentRecord, project_name: str) -> Fields:
         """The fields of the record that follow from the template's version and the inputs.
 
         There are none without a template. Raises Invalid.
@@ -120,6 +120,7 @@ class _Creation:
         if self.wanted.template is None:
             return {}
         from slipway.domain import inputs
+        from slipway.services import fitting
         from slipway.store import template_records
 
         version = template_records.require_allowed(
@@ -131,8 +132,10 @@ class _Creation:
         self.version = version
         self.secrets = {name: value for name, value in values.items() if name in hidden}
         shown = {name: value for name, value in values.items() if name not in hidden}
+        fields = template_records.template_fields(version)
+        fitting.require_new(changed(record, fields), project_name)
         return {
-            **template_records.template_fields(version),
+            **fields,
             "inputs": inputs.written(shown),
             "secret_inputs": sorted(self.secrets),
         }
@@ -293,7 +296,7 @@ def _draft(creation: _Creation, project: ProjectId, within: ProjectRecord) -> _D
         record.update({"ttl_hours": hours, **_lease(policy, hours, most, now)})
         ends = timestamps.hours_after(now, hours)
         parts["lease"] = environment_records.lease_put(environment, ends)
-    record.update(creation.choose_version())
+    record.update(creation.choose_version(record, within["name"]))
     if creation.version:
         from slipway.store import template_records
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
-from slipway.domain.deployment import Deployment, NewDeployment, artifact_fault, is_outdated
+from slipway.domain.deployment import Deployment, NewDeployment, is_outdated
 from slipway.domain.environment import TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import DeploymentId, EnvironmentId
 from slipway.domain.records import change, changed
@@ -23,15 +23,13 @@ from slipway.errors import (
     Busy,
     DeploymentFinished,
     EnvironmentNotReady,
-    FieldError,
-    Invalid,
     OutdatedDeployment,
     QueueBusy,
     no_such,
 )
-from slipway.services import quotas
+from slipway.services import fitting, quotas
 from slipway.services.quotas import Claim
-from slipway.settings import limits, settings
+from slipway.settings import limits
 from slipway.store import (
     deadlines,
     deployment_records,
@@ -142,15 +140,15 @@ def accept(
     `content` are the fields of its record that describe the release or update. `also` are further
     parts of the transaction. `seen` is the state if the caller has read it.
 
-    Raises NotFound, Invalid, EnvironmentNotReady, QueueBusy, OutdatedDeployment, QuotaExceeded,
-    Busy; TransactionFailed if a part of `also` failed. Two round trips; more if the order in the
-    queue matters and was not certain at once, or if a quota is nearly used up.
+    Raises NotFound, Invalid, EnvironmentNotReady, TemplateTakesNoVersion, QueueBusy,
+    OutdatedDeployment, QuotaExceeded, Busy; TransactionFailed if a part of `also` failed. Two round
+    trips; more if the order matters and was not certain at once, or if a quota is nearly used up.
     """
     order_matters = on_conflict == "reject" or _may_be_outdated(content)
     view = seen or _first_view(environment, principal, order_matters)
     for _ in range(_TRIES):
         _require_ready(environment, view.record)
-        _require_known_bucket(view.record, content)
+        fitting.require_release(view.record, content)
         mode = on_conflict or view.record["on_conflict"]
         if order_matters and view.ahead is None:
             view = view._replace(ahead=queue_records.read_in_order(environment))
@@ -206,15 +204,6 @@ def _require_ready(environment: EnvironmentId, record: EnvironmentRecord) -> Non
         raise EnvironmentNotReady(status)
     if record.get("waiting", 0) >= limits().deployments_waiting:
         quotas.waiting_counted(environment, record)
-
-
-def _require_known_bucket(record: EnvironmentRecord, content: Fields) -> None:
-    """Raises Invalid if the template's code cannot come from the artifact of a release."""
-    if content["kind"] != "release" or not (names := record.get("code_parameters")):
-        return
-    defaults, buckets = record.get("defaults", ()), settings().artifact_buckets
-    if detail := artifact_fault(content.get("artifact"), names, defaults, buckets):
-        raise Invalid([FieldError("#/artifact", detail)])
 
 
 def _guard(environment: EnvironmentId, view: View, mode: str) -> dict[str, Check]:

@@ -19,6 +19,7 @@ from slipway.domain import ids, inputs, timestamps
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK, TAKES_DEPLOYMENTS, OnConflict
 from slipway.domain.ids import EnvironmentId
+from slipway.domain.records import changed
 from slipway.domain.template import Reference, TemplateVersion
 from slipway.domain.update import EnvironmentUpdate, InputChange, UpdatePlan
 from slipway.errors import (
@@ -31,7 +32,7 @@ from slipway.errors import (
     PlanPending,
     QueueBusy,
 )
-from slipway.services import protection, rollout_queue
+from slipway.services import fitting, protection, rollout_queue
 from slipway.store import environment_records, idempotency, table, template_records
 from slipway.store.table import Fields, Found, TransactionFailed
 
@@ -202,12 +203,23 @@ def _draft(
     template_records.require_capacity(version, values)
     shown = {name: value for name, value in values.items() if name not in hidden}
     inputs.written(shown)
+    _require_state(item, version)
     stored = {name: shown.get(name) for name in change if name in shown or change[name] is None}
     secrets = {name: value for name, value in values.items() if name in hidden}
     kept = frozenset(now_secret).difference(wanted.inputs or {})
     return rollout_queue.View(item, None, claim), _Draft(
         version, shown, secrets, stays, kept, json.dumps(stored)
     )
+
+
+def _require_state(item: EnvironmentRecord, version: TemplateVersion) -> None:
+    """Raises Invalid unless the version takes the environment's names and live version. One round
+    trip if it constrains the project's name."""
+    would_be = changed(item, template_records.template_fields(version))
+    project_name = None
+    if fitting.takes(would_be, "ProjectName"):
+        project_name = environment_records.with_project_name(would_be).get("project_name")
+    fitting.require_state(would_be, project_name)
 
 
 def _version(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -174,6 +175,7 @@ def template_fields(version: TemplateVersion) -> Fields:
         "template_key": body_key(version),
         "parameters": [parameter.name for parameter in version.parameters],
         "defaults": sorted(BROUGHT & set(_defaults(version))),
+        "filled_in": _filled_in(version),
         "code_parameters": sorted(version.reserves.get("buckets", ())),
     }
 
@@ -183,6 +185,14 @@ def _defaults(version: TemplateVersion) -> Iterator[str]:
     for each in version.parameters:
         if each.default or (each.default is not None and not each.name.startswith("Artifact")):
             yield each.name
+
+
+def _filled_in(version: TemplateVersion) -> str | None:
+    # Imported here, because most environments have no template.
+    from slipway.domain import supplied
+
+    found = supplied.constraints(version.parameters)
+    return json.dumps(found) if found else None
 
 
 def still_published(version: TemplateVersion) -> Check:
