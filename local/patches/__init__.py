@@ -16,13 +16,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# iam_evaluator matches policies with slipway.domain.iam. The emulator imports no more of Slipway.
+# iam_evaluator matches policies with slipway.domain.iam, and template_scalars reads templates with
+# slipway.domain.template_scalars. The emulator imports no more of Slipway.
 sys.path.append(str(Path(__file__).parents[2] / "layers/core"))
 
 EMULATOR = "1.5.33"
 
 # Patches that wrap the same function are applied in this order, the last one is called first.
-FIRST = ("physical_names",)  # replaces functions of the emulator that the others wrap
+# These replace functions of the emulator that others wrap.
+FIRST = ("physical_names", "template_scalars")
 SORTED = (
     "alarm_evaluation",
     "alias_weights",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from samtranslator.model.sam_resources import SamFunction, SamStateMachine
 
 from slipway.domain import sam_events, template_parser
+from slipway.domain.allowances import Allowances
 from slipway.domain.template_parser import ParsedTemplate
 from slipway.errors import Invalid, Malformed
 from tests.support.repository import ROOT, template
@@ -59,8 +60,8 @@ def test_parsing_finds_parameters_outputs_and_types() -> None:
 
     assert (size.name, size.type, size.default) == ("Size", "String", "small")
     assert (size.allowed_values, size.description) == (["small", "large"], "How big.")
-    # As it is written: a number would lose its zero.
-    assert (count.default, count.min_value, count.max_value) == ("1.50", "1", "5")
+    # As CloudFormation reads it: a number loses its zero.
+    assert (count.default, count.min_value, count.max_value) == ("1.5", "1", "5")
     assert (password.no_echo, password.min_length, password.max_length) == (True, 8, 64)
     assert (names.allowed_pattern, names.constraint_description) == ("[a-z]+", "lower case")
     assert found.outputs == ["Url"]
@@ -77,7 +78,7 @@ def test_json_is_parsed_like_yaml() -> None:
     found = read(text, is_json=True)
 
     assert [(each.name, each.default) for each in found.parameters] == [
-        ("Count", "1.50"),
+        ("Count", "1.5"),
         ("Password", None),
     ]
     assert found.parameters[1].no_echo
@@ -166,7 +167,7 @@ def test_a_body_that_is_not_json_is_refused(text: str) -> None:
         (f"{QUEUE}\nParameters: {{A: {{Type: Text}}}}", "#/Parameters/A/Type"),
         (f"{QUEUE}\nParameters: {{A: {{Type: String, Size: 1}}}}", "#/Parameters/A/Size"),
         (f"{QUEUE}\nParameters: {{A: {{Type: String, Default: [1]}}}}", "#/Parameters/A/Default"),
-        (f"{QUEUE}\nParameters: {{A: {{Type: String, NoEcho: no}}}}", "#/Parameters/A/NoEcho"),
+        (f"{QUEUE}\nParameters: {{A: {{Type: String, NoEcho: n}}}}", "#/Parameters/A/NoEcho"),
         (
             f"{QUEUE}\nParameters: {{A: {{Type: String, MinLength: x}}}}",
             "#/Parameters/A/MinLength",
@@ -234,11 +235,10 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
 @pytest.mark.parametrize(
     "text,pointer",
     [
-        (LAUGHS, "#/a"),
-        ("Resources: {A: &a {Type: T}, B: *a}", "#/Resources/A"),
+        (LAUGHS, "#/b/0"),
+        ("Resources: {A: &a {Type: T}, B: *a}", "#/Resources/B"),
         ("Resources: {A: *a}", "#/Resources/A"),
-        ("Resources: {A: {Type: T}, A: {Type: U}}", "#/Resources/A"),
-        ("Resources: {A: {Type: T, Type: U}}", "#/Resources/A/Type"),
+        ("Resources: {A: {Type: T}}\nResources: {A: {Type: U}}", "#/Resources"),
         ("Resources: {A: {Type: !!python/object/apply:os.system [x]}}", "#/Resources/A/Type"),
         ("Resources: {A: {Type: !Evil x}}", "#/Resources/A/Type"),
         ("Resources: {A: {Type: !!binary aGk=}}", "#/Resources/A/Type"),
@@ -250,10 +250,56 @@ def test_aliases_and_other_tricks_of_yaml_are_refused(text: str, pointer: str) -
     assert list(refused(text)) == [pointer]
 
 
-def test_duplicate_names_are_refused_in_json_too() -> None:
-    text = '{"Resources": {"A": {"Type": "T"}, "A": {"Type": "U"}}}'
+@pytest.mark.parametrize("is_json", [False, True])
+def test_the_last_of_a_repeated_key_counts(is_json: bool) -> None:
+    text = '{"Resources": {"A": {"Type": "T"}, "A": {"Type": "U", "Type": "V"}}}'
 
-    assert refused(text, is_json=True) == {"#/Resources/A": "is given more than once"}
+    found = read(text, is_json=is_json)
+
+    assert found.types == {"A": "V"}
+    assert found.repeated == ["#/Resources/A", "#/Resources/A/Type"]
+    assert found.otherwise
+    assert found.otherwise.types == {"A": "T"}
+
+
+def test_a_template_is_refused_for_what_the_first_of_a_repeated_key_says() -> None:
+    assert list(refused("Resources: {A: {}, A: {Type: U}}")) == ["#/Resources/A/Type"]
+    found = read("Resources: {A: {Type: AWS::IAM::User}, A: {Type: AWS::SQS::Queue}}")
+    with pytest.raises(Invalid) as error:
+        template_parser.check_allowed(found, Allowances(["AWS::SQS::*"]))
+    assert [each.pointer for each in error.value.fields] == ["#/Resources/A/Type"]
+
+
+def test_an_anchor_without_an_alias_is_accepted() -> None:
+    assert read("Resources: {A: &a {Type: &b T}}").types == {"A": "T"}
+
+
+@pytest.mark.parametrize("section", ["Parameters", "Resources", "Outputs", "Conditions"])
+@pytest.mark.parametrize("name,value", [("On", "true"), ("No", "false"), ("010", "8")])
+def test_a_name_that_yaml_does_not_read_as_text_is_refused(
+    section: str, name: str, value: str
+) -> None:
+    other = "" if section == "Resources" else f"\n{QUEUE}"
+
+    assert refused(f"{section}: {{{name}: {{Type: String}}}}{other}") == {
+        f"#/{section}/{name}": f"is read as {value}, not as a name: write it in quotes"
+    }
+
+
+@pytest.mark.parametrize("name", ["y", "N", "'On'", '"No"', "12"])
+def test_other_names_are_read_as_they_are_written(name: str) -> None:
+    text = f"Parameters: {{{name}: {{Type: String}}}}\n{QUEUE}"
+
+    assert [each.name for each in read(text).parameters] == [name.strip("'\"")]
+
+
+def test_defaults_and_allowed_values_are_the_texts_that_cloudformation_sees() -> None:
+    declared = "Type: String, Default: yes, AllowedValues: [yes, no, 010, 1:30, 1_000, 1.10, '010']"
+
+    [found] = read(f"Parameters: {{A: {{{declared}}}}}\n{QUEUE}").parameters
+
+    assert found.default == "true"
+    assert found.allowed_values == ["true", "false", "8", "90", "1000", "1.1", "010"]
 
 
 @pytest.mark.parametrize("letter", ["[", "{a: ", "- ", "? "])
@@ -327,26 +373,30 @@ def with_properties(properties: str) -> str:
 @pytest.mark.parametrize(
     "properties,at,detail",
     [
-        ("{P: !Ref No}", "P/Ref", "No is neither a parameter nor a resource"),
-        ("{P: [1, {Ref: No}]}", "P/1/Ref", "No is neither a parameter nor a resource"),
-        ("{P: !Ref AWS::No}", "P/Ref", "AWS::No is neither a parameter nor a resource"),
-        ("{P: !GetAtt No.Arn}", "P/Fn::GetAtt", "No is not a resource"),
-        ("{P: {Fn::GetAtt: No.Arn}}", "P/Fn::GetAtt", "No is not a resource"),
-        ("{P: {Fn::GetAtt: [No, Arn]}}", "P/Fn::GetAtt", "No is not a resource"),
+        ("{P: !Ref Nope}", "P/Ref", "Nope is neither a parameter nor a resource"),
+        ("{P: [1, {Ref: Nope}]}", "P/1/Ref", "Nope is neither a parameter nor a resource"),
+        ("{P: !Ref AWS::Nope}", "P/Ref", "AWS::Nope is neither a parameter nor a resource"),
+        ("{P: !GetAtt Nope.Arn}", "P/Fn::GetAtt", "Nope is not a resource"),
+        ("{P: {Fn::GetAtt: Nope.Arn}}", "P/Fn::GetAtt", "Nope is not a resource"),
+        ("{P: {Fn::GetAtt: [Nope, Arn]}}", "P/Fn::GetAtt", "Nope is not a resource"),
         ("{P: !GetAtt Size.Arn}", "P/Fn::GetAtt", "Size is not a resource"),
-        ('{P: !Sub "a ${Size} ${No}"}', "P/Fn::Sub", "No is neither a parameter nor a resource"),
-        ('{P: !Sub "${ No }"}', "P/Fn::Sub", "No is neither a parameter nor a resource"),
-        ('{P: !Sub "${No.Arn}"}', "P/Fn::Sub", "No is not a resource"),
         (
-            '{P: !Sub ["${X}${No}", {X: 1}]}',
+            '{P: !Sub "a ${Size} ${Nope}"}',
             "P/Fn::Sub",
-            "No is neither a parameter nor a resource",
+            "Nope is neither a parameter nor a resource",
         ),
-        ('{P: !Sub ["${X}", {X: !Ref No}]}', "P/Fn::Sub/1/X/Ref", "No is neither a"),
-        ("{P: !If [No, 1, 2]}", "P/Fn::If/0", "No is not a condition"),
-        ("{P: !If [IsBig, 1, !Ref No]}", "P/Fn::If/2/Ref", "No is neither a parameter"),
-        ("{P: !FindInMap [No, a, b]}", "P/Fn::FindInMap/0", "No is not a mapping"),
-        ("{P: !FindInMap [Sizes, !Ref No, Cpu]}", "P/Fn::FindInMap/1/Ref", "No is neither"),
+        ('{P: !Sub "${ Nope }"}', "P/Fn::Sub", "Nope is neither a parameter nor a resource"),
+        ('{P: !Sub "${Nope.Arn}"}', "P/Fn::Sub", "Nope is not a resource"),
+        (
+            '{P: !Sub ["${X}${Nope}", {X: 1}]}',
+            "P/Fn::Sub",
+            "Nope is neither a parameter nor a resource",
+        ),
+        ('{P: !Sub ["${X}", {X: !Ref Nope}]}', "P/Fn::Sub/1/X/Ref", "Nope is neither a"),
+        ("{P: !If [Nope, 1, 2]}", "P/Fn::If/0", "Nope is not a condition"),
+        ("{P: !If [IsBig, 1, !Ref Nope]}", "P/Fn::If/2/Ref", "Nope is neither a parameter"),
+        ("{P: !FindInMap [Nope, a, b]}", "P/Fn::FindInMap/0", "Nope is not a mapping"),
+        ("{P: !FindInMap [Sizes, !Ref Nope, Cpu]}", "P/Fn::FindInMap/1/Ref", "Nope is neither"),
     ],
 )
 def test_references_must_have_a_target(properties: str, at: str, detail: str) -> None:
@@ -359,30 +409,30 @@ def test_references_must_have_a_target(properties: str, at: str, detail: str) ->
 @pytest.mark.parametrize(
     "text,pointer",
     [
-        (f"{NAMES}  A: {{Type: T, DependsOn: No}}", "#/Resources/A/DependsOn"),
-        (f"{NAMES}  A: {{Type: T, DependsOn: [Jobs, No]}}", "#/Resources/A/DependsOn/1"),
+        (f"{NAMES}  A: {{Type: T, DependsOn: Nope}}", "#/Resources/A/DependsOn"),
+        (f"{NAMES}  A: {{Type: T, DependsOn: [Jobs, Nope]}}", "#/Resources/A/DependsOn/1"),
         (f"{NAMES}  A: {{Type: T, DependsOn: Size}}", "#/Resources/A/DependsOn"),
-        (f"{NAMES}  A: {{Type: T, Condition: No}}", "#/Resources/A/Condition"),
+        (f"{NAMES}  A: {{Type: T, Condition: Nope}}", "#/Resources/A/Condition"),
         (
-            f"{NAMES}  A: {{Type: T, UpdatePolicy: {{P: !Ref No}}}}",
+            f"{NAMES}  A: {{Type: T, UpdatePolicy: {{P: !Ref Nope}}}}",
             "#/Resources/A/UpdatePolicy/P/Ref",
         ),
-        (f"{NAMES}Outputs: {{A: {{Value: !Ref No}}}}", "#/Outputs/A/Value/Ref"),
-        (f"{NAMES}Outputs: {{A: {{Value: 1, Condition: No}}}}", "#/Outputs/A/Condition"),
+        (f"{NAMES}Outputs: {{A: {{Value: !Ref Nope}}}}", "#/Outputs/A/Value/Ref"),
+        (f"{NAMES}Outputs: {{A: {{Value: 1, Condition: Nope}}}}", "#/Outputs/A/Condition"),
         (f"{NAMES}Outputs: {{A: {{Value: 1}}, B: {{Value: !Ref A}}}}", "#/Outputs/B/Value/Ref"),
         (
-            f"{NAMES}Outputs: {{A: {{Value: 1, Export: {{Name: !Sub '${{No}}'}}}}}}",
+            f"{NAMES}Outputs: {{A: {{Value: 1, Export: {{Name: !Sub '${{Nope}}'}}}}}}",
             "#/Outputs/A/Export/Name/Fn::Sub",
         ),
         (
-            f"Conditions: {{A: !Not [!Condition No]}}\n{QUEUE}",
+            f"Conditions: {{A: !Not [!Condition Nope]}}\n{QUEUE}",
             "#/Conditions/A/Fn::Not/0/Condition",
         ),
-        (f"Conditions: {{A: !Equals [!Ref No, 1]}}\n{QUEUE}", "#/Conditions/A/Fn::Equals/0/Ref"),
+        (f"Conditions: {{A: !Equals [!Ref Nope, 1]}}\n{QUEUE}", "#/Conditions/A/Fn::Equals/0/Ref"),
         # CloudFormation knows conditions before it makes anything.
         (f"Conditions: {{A: !Equals [!Ref Jobs, 1]}}\n{QUEUE}", "#/Conditions/A/Fn::Equals/0/Ref"),
-        (f"{SAM_TOO}Outputs: {{A: {{Value: !Ref No}}}}", "#/Outputs/A/Value/Ref"),
-        (f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt No.Arn}}}}", "#/Outputs/A/Value/Fn::GetAtt"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: !Ref Nope}}}}", "#/Outputs/A/Value/Ref"),
+        (f"{SAM_TOO}Outputs: {{A: {{Value: !GetAtt Nope.Arn}}}}", "#/Outputs/A/Value/Fn::GetAtt"),
         (f"{SAM_TOO}Outputs: {{A: {{Value: 1, Condition: Jobs}}}}", "#/Outputs/A/Condition"),
     ],
 )
@@ -394,13 +444,13 @@ def test_references_in_every_section_are_checked(text: str, pointer: str) -> Non
     "properties",
     [
         "{P: !Ref Size, Q: !Ref Jobs, R: !GetAtt Jobs.Arn, S: {Fn::GetAtt: Jobs.Arn}}",
-        '{P: !Sub "${Size} ${Jobs} ${Jobs.Arn} ${AWS::Region} ${!No} $${Size} ${} ${a b}"}',
-        '{P: !Sub ["${X} ${Y.Z}", {X: 1, Y.Z: 2}], Q: {Fn::Sub: ["${No}"]}}',
+        '{P: !Sub "${Size} ${Jobs} ${Jobs.Arn} ${AWS::Region} ${!Nope} $${Size} ${} ${a b}"}',
+        '{P: !Sub ["${X} ${Y.Z}", {X: 1, Y.Z: 2}], Q: {Fn::Sub: ["${Nope}"]}}',
         "{P: !If [IsBig, !Ref AWS::NoValue, !Ref AWS::NotificationARNs]}",
         "{P: !FindInMap [Sizes, !Ref Size, Cpu], Q: !FindInMap [!Ref Size, a, b]}",
         # The condition of a policy's statement is none of CloudFormation's.
-        "{PolicyDocument: {Statement: [{Condition: {StringEquals: {a: b}}}, {Condition: No}]}}",
-        "{P: ['${No}', {Ref: No, And: more}, {Ref: [No]}, {Fn::GetAtt: []}, {Fn::If: No}]}",
+        "{PolicyDocument: {Statement: [{Condition: {StringEquals: {a: b}}}, {Condition: Nope}]}}",
+        "{P: ['${Nope}', {Ref: Nope, And: more}, {Ref: [Nope]}, {Fn::GetAtt: []}, {Fn::If: Nope}]}",
     ],
 )
 def test_references_to_existing_names_are_accepted(properties: str) -> None:
@@ -410,12 +460,12 @@ def test_references_to_existing_names_are_accepted(properties: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        f"{NAMES}  A: {{Type: T, DependsOn: Jobs, Condition: IsBig, Metadata: {{M: !Ref No}}}}",
+        f"{NAMES}  A: {{Type: T, DependsOn: Jobs, Condition: IsBig, Metadata: {{M: !Ref Nope}}}}",
         f"{NAMES}  A: {{Type: T, DependsOn: [Jobs], DeletionPolicy: Retain}}",
         f"{NAMES}Outputs: {{A: {{Condition: IsBig, Value: !Ref Jobs}}}}",
         f"Conditions: {{A: !Equals [1, 1], B_&: !Or [{{Condition: A}}, !Condition A]}}\n{QUEUE}",
-        f"Rules: {{R: {{Assertions: [{{Assert: !Ref No}}]}}}}\n{QUEUE}",
-        f"Rules: {{R: {{Assertions: [{{Assert: !Contains [[a], !Ref No]}}]}}}}\n{QUEUE}",
+        f"Rules: {{R: {{Assertions: [{{Assert: !Ref Nope}}]}}}}\n{QUEUE}",
+        f"Rules: {{R: {{Assertions: [{{Assert: !Contains [[a], !Ref Nope]}}]}}}}\n{QUEUE}",
         f"Hooks: {{}}\nMetadata: {{}}\nDescription: x\n{QUEUE}",
         f"{SAM_TOO}Globals: {{Function: {{Role: !Ref JobsRole}}}}",
         f"{SAM_TOO}Outputs: {{A: {{Value: !Ref JobsRole}}, B: {{Value: !Ref Jobs.Version}}}}",

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipway.domain import template_parser
-from slipway.importers.proton import importing
+from slipway.domain import template_parser, template_syntax
+from slipway.importers.proton import importing, writing
 from tests.support.importers.bundles import BUNDLES, bundle
 from tests.support.importers.stacks import (
     Stack,
@@ -428,3 +428,10 @@ def test_the_functions_do_not_contain_the_importer() -> None:
     makefile = (ROOT / "layers/core/Makefile").read_text()
 
     assert '"$(LAYER)/slipway/importers"' in makefile
+
+
+@pytest.mark.parametrize("text", ["08", "012345678901", "0300", "yes", "off", "1:30", "~", "1e3"])
+def test_text_that_cloudformation_would_read_as_something_else_is_quoted(text: str) -> None:
+    written = writing.dump({"Description": text})
+
+    assert template_syntax.from_yaml(written) == {"Description": text}

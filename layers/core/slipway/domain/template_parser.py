@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice, starmap
 from typing import Any
 
@@ -59,6 +59,8 @@ class ParsedTemplate:
     sam       whether SAM transforms the template
     events    the events for which SAM creates resources, by their JSON pointers
     sections  the sections of the body
+    repeated  the JSON pointers of keys that a mapping has more than once; the last one counts
+    otherwise the template as it would be if the first one counted, if there are any
     """
 
     parameters: Sequence[Parameter]
@@ -67,6 +69,8 @@ class ParsedTemplate:
     sam: bool
     events: Mapping[str, Event] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    repeated: Sequence[str] = ()
+    otherwise: ParsedTemplate | None = field(default=None, repr=False)
 
     @property
     def resources(self) -> dict[str, int]:
@@ -79,9 +83,20 @@ def read(body: bytes, *, is_json: bool) -> ParsedTemplate:
         text = body.decode()
     except ValueError:
         raise Malformed("The body is not valid UTF-8.") from None
-    parse = template_syntax.from_json if is_json else template_syntax.from_yaml
+
+    def tree(repeats: template_syntax.Repeats) -> Any:
+        if is_json:
+            return template_syntax.from_json(text, repeats)
+        return template_syntax.from_yaml(text, repeats=repeats)
+
+    repeats = template_syntax.Repeats()
     with effort.limited():
-        return _parsed(parse(text))
+        found = _parsed(tree(repeats))
+        if not repeats.pointers:
+            return found
+        # AWS does not say which one counts, so the template must be allowed in both cases.
+        otherwise = _parsed(tree(template_syntax.Repeats(first=True)))
+        return replace(found, repeated=repeats.pointers, otherwise=otherwise)
 
 
 def read_stored(body: bytes) -> ParsedTemplate:
@@ -99,6 +114,8 @@ def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:
     Raises Invalid for types that are not allowed, and for what reaches beyond the environment;
     TooCostly.
     """
+    if template.otherwise:
+        check_allowed(template.otherwise, allowances)
     faults = types_not_allowed(template, allowances.types)
     beyond, numbers = template_reach.faults(
         template.sections, template.parameters, template.types, template.sam, allowances

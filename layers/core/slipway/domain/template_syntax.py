@@ -1,8 +1,8 @@
 """Parses YAML or JSON into mappings, lists and text, without trusting it.
 
-YAML is read as a stream of events and never constructs objects: every scalar is text, tags can only
-be CloudFormation's short forms, aliases are refused as CloudFormation refuses them, and depth and
-size are limited.
+YAML is read as a stream of events and never constructs objects: every scalar is the text that
+CloudFormation takes it for (slipway.domain.template_scalars), tags can only be CloudFormation's
+short forms, aliases are refused as CloudFormation refuses them, and depth and size are limited.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from slipway.domain import effort
+from slipway.domain import effort, template_scalars
 from slipway.domain.fields import CONTROL, is_writable
 from slipway.domain.references import MAX_NAME, below
+from slipway.domain.template_scalars import SHORT_FORMS
 from slipway.errors import FieldError, Invalid, Malformed
 
 if TYPE_CHECKING:
@@ -23,34 +24,46 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 50
 # CloudFormation's largest template, 1 MB, has about 60,000. So many cost a third of a second.
 _MAX_NODES = 150_000
+_MAX_REPEATS = 20
 
-# `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}. The last ones, from Contains, are Rules'.
-_FUNCTIONS = (
-    "And Base64 Cidr Equals FindInMap GetAZs GetAtt If ImportValue Join Length Not Or Select Split "
-    "Sub ToJsonString Contains EachMemberEquals EachMemberIn RefAll ValueOf ValueOfAll"
-)
-SHORT_FORMS = {
-    "!Ref": "Ref",
-    "!Condition": "Condition",
-    **{f"!{name}": f"Fn::{name}" for name in _FUNCTIONS.split()},
-}
 _PLAIN_TAGS = {None, "!"} | {
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
 }
-_NULLS = {"", "~", "null", "Null", "NULL"}
+# The sections whose keys are names, which other places refer to as text.
+_NAMING = {"Parameters", "Mappings", "Conditions", "Rules", "Resources", "Outputs"}
 
 
-def from_json(text: str) -> Any:
-    """Mappings, lists and text; None for null. Raises Malformed, Invalid."""
-    return _tree(_json(text), _Limit())
+@dataclass
+class Repeats:
+    """What to do with keys that a mapping has more than once.
+
+    CloudFormation takes the last of them. `first` takes the first instead. Reading adds the JSON
+    pointers of repeated keys to `pointers`.
+    """
+
+    first: bool = False
+    pointers: list[str] = field(default_factory=list)
 
 
-def from_yaml(text: str, scalar: Callable[[ScalarEvent], str | None] | None = None) -> Any:
-    """Mappings, lists, and for each scalar what `scalar` returns, by default its text.
+def from_json(text: str, repeats: Repeats | None = None) -> Any:
+    """Mappings, lists and text; None for null. Without `repeats`, repeated keys are refused.
 
     Raises Malformed, Invalid.
     """
-    return _tree(_yaml(text, scalar or _text), _Limit())
+    return _tree(_json(text), _Limit(repeats))
+
+
+def from_yaml(
+    text: str,
+    scalar: Callable[[ScalarEvent], str | None] | None = None,
+    repeats: Repeats | None = None,
+) -> Any:
+    """Mappings, lists, and for each scalar what `scalar` returns, by default the text that
+    CloudFormation takes it for. Without `repeats`, repeated keys are refused.
+
+    Raises Malformed, Invalid.
+    """
+    return _tree(_yaml(text, scalar or _text), _Limit(repeats))
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -63,7 +76,11 @@ def _json(text: str) -> Any:
 
     try:
         return json.loads(
-            text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=no_number
+            text,
+            object_pairs_hook=_Pairs,
+            parse_int=str,
+            parse_float=template_scalars.number,
+            parse_constant=no_number,
         )
     except RecursionError:
         raise Malformed("The body is nested too deeply.") from None
@@ -74,9 +91,10 @@ def _json(text: str) -> Any:
 class _Limit:
     """Counts the nodes of a document, keys included, so that it costs no more than its size."""
 
-    def __init__(self) -> None:
+    def __init__(self, repeats: Repeats | None = None) -> None:
         self.path: list[int | str] = []
         self._left = _MAX_NODES
+        self._repeats = repeats
 
     def enter(self) -> None:
         """Raises Invalid, TooCostly."""
@@ -90,6 +108,15 @@ class _Limit:
     def refused(self, detail: str) -> Invalid:
         return Invalid([FieldError(below("#", *self.path), detail)])
 
+    def keeps_first(self) -> bool:
+        """Whether the first of two values at this place counts. Raises Invalid."""
+        if self._repeats is None or len(self.path) == 1:
+            # AWS warns that it is undefined what becomes of a repeated section.
+            raise self.refused("is given more than once")
+        if len(self._repeats.pointers) < _MAX_REPEATS:
+            self._repeats.pointers.append(below("#", *self.path))
+        return self._repeats.first
+
 
 def _tree(value: Any, limit: _Limit) -> Any:
     """Mappings, lists and text, with None for null. Raises Invalid.
@@ -102,9 +129,10 @@ def _tree(value: Any, limit: _Limit) -> Any:
         for name, each in value:
             _tree(name, limit)
             limit.path.append(name)
-            if name in mapping:
-                raise limit.refused("is given more than once")
-            mapping[name] = _tree(each, limit)
+            kept = name in mapping and limit.keeps_first()
+            read = _tree(each, limit)
+            if not kept:
+                mapping[name] = read
             limit.path.pop()
         return mapping
     if isinstance(value, list):
@@ -122,8 +150,8 @@ def _tree(value: Any, limit: _Limit) -> Any:
 
 
 def _text(event: ScalarEvent) -> str | None:
-    """The scalar's text; None for null."""
-    return None if event.implicit[0] and event.value in _NULLS else str(event.value)
+    """The text that CloudFormation takes the scalar for; None for null."""
+    return template_scalars.text(event.value) if event.implicit[0] else str(event.value)
 
 
 def _yaml(text: str, scalar: Callable[[ScalarEvent], str | None]) -> Any:
@@ -137,14 +165,12 @@ def _yaml(text: str, scalar: Callable[[ScalarEvent], str | None]) -> Any:
             if count > 2 * _MAX_NODES:
                 # Each node has at most a beginning and an end.
                 raise Invalid([FieldError("#", f"must have at most {_MAX_NODES} nodes")])
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise builder.refused(
-                    "has an alias or anchor, which CloudFormation does not support"
-                )
+            if isinstance(event, yaml.AliasEvent):
+                raise builder.refused("is an alias, which CloudFormation does not support")
             if isinstance(event, yaml.DocumentStartEvent):
                 builder.document()
             elif isinstance(event, yaml.ScalarEvent):
-                builder.add(builder.tagged(event.tag, scalar(event)))
+                builder.scalar(event, scalar(event))
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 mapping = isinstance(event, yaml.MappingStartEvent)
                 builder.open(_Pairs() if mapping else [], event.tag)
@@ -211,6 +237,16 @@ class _Builder:
             here.key = value
         else:
             raise self.refused("has a key that is not a string")
+
+    def scalar(self, event: ScalarEvent, value: str | None) -> None:
+        here = self.stack[-1] if self.stack else None
+        names = len(self.stack) == 2 and self.stack[0].key in _NAMING
+        if names and here and isinstance(here.items, _Pairs) and here.key is None:
+            here.key = event.value
+            if event.implicit[0] and not template_scalars.is_text(event.value):
+                raise self.refused(f"is read as {value}, not as a name: write it in quotes")
+            here.key = None
+        self.add(self.tagged(event.tag, value))
 
     def tagged(self, tag: str | None, value: Any) -> Any:
         if tag in _PLAIN_TAGS:

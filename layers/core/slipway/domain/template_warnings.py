@@ -121,6 +121,12 @@ def _reader(template: ParsedTemplate) -> Reader:
     return Reader(names, template.sections.get("Mappings", {}))
 
 
+def _repeated(template: ParsedTemplate) -> Iterator[TemplateWarning]:
+    for at in template.repeated:
+        detail = "is given more than once, and only the last one counts"
+        yield TemplateWarning(pointer=at, code="repeated_key", detail=detail)
+
+
 def _names(template: ParsedTemplate) -> Iterator[TemplateWarning]:
     """Physical names that are longer than AWS takes, and names of buckets in upper case."""
     reader = _reader(template)
@@ -171,4 +177,4 @@ def _silent(template: ParsedTemplate) -> Iterator[TemplateWarning]:
             yield TemplateWarning(pointer=at, code="no_service_timeout", detail=detail)
 
 
-CHECKS: Sequence[Check] = (_deployments, _filled_in, _keys, _names, _silent)
+CHECKS: Sequence[Check] = (_deployments, _filled_in, _keys, _names, _repeated, _silent)

@@ -13,6 +13,7 @@ WARNINGS = (
     "name_too_long",
     "no_service_timeout",
     "parameter_not_used",
+    "repeated_key",
     "takes_no_version",
     "value_may_not_fit",
 )

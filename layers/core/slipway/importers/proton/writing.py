@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from slipway.domain.template_syntax import SHORT_FORMS
+from slipway.domain import template_scalars
+from slipway.domain.template_scalars import SHORT_FORMS
 from slipway.importers.proton.branches import is_function
 from slipway.importers.proton.bundle import Scalar
 
@@ -34,7 +35,9 @@ def _scalar(dumper: _Dumper, value: str) -> yaml.Node:
 
 
 def _text(dumper: _Dumper, value: str, tag: str = "tag:yaml.org,2002:str") -> yaml.Node:
-    return dumper.represent_scalar(tag, str(value), style="|" if "\n" in value else None)
+    # PyYAML quotes what it would not read as text; CloudFormation reads more as numbers.
+    quoted = None if template_scalars.is_text(value) else "'"
+    return dumper.represent_scalar(tag, str(value), style="|" if "\n" in value else quoted)
 
 
 def _mapping(dumper: _Dumper, value: dict[str, Any]) -> yaml.Node:
