@@ -220,6 +220,23 @@ def test_an_environment_shows_its_template(web: Client, project: ProjectId) -> N
     assert (line["environment_id"], line["standing"]) == (made.json["id"], "up_to_date")
 
 
+def test_groups_and_labels_of_parameters_are_shown(web: Client) -> None:
+    interface = (
+        "Metadata:\n  AWS::CloudFormation::Interface:\n"
+        "    ParameterGroups: [{Label: {default: Secrets}, Parameters: [Password]}]\n"
+        "    ParameterLabels: {Password: {default: The password}}\n"
+    )
+
+    made = add(web, interface + BODY)
+
+    assert made.json["parameter_groups"] == [{"label": "Secrets", "parameters": ["Password"]}]
+    assert [(each["name"], each["label"]) for each in made.json["parameters"]] == [
+        ("Password", "The password"),
+        ("Size", None),
+    ]
+    assert web.get(f"{VERSIONS}/1.0").json == made.json
+
+
 def test_warnings_are_shown_with_the_version_and_with_plans(
     web: Client, project: ProjectId, review: Review
 ) -> None:

@@ -225,6 +225,70 @@ def test_all_errors_are_reported_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "text,why",
+    [
+        ("Globals: {Function: {Timeout: 5}}\n" + QUEUE, "there are Globals"),
+        (
+            "Resources: {Web: {Type: AWS::Serverless::Function}}",
+            "Web is of the type AWS::Serverless::Function",
+        ),
+    ],
+)
+def test_a_missing_transform_is_told_as_such(text: str, why: str) -> None:
+    detail = f"is missing: it must be AWS::Serverless-2016-10-31, because {why}"
+
+    assert refused(text) == {"#/Transform": detail}
+
+
+def test_parameters_have_the_labels_and_the_order_of_the_interface() -> None:
+    text = """
+Metadata:
+  AWS::CloudFormation::Interface:
+    ParameterGroups:
+      - {Label: {default: Sizing}, Parameters: [Delay, Gone, Size, Delay]}
+      - {Parameters: [Name, Size]}
+      - {Label: {default: Nothing}, Parameters: [Size]}
+    ParameterLabels: {Delay: {default: Seconds before delivery}, Gone: {default: x}, Name: y}
+Parameters:
+  Name: {Type: String}
+  Size: {Type: String}
+  Other: {Type: "List<String>"}
+  Delay: {Type: Number}
+"""
+    found = read(text + QUEUE)
+
+    assert [(each.name, each.label) for each in found.parameters] == [
+        ("Delay", "Seconds before delivery"),
+        ("Size", None),
+        ("Name", None),
+        ("Other", None),
+    ]
+    assert [(each.label, each.parameters) for each in found.groups] == [
+        ("Sizing", ["Delay", "Size"]),
+        (None, ["Name"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "interface",
+    [
+        "x",
+        "[1]",
+        "{ParameterGroups: x, ParameterLabels: [1]}",
+        "{ParameterGroups: [x, {Parameters: {A: 1}}, {Parameters: [[A], {A: A}]}]}",
+        '{ParameterLabels: {A: {default: "\u202e"}}}',
+        "{ParameterLabels: {A: {default: [x]}}}",
+    ],
+)
+def test_an_interface_without_its_form_is_left_out(interface: str) -> None:
+    text = f"Metadata: {{AWS::CloudFormation::Interface: {interface}}}\n{QUEUE}"
+
+    found = read(text + "\nParameters: {A: {Type: String}}")
+
+    assert ([each.label for each in found.parameters], found.groups) == ([None], [])
+
+
 # --- what is not taken on trust ---------------------------------------------------------------
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
@@ -489,7 +553,7 @@ def test_references_into_a_malformed_section_are_not_reported() -> None:
     assert refused(text) == {"#/Parameters": "must be a mapping"}
 
 
-@pytest.mark.parametrize("section", ["Foo", "resources", "Globals", "a/b", "Output"])
+@pytest.mark.parametrize("section", ["Foo", "resources", "a/b", "Output"])
 def test_an_unknown_section_is_refused(section: str) -> None:
     pointer = f"#/{section.replace('/', '~1')}"
 
@@ -812,4 +876,5 @@ def test_the_table_of_events_matches_sam() -> None:
 def test_events_are_read_only_in_sam_templates() -> None:
     text = "Resources: {A: {Type: AWS::Serverless::Function, Properties: {Events: {E: x}}}}"
 
-    assert read(text).events == {}
+    # It is refused for its missing transform alone.
+    assert list(refused(text)) == ["#/Transform"]

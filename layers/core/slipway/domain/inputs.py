@@ -181,25 +181,31 @@ def _written(kind: str, value: Any) -> str | None:
 
     Raises OverflowError.
     """
-    if kind in ("Number", "List<Number>") and _is_number(value):
-        return _digits(value)
-    if isinstance(value, list) and kind.startswith(("List<", "CommaDelimitedList")):
-        parts = [_digits(each) if _is_number(each) else each for each in value]
-        if all(isinstance(each, str) and "," not in each for each in parts):
-            return ",".join(parts)
+    if not isinstance(value, list):
+        return _of_one(kind, value)
+    if not kind.startswith(("List<", "CommaDelimitedList")):
         return None
+    # A comma within a text separates, as in a text for the whole list.
+    parts = [_of_one(kind, each) for each in value]
+    return None if None in parts else ",".join(map(str, parts))
+
+
+def _of_one(kind: str, value: Any) -> str | None:
+    """A single value as text: numbers and booleans too, because tools send them for any type."""
+    if isinstance(value, bool):
+        return None if "Number" in kind else json.dumps(value)
+    return _digits(value) if isinstance(value, int | float) else _text(value)
+
+
+def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _digits(value: float) -> str:
     # 1e400 is infinite, and Python refuses to print an integer of thousands of digits.
     if not abs(value) < 10**50:
         raise OverflowError
-    return str(value)
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _kind(name: str) -> str:

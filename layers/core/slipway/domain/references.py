@@ -20,7 +20,7 @@ MAX_NAME = 255
 SECTIONS = ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")
 
 _OTHERS = (
-    "AWSTemplateFormatVersion", "Description", "Metadata", "Rules", "Transform", "Hooks",
+    "AWSTemplateFormatVersion", "Description", "Globals", "Metadata", "Rules", "Transform", "Hooks",
 )  # fmt: skip
 _FORMAT = "2010-09-09"
 _PSEUDO = {
@@ -108,10 +108,10 @@ def below(at: str, *parts: int | str) -> str:
     return "/".join([at, *escaped])
 
 
-def unknown(tree: Mapping[str, Any], *, sam: bool) -> Iterator[FieldError]:
+def unknown(tree: Mapping[str, Any]) -> Iterator[FieldError]:
     """Unknown sections, and an unknown AWSTemplateFormatVersion."""
     for name in tree:
-        if name not in (*SECTIONS, *_OTHERS) and not (sam and name == "Globals"):
+        if name not in (*SECTIONS, *_OTHERS):
             yield FieldError(below("#", name), "is not a section of a CloudFormation template")
     if tree.get("AWSTemplateFormatVersion", _FORMAT) != _FORMAT:
         yield FieldError("#/AWSTemplateFormatVersion", f"must be {_FORMAT}")

@@ -130,6 +130,11 @@ class Parameter(ResponseModel):
     """One of the template's parameters, with CloudFormation's attributes."""
 
     name: str = Field(examples=["Size"])
+    label: str | None = Field(
+        None,
+        description="From the template's AWS::CloudFormation::Interface.",
+        examples=["Size of the service"],
+    )
     type: str = Field(examples=["String"])
     default: str | None = Field(None, examples=["small"])
     description: str | None = None
@@ -143,13 +148,25 @@ class Parameter(ResponseModel):
     max_value: str | None = None
 
 
+class ParameterGroup(ResponseModel):
+    """Parameters that belong together, from the template's AWS::CloudFormation::Interface."""
+
+    label: str | None = Field(None, examples=["Sizing"])
+    parameters: list[str] = Field(description="Their names, in order.", examples=[["Size"]])
+
+
 class TemplateVersion(ResponseModel):
     template: str = Field(examples=["web-service"])
     version: str = Field(examples=["1.2"])
     state: State
     sha256: str = Field(description="The SHA-256 digest of the body.")
     bytes: int = Field(examples=[2048])
-    parameters: list[Parameter] = Field(description="Input parameters and their constraints.")
+    parameters: list[Parameter] = Field(
+        description="Input parameters and their constraints; those of groups first, in their order."
+    )
+    parameter_groups: list[ParameterGroup] = Field(
+        [], description="The groups into which the template arranges its parameters."
+    )
     outputs: list[str] = Field(examples=[["Url"]])
     resources: dict[str, int] = Field(
         description="The number of resources of each type.", examples=[{"AWS::SQS::Queue": 1}]

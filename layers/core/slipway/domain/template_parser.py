@@ -22,6 +22,7 @@ from slipway.domain import (
     references,
     sam_events,
     supplied,
+    template_interface,
     template_reach,
     template_scan,
     template_syntax,
@@ -32,10 +33,11 @@ from slipway.domain.effort import Budget
 from slipway.domain.fields import INVISIBLE, is_visible
 from slipway.domain.references import MAX_NAME, below
 from slipway.domain.sam_events import Event
-from slipway.domain.template import Parameter, not_allowed
+from slipway.domain.template import Parameter, ParameterGroup, not_allowed
 from slipway.errors import FieldError, Invalid, Malformed
 
 SAM = "AWS::Serverless-2016-10-31"
+_SERVERLESS = "AWS::Serverless::"
 
 _MAX_PARAMETERS = 200
 # Each is a parameter in the parameter store, which accepts about twenty writes at once.
@@ -45,7 +47,8 @@ _MAX_DESCRIBED = 150_000
 _MAX_FAULTS = 20
 
 _TYPE = re.compile(
-    r"String|Number|CommaDelimitedList|List<Number>|AWS::[A-Za-z0-9:]+|List<AWS::[A-Za-z0-9:]+>"
+    r"String|Number|CommaDelimitedList|List<(?:Number|String)>|AWS::[A-Za-z0-9:]+"
+    r"|List<AWS::[A-Za-z0-9:]+>"
 )
 # CloudFormation would resolve the input with permissions that the caller does not have.
 _SSM_VALUE = "AWS::SSM::Parameter::Value<"
@@ -57,6 +60,7 @@ class ParsedTemplate:
 
     types     each resource's type, by its logical id
     sam       whether SAM transforms the template
+    groups    the groups of parameters
     events    the events for which SAM creates resources, by their JSON pointers
     sections  the sections of the body
     repeated  the JSON pointers of keys that a mapping has more than once; the last one counts
@@ -67,6 +71,7 @@ class ParsedTemplate:
     outputs: Sequence[str]
     types: Mapping[str, str]
     sam: bool
+    groups: Sequence[ParameterGroup] = ()
     events: Mapping[str, Event] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
     repeated: Sequence[str] = ()
@@ -174,9 +179,9 @@ def _parsed(tree: Any) -> ParsedTemplate:
     if len(secrets) > MAX_SECRETS:
         faults.append(FieldError("#/Parameters", f"must be at most {MAX_SECRETS} with NoEcho"))
     outputs = list(sections["Outputs"])
-    sam = _transform(tree, faults)
+    sam = _transform(tree, types, faults)
     events = dict(sam_events.found(resources, faults)) if sam else {}
-    faults += references.unknown(tree, sam=sam)
+    faults += references.unknown(tree)
     faults += islice(template_scan.faults(tree), _MAX_FAULTS)
     grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
     if complete:
@@ -184,8 +189,10 @@ def _parsed(tree: Any) -> ParsedTemplate:
         faults += islice(references.shown(sections, secrets), _MAX_FAULTS)
         faults += islice(references.circles(sections), _MAX_FAULTS)
     _raise(faults)
-    found = ParsedTemplate(parameters, outputs, types, sam, events, sections)
-    described = [[each.model_dump() for each in parameters], outputs, found.resources]
+    parameters, groups = template_interface.arranged(tree.get("Metadata"), parameters)
+    found = ParsedTemplate(parameters, outputs, types, sam, groups, events, sections)
+    shown = [each.model_dump() for each in (*parameters, *groups)]
+    described = [shown, outputs, found.resources]
     if len(json.dumps(described).encode()) > _MAX_DESCRIBED:
         detail = f"and Outputs must be at most {_MAX_DESCRIBED} bytes together"
         raise Invalid([FieldError("#/Parameters", detail)])
@@ -214,12 +221,18 @@ def _type(name: str, resource: Any, faults: list[FieldError]) -> str:
     return ""
 
 
-def _transform(tree: Mapping[str, Any], faults: list[FieldError]) -> bool:
+def _transform(tree: Mapping[str, Any], types: Mapping[str, str], faults: list[FieldError]) -> bool:
     transform = tree.get("Transform")
     if transform in (SAM, [SAM]):
         return True
     if transform not in (None, []):
         faults.append(FieldError("#/Transform", f"must be {SAM} or left out"))
+        return False
+    of_sam = next((name for name, kind in types.items() if kind.startswith(_SERVERLESS)), None)
+    user = of_sam and f"{of_sam[:MAX_NAME]} is of the type {types[of_sam][:MAX_NAME]}"
+    if user or "Globals" in tree:
+        detail = f"is missing: it must be {SAM}, because {user or 'there are Globals'}"
+        faults.append(FieldError("#/Transform", detail))
     return False
 
 

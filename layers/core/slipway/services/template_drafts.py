@@ -66,6 +66,7 @@ def record(
         "media": media,
         "key": where,
         "parameters": [model.as_record(each) for each in parsed.parameters],
+        "parameter_groups": [each.model_dump() for each in parsed.groups],
         "outputs": list(parsed.outputs),
         "resources": parsed.resources,
         "resource_types": list(parsed.resources),
