@@ -17,6 +17,7 @@ from slipway.domain import template_scalars
 from slipway.domain.template_scalars import SHORT_FORMS
 
 _TAG = "tag:yaml.org,2002:"
+_NAMES = {bool: "bool", int: "int", template_scalars.Fraction: "float", str: "str"}
 # The arguments of these, and the values of tags, are compared and joined as text.
 _TEXTS = {"Fn::Base64", "Fn::Equals", "Fn::FindInMap", "Fn::Join", "Fn::Select", "Fn::Split"} | {
     "Fn::Contains",
@@ -42,8 +43,7 @@ def patch(module: Any) -> None:
             if kind is not yaml.ScalarNode:
                 return super().resolve(kind, value, implicit)
             found = template_scalars.value(value) if implicit[0] else value
-            names = {bool: "bool", int: "int", template_scalars.Fraction: "float", str: "str"}
-            return _TAG + names.get(type(found), "null")
+            return _TAG + _NAMES.get(type(found), "null")
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             read = super().construct_mapping(node, deep)

@@ -157,7 +157,7 @@ def test_templates_need_a_token(nobody: Client) -> None:
             "#/Outputs/Url/Value/Ref",
         ),
         ('Description: "a\\x01"', 422, "invalid_request", "#/Description"),
-        ("a: &a [x]\nb: *a", 422, "invalid_request", "#/a"),
+        ("a: &a [x]\nb: *a", 422, "invalid_request", "#/b"),
         ("[" * 500_000, 422, "invalid_request", None),
         ("#" * (MAX_BYTES + 1), 413, "body_too_large", None),
     ],
@@ -244,7 +244,8 @@ def test_warnings_are_shown_with_the_version_and_with_plans(
         "pointer": "#/Parameters",
         "code": "takes_no_version",
         "detail": (
-            "has neither Version nor Artifact, so deployments into its environments are refused. "
+            "has neither Version nor Artifact or a part of it, so deployments into its "
+            "environments are refused. "
             "Declare one of them if the template has code that deployments replace"
         ),
     }

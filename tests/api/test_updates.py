@@ -128,7 +128,7 @@ def test_an_environment_that_cannot_be_updated_is_refused(
 
 
 def test_a_rejecting_update_is_refused_behind_another(ann: Client, web: EnvironmentId) -> None:
-    world.deployment(web, ann.principal)
+    assert update(ann, web, inputs={"Size": "large"}).status == 201
 
     with nothing_changes():
         answer = update(ann, web, inputs={"Size": "large"}, on_conflict="reject")

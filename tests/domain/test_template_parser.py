@@ -236,7 +236,7 @@ def test_all_errors_are_reported_at_once() -> None:
     ],
 )
 def test_a_missing_transform_is_told_as_such(text: str, why: str) -> None:
-    detail = f"is missing: it must be AWS::Serverless-2016-10-31, because {why}"
+    detail = f"must have AWS::Serverless-2016-10-31, because {why}"
 
     assert refused(text) == {"#/Transform": detail}
 

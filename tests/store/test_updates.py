@@ -16,7 +16,7 @@ from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, parse_deployment
 from slipway.domain.inputs import MAX_BYTES_TOGETHER
 from slipway.domain.template import NewTemplate, Version
-from slipway.domain.template_parser import MAX_SECRETS
+from slipway.domain.template_parameters import MAX_SECRETS
 from slipway.domain.update import EnvironmentUpdate
 from slipway.errors import (
     DriverFault,

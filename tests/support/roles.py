@@ -41,7 +41,7 @@ def as_list(value: Any) -> list[Any]:
 # Resources and secrets of environments are named after the stack.
 OF_ENVIRONMENTS = (
     r"[:/]\$\{AWS::StackName\}(-env-|/environments/)\*"
-    r"|\$\{AWS::Region\}:aws:transform/Serverless-2016-10-31"
+    r"|\$\{AWS::Region\}:aws:transform/(\*|LanguageExtensions|Serverless-2016-10-31)"
     r"|:apigateway:\$\{AWS::Region\}::/(apis|tags)/\*"
     r"|:event-source-mapping:\*"
 )

@@ -470,3 +470,67 @@ def names_of_mappings(size: int, shape: int) -> Template:
         return found
 
     return _json(size, whole)
+
+
+# --- loops and repeated keys ------------------------------------------------------------------
+
+
+def _looped(loop: Any, **sections: Any) -> dict[str, Any]:
+    return {
+        "Transform": "AWS::LanguageExtensions",
+        "Resources": {"Q": QUEUE, "Fn::ForEach::A": loop},
+        **sections,
+    }
+
+
+@kind
+def long_loops(size: int, shape: int) -> Template:
+    """Many items, with a body of some size for each."""
+    body = {"Type": "AWS::SQS::Queue", "Properties": {f"P{n}": {"Ref": "X"} for n in range(shape)}}
+    return _json(size, lambda n: _looped(["X", [f"i{k}" for k in range(n)], {"Q${X}": body}]))
+
+
+@kind
+def wide_loops(size: int, shape: int) -> Template:
+    """A few items, with a large body for each."""
+    items = [f"i{k}" for k in range(shape + 1)]
+
+    def whole(n: int) -> Any:
+        texts = [{"Fn::Sub": "${X}-${AWS::Region}"} for _ in range(n)]
+        return _looped(["X", items, {"Q${X}": {**QUEUE, "Properties": {"P": texts}}}])
+
+    return _json(size, whole)
+
+
+@kind
+def nested_loops(size: int, shape: int) -> Template:
+    """Loops in loops that make nothing, over long lists."""
+
+    def whole(n: int) -> Any:
+        inner: Any = {"${Z}": QUEUE}
+        loop: Any = ["Z", [], inner]
+        for level in range(shape % 5 + 2):
+            loop = [f"X{level}", [str(k) for k in range(n)], {f"Fn::ForEach::L{level}": loop}]
+        return _looped(loop)
+
+    return _json(size, whole)
+
+
+@kind
+def loops_over_mappings(size: int, shape: int) -> Template:
+    items = [f"i{k}" for k in range(shape * 10 + 2)]
+    found = {"Fn::FindInMap": ["M", "a", "b"]}
+
+    def whole(n: int) -> Any:
+        mappings = {"M": {"a": {"b": [str(k) for k in range(n)]}}}
+        inner = {"Fn::ForEach::B": ["Y", found, {"${X}${Y}": QUEUE}]}
+        return _looped(["X", items, inner], Mappings=mappings)
+
+    return _json(size, whole)
+
+
+@kind
+def repeated_names(size: int, shape: int) -> Template:
+    """Every key is given twice, so that the template is read with either."""
+    part = f"  Q: {{Type: AWS::SQS::Queue, Properties: {{{'A: 1, ' * (shape + 1)}B: 2}}}}\n"
+    return _yaml(size, "Resources:\n  R: {Type: AWS::SQS::Queue}\n", part)

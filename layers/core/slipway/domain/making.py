@@ -106,13 +106,25 @@ def _of_own() -> list[str]:
     )
 
 
+_TRANSFORMS = [
+    _arn("cloudformation", f"transform/{name}", "${AWS::Region}:aws")
+    for name in ("LanguageExtensions", "Serverless-2016-10-31")
+]
+
+
 def limits() -> list[dict[str, Any]]:
     """The permissions boundary, with CloudFormation's functions: patterns of actions, as the policy
     has each. IAM limits its length."""
     of_own = [f"{service}:*" for service in sorted({each.split(":")[0] for each in _of_own()})]
     roles = ["iam:*agRole", "iam:DeleteRole", "iam:Get*", "iam:List*", "iam:Update*"]
     writes = ["iam:*RolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary"]
-    return _statements(of_own, ["apigateway:*"], roles, writes, _all_mappings())
+    found = _statements(of_own, ["apigateway:*"], roles, writes, _all_mappings())
+    # The policy names AWS's transforms; here all of them are shorter.
+    every = _arn("cloudformation", "transform/*", "${AWS::Region}:aws")
+    return [
+        {**each, "Resource": every} if each.get("Resource") == _TRANSFORMS else each
+        for each in found
+    ]
 
 
 def rights() -> list[dict[str, Any]]:
@@ -144,11 +156,10 @@ def _statements(
     mappings: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     lists = resource_types.WITHOUT_RESOURCE & resource_types.given() - {_CREATE_MAPPING}
-    sam = _arn("cloudformation", "transform/Serverless-2016-10-31", "${AWS::Region}:aws")
     return [
         _allow(of_own, list(OWN)),
         _allow(sorted(lists), "*"),
-        _allow("cloudformation:CreateChangeSet", sam),
+        _allow("cloudformation:CreateChangeSet", _TRANSFORMS),
         *mappings,
         *_functions(),
         *_apis(of_apis),

@@ -151,7 +151,7 @@ class Parameter(ResponseModel):
 class ParameterGroup(ResponseModel):
     """Parameters that belong together, from the template's AWS::CloudFormation::Interface."""
 
-    label: str | None = Field(None, examples=["Sizing"])
+    label: str | None = Field(None, description="The group's label.", examples=["Sizing"])
     parameters: list[str] = Field(description="Their names, in order.", examples=[["Size"]])
 
 
@@ -183,9 +183,10 @@ class TemplateVersion(ResponseModel):
     updated_at: Moment
     published_at: Moment | None = None
     deprecated_at: Moment | None = None
-    # Fields that are not shown: the version's reservations (slipway.domain.capacity), and the
-    # allowances under which it was checked.
+    # Not shown: what the version reserves (slipway.domain.capacity), the inputs that
+    # decide what its loops make, and the allowances under which it was checked.
     reserves: SkipJsonSchema[dict[str, Any]] = Field(default_factory=dict, exclude=True)
+    looped: SkipJsonSchema[list[str]] = Field(default_factory=list, exclude=True)
     checked_under: SkipJsonSchema[str] = Field("", exclude=True)
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, starmap
@@ -21,37 +21,30 @@ from slipway.domain import (
     inputs,
     references,
     sam_events,
-    supplied,
     template_interface,
+    template_loops,
+    template_parameters,
     template_reach,
     template_scan,
     template_syntax,
 )
 from slipway.domain.allowances import Allowances
 from slipway.domain.capacity import Numbers
-from slipway.domain.effort import Budget
-from slipway.domain.fields import INVISIBLE, is_visible
 from slipway.domain.references import MAX_NAME, below
 from slipway.domain.sam_events import Event
 from slipway.domain.template import Parameter, ParameterGroup, not_allowed
+from slipway.domain.template_loops import Expansion
 from slipway.errors import FieldError, Invalid, Malformed
 
 SAM = "AWS::Serverless-2016-10-31"
+LANGUAGE = template_loops.TRANSFORM
 _SERVERLESS = "AWS::Serverless::"
+# AWS requires this order.
+_TRANSFORMS: tuple[list[str], ...] = ([], [SAM], [LANGUAGE], [LANGUAGE, SAM])
 
-_MAX_PARAMETERS = 200
-# Each is a parameter in the parameter store, which accepts about twenty writes at once.
-MAX_SECRETS = 20
 # An item of the table has at most 400 kB, and idempotency records contain the answer.
 _MAX_DESCRIBED = 150_000
 _MAX_FAULTS = 20
-
-_TYPE = re.compile(
-    r"String|Number|CommaDelimitedList|List<(?:Number|String)>|AWS::[A-Za-z0-9:]+"
-    r"|List<AWS::[A-Za-z0-9:]+>"
-)
-# CloudFormation would resolve the input with permissions that the caller does not have.
-_SSM_VALUE = "AWS::SSM::Parameter::Value<"
 
 
 @dataclass(frozen=True)
@@ -62,7 +55,8 @@ class ParsedTemplate:
     sam       whether SAM transforms the template
     groups    the groups of parameters
     events    the events for which SAM creates resources, by their JSON pointers
-    sections  the sections of the body
+    sections  the sections of the body, with loops carried out
+    expansion the loops of AWS::LanguageExtensions, and the inputs that they depend on
     repeated  the JSON pointers of keys that a mapping has more than once; the last one counts
     otherwise the template as it would be if the first one counted, if there are any
     """
@@ -74,6 +68,7 @@ class ParsedTemplate:
     groups: Sequence[ParameterGroup] = ()
     events: Mapping[str, Event] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    expansion: Expansion = field(default_factory=lambda: Expansion({}), repr=False, compare=False)
     repeated: Sequence[str] = ()
     otherwise: ParsedTemplate | None = field(default=None, repr=False)
 
@@ -82,8 +77,12 @@ class ParsedTemplate:
         return dict(sorted(Counter(self.types.values()).items()))
 
 
-def read(body: bytes, *, is_json: bool) -> ParsedTemplate:
-    """Parse a template's body. Raises Malformed, Invalid, TooCostly."""
+def read(body: bytes, *, is_json: bool, values: Mapping[str, str] | None = None) -> ParsedTemplate:
+    """Parse a template's body. `values` are the inputs with which its loops are carried out, by
+    default those of the template.
+
+    Raises Malformed, Invalid, TooCostly.
+    """
     try:
         text = body.decode()
     except ValueError:
@@ -96,21 +95,21 @@ def read(body: bytes, *, is_json: bool) -> ParsedTemplate:
 
     repeats = template_syntax.Repeats()
     with effort.limited():
-        found = _parsed(tree(repeats))
+        found = _parsed(tree(repeats), values or {})
         if not repeats.pointers:
             return found
         # AWS does not say which one counts, so the template must be allowed in both cases.
-        otherwise = _parsed(tree(template_syntax.Repeats(first=True)))
+        otherwise = _parsed(tree(template_syntax.Repeats(first=True)), values or {})
         return replace(found, repeated=repeats.pointers, otherwise=otherwise)
 
 
-def read_stored(body: bytes) -> ParsedTemplate:
-    """Parse a body that was accepted before. Raises Malformed, Invalid, TooCostly."""
+def read_stored(body: bytes, values: Mapping[str, str] | None = None) -> ParsedTemplate:
+    """Parse a body that was accepted before. `values` and errors as of `read`."""
     # A mapping in braces may be JSON or YAML.
     with suppress(Malformed):
         if body.lstrip().startswith(b"{"):
-            return read(body, is_json=True)
-    return read(body, is_json=False)
+            return read(body, is_json=True, values=values)
+    return read(body, is_json=False, values=values)
 
 
 def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:
@@ -128,7 +127,8 @@ def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:
     known = {each.pointer for each in faults}
     shared = dynamic_references.elsewhere(template.sections, allowances.stack)
     with effort.limited():
-        _raise(chain(faults, shared, (each for each in beyond if each.pointer not in known)))
+        several = chain(faults, shared, (each for each in beyond if each.pointer not in known))
+        _raise(template.expansion.source(list(islice(several, _MAX_FAULTS))))
     return numbers
 
 
@@ -157,46 +157,85 @@ def types_not_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> list[
 # --- sections --------------------------------------------------------------------
 
 
-def _parsed(tree: Any) -> ParsedTemplate:
+def _parsed(tree: Any, values: Mapping[str, str]) -> ParsedTemplate:
     if not isinstance(tree, dict):
         raise Invalid([FieldError("#", "is not a template: it must be a mapping")])
     faults: list[FieldError] = []
-    sections = {name: _section(tree, name, faults) for name in (*references.SECTIONS, "Globals")}
+    section = _section(tree, "Parameters", faults)
     complete = not faults
-    resources, declared = sections["Resources"], sections["Parameters"]
-    if not resources and complete:
-        faults.append(FieldError("#/Resources", "must have at least one resource"))
-    types = {name: _type(name, each, faults) for name, each in resources.items()}
-    if len(declared) > _MAX_PARAMETERS:
-        faults.append(FieldError("#/Parameters", f"must be at most {_MAX_PARAMETERS}"))
-    steps = inputs.budget()
-    parameters = [
-        parameter
-        for name, each in islice(declared.items(), _MAX_PARAMETERS)
-        if (parameter := _parameter(name, each, faults, steps)) is not None
-    ]
-    secrets = inputs.secrets(parameters)
-    if len(secrets) > MAX_SECRETS:
-        faults.append(FieldError("#/Parameters", f"must be at most {MAX_SECRETS} with NoEcho"))
-    outputs = list(sections["Outputs"])
-    sam = _transform(tree, types, faults)
-    events = dict(sam_events.found(resources, faults)) if sam else {}
-    faults += references.unknown(tree)
-    faults += islice(template_scan.faults(tree), _MAX_FAULTS)
-    grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
-    if complete:
-        faults += islice(references.missing(sections, grows=grows), _MAX_FAULTS)
-        faults += islice(references.shown(sections, secrets), _MAX_FAULTS)
-        faults += islice(references.circles(sections), _MAX_FAULTS)
-    _raise(faults)
-    parameters, groups = template_interface.arranged(tree.get("Metadata"), parameters)
-    found = ParsedTemplate(parameters, outputs, types, sam, groups, events, sections)
-    shown = [each.model_dump() for each in (*parameters, *groups)]
-    described = [shown, outputs, found.resources]
+    sam, language = _transforms(tree.get("Transform"), faults)
+    parameters = template_parameters.declared(section, faults)
+    expansion = template_loops.Expansion(tree)
+    if language:
+        _raise(faults)
+        expansion = template_loops.expanded(tree, parameters, values)
+    try:
+        found = _expanded(expansion, parameters, (sam, language), faults, complete)
+    except Invalid as refused:
+        raise Invalid(expansion.source(refused.fields)) from None
+    shown = [each.model_dump() for each in (*found.parameters, *found.groups)]
+    described = [shown, found.outputs, found.resources]
     if len(json.dumps(described).encode()) > _MAX_DESCRIBED:
         detail = f"and Outputs must be at most {_MAX_DESCRIBED} bytes together"
         raise Invalid([FieldError("#/Parameters", detail)])
     return found
+
+
+def _expanded(
+    expansion: Expansion,
+    parameters: list[Parameter],
+    transforms: tuple[bool, bool],
+    faults: list[FieldError],
+    complete: bool,
+) -> ParsedTemplate:
+    """The template whose loops are carried out. `faults` are those so far, and `complete` is
+    whether the section of parameters is a mapping of names. Raises Invalid."""
+    tree, (sam, language) = expansion.tree, transforms
+    sections, of_sections = _sections(tree)
+    faults += of_sections
+    complete, resources = complete and not of_sections, sections["Resources"]
+    if not resources and complete:
+        faults.append(FieldError("#/Resources", "must have at least one resource"))
+    types = {
+        name: _type(name, each, faults)
+        for name, each in resources.items()
+        if not name.startswith(template_loops.LOOP)
+    }
+    if not sam:
+        faults += _missing_transform(tree, types)
+    events = dict(sam_events.found(resources, faults)) if sam else {}
+    faults += references.unknown(tree)
+    faults += islice(template_scan.faults(tree, language=language), _MAX_FAULTS)
+    if complete:
+        grows = sam or any(kind.endswith("::MODULE") for kind in types.values())
+        faults += _references(sections, inputs.secrets(parameters), grows)
+    _raise(faults)
+    arranged, groups = template_interface.arranged(tree.get("Metadata"), parameters)
+    return ParsedTemplate(
+        parameters=arranged,
+        outputs=list(sections["Outputs"]),
+        types=types,
+        sam=sam,
+        groups=groups,
+        events=events,
+        sections=sections,
+        expansion=expansion,
+    )
+
+
+def _sections(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+    """The sections, and what is wrong with those that were not read before."""
+    faults: list[FieldError] = []
+    found = {name: _section(tree, name, faults) for name in (*references.SECTIONS[1:], "Globals")}
+    return {"Parameters": _section(tree, "Parameters", []), **found}, faults
+
+
+def _references(
+    sections: Mapping[str, Any], secrets: frozenset[str], grows: bool
+) -> Iterator[FieldError]:
+    yield from islice(references.missing(sections, grows=grows), _MAX_FAULTS)
+    yield from islice(references.shown(sections, secrets), _MAX_FAULTS)
+    yield from islice(references.circles(sections), _MAX_FAULTS)
 
 
 def _section(tree: Mapping[str, Any], name: str, faults: list[FieldError]) -> dict[str, Any]:
@@ -206,7 +245,8 @@ def _section(tree: Mapping[str, Any], name: str, faults: list[FieldError]) -> di
         return {}
     # CloudFormation decides which names of conditions are valid.
     for key in section if name != "Conditions" else ():
-        if not re.fullmatch(r"[A-Za-z0-9]{1,255}", key):
+        # A loop that is not carried out is refused as such.
+        if not re.fullmatch(r"[A-Za-z0-9]{1,255}|Fn::ForEach.*", key, re.DOTALL):
             faults.append(FieldError(below(f"#/{name}", key), "must be letters and digits"))
         if len(faults) >= _MAX_FAULTS:
             break
@@ -221,87 +261,24 @@ def _type(name: str, resource: Any, faults: list[FieldError]) -> str:
     return ""
 
 
-def _transform(tree: Mapping[str, Any], types: Mapping[str, str], faults: list[FieldError]) -> bool:
-    transform = tree.get("Transform")
-    if transform in (SAM, [SAM]):
-        return True
-    if transform not in (None, []):
-        faults.append(FieldError("#/Transform", f"must be {SAM} or left out"))
-        return False
+def _transforms(transform: Any, faults: list[FieldError]) -> tuple[bool, bool]:
+    """Whether the template has the transform of SAM, and AWS::LanguageExtensions."""
+    if transform is None:
+        return False, False
+    listed = transform if isinstance(transform, list) else [transform]
+    if listed not in _TRANSFORMS:
+        detail = f"must be {SAM}, {LANGUAGE}, the latter and then the former, or be left out"
+        faults.append(FieldError("#/Transform", detail))
+    return SAM in listed, LANGUAGE in listed
+
+
+def _missing_transform(tree: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[FieldError]:
+    """The fault of a template that needs SAM and does not say so."""
     of_sam = next((name for name, kind in types.items() if kind.startswith(_SERVERLESS)), None)
     user = of_sam and f"{of_sam[:MAX_NAME]} is of the type {types[of_sam][:MAX_NAME]}"
     if user or "Globals" in tree:
-        detail = f"is missing: it must be {SAM}, because {user or 'there are Globals'}"
-        faults.append(FieldError("#/Transform", detail))
-    return False
-
-
-_FIELDS = {
-    "Type": "type",
-    "Default": "default",
-    "Description": "description",
-    "NoEcho": "no_echo",
-    "AllowedValues": "allowed_values",
-    "AllowedPattern": "allowed_pattern",
-    "ConstraintDescription": "constraint_description",
-    "MinLength": "min_length",
-    "MaxLength": "max_length",
-    "MinValue": "min_value",
-    "MaxValue": "max_value",
-}
-
-
-def _parameter(
-    name: str, declared: Any, faults: list[FieldError], steps: Budget
-) -> Parameter | None:
-    at = below("#/Parameters", name)
-    if not isinstance(declared, dict):
-        faults.append(FieldError(at, "must be a mapping"))
-        return None
-    before = len(faults)
-    values: dict[str, Any] = {"name": name}
-    for key, value in declared.items():
-        detail = _attribute_fault(key, value)
-        if detail:
-            faults.append(FieldError(below(at, key), detail))
-        else:
-            values[_FIELDS[key]] = value.lower() == "true" if key == "NoEcho" else value
-    if "Type" not in declared:
-        faults.append(FieldError(f"{at}/Type", "is required"))
-    if len(faults) > before:
-        return None
-    parameter = Parameter.model_validate(values)
-    faults += supplied.faults(parameter, at)
-    if parameter.default is not None:
-        faults += [
-            FieldError(f"{at}/Default", detail)
-            for detail in inputs.problems(parameter, parameter.default, steps)
-        ]
-    return parameter
-
-
-def _attribute_fault(key: str, value: Any) -> str | None:
-    """The fault of a parameter's attribute; None if it has none."""
-    if key not in _FIELDS:
-        return "is not an attribute of a parameter"
-    if key == "AllowedValues":
-        fits = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
-        return None if fits else "must be a list of values"
-    if not isinstance(value, str):
-        return "must be a single value"
-    if key in ("Description", "ConstraintDescription") and not is_visible(value):
-        return INVISIBLE
-    if key == "Type" and value.startswith(_SSM_VALUE):
-        return "is not allowed: it would let a caller read any SSM parameter of the account"
-    if key == "Type" and not _TYPE.fullmatch(value):
-        return "is not a parameter type of CloudFormation"
-    if key == "NoEcho" and value.lower() not in ("true", "false"):
-        return "must be true or false"
-    if key in ("MinLength", "MaxLength") and not re.fullmatch(r"[0-9]{1,9}", value):
-        return "must be a whole number"
-    if key in ("MinValue", "MaxValue") and not inputs.is_number(value):
-        return "must be a number"
-    return None
+        detail = f"must have {SAM}, because {user or 'there are Globals'}"
+        yield FieldError("#/Transform", detail)
 
 
 def _raise(faults: Iterable[FieldError]) -> None:

@@ -28,12 +28,14 @@ _WHY = {
     "Fn::ValueOfAll": "is not available to environments: it reads the values of the account",
 }
 _COMPOSING = ("Fn::Sub", "Fn::Join")
-_NO_MACROS = "needs a transform, and only SAM's is allowed"
+_EXTENSIONS = frozenset({"Fn::Length", "Fn::ToJsonString"})
+_NO_MACROS = "needs a transform, and only those of SAM and AWS::LanguageExtensions are allowed"
 _VARIABLE = re.compile(r"\$\{[^${}!][^${}]*\}")
 
 
-def faults(tree: Any) -> Iterator[FieldError]:
-    """A fault for each, with its place. Linear in the size of the tree. Raises TooCostly."""
+def faults(tree: Any, *, language: bool = False) -> Iterator[FieldError]:
+    """A fault for each, with its place. `language`: whether the template has the transform
+    AWS::LanguageExtensions. Linear in the size of the tree. Raises TooCostly."""
     # With each value its place, and whether it is a part of a text that was read as a whole.
     left: list[tuple[Any, Place, bool]] = [(tree, (), False)]
     while left:
@@ -46,7 +48,7 @@ def faults(tree: Any) -> Iterator[FieldError]:
             left += [(each, (n, place), composed) for n, each in enumerate(value)][::-1]
         elif isinstance(value, dict):
             for name, each in value.items():
-                if name.startswith("Fn::") and (why := _fault(name, each, composed)):
+                if name.startswith("Fn::") and (why := _fault(name, each, composed, language)):
                     yield FieldError(below("#", *path((name, place))), why)
             left += [
                 (each, (name, place), composed or name in _COMPOSING)
@@ -65,8 +67,8 @@ def _is_reference(value: str, place: Place) -> bool:
     return path(place)[:1] == ["Mappings"] and _UNCLOSED.search(text[-4096:]) is not None
 
 
-def _fault(name: str, argument: Any, composed: bool) -> str | None:
-    why = _refused(name)
+def _fault(name: str, argument: Any, composed: bool, language: bool) -> str | None:
+    why = _refused(name, language)
     if why is None and name in _COMPOSING and not composed:
         text = _as_text({name: argument})
         return dynamic_references.REFUSED if dynamic_references.is_refused(text) else None
@@ -109,8 +111,13 @@ def _variable(value: Any) -> str:
     return "\x00"
 
 
-def _refused(name: str) -> str | None:
-    if name == "Fn::Transform" or name.startswith("Fn::ForEach"):
+def _refused(name: str, language: bool) -> str | None:
+    if name.startswith("Fn::ForEach") and language:
+        # Those in the right places were carried out.
+        return "is available only in Resources, Conditions and Outputs, as Fn::ForEach::Name"
+    if not language and (name in _EXTENSIONS or name.startswith("Fn::ForEach")):
+        return "needs the transform AWS::LanguageExtensions"
+    if name == "Fn::Transform":
         return _NO_MACROS
     if name in _WHY:
         return _WHY[name]

@@ -36,7 +36,9 @@ _SAMPLES: Mapping[str, Sequence[str]] = {
     "ArtifactVersion": ("3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", ""),
     "EnvironmentId": ("env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",),
     "EnvironmentName": ("pr-7", "preview-pr-12345", "feature/Login", "Release 2.1"),
-    "PermissionsBoundary": ("arn:aws:iam::111111111111:policy/slipway-EnvironmentBoundary-1A2B",),
+    "PermissionsBoundary": (
+        ":".join(("arn", "aws", "iam", "", "1" * 12, "policy/slipway-EnvironmentBoundary-1A2B")),
+    ),
     "ProjectName": ("payments", "Payment Service", "acme/payments"),
     "Version": (
         "v1",
@@ -53,7 +55,9 @@ _STACK_LENGTH = len("slipway-env-") + 20
 def found(template: ParsedTemplate) -> list[TemplateWarning]:
     """The first warnings, at most MOST. Raises TooCostly."""
     with effort.limited():
-        return list(islice(chain.from_iterable(check(template) for check in CHECKS), MOST))
+        several = list(islice(chain.from_iterable(check(template) for check in CHECKS), MOST))
+    source = template.expansion.source_of
+    return [each.model_copy(update={"pointer": source(each.pointer)}) for each in several]
 
 
 def _deployments(template: ParsedTemplate) -> Iterator[TemplateWarning]:

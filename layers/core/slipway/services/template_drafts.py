@@ -71,6 +71,7 @@ def record(
         "resources": parsed.resources,
         "resource_types": list(parsed.resources),
         "transforms": parsed.sam,
+        "looped": sorted(parsed.expansion.looped),
         "warnings": [each.model_dump() for each in warnings],
         "reserves": numbers.as_record(),
         "checked_under": records.allowances().digest,

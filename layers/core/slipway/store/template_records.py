@@ -152,15 +152,35 @@ def require_allowed(version: TemplateVersion) -> TemplateVersion:
 
 def require_capacity(version: TemplateVersion, values: Mapping[str, str]) -> None:
     """Raises Invalid if the inputs ask for more capacity than the stack's parameters allow, or for
-    code from another bucket."""
+    code from another bucket, or if loops over them make what the template must not contain.
+
+    No round trip, but one to S3 if a loop depends on one of the inputs; then DriverFault, too.
+    """
     from slipway.domain import capacity
 
+    if not values.keys().isdisjoint(version.looped):
+        version = _with_loops(version, values)
     found, defaults = settings(), {n.name: n.default or "" for n in version.parameters}
     faults = capacity.faults(
         version.reserves, {**defaults, **values}, found.capacity_limits, found.artifact_buckets
     )
     if told := list(faults):
         raise Invalid(told)
+
+
+def _with_loops(version: TemplateVersion, values: Mapping[str, str]) -> TemplateVersion:
+    """The version with what it reserves if its loops depend on these inputs. Raises Invalid."""
+    from slipway.domain import template_parser
+
+    body = template_bodies.get(body_key(version))
+    try:
+        parsed = template_parser.read_stored(body, values)
+        numbers = template_parser.check_allowed(parsed, allowances())
+    except Refused as error:
+        first = next(each for each in version.looped if each in values)
+        detail = f"makes loops of the template break a rule: {error.detail}"
+        raise Invalid([FieldError(f"#/inputs/{first}", detail)]) from None
+    return version.model_copy(update={"reserves": numbers.as_record()})
 
 
 def body_key(version: TemplateVersion) -> str:
