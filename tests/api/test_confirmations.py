@@ -71,6 +71,22 @@ def test_a_machines_destruction_waits_for_a_person(
     assert status(environment) == "running"
 
 
+@pytest.mark.parametrize("written", ["feature/x", "feature%2Fx", "50%25/%D0%B2"])
+def test_a_destruction_by_external_id_waits_and_is_carried_out(
+    agent: Machine, ann: Client, project: ProjectId, written: str
+) -> None:
+    path = f"/api/v1/projects/{project}/environments/by-external-id/{written}"
+    made = ann.send("PUT", path, json.dumps({"name": "x", "type": "ephemeral"}))
+    first, second = agent.client.delete(path), agent.client.delete(path)
+
+    assert (first.status, first.json["status"]) == (202, "awaiting_confirmation")
+    assert second.json["id"] == first.json["id"], "the same request"
+    assert approve(ann, first.json["id"]).status == 200
+    assert carry_out(first.json["id"]) == {"status": "carried_out"}
+    assert ann.get(path).json["id"] == made.json["id"]
+    assert ann.get(path).json["status"] == "tearing_down"
+
+
 @pytest.mark.parametrize("kind", ["agent", "ci"])
 def test_without_the_scope_destroy_nothing_waits(
     ann: Client, environment: EnvironmentId, monkeypatch: pytest.MonkeyPatch, kind: Any
