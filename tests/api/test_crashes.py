@@ -71,6 +71,7 @@ from tests.support.store import world as workflows
 from tests.support.workflows import faults
 from tests.support.workflows.emulator import acting
 from tests.support.workflows.faults import Died
+from tests.support.workflows.representations import ambiguous
 from tests.support.workflows.world import OWNER, USER, World
 
 pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
@@ -818,6 +819,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
 
         answer, unanswered, told = asked(world, ask)
         assert world.calls.unused() == []
+        assert list(ambiguous(world.stream)) == []
         calls = [call.name for call in world.calls.made]
         known = set(re.findall(ID, before))
         items = [wire.decode(item) for item in world.items("")]

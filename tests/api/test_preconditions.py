@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from slipway.aws import template_bodies
+from slipway.domain import timestamps
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
+from slipway.store import environment_records, table
+from slipway.store.table import Update
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
 from tests.support.store import world
@@ -240,3 +244,49 @@ def test_a_head_has_the_headers_of_a_get(ann: Client, seen_twice: str) -> None:
     assert (head.status, head.raw, missing.status) == (200, b"", 404)
     assert head.headers["content-length"] == str(len(full.raw))
     assert head.headers == {**full.headers, "content-length": str(len(full.raw))}
+
+
+def test_an_overdue_environment_has_another_etag_until_its_end_is_written(
+    ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.environment(project, ann.principal, ttl_hours=0.2)
+    path = f"/api/v1/environments/{made}"
+    before = ann.get(path)
+    later = timestamps.now() + timedelta(hours=2)
+    monkeypatch.setattr(timestamps, "now", lambda: later)
+
+    overdue = ann.with_headers(if_none_match=before.headers["etag"]).get(path)
+    again = ann.with_headers(if_none_match=overdue.headers["etag"]).get(path)
+    outdated = ann.with_headers(if_match=before.headers["etag"]).delete(path)
+    current = ann.with_headers(if_match=overdue.headers["etag"]).delete(path)
+
+    assert (overdue.status, overdue.json["status"]) == (200, "expiring")
+    assert overdue.json["version"] == before.json["version"]
+    assert again.status == 304
+    assert_refused(outdated, 412, "precondition_failed")
+    assert (current.status, current.json["status"]) == (202, "tearing_down")
+    assert len({each.headers["etag"] for each in (before, overdue, current)}) == 3
+
+
+def test_a_late_step_of_a_teardown_changes_nothing_that_is_shown(
+    ann: Client, environment: EnvironmentId
+) -> None:
+    registers_a_resource(environment)
+    for state in ("tearing_down", "teardown_failed"):
+        world.becomes(environment, state, failure={"error": "DriverRefused", "reason": "held"})
+    before = ann.get(f"/api/v1/environments/{environment}")
+
+    environment_records.deregister(environment, "service")
+    environment_records.record_remaining(environment, {"service: Data (AWS::S3::Bucket, x)"})
+
+    after = ann.get(f"/api/v1/environments/{environment}")
+    assert before.json["failure"]["remaining_resources"] == ["service"]
+    assert (after.raw, after.headers["etag"]) == (before.raw, before.headers["etag"])
+
+
+def registers_a_resource(environment: EnvironmentId) -> None:
+    """The environment has one registered resource."""
+    change = Update(
+        environment_records.key(environment), "SET resources = :it", {"it": {"service"}}
+    )
+    table.write(change)

@@ -16,6 +16,7 @@ from slipway.access.destruction import seen
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
 from slipway.domain.confirmation import LASTS, SERVED_BY, Confirmation, digest_of
+from slipway.domain.environment import seen_version
 from slipway.domain.ids import ConfirmationId, EnvironmentId, ProjectId
 from slipway.domain.preconditions import IfMatch
 from slipway.domain.rights import tier_of
@@ -102,7 +103,7 @@ def _draft(needed: ConfirmationNeeded, request: Mapping[str, Any], host: str) ->
 
 
 def _require_match(if_match: str | None, record: Mapping[str, Any]) -> None:
-    if record["version"] not in IfMatch(if_match):
+    if seen_version(record, timestamps.now()) not in IfMatch(if_match):
         raise PreconditionFailed()
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue
+from pydantic.json_schema import SkipJsonSchema
 
 from slipway.domain.fields import Line, RequestModel, ResponseModel
 from slipway.domain.rights import Kind
@@ -112,6 +113,8 @@ class Confirmation(ResponseModel):
         examples=[{"status": 412, "code": "precondition_failed", "detail": "It has changed."}],
     )
     version: int = Field(description="Increases with every change. Also the ETag.")
+    # Not shown: whether it is shown otherwise than it is stored.
+    overdue: SkipJsonSchema[bool] = Field(False, exclude=True)
 
     @property
     def location(self) -> str:
@@ -121,7 +124,7 @@ class Confirmation(ResponseModel):
         """A copy that has expired if its time is over, even if nothing has recorded that yet."""
         if self.status != "awaiting_confirmation" or self.expires_at > now:
             return self
-        return self.model_copy(update={"status": "expired"})
+        return self.model_copy(update={"status": "expired", "overdue": True})
 
 
 class Approval(RequestModel):

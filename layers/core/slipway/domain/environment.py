@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from slipway.domain import timestamps
 from slipway.domain.author import MADE_BY, Author
@@ -88,6 +89,19 @@ def reachable(targets: Mapping[State, frozenset[State]], state: State) -> set[St
         found |= further
         ahead += further
     return found
+
+
+def seen_version(record: Mapping[str, Any], moment: datetime) -> int | str:
+    """The version of a record as the ETag has it at this moment.
+
+    An overdue environment is shown as another one without a write, and so has another ETag.
+    """
+    version: int = record["version"]
+    ends = record.get("expires_at")
+    is_over = ends is not None and ends <= timestamps.written(moment)
+    if is_over and record.get("status") in comes_from("expiring"):
+        return f"{version}-overdue"
+    return version
 
 
 def warnings(ends: datetime, hours_before: Iterable[float], now: datetime) -> list[datetime]:
@@ -364,6 +378,8 @@ class Environment(ResponseModel):
     execution_arn: str = Field(description="The Step Functions execution that works on it.")
     execution_url: str | None = Field(None, description="The execution in the AWS console.")
     version: int = Field(description="Increases with every change. Also the ETag.")
+    # Not shown: whether it is shown otherwise than it is stored.
+    overdue: SkipJsonSchema[bool] = Field(False, exclude=True)
 
     @property
     def location(self) -> str:
@@ -383,7 +399,8 @@ class Environment(ResponseModel):
     def as_seen_at(self, moment: datetime) -> Self:
         """A copy in which an overdue environment is `expiring`."""
         if self.expires_at and self.expires_at <= moment and "expiring" in CAN_BECOME[self.status]:
-            return self.model_copy(update={"status": "expiring", "next_warning_at": None})
+            shown = {"status": "expiring", "next_warning_at": None, "overdue": True}
+            return self.model_copy(update=shown)
         return self
 
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from slipway.access import asking
-from slipway.domain import ids
+from slipway.domain import ids, timestamps
 from slipway.domain.confirmation import digest_of
+from slipway.domain.environment import seen_version
 from slipway.domain.preconditions import IfMatch
 from slipway.errors import ConfirmationNeeded, PreconditionFailed, StoreUnavailable
 from slipway.http.responses import RawResponse, render_confirmation
@@ -44,7 +45,7 @@ def ask(event: Mapping[str, Any], needed: ConfirmationNeeded) -> RawResponse:
         "if_match": (event["headers"].get("if-match") or "").strip() or None,
     }
     conditions = IfMatch.of(event["headers"])
-    if conditions is not None and needed.record["version"] not in conditions:
+    if conditions is not None and seen_version(needed.record, timestamps.now()) not in conditions:
         raise PreconditionFailed()
     host = event["requestContext"]["domainName"]
     return render_confirmation(asking.ask(needed, request, host), event)

@@ -126,10 +126,13 @@ def _tagged(page: RawResponse) -> RawResponse:
 
 
 def etag(model: ResponseModel, body: str) -> str:
-    """The object's ETag: its version if it has a number, else a hash of `body`, its JSON."""
+    """The object's ETag: its version if it has a number, else a hash of `body`, its JSON.
+
+    What time has changed and no write yet has another ETag.
+    """
     version = getattr(model, "version", None)
     if isinstance(version, int):
-        return f'"{version}"'
+        return f'"{version}-overdue"' if getattr(model, "overdue", False) else f'"{version}"'
     return f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
 
 

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import timestamps
-from slipway.domain.environment import GOING, Environment, EnvironmentChange, config_json
+from slipway.domain.environment import (
+    GOING,
+    Environment,
+    EnvironmentChange,
+    config_json,
+    seen_version,
+)
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.json_values import is_same, merged
 from slipway.domain.labels import patched
@@ -51,7 +57,7 @@ def change(
     for _ in range(_TRIES):
         found = table.get(*authorization.keys(environment, principal))
         item = authorization.authorized(environment, principal, found)
-        if if_version is not None and item["version"] not in if_version:
+        if if_version is not None and seen_version(item, timestamps.now()) not in if_version:
             raise PreconditionFailed()
         if wanted.tier:
             authorization.require_tier(principal, found[0], wanted.tier)

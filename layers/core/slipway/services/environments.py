@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
-from slipway.domain.environment import DEFAULT_TTL_HOURS, Environment, NewEnvironment
+from slipway.domain.environment import (
+    DEFAULT_TTL_HOURS,
+    Environment,
+    NewEnvironment,
+    seen_version,
+)
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import Policy
@@ -247,7 +252,8 @@ def ensure(
         creation = _Creation(wanted, principal)
         record, [known, *guessed] = creation.read(project, name, *external_ids.guesses(name))
         if existing := external_ids.record_of(name, known, guessed):
-            if conditions is not None and existing["version"] not in conditions:
+            expected = seen_version(existing, timestamps.now())
+            if conditions is not None and expected not in conditions:
                 raise PreconditionFailed()
             versions = creation.versions
             shown = external_ids.require_as_wanted(existing, wanted, versions, principal)

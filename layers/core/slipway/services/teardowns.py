@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import failure, ids, timestamps
-from slipway.domain.environment import Environment, TeardownRetry, comes_from
+from slipway.domain.environment import Environment, TeardownRetry, comes_from, seen_version
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change, changed
 from slipway.errors import (
@@ -60,7 +60,7 @@ def begin(
     three if a teardown has already begun.
     """
     item = record or authorization.read(environment, principal)
-    if if_version is not None and item["version"] not in if_version:
+    if if_version is not None and seen_version(item, timestamps.now()) not in if_version:
         raise PreconditionFailed()
     if item["status"] == "teardown_failed":
         with suppress(StaleWrite):
@@ -74,7 +74,7 @@ def begin(
             )
         except StaleWrite:
             before, item = item, authorization.read(environment, principal)
-        if if_version is not None and item["version"] not in if_version:
+        if if_version is not None and seen_version(item, timestamps.now()) not in if_version:
             raise PreconditionFailed()
         if before["version"] == item["version"] or item["status"] == "teardown_failed":
             return environment_records.to_model(item).as_seen_at(timestamps.now())
@@ -252,7 +252,7 @@ def forget(
     """
     for _ in range(_TRIES):
         item = authorization.read(environment, principal)
-        if if_version is not None and item["version"] not in if_version:
+        if if_version is not None and seen_version(item, timestamps.now()) not in if_version:
             raise PreconditionFailed()
         if item.get("forgotten"):
             return environment_records.to_model(item)

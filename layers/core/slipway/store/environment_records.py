@@ -222,15 +222,36 @@ def register(environment: EnvironmentId, resource: str) -> None:
         raise StaleWrite("The environment is being torn down") from None
 
 
+# What remains is not shown then.
+_IS_UNDER_WAY = "#status IN (:provisioning, :tearing_down)"
+_UNDER_WAY = {"provisioning": "provisioning", "tearing_down": "tearing_down"}
+
+
 def deregister(environment: EnvironmentId, resource: str) -> None:
-    """Remove a resource that is deleted from the record. One round trip."""
-    table.write(Update(key(environment), "DELETE resources :resource", {"resource": {resource}}))
+    """Remove a resource that is deleted from the record. One round trip.
+
+    No-op once a failure shows what remains, because that would change without a new version: a
+    step that comes so late leaves it to the next attempt.
+    """
+    change = Update(
+        key(environment),
+        "DELETE resources :resource",
+        {"resource": {resource}, **_UNDER_WAY},
+        _IS_UNDER_WAY,
+    )
+    with suppress(ConditionFailed):
+        table.write(change)
 
 
 def record_remaining(environment: EnvironmentId, remains: set[str]) -> None:
-    """Record what a teardown could not delete, each as `<resource>: <detail>`. One round trip."""
+    """Record what a teardown could not delete, each as `<resource>: <detail>`. One round trip.
+
+    No-op if a failure shows it already, as in deregister.
+    """
     change = "SET remains = :remains" if remains else "REMOVE remains"
-    table.write(Update(key(environment), change, {"remains": remains} if remains else {}))
+    values = {"remains": remains} if remains else {}
+    with suppress(ConditionFailed):
+        table.write(Update(key(environment), change, {**values, **_UNDER_WAY}, _IS_UNDER_WAY))
 
 
 def ending(item: EnvironmentRecord) -> str:
