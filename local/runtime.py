@@ -2,17 +2,26 @@
 
 The emulator sends JSON lines over the socket whose number is argv[1]:
 
-    {"path": [..], "handler": "app.handler"}          -> {"ok": true} or {"error": {..}}
+    {"path": [..], "handler": "app.handler", ..}      -> {"ok": true} or {"error": {..}}
     {"event": .., "request_id": .., "arn": .., ..}    -> {"result": ..} or {"error": {..}}
+    {"modules": true}                                 -> [..], the names of the imported ones
 
 The handler's output on stdout and stderr is its log; a line END ends each invocation's part. When
 the socket is closed, the process exits, even during an invocation.
+
+With `"forks": [..]` it imports these modules and serves no events, but forks for each message like
+this. The child connects to the socket twice, for calls and for output, which begins with its id:
+
+    {"socket": "/tmp/..", "environ": {..}}
 """
 
+import contextlib
+import gc
 import importlib
 import json
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -99,8 +108,15 @@ def invoke(handler: Handler, call: dict[str, Any]) -> bytes:
         return json.dumps(refused).encode()
 
 
-def main() -> None:
-    stream = socket.socket(fileno=int(sys.argv[1])).makefile("rwb")
+def answer(stream: Any, reply: bytes) -> None:
+    sys.stdout.flush()
+    print(END, file=sys.stderr, flush=True)
+    stream.write(reply + b"\n")
+    stream.flush()
+
+
+def serve(stream: Any, handler: Handler) -> None:
+    """Answer calls for ever. The process exits when the stream ends, even during an invocation."""
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -108,19 +124,60 @@ def main() -> None:
             inbox.put(line)
         os._exit(0)
 
-    def answer(reply: bytes) -> None:
-        sys.stdout.flush()
-        print(END, file=sys.stderr, flush=True)
-        stream.write(reply + b"\n")
-        stream.flush()
-
     threading.Thread(target=listen, daemon=True).start()
-    init = json.loads(inbox.get())
+    while True:
+        call = json.loads(inbox.get())
+        is_call = "event" in call
+        reply = invoke(handler, call) if is_call else json.dumps(sorted(sys.modules)).encode()
+        answer(stream, reply)
+
+
+def load_also(names: list[str]) -> None:
+    """Import what another process has imported by now, as far as that is possible by name."""
+    for name in names:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+
+
+def child(channel: socket.socket, stream: Any) -> Any:
+    """Fork for each call. Returns in the children only, with the stream of each."""
+    gc.freeze()  # the collector would copy what the children share
+    # The kernel reaps them.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    line = stream.readline()
+    while line and os.fork():
+        line = stream.readline()
+    if not line:
+        os._exit(0)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    stream.close()
+    channel.close()
+    call = json.loads(line)
+    calls, output = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    for each in (calls, output):
+        each.connect(call["socket"])
+    os.environ.update(call["environ"])
+    output.sendall(f"{os.getpid()}\n".encode())
+    # A crowd that comes to wait must not slow down those who do not.
+    os.nice(5)
+    for number in (1, 2):
+        os.dup2(output.fileno(), number)
+    return calls.makefile("rwb")
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    stream: Any = channel.makefile("rwb")
+    init = json.loads(stream.readline())
     sys.path[:0] = init["path"]
     handler, ready = start(init["handler"])
-    answer(json.dumps(ready).encode())
-    while handler:
-        answer(invoke(handler, json.loads(inbox.get())))
+    answer(stream, json.dumps(ready).encode())
+    if handler and "forks" in init:
+        load_also(init["forks"])
+        stream = child(channel, stream)
+    if handler:
+        serve(stream, handler)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ Defects of the stock workers:
 - a burst starts a process for each concurrent request (36 workers, 1.2 GB, for 16 clients).
 
 A request that prefers to wait (RFC 7240) sleeps for most of its time. It takes no worker of others:
-the pool grows by one for it, and the idle ones end after five minutes.
+a process is forked for it (local/forks.py), which ends with it.
 
 Here a worker runs local/runtime.py in an isolated interpreter with the function's code, its layers,
 and only the AWS SDK from our site-packages, which is part of Lambda's own runtime.
@@ -34,13 +34,15 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any
 
-from local import console, iam_keys, runtime
+from local import console, forks, iam_keys, runtime
 from local.patches import function_logs, lambda_runtimes, payload_limits
 
 INIT_SECONDS = 30
 WORKERS = max(2, os.cpu_count() or 1)  # for each function; further calls wait
-WAITERS = 64  # as many more for calls that mostly sleep
+WAITERS = 64  # for each function; requests that wait beside them
 
+_nurseries_lock = threading.Lock()
+_nurseries: dict[str, forks.Nursery] = {}
 _unpacking_lock = threading.Lock()
 _functions_by_folder: dict[
     str, list[Path]
@@ -140,7 +142,7 @@ def _exchange(worker: Any, message: dict[str, Any], seconds: float) -> dict[str,
     return reply
 
 
-def _spawn(worker: Any) -> dict[str, Any]:
+def _spawn(worker: Any, **init: Any) -> dict[str, Any]:
     """Start the process. Its answer is {"ok": true}, or the error of importing the handler."""
     from ministack.services import lambda_svc
 
@@ -152,7 +154,7 @@ def _spawn(worker: Any) -> dict[str, Any]:
     path = lambda_runtimes.import_path(identifier, task_root, layers)
     _, region = lambda_svc._account_region_from_function_config(config)
     version = config.get("Version", "$LATEST")
-    worker.log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{os.urandom(16).hex()}"
+    worker.log_stream = _log_stream(version)
     worker.channel, theirs = socket.socketpair()
     with theirs:
         worker._proc = subprocess.Popen(
@@ -168,13 +170,64 @@ def _spawn(worker: Any) -> dict[str, Any]:
             stderr=subprocess.STDOUT,
         )
     worker.stream = worker.channel.makefile("rwb")
-    worker.lines = queue.SimpleQueue()
-    pump = threading.Thread(
-        target=_queue_lines, args=(worker._proc.stdout, worker.lines), daemon=True
-    )
-    pump.start()
-    init = {"path": [str(folder) for folder in path], "handler": config["Handler"]}
+    _pump(worker, worker._proc.stdout)
+    init |= {"path": [str(folder) for folder in path], "handler": config["Handler"]}
     return _exchange(worker, init, INIT_SECONDS)
+
+
+def _log_stream(version: str) -> str:
+    return f"{time.strftime('%Y/%m/%d')}/[{version}]{os.urandom(16).hex()}"
+
+
+def _pump(worker: Any, output: IO[bytes]) -> None:
+    worker.lines = queue.SimpleQueue()
+    threading.Thread(target=_queue_lines, args=(output, worker.lines), daemon=True).start()
+
+
+def _modules_of(worker: Any) -> list[str]:
+    """What an idle worker of the same function has imported by now, if there is one."""
+    from ministack.core import lambda_runtime
+
+    config = worker.config
+    name, version = config["FunctionName"], config.get("Version", "$LATEST")
+    with lambda_runtime._lock:
+        pool = lambda_runtime._workers.get(lambda_runtime._worker_key(name, config, version), [])
+        idle = next((each for each in pool if not each.in_use and each._proc is not None), None)
+        if idle is None:
+            return []
+        idle.in_use = True
+    try:
+        modules: Any = _exchange(idle, {"modules": True}, INIT_SECONDS)
+        _take_log(idle)
+        return list(modules)
+    except (EOFError, TimeoutError):
+        return []
+    finally:
+        lambda_runtime.release_worker(idle)
+
+
+def _fork(worker: Any) -> dict[str, Any]:
+    """Start the process as a child of the function's nursery. Its answer as that of _spawn."""
+    config = worker.config
+    version = config.get("Version", "$LATEST")
+    name = f"{config['FunctionName']}:{version}"
+    with _nurseries_lock:
+        nursery = _nurseries.get(name)
+        if nursery is None or not nursery.serves(worker):
+            if nursery is not None:
+                _kill(nursery)
+            nursery = _nurseries[name] = forks.Nursery(worker)
+            reply = _spawn(nursery, forks=_modules_of(worker))
+            _take_log(nursery)
+            if "error" in reply:
+                _kill(_nurseries.pop(name))
+                return _spawn(worker)
+    worker.log_stream = _log_stream(version)
+    environ = {"AWS_LAMBDA_LOG_STREAM_NAME": worker.log_stream}
+    worker._proc, worker.channel, output = nursery.fork(environ)
+    worker.stream = worker.channel.makefile("rwb")
+    _pump(worker, output)
+    return {"ok": True}
 
 
 def _kill(worker: Any) -> int:
@@ -204,7 +257,7 @@ def _invoke(worker: Any, event: Any, request_id: str, **call: Any) -> dict[str, 
         if worker._proc is not None and worker._proc.poll() is not None:
             _kill(worker)  # it was killed while idle
         if worker._proc is None:
-            reply = _spawn(worker)
+            reply = _fork(worker) if _waits(worker.config, event) else _spawn(worker)
             log = _take_log(worker)
         if "error" in reply:
             _kill(worker)
@@ -233,10 +286,11 @@ def _error(request_id: str, kind: str, message: str) -> dict[str, Any]:
     }
 
 
-def _prefers_to_wait(event: Any) -> bool:
-    """Whether it is the event of an HTTP request with the preference `wait`."""
+def _waits(config: dict[str, Any], event: Any) -> bool:
+    """Whether it is an HTTP request with the preference `wait`, to a function that can fork."""
     headers = event.get("headers") if isinstance(event, dict) else None
-    return isinstance(headers, dict) and "wait" in str(headers.get("prefer", ""))
+    prefers = isinstance(headers, dict) and "wait" in str(headers.get("prefer", ""))
+    return prefers and config["Runtime"].startswith("python")
 
 
 def patch_pool(module: Any) -> None:
@@ -268,16 +322,21 @@ def patch_pool(module: Any) -> None:
 
 def patch_service(module: Any) -> None:
     """lambda_svc: invoke through the workers above."""
+    from ministack.core import lambda_runtime
+
     gates: dict[tuple[str, bool], threading.Semaphore] = {}
 
     def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         config = func.get("config") or func
         name, version = config["FunctionName"], config.get("Version", "$LATEST")
-        waits = _prefers_to_wait(event)
+        waits = _waits(config, event)
         gate = gates.setdefault((name, waits), threading.Semaphore(WAITERS if waits else WORKERS))
         with gate:
             module._ensure_reaper_thread()
-            worker, _ = module.acquire_worker(name, config, func["code_zip"], qualifier=version)
+            if waits:
+                worker = lambda_runtime.Worker(name, config, func["code_zip"])
+            else:
+                worker, _ = module.acquire_worker(name, config, func["code_zip"], qualifier=version)
             try:
                 trace_id = module._xray_trace_id_for_invocation(config)
                 arn = config["FunctionArn"]
@@ -286,7 +345,10 @@ def patch_service(module: Any) -> None:
                 reply = _error(request_id, "Runtime.Unknown", repr(error)) | {"log": ""}
             finally:
                 function_logs.current.set(getattr(worker, "log_stream", ""))
-                module.release_worker(worker)
+                if not waits:
+                    module.release_worker(worker)
+                elif worker._proc is not None:
+                    _kill(worker)
         reply = payload_limits.limited(reply)
         console.invoked(name, reply)
         if "error" in reply:

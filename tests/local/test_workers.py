@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -149,6 +150,46 @@ def test_a_burst_shares_a_few_workers(call: Call) -> None:
 
     assert {reply.status for reply in replies} == {200}
     assert len({reply.json["pid"] for reply in replies}) <= lambda_workers.WORKERS
+
+
+def test_requests_that_prefer_to_wait_take_no_worker_of_others(call: Call) -> None:
+    usual = {call("/things").json["pid"] for _ in range(3)}
+    many = 4 * lambda_workers.WORKERS
+
+    with ThreadPoolExecutor(many) as pool:
+        waiting = [
+            pool.submit(call, "/things/slow?seconds=3", Prefer="wait=3") for _ in range(many)
+        ]
+        other = call("/things")
+        assert not any(each.done() for each in waiting)
+        replies = [each.result() for each in waiting]
+
+    pids = {reply.json["pid"] for reply in replies}
+    assert {reply.status for reply in replies} == {200}
+    assert other.json["pid"] in usual
+    assert len(pids) == many and not pids & usual
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def test_a_request_that_waits_has_lambdas_environment_and_its_output_is_logged(
+    call: Call, platform: Platform
+) -> None:
+    plain = call("/things").json["environ"]
+
+    forked = call("/things", Prefer="wait=1").json["environ"]
+    call("/things/print?text=mark-forked", Prefer="wait=1")
+
+    differ = {name for name in plain if plain[name] != forked.get(name)}
+    assert differ <= {"AWS_LAMBDA_LOG_STREAM_NAME", "_X_AMZN_TRACE_ID"}
+    group = f"/aws/lambda/{platform.outputs['EchoFunction']}"
+    logs = platform.client("logs")
+    found = logs.filter_log_events(logGroupName=group, filterPattern="mark-forked")["events"]
+    assert [event["message"] for event in found] == ["mark-forked"]
+
+
+@pytest.mark.parametrize("path", ["/things/raise", "/things/exit", "/things/killed"])
+def test_an_error_of_a_request_that_waits_is_told_as_any(call: Call, path: str) -> None:
+    assert call(path, Prefer="wait=1").status == call(path).status == 500
 
 
 @pytest.mark.parametrize("n", [1, 1_000_000])
