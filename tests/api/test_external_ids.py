@@ -12,6 +12,8 @@ from slipway.domain import ids, timestamps
 from slipway.domain.environment import Status
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.services import environments, external_ids, projects
+from slipway.store import environment_records, table
+from slipway.store.table import Update
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Answer, Client
 from tests.support.store import between, world
@@ -515,3 +517,18 @@ def test_what_does_not_exist_yet_has_no_read_only_fields(ann: Client, project: P
         answer = put(ann, project, id="env_1")
 
     assert_refused(answer, 422, "invalid_request", "#/id")
+
+
+def test_what_is_found_with_a_secret_can_be_sent_back(ann: Client, project: ProjectId) -> None:
+    made = ids.parse_environment(put(ann, project).json["id"])
+    world.comes_up(made)
+    world.is_of_a_template(made)
+    secret = {"inputs": '{"Size":"large"}', "secret_inputs": ["Password"]}
+    table.write(Update(environment_records.key(made), *table.setting(secret)))
+    shown = ann.get(f"/api/v1/environments/{made}").json
+    assert shown["inputs"] == {"Size": "large", "Password": "****"}
+
+    with nothing_changes():
+        answer = put(ann, project, **shown)
+
+    assert (answer.status, answer.json) == (200, shown)

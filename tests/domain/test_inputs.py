@@ -170,6 +170,22 @@ def test_a_secret_is_never_shown_and_never_empty() -> None:
     assert refused(declared, {"Password": ""}) == {"#/inputs/Password": "must not be empty"}
 
 
+def test_what_is_shown_in_place_of_a_secret_is_no_secret() -> None:
+    declared = [parameter("Password", no_echo=True), parameter("A")]
+
+    detail = "is what is shown in place of a secret: send the secret itself"
+    assert refused(declared, {"Password": "****", "A": "****"}) == {"#/inputs/Password": detail}
+
+
+def test_the_mask_of_a_secret_that_is_there_stands_for_its_value() -> None:
+    declared = [parameter("Password", no_echo=True), parameter("A")]
+    change = {"Password": "****", "A": "****"}
+
+    values, stays = inputs.merged(declared, {"A": "a"}, {"Password"}, change)
+
+    assert (values, stays) == ({"A": "****"}, frozenset({"Password"}))
+
+
 @pytest.mark.parametrize(
     "pattern", [r"\p{javaLowerCase}+", "[^a[b]]+", "(", "(?x)[ a ]", "a{3}{2}", "(?iu)é"]
 )

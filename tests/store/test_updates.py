@@ -13,6 +13,7 @@ from slipway import aws
 from slipway.access.principal import Principal
 from slipway.aws import secret_inputs, template_bodies
 from slipway.domain.deployment import Deployment, NewDeployment
+from slipway.domain.environment import MASK
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, parse_deployment
 from slipway.domain.inputs import MAX_BYTES_TOGETHER
 from slipway.domain.template import NewTemplate, Version
@@ -28,7 +29,15 @@ from slipway.errors import (
     QueueBusy,
     StoreUnavailable,
 )
-from slipway.services import cleanup, deployments, rollout_queue, rollouts, templates, updates
+from slipway.services import (
+    cleanup,
+    deployments,
+    environments,
+    rollout_queue,
+    rollouts,
+    templates,
+    updates,
+)
 from slipway.settings import settings
 from slipway.store import (
     deployment_records,
@@ -411,6 +420,19 @@ def test_an_environment_of_a_deprecated_version_may_change_its_inputs(
 
 
 # --- secrets ----------------------------------------------------------------------------------
+
+
+def test_inputs_that_are_sent_back_as_they_are_shown_keep_the_secret(
+    ann: Principal, web: EnvironmentId, ask: Ask
+) -> None:
+    before = secrets()
+    shown = environments.get(web, ann).inputs
+    assert shown and shown["Password"] == MASK
+
+    item = carried_out(ask(inputs={**shown, "Size": "large"}))
+
+    assert (secrets(), item["secret_inputs"]) == (before, ["Password"])
+    assert json.loads(item["inputs"])["Size"] == "large"
 
 
 def test_a_new_secret_is_beside_the_old_one_until_the_update_is_in_place(

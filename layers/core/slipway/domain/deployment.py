@@ -186,7 +186,8 @@ class Deployment(ResponseModel):
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     version: str | None = Field(
         None,
-        description="For an update, the version that was live when it began.",
+        description="What is deployed, as the team calls it; it is not the ETag. For an update, "
+        "the version that was live when it began.",
         examples=["sha-1234567"],
     )
     artifact: str | None = Field(None, examples=["s3://payments-builds/sha-1234567.zip"])

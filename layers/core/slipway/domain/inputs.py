@@ -74,6 +74,7 @@ def merged(
     """
     known = {each.name for each in parameters} - CONVENTIONS
     hidden = secrets(parameters)
+    change = without_masks(change, secret)
     faults = [
         _fault(name, "was a secret and would become visible: send it again, or null")
         for name in sorted(set(secret) & known - hidden - set(change))
@@ -87,6 +88,11 @@ def merged(
     stays = {n: value for n, value in values.items() if n in known and n not in change}
     given = {n: value for n, value in change.items() if value is not None}
     return checked(parameters, {**stays, **given}, set(secret) - set(change), faults), there
+
+
+def without_masks(given: Mapping[str, Any], secret: Collection[str]) -> dict[str, Any]:
+    """The inputs without the masks of secrets that are there: what was shown is sent back."""
+    return {n: value for n, value in given.items() if not (value == MASK and n in secret)}
 
 
 def written(values: Mapping[str, str]) -> str:
@@ -165,6 +171,8 @@ def _put(
         yield "must not have a value that ends with {"
     elif parameter.no_echo and not text:
         yield "must not be empty"
+    elif parameter.no_echo and text == MASK:
+        yield "is what is shown in place of a secret: send the secret itself"
     else:
         into[name] = text
         yield from problems(parameter, text, steps)

@@ -19,6 +19,7 @@ from slipway.domain import ids, timestamps
 from slipway.domain.environment import Environment, NewEnvironment
 from slipway.domain.fields import external_id_fault
 from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.domain.json_values import is_same
 from slipway.domain.rights import tier_of
 from slipway.errors import (
     EnvironmentDiffers,
@@ -165,7 +166,7 @@ def _differences(
     # An omitted field, and null where it stands for a default, say nothing.
     defaulted = {name for name in ("tier", "ttl_hours") if getattr(wanted, name) is None}
     for name in sorted(given & (there.keys() - defaulted)):
-        if getattr(wanted, name) != there[name]:
+        if not is_same(getattr(wanted, name), there[name]):
             yield FieldError(f"#/{name}", f"is {_written(there[name])} there")
     if "template" in given and not _is_of(record.get("template"), wanted.template):
         yield FieldError("#/template", f"is {_written(record.get('template'))} there")
@@ -201,6 +202,7 @@ def _different_inputs(
 
     stored: dict[str, str] = json.loads(record.get("inputs") or "{}")
     secret = set(record.get("secret_inputs") or ())
+    given = inputs.without_masks(given, secret)
     version = next((each for each in versions if each.reference == record.get("template")), None)
     shown: dict[str, Any] = stored
     if version:
