@@ -19,8 +19,9 @@ def warned(text: str) -> dict[str, str]:
     return {each.pointer: each.code for each in found}
 
 
-def test_the_example_has_no_warning() -> None:
-    assert warned((ROOT / "examples/hello-web/template.yaml").read_text()) == {}
+@pytest.mark.parametrize("name", ["hello-web", "job-board"])
+def test_an_example_has_no_warning(name: str) -> None:
+    assert warned((ROOT / f"examples/{name}/template.yaml").read_text()) == {}
 
 
 def test_a_template_that_takes_no_version_has_a_warning() -> None:

@@ -108,12 +108,12 @@ def test_each_refusal_says_what_to_do() -> None:
 # --- what is allowed stays allowed ------------------------------------------------------------
 
 LEGITIMATE = sorted((Path(__file__).parent / "legitimate").glob("*.yaml"))
-LEGITIMATE.append(ROOT / "examples/hello-web/template.yaml")
+LEGITIMATE += sorted((ROOT / "examples").glob("*/template.yaml"))
 
 
-@pytest.mark.parametrize("path", LEGITIMATE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LEGITIMATE, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_template_that_keeps_to_itself_is_accepted(mallory: Client, path: Path) -> None:
-    versions = versions_of(mallory, f"fine-{path.stem}")
+    versions = versions_of(mallory, f"fine-{path.parent.name}-{path.stem}")
 
     added = mallory.send("POST", versions, path.read_text(), media=YAML)
 
