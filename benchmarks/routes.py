@@ -354,9 +354,21 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.post(f"/api/v1/environments/projects/{s.project}", PREVIEW),
     ),
+    "create an environment, by the natural path": (
+        "POST /api/v1/projects/<project_id>/environments",
+        lambda s: s.ann.post(f"/api/v1/projects/{s.project}/environments", PREVIEW),
+    ),
     "list environments": (
         "GET /api/v1/environments/projects/<project_id>",
         lambda s: s.ann.get(f"/api/v1/environments/projects/{s.project}"),
+    ),
+    "list environments, with the destroyed ones": (
+        "GET /api/v1/projects/<project_id>/environments",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/environments", include="ended"),
+    ),
+    "list the environments of all projects": (
+        "GET /api/v1/environments",
+        lambda s: s.ann.get("/api/v1/environments"),
     ),
     "read one by external id": (
         "GET /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
@@ -482,6 +494,12 @@ ROUTES: dict[str, tuple[str, Ask]] = {
             f"/api/v1/deployments/environments/{s.environment}", {"version": "sha-1234567"}
         ),
     ),
+    "create a deployment, by the natural path": (
+        "POST /api/v1/environments/<environment_id>/deployments",
+        lambda s: s.ann.post(
+            f"/api/v1/environments/{s.environment}/deployments", {"version": "sha-1234567"}
+        ),
+    ),
     "create a deployment, in a sequence": (
         "POST /api/v1/deployments/environments/<environment_id>",
         lambda s: s.ann.post(
@@ -507,6 +525,18 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         lambda s: s.ann.with_headers(idempotency_key="a1b2c3").post(
             f"/api/v1/deployments/environments/{s.environment}", {"version": "sha-1234567"}
         ),
+    ),
+    "list the deployments of all projects": (
+        "GET /api/v1/deployments",
+        lambda s: s.ann.get("/api/v1/deployments"),
+    ),
+    "list the deployments in a project": (
+        "GET /api/v1/projects/<project_id>/deployments",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/deployments"),
+    ),
+    "list deployments, by the natural path": (
+        "GET /api/v1/environments/<environment_id>/deployments",
+        lambda s: s.ann.get(f"/api/v1/environments/{s.environment}/deployments"),
     ),
     "list deployments": (
         "GET /api/v1/deployments/environments/<environment_id>",
@@ -583,6 +613,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "read a project, as a workload": Stage.with_workload,
     "create a deployment, unless others are ahead": Stage.with_quiet_environment,
     "… by the environment's default": Stage.with_rejecting_environment,
+    "list the environments of all projects": Stage.with_known_projects,
+    "list the deployments of all projects": Stage.with_known_projects,
     "read one by external id": Stage.with_known_external_id,
     "tear one down by external id": Stage.with_known_external_id,
     "force the end of a failed teardown": Stage.with_failed_teardown,

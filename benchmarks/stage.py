@@ -65,6 +65,12 @@ class Stage:
         assert self.ann.get(self.by_external_id).status == 200
         return self
 
+    def with_known_projects(self) -> Stage:
+        """Let this process have seen which projects the user has."""
+        assert self.ann.get("/api/v1/environments").status == 200
+        assert self.ann.get("/api/v1/deployments").status == 200
+        return self
+
     def with_disabled_user(self) -> Stage:
         self.with_administrator()
         self.root.post(f"{self.user}/disable")

@@ -535,6 +535,7 @@ REQUESTS = {
     "create an environment": Request(
         "POST /api/v1/environments/projects/<project_id>", a_project, PREVIEW
     ),
+    "create one below its project": Request(f"POST {PROJECT}/environments", a_project, PREVIEW),
     "create one with a name of ours": Request(
         "POST /api/v1/environments/projects/<project_id>",
         a_project,
@@ -591,6 +592,7 @@ REQUESTS = {
     ),
     "change inputs": Request(f"POST {ONE}/update", of_a_template, {"inputs": {"Size": None}}),
     "ship": Request(DEPLOY, running, {"version": "v1"}),
+    "ship below the environment": Request(f"POST {ONE}/deployments", running, {"version": "v1"}),
     "ship or not": Request(DEPLOY, running, {"version": "v1", "on_conflict": "reject"}),
     "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),
     "cancel what waits": Request("POST /api/v1/deployments/<deployment_id>/cancel", waiting),
@@ -610,8 +612,13 @@ REQUESTS = {
             PROJECT,
             f"{PROJECT}/audit",
             f"{PROJECT}/audit/verify",
+            "/api/v1/environments",
             "/api/v1/environments/projects/<project_id>",
+            f"{PROJECT}/environments",
+            f"{PROJECT}/deployments",
+            "/api/v1/deployments",
             ONE,
+            f"{ONE}/deployments",
             f"{ONE}/logs",
             f"{ONE}/queue",
             f"{ONE}/events",

@@ -12,7 +12,7 @@ from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.environment import TAKES_DEPLOYMENTS, Status
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, EnvironmentNotReady, Invalid, NotFound
-from slipway.services import deployments, environments, history, rollout_queue, rollouts, teardowns
+from slipway.services import deployments, history, rollout_queue, rollouts, teardowns
 from slipway.store import deployment_records, environment_records, log_records, table
 from slipway.store.table import Update
 from tests.support.store import between, world
@@ -139,7 +139,7 @@ def test_ten_deployments_at_once_have_ids_in_the_order_of_acceptance(
     assert all(isinstance(result, DeploymentId) for result in results), results
     assert waiting_in(running) == sorted(accepted)
     assert len(set(accepted)) == 10
-    listed = deployments.list_(running, ann, world.page())
+    listed = world.deployments(running, ann)
     assert [each.id for each in listed] == sorted(accepted, reverse=True)
 
 
@@ -201,7 +201,7 @@ def test_the_deployment_of_another_user_is_not_found(
     with pytest.raises(NotFound):
         history.deployment_logs(made, bob, world.page())
     with pytest.raises(NotFound):
-        deployments.list_(running, bob, world.page())
+        world.deployments(running, bob)
     with pytest.raises(NotFound):
         deployments.get(DeploymentId(*running, "0" * 20), ann)
 
@@ -237,7 +237,7 @@ def test_a_list_pages_from_the_newest_to_the_oldest(ann: Principal, running: Env
     cursor = None
 
     while True:
-        page = deployments.list_(running, ann, world.page(limit=2, cursor=cursor))
+        page = world.deployments(running, ann, limit=2, cursor=cursor)
         found += [deployment.id for deployment in page]
         cursor = page.cursor
         if cursor is None:
@@ -248,11 +248,11 @@ def test_a_list_pages_from_the_newest_to_the_oldest(ann: Principal, running: Env
 
 def test_a_cursor_of_another_list_is_refused(ann: Principal, running: EnvironmentId) -> None:
     world.environment(running.project, ann, "another")
-    other = environments.list_(running.project, ann, world.page(limit=1)).cursor
+    other = world.environments(running.project, ann, limit=1).cursor
     made = world.deployment(running, ann)
 
     with pytest.raises(Invalid):
-        deployments.list_(running, ann, world.page(cursor=other))
+        world.deployments(running, ann, cursor=other)
     with pytest.raises(Invalid):
         history.deployment_logs(made, ann, world.page(cursor=other))
 

@@ -180,7 +180,7 @@ def test_the_environment_of_another_user_is_not_found(
     with pytest.raises(NotFound):
         teardowns.begin(running, bob, None)
     with pytest.raises(NotFound):
-        environments.list_(running.project, bob, world.page())
+        world.environments(running.project, bob)
     with pytest.raises(NotFound):
         environments.get(NOWHERE, ann)
 
@@ -210,7 +210,7 @@ def test_a_list_pages_from_the_newest_to_the_oldest(ann: Principal, project: Pro
     cursor = None
 
     while True:
-        page = environments.list_(project, ann, world.page(limit=2, cursor=cursor))
+        page = world.environments(project, ann, limit=2, cursor=cursor)
         found += [environment.id for environment in page]
         cursor = page.cursor
         if cursor is None:
@@ -225,7 +225,7 @@ def test_a_cursor_of_another_list_is_refused(ann: Principal, project: ProjectId)
     other = projects.list_(ann, world.page(limit=1)).cursor
 
     with pytest.raises(Invalid) as refused:
-        environments.list_(project, ann, world.page(cursor=other))
+        world.environments(project, ann, cursor=other)
 
     assert refused.value.fields[0].pointer == "?cursor"
 
@@ -239,7 +239,7 @@ def test_an_overdue_environment_is_never_shown_running(
     overdue(made)
 
     alone = environments.get(made, ann)
-    [listed] = environments.list_(project, ann, world.page())
+    [listed] = world.environments(project, ann)
 
     assert (alone.status, listed.status) == ("expiring", "expiring")
 
@@ -252,9 +252,9 @@ def test_a_destroyed_environment_stays_readable(ann: Principal, running: Environ
     assert shown.status == "destroyed"
     assert shown.destroyed_at
     assert shown.execution_arn.endswith(f":slipway-retire_environment:{running}")
-    assert [each.id for each in environments.list_(running.project, ann, world.page())] == [
-        str(running)
-    ]
+    assert world.environments(running.project, ann) == []
+    [listed] = world.environments(running.project, ann, include="ended")
+    assert listed.id == str(running)
 
 
 # --- to give it back ------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.records import changed
 from slipway.errors import Invalid, NotFound
 from slipway.services import (
-    deployments,
     environments,
     history,
     leases,
@@ -520,7 +519,7 @@ def test_events_are_read_page_by_page(ann: Principal, running: EnvironmentId) ->
 def test_a_cursor_of_another_list_is_refused(ann: Principal, running: EnvironmentId) -> None:
     for _ in range(3):
         world.deployment(running, ann)
-    cursor = deployments.list_(running, ann, world.page(limit=1)).cursor
+    cursor = world.deployments(running, ann, limit=1).cursor
 
     with pytest.raises(Invalid):
         history.events(running, ann, world.page(cursor=cursor))

@@ -10,7 +10,7 @@ import pytest
 from slipway.access.principal import Principal
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import NotFound
-from slipway.services import deployments, environments, history, projects, rollout_queue
+from slipway.services import history, projects, rollout_queue
 from slipway.store import (
     log_records,
     project_records,
@@ -30,8 +30,8 @@ def lists(ann: Principal, running: EnvironmentId) -> dict[str, List]:
     log_records.write(made, "ship", "2026-11-23T01:02:03.456Z", "shipping")
     page = world.page()
     return {
-        "environments": lambda user: environments.list_(running.project, user, page),
-        "deployments": lambda user: deployments.list_(running, user, page),
+        "environments": lambda user: world.environments(running.project, user),
+        "deployments": lambda user: world.deployments(running, user),
         "logs": lambda user: history.deployment_logs(made, user, page),
         "events": lambda user: history.events(running, user, page),
         "timeline": lambda user: history.timeline(made, user),

@@ -96,7 +96,7 @@ def test_a_cursor_of_another_list_is_refused(ann: Principal) -> None:
     project = world.project(ann)
     for name in ("a", "b"):
         world.environment(project, ann, name)
-    other = environments.list_(project, ann, world.page(limit=1)).cursor
+    other = world.environments(project, ann, limit=1).cursor
 
     with pytest.raises(Invalid) as refused:
         projects.list_(ann, world.page(cursor=other))
@@ -302,7 +302,7 @@ def test_no_environment_is_added_to_a_project_that_is_being_deleted(
         projects.remove(project, ann, None, cascade=False)
 
     assert projects.get(project, ann).status == "active"
-    assert len(environments.list_(project, ann, world.page())) == 1
+    assert len(world.environments(project, ann)) == 1
 
 
 def test_a_project_is_not_deleted_while_an_environment_is_added(

@@ -651,7 +651,7 @@ def test_a_version_that_is_deprecated_meanwhile_is_refused(
         environments.create(project, world.wanted(template="web", inputs=INPUTS), ann)
 
     assert secrets() == {}
-    assert environments.list_(project, ann, world.page()) == []
+    assert world.environments(project, ann) == []
 
 
 def test_all_wrong_inputs_are_reported(ann: Principal, project: ProjectId, add: Add) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.access import api_tokens, signing, tokens
 from slipway.aws import functions
-from slipway.services import reconcile_schedule
+from slipway.services import lists, reconcile_schedule
 from slipway.settings import limits, settings
 from slipway.store import rates, sessions, template_records
 from tests.support import invoked
@@ -67,6 +67,7 @@ def forget() -> None:
     signing.forget()
     api_tokens.forget()
     sessions.forget()
+    lists.forget()
     limits.cache_clear()
     rates.forget()
     reconcile_schedule.forget()

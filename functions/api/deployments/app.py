@@ -2,8 +2,9 @@
 
 from slipway.access.principal import Principal
 from slipway.domain.deployment import Deployment, LogLine, NewDeployment
+from slipway.domain.deployment_lists import DeploymentListing
 from slipway.domain.events import Step
-from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.waiting import DeploymentWait
 from slipway.errors import (
@@ -17,7 +18,7 @@ from slipway.errors import (
     TemplateTakesNoVersion,
 )
 from slipway.http.app import Api
-from slipway.services import deployments, history, rollout_queue
+from slipway.services import deployments, history, lists, rollout_queue
 
 api = Api()
 handler = api.handler
@@ -36,6 +37,7 @@ handler = api.handler
         QuotaExceeded,
         Busy,
     ),
+    also={"create_in_environment": "/api/v1/environments/<environment_id>/deployments"},
 )
 def create(
     principal: Principal, environment_id: EnvironmentId, wanted: NewDeployment
@@ -44,14 +46,33 @@ def create(
     return rollout_queue.enqueue(environment_id, wanted, principal)
 
 
+@api.get("/api/v1/deployments", action="deployments:browse", refuses=(NotFound,))
+def browse(principal: Principal, wanted: DeploymentListing) -> Page[Deployment]:
+    """List the deployments in all your projects, newest first."""
+    return lists.deployments(principal, wanted)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/deployments", action="deployments:list", refuses=(NotFound,)
+)
+def list_in_project(
+    principal: Principal, project_id: ProjectId, wanted: DeploymentListing
+) -> Page[Deployment]:
+    """List the deployments in a project, newest first."""
+    return lists.deployments_in(project_id, principal, wanted)
+
+
 @api.get(
     "/api/v1/deployments/environments/<environment_id>",
     action="deployments:list",
     refuses=(NotFound,),
+    also={"list_in_environment": "/api/v1/environments/<environment_id>/deployments"},
 )
-def list_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[Deployment]:
+def list_(
+    principal: Principal, environment_id: EnvironmentId, wanted: DeploymentListing
+) -> Page[Deployment]:
     """List an environment's deployments, newest first."""
-    return deployments.list_(environment_id, principal, paging)
+    return lists.deployments_into(environment_id, principal, wanted)
 
 
 @api.get(

@@ -12,6 +12,7 @@ from slipway.domain.environment import (
     Pinning,
     TeardownRetry,
 )
+from slipway.domain.environment_lists import EnvironmentListing
 from slipway.domain.events import Event
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
@@ -46,6 +47,7 @@ from slipway.services import (
     environments,
     history,
     leases,
+    lists,
     rollout_queue,
     teardowns,
 )
@@ -59,6 +61,7 @@ handler = api.handler
     action="environments:create",
     status=201,
     found=200,
+    also={"create_in_project": "/api/v1/projects/<project_id>/environments"},
     refuses=(NotFound, NameTaken, ExternalIdTaken, ProjectGoing, QuotaExceeded, Busy, DriverFault),
 )
 def create(
@@ -144,12 +147,23 @@ def tear_down_by_external_id(
     return external_ids.tear_down(project_id, external_id, principal, if_match, confirmed)
 
 
+@api.get("/api/v1/environments", action="environments:browse", refuses=(NotFound,))
+def browse(principal: Principal, wanted: EnvironmentListing) -> Page[Environment]:
+    """List the environments of all your projects, newest first. Destroyed ones if asked for."""
+    return lists.environments(principal, wanted)
+
+
 @api.get(
-    "/api/v1/environments/projects/<project_id>", action="environments:list", refuses=(NotFound,)
+    "/api/v1/environments/projects/<project_id>",
+    action="environments:list",
+    refuses=(NotFound,),
+    also={"list_in_project": "/api/v1/projects/<project_id>/environments"},
 )
-def list_(principal: Principal, project_id: ProjectId, paging: Paging) -> Page[Environment]:
-    """List a project's environments, newest first."""
-    return environments.list_(project_id, principal, paging)
+def list_(
+    principal: Principal, project_id: ProjectId, wanted: EnvironmentListing
+) -> Page[Environment]:
+    """List a project's environments, newest first. Destroyed ones if asked for."""
+    return lists.environments_in(project_id, principal, wanted)
 
 
 @api.get(

@@ -212,14 +212,17 @@ def _resource(path: str) -> str:
     if parts[:4] == ["", "api", "v1", "audit"]:
         return "projects"
     known = {"auth", "projects", "templates", "environments", "deployments", "confirmations"}
-    if parts[:4] == ["", "api", "v1", "projects"] and "by-external-id" in parts[6:7]:
-        return "environments"
+    if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] == ["environments"]:
+        return "deployments" if parts[7:8] == ["deployments"] else "environments"
+    below = (["", "api", "v1", "projects"], ["", "api", "v1", "environments"])
+    if parts[:4] in below and parts[5:6] == ["deployments"]:
+        return "deployments"
     if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] in _OF_PEOPLE:
         return "people"
     if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in (["drift"], ["resources"]):
         return "inspection"
-    below = parts[:3] == ["", "api", "v1"] and len(parts) > 3 and parts[3] in known
-    return parts[3] if below else "docs"
+    is_known = parts[:3] == ["", "api", "v1"] and len(parts) > 3 and parts[3] in known
+    return parts[3] if is_known else "docs"
 
 
 _OF_PEOPLE = (["members"], ["leave"], ["transfer"], ["permissions"], ["trusts"])

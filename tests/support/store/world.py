@@ -10,13 +10,16 @@ from moto.dynamodb.models import dynamodb_backends
 
 from slipway.access.principal import Principal
 from slipway.domain import ids, records, timestamps
-from slipway.domain.deployment import NewDeployment
-from slipway.domain.environment import NewEnvironment, Status
+from slipway.domain.deployment import Deployment, NewDeployment
+from slipway.domain.deployment_lists import DeploymentListing
+from slipway.domain.environment import Environment, NewEnvironment, Status
+from slipway.domain.environment_lists import EnvironmentListing
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
-from slipway.domain.paging import Paging
+from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, ProjectChange
 from slipway.domain.template import Version
-from slipway.services import environments, projects, rollout_queue
+from slipway.services import environments as environments_
+from slipway.services import lists, projects, rollout_queue
 from slipway.store import (
     deployment_records,
     environment_records,
@@ -43,6 +46,16 @@ def page(**fields: Any) -> Paging:
     return Paging.model_validate(fields)
 
 
+def environments(of: ProjectId, principal: Principal, **fields: Any) -> Page[Environment]:
+    """A page of the project's list."""
+    return lists.environments_in(of, principal, EnvironmentListing.model_validate(fields))
+
+
+def deployments(of: EnvironmentId, principal: Principal, **fields: Any) -> Page[Deployment]:
+    """A page of the environment's list."""
+    return lists.deployments_into(of, principal, DeploymentListing.model_validate(fields))
+
+
 def to_change(**fields: Any) -> ProjectChange:
     return ProjectChange.model_validate(fields)
 
@@ -55,7 +68,7 @@ def project(principal: Principal, name: str = "payments", **fields: Any) -> Proj
 def environment(
     of: ProjectId, principal: Principal, name: str = "preview", **fields: Any
 ) -> EnvironmentId:
-    return ids.parse_environment(environments.create(of, wanted(name, **fields), principal).id)
+    return ids.parse_environment(environments_.create(of, wanted(name, **fields), principal).id)
 
 
 def deployment(of: EnvironmentId, principal: Principal, version: str = "v1") -> DeploymentId:
@@ -122,6 +135,7 @@ def is_destroyed(this: EnvironmentId) -> None:
     item = environment_records.find(this)
     assert item
     becomes(this, "destroyed", destroyed_at=timestamps.written(timestamps.now()))
+    table.write(Update(environment_records.key(this), "REMOVE listed, listed_at", {}))
     external_id = item.get("external_id") or item["id"]
     transaction = (
         Transaction()

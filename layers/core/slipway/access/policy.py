@@ -58,6 +58,7 @@ ACTIONS: Mapping[str, Rule] = {
     "confirmations:list": Rule(None, session=True),
     "confirmations:decide": Rule("viewer", session=True),
     # Environments.
+    "environments:browse": Rule(None),
     "environments:list": Rule("viewer"),
     "environments:read": Rule("viewer"),
     "environments:create": Rule("maintainer", "environments", preview="deployer"),
@@ -69,6 +70,7 @@ ACTIONS: Mapping[str, Rule] = {
     "environments:inspect": Rule("viewer"),
     "environments:detect": Rule("deployer", "environments"),
     # Deployments.
+    "deployments:browse": Rule(None),
     "deployments:list": Rule("viewer"),
     "deployments:read": Rule("viewer"),
     "deployments:create": Rule("deployer", "deploy"),

@@ -7,24 +7,14 @@ before, so that a gap, a changed entry and another order show.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from slipway.domain.fields import ResponseModel
 from slipway.domain.paging import Paging
-from slipway.domain.timestamps import Moment
+from slipway.domain.timestamps import Instant, Moment
 
-
-def _in_this_age(moment: datetime) -> datetime:
-    # In UTC, the first and the last day of the calendar may not exist.
-    if not 1970 <= moment.year <= 9998:
-        raise ValueError("must be between the years 1970 and 9998")
-    return moment.astimezone(UTC)
-
-
-_Time = Annotated[AwareDatetime, AfterValidator(_in_this_age)]
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=320)]
 
 
@@ -43,10 +33,10 @@ class AuditQuery(Paging):
         description="The id of what was changed.",
         examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"],
     )
-    since: _Time | None = Field(
+    since: Instant | None = Field(
         None, strict=False, description="The earliest time.", examples=["2026-11-23T00:00:00Z"]
     )
-    until: _Time | None = Field(
+    until: Instant | None = Field(
         None, strict=False, description="The time before which.", examples=["2026-11-24T00:00:00Z"]
     )
 

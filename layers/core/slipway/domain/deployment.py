@@ -184,6 +184,11 @@ class Deployment(ResponseModel):
     id: str = Field(examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
+    environment_name: str | None = Field(
+        None,
+        description="The environment's name when the deployment was created.",
+        examples=["preview-pr-123"],
+    )
     version: str | None = Field(
         None,
         description="What is deployed, as the team calls it; it is not the ETag. For an update, "

@@ -415,6 +415,12 @@ class Resource(ResponseModel):
     updated_at: Moment
 
 
+def is_overdue(record: Mapping[str, Any], moment: datetime) -> bool:
+    """Whether the environment of the record is shown as `expiring`, whatever its status says."""
+    ends, states = record.get("expires_at"), CAN_BECOME[record["status"]]
+    return ends is not None and ends <= timestamps.written(moment) and "expiring" in states
+
+
 def workflow_of(status: Status) -> str:
     """The state machine that works on an environment in this state, or did last."""
     going = {"tearing_down", "destroyed", "teardown_failed"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -23,6 +23,8 @@ class QueryModel(BaseModel):
     """The query string of a request. Unknown fields are refused."""
 
     model_config = _STRICT
+    # The fields that can be given more than once; their values are lists.
+    repeatable: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def is_dry_run(self) -> bool:

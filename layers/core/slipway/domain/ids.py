@@ -116,6 +116,16 @@ def new_part(after: str | None = None) -> str:
     return _encode(millis, 10) + _encode(secrets.randbits(50), 10)
 
 
+def part_at(seconds: float) -> str:
+    """The beginning of the parts that were made at this time (seconds since 1970)."""
+    return _encode(int(seconds * 1000), 10)
+
+
+def is_part(text: str) -> bool:
+    """Whether the text is a part of an id."""
+    return re.fullmatch(_PART, text) is not None
+
+
 def derived_part(text: str) -> str:
     """The part that belongs to a text. It does not sort by age, and does not hide a known text."""
     return _encode(int.from_bytes(hashlib.sha256(text.encode()).digest()) >> 156, 20)

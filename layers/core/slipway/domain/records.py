@@ -224,6 +224,7 @@ if TYPE_CHECKING:
         id: str
         project_id: str
         environment_id: str
+        within: NotRequired[dict[str, Any]]
         kind: Literal["release", "update"]
         trigger: NotRequired[str]
         labels: NotRequired[dict[str, str]]

@@ -70,15 +70,19 @@ class Api:
     ) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
             route = Route.of(method, path, function, **options)
-            self.routes.append(route)
-            if route.takes(Rest):
-                self._before_rest.append(
-                    re.compile(re.sub(r"<\w+>", "[^/]+", path[: path.rindex("<")]))
-                )
-            self._resolver.route(path, method)(lambda **path_names: self._serve(route, path_names))
+            for each in (route, *route.others()):
+                self._add(each)
             return function
 
         return register
+
+    def _add(self, route: Route) -> None:
+        self.routes.append(route)
+        if route.takes(Rest):
+            before = re.sub(r"<\w+>", "[^/]+", route.path[: route.path.rindex("<")])
+            self._before_rest.append(re.compile(before))
+        serve = self._resolver.route(route.path, route.method)
+        serve(lambda **path_names: self._serve(route, path_names))
 
     def handler(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """The Lambda handler: a request (payload 2.0) to its response. Logs one line."""

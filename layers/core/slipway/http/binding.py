@@ -173,11 +173,15 @@ def _query(model: type[QueryModel], text: str) -> QueryModel:
         pairs = _pairs(text)
     except ValueError:
         raise errors.Invalid([errors.FieldError("?", "is not a query string in UTF-8")]) from None
-    fields = _distinct(pairs, "?")
+    lists: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name in model.repeatable:
+            lists.setdefault(name, []).append(value)
+    fields = _distinct([pair for pair in pairs if pair[0] not in lists], "?")
     for name, value in fields.items():
         if fault := _fault_of_text(model, name, value):
             raise errors.Invalid([errors.FieldError(f"?{name}", fault)])
-    return _validated(model, fields, "?")
+    return _validated(model, {**fields, **lists}, "?")
 
 
 def _fault_of_text(model: type[QueryModel], name: str, value: str) -> str:
@@ -344,7 +348,7 @@ def _repeated_names(value: Any, at: tuple[int | str, ...] = ()) -> Iterator[tupl
 # --- validation -------------------------------------------------------------------------------
 
 
-def _validated(model: type[Model], sent: bytes | dict[str, str], where: str) -> Model:
+def _validated(model: type[Model], sent: bytes | Mapping[str, Any], where: str) -> Model:
     """The model. Raises Malformed, or Invalid with pointers that begin with `where`."""
     try:
         if isinstance(sent, bytes):

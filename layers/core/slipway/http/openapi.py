@@ -125,7 +125,7 @@ def _public(route: Route) -> bool:
 
 
 def _operation(tag: str, route: Route) -> Schema:
-    name = f"{tag}_{route.function.__name__.strip('_')}"
+    name = f"{tag}_{route.operation}"
     summary, description = _texts(name, route)
     operation: Schema = {
         "operationId": name,
@@ -148,10 +148,16 @@ def _operation(tag: str, route: Route) -> Schema:
     return operation
 
 
+def _name(route: Route) -> str:
+    return route.function.__name__.strip("_")
+
+
 def _texts(name: str, route: Route) -> tuple[str, str]:
     """The summary and the description, from the docstring and the policy."""
     summary, *more = inspect.cleandoc(route.function.__doc__ or "").split("\n\n")
-    described = " ".join(more) or OPERATIONS.get(name, "")
+    # A further path does the same as its function's own.
+    named = OPERATIONS.get(name) or OPERATIONS.get(name.replace(route.operation, _name(route)), "")
+    described = " ".join(more) or named
     needs = policy_table.needs(ACTIONS[route.action]) if route.takes(Principal) else _PUBLIC
     words = [" ".join(text.split()) for text in (summary, described)]
     return words[0].rstrip("."), "\n\n".join(filter(None, (words[1], needs)))

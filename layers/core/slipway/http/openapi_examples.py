@@ -73,6 +73,9 @@ _BODIES: dict[str, dict[str, Schema]] = {
             "inputs": {"Size": "small"},
         },
     },
+    "environments_create_in_project": {
+        "example": {"name": "preview-pr-126", "type": "ephemeral", "ttl_hours": 24},
+    },
     "environments_ensure": {
         "example": {"name": "preview-pr-125", "type": "ephemeral", "ttl_hours": 24},
     },

@@ -21,6 +21,12 @@ TAGS: dict[str, str] = {
     "docs": "Whether the platform answers.",
 }
 
+_LISTED = (
+    "Filters are combined. Destroyed environments are listed only with `include=ended` or their "
+    "`status`. With a filter, a page can be short or empty while the `Link` header leads on. The "
+    "list can lag behind by a moment; reading an environment cannot."
+)
+
 OPERATIONS: dict[str, str] = {
     # --- auth
     "auth_register": "Answers 202 if the address must be proven first: a mail with a link leads "
@@ -113,7 +119,8 @@ OPERATIONS: dict[str, str] = {
     "environments_create": "With `template` it is a CloudFormation stack; without, it is "
     "simulated. `dry_run=true` answers with a plan and creates nothing. Follow it until `status` "
     "is `running`; deployments can be created at once.",
-    "environments_list": "Follow the `Link` header for more.",
+    "environments_browse": _LISTED + " The list is of all your projects.",
+    "environments_list": _LISTED,
     "environments_ensure": "For bots that keep no state: they name the environment after what it "
     "is for, such as a pull request, and send the request as often as they like.",
     "environments_get": "Shows its state, its URL, its lease and what is live in it. Can wait for "
@@ -139,6 +146,10 @@ OPERATIONS: dict[str, str] = {
     # --- deployments
     "deployments_create": "It is `pending` until its turn comes. One that fails is rolled back to "
     "the version before it. `on_conflict` says what to do if another one is under way.",
+    "deployments_browse": "Filters are combined. With a filter, a page can be short or empty while "
+    "the `Link` header leads on. The list can lag behind by a moment.",
+    "deployments_list_in_project": "Filters are combined. With a filter, a page can be short or "
+    "empty while the `Link` header leads on. The list can lag behind by a moment.",
     "deployments_list": "Updates of the environment are among them.",
     "deployments_get": "It has ended once `finished_at` is set. Can wait for a change or a state.",
     "deployments_cancel": "A rollout that has begun restores the previous version.",

@@ -110,7 +110,8 @@ def _page(
     items = [item.with_absolute_urls(base).model_dump_json() for item in page]
     headers = {"Cache-Control": "no-store"}
     if page.cursor:
-        query = dict(parse_qsl(event.get("rawQueryString") or "")) | {"cursor": page.cursor}
+        pairs = parse_qsl(event.get("rawQueryString") or "")
+        query = [*(pair for pair in pairs if pair[0] != "cursor"), ("cursor", page.cursor)]
         url = f"{base}{quote(event['rawPath'])}?{urlencode(query)}"
         headers["Link"] = f'<{url}>; rel="next"'
     if as_lines:

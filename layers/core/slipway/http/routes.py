@@ -25,8 +25,8 @@ array with the next page in `Link`, None an empty 204 and a RawResponse anything
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any, Literal, NewType, TypedDict, TypeGuard, Unpack
 
@@ -83,6 +83,7 @@ class RouteOptions(TypedDict, total=False):
     lines: bool
     audits: str
     waits: Literal["", "change", "line"]
+    also: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class Route:
     `lines`: whether a page is sent as newline-delimited JSON to callers who accept that.
     `audits`: how the audit calls a change by this route, if not by its action.
     `waits`: what a request that prefers to wait waits for: a change, or the next line of a log.
+    `also`: further paths that the function serves, by the name of the operation that each is.
+    `name`: of the operation, if it is one of these; by default the function's.
     """
 
     method: str
@@ -118,6 +121,8 @@ class Route:
     lines: bool = False
     audits: str = ""
     waits: Literal["", "change", "line"] = ""
+    also: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
     @classmethod
     def of(
@@ -140,6 +145,16 @@ class Route:
             is_request_model(kind) and hints[name] is not kind for name, kind in parameters.items()
         )
         return cls(method, path, function, parameters, optional, returns, **options)
+
+    def others(self) -> Iterator[Route]:
+        """The routes of the further paths."""
+        for name, path in self.also.items():
+            yield replace(self, path=path, name=name)
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation."""
+        return self.name or self.function.__name__.strip("_")
 
     @property
     def audited(self) -> str:

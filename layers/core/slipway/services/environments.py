@@ -24,7 +24,6 @@ from slipway.domain.environment import (
     seen_version,
 )
 from slipway.domain.ids import EnvironmentId, ProjectId
-from slipway.domain.paging import Page, Paging
 from slipway.domain.project import Policy
 from slipway.domain.records import change, changed
 from slipway.errors import (
@@ -165,20 +164,6 @@ def get(environment: EnvironmentId, principal: Principal) -> Environment:
     """The environment as the principal sees it now; one round trip. Raises NotFound."""
     record = authorization.read(environment, principal)
     return environment_records.to_model(record).as_seen_at(timestamps.now())
-
-
-def list_(project: ProjectId, principal: Principal, paging: Paging) -> Page[Environment]:
-    """A page of the project's environments, newest first; one round trip.
-
-    Raises NotFound, and Invalid for a cursor of another list.
-    """
-    keys = authorization.keys(project, principal)
-    pk, prefix = f"PROJECT#{project.p}", environment_records.PREFIX
-    found, items, last = table.page(keys, pk, prefix, paging)
-    authorization.authorized(project, principal, found)
-    now = timestamps.now()
-    seen = [item for item in items if authorization.may_see(item, principal)]
-    return Page([environment_records.to_model(item).as_seen_at(now) for item in seen], last)
 
 
 def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:

@@ -266,6 +266,7 @@ def _acceptance(
         "slots": view.claim.numbers(),
         **deadlines.due_fields(str(deployment)),
         **listed.deployment_fields(deployment),
+        "within": deployment_records.within(view.record),
     }
     reason = deployment_records.describe_change(changed(new, {}))
     new["change"] = change("deployment_pending", principal.author(), at, reason)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from slipway.settings import settings
-from slipway.store.wire import encode
+from slipway.store.wire import decode, encode
 
 Fields = dict[str, Any]
 """Attributes to write. An attribute whose value is None is removed, or omitted from a new item."""
@@ -78,10 +78,24 @@ def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return " ".join(part for part in parts if part), present
 
 
+class Filter(NamedTuple):
+    """A condition on the items that a query reads, written as an Update's.
+
+    `names` are the attributes that stand for names which no expression can contain.
+    """
+
+    condition: str
+    values: Mapping[str, Any]
+    names: Mapping[str, str]
+
+
 class Query(NamedTuple):
     """A page of the items whose sort key begins with `prefix`, after the sort key `after`.
 
-    `between` are the first and the last sort key to return, instead of the prefix.
+    `limit` is how many items are read at most, and `shown` how many are returned, by default all.
+    `between` are the first and the last sort key to return, instead of the prefix. `by_index` is an
+    index to query, which is eventually consistent, by its keys `<index>` and `<index>_at`. `where`
+    and `keep` leave items out: DynamoDB before it sends them, and we once they are read.
     """
 
     pk: str
@@ -90,6 +104,10 @@ class Query(NamedTuple):
     after: str | None = None
     newest_first: bool = False
     between: tuple[str, str] | None = None
+    shown: int | None = None
+    by_index: str | None = None
+    where: Filter | None = None
+    keep: Callable[[Any], bool] | None = None
 
 
 def write_request(action: Action) -> dict[str, Any]:
@@ -146,4 +164,35 @@ def query_request(query: Query) -> dict[str, Any]:
         }
     if query.after is not None:
         request["ExclusiveStartKey"] = Key(query.pk, query.after).wire()
+    names: dict[str, str] = {}
+    if query.by_index is not None:
+        del request["ConsistentRead"]
+        request["IndexName"] = query.by_index
+        request["KeyConditionExpression"] = "#pk = :pk AND #sk BETWEEN :first AND :last"
+        names = {"#pk": query.by_index, "#sk": f"{query.by_index}_at"}
+    if query.where is not None:
+        request["FilterExpression"] = query.where.condition
+        words = _words(query.where.condition)
+        names |= {word: word[1:] for word in words if word.startswith("#")}
+        names |= dict(query.where.names)
+        request["ExpressionAttributeValues"] |= encode(
+            {f":{name}": value for name, value in query.where.values.items()}
+        )
+    if names:
+        request["ExpressionAttributeNames"] = names
     return request
+
+
+def page_of(query: Query, answer: Mapping[str, Any]) -> tuple[list[Any], str | None]:
+    """The items of the answer that the query shows, and the sort key after which the next page
+    begins, None at the end. No more items are decoded than are needed to know that."""
+    items: list[Any] = []
+    for raw in answer["Items"]:
+        item = decode(raw)
+        if query.keep is not None and not query.keep(item):
+            continue
+        if len(items) == query.shown:
+            return items, items[-1]["sk"]
+        items.append(item)
+    last = answer.get("LastEvaluatedKey")
+    return items, last and last["sk"]["S"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway.aws import executions
 from slipway.domain import failure
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK
 from slipway.domain.ids import DeploymentId
+from slipway.domain.rights import tier_of
 from slipway.errors import StaleWrite
 from slipway.store import environment_records, table
 from slipway.store.table import Key
@@ -37,6 +38,17 @@ def describe_change(item: DeploymentRecord) -> str:
     return str(item["version"])
 
 
+def within(environment: EnvironmentRecord) -> dict[str, Any]:
+    """What lists filter deployments by: the environment as it is when one is created."""
+    found = {
+        "name": environment["name"],
+        "type": environment["type"],
+        "tier": tier_of(environment),
+        "template": environment.get("template"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def to_model(item: DeploymentRecord) -> Deployment:
     """The deployment as the API returns it. Values of secret inputs are masked."""
     execution = executions.execution("roll_out_deployment", item["id"])
@@ -49,6 +61,7 @@ def to_model(item: DeploymentRecord) -> Deployment:
         "labels": item.get("labels") or {},
         "trigger": item.get("trigger") or ("update" if is_update(item) else "api"),
         "failure": failure.decode(item["failure"]) if "failure" in item else None,
+        "environment_name": item.get("within", {}).get("name"),
         "logs_url": f"/api/v1/deployments/{item['id']}/logs",
         "execution_arn": execution.arn,
         "execution_url": execution.url,

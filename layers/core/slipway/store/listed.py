@@ -3,7 +3,7 @@
 A record is in a list while it has the fields `listed` and `listed_at`, which is the last part of
 its id, so a list is sorted by age. The transaction that destroys an environment removes them. The
 index is eventually consistent: it lags behind the table, mostly by less than a second, so only
-lists that people read use it (docs/decisions/0032).
+lists that people read use it (docs/decisions/0032). slipway.store.list_queries has the queries.
 """
 
 from __future__ import annotations

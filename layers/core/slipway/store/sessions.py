@@ -40,6 +40,8 @@ _MOST_PROVEN = 1000
 # sent that one was used.
 _proven: dict[str, None] = {}
 _noted: dict[str, str] = {}
+# The tokens that were found to cover all environments of their projects.
+_unlimited: dict[str, None] = {}
 
 ACCOUNT_PART = "session's account"
 ENDED_PART = "session's end"
@@ -87,11 +89,21 @@ class Session:
         """The keys of the items that the session depends on."""
         raise NotImplementedError
 
+    @property
+    def may_be_limited(self) -> bool:
+        """Whether its grant may cover only some environments of a project: a hint, for how much is
+        to be read before the grant is known."""
+        return self.author not in _unlimited
+
     def verify(self, found: Found) -> None:
         """Raises Unauthenticated if the items say that the session has ended, and Forbidden if its
         grant does not cover the request. Afterwards `grant` and `name` are known."""
         self._check(found)
         self._permits(self.grant)
+        if self.grant and self.grant.environment_ids is None and self.grant.tiers is None:
+            if len(_unlimited) >= _MOST_PROVEN:
+                _unlimited.clear()
+            _unlimited[self.author] = None
 
     def _check(self, found: Found) -> None:
         raise NotImplementedError
@@ -122,6 +134,7 @@ class UserSession(Session):
     """A person's session. `ends` (epoch seconds) is when the token expires."""
 
     checked_by_writes = True
+    may_be_limited = False
 
     def __init__(
         self, user_id: str, id_: str, generation: int, ends: float, fingerprint_key: str
@@ -308,6 +321,7 @@ def forget() -> None:
     """Clear what the process knows of tokens, as a new one would start; for tests."""
     _proven.clear()
     _noted.clear()
+    _unlimited.clear()
 
 
 def unchecked() -> Session | None:

@@ -26,6 +26,7 @@ from slipway.settings import settings
 from slipway.store import audit, rates, sessions
 from slipway.store.actions import (
     VERBS,
+    page_of,
     query_request,
     write_request,
 )
@@ -188,7 +189,7 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     if allowance := rates.current():
         allowance.require()
     audit.see(items)
-    pages = [([decode(raw) for raw in each["Items"]], _last(each)) for each in answers]
+    pages = [page_of(*each) for each in zip(queries, answers, strict=True)]
     return [items.get(key) for key in keys], pages
 
 
@@ -227,11 +228,14 @@ def every(wanted: Query, first: Found | None = None) -> Iterator[Any]:
 
 
 def listing(pk: str, prefix: str, paging: Paging, *, newest_first: bool = True) -> Query:
-    """The query for the requested page of a list. Raises Invalid for another list's cursor."""
+    """The query for the requested page of a list. Raises Invalid for another list's cursor.
+
+    It reads one item more than the page has, which says whether there is a next page.
+    """
     after = paging.after
     if after is not None and not after.startswith(prefix):
         raise bad_cursor()
-    return Query(pk, prefix, paging.limit, after, newest_first)
+    return Query(pk, prefix, paging.limit + 1, after, newest_first, shown=paging.limit)
 
 
 def page(
@@ -245,11 +249,6 @@ def page(
     """
     found, [(items, last)] = read(keys, listing(pk, prefix, paging, newest_first=newest_first))
     return found, items, last
-
-
-def _last(answer: Mapping[str, Any]) -> str | None:
-    last = answer.get("LastEvaluatedKey")
-    return last and last["sk"]["S"]
 
 
 def _items(answer: Mapping[str, Any]) -> dict[Key, Item]:
