@@ -87,7 +87,10 @@ def here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         empty()
         ann, bob = signed_in("ann@example.com"), signed_in("bob@example.com")
         project = world.project(ann.principal)
-        made = [world.environment(project, ann.principal, name) for name in ("one", "two")]
+        made = [
+            world.environment(project, ann.principal, name, external_id=f"feature/{name}")
+            for name in ("one", "two")
+        ]
         for each in made:
             world.comes_up(each)
         world.becomes(made[1], "teardown_failed")
@@ -110,6 +113,11 @@ REQUESTS: dict[str, list[Send]] = {
     "DELETE /api/v1/environments/{environment_id}": [
         lambda h, c: c.delete(f"/api/v1/environments/{h.environment}"),
         lambda h, c: c.delete(f"/api/v1/environments/{h.failed}", force="true"),
+    ],
+    "DELETE /api/v1/projects/{project_id}/environments/by-external-id/{external_id}": [
+        lambda h, c: c.delete(
+            f"/api/v1/projects/{h.project}/environments/by-external-id/feature/one"
+        ),
     ],
     "POST /api/v1/environments/{environment_id}/update": [
         lambda h, c: c.post(f"/api/v1/environments/{h.environment}/update", {"inputs": {}}),

@@ -71,7 +71,7 @@ def test_a_number_is_written_in_digits(ann: Client, number: str) -> None:
     assert_refused(answer, 422, "invalid_request", "?limit")
 
 
-@pytest.mark.parametrize("word", ["yes", "on", "t", "TRUE", "True", "%20true", "2", "", "null"])
+@pytest.mark.parametrize("word", ["t", "y", "TRUE", "True", "%20true", "2", "", "null"])
 def test_a_boolean_is_true_or_false(ann: Client, project: ProjectId, word: str) -> None:
     with nothing_changes():
         answer = ann.send("DELETE", f"/api/v1/projects/{project}", query=f"cascade={word}")

@@ -238,6 +238,27 @@ def test_headers_mean_what_they_say(platform: Platform, ann: Person) -> None:
     assert page.headers["Link"].startswith(f"<{platform.url}/api/v1/projects?limit=1&cursor=")
 
 
+@pytest.mark.parametrize(
+    "written,external_id",
+    [("feature/x", "feature/x"), ("fix%2F1%23a", "fix/1#a"), ("50%25/%D0%B2", "50%/в")],
+)
+def test_an_environment_is_found_by_the_name_of_a_branch(
+    ann: Person, written: str, external_id: str
+) -> None:
+    path = f"/api/v1/projects/{ann.project()}/environments/by-external-id/{written}"
+    body = {"name": "preview", "type": "ephemeral"}
+
+    made, again = ann.ask("PUT", path, body), ann.ask("PUT", path, body)
+    tag = again.headers["ETag"]
+    known = ann.ask("GET", path, headers={"If-None-Match": f'"7", W/{tag}'})
+    head = ann.ask("HEAD", path)
+
+    assert (made.status, made.body["external_id"]) == (201, external_id)
+    assert (again.status, again.body["id"]) == (200, made.body["id"])
+    assert (known.status, known.raw, head.status, head.raw) == (304, b"", 200, b"")
+    assert int(head.headers["Content-Length"]) > 300
+
+
 BODY = """
 Parameters:
   Size: {Type: String, AllowedValues: [small, large], Default: small}

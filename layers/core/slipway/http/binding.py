@@ -48,6 +48,8 @@ Model = TypeVar("Model", RequestModel, QueryModel)
 # An error lists at most this many fields.
 _MAX_FIELD_ERRORS = 20
 _MAX_PAIRS = 20
+# Documented are `true` and `false`; callers have sent the others.
+_BOOLEANS = ("true", "false", "1", "0", "yes", "no", "on", "off")
 # US-ASCII is a part of UTF-8.
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 # The types of the parts of a path, and how each is made of its text.
@@ -187,14 +189,13 @@ def _query(model: type[QueryModel], text: str) -> QueryModel:
 def _fault_of_text(model: type[QueryModel], name: str, value: str) -> str:
     """What is wrong with a number or a boolean as it is written; "" if nothing is.
 
-    Python reads `5_0`, ` 5`, `+5` and digits of other scripts as numbers, and pydantic `on` and `t`
-    as true.
+    Python reads `5_0`, ` 5`, `+5` and digits of other scripts as numbers.
     """
     field = model.model_fields.get(name)
     kinds = (field.annotation, *get_args(field.annotation)) if field else ()
     if int in kinds and not re.fullmatch(r"-?[0-9]{1,9}", value):
         return "must be a whole number, written in digits"
-    if bool in kinds and value not in ("true", "false", "1", "0"):
+    if bool in kinds and value not in _BOOLEANS:
         return "must be true or false"
     return ""
 
