@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from slipway import drivers
 from slipway.domain.ids import EnvironmentId
-from slipway.drivers import making_role
+from slipway.drivers import deletion, making_role
 from slipway.drivers.stacks import stack_name
 from slipway.errors import DriverFault
 from slipway.store import environment_records
@@ -581,6 +582,64 @@ def test_a_bucket_whose_template_keeps_its_objects_waits_for_a_person(
         f"Data (AWS::S3::Bucket, {next(iter(stacks.buckets))})"
     }
     assert len(bucket.versions) == 3
+
+
+def test_a_full_bucket_in_a_stack_within_the_stack_is_emptied(
+    nasty: tuple[World, NastyStacks],
+) -> None:
+    world, stacks = nasty
+    environment = running(world)
+    bucket = stacks.has_bucket("Data", environment, versions=objects(3))
+    inner = stacks.resources.pop()
+    inner.status = "DELETE_FAILED"
+    stacks.nested["arn:inner"] = [inner]
+    stacks.has(
+        "Inner",
+        "AWS::CloudFormation::Stack",
+        physical_id="arn:inner",
+        blocks=lambda: "Data could not be deleted" if bucket.versions else None,
+    )
+
+    world.delete(environment)
+    world.run(MINUTE)
+
+    assert destroyed(world, environment).get("teardown_attempts", 1) == 1
+    assert bucket.versions == []
+
+
+def test_what_a_template_retains_is_left_and_no_obstacle(
+    nasty: tuple[World, NastyStacks],
+) -> None:
+    """As for a template from before, whose DeletionPolicy is refused by now."""
+    world, stacks = nasty
+    environment = running(world)
+    bucket = stacks.has_bucket("Data", environment, versions=objects(3))
+    stacks.resources[-1].stays = True
+
+    world.delete(environment)
+    world.run(MINUTE)
+
+    destroyed(world, environment)
+    assert (len(bucket.versions), bucket.calls) == (3, 0)
+
+
+def test_a_bucket_that_takes_longer_than_an_attempt_is_emptied_by_the_next_one(
+    nasty: tuple[World, NastyStacks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, stacks = nasty
+    environment = running(world)
+    bucket = stacks.has_bucket("Data", environment, versions=objects(90_000))
+    for module in (drivers, deletion):
+        monkeypatch.setattr(module, "RETIRES_WITHIN", timedelta(seconds=2.5))
+
+    world.delete(environment)
+    world.run(30)
+
+    shown = waits(world, environment)
+    assert shown.failure.reason.endswith("the next attempt goes on")
+    assert 0 < len(bucket.versions) < 90_000
+    recovers(world, environment)
+    assert bucket.deleted == 90_000
 
 
 def test_a_bucket_of_another_name_is_never_emptied(nasty: tuple[World, NastyStacks]) -> None:

@@ -279,7 +279,11 @@ def tear_down(
     if_match: IfMatch | None,
     confirmed: Confirmed | None,
 ) -> Environment:
-    """Tear an environment down. Repeat the request or read it for progress."""
+    """Tear an environment down. Repeat the request or read it for progress.
+
+    It ends what is under way in the environment and empties its buckets. If it fails, it is tried
+    again for 24 hours: `failure` says what blocks it, and `next_retry_at` when.
+    """
     if options.force:
         forcing = principal.asking("environments:force")
         return teardowns.forget(environment_id, forcing, if_match, confirmed)
@@ -295,7 +299,10 @@ def tear_down(
 def retry_teardown(
     principal: Principal, environment_id: EnvironmentId, wanted: TeardownRetry | None
 ) -> Environment:
-    """Retry a failed teardown now, leaving the named resources in place."""
+    """Retry a failed teardown now, leaving the named resources in place.
+
+    Another 24 hours of retries begin.
+    """
     return teardowns.request_retry(environment_id, principal, wanted)
 
 

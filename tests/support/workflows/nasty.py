@@ -55,6 +55,7 @@ class Resource:
     reason: str | None = None
     physical_id: str = ""
     metadata: dict[str, Any] | None = None
+    stays: bool = False  # by its DeletionPolicy
 
 
 class NastyStacks(Stacks):
@@ -73,6 +74,7 @@ class NastyStacks(Stacks):
         self.objects: str | None = None
         self.in_use: Callable[[], str | None] = lambda: None
         self.retained: list[str] = []
+        self.nested: dict[str, list[Resource]] = {}
 
     def has(self, name: str, kind: str = "AWS::SQS::Queue", **more: Any) -> Resource:
         """Give the stack another resource."""
@@ -121,6 +123,7 @@ class NastyStacks(Stacks):
             return True
         resource.reason = resource.blocks()
         resource.status = "DELETE_FAILED" if resource.reason else "DELETE_COMPLETE"
+        resource.status = "DELETE_SKIPPED" if resource.stays else resource.status
         event = {
             "StackId": stack.id,
             "PhysicalResourceId": resource.physical_id or resource.name,
@@ -131,7 +134,7 @@ class NastyStacks(Stacks):
             "ClientRequestToken": stack.token,
         }
         stack.events.append(event | ({"ResourceStatusReason": resource.reason or ""}))
-        return resource.status == "DELETE_COMPLETE"
+        return resource.status != "DELETE_FAILED"
 
     def describe_stacks(self, StackName: str) -> Any:
         answer = super().describe_stacks(StackName)
@@ -148,7 +151,8 @@ class NastyStacks(Stacks):
         super().delete_stack(StackName, ClientRequestToken, RetainResources, **request)
 
     def list_stack_resources(self, StackName: str) -> Any:
-        self._known(StackName)
+        if StackName not in self.nested:
+            self._known(StackName)
         found = [
             {
                 "LogicalResourceId": each.name,
@@ -157,12 +161,13 @@ class NastyStacks(Stacks):
                 "ResourceStatus": each.status,
             }
             | ({"ResourceStatusReason": each.reason} if each.reason else {})
-            for each in self.resources
+            for each in self.nested.get(StackName, self.resources)
         ]
         return {"StackResourceSummaries": found}
 
     def describe_stack_resource(self, StackName: str, LogicalResourceId: str) -> Any:
-        [resource] = [each for each in self.resources if each.name == LogicalResourceId]
+        among = self.nested.get(StackName, self.resources)
+        [resource] = [each for each in among if each.name == LogicalResourceId]
         metadata = {"Metadata": json.dumps(resource.metadata)} if resource.metadata else {}
         return {"StackResourceDetail": metadata}
 

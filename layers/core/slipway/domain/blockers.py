@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 
@@ -25,3 +26,10 @@ def parse(remains: str) -> Blocker:
     resource, _, detail = remains.partition(": ")
     named, closing, reason = detail.partition("): ")
     return Blocker(resource, named + closing.rstrip(": "), reason)
+
+
+def named(resources: Collection[str], remains: Iterable[str]) -> list[str]:
+    """What remains of the driver's resources, without reasons: in detail where that is known."""
+    parsed = [each for each in map(parse, remains) if each.resource in resources]
+    known = {each.resource for each in parsed}
+    return sorted({*(each.named for each in parsed), *(set(resources) - known)})

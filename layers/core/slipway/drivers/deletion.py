@@ -15,6 +15,7 @@ Each deletion of an attempt has a request token, which begins with that of the a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -119,6 +120,9 @@ def _after_failure(operation: Operation, stack: Stack, token: str, events: list[
         after = buckets.empty(bucket["StackName"], bucket)
         if not after.whole:
             note = f"{name} ({buckets.TYPE}): {after.deleted} object versions are deleted"
+            if operation.now - operation.started_at > RETIRES_WITHIN:
+                why = f"{note}, and more remain after {RETIRES_WITHIN}; the next attempt goes on"
+                raise DriverRefused(why, [stacks.described(each) for each in left])
             return _soon(stack, note)
         if after.blocked:
             blocked[name] = after.blocked
@@ -128,10 +132,21 @@ def _after_failure(operation: Operation, stack: Stack, token: str, events: list[
         note = "The buckets are empty; the stack is deleted again"
         return _delete(operation, stack, f"{token}-{len(deletions) + 1}", note)
     remains = [stacks.described(each, blocked.get(each["LogicalResourceId"])) for each in left]
-    reason = stacks.reason(stack, events, operation.started_at)
-    if blocked:
-        reason = f"{reason}; {'; '.join(f'{name}: {why}' for name, why in blocked.items())}"
-    raise DriverRefused(reason, remains)
+    raise DriverRefused(_reason(operation, stack, events, blocked), remains)
+
+
+def _reason(
+    operation: Operation, stack: Stack, events: list[Event], blocked: Mapping[str, str]
+) -> str:
+    """Why the first resource was not deleted by the last deletion of the attempt."""
+    last = [
+        each for each in events if each["ClientRequestToken"] == events[-1]["ClientRequestToken"]
+    ]
+    for event in stacks.failures(last):
+        name = event["LogicalResourceId"]
+        why = blocked.get(name) or stacks.short(event.get("ResourceStatusReason", ""))
+        return f"{name} ({event['ResourceType']}): {why}"
+    return stacks.reason(stack, last, operation.started_at)
 
 
 def _soon(stack: Stack, note: str) -> Progress:

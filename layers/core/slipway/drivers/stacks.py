@@ -181,13 +181,20 @@ def is_of_the_stack(event: Event) -> bool:
     return bool(event["PhysicalResourceId"] == event["StackId"])
 
 
+def failures(events: list[Event]) -> Iterator[Event]:
+    """Those of resources, without those that only follow from another one."""
+    for event in events:
+        failed = str(event["ResourceStatus"]).endswith("_FAILED")
+        follows = "cancelled" in event.get("ResourceStatusReason", "")
+        if failed and not is_of_the_stack(event) and not follows:
+            yield event
+
+
 def reason(stack: Stack, events: list[Event], since: datetime) -> str:
     """CloudFormation's reason for the first failed resource. Later failures follow from it."""
-    for event in events:
+    for event in failures(events):
         why = event.get("ResourceStatusReason", "")
-        failed = str(event["ResourceStatus"]).endswith("_FAILED")
-        if failed and not is_of_the_stack(event) and "cancelled" not in why:
-            return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
+        return f"{event['LogicalResourceId']} ({event['ResourceType']}): {why}"
     for event in invalid(stack["StackId"], events, since):
         return objection(event)
     whys = [event.get("ResourceStatusReason") for event in events if _has_gone_wrong(event)]

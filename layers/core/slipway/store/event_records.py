@@ -78,8 +78,13 @@ def _reason(action: str, record: Item) -> str | None:
     if action == "destroyed" and record.get("retain"):
         return f"What is retained: {', '.join(sorted(record['retain']))}"
     if action in ("failed", "teardown_failed"):
+        # Imported here, because few events are of failures.
+        from slipway.domain import blockers
+
         reason = _failure(record)
-        remaining = ", ".join(sorted(record.get("resources", ())))
+        remaining = ", ".join(
+            blockers.named(record.get("resources", ()), record.get("remains", ()))
+        )
         return f"{reason} (what remains: {remaining})" if reason and remaining else reason
     return None
 
