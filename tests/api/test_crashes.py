@@ -36,6 +36,7 @@ from slipway.http import waiting as waiting_module
 from slipway.services import (
     confirmations,
     environments,
+    external_ids,
     invitations,
     joining,
     projects,
@@ -838,6 +839,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         tokens.forget()
         signing.forget()
         template_records.version_of.cache_clear()
+        external_ids._guesses.clear()
         world.calls.made.clear()
         if n is not None:
             fault, times = HAPPENS[what]

@@ -115,7 +115,8 @@ def test_a_draft_is_changed_only_with_its_current_etag(ann: Client, draft: str, 
 
 
 def test_the_current_etag_of_a_draft_allows_a_change(ann: Client, draft: str) -> None:
-    replaced = ann.with_headers(if_match=draft).send("PUT", DRAFT, BODY, media="application/yaml")
+    other = f"{BODY}# other"
+    replaced = ann.with_headers(if_match=draft).send("PUT", DRAFT, other, media="application/yaml")
     late = ann.with_headers(if_match=draft)
     for answer in changes(late):
         assert_refused(answer, 412, "precondition_failed")
