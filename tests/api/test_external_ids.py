@@ -456,6 +456,31 @@ def test_strangers_learn_nothing_of_external_ids(
         assert answer.json == other.json
 
 
+def test_a_limited_token_learns_nothing_of_what_it_may_not_see(
+    ann: Client, project: ProjectId
+) -> None:
+    live = put(ann, project, "live", type="persistent", config={"a": "secret plan"}).json
+    own = put(ann, project, "own", name="own").json
+    wanted = {"name": "bot", "kind": "ci", "scopes": ["read", "environments", "destroy"]}
+    by_tier = ann.post("/api/v1/auth/tokens", {**wanted, "tiers": ["preview"]}).json["token"]
+    by_id = ann.post("/api/v1/auth/tokens", {**wanted, "environment_ids": [own["id"]]}).json[
+        "token"
+    ]
+
+    taken = put(Client(by_tier), project, "live")
+    read = [Client(token).get(at(project, "live")) for token in (by_tier, by_id)]
+    gone = [Client(token).delete(at(project, "live")) for token in (by_tier, by_id)]
+    put_by_id = put(Client(by_id), project, "live")
+
+    assert_refused(taken, 409, "external_id_taken")
+    assert [each.status for each in (*read, *gone)] == [403, 404, 403, 404]
+    assert put_by_id.status == 403
+    for answer in (taken, *read, *gone, put_by_id):
+        assert live["id"] not in answer.text and "secret plan" not in answer.text
+    assert Client(by_id).get(at(project, "own")).json["id"] == own["id"]
+    assert ann.get(at(project, "live")).json == live
+
+
 def test_a_guess_that_is_wrong_is_noticed(ann: Client, project: ProjectId) -> None:
     first = put(ann, project)
     assert ann.get(at(project)).json["id"] == first.json["id"]
