@@ -142,6 +142,27 @@ def test_shared_values_are_read_by_properties_of_resources_alone(what: str) -> N
     assert list(faults(default)) == ["#/Parameters/Name/Default"]
 
 
+@pytest.mark.parametrize("items", ["[a]", "!Ref Names"])
+def test_a_loop_chooses_no_shared_value(items: str) -> None:
+    text = """
+Transform: AWS::LanguageExtensions
+Parameters: {Names: {Type: CommaDelimitedList, Default: "a,b"}}
+Resources:
+  Fn::ForEach::Queues:
+    - Name
+    - ITEMS
+    - Queue${Name}:
+        Type: AWS::SQS::Queue
+        Properties: {Tags: [{Key: a, Value: !Sub VALUE}]}
+""".replace("ITEMS", items)
+    at = "#/Resources/Fn::ForEach::Queues/2/Queue${Name}/Properties/Tags/0/Value/Fn::Sub"
+
+    chosen = faults(text.replace("VALUE", "'{{resolve:ssm:/slipway/shared/${Name}}}'"))
+
+    assert list(chosen) == [at]
+    assert faults(text.replace("VALUE", "'{{resolve:ssm:/slipway/shared/a}} ${Name}'")) == {}
+
+
 @pytest.mark.parametrize("piece", ["{{", "{", "x{{re", "{{resolve:ssm:/payroll}}"])
 def test_a_mapping_has_no_piece_of_a_reference(piece: str) -> None:
     text = TEMPLATE.replace("VALUE", "!Join ['', [!FindInMap [M, a, b], 'resolve:ssm:/payroll}}']]")

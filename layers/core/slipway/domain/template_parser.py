@@ -167,6 +167,8 @@ def _parsed(tree: Any, values: Mapping[str, str]) -> ParsedTemplate:
     parameters = template_parameters.declared(section, faults)
     expansion = template_loops.Expansion(tree)
     if language:
+        # A loop's identifier can stand for an input, so it is a variable of a reference, too.
+        faults += islice(template_scan.references(tree), _MAX_FAULTS)
         _raise(faults)
         expansion = template_loops.expanded(tree, parameters, values)
     try:

@@ -56,6 +56,12 @@ def faults(tree: Any, *, language: bool = False) -> Iterator[FieldError]:
             ][::-1]
 
 
+def references(tree: Any) -> Iterator[FieldError]:
+    """The faults of dynamic references alone, in a template whose loops are not carried out."""
+    found = faults(tree, language=True)
+    return (each for each in found if each.detail == dynamic_references.REFUSED)
+
+
 # A mapping's values are pieces of what is composed elsewhere.
 _UNCLOSED = re.compile(r"\{\{(?!.*\}\})|\{$", re.DOTALL)
 
