@@ -611,6 +611,9 @@ REQUESTS = {
         f"GET {ONE}", shipping, query="wait_for=destroyed", headers={"prefer": "wait=3"}
     ),
     "wait for a version": Request(
+        f"GET {ONE}", shipping, query="wait_for=version:v1", headers={"prefer": "wait=3"}
+    ),
+    "wait for an end": Request(
         "GET /api/v1/deployments/<deployment_id>",
         shipping,
         query="wait_for=ended",

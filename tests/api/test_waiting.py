@@ -352,6 +352,27 @@ def test_what_cannot_be_any_more_is_not_waited_for(
     assert 3 <= clock.waited < 4.3
 
 
+def test_a_version_that_was_not_shipped_is_waited_for_until_its_deployment_has_ended(
+    ann: Client, environment: EnvironmentId, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, goal = f"{ENVIRONMENTS}/{environment}", "version:sha-2"
+    waits_for = ann.with_headers(prefer=AHEAD)
+    never_asked_for = waits_for.get(path, wait_for=goal)
+    deployment = world.deployment(environment, ann.principal, "sha-2")
+    clock.after(3, lambda: rollout_ends(deployment))
+    made = between.counted(monkeypatch)
+
+    failed = waits_for.get(path, wait_for=goal)
+    at_once = waits_for.get(path, wait_for=goal)
+    world.deployment(environment, ann.principal, "sha-2")
+    again = ann.with_headers(prefer="wait=2").get(path, wait_for=goal)
+
+    assert [each.status for each in (never_asked_for, failed, at_once, again)] == [200] * 4
+    assert "live_version" in failed.json and failed.json["live_version"] is None
+    assert 20 + 3 + 2 <= clock.waited < 20 + 4.3 + 2
+    assert made[0] == "Query + BatchGetItem"
+
+
 def test_when_the_time_is_up_the_answer_is_what_is_there(
     ann: Client, coming: EnvironmentId, clock: Clock
 ) -> None:

@@ -176,7 +176,12 @@ def get(
     principal: Principal, environment_id: EnvironmentId, waiting: EnvironmentWait
 ) -> Environment:
     """Read an environment."""
-    return environments.get(environment_id, principal)
+    if waiting.version is None:
+        return environments.get(environment_id, principal)
+    # Imported here, because few callers wait for a version.
+    from slipway.services import awaited
+
+    return awaited.environment(environment_id, principal, waiting.version)
 
 
 @api.patch(

@@ -378,8 +378,9 @@ class Environment(ResponseModel):
     execution_arn: str = Field(description="The Step Functions execution that works on it.")
     execution_url: str | None = Field(None, description="The execution in the AWS console.")
     version: int = Field(description="Increases with every change. Also the ETag.")
-    # Not shown: whether it is shown otherwise than it is stored.
+    # Not shown: whether it is shown otherwise than it is stored, and a version that was lost.
     overdue: SkipJsonSchema[bool] = Field(False, exclude=True)
+    given_up: SkipJsonSchema[str | None] = Field(None, exclude=True)
 
     @property
     def location(self) -> str:
@@ -393,7 +394,7 @@ class Environment(ResponseModel):
         kind, _, version = goal.partition(":")
         if kind == "version":
             is_live = self.live_version == version and not self.live_in_doubt
-            return self.status in TAKES_DEPLOYMENTS and not is_live
+            return self.status in TAKES_DEPLOYMENTS and not is_live and self.given_up != version
         return self.status != goal and goal in reachable(CAN_BECOME, self.status)
 
     def as_seen_at(self, moment: datetime) -> Self:

@@ -27,6 +27,12 @@ class EnvironmentWait(QueryModel):
         examples=["running", "version:sha-1234567"],
     )
 
+    @property
+    def version(self) -> str | None:
+        """The version that is to become live, if it names one."""
+        kind, _, version = (self.wait_for or "").partition(":")
+        return version if kind == "version" else None
+
 
 class DeploymentWait(QueryModel):
     wait_for: Annotated[str, _IS_DEPLOYMENTS] | None = Field(
