@@ -183,10 +183,11 @@ class TemplateVersion(ResponseModel):
     updated_at: Moment
     published_at: Moment | None = None
     deprecated_at: Moment | None = None
-    # Not shown: what the version reserves (slipway.domain.capacity), the inputs that
-    # decide what its loops make, and the allowances under which it was checked.
+    # Not shown: what the version reserves (slipway.domain.capacity), the inputs that decide what
+    # its loops make, its Rules as JSON, and the allowances under which it was checked.
     reserves: SkipJsonSchema[dict[str, Any]] = Field(default_factory=dict, exclude=True)
     looped: SkipJsonSchema[list[str]] = Field(default_factory=list, exclude=True)
+    rules: SkipJsonSchema[str | None] = Field(None, exclude=True)
     checked_under: SkipJsonSchema[str] = Field("", exclude=True)
 
     @property

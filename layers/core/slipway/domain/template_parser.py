@@ -57,6 +57,7 @@ class ParsedTemplate:
     events    the events for which SAM creates resources, by their JSON pointers
     sections  the sections of the body, with loops carried out
     expansion the loops of AWS::LanguageExtensions, and the inputs that they depend on
+    rules     the section Rules
     repeated  the JSON pointers of keys that a mapping has more than once; the last one counts
     otherwise the template as it would be if the first one counted, if there are any
     """
@@ -69,6 +70,7 @@ class ParsedTemplate:
     events: Mapping[str, Event] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict, repr=False)
     expansion: Expansion = field(default_factory=lambda: Expansion({}), repr=False, compare=False)
+    rules: Any = field(default=None, repr=False)
     repeated: Sequence[str] = ()
     otherwise: ParsedTemplate | None = field(default=None, repr=False)
 
@@ -198,11 +200,8 @@ def _expanded(
     complete, resources = complete and not of_sections, sections["Resources"]
     if not resources and complete:
         faults.append(FieldError("#/Resources", "must have at least one resource"))
-    types = {
-        name: _type(name, each, faults)
-        for name, each in resources.items()
-        if not name.startswith(template_loops.LOOP)
-    }
+    written = {n: r for n, r in resources.items() if not n.startswith(template_loops.LOOP)}
+    types = {name: _type(name, each, faults) for name, each in written.items()}
     if not sam:
         faults += _missing_transform(tree, types)
     events = dict(sam_events.found(resources, faults)) if sam else {}
@@ -222,6 +221,7 @@ def _expanded(
         events=events,
         sections=sections,
         expansion=expansion,
+        rules=tree.get("Rules"),
     )
 
 

@@ -19,21 +19,24 @@ if TYPE_CHECKING:
 
 
 class Checked(NamedTuple):
-    """A body that may be added: its parts, the capacity that it reserves, and warnings."""
+    """A body that may be added: its parts, the capacity that it reserves, warnings, and its Rules
+    as its record holds them."""
 
     template: ParsedTemplate
     numbers: Numbers
     warnings: list[TemplateWarning]
+    rules: str | None
 
 
 def parse(body: bytes, media: str) -> Checked:
     """Raises Malformed, Invalid, TooCostly."""
     # Imported here, because only versions that are added or replaced are parsed.
-    from slipway.domain import template_parser, template_warnings
+    from slipway.domain import template_assertions, template_parser, template_warnings
 
     parsed = template_parser.read(body, is_json=media == "application/json")
     numbers = template_parser.check_allowed(parsed, records.allowances())
-    return Checked(parsed, numbers, template_warnings.found(parsed))
+    rules = template_assertions.written(parsed.rules)
+    return Checked(parsed, numbers, template_warnings.found(parsed), rules)
 
 
 def is_of(draft: VersionRecord, body: bytes, media: str) -> bool:
@@ -51,7 +54,7 @@ def record(
     made: Any,
 ) -> Fields:
     """Store the body, let CloudFormation validate it, and return the draft's record."""
-    parsed, numbers, warnings = found
+    parsed, numbers, warnings, rules = found
     sha256 = template_bodies.digest(body)
     where = template_bodies.key(name, str(version), sha256)
     template_bodies.put(where, body, media)
@@ -72,6 +75,7 @@ def record(
         "resource_types": list(parsed.resources),
         "transforms": parsed.sam,
         "looped": sorted(parsed.expansion.looped),
+        "rules": rules,
         "warnings": [each.model_dump() for each in warnings],
         "reserves": numbers.as_record(),
         "checked_under": records.allowances().digest,

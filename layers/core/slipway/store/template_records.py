@@ -164,8 +164,18 @@ def require_capacity(version: TemplateVersion, values: Mapping[str, str]) -> Non
     faults = capacity.faults(
         version.reserves, {**defaults, **values}, found.capacity_limits, found.artifact_buckets
     )
-    if told := list(faults):
+    if told := [*faults, *_broken(version, values)]:
         raise Invalid(told)
+
+
+def _broken(version: TemplateVersion, values: Mapping[str, str]) -> Iterator[FieldError]:
+    """A fault for each assertion in the template's Rules that the inputs break."""
+    if version.rules is None:
+        return
+    from slipway.domain import template_assertions
+
+    for said in template_assertions.broken(version.rules, version.parameters, values):
+        yield FieldError("#/inputs", f"breaks a rule of the template: {said}")
 
 
 def _with_loops(version: TemplateVersion, values: Mapping[str, str]) -> TemplateVersion:
