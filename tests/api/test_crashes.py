@@ -574,6 +574,9 @@ REQUESTS = {
     "publish": Request(f"POST {VERSION}/publish", a_draft),
     "deprecate": Request(f"POST {VERSION}/deprecate", a_version),
     "ensure an environment": Request(f"PUT {ENSURE}", idle, PREVIEW, again=200),
+    "change one by a name of ours": Request(
+        f"PUT {ENSURE}", named, {**PREVIEW, "config": {"colour": "blue"}}, again=200
+    ),
     "look at one by a name of ours": Request(f"GET {ENSURE}", named),
     "tear one down by a name of ours": Request(f"DELETE {ENSURE}", named),
     "give it back": Request(f"DELETE {ONE}", running),

@@ -311,9 +311,6 @@ DIFFERENT = {
     "tier": "staging",
     "protected": True,
     "ttl_hours": 3,
-    "on_conflict": "supersede",
-    "config": {"region": "us"},
-    "labels": {"team": "payments"},
     "template": "web@1",
 }
 
@@ -334,10 +331,11 @@ def test_what_differs_from_the_environment_is_refused(
 def test_all_that_differs_is_told(ann: Client, project: ProjectId) -> None:
     put(ann, project)
 
-    answer = put(ann, project, name="another", config={"a": 1})
+    answer = put(ann, project, name="another", type="persistent", config={"a": 1})
 
-    assert [each["pointer"] for each in answer.json["errors"]] == ["#/config", "#/name"]
-    assert answer.json["errors"][1]["detail"] == 'is "pr-123" there'
+    assert [each["pointer"] for each in answer.json["errors"]] == ["#/name", "#/type"]
+    assert answer.json["errors"][0]["detail"] == 'is "pr-123" there'
+    assert ann.get(at(project)).json["config"] is None, "nothing is changed by halves"
 
 
 def test_what_a_body_does_not_say_is_not_compared(ann: Client, project: ProjectId) -> None:
@@ -351,6 +349,93 @@ def test_what_a_body_does_not_say_is_not_compared(ann: Client, project: ProjectI
     assert (found[0].status, found[0].json) == (200, made.json)
     assert_refused(found[1], 422, "invalid_request", "#/ttl")
     assert put(ann, project, tier=None, ttl_hours=2.0, config={"region": "eu"}).status == 200
+
+
+# --- what is changed ----------------------------------------------------------------------------
+
+CHANGED: dict[str, Any] = {
+    "on_conflict": "supersede",
+    "config": {"commit": "abc1234", "nested": {"b": [1, None]}},
+    "labels": {"team": "payments"},
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_does_not_touch_what_runs_is_changed(
+    ann: Client, project: ProjectId, name: str
+) -> None:
+    made = put(ann, project, labels={"a": "b"}, config={"region": "eu"})
+    put(ann, project)
+
+    changed = put(ann, project, **{name: CHANGED[name]})
+    with nothing_changes():
+        again = put(ann, project, **{name: CHANGED[name]})
+
+    assert (changed.status, changed.json[name]) == (200, CHANGED[name])
+    moved = {name, "version", "updated_at"}
+    assert {key for key, value in made.json.items() if changed.json[key] != value} == moved
+    assert changed.json["version"] == made.json["version"] + 1
+    assert changed.headers["etag"] != made.headers["etag"]
+    assert (again.json, ann.get(at(project)).json) == (changed.json, changed.json)
+
+
+def test_a_body_can_take_away_what_is_there(ann: Client, project: ProjectId) -> None:
+    put(ann, project, labels={"a": "b"}, config={"region": "eu"})
+
+    changed = put(ann, project, labels={}, config=None)
+
+    assert (changed.json["labels"], changed.json["config"]) == ({}, None)
+    assert put(ann, project, config={}).json["config"] == {}
+
+
+def test_a_change_by_a_put_is_audited_as_a_change(ann: Client, project: ProjectId) -> None:
+    made = put(ann, project)
+    put(ann, project, config={"commit": "abc"})
+
+    [entry, *_] = ann.get(f"/api/v1/projects/{project}/audit").json
+
+    assert (entry["action"], entry["target"]["id"]) == ("environments:change", made.json["id"])
+    assert entry["after"]["config"] == {"commit": "abc"}
+
+
+def test_who_may_create_but_not_change_changes_nothing(
+    ann: Client, bob: Client, project: ProjectId
+) -> None:
+    ann.post(
+        f"/api/v1/projects/{project}/members", {"email": "bob@example.com", "role": "deployer"}
+    )
+    made = put(bob, project, config={"commit": "abc"})
+
+    with nothing_changes():
+        refused = put(bob, project, config={"commit": "def"})
+        found = put(bob, project, config={"commit": "abc"})
+
+    assert (made.status, found.status) == (201, 200)
+    assert_refused(refused, 403, "forbidden")
+    assert refused.json["required_role"] == "maintainer"
+
+
+def test_two_changes_at_once_both_see_the_last_one(
+    ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ann, project)
+    between.first(monkeypatch, "TransactWriteItems", lambda: put(ann, project, labels={"a": "b"}))
+
+    answer = put(ann, project, config={"commit": "abc"})
+
+    assert (answer.status, answer.json["config"]) == (200, {"commit": "abc"})
+    assert answer.json["labels"] == {"a": "b"}
+
+
+def test_a_changed_configuration_that_is_too_large_is_refused(
+    ann: Client, project: ProjectId
+) -> None:
+    put(ann, project)
+
+    with nothing_changes():
+        answer = put(ann, project, config={"x": "y" * 20_000})
+
+    assert_refused(answer, 422, "invalid_request", "#/config")
 
 
 # --- preconditions ------------------------------------------------------------------------------

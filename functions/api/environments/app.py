@@ -100,7 +100,8 @@ def ensure(
 ) -> tuple[Environment, bool]:
     """Ensure that an environment with this external id exists: 201 if created, 200 if found.
 
-    It is as the body says then: what differs is 409, and so is an environment that is ending.
+    It is as the body says then: `config`, `labels` and `on_conflict` become those of the body, what
+    else differs is 409, and so is an environment that is ending.
     """
     wanted = wanted.known_as(external_id)
     return environments.ensure(project_id, external_id, wanted, principal, if_match)

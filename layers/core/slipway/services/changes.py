@@ -71,14 +71,26 @@ def change(
             require_confirmed(item, None if principal.is_machine else confirmed)
         if shown.status in {*GOING, "destroyed"}:
             raise EnvironmentGoing(shown.status)
-        written = changed(item, _write_fields(item, fields, principal.author()))
-        try:
-            _transaction(environment, item, written, principal).commit()
-        except TransactionFailed as failed:
-            _refuse(failed, written)
-        else:
-            return _shown(written)
+        if changed_to := write(environment, item, fields, principal):
+            return changed_to
     raise Busy(1)
+
+
+def write(
+    environment: EnvironmentId, item: EnvironmentRecord, fields: Fields, principal: Principal
+) -> Environment | None:
+    """Write these fields of the record, which was read as `item`; None removes one.
+
+    The caller has checked that the principal may do that. Returns None, and changes nothing, if the
+    record has changed since. Raises Forbidden, NotFound, NameTaken, ProjectGoing. One round trip.
+    """
+    written = changed(item, _write_fields(item, fields, principal.author()))
+    try:
+        _transaction(environment, item, written, principal).commit()
+    except TransactionFailed as failed:
+        _refuse(failed, written)
+        return None
+    return _shown(written)
 
 
 def _shown(item: EnvironmentRecord) -> Environment:

@@ -87,6 +87,7 @@ class _Creation:
         self.secrets: Mapping[str, str] = {}
         self._queries = self.claim.queries
         self._pages: list[Found] = []
+        self.membership: Item | None = None
         if wanted.template is not None:
             # Imported here and below, because most environments have no template.
             from slipway.store import template_records
@@ -99,8 +100,8 @@ class _Creation:
         Raises NotFound, Forbidden.
         """
         keys = (*authorization.keys(project, self.principal), *more)
-        (membership, item, *rest), self._pages = table.read(keys, *self._queries)
-        found, tier = (membership, item), self.wanted.tier_or_default
+        (self.membership, item, *rest), self._pages = table.read(keys, *self._queries)
+        found, tier = (self.membership, item), self.wanted.tier_or_default
         return authorization.authorized(project, self.principal, found, tier), rest
 
     @property
@@ -225,9 +226,11 @@ def ensure(
 ) -> tuple[Environment, bool]:
     """The environment with this external id, created if there is none, and whether it was created.
 
+    Its configuration, labels and `on_conflict` become those of the body, if that has them.
     `conditions` are the request's preconditions. Raises NotFound, Invalid, NameTaken, ProjectGoing,
-    ExternalIdTaken, EnvironmentGoing, EnvironmentDiffers, PreconditionFailed, Busy, DriverFault.
-    Two round trips, one if it is found and has been found before; with secrets as create.
+    ExternalIdTaken, EnvironmentGoing, EnvironmentDiffers, Forbidden, PreconditionFailed, Busy,
+    DriverFault. Two round trips, one if it is found and has been found before, and another one if
+    it is changed; with secrets as create.
     """
     # Imported here, because most environments are found by their ids.
     from slipway.services import external_ids
@@ -240,10 +243,11 @@ def ensure(
             expected = seen_version(existing, timestamps.now())
             if conditions is not None and expected not in conditions:
                 raise PreconditionFailed()
-            versions = creation.versions
-            shown = external_ids.require_as_wanted(existing, wanted, versions, principal)
-            wanted.require_unchanged(shown)
-            return shown, False
+            membership, versions = creation.membership, creation.versions
+            shown = external_ids.as_wanted(existing, wanted, versions, principal, membership)
+            if shown is not None:
+                return shown, False
+            continue
         if conditions is not None and not conditions.allows_creation:
             raise PreconditionFailed("There is no environment with this external_id.")
         wanted.require_unchanged(None)

@@ -30,7 +30,7 @@ from slipway.errors import (
 )
 from slipway.services import teardowns
 from slipway.store import audit, environment_records, project_records, table
-from slipway.store.table import Item, Key
+from slipway.store.table import Fields, Item, Key
 
 if TYPE_CHECKING:
     from slipway.domain.records import EnvironmentRecord
@@ -40,6 +40,7 @@ _MOST_GUESSES = 1000
 # A teardown takes seconds or minutes.
 _RETRY_SECONDS = 10
 _LONGEST_RETRY = 3600
+_CHANGE = "environments:change"
 _LEAVING = ("expiring", "tearing_down", "teardown_failed")
 
 _guesses: dict[Key, EnvironmentId] = {}
@@ -115,17 +116,19 @@ def _read(project: ProjectId, external_id: str, principal: Principal) -> Environ
 # --- what a body says ---------------------------------------------------------------------------
 
 
-def require_as_wanted(
+def as_wanted(
     record: EnvironmentRecord,
     wanted: NewEnvironment,
     versions: Iterable[TemplateVersion],
     principal: Principal,
-) -> Environment:
-    """The environment, if it is as the body says.
+    membership: Item | None,
+) -> Environment | None:
+    """The environment, as the body says; None if it has changed since it was read.
 
     Only what the body says is compared, so that what others have changed beyond that is no
     difference. `versions` are some versions of the wanted template. Raises ExternalIdTaken if the
-    principal may not see it, EnvironmentGoing, EnvironmentDiffers.
+    principal may not see it, EnvironmentGoing, EnvironmentDiffers, and Forbidden if it has to be
+    changed and the principal may not do that. No round trip, one if it has to be changed.
     """
     if not authorization.may_see(record, principal):
         raise ExternalIdTaken()
@@ -135,7 +138,31 @@ def require_as_wanted(
         raise EnvironmentGoing(shown.status, _seconds_left(shown, now))
     if differences := list(_differences(record, wanted, versions)):
         raise EnvironmentDiffers(record["id"], differences)
-    return shown
+    wanted.require_unchanged(shown)
+    fields = _changes(record, wanted)
+    if not fields:
+        return shown
+    # Imported here, because most environments are as the body says.
+    from slipway.services import changes
+
+    environment, changing = ids.parse_environment(record["id"]), principal.asking(_CHANGE)
+    authorization.authorized(environment, changing, (membership, record))
+    audit.note(action=_CHANGE, target=record["id"], name=record["name"])
+    return changes.write(environment, record, fields, changing)
+
+
+def _changes(record: EnvironmentRecord, wanted: NewEnvironment) -> Fields:
+    """What the record lacks of that which a PUT changes; it has no effect on what runs."""
+    there = {
+        "config": json.loads(record.get("config") or "null"),
+        "labels": dict(record.get("labels") or {}),
+        "on_conflict": record.get("on_conflict") or "queue",
+    }
+    said = {name: getattr(wanted, name) for name in there if name in wanted.model_fields_set}
+    fields = {name: value for name, value in said.items() if not is_same(value, there[name])}
+    if "config" in fields:
+        fields["config"] = wanted.config_json()
+    return {name: value or None for name, value in fields.items()}
 
 
 def _seconds_left(shown: Environment, now: datetime) -> int:
@@ -151,17 +178,13 @@ def _seconds_left(shown: Environment, now: datetime) -> int:
 def _differences(
     record: EnvironmentRecord, wanted: NewEnvironment, versions: Iterable[TemplateVersion]
 ) -> Iterator[FieldError]:
-    given = wanted.model_fields_set
-    config, hours = record.get("config"), record.get("ttl_hours")
+    given, hours = wanted.model_fields_set, record.get("ttl_hours")
     there: dict[str, Any] = {
         "name": record["name"],
         "type": record["type"],
         "tier": tier_of(record),
         "protected": bool(record.get("protected")),
         "ttl_hours": None if hours is None else float(hours),
-        "on_conflict": record.get("on_conflict") or "queue",
-        "config": config and json.loads(config),
-        "labels": record.get("labels") or {},
     }
     # An omitted field, and null where it stands for a default, say nothing.
     defaulted = {name for name in ("tier", "ttl_hours") if getattr(wanted, name) is None}
