@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from slipway.domain.environment import EnvironmentChange
 from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
 from slipway.domain.project import ProjectChange
 from slipway.errors import DriverRefused, Fault, Refused, RetryLater
-from slipway.services import projects
+from slipway.services import changes, projects
 from tests.support.workflows import faults
 from tests.support.workflows.faults import Died
 from tests.support.workflows.world import OWNER, World
@@ -111,6 +113,17 @@ def deleted_while_it_comes_up(world: World) -> None:
     where = environment(world, ttl_hours=1)
     deploy(world, where, "v1")
     world.run(0.5)
+    ask(lambda: world.delete(where))
+
+
+def renamed(world: World) -> None:
+    """While it comes up, while it ships, and before it ends."""
+    where = environment(world, ttl_hours=1)
+    for name in ("second", "third", "fourth"):
+        wanted = EnvironmentChange(name=name, labels={"name": name})
+        ask(functools.partial(changes.change, where, wanted, OWNER, None, None))
+        deploy(world, where, name)
+        world.run(1)
     ask(lambda: world.delete(where))
 
 
