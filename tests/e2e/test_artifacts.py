@@ -7,7 +7,7 @@ import json
 import urllib.request
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -69,30 +69,37 @@ def page(url: str, method: str = "GET") -> str:
         return str(answer.read().decode())
 
 
+class Board(NamedTuple):
+    owner: Person
+    environment: str
+    url: str
+
+
+@pytest.fixture(scope="module")
+def board(platform: Platform) -> Board:
+    """The job board with its first version, made once: its schedule takes a minute."""
+    owner = Person(platform.url).sign_in()
+    template = published(owner, "job-board", (BOARD / "template.yaml").read_text())
+    made = owner.environment(owner.project(), template=template)["id"]
+    assert owner.wait_for(made, "running")["base_url"] is None
+    artifact = upload(platform, "job-board/v1.zip", (BOARD / "app.py").read_text())
+    return Board(owner, made, deployed(owner, made, "v1", artifact))
+
+
 def test_the_job_board_runs_the_code_that_a_deployment_brings(
-    platform: Platform, someone: Person
+    platform: Platform, board: Board
 ) -> None:
-    template = published(someone, "job-board", (BOARD / "template.yaml").read_text())
-    code = (BOARD / "app.py").read_text()
-    board = someone.environment(someone.project(), template=template)["id"]
-    assert someone.wait_for(board, "running")["base_url"] is None
+    assert page(f"{board.url}/").startswith("Job board, version v1\n")
+    page(f"{board.url}/jobs", "POST")
+    until(lambda: "jobs of the visitor: 1 done, the last by v1" in page(f"{board.url}/"))
 
-    url = deployed(someone, board, "v1", upload(platform, "job-board/v1.zip", code))
+    other = (BOARD / "app.py").read_text().replace("Job board, version", "All jobs, version")
+    artifact = upload(platform, "job-board/a/b/v2.zip", other)
+    assert deployed(board.owner, board.environment, "v2", artifact) == board.url
 
-    assert page(f"{url}/") == "Job board, version v1\n"
-    page(f"{url}/jobs", "POST")
-    until(lambda: "jobs of the visitor: 1 done, the last by v1" in page(f"{url}/"))
-
-    other = code.replace("Job board, version", "All jobs, version")
-    url = deployed(someone, board, "v2", upload(platform, "job-board/a/b/v2.zip", other))
-
-    assert page(f"{url}/").startswith("All jobs, version v2\n")
-    # The shortest rate is a minute, and EventBridge looks every few seconds.
-    until(lambda: "jobs of the schedule: 1 done, the last by v2" in page(f"{url}/"), 100)
-    refused = someone.deploy(board, "v3")
+    assert page(f"{board.url}/").startswith("All jobs, version v2\n")
+    refused = board.owner.deploy(board.environment, "v3")
     assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "#/artifact")
-    assert someone.ask("DELETE", f"/api/v1/environments/{board}").status in (200, 202)
-    someone.wait_for(board, "destroyed", seconds=60)
 
 
 def test_an_environment_reads_what_is_shared_and_nothing_else(
@@ -159,6 +166,15 @@ def test_an_environment_is_made_of_a_proton_bundle_with_inputs_where_sam_reads(
     deployed(someone, made, "v2", upload(platform, "a/v2.zip", code.replace("first", "second")))
 
     assert page(f"{platform.environments_url}/_aws/execute-api/{address}/thing") == "second"
+
+
+def test_the_schedule_of_the_job_board_has_put_a_job_into_the_queue(board: Board) -> None:
+    # The shortest rate is a minute, and EventBridge looks every few seconds.
+    until(lambda: "jobs of the schedule: " in page(f"{board.url}/"), 100)
+
+    path = f"/api/v1/environments/{board.environment}"
+    assert board.owner.ask("DELETE", path).status in (200, 202)
+    board.owner.wait_for(board.environment, "destroyed", seconds=60)
 
 
 def api_of(platform: Platform, stack_id: str) -> str:
