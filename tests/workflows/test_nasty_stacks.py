@@ -12,7 +12,7 @@ from slipway import drivers
 from slipway.domain.ids import EnvironmentId
 from slipway.drivers import deletion, making_role
 from slipway.drivers.stacks import stack_name
-from slipway.errors import DriverFault
+from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environment_records
 from tests.support.workflows import faults
 from tests.support.workflows.invariants import broken
@@ -92,6 +92,34 @@ def test_one_that_comes_up_for_an_hour_goes_at_once(nasty: tuple[World, NastySta
 
     destroyed(world, environment)
     assert [each.split("-")[-2] for each in stacks.begun] == ["provision", "retire"]
+
+
+def test_one_that_comes_up_for_an_hour_goes_when_its_time_is_up(
+    nasty: tuple[World, NastyStacks],
+) -> None:
+    world, stacks = nasty
+    stacks.creating = HOUR
+    environment = world.environment(ttl_hours=0.1)
+    world.run(7 * MINUTE)
+
+    destroyed(world, environment)
+
+
+def test_one_that_cannot_be_deleted_while_it_comes_up_is_waited_for(
+    nasty: tuple[World, NastyStacks],
+) -> None:
+    """If CloudFormation should refuse what public reports say that it takes."""
+    world, stacks = nasty
+    stacks.creating = 10 * MINUTE
+    environment = world.environment()
+    world.run(MINUTE)
+    refuses = faults.raises(DriverRefused("ValidationError: it cannot be deleted while"))
+    world.when("Retire > cloudformation delete_stack", refuses, times=8)
+
+    world.delete(environment)
+    world.run(11 * MINUTE)
+
+    assert destroyed(world, environment).get("teardown_attempts", 1) == 1
 
 
 def test_nothing_is_made_after_one_that_comes_up_is_deleted(
