@@ -30,7 +30,8 @@ class Resent(RequestModel):
         """The fields of the answer, of the type `shown`, that this body cannot set."""
         if not (isinstance(shown, type) and issubclass(shown, ResponseModel)):
             return frozenset()
-        return frozenset(shown.model_fields) - frozenset(cls.model_fields)
+        seen = {name for name, field in shown.model_fields.items() if not field.exclude}
+        return frozenset(seen) - frozenset(cls.model_fields)
 
     @property
     def read_only(self) -> Mapping[str, Any]:
