@@ -108,7 +108,7 @@ def test_one_that_comes_up_for_an_hour_goes_when_its_time_is_up(
 def test_one_that_cannot_be_deleted_while_it_comes_up_is_waited_for(
     nasty: tuple[World, NastyStacks],
 ) -> None:
-    """If CloudFormation should refuse what public reports say that it takes."""
+    """No page says that CloudFormation takes it; then the creation has to end first."""
     world, stacks = nasty
     stacks.creating = 10 * MINUTE
     environment = world.environment()
