@@ -15,6 +15,7 @@ from samtranslator.model.sam_resources import SamFunction, SamStateMachine
 
 from slipway.domain import sam_events, template_parser
 from slipway.domain.allowances import Allowances
+from slipway.domain.resource_types import INSTEAD
 from slipway.domain.template_parser import ParsedTemplate
 from slipway.errors import Invalid, Malformed
 from tests.support.repository import ROOT, template
@@ -811,6 +812,7 @@ def test_events_must_not_create_other_types(event: str, makes: str) -> None:
 
         assert said[0] == "#/Resources/Mine/Properties/Events/E/Type"
         assert f" makes {makes}, which is not allowed here: " in said[1]
+        assert (" Or " in said[1]) is (makes in INSTEAD)
 
 
 @pytest.mark.parametrize(

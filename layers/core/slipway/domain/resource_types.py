@@ -175,6 +175,16 @@ SERVERLESS = (
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::SimpleTable",
 )
+# What does the same as a type that templates are often refused for (docs/templates.md).
+_HTTP = "an HTTP API (AWS::Serverless::HttpApi, and HttpApi in Events) serves the same functions"
+_LAYER = "put the layer into the archive of the function's code"
+INSTEAD: Mapping[str, str] = {
+    "AWS::ApiGateway::RestApi": _HTTP,
+    "AWS::Lambda::LayerVersion": _LAYER,
+    "AWS::Scheduler::Schedule": "the event Schedule, or AWS::Events::Rule, has a schedule, too",
+    "AWS::Serverless::Api": _HTTP,
+    "AWS::Serverless::LayerVersion": _LAYER,
+}
 WITHHELD: Mapping[str, str] = {
     "dynamodb:DescribeImport": "a table cannot be filled from another bucket",
     "dynamodb:ImportTable": "a table cannot be filled from another bucket",

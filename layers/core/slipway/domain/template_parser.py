@@ -31,6 +31,7 @@ from slipway.domain import (
 from slipway.domain.allowances import Allowances
 from slipway.domain.capacity import Numbers
 from slipway.domain.references import MAX_NAME, below
+from slipway.domain.resource_types import INSTEAD
 from slipway.domain.sam_events import Event
 from slipway.domain.template import Parameter, ParameterGroup, not_allowed
 from slipway.domain.template_loops import Expansion
@@ -137,6 +138,11 @@ def check_allowed(template: ParsedTemplate, allowances: Allowances) -> Numbers:
 _REFUSED = "is not allowed here: an administrator allows types by AllowedResourceTypes"
 
 
+def _instead(types: Sequence[str]) -> str:
+    known = [INSTEAD[kind] for kind in types if kind in INSTEAD]
+    return f". Or {known[0]}" if known else ""
+
+
 def types_not_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> list[FieldError]:
     """Faults: resource types that no pattern of `allowed` matches, and events for which SAM would
     create such resources."""
@@ -144,12 +150,12 @@ def types_not_allowed(template: ParsedTemplate, allowed: Sequence[str]) -> list[
     events = set(template.events.values())
     made = {event: sam_events.refused(event.makes, allowed) for event in events}
     faults = {
-        below("#/Resources", name, "Type"): f"{kind[:MAX_NAME]} {_REFUSED}"
+        below("#/Resources", name, "Type"): f"{kind[:MAX_NAME]} {_REFUSED}{_instead([kind])}"
         for name, kind in template.types.items()
         if kind in others
     }
     faults |= {
-        at: f"{event.kind} makes {', '.join(made[event])}, which {_REFUSED}"
+        at: f"{event.kind} makes {', '.join(made[event])}, which {_REFUSED}{_instead(made[event])}"
         for at, event in template.events.items()
         if made[event]
     }
