@@ -17,6 +17,7 @@ from tests.support.store.cloudformation import CloudFormation
 
 VERSIONS = "/api/v1/templates/web/versions"
 BODY = """
+Transform: AWS::Serverless-2016-10-31
 Parameters:
   PermissionsBoundary: {Type: String}
   ArtifactBucket: {Type: String, Default: payments-builds}

@@ -141,3 +141,53 @@ Outputs:
         queues[dead] = {each["logical_id"] for each in resources}
         assert seen["outputs"]["Queue"].endswith(f"-pr-{dead}-jobs")
     assert queues == {"true": {"Jobs", "Dead"}, "false": {"Jobs"}}
+
+
+LOOP = """
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+Parameters:
+  Version: {Type: String, Default: none}
+  Names: {Type: CommaDelimitedList, Default: Orders}
+Rules:
+  Few: {Assertions: [{Assert: !Contains [!Ref Names, Orders], AssertDescription: needs Orders}]}
+Resources:
+  Things: {Type: AWS::Serverless::SimpleTable}
+  Fn::ForEach::Queues:
+    - Name
+    - !Ref Names
+    - Queue&{Name}: {Type: AWS::SQS::Queue, Properties: {Tags: [{Key: v, Value: !Ref Version}]}}
+Outputs:
+  Fn::ForEach::Outputs:
+    - Name
+    - !Ref Names
+    - "Queue&{Name}": {Value: !GetAtt [!Sub "Queue${Name}", QueueName]}
+  Text: {Value: !ToJsonString {names: !Ref Names, yes: 010}}
+"""
+
+
+def test_an_environment_runs_with_loops_over_its_inputs(someone: Person, versions: str) -> None:
+    assert send(someone, versions, LOOP).status == 201
+    template = someone.ask("POST", f"{versions}/1.0/publish").body["template"]
+    path = f"/api/v1/environments/projects/{someone.project()}"
+    wanted = {"name": "x", "type": "ephemeral", "template": template}
+
+    refused = someone.ask("POST", path, {**wanted, "inputs": {"Names": ["Bills"]}})
+    made = someone.ask("POST", path, {**wanted, "inputs": {"Names": ["Orders", "Bills"]}}).body
+    runs = someone.wait_for(made["id"], "running", "failed")
+    deployed = someone.ask(
+        "POST", f"/api/v1/deployments/environments/{made['id']}", {"version": "v1"}
+    )
+    someone.wait_for(deployed.body["id"], "succeeded", "rolled_back", "failed")
+    update = {"inputs": {"Names": ["Orders", "Late"]}}
+    updated = someone.ask("POST", f"/api/v1/environments/{made['id']}/update", update).body
+    ended = someone.wait_for(updated["id"], "succeeded", "rolled_back", "failed")
+
+    assert refused.body["errors"] == [
+        {"pointer": "#/inputs", "detail": "breaks a rule of the template: needs Orders"}
+    ]
+    assert runs["status"] == "running", runs["failure"]
+    assert set(runs["outputs"]) == {"QueueOrders", "QueueBills", "Text"}
+    assert runs["outputs"]["Text"] == '{"names":["Orders","Bills"],"true":8}'
+    assert ended["status"] == "succeeded", ended["failure"]
+    after = someone.ask("GET", f"/api/v1/environments/{made['id']}").body
+    assert set(after["outputs"]) == {"QueueOrders", "QueueLate", "Text"}

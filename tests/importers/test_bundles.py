@@ -152,7 +152,7 @@ def test_one_of_several_bundles_must_be_named(tmp_path: Path) -> None:
         ),
         (
             {"infrastructure/cloudformation.yaml": "a: &x [1]\nb: *x"},
-            "#/a has an alias or anchor, which CloudFormation does not support",
+            "#/b is an alias, which CloudFormation does not support",
         ),
         ({"instance_infrastructure/manifest.yaml": ""}, "both infrastructure/ and"),
     ],

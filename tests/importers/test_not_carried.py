@@ -390,7 +390,7 @@ def test_a_schema_is_carried_over() -> None:
         r"[\s\S]*(?:b|c)[\s\S]*", 1, 9, "T",
     )  # fmt: skip
     assert (b.allowed_values, b.default, b.description) == (["1", "yes"], "1", "D")
-    assert (c.type, c.min_value, c.max_value, c.default) == ("Number", "0.5", "9", "1.50")
+    assert (c.type, c.min_value, c.max_value, c.default) == ("Number", "0.5", "9", "1.5")
     assert (d.allowed_values, d.default) == (["true", "false"], "true")
     assert (e.type, e.allowed_values, e.default) == ("CommaDelimitedList", ["p", "q"], "p,q")
     assert f.no_echo

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 # Increases when the rules become stricter: versions that were added before are then checked again
 # when an environment is made of them.
-RULES = 2
+RULES = 3
 
 MEMORY, RESERVED, PROVISIONED, THROUGHPUT = "memory", "reserved", "provisioned", "throughput"
 PARAMETERS: Mapping[str, str] = {
