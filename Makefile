@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak bench round-trips gate clients check lint audit types format validate build deploy undeploy admin relist prove-on-aws openapi policies lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build deploy undeploy admin relist prove-on-aws openapi policies lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ soak: .venv/ready ## run 300 environments at once to their end (five minutes; AR
 # Without Node.js, the tests of the tools of npm are skipped and say so.
 clients: .venv/ready .venv-clients/ready node-tools ## generate clients from the OpenAPI document, lint it, and try both
 	.venv/bin/pytest $(or $(ARGS),tests/clients)
+
+fuzz: .venv/ready .venv-clients/ready ## test a fresh platform by its OpenAPI document, 10,000 cases (ARGS="--examples 5 --seed 2")
+	@.venv/bin/python -m tests.support.clients.fuzz $(ARGS)
 
 check: .venv-clients/ready node-tools lint audit types test gate validate build ## run everything that CI runs
 	@echo "All good."

@@ -213,6 +213,9 @@ def test_a_page_is_sent_as_lines_to_those_who_accept_them(ann: Client, busy: Pro
     ("query", "pointer"),
     [
         ({"since": "yesterday"}, "?since"),
+        ({"since": "0.5"}, "?since"),
+        ({"until": "1795392000"}, "?until"),
+        ({"until": "2026-11-23"}, "?until"),
         ({"since": "0001-01-01T00:00:00+14:00"}, "?since"),
         ({"until": "9999-12-31T23:59:59-14:00"}, "?until"),
         ({"since": "2026-11-24T00:00:00Z", "until": "2026-11-23T00:00:00Z"}, "?until"),

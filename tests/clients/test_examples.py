@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +14,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from local.platform import REGION, Platform
+from local.platform import Platform
+from tests.support.administrator import administrator
 from tests.support.client_tools import DOCUMENT
 from tests.support.example_story import CANNOT_WORK, STORY, Step
 from tests.support.http_user import Person
-from tests.support.repository import ROOT
 
 pytestmark = pytest.mark.xdist_group("clients")
 
@@ -83,31 +81,6 @@ def faults(step: Step, body: Any) -> list[str]:
     return [each.message for each in Draft202012Validator(schema).iter_errors(body)]
 
 
-def administrator(platform: Platform) -> str:
-    """The token of a user whom `make admin` lets in."""
-    found = platform.client("cloudformation").describe_stacks()["Stacks"]
-    [stack] = [each["StackName"] for each in found if each.get("Outputs")]
-    someone = Person(platform.url)
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.admin", someone.email, "--stack", stack],
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": "layers/core",
-            "AWS_ENDPOINT_URL": platform.endpoint,
-            "AWS_REGION": REGION,
-            **platform.owner.variables(),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    [invitation] = re.findall(r"#invitation=(\S+)&", done.stdout) or [done.stderr]
-    someone.sign_in(invitation=invitation)
-    assert someone.token
-    return someone.token
-
-
 def agent(shell: Shell, url: str) -> str:
     """An API token of the owner for a machine, whose destructive requests wait for a person."""
     wanted = {"name": "nightly clean-up", "kind": "agent", "scopes": ["read", "destroy"]}
@@ -122,7 +95,7 @@ def shell(platform: Platform, tmp_path: Any) -> Iterator[Shell]:
     yield Shell(
         {
             "SLIPWAY": platform.url,
-            "ADMIN": administrator(platform),
+            "ADMIN": str(administrator(platform).token),
             "BOB": str(bob.token),
             "BOB_ID": me["id"],
             "ENVIRONMENT_NAME": "preview-pr-123",

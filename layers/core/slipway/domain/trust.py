@@ -13,6 +13,9 @@ from pydantic import (
     AfterValidator,
     Field,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -56,6 +59,19 @@ def _claims(claims: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
     return claims
 
 
+def _claim_value(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """One fault of a value, in place of one for each type that it could have."""
+    try:
+        return validate(value)
+    except ValidationError as error:
+        of_text, of_number, *_ = error.errors()
+        if isinstance(value, str):
+            raise ValueError(of_text["msg"].removeprefix("Value error, ")) from None
+        if isinstance(value, int):
+            raise ValueError(of_number["msg"]) from None
+        raise ValueError("must be a text, an integer or a boolean") from None
+
+
 def _distinct(values: list[Any] | None) -> list[Any] | None:
     if values and len(set(values)) < len(values):
         raise ValueError("must be distinct")
@@ -67,8 +83,11 @@ ClaimName = Annotated[
     StringConstraints(min_length=1, max_length=64),
     matching(r"[A-Za-z][A-Za-z0-9_.:/-]*", "the name of a claim: letters, digits and _ . : / -"),
 ]
+ClaimValue = Annotated[
+    Line | Annotated[int, Field(ge=0, lt=10**18)] | bool, WrapValidator(_claim_value)
+]
 Claims = Annotated[
-    dict[ClaimName, Line | Annotated[int, Field(ge=0, lt=10**18)] | bool],
+    dict[ClaimName, ClaimValue],
     Field(min_length=1, max_length=_MOST_CLAIMS),
     AfterValidator(_claims),
 ]

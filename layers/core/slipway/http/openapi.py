@@ -39,6 +39,7 @@ from slipway.http.openapi_links import add_links
 from slipway.http.openapi_parameters import parameters_of
 from slipway.http.openapi_parts import (
     FIELD_PROBLEM_SCHEMA,
+    GATEWAY_SCHEMA,
     HEADERS,
     INFO,
     PROBLEM_SCHEMA,
@@ -304,6 +305,12 @@ def _problems(route: Route) -> Schema:
         )
         examples = response["content"][PROBLEM]["examples"]
         examples[kind.code] = {"$ref": f"#/components/examples/{kind.code}"}
+    # The gateway's throttle knows no callers and no problems.
+    throttled = problems.setdefault("429", {"description": "Too many requests.", "content": {}})
+    throttled["content"][JSON] = {
+        "schema": _reference("GatewayRefusal"),
+        "example": {"message": "Too Many Requests"},
+    }
     return dict(sorted(problems.items()))
 
 
@@ -344,7 +351,7 @@ def _schemas(routes: Sequence[Route], operations: Iterable[Schema]) -> dict[str,
         schemas[f"{name}Form"] = openapi_schemas.form_of(schemas[name])
         plain[f"{name}Form"] = openapi_schemas.form_of(plain[name])
     add_examples(operations, schemas, plain)
-    for own in (TEMPLATE_SCHEMA, PROBLEM_SCHEMA, FIELD_PROBLEM_SCHEMA):
+    for own in (TEMPLATE_SCHEMA, GATEWAY_SCHEMA, PROBLEM_SCHEMA, FIELD_PROBLEM_SCHEMA):
         schemas[own["title"]] = own
     return schemas
 

@@ -81,6 +81,7 @@ _BODIES: dict[str, dict[str, Schema]] = {
     },
     "environments_update": {"example": {"inputs": {"Size": "large"}}},
     "deployments_create": {"example": {"version": "sha-1234567"}},
+    "deployments_create_in_environment": {"example": {"version": "sha-1234567"}},
 }
 # Fields of requests whose values come from earlier answers, beside ids.
 _SECRETS = {"refresh_token": "REFRESH_TOKEN", "token": "RECEIVED_TOKEN", "digest": "DIGEST"}
@@ -268,7 +269,8 @@ def _curl(method: str, path: str, operation: Schema, body: Schema | str | None) 
     if operation["security"]:
         parts.append('-H "Authorization: Bearer $TOKEN"')
     if any(each["name"] == "X-Confirm" for each in operation["parameters"]):
-        parts.append('-H "X-Confirm: $ENVIRONMENT_NAME"')
+        name = _WORDS["template"] if "{template}" in path else "$ENVIRONMENT_NAME"
+        parts.append(f'-H "X-Confirm: {name}"')
     if body is not None:
         media = next(iter(operation["requestBody"]["content"]))
         parts += [f'-H "Content-Type: {media}"', f"--data-binary {_quoted(body, media, where)}"]

@@ -39,7 +39,7 @@ def parameters_of(route: Route, *, has_etag: bool) -> Iterator[Schema]:
         )
     if route.takes(Confirmed):
         yield _header(
-            "X-Confirm", "The environment's name. Needed if it is protected; otherwise 409."
+            "X-Confirm", "The name of what is changed, where a refusal (409) asks for it."
         )
     if route.takes(IfMatch) or route.takes(EtagPredicate):
         yield _header(

@@ -70,6 +70,14 @@ FIELD_PROBLEM_SCHEMA: Schema = {
     },
 }
 
+GATEWAY_SCHEMA: Schema = {
+    "title": "GatewayRefusal",
+    "type": "object",
+    "description": "An answer of API Gateway itself, before the request comes to the platform.",
+    "required": ["message"],
+    "properties": {"message": {"type": "string", "description": "What is wrong, for people."}},
+}
+
 TEMPLATE_SCHEMA: Schema = {
     "title": "TemplateBody",
     "type": "object",
