@@ -500,6 +500,26 @@ ROUTES: dict[str, tuple[str, Ask]] = {
             f"/api/v1/environments/{s.environment}/deployments", {"version": "sha-1234567"}
         ),
     ),
+    "create a deployment, by names": (
+        "POST /api/v1/projects/<project_id>/environments/<environment_id>/deployments",
+        lambda s: s.ann.post(f"{s.named}/deployments", {"version": "sha-1234567"}),
+    ),
+    "list deployments, by names": (
+        "GET /api/v1/projects/<project_id>/environments/<environment_id>/deployments",
+        lambda s: s.ann.get(f"{s.named}/deployments"),
+    ),
+    "read an environment, by names": (
+        "GET /api/v1/projects/<project_id>/environments/<environment_id>",
+        lambda s: s.ann.get(s.named),
+    ),
+    "change an environment, by names": (
+        "PATCH /api/v1/projects/<project_id>/environments/<environment_id>",
+        lambda s: s.ann.patch(s.named, {"protected": True}),
+    ),
+    "tear down an environment, by names": (
+        "DELETE /api/v1/projects/<project_id>/environments/<environment_id>",
+        lambda s: s.ann.delete(s.named),
+    ),
     "create a deployment, in a sequence": (
         "POST /api/v1/deployments/environments/<environment_id>",
         lambda s: s.ann.post(
@@ -614,6 +634,14 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "create a deployment, unless others are ahead": Stage.with_quiet_environment,
     "… by the environment's default": Stage.with_rejecting_environment,
     "list the environments of all projects": Stage.with_known_projects,
+    **dict.fromkeys(
+        (
+            *("create a deployment, by names", "list deployments, by names"),
+            *("read an environment, by names", "change an environment, by names"),
+            "tear down an environment, by names",
+        ),
+        Stage.with_known_names,
+    ),
     "list the deployments of all projects": Stage.with_known_projects,
     "read one by external id": Stage.with_known_external_id,
     "tear one down by external id": Stage.with_known_external_id,

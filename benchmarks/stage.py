@@ -60,9 +60,18 @@ class Stage:
         """The path of the environment by its external id."""
         return f"/api/v1/projects/{self.project}/environments/by-external-id/github:pr:123"
 
+    @property
+    def named(self) -> str:
+        return "/api/v1/projects/payments/environments/preview"
+
     def with_known_external_id(self) -> Stage:
         """Let this process have met the external id."""
         assert self.ann.get(self.by_external_id).status == 200
+        return self
+
+    def with_known_names(self) -> Stage:
+        """Let this process have met the names of the project and of the environment."""
+        assert self.ann.get(self.named).status == 200
         return self
 
     def with_known_projects(self) -> Stage:

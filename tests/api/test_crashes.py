@@ -39,6 +39,7 @@ from slipway.services import (
     external_ids,
     invitations,
     joining,
+    lists,
     projects,
     registration,
     rollouts,
@@ -50,9 +51,11 @@ from slipway.settings import settings
 from slipway.store import (
     account_records,
     confirmation_records,
+    environment_records,
     family_records,
     identity_records,
     issuer_records,
+    naming,
     reset_records,
     sessions,
     table,
@@ -300,6 +303,13 @@ def running(world: World) -> Things:
     return {"project_id": world.project, "environment_id": environment}
 
 
+def with_names(world: World) -> Things:
+    """The names of the project and the environment, which this process has not met."""
+    things = running(world)
+    [environment] = table.get(environment_records.key(things["environment_id"]))
+    return {"project_id": "payments", "environment_id": environment["name"]}
+
+
 def a_confirmation(world: World) -> Things:
     """A machine's request, in the owner's inbox."""
     things = running(world)
@@ -377,6 +387,7 @@ def a_stack(world: World) -> Things:
 ONE = "/api/v1/environments/<environment_id>"
 COMPANY = "GET /api/v1/auth/oidc/callback"
 PROJECT = "/api/v1/projects/<project_id>"
+NAMED = f"{PROJECT}/environments/<environment_id>"
 ENSURE = f"{PROJECT}/environments/by-external-id/<external_id>"
 DEPLOY = "POST /api/v1/deployments/environments/<environment_id>"
 CREDENTIALS = {"email": "new@example.com", "password": PASSWORD}
@@ -600,6 +611,9 @@ REQUESTS = {
     "change inputs": Request(f"POST {ONE}/update", of_a_template, {"inputs": {"Size": None}}),
     "ship": Request(DEPLOY, running, {"version": "v1"}),
     "ship below the environment": Request(f"POST {ONE}/deployments", running, {"version": "v1"}),
+    "ship by names": Request(f"POST {NAMED}/deployments", with_names, {"version": "v1"}),
+    "change by names": Request(f"PATCH {NAMED}", with_names, {"labels": {"a": "b"}}),
+    "tear down by names": Request(f"DELETE {NAMED}", with_names),
     "ship or not": Request(DEPLOY, running, {"version": "v1", "on_conflict": "reject"}),
     "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),
     "cancel what waits": Request("POST /api/v1/deployments/<deployment_id>/cancel", waiting),
@@ -650,6 +664,7 @@ REQUESTS = {
             "/api/v1/deployments/<deployment_id>/timeline",
         )
     },
+    **{path: Request(f"GET {path}", with_names) for path in (NAMED, f"{NAMED}/deployments")},
     **{
         path: Request(f"GET {path}", an_administrator)
         for path in ("/api/v1/audit", "/api/v1/audit/verify")
@@ -844,6 +859,8 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
         # As a new process would be.
         tokens.forget()
         signing.forget()
+        naming.forget()
+        lists.forget()
         template_records.version_of.cache_clear()
         external_ids._guesses.clear()
         world.calls.made.clear()

@@ -11,7 +11,7 @@ from slipway.access import api_tokens, signing, tokens
 from slipway.aws import functions
 from slipway.services import lists, reconcile_schedule
 from slipway.settings import limits, settings
-from slipway.store import rates, sessions, template_records
+from slipway.store import naming, rates, sessions, template_records
 from tests.support import invoked
 
 REGION = "eu-central-1"
@@ -68,6 +68,7 @@ def forget() -> None:
     api_tokens.forget()
     sessions.forget()
     lists.forget()
+    naming.forget()
     limits.cache_clear()
     rates.forget()
     reconcile_schedule.forget()

@@ -1,7 +1,8 @@
 """/environments: create, read, update, extend and tear down."""
 
 from slipway.access.principal import Principal
-from slipway.domain.deployment import Deployment, LogLine
+from slipway.domain.deployment import Deployment, LogLine, NewDeployment
+from slipway.domain.deployment_lists import DeploymentListing
 from slipway.domain.environment import (
     CreationMode,
     Environment,
@@ -33,11 +34,13 @@ from slipway.errors import (
     NotFound,
     NothingToRetain,
     NothingToRetry,
+    OutdatedDeployment,
     PlanPending,
     PreconditionFailed,
     ProjectGoing,
     QueueBusy,
     QuotaExceeded,
+    TemplateTakesNoVersion,
     TtlExceedsPolicy,
 )
 from slipway.http.app import Api
@@ -170,6 +173,7 @@ def list_(
 @api.get(
     "/api/v1/environments/<environment_id>",
     action="environments:read",
+    also={"get_in_project": "/api/v1/projects/<project_id>/environments/<environment_id>"},
     refuses=(NotFound,),
     waits="change",
 )
@@ -188,6 +192,7 @@ def get(
 @api.patch(
     "/api/v1/environments/<environment_id>",
     action="environments:change",
+    also={"change_in_project": "/api/v1/projects/<project_id>/environments/<environment_id>"},
     refuses=(
         NotFound,
         NameTaken,
@@ -207,6 +212,39 @@ def change(
 ) -> Environment:
     """Change an environment's name, configuration, labels, tier, protection or `on_conflict`."""
     return changes.change(environment_id, wanted, principal, confirmed, if_match)
+
+
+@api.post(
+    "/api/v1/projects/<project_id>/environments/<environment_id>/deployments",
+    action="deployments:create",
+    status=201,
+    refuses=(
+        NotFound,
+        EnvironmentNotReady,
+        QueueBusy,
+        TemplateTakesNoVersion,
+        OutdatedDeployment,
+        QuotaExceeded,
+        Busy,
+    ),
+)
+def deploy(
+    principal: Principal, environment_id: EnvironmentId, wanted: NewDeployment
+) -> Deployment:
+    """Create a deployment into an environment that is named within its project."""
+    return rollout_queue.enqueue(environment_id, wanted, principal)
+
+
+@api.get(
+    "/api/v1/projects/<project_id>/environments/<environment_id>/deployments",
+    action="deployments:list",
+    refuses=(NotFound,),
+)
+def list_deployments(
+    principal: Principal, environment_id: EnvironmentId, wanted: DeploymentListing
+) -> Page[Deployment]:
+    """List the deployments of an environment that is named within its project."""
+    return lists.deployments_into(environment_id, principal, wanted)
 
 
 @api.get(
@@ -275,6 +313,7 @@ def see_events(principal: Principal, environment_id: EnvironmentId, paging: Pagi
 @api.delete(
     "/api/v1/environments/<environment_id>",
     action="environments:destroy",
+    also={"tear_down_in_project": "/api/v1/projects/<project_id>/environments/<environment_id>"},
     status=202,
     refuses=(NotFound, ConfirmationRequired, PreconditionFailed, NothingToRetry, Busy),
 )

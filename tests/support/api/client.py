@@ -213,7 +213,7 @@ def _resource(path: str) -> str:
         return "projects"
     known = {"auth", "projects", "templates", "environments", "deployments", "confirmations"}
     if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] == ["environments"]:
-        return "deployments" if parts[7:8] == ["deployments"] else "environments"
+        return "environments"
     below = (["", "api", "v1", "projects"], ["", "api", "v1", "environments"])
     if parts[:4] in below and parts[5:6] == ["deployments"]:
         return "deployments"

@@ -24,7 +24,7 @@ SlipwayError
 │   ├── NotFound                also for another user's objects
 │   ├── MethodNotAllowed
 │   ├── PreconditionFailed
-│   └── Conflict                EmailTaken · NameTaken · ExternalIdTaken
+│   └── Conflict                EmailTaken · NameTaken · ExternalIdTaken · AmbiguousName
 │                               · IdentityTaken · CompanyAccount
 │                               · ProjectNotEmpty · ProjectGoing
 │                               · ProjectNotEmpty · ProtectedEnvironments · ProjectGoing
@@ -42,6 +42,7 @@ SlipwayError
 │                               · AlreadyMember · LastOwner · ProjectFull · UserDisabled
 │                               · TooManyTokens
 ├── StaleWrite                   a conditional write failed: another process decided first
+├── GuessWrong                   a name leads elsewhere than this process remembers; bound again
 ├── ConfirmationNeeded          a machine's request has to wait for a person
 ├── Canceled                    a user canceled the rollout
 ├── DriverRefused               the infrastructure refuses, and would refuse again
@@ -64,6 +65,7 @@ from slipway.errors.base import FieldError as FieldError
 from slipway.errors.base import Refused as Refused
 from slipway.errors.base import SlipwayError as SlipwayError
 from slipway.errors.conflicts import AlreadyMember as AlreadyMember
+from slipway.errors.conflicts import AmbiguousName as AmbiguousName
 from slipway.errors.conflicts import AmbiguousTrust as AmbiguousTrust
 from slipway.errors.conflicts import ConfirmationChanged as ConfirmationChanged
 from slipway.errors.conflicts import ConfirmationDecided as ConfirmationDecided
@@ -108,6 +110,7 @@ from slipway.errors.internal import ConfirmationNeeded as ConfirmationNeeded
 from slipway.errors.internal import DriverFault as DriverFault
 from slipway.errors.internal import DriverRefused as DriverRefused
 from slipway.errors.internal import Fault as Fault
+from slipway.errors.internal import GuessWrong as GuessWrong
 from slipway.errors.internal import RolledBack as RolledBack
 from slipway.errors.internal import StackGone as StackGone
 from slipway.errors.internal import StaleWrite as StaleWrite

@@ -18,6 +18,19 @@ class NameTaken(Conflict):
     title = "This name is already in use. Choose another one."
 
 
+class AmbiguousName(Conflict):
+    """`project_ids`: the projects that have the name."""
+
+    code = "ambiguous_name"
+    title = "Several of your projects have this name. Use the id of the one that you mean."
+
+    def __init__(self, project_ids: Sequence[str]) -> None:
+        super().__init__(
+            f"Several of your projects have this name. Use an id: {', '.join(project_ids)}",
+            project_ids=list(project_ids),
+        )
+
+
 class ExternalIdTaken(Conflict):
     code = "external_id_taken"
     title = "Another environment of the project has this external_id. Use another one."

@@ -13,6 +13,11 @@ class StaleWrite(SlipwayError):
     title = "Another process has decided this first."
 
 
+class GuessWrong(SlipwayError):
+    code = "guess_wrong"
+    title = "A name in the path leads to another object by now."
+
+
 class Canceled(SlipwayError):
     code = "canceled"
     title = "The rollout was canceled."

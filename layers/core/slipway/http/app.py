@@ -25,11 +25,12 @@ from slipway import errors, observe
 from slipway.access.principal import Principal
 from slipway.domain import credentials
 from slipway.domain.fields import QueryModel
+from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.http import binding, headers, responses
 from slipway.http.negotiation import accepts_coding
 from slipway.http.responses import RawResponse
 from slipway.http.routes import Rest, Route, RouteOptions
-from slipway.store import audit, rates, sessions, table
+from slipway.store import audit, naming, rates, sessions, table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -144,10 +145,12 @@ class Api:
         """API Gateway's event of the current request."""
         return self._resolver.current_event.raw_event
 
-    def _serve(self, route: Route, path_names: Mapping[str, str]) -> Response[Any]:
+    def _serve(self, route: Route, sent: Mapping[str, str]) -> Response[Any]:
+        """The response of the route. `sent` are the parts of the path by name."""
         event = self._event
         try:
-            arguments = binding.bind(route, event, path_names)
+            arguments = binding.bind(route, event, sent)
+            path_names = _with_ids(route, event, sent, arguments)
             if route.audited and not _is_dry_run(arguments):
                 _begin_audit(route, event, path_names)
             key = _idempotency_key(route, event, arguments)
@@ -164,6 +167,9 @@ class Api:
             return _response(responses.render(route, result, event))
         except errors.TooManyRequests:
             raise
+        except errors.GuessWrong:
+            # Nothing has been written. The name is looked up now.
+            return self._serve(route, sent)
         except errors.ConfirmationNeeded as needed:
             from slipway.http import confirming
 
@@ -175,6 +181,7 @@ class Api:
             raise
         finally:
             sessions.finish()
+            naming.finish()
             audit.finish()
 
     def _no_route(self, _: Exception) -> Response[Any]:
@@ -229,6 +236,28 @@ def _matches(pattern: str, path: str) -> bool:
 
 def _is_dry_run(arguments: Mapping[str, Any]) -> bool:
     return any(isinstance(v, QueryModel) and v.is_dry_run for v in arguments.values())
+
+
+def _with_ids(
+    route: Route, event: dict[str, Any], sent: Mapping[str, str], arguments: Mapping[str, Any]
+) -> Mapping[str, str]:
+    """The parts of the path with ids in the place of names, also in the event's path.
+
+    So what is stored or compared later, such as a request that waits for a person, has ids.
+    """
+    found = arguments.get("environment_id") or arguments.get("project_id")
+    if not isinstance(found, ProjectId | EnvironmentId):
+        return sent
+    known = {"project_id": str(found.project), "environment_id": str(found)}
+    path_names = {name: known.get(name, text) for name, text in sent.items()}
+    if path_names == sent:
+        return sent
+    pattern, parts = route.path.split("/"), event["rawPath"].split("/")
+    event["rawPath"] = "/".join(
+        known.get(each.strip("<>"), part) if each.startswith("<") else part
+        for each, part in zip(pattern, parts, strict=True)
+    )
+    return path_names
 
 
 def _begin_audit(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) -> None:

@@ -75,7 +75,8 @@ def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) 
 
     `event` is API Gateway's (payload 2.0, header names in lower case); `path_names` has the parts
     of the path by name. Raises Unauthenticated, then Malformed, TooLarge, UnsupportedMediaType,
-    Invalid, then NotFound for a malformed id.
+    Invalid, then NotFound for a malformed id or an unknown name, and AmbiguousName. One round trip
+    for each name that this process does not know.
     """
     of_path = [name for name, kind in route.parameters.items() if kind in _OF_PATH]
     others = [name for name in route.parameters if name not in of_path]
@@ -90,9 +91,31 @@ def bind(route: Route, event: Mapping[str, Any], path_names: Mapping[str, str]) 
     for name in sorted(others, key=lambda name: not is_query_model(route.parameters[name])):
         if name not in bound:
             bound[name] = _argument(route.parameters[name], route, event)
+    principal = next((each for each in bound.values() if isinstance(each, Principal)), None)
     for name in of_path:
-        bound[name] = _OF_PATH[route.parameters[name]](path_names[name])
+        bound[name] = _of_path(route.parameters[name], name, path_names, principal)
     return bound
+
+
+def _of_path(
+    kind: Any, name: str, path_names: Mapping[str, str], principal: Principal | None
+) -> Any:
+    """The part of the path. Projects, and environments within them, can be named."""
+    text = path_names[name]
+    if kind is ids.EnvironmentId and "project_id" in path_names and principal:
+        # Imported here and below, because most callers use ids.
+        from slipway.access import names
+
+        project = names.project(path_names["project_id"], principal)
+        return names.environment(project, text, principal)
+    try:
+        return _OF_PATH[kind](text)
+    except errors.NotFound:
+        if kind is not ids.ProjectId or principal is None:
+            raise
+        from slipway.access import names
+
+        return names.project(text, principal)
 
 
 def _argument(kind: Any, route: Route, event: Mapping[str, Any]) -> Any:

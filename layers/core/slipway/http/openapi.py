@@ -317,6 +317,8 @@ def _problems(route: Route) -> Schema:
 def _errors_of(route: Route) -> list[type[errors.SlipwayError]]:
     """The errors that the route declares, and those that follow from its parameters."""
     kinds = list(route.refuses)
+    if any("project_id" in name for name in re.findall(r"<(\w+)>", route.path)):
+        kinds.append(errors.AmbiguousName)
     has_body = route.body is not None or route.takes(RawBody)
     if route.takes(Principal):
         kinds += [errors.TokenMissing, errors.TokenExpired, errors.TokenInvalid]

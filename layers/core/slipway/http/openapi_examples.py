@@ -100,6 +100,7 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.IssuerUnavailable: errors.IssuerUnavailable(60),
     errors.TrustExists: errors.TrustExists(_TRUST),
     errors.AmbiguousTrust: errors.AmbiguousTrust([_PROJECT, "prj_01kaq3hm2v8x4c6b9d1e"]),
+    errors.AmbiguousName: errors.AmbiguousName([_PROJECT, "prj_01kaq3hm2v8x4c6b9d1e"]),
     errors.ProjectNotEmpty: errors.ProjectNotEmpty([{"id": _ENVIRONMENT, "name": "preview"}]),
     errors.ProjectFull: errors.ProjectFull(40),
     errors.UserNotEmpty: errors.UserNotEmpty([{"id": _PROJECT, "name": "payments"}]),

@@ -121,6 +121,9 @@ OPERATIONS: dict[str, str] = {
     "is `running`; deployments can be created at once.",
     "environments_browse": _LISTED + " The list is of all your projects.",
     "environments_list": _LISTED,
+    "environments_deploy": "The project and the environment can be named, so that a pipeline needs "
+    "no ids. It waits in the queue behind those accepted before it.",
+    "environments_list_deployments": "Newest first. Updates of the environment are among them.",
     "environments_ensure": "For bots that keep no state: they name the environment after what it "
     "is for, such as a pull request, and send the request as often as they like.",
     "environments_get": "Shows its state, its URL, its lease and what is live in it. Can wait for "

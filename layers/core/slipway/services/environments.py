@@ -87,7 +87,6 @@ class _Creation:
         self.secrets: Mapping[str, str] = {}
         self._queries = self.claim.queries
         self._pages: list[Found] = []
-        self.membership: Item | None = None
         if wanted.template is not None:
             # Imported here and below, because most environments have no template.
             from slipway.store import template_records
@@ -100,8 +99,8 @@ class _Creation:
         Raises NotFound, Forbidden.
         """
         keys = (*authorization.keys(project, self.principal), *more)
-        (self.membership, item, *rest), self._pages = table.read(keys, *self._queries)
-        found, tier = (self.membership, item), self.wanted.tier_or_default
+        (membership, item, *rest), self._pages = table.read(keys, *self._queries)
+        found, tier = (membership, item), self.wanted.tier_or_default
         return authorization.authorized(project, self.principal, found, tier), rest
 
     @property
@@ -238,13 +237,17 @@ def ensure(
     for _ in range(_ENSURE_TRIES):
         name = project_records.external_id(project, external_id)
         creation = _Creation(wanted, principal)
-        record, [known, *guessed] = creation.read(project, name, *external_ids.guesses(name))
+        also = (name, project_records.member(project, principal.user_id))
+        record, [known, membership, *guessed] = creation.read(
+            project, *also, *external_ids.guesses(name)
+        )
         if existing := external_ids.record_of(name, known, guessed):
             expected = seen_version(existing, timestamps.now())
             if conditions is not None and expected not in conditions:
                 raise PreconditionFailed()
-            membership, versions = creation.membership, creation.versions
-            shown = external_ids.as_wanted(existing, wanted, versions, principal, membership)
+            shown = external_ids.as_wanted(
+                existing, wanted, creation.versions, principal, membership
+            )
             if shown is not None:
                 return shown, False
             continue
@@ -291,7 +294,8 @@ def _draft(creation: _Creation, project: ProjectId, within: ProjectRecord) -> _D
         record.update({"ttl_hours": hours, **_lease(policy, hours, most, now)})
         ends = timestamps.hours_after(now, hours)
         parts["lease"] = environment_records.lease_put(environment, ends)
-    record.update(creation.choose_version(record, within["name"]))
+    if wanted.template is not None:
+        record.update(creation.choose_version(record, within["name"]))
     if creation.version:
         from slipway.store import template_records
 
@@ -327,7 +331,8 @@ def _record(
         "created_at": at,
         **principal.made(),
         **deadlines.due_fields(identity),
-        **listed.environment_fields(environment),
+        "listed": listed.LIVE + environment.p,
+        "listed_at": environment.e,
         "change": change("provisioning", principal.author(), at),
         "updated_at": at,
         "version": 1,

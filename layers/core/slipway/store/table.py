@@ -23,7 +23,7 @@ from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
 from slipway.errors import Busy, StoreUnavailable
 from slipway.settings import settings
-from slipway.store import audit, rates, sessions
+from slipway.store import audit, naming, rates, sessions
 from slipway.store.actions import (
     VERBS,
     page_of,
@@ -168,13 +168,16 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """The items at the keys, None where there is none, and a page for each query.
 
     Strongly consistent, but not a snapshot: the reads run in parallel. One round trip in all.
-    Raises Unauthenticated if the session of the current request has ended, and TooManyRequests if
-    its caller has sent too many.
+    Raises Unauthenticated if the session of the current request has ended, TooManyRequests if its
+    caller has sent too many, and GuessWrong if a name in its path leads elsewhere.
     """
     session = sessions.unchecked()
     of_session = session.keys() if session else []
+    guesses = naming.pending()
+    named, by_name = naming.reads(guesses) if guesses else ((), ())
+    queries = (*queries, *by_name)
     # DynamoDB refuses a key that is given twice.
-    wanted = list(dict.fromkeys([*keys, *of_session]))
+    wanted = list(dict.fromkeys([*keys, *of_session, *named]))
     calls = [("Query", query_request(query)) for query in queries]
     if wanted:
         request = {"Keys": [key.wire() for key in wanted], "ConsistentRead": True}
@@ -190,7 +193,9 @@ def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
         allowance.require()
     audit.see(items)
     pages = [page_of(*each) for each in zip(queries, answers, strict=True)]
-    return [items.get(key) for key in keys], pages
+    if guesses:
+        naming.verify(guesses, items, pages[len(pages) - len(by_name) :])
+    return [items.get(key) for key in keys], pages[: len(pages) - len(by_name)]
 
 
 def get(*keys: Key) -> list[Any]:
@@ -340,6 +345,7 @@ def write_at_once(
     conditions of its parts must be true. Raises ConditionFailed if the condition of a write was
     false; the others may be carried out.
     """
+    _require_names()
     calls = [(f"{VERBS[type(action)]}Item", write_request(action)) for action in writes]
     if change is not None:
         parts = {**change, **_audit_entry(change)}.values()
@@ -353,6 +359,12 @@ def write_at_once(
         audit.finish()
     items = _items(answers.pop()) if keys else {}
     return [items.get(key) for key in keys]
+
+
+def _require_names() -> None:
+    """Raises GuessWrong if a name in the path leads elsewhere than it was taken to."""
+    if naming.pending():
+        read(())
 
 
 def _together(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -382,6 +394,7 @@ def _together(*calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _write(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    _require_names()
     for attempt in range(_CONFLICT_TRIES):
         try:
             return _together((operation, request))[0]
