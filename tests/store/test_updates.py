@@ -322,7 +322,7 @@ def test_another_template_or_none_is_refused(ask: Ask, text: str) -> None:
 
 
 def test_all_wrong_inputs_are_reported(ask: Ask) -> None:
-    wrong = {"Size": "huge", "Nope": None, "Version": None, "Password": "short", "Zones": 1}
+    wrong = {"Size": "huge", "Nope": None, "Version": None, "Password": "short", "Zones": {"a": 1}}
 
     told = refused(ask, inputs=wrong)
 
