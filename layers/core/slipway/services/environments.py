@@ -237,17 +237,15 @@ def ensure(
     for _ in range(_ENSURE_TRIES):
         name = project_records.external_id(project, external_id)
         creation = _Creation(wanted, principal)
-        also = (name, project_records.member(project, principal.user_id))
-        record, [known, membership, *guessed] = creation.read(
-            project, *also, *external_ids.guesses(name)
-        )
+        member = project_records.member(project, principal.user_id)
+        keys = (name, member, *external_ids.guesses(name))
+        record, [known, membership, *guessed] = creation.read(project, *keys)
         if existing := external_ids.record_of(name, known, guessed):
             expected = seen_version(existing, timestamps.now())
             if conditions is not None and expected not in conditions:
                 raise PreconditionFailed()
-            shown = external_ids.as_wanted(
-                existing, wanted, creation.versions, principal, membership
-            )
+            versions = creation.versions
+            shown = external_ids.as_wanted(existing, wanted, versions, principal, membership)
             if shown is not None:
                 return shown, False
             continue
