@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build deploy undeploy admin relist prove-on-aws openapi policies lock clean
+.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist prove-on-aws openapi policies lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -102,6 +102,9 @@ validate: .venv-sam/ready ## validate template.yaml (sam validate --lint)
 
 build: .venv-sam/ready ## build the functions and the layer for AWS (ARCHITECTURE=, RUNTIME=)
 	$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) PythonRuntime=$(RUNTIME)
+
+cli: .venv/ready ## write dist/slipway.pyz, the command line in one file
+	.venv/bin/python cli/bundle.py dist/slipway.pyz
 
 deploy: .venv-sam/ready ## check, build and deploy to AWS (STAGE=dev or prod, PARAMETERS="Key=Value …")
 	@.venv-sam/bin/python -m deploy $(STAGE) --stack "$(STACK)" --parameters "$$PARAMETERS"

@@ -1,0 +1,59 @@
+"""`--wait`: report what happens, and turn the final state into the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slipway_cli.asking import API, Session
+from slipway_cli.client import quoted
+from slipway_cli.failures import FAILED
+from slipway_cli.following import Deadline, until
+from slipway_cli.output import printable
+
+
+def wait_for(
+    session: Session,
+    kind: str,
+    found: Mapping[str, Any],
+    ends: Mapping[str, bool],
+    timeout: float | None,
+    fields: Mapping[str, str],
+) -> int:
+    """Wait until the object has ended, print it, and return the exit code.
+
+    `kind` is `deployments` or `environments`, and `found` the object as it was last seen. After
+    Ctrl-C it says how to continue, and raises KeyboardInterrupt. Raises NoAnswer, and as
+    Client.ask.
+    """
+    identity = str(found["id"])
+    goes_on = f"slipway watch {identity}"
+    seen = [found.get("status")]
+
+    def report(now: Mapping[str, Any]) -> None:
+        if now["status"] != seen[-1]:
+            session.out.note(
+                f"{now.get('name') or now.get('version') or identity}: {now['status']}"
+            )
+            seen.append(now["status"])
+
+    session.out.note(f"{identity} is {found.get('status')}; waiting.")
+    path = f"{API}/{kind}/{quoted(identity)}"
+    try:
+        ended = until(session.client, path, ends, Deadline(timeout), report, goes_on)
+    except KeyboardInterrupt:
+        stop = f"; to stop it: slipway cancel {identity}" if kind == "deployments" else ""
+        session.out.note(f"It goes on without you. To continue watching: {goes_on}{stop}")
+        raise
+    session.out.item(ended, fields)
+    if ends[ended["status"]]:
+        return 0
+    session.out.note(reason_of(ended))
+    return FAILED
+
+
+def reason_of(ended: Mapping[str, Any]) -> str:
+    """Why it did not succeed, in a sentence."""
+    failure = ended.get("failure") or {}
+    reason = failure.get("reason") or ended.get("superseded_by") or "see its log"
+    return printable(f"It is {ended['status']}: {reason}")
