@@ -1,0 +1,93 @@
+"""The command line against a running platform: from an account to a page that answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.platform import Platform
+from slipway_cli.main import run
+from tests.support.http_user import DIRECT, PASSWORD, Person
+from tests.support.repository import ROOT
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+Slipway = Callable[..., Any]
+
+
+@pytest.fixture
+def slipway(
+    platform: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> Slipway:
+    """Calls the command line as a new user who has signed in with it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLIPWAY_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("SLIPWAY_URL", platform.url)
+
+    def call(*arguments: str, code: int = 0) -> Any:
+        with pytest.raises(SystemExit) as ended:
+            run([*arguments, "--json"])
+        told = capsys.readouterr()
+        assert ended.value.code == code, told
+        lines = [json.loads(line) for line in told.out.splitlines()]
+        return lines[0] if len(lines) == 1 else lines
+
+    user = Person(platform.url).sign_in()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD + "\n"))
+    assert call("login", "--email", user.email, "--password-stdin")["email"] == user.email
+    return call
+
+
+def test_from_a_project_to_the_end_of_an_environment_by_names(
+    slipway: Slipway, tmp_path: Path
+) -> None:
+    slipway("projects", "create", "payments", "--label", "team=checkout")
+    (tmp_path / "slipway.toml").write_text('project = "payments"\nenvironment = "pr-7"\n')
+
+    assert slipway("envs", "create", "pr-7", "--ttl", "2h", "--wait")["status"] == "running"
+    assert slipway("deploy", "pr-7", "sha-1234567", "--wait")["status"] == "succeeded"
+    assert slipway("envs", "show")["live_version"] == "sha-1234567"
+    assert [each["name"] for each in slipway("envs", "list")] == ["pr-7"]
+    events = slipway("envs", "events", "pr-7")
+    rollout = next(each["subject"] for each in events if each["subject"].startswith("dep_"))
+    assert slipway("logs", rollout, "--follow")[-1]["message"] == "sha-1234567 is live"
+    assert slipway("watch", rollout)[-1]["status"] == "succeeded"
+    refused = slipway("deploy", "pr-8", "sha-1234567", "--wait", code=3)
+    assert refused["error"]["code"] == "not_found"
+    assert slipway("envs", "destroy", "--yes", "--wait")["status"] == "destroyed"
+    assert slipway("envs", "list") == []
+    assert [each["name"] for each in slipway("envs", "list", "--ended")] == ["pr-7"]
+
+
+def test_from_a_template_to_a_page(slipway: Slipway) -> None:
+    template = ROOT / "examples" / "hello-web" / "template.yaml"
+    slipway("projects", "create", "web")
+    pushed = slipway("templates", "push", "cli-hello", str(template), "--publish")
+    assert pushed["state"] == "published"
+
+    created = ["envs", "create", "front", "--template", "cli-hello", "--project", "web", "--wait"]
+    assert slipway(*created)["status"] == "running"
+    slipway("deploy", "front", "v1", "--project", "web", "--wait")
+
+    url = slipway("envs", "open", "front", "--project", "web")["url"]
+    with DIRECT.open(url, timeout=30) as page:
+        assert b"v1" in page.read()
+
+
+def test_a_token_for_a_pipeline(slipway: Slipway, monkeypatch: pytest.MonkeyPatch) -> None:
+    slipway("projects", "create", "payments")
+    made = slipway("tokens", "create", "ci", "--scope", "read", "--only-project", "payments")
+
+    monkeypatch.setenv("SLIPWAY_TOKEN", made["token"])
+    assert [each["name"] for each in slipway("projects", "list")] == ["payments"]
+    refused = slipway("envs", "create", "pr-7", "--project", "payments", code=3)
+    assert refused["error"]["code"] == "forbidden"
