@@ -84,7 +84,7 @@ lint: .venv/ready ## check the code with ruff, and its format
 
 audit: .venv/ready .venv-audit/ready ## look for insecure code, templates and dependencies
 	.venv-audit/bin/bandit --quiet --configfile pyproject.toml --recursive \
-		layers functions deploy local examples
+		cli layers functions deploy local examples
 	.venv/bin/python .ci/write_template.py .slipway/audit/template.json
 	.venv-audit/bin/checkov --config-file .ci/checkov.yaml --file .slipway/audit/template.json
 	.venv/bin/cfn-lint --template template.yaml --regions us-east-1
@@ -142,7 +142,7 @@ lock: .venv-lock/ready ## pin the dependencies of pyproject.toml (ARGS=--upgrade
 
 clean: ## remove everything that these commands created
 	rm -rf .venv .venv-sam .venv-audit .venv-bench .venv-clients .venv-lock .aws-sam .slipway .coverage .coverage.*
-	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each venv is ready when its last step is done. An interrupted one is created again.

@@ -10,7 +10,7 @@ from tests.support.repository import ROOT
 
 MODULE_LINES = 450
 FUNCTION_LINES = 40  # from `def` to the last line, docstring included
-FOLDERS = ("layers", "functions", "local", "deploy")
+FOLDERS = ("cli", "layers", "functions", "local", "deploy")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 
