@@ -125,9 +125,11 @@ def is_of_a_template(this: EnvironmentId) -> None:
         "inputs": "{}",
         "secret_inputs": [],
     }
-    change, values = table.setting(made_of)
+    why = records.change("updated", "a test", at, "web@1.0 is in place")
+    change, values = table.setting({**made_of, "change": why, "updated_at": at})
     table.write(Put(template_records.version_key("web", Version(1, 0)), record))
-    table.write(Update(environment_records.key(this), change, values))
+    grown = f"{change}, version = version + :one"
+    table.write(Update(environment_records.key(this), grown, {**values, "one": 1}))
 
 
 def is_destroyed(this: EnvironmentId) -> None:
