@@ -196,7 +196,11 @@ BODIES = {
     "/api/v1/projects/<project_id>/environments/by-external-id/<external_id>": (
         '{"name":"x","type":"persistent"}'
     ),
+    "/api/v1/projects/<project_id>/environments": '{"name":"x","type":"persistent"}',
     "/api/v1/deployments/environments/<environment_id>": '{"version":"v1"}',
+    "/api/v1/environments/<environment_id>/deployments": '{"version":"v1"}',
+    "/api/v1/projects/<project_id>/environments/<environment_id>": '{"tier":"staging"}',
+    "/api/v1/projects/<project_id>/environments/<environment_id>/deployments": '{"version":"v1"}',
     "/api/v1/environments/<environment_id>/extend": '{"ttl_hours":1}',
     "/api/v1/environments/<environment_id>/pin": '{"reason":"demo"}',
     "/api/v1/environments/<environment_id>/update": '{"inputs":{}}',

@@ -619,3 +619,31 @@ def test_records_of_an_earlier_release_are_listed_with_their_history(
     assert names(ann, path) == []
     assert names(ann, path, include="ended") == ["old"]
     assert json.loads(ann.get(f"{ENVIRONMENTS}/{old}").raw)["status"] == "running"
+
+
+def test_every_filter_can_be_sent_at_once(ann: Client) -> None:
+    statuses = [
+        "pending",
+        "running",
+        "succeeded",
+        "rolled_back",
+        "failed",
+        "canceled",
+        "superseded",
+    ]
+    query = {
+        **{"limit": 20, "created_by": "me", "sort": "created_at", "kind": "release"},
+        **{"since": "2026-11-23T00:00:00Z", "until": "2026-11-24T00:00:00Z"},
+        **{"version": "sha-1", "tier": "production", "template": "web-service@1", "name": "pr-"},
+        "label": [f"key-{n}:value" for n in range(10)],
+        "status": statuses,
+    }
+
+    assert ann.send("GET", DEPLOYMENTS, query=urlencode(query, doseq=True)).status == 200
+
+
+def test_too_many_parameters_are_refused_as_such(ann: Client) -> None:
+    answer = ann.send("GET", DEPLOYMENTS, query="&".join(["label=a:b"] * 51))
+
+    assert_refused(answer, 422, "invalid_request", "?")
+    assert answer.json["errors"] == [{"pointer": "?", "detail": "must have at most 50 parameters"}]

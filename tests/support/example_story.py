@@ -44,6 +44,7 @@ def is_gone(body: Body) -> bool:
 
 
 _TEMPLATED = {"ENVIRONMENT_ID": "TEMPLATED_ID"}
+_IN_PROJECT = {"ENVIRONMENT_ID": "IN_PROJECT_ID"}
 _BOB = {"MEMBER_ID": "BOB_ID", "USER_ID": "BOB_ID", "OTHER_USER_ID": "OWNER_ID"}
 
 STORY = [
@@ -116,7 +117,10 @@ STORY = [
     # --- deployments
     Step("deployments_create", 201, keeps={"DEPLOYMENT_ID": "id"}),
     Step("deployments_list"),
-    Step("deployments_create_in_environment", 201, sets={"ENVIRONMENT_ID": "IN_PROJECT_ID"}),
+    Step("environments_get_in_project", sets=_IN_PROJECT),
+    Step("deployments_create_in_environment", 201, sets=_IN_PROJECT),
+    Step("environments_deploy", 201, sets=_IN_PROJECT),
+    Step("environments_list_deployments", sets=_IN_PROJECT),
     Step("deployments_list_in_environment"),
     Step("deployments_list_in_project"),
     Step("deployments_browse"),
@@ -141,8 +145,9 @@ STORY = [
     Step("environments_tear_down", 202, sets=_TEMPLATED),
     Step("environments_get", sets=_TEMPLATED, until=is_gone),
     Step("environments_get", sets={"ENVIRONMENT_ID": "ENSURED_ID"}, until=is_gone),
-    Step("environments_tear_down", 202, sets={"ENVIRONMENT_ID": "IN_PROJECT_ID"}),
-    Step("environments_get", sets={"ENVIRONMENT_ID": "IN_PROJECT_ID"}, until=is_gone),
+    Step("environments_change_in_project", sets=_IN_PROJECT, keeps={"ENVIRONMENT_NAME": "name"}),
+    Step("environments_tear_down_in_project", 202, sets=_IN_PROJECT),
+    Step("environments_get", sets=_IN_PROJECT, until=is_gone),
     Step("templates_deprecate"),
     Step("templates_delete", 204),
     Step("projects_list_audit"),

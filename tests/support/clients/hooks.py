@@ -28,8 +28,7 @@ RULES = (
     r"must be (a project's|an environment's) id|must be the id of a user",
     r"is not the id of a project",
     r"no version of .* is published",
-    r"must be one of pending, running, .*",
-    r"must be one of provisioning, running, .*",
+    r"must be one of (pending|provisioning), running, .*",
     # One field depends on another one, or on the path.
     r"is only allowed (together with template|for ephemeral environments)",
     r"cannot be sent together with sequence",
@@ -37,7 +36,7 @@ RULES = (
     r"must not have the preset .*",
     r"must not be less than default_ttl_hours",
     r"must be that of the path, or omitted",
-    r"must be distinct|must be later than since",
+    r"must be distinct|must be later than since|since must be before until",
     r"cannot be null: .*",
     r"would trust workloads of others.*",
     # It depends on the stack's parameters, or on a project's policy.
@@ -50,11 +49,11 @@ RULES = (
     r"must not have (\*|iss|aud|exp|nbf|iat|jti) ?.*|must not have \* in .*",
     r"must have at least 8 characters",
     r"is too long after Unicode normalisation",
-    r"must be at most \d+ bytes|contains a number that is too large",
+    r"must be at most \d+ bytes|contains a number that is too large|would have \d+ labels: .*",
     # Forms, which the message explains better than a regular expression would.
     r"must be (made of|a date and a time|between the years|a version like|a git SHA|a URL like|"
     r"an S3 object|a path of this platform|https://|name, name@1|the name of a claim|"
-    r"\d+ to \d+ printable|1 to \d+ |a label|a list of|lower-case).*",
+    r"\d+ to \d+ printable|1 to \d+ |a key and a value|a label|lower-case).*",
     r"An email address .*|The (part|email address|address) .*|There must be something .*",
     r"is one of the most common passwords.*",
     # A key of an earlier request of this run.

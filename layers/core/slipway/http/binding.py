@@ -47,7 +47,8 @@ Model = TypeVar("Model", RequestModel, QueryModel)
 
 # An error lists at most this many fields.
 _MAX_FIELD_ERRORS = 20
-_MAX_PAIRS = 20
+# More than any query string can have, whose parameters may be repeated.
+_MAX_PAIRS = 50
 # Documented are `true` and `false`; callers have sent the others.
 _BOOLEANS = ("true", "false", "1", "0", "yes", "no", "on", "off")
 # US-ASCII is a part of UTF-8.
@@ -196,8 +197,11 @@ def _etag_predicate(headers: Mapping[str, str]) -> EtagPredicate | None:
 def _query(model: type[QueryModel], text: str) -> QueryModel:
     try:
         pairs = _pairs(text)
-    except ValueError:
+    except UnicodeDecodeError:
         raise errors.Invalid([errors.FieldError("?", "is not a query string in UTF-8")]) from None
+    except ValueError:
+        detail = f"must have at most {_MAX_PAIRS} parameters"
+        raise errors.Invalid([errors.FieldError("?", detail)]) from None
     lists: dict[str, list[str]] = {}
     for name, value in pairs:
         if name in model.repeatable:

@@ -82,6 +82,7 @@ _BODIES: dict[str, dict[str, Schema]] = {
     "environments_update": {"example": {"inputs": {"Size": "large"}}},
     "deployments_create": {"example": {"version": "sha-1234567"}},
     "deployments_create_in_environment": {"example": {"version": "sha-1234567"}},
+    "environments_deploy": {"example": {"version": "sha-1234567"}},
 }
 # Fields of requests whose values come from earlier answers, beside ids.
 _SECRETS = {"refresh_token": "REFRESH_TOKEN", "token": "RECEIVED_TOKEN", "digest": "DIGEST"}
