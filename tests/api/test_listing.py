@@ -16,8 +16,8 @@ from slipway.domain import ids, timestamps
 from slipway.domain.deployment import NewDeployment
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.services import lists, rollout_queue
-from slipway.store import deployment_records, environment_records, table, wire
-from slipway.store.table import Key, Update
+from slipway.store import deployment_records, environment_records, table, template_records, wire
+from slipway.store.table import Key, Put, Update
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Answer, Client
 from tests.support.api.people import joins
@@ -548,6 +548,40 @@ def test_a_limited_token_sees_what_it_may_on_full_pages(
                 (deployed[each] for each in here), key=lambda d: d.split("_")[3], reverse=True
             )
             assert all_of(program, path, limit=2) == expected, (name, path)
+
+
+def test_a_limited_token_lists_only_its_projects_and_their_use_of_templates(
+    ann: Client, project: ProjectId
+) -> None:
+    table.write(Put(template_records.key("web"), {"name": "web"}))
+    other = world.project(ann.principal, "other")
+    used = {
+        name: str(environment(of, ann, name, **more))
+        for name, of, more in (
+            ("preview", project, {}),
+            ("live", project, {"type": "persistent"}),
+            ("there", other, {}),
+        )
+    }
+    for each in used.values():
+        record = environment_records.find(ids.parse_environment(each))
+        assert record
+        template_records.update_use({**record, "template": "web@1.0"})
+    here = {"project_ids": [str(project)]}
+    cases: list[tuple[dict[str, Any], set[str], set[str]]] = [
+        ({}, {"preview", "live", "there"}, {str(project), str(other)}),
+        (here, {"preview", "live"}, {str(project)}),
+        ({**here, "environment_ids": [used["live"]]}, {"live"}, {str(project)}),
+        ({"tiers": ["preview"]}, {"preview", "there"}, {str(project), str(other)}),
+    ]
+
+    for fields, uses, projects in cases:
+        program = token(ann, **fields)
+        assert {*names(program, "/api/v1/templates/web/environments")} == uses
+        assert {*all_of(program, "/api/v1/projects", limit=1)} == projects
+        assert [len(page) for page in pages(program, "/api/v1/projects", limit=1)] == [1] * len(
+            projects
+        )
 
 
 def test_a_token_of_a_tier_does_not_see_what_has_left_the_tier(

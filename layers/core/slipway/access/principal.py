@@ -44,6 +44,11 @@ class Principal:
         return self.kind == "user"
 
     @property
+    def is_session(self) -> bool:
+        """Whether it is known, before the first round trip, that no grant limits it."""
+        return self.session is None or not self.session.may_have_grant
+
+    @property
     def is_machine(self) -> bool:
         """Whether it needs a person for what is destructive. Known once the first round trip is
         done."""

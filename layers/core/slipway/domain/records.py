@@ -359,6 +359,7 @@ if TYPE_CHECKING:
         environment_id: str
         project_id: str
         name: str
+        tier: NotRequired[Tier]
         version: str
         status: str
         seen: int

@@ -43,6 +43,7 @@ from slipway.store.table import (
 
 if TYPE_CHECKING:
     from slipway.domain.records import TemplateRecord
+    from slipway.domain.rights import Grant
 
 _TRIES = 5
 # Larger than any page, because DynamoDB ends a page at a megabyte.
@@ -291,9 +292,20 @@ def uses(name: str, paging: Paging, principal: Principal) -> Page[Use]:
         [
             Use.model_validate({**item, "standing": _standing(item, published)})
             for item in _not_destroyed(items)
-            if item["project_id"] in project_ids
+            if item["project_id"] in project_ids and _covers(principal.grant, item)
         ],
         last,
+    )
+
+
+def _covers(grant: Grant | None, use: Item) -> bool:
+    """Whether the grant covers the environment. Uses of an earlier release have no tier."""
+    if grant is None:
+        return True
+    return (
+        (grant.project_ids is None or use["project_id"] in grant.project_ids)
+        and (grant.environment_ids is None or use["environment_id"] in grant.environment_ids)
+        and (grant.tiers is None or use.get("tier") in grant.tiers)
     )
 
 

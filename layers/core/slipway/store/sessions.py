@@ -68,6 +68,8 @@ class Session:
     kind: Kind = "user"
     # Whether it is known, before the first round trip, that the caller has the user's credential.
     is_proven: bool = True
+    # Whether a grant may limit the caller.
+    may_have_grant: ClassVar[bool] = True
     # Whether a transaction can check the session instead of a read before it.
     checked_by_writes: ClassVar[bool] = False
 
@@ -134,6 +136,7 @@ class UserSession(Session):
     """A person's session. `ends` (epoch seconds) is when the token expires."""
 
     checked_by_writes = True
+    may_have_grant = False
     may_be_limited = False
 
     def __init__(

@@ -12,6 +12,7 @@ from slipway.aws import template_bodies
 from slipway.domain import template as model
 from slipway.domain import timestamps
 from slipway.domain.deployment import BROUGHT
+from slipway.domain.rights import tier_of
 from slipway.domain.template import (
     Reference,
     TemplateVersion,
@@ -274,6 +275,7 @@ def _use(environment: EnvironmentRecord) -> TemplateUseRecord:
         "environment_id": environment["id"],
         "project_id": environment["project_id"],
         "name": environment["name"],
+        "tier": tier_of(environment),
         "version": environment["template"].partition("@")[2],
         "status": environment["status"],
         "seen": environment["version"],
