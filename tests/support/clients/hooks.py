@@ -48,13 +48,16 @@ RULES = (
     r"must not contain .*|must not begin or end with a space",
     r"must not have (\*|iss|aud|exp|nbf|iat|jti) ?.*|must not have \* in .*",
     r"must have at least 8 characters",
+    # Of white space, which is taken off names and lines.
+    r"String should have at least 1 character",
     r"is too long after Unicode normalisation",
     r"must be at most \d+ bytes|contains a number that is too large|would have \d+ labels: .*",
     # Forms, which the message explains better than a regular expression would.
     r"must be (made of|a date and a time|between the years|a version like|a git SHA|a URL like|"
     r"an S3 object|a path of this platform|https://|name, name@1|the name of a claim|"
     r"\d+ to \d+ printable|1 to \d+ |a key and a value|a label|lower-case).*",
-    r"An email address .*|The (part|email address|address) .*|There must be something .*",
+    r"An email address .*|The (display name|part|email address|address) .*",
+    r"There must be something .*",
     r"is one of the most common passwords.*",
     # A key of an earlier request of this run.
     r"was already used for a different request",
