@@ -18,7 +18,7 @@ from slipway.errors import (
     TemplateTakesNoVersion,
 )
 from slipway.http.app import Api
-from slipway.services import deployments, history, lists, rollout_queue
+from slipway.services import deployments, history, rollout_queue
 
 api = Api()
 handler = api.handler
@@ -49,6 +49,9 @@ def create(
 @api.get("/api/v1/deployments", action="deployments:browse", refuses=(NotFound,))
 def browse(principal: Principal, wanted: DeploymentListing) -> Page[Deployment]:
     """List the deployments in all your projects, newest first."""
+    # Imported here and below, because only lists need it.
+    from slipway.services import lists
+
     return lists.deployments(principal, wanted)
 
 
@@ -59,6 +62,8 @@ def list_in_project(
     principal: Principal, project_id: ProjectId, wanted: DeploymentListing
 ) -> Page[Deployment]:
     """List the deployments in a project, newest first."""
+    from slipway.services import lists
+
     return lists.deployments_in(project_id, principal, wanted)
 
 
@@ -72,6 +77,8 @@ def list_(
     principal: Principal, environment_id: EnvironmentId, wanted: DeploymentListing
 ) -> Page[Deployment]:
     """List an environment's deployments, newest first."""
+    from slipway.services import lists
+
     return lists.deployments_into(environment_id, principal, wanted)
 
 

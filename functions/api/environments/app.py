@@ -46,11 +46,9 @@ from slipway.errors import (
 from slipway.http.app import Api
 from slipway.http.routes import Confirmed, IfMatch, Rest
 from slipway.services import (
-    changes,
     environments,
     history,
     leases,
-    lists,
     rollout_queue,
     teardowns,
 )
@@ -154,6 +152,9 @@ def tear_down_by_external_id(
 @api.get("/api/v1/environments", action="environments:browse", refuses=(NotFound,))
 def browse(principal: Principal, wanted: EnvironmentListing) -> Page[Environment]:
     """List the environments of all your projects, newest first. Destroyed ones if asked for."""
+    # Imported here and below, because only lists need it.
+    from slipway.services import lists
+
     return lists.environments(principal, wanted)
 
 
@@ -167,6 +168,8 @@ def list_(
     principal: Principal, project_id: ProjectId, wanted: EnvironmentListing
 ) -> Page[Environment]:
     """List a project's environments, newest first. Destroyed ones if asked for."""
+    from slipway.services import lists
+
     return lists.environments_in(project_id, principal, wanted)
 
 
@@ -211,6 +214,9 @@ def change(
     confirmed: Confirmed | None,
 ) -> Environment:
     """Change an environment's name, configuration, labels, tier, protection or `on_conflict`."""
+    # Imported here, because no other route changes the fields.
+    from slipway.services import changes
+
     return changes.change(environment_id, wanted, principal, confirmed, if_match)
 
 
@@ -244,6 +250,8 @@ def list_deployments(
     principal: Principal, environment_id: EnvironmentId, wanted: DeploymentListing
 ) -> Page[Deployment]:
     """List the deployments of an environment that is named within its project."""
+    from slipway.services import lists
+
     return lists.deployments_into(environment_id, principal, wanted)
 
 
