@@ -1,4 +1,4 @@
-"""What every command has: the choices, the output and the client, and names turned into objects."""
+"""The parts that every command has: choices, output and client; and names turned into objects."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ class Client:
 
 
 def kept_tokens(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of the answer to a sign-in or a refresh."""
+    """The part of the answer to a sign-in or a refresh that is kept."""
     return {name: body[name] for name in ("access_token", "refresh_token") if body.get(name)}
 
 

@@ -1,4 +1,4 @@
-"""What ends a command early, and the exit codes.
+"""The exceptions that end a command early, and the exit codes.
 
 | code | meaning                                                                        |
 | ---- | ------------------------------------------------------------------------------ |

@@ -1,7 +1,7 @@
-"""What a command prints: a table for people, JSON for programs, ids only with `--quiet`.
+"""The output of a command: a table for people, JSON for programs, ids only with `--quiet`.
 
-What the platform says can hold any character, because other users write it; control characters are
-shown as `?`, so that nothing moves the cursor or changes the terminal.
+Other users write much of what the platform returns, so it can hold any character. Control
+characters are shown as `?`, so that nothing moves the cursor or changes the terminal.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Shell:
 
 
 def faults(step: Step, body: Any) -> list[str]:
-    """What of the answer is not what the document says."""
+    """The differences between the answer and the document."""
     content = OPERATIONS[step.operation]["responses"][str(step.status)].get("content", {})
     if "application/json" not in content or isinstance(body, str):
         return []

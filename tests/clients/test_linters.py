@@ -1,4 +1,4 @@
-"""What others' rules say of the OpenAPI document. Each exception has its reason, in a file here."""
+"""The linters' findings in the OpenAPI document. Each exception has its reason, in a file here."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_teardown_is_retried_for_a_day_with_growing_pauses_and_then_left_to_pe
 
     assert waits == [timedelta(minutes=n) for n in (1, 2, 4, 8, 16, 32, *[60] * 22)]
     assert len(teardowns(world)) == len(waits) + 1
-    # Of one attempt; Step Functions' price is per transition.
+    # The transitions of one attempt; Step Functions' price is per transition.
     assert max(len(each.states) for each in teardowns(world)) <= 5
     assert world.events(environment)[-1]["action"] == "retries_ended"
     before = world.look(environment)

@@ -48,7 +48,7 @@ RULES = (
     r"must not contain .*|must not begin or end with a space",
     r"must not have (\*|iss|aud|exp|nbf|iat|jti) ?.*|must not have \* in .*",
     r"must have at least 8 characters",
-    # Of white space, which is taken off names and lines.
+    # White space is taken off names and lines.
     r"String should have at least 1 character",
     r"is too long after Unicode normalisation",
     r"must be at most \d+ bytes|contains a number that is too large|would have \d+ labels: .*",

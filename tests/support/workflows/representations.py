@@ -28,7 +28,7 @@ _SHOWN: dict[str, Show] = {
     "TEMPLATE#": Template.model_validate,
     "CONFIRMATION#": confirmation_records.to_model,
 }
-# Of everything that has a lease or a deadline.
+# After the end of every lease and deadline.
 _ALL_IS_OVER = timedelta(days=400)
 
 

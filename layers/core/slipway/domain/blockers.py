@@ -1,4 +1,4 @@
-"""What a teardown could not delete, as a record's `remains` has it and as it is shown.
+"""Resources that a teardown could not delete: in a record's `remains`, and as they are shown.
 
 <driver's resource>: <logical id> (<type>, <physical id>)[: <reason>]
 """

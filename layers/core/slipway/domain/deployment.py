@@ -37,7 +37,7 @@ Status = Literal[
     "pending", "running", "succeeded", "rolled_back", "failed", "canceled", "superseded"
 ]
 
-# What started a deployment.
+# The causes of a deployment.
 Trigger = Literal["api", "retry", "rollback", "update", "integration"]
 
 # The template parameters that each deployment sets. The last three are the parts of the artifact.

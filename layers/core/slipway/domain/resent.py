@@ -1,6 +1,6 @@
 """Bodies that may be what GET has shown, with a field or two changed.
 
-What a client has read can be sent back as it is. The fields that a PATCH or PUT cannot change are
+A client can send back what it has read as it is. The fields that a PATCH or PUT cannot change are
 accepted if they are still as they are shown, and refused otherwise.
 """
 

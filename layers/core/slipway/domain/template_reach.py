@@ -140,7 +140,7 @@ def _resource(
 
 
 def _kept_objects(kind: str, metadata: Any, at: str) -> Iterator[FieldError]:
-    """What the template says to teardowns. A word that they do not know would cost the objects."""
+    """The template's instructions to teardowns. A misspelt one would cost the objects."""
     if not isinstance(metadata, dict):
         return
     for key, value in metadata.items():

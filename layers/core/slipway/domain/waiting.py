@@ -1,4 +1,4 @@
-"""What a request can wait for, besides a change: the query `wait_for`."""
+"""The goals that a request can wait for, besides a change: the query `wait_for`."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def _query(model: type[QueryModel], text: str) -> QueryModel:
 
 
 def _fault_of_text(model: type[QueryModel], name: str, value: str) -> str:
-    """What is wrong with a number or a boolean as it is written; "" if nothing is.
+    """The fault of a number or a boolean as it is written; "" if there is none.
 
     Python reads `5_0`, ` 5`, `+5` and digits of other scripts as numbers.
     """

@@ -49,7 +49,7 @@ _TEMPLATE: Schema = {
     "Outputs": {"Queue": {"Value": {"Ref": "Jobs"}}},
 }
 _NAME = "preview-pr-123"
-# Of operations whose fields' examples do not make a request that works on a fresh platform.
+# For operations whose fields' examples do not make a request that works on a fresh platform.
 _BODIES: dict[str, dict[str, Schema]] = {
     "auth_create_token": {
         "example": {"name": "deploy from CI", "kind": "ci", "scopes": ["read", "deploy"]},

@@ -246,4 +246,4 @@ MODELS: dict[str, str] = {
     "Trust": "Which workloads of an issuer may act in the project, and what they may do.",
     "UserChange": "What to change of a user.",
 }
-"""Of models without a docstring."""
+"""Descriptions of the models without a docstring."""

@@ -100,7 +100,7 @@ def _describe(model: str, field: str, shape: Schema, *, is_asked: bool) -> None:
     shape.pop("title", None)
     default = shape.pop("default", None)
     for kind in shape.get("anyOf", []):
-        # Of a type that describes itself, which may also be null.
+        # The type describes itself, and the value may also be null.
         shape.update({name: kind.pop(name) for name in ("description", "examples") if name in kind})
     own = FIELDS.get(f"{model}.{field}") or FIELDS.get(field)
     if "description" not in shape and own:

@@ -129,7 +129,7 @@ def _tagged(page: RawResponse) -> RawResponse:
 def etag(model: ResponseModel, body: str) -> str:
     """The object's ETag: its version if it has a number, else a hash of `body`, its JSON.
 
-    What time has changed and no write yet has another ETag.
+    An object that is shown differently because time has passed has another ETag.
     """
     version = getattr(model, "version", None)
     if isinstance(version, int):

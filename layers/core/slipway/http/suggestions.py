@@ -1,4 +1,4 @@
-"""What a caller may have meant: the near name of a field, the values of one, the near path.
+"""Suggestions in refusals: the near name of a field, the values of one, the near path.
 
 Imported only when a request is refused. The work is bounded: words and paths that are longer than
 any of ours are not compared, and two words are compared in the time that it takes to read them.

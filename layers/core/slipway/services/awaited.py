@@ -10,7 +10,7 @@ from slipway.domain.ids import EnvironmentId
 from slipway.store import deployment_records, environment_records, table
 from slipway.store.table import Query
 
-# Of the newest deployments. One that is further back waits for all of these.
+# How many of the newest deployments are read. One that is further back waits for all of these.
 _NEWEST = 20
 
 

@@ -1,4 +1,4 @@
-"""Templates: describing them anew, and deleting them.
+"""Templates: changing their descriptions, and deleting them.
 
 A template that an environment uses is not deleted. A creation writes to an item of its template
 which environment it makes (`template_records.note_use`), and a deletion fails if that item has

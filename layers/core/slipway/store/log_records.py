@@ -5,7 +5,7 @@ has been written.
 
 A log ends with a line that says how, written in the transaction that ends its subject: a rollout,
 or an environment that is destroyed or forgotten. Dispatch adds the states on the way there from the
-table's stream, whoever wrote them.
+table's stream, no matter who wrote them.
 """
 
 from __future__ import annotations
