@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from slipway.domain import inputs
 from slipway.domain.template import Parameter
 from slipway.errors import Invalid
+from tests.support.store_names import NOT_PUBLIC
 
 
 def parameter(name: str = "X", type: str = "String", **more: Any) -> Parameter:
@@ -219,3 +220,32 @@ def test_any_value_is_text_or_refused(given: dict[str, Any]) -> None:
     else:
         assert set(found) == set(given)
         assert all(isinstance(each, str) for each in found.values())
+
+
+@pytest.mark.parametrize("name", NOT_PUBLIC)
+@pytest.mark.parametrize("of", ["String", "List<String>", "AWS::EC2::Image::Id"])
+def test_an_input_names_no_parameter_but_the_public_ones_of_aws(of: str, name: str) -> None:
+    image = parameter(type=f"AWS::SSM::Parameter::Value<{of}>", default="/aws/service/image")
+
+    assert inputs.checked([image], {"X": "/aws/service/other"}) == {"X": "/aws/service/other"}
+    assert set(refused([image], {"X": name})) == {"#/inputs/X"}
+    for other in ([name], ["/aws/service/a", name], 5, True):
+        assert set(refused([image], {"X": other})) == {"#/inputs/X"}
+
+
+def test_a_value_of_an_older_version_is_not_read_as_a_name() -> None:
+    """It was a text, perhaps a secret, when it was given."""
+    read = [parameter(type="AWS::SSM::Parameter::Value<String>", default="/aws/service/image")]
+
+    for values, secret in (({"X": "/payroll"}, set[str]()), ({}, {"X"})):
+        with pytest.raises(Invalid) as error:
+            inputs.merged(read, values, secret, {})
+        assert [each.pointer for each in error.value.fields] == ["#/inputs/X"]
+
+
+def test_constraints_are_those_of_the_name_and_not_of_what_it_stands_for() -> None:
+    names = ["/aws/service/a", "/aws/service/b"]
+    read = parameter(type="AWS::SSM::Parameter::Value<List<String>>", allowed_values=names)
+
+    assert inputs.checked([read], {"X": names[1]}) == {"X": names[1]}
+    assert set(refused([read], {"X": "/aws/service/c"})) == {"#/inputs/X"}

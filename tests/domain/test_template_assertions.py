@@ -17,6 +17,7 @@ PARAMETERS = [
         ("Secret", "String", {"default": "x", "no_echo": True}),
         ("Version", "String", {"default": "none"}),
         ("Open", "String", {}),
+        ("Image", "AWS::SSM::Parameter::Value<String>", {"default": "/aws/service/a"}),
     )
 ]
 YES: Any = {"Fn::Equals": [{"Ref": "Stage"}, "test"]}
@@ -68,6 +69,7 @@ def test_an_assertion_that_does_not_hold_is_told(assertion: Any) -> None:
         {"Fn::Equals": [{"Ref": "Secret"}, "y"]},
         {"Fn::Equals": [{"Ref": "Version"}, "v1"]},
         {"Fn::Equals": [{"Ref": "AWS::Region"}, "x"]},
+        {"Fn::Equals": [{"Ref": "Image"}, "ami-1"]},
         {"Fn::Equals": [ZONES, "a"]},
         {"Fn::Equals": ["a"]},
         {"Fn::Select": ["0", ["a", "b"]]},

@@ -226,6 +226,7 @@ LOOP = "#/Resources/Fn::ForEach::Q"
         ("[X, !Ref Secret, {'${X}': {}}]", f"{LOOP}/1"),
         ("[X, !Ref ProjectName, {'${X}': {}}]", f"{LOOP}/1"),
         ("[X, !Ref NoDefault, {'${X}': {}}]", f"{LOOP}/1"),
+        ("[X, !Ref Public, {'${X}': {}}]", f"{LOOP}/1"),
         ("[X, !FindInMap [M, a], {'${X}': {}}]", f"{LOOP}/1/Fn::FindInMap"),
         ("[X, !FindInMap [M, a, b], {'${X}': {}}]", f"{LOOP}/1/Fn::FindInMap"),
         ("[X, !FindInMap [M, !Ref AWS::Region, b], {'${X}': {}}]", f"{LOOP}/1/Fn::FindInMap/1"),
@@ -261,6 +262,7 @@ Parameters:
   Secret: {{Type: CommaDelimitedList, NoEcho: true, Default: "a,b"}}
   ProjectName: {{Type: CommaDelimitedList}}
   NoDefault: {{Type: CommaDelimitedList}}
+  Public: {{Type: AWS::SSM::Parameter::Value<List<String>>, Default: /aws/service/a}}
 Resources: {{Jobs: {{Type: AWS::SQS::Queue}}, "Fn::ForEach::Q": {loop}}}
 """
     assert list(refused(LANGUAGE + text)) == [pointer]

@@ -19,6 +19,7 @@ from slipway.domain.resource_types import INSTEAD
 from slipway.domain.template_parser import ParsedTemplate
 from slipway.errors import Invalid, Malformed
 from tests.support.repository import ROOT, template
+from tests.support.store_names import NOT_PUBLIC
 
 QUEUE = "Resources: {Jobs: {Type: AWS::SQS::Queue}}"
 WHOLE = """
@@ -192,14 +193,51 @@ def test_a_malformed_template_is_refused_with_the_place(text: str, pointer: str)
     assert pointer in refused(text)
 
 
-@pytest.mark.parametrize("of", ["String", "List<String>", "AWS::EC2::Image::Id"])
-def test_a_parameter_that_reads_the_parameter_store_is_refused(of: str) -> None:
-    declared = f"{{A: {{Type: AWS::SSM::Parameter::Value<{of}>, Default: /x}}}}"
+OF_THE_STORE = [
+    "String",
+    "List<String>",
+    "CommaDelimitedList",
+    "AWS::EC2::Image::Id",
+    "List<AWS::EC2::Subnet::Id>",
+]
+
+
+@pytest.mark.parametrize("of", OF_THE_STORE)
+def test_a_parameter_reads_a_public_parameter_of_aws(of: str) -> None:
+    declared = f"{{A: {{Type: AWS::SSM::Parameter::Value<{of}>, Default: /aws/service/a/b_1.2}}}}"
+
+    [found] = read(f"{QUEUE}\nParameters: {declared}").parameters
+
+    assert (found.type, found.is_read) == (f"AWS::SSM::Parameter::Value<{of}>", True)
+    assert found.default == "/aws/service/a/b_1.2"
+
+
+@pytest.mark.parametrize("of", OF_THE_STORE)
+@pytest.mark.parametrize("name", NOT_PUBLIC)
+def test_a_parameter_reads_nothing_else_in_the_parameter_store(of: str, name: str) -> None:
+    declared = f"{{A: {{Type: AWS::SSM::Parameter::Value<{of}>, Default: {json.dumps(name)}}}}}"
 
     [(pointer, detail)] = refused(f"{QUEUE}\nParameters: {declared}").items()
 
-    assert pointer == "#/Parameters/A/Type"
-    assert detail.startswith("is not allowed")
+    assert pointer == "#/Parameters/A/Default"
+    assert detail.startswith("must name one of AWS's public parameters")
+
+
+@pytest.mark.parametrize("of", ["Number", "SecureString", "", "List<Number>", "String>", "String<"])
+def test_only_the_types_that_cloudformation_has_read_the_parameter_store(of: str) -> None:
+    declared = f"{{A: {{Type: 'AWS::SSM::Parameter::Value<{of}>', Default: /aws/service/a}}}}"
+
+    assert set(refused(f"{QUEUE}\nParameters: {declared}")) == {"#/Parameters/A/Type"}
+
+
+def test_a_public_parameter_is_no_secret_and_nothing_that_slipway_fills_in() -> None:
+    kind = "Type: AWS::SSM::Parameter::Value<String>, Default: /aws/service/a"
+    declared = f"{{A: {{{kind}, NoEcho: true}}, Version: {{{kind}}}}}"
+
+    assert set(refused(f"{QUEUE}\nParameters: {declared}")) == {
+        "#/Parameters/A/NoEcho",
+        "#/Parameters/Version/Type",
+    }
 
 
 def test_a_dynamic_reference_is_refused_wherever_it_is() -> None:

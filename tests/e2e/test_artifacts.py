@@ -16,6 +16,7 @@ from local.platform import Platform
 from slipway.importers.proton import importing
 from tests.support.http_user import DIRECT, Person, until
 from tests.support.importers.bundles import BUNDLES
+from tests.support.local.platform import eventually
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -126,6 +127,69 @@ def test_an_environment_reads_what_is_shared_and_nothing_else(
         assert someone.ask("POST", path, body).status == 422
         body = {"name": "y", "type": "persistent", "template": template, "inputs": {"Who": name}}
         assert someone.ask("POST", path, body).status == 422
+
+
+PUBLIC = """
+Parameters:
+  Version: {Type: String, Default: none}
+  Image:
+    Type: AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>
+    Default: /aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties: {Tags: [{Key: version, Value: !Ref Version}, {Key: image, Value: !Ref Image}]}
+"""
+
+
+def planned(user: Person, path: str, body: dict[str, Any]) -> str:
+    """The status of the plan's change set."""
+
+    def looked_at() -> str | None:
+        answer = user.ask("POST", path, body)
+        assert answer.status == 200, answer.raw
+        status = str(answer.body["change_set"]["status"])
+        return None if status == "pending" else status
+
+    return eventually(looked_at)
+
+
+def test_an_environment_reads_public_parameters_of_aws_and_no_other(
+    platform: Platform, someone: Person
+) -> None:
+    """It is made, planned for, updated and deployed to with the rights of those functions."""
+    images = "/aws/service/ami-amazon-linux-latest"
+    template = published(someone, "public", PUBLIC)
+    project = someone.project()
+    made = someone.environment(project, template=template)["id"]
+    stack_id = someone.wait_for(made, "running")["stack_id"]
+    first = tags(platform, stack_id)["image"]
+    assert first.startswith("ami-")
+
+    for name in ("/payroll", f"/slipway/environments/{made}/Password", f"{images}/x:1"):
+        body: dict[str, Any] = {"name": "y", "type": "persistent", "template": template}
+        body["inputs"] = {"Image": name}
+        path = f"/api/v1/environments/projects/{project}"
+        answer = someone.ask("POST", path, body)
+        assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "#/inputs/Image")
+
+    body["inputs"] = {"Image": f"{images}/amzn2-ami-hvm-x86_64-gp2"}
+    update = f"/api/v1/environments/{made}/update?dry_run=true"
+    for inputs, status in ((body["inputs"], "ready"), ({"Image": "/aws/service/x"}, "failed")):
+        assert planned(someone, f"{path}?dry_run=true", body | {"inputs": inputs}) == status
+        assert planned(someone, update, {"inputs": inputs}) == status
+    other = someone.ask("POST", path, body)
+    assert other.status == 201, other.raw
+    stack_id = someone.wait_for(other.body["id"], "running")["stack_id"]
+    second = tags(platform, stack_id)["image"]
+    assert second.startswith("ami-") and second != first
+    someone.wait_for(someone.deploy(other.body["id"], "v1").body["id"], "succeeded", seconds=60)
+    assert tags(platform, stack_id) | {"image": second, "version": "v1"} == tags(platform, stack_id)
+
+    body |= {"name": "z", "inputs": {"Image": "/aws/service/nothing"}}
+    failed = someone.ask("POST", path, body).body["id"]
+    reason = str(someone.wait_for(failed, "failed")["failure"])
+    assert "Unable to fetch parameters [/aws/service/nothing] from parameter store" in reason
 
 
 def test_a_shared_value_that_is_not_there_is_named_in_the_failure(

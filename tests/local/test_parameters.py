@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from local.parameters import Malformed, parse
 from local.platform import Platform
+from tests.support.local.platform import Made, Stacks, allow, role
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,80 @@ def test_parameters_without_a_value_are_refused(platform: Platform) -> None:
     previous = {"ParameterKey": "B", "UsePreviousValue": True}
     said = refused(platform, template, value("A", "1"), previous)
     assert said == "Parameters: [B] must have values"
+
+
+# The messages are those of https://github.com/awslabs/aws-deployment-framework/issues/339,
+# https://github.com/aws/aws-cdk/issues/15135 and https://github.com/aws/aws-cdk/issues/20959.
+
+
+def of_the_store(name: str, **more: Any) -> dict[str, Any]:
+    declared = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": name, **more}
+    tags = [{"Key": "read", "Value": {"Ref": "Read"}}]
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"Tags": tags}}
+    return {
+        "Parameters": {"Read": declared},
+        "Resources": {"Queue": queue},
+        "Outputs": {"Read": {"Value": {"Ref": "Read"}}},
+    }
+
+
+def said_by(made: Made) -> str:
+    [stack] = made.client.describe_stacks(StackName=made.name)["Stacks"]
+    return str(stack["Outputs"][0]["OutputValue"])
+
+
+def test_a_parameter_of_the_store_is_read_when_the_stack_is_made_and_updated(
+    platform: Platform,
+) -> None:
+    ssm, name = platform.client("ssm"), f"/test/{uuid.uuid4().hex}"
+    ssm.put_parameter(Name=name, Type="String", Value="first")
+    # The name is held against the constraints, and not the value.
+    made = Stacks(platform).create(of_the_store(name, AllowedValues=[name], MinLength=10))
+
+    assert (made.status, said_by(made)) == ("CREATE_COMPLETE", "first")
+
+    ssm.put_parameter(Name=name, Type="String", Value="second", Overwrite=True)
+    kept = [{"ParameterKey": "Read", "UsePreviousValue": True}]
+    made.client.update_stack(StackName=made.name, UsePreviousTemplate=True, Parameters=kept)
+    made.wait()
+
+    assert (made.status, said_by(made)) == ("UPDATE_COMPLETE", "second")
+
+
+def test_a_parameter_that_the_store_does_not_have_is_refused(platform: Platform) -> None:
+    name = "/aws/service/ami-windows-latest/nothing"
+
+    assert refused(platform, of_the_store(name)) == (
+        f"Unable to fetch parameters [{name}] from parameter store for this account."
+    )
+
+
+def test_a_secure_string_is_refused(platform: Platform) -> None:
+    name = f"/test/{uuid.uuid4().hex}"
+    platform.client("ssm").put_parameter(Name=name, Type="SecureString", Value="secret")
+
+    assert refused(platform, of_the_store(name)) == (
+        f"Parameters [{name}] referenced by template have types not supported by CloudFormation."
+    )
+
+
+def test_a_parameter_of_the_store_is_read_with_the_callers_right(platform: Platform) -> None:
+    public = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    where = f"arn:aws:ssm:us-east-1::parameter{public}"
+    stacks = allow("cloudformation:*", "sqs:*")
+    without = role(platform, f"reader-{uuid.uuid4().hex[:8]}", stacks)
+    with_it = role(
+        platform, f"reader-{uuid.uuid4().hex[:8]}", stacks, allow("ssm:GetParameters", on=where)
+    )
+
+    def create(made_by: str) -> None:
+        client = platform.client("cloudformation", platform.assume(made_by, "me"))
+        body = json.dumps(of_the_store(public))
+        client.create_stack(StackName=f"test-{uuid.uuid4().hex}", TemplateBody=body)
+
+    create(with_it)
+    with pytest.raises(ClientError) as error:
+        create(without)
+    assert error.value.response["Error"]["Message"] == (
+        "AccessDenied. User doesn't have permission to call ssm:GetParameters"
+    )

@@ -367,6 +367,18 @@ def test_a_making_role_reads_what_is_shared_and_nothing_beside_it(
     assert not code_may(action, arn(service, rest.format(STACK, "db/host")))
 
 
+def test_a_making_role_reads_public_parameters_of_aws_and_writes_none() -> None:
+    """Those of the account have its number in their ARNs, whatever their names."""
+    public = "arn:aws:ssm:eu-central-1::parameter/aws/service/ami-amazon-linux-latest/x"
+
+    assert maker_may("ssm:GetParameters", public)
+    assert not maker_may("ssm:PutParameter", public)
+    assert not maker_may("ssm:GetParameters", arn("ssm", "parameter/aws/service/x"))
+    for other in ("aws/reference/secretsmanager/payroll", "payroll", "slipway/environments/x"):
+        assert not maker_may("ssm:GetParameters", f"arn:aws:ssm:eu-central-1::parameter/{other}")
+    assert not code_may("ssm:GetParameters", public)
+
+
 def test_code_comes_from_the_buckets_that_the_stack_names() -> None:
     here = {"aws:ResourceAccount": ACCOUNT}
 

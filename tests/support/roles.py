@@ -104,6 +104,8 @@ def resource_name(resource: Any) -> str:
         return camel(execution[1])
     if re.search(r":rule/\$\{AWS::StackName\}-reconcile'", str(resource)):
         return RULE
+    if ":ssm:*::parameter/aws/service/*'" in str(resource):
+        return "AWS's public parameters"
     found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))
     assert len(found) == 1, f"{resource} names no resource of this stack"
     return str(found[0])

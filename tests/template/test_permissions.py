@@ -82,6 +82,7 @@ def transformed_names() -> set[str]:
         "the environments",
         "the plans",
         "the making roles",
+        "AWS's public parameters",
         "mail",
     }
 
@@ -496,6 +497,7 @@ def test_the_plans_function_previews_and_writes_only_its_clean_up_records() -> N
         # It masks secrets in what CloudFormation says.
         ("ssm:GetParameters", "the environments"),
         ("ssm:GetParametersByPath", "the environments"),
+        ("ssm:GetParameters", "AWS's public parameters"),
         *((action, "Table") for action in table),
     }
     assert all(may_reach(role, action, "PLAN#0123") for action in table)
@@ -595,7 +597,7 @@ def test_making_roles_reach_only_the_names_of_their_own_environment() -> None:
     }
 
     # Resources without a name: lists, HTTP APIs, SAM, and the artifacts that are deployed. And the
-    # values that the operator shares with all environments.
+    # values that the operator shares with all environments, and AWS with everyone.
     assert {action for action, on in elsewhere if ":apigateway:" not in on} == {
         "lambda:CreateEventSourceMapping",
         "lambda:DeleteEventSourceMapping",
@@ -615,7 +617,8 @@ def test_making_roles_reach_only_the_names_of_their_own_environment() -> None:
         "ssm:GetParameters",
     }
     shared = [on for action, on in elsewhere if action.startswith(("secrets", "ssm"))]
-    assert all("${AWS::StackName}/shared/*" in on for on in shared)
+    public = "arn:${AWS::Partition}:ssm:*::parameter/aws/service/*"
+    assert all("${AWS::StackName}/shared/*" in on or public in on for on in shared)
     assert all(on.count("/apis") or "/tags/*" in on for _, on in elsewhere if "apigateway" in on)
     limits = policy_statements("EnvironmentLimits")
     for action in ("lambda:UpdateEventSourceMapping", "lambda:CreateEventSourceMapping"):

@@ -125,6 +125,15 @@ def budget() -> Budget:
 
 def problems(parameter: Parameter, text: str, budget: Budget) -> Iterator[str]:
     """The first rule of the parameter that this value breaks. `budget` is for its pattern."""
+    if parameter.is_read:
+        # Imported here, because most templates have no such parameter.
+        from slipway.domain import public_values
+
+        detail = public_values.problem(text)
+        if detail:
+            yield detail
+            return
+    # CloudFormation holds the name, one text, against the constraints, and not what it reads.
     is_list = parameter.type.startswith(("List<", "CommaDelimitedList"))
     numbers = parameter.type in ("Number", "List<Number>")
     rule = _number_rule(parameter) if numbers else _text_rule(parameter, budget)

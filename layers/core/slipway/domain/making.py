@@ -66,6 +66,8 @@ SHARED = [
     _arn("ssm", "parameter/${AWS::StackName}/shared/*"),
     _arn("secretsmanager", "secret:${AWS::StackName}/shared/*"),
 ]
+# AWS's own: slipway.domain.public_values. Their ARNs have no account.
+PUBLIC = _arn("ssm", "parameter/aws/service/*", "*:")
 # Names contain no colon, so this is the end of an ARN of the environment's own, for any service.
 OWN_ARNS = _sub(f"arn:*:{OWN_NAMES}")
 APIS = [_arn("apigateway", f"/{rest}", "${AWS::Region}:") for rest in ("apis", "apis/*", "tags/*")]
@@ -165,7 +167,7 @@ def _statements(
         *_apis(of_apis),
         *_roles(of_roles, with_boundary),
         *_targets(),
-        _allow(["secretsmanager:GetSecretValue", "ssm:GetParameters"], SHARED),
+        _allow(["secretsmanager:GetSecretValue", "ssm:GetParameters"], [*SHARED, PUBLIC]),
         # Another account could have a bucket of such a name. A new one has no account yet.
         _deny(
             "s3:*",

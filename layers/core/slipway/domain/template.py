@@ -147,6 +147,11 @@ class Parameter(ResponseModel):
     min_value: str | None = None
     max_value: str | None = None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the value is the name of what CloudFormation reads in the parameter store."""
+        return self.type.startswith("AWS::SSM::Parameter::Value<")
+
 
 class ParameterGroup(ResponseModel):
     """Parameters that belong together, from the template's AWS::CloudFormation::Interface."""

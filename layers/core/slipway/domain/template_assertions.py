@@ -32,7 +32,8 @@ def written(rules: Any) -> str | None:
 
 def broken(rules: str, parameters: Sequence[Parameter], values: Mapping[str, str]) -> Iterator[str]:
     """What each assertion that does not hold says. `values` are those of inputs; others have
-    defaults, except secrets and what Slipway fills in, which are not known."""
+    defaults, except secrets, what Slipway fills in and what CloudFormation reads from the store,
+    which are not known."""
     known = dict(_known(parameters, values))
     for name, rule in json.loads(rules).items():
         if not isinstance(rule, dict) or not isinstance(rule.get("Assertions"), list):
@@ -49,6 +50,8 @@ def _known(
     parameters: Sequence[Parameter], values: Mapping[str, str]
 ) -> Iterator[tuple[str, Value]]:
     for each in parameters:
+        if each.is_read:
+            continue  # Rules are about the value that CloudFormation reads.
         hidden = each.no_echo or each.name in inputs.CONVENTIONS
         value = values.get(each.name, None if hidden else each.default)
         if value is not None:

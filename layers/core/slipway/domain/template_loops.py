@@ -269,7 +269,7 @@ class _Run:
         parameter = self.parameters.get(name)
         if parameter is None:
             return None
-        if parameter.no_echo or name in inputs.CONVENTIONS:
+        if parameter.no_echo or parameter.is_read or name in inputs.CONVENTIONS:
             raise _refused(at, f"must not depend on {name[:MAX_NAME]}, so that it can be checked")
         self.found.looped.add(name)
         value = self.values.get(name, parameter.default)

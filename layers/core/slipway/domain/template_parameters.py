@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from slipway.domain import inputs, supplied
+from slipway.domain import inputs, public_values, supplied
 from slipway.domain.effort import Budget
 from slipway.domain.fields import INVISIBLE, is_visible
 from slipway.domain.references import below
@@ -22,8 +22,6 @@ _TYPE = re.compile(
     r"String|Number|CommaDelimitedList|List<(?:Number|String)>|AWS::[A-Za-z0-9:]+"
     r"|List<AWS::[A-Za-z0-9:]+>"
 )
-# CloudFormation would resolve the input with permissions that the caller does not have.
-_SSM_VALUE = "AWS::SSM::Parameter::Value<"
 
 
 def declared(section: Mapping[str, Any], faults: list[FieldError]) -> list[Parameter]:
@@ -77,6 +75,9 @@ def _parameter(
         return None
     parameter = Parameter.model_validate(values)
     faults += supplied.faults(parameter, at)
+    if parameter.is_read and parameter.no_echo:
+        # A secret of an older version would be kept and read as a name.
+        faults.append(FieldError(f"{at}/NoEcho", "must be false: AWS's parameters are public"))
     if parameter.default is not None:
         faults += [
             FieldError(f"{at}/Default", detail)
@@ -96,9 +97,7 @@ def _attribute_fault(key: str, value: Any) -> str | None:
         return "must be a single value"
     if key in ("Description", "ConstraintDescription") and not is_visible(value):
         return INVISIBLE
-    if key == "Type" and value.startswith(_SSM_VALUE):
-        return "is not allowed: it would let a caller read any SSM parameter of the account"
-    if key == "Type" and not _TYPE.fullmatch(value):
+    if key == "Type" and not (_TYPE.fullmatch(value) or public_values.is_type(value)):
         return "is not a parameter type of CloudFormation"
     if key == "NoEcho" and value.lower() not in ("true", "false"):
         return "must be true or false"

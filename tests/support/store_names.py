@@ -1,0 +1,26 @@
+"""Names in the parameter store that CloudFormation must not read for an environment."""
+
+NOT_PUBLIC = [
+    "",
+    "/payroll",
+    "payroll",
+    "/slipway/shared/db/host",
+    "/slipway/environments/env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq/Password",
+    "/aws/reference/secretsmanager/payroll",
+    "/aws/service",
+    "/aws/service/",
+    "/aws/service//",
+    "/aws/servicex/a",
+    "/AWS/service/a",
+    "aws/service/a",
+    "//aws/service/a",
+    " /aws/service/a",
+    "/aws/service/a ",
+    "/aws/service/a:1",
+    "/aws/service/a,/payroll",
+    "/aws/service/a\n",
+    "/aws/service/\u0430",
+    "arn:aws:ssm:eu-west-1::parameter/aws/service/a",
+    "arn:aws:ssm:eu-west-1:333333333333:parameter/payroll",
+    "/aws/service/" + "a" * 1000,
+]
