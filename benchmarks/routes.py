@@ -652,7 +652,7 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "read its drift": Stage.with_stack,
     "read a template": Stage.with_draft,
     "read its usage": Stage.with_published_version,
-    "list its environments": Stage.with_published_version,
+    "list its environments": lambda s: s.with_published_version().with_known_projects(),
     "add a version": Stage.with_draft,
     "describe a template": Stage.with_draft,
     "delete a template": Stage.with_published_version,

@@ -11,12 +11,22 @@ from urllib.parse import urlencode
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
+from slipway.access.principal import Principal
 from slipway.aws import dynamodb
 from slipway.domain import ids, timestamps
 from slipway.domain.deployment import NewDeployment
 from slipway.domain.ids import EnvironmentId, ProjectId
+from slipway.domain.template import Version
+from slipway.errors import NotFound
 from slipway.services import lists, rollout_queue
-from slipway.store import deployment_records, environment_records, table, template_records, wire
+from slipway.store import (
+    deployment_records,
+    environment_records,
+    project_records,
+    table,
+    template_records,
+    wire,
+)
 from slipway.store.table import Key, Put, Update
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Answer, Client
@@ -65,6 +75,11 @@ def names(client: Client, path: str, **query: Any) -> list[str]:
     answer = client.send("GET", path, query=urlencode(query, doseq=True))
     assert answer.status == 200, answer.json
     return [each["name"] for each in answer.json]
+
+
+def is_of_template(environment: EnvironmentId, version: str) -> None:
+    key = environment_records.key(environment)
+    table.write(Update(key, "SET #template = :it", {"it": version}))
 
 
 class Watched:
@@ -213,12 +228,7 @@ def many(ann: Client, project: ProjectId) -> dict[str, EnvironmentId]:
     table.write(ends)
     # As it was before there were tiers.
     table.write(Update(environment_records.key(made["old"]), "REMOVE tier", {}))
-    uses = Update(
-        environment_records.key(made["from a template"]),
-        "SET #template = :it",
-        {"it": "web@1.12"},
-    )
-    table.write(uses)
+    is_of_template(made["from a template"], "web@1.12")
     return made
 
 
@@ -257,6 +267,122 @@ def test_a_filter_leaves_out_the_rest(
             assert set(names(ann, path, **query, **more)) == expected
             assert set(names(ann, path, limit=1, **query, **more)) <= expected
         assert {*all_of(ann, path, limit=2, **query)} == {str(many[each]) for each in expected}
+
+
+USES = "/api/v1/templates/web/environments"
+
+# The filter of the template is the path.
+FILTERS_OF_USES = {
+    **{name: filters for name, filters in FILTERS.items() if "template" not in filters[0]},
+    "the template's major version": ({"version": "1"}, {"from a template"}),
+    "the template's version": ({"version": "1.12"}, {"from a template"}),
+    "a part of its version": ({"version": "1.1"}, set()),
+    "another version": ({"version": "2"}, set()),
+}
+
+
+@pytest.fixture
+def used(ann: Client, many: dict[str, EnvironmentId]) -> dict[str, EnvironmentId]:
+    """The same environments, of one template and two versions, and one of another template."""
+    table.write(Put(template_records.key("web"), {"name": "web"}))
+    for number in ("1.2", "1.12"):
+        major, _, minor = number.partition(".")
+        version = Version(int(major), int(minor))
+        item = {"version": number, "state": "published"}
+        table.write(Put(template_records.version_key("web", version), item))
+    for name, made in many.items():
+        is_of_template(made, "web@1.12" if name == "from a template" else "web@3.2")
+    another = environment(many["live"].project, ann, "another")
+    is_of_template(another, "web2@1.12")
+    return many
+
+
+@pytest.mark.parametrize("name", FILTERS_OF_USES)
+def test_the_environments_of_a_template_are_filtered(
+    ann: Client, used: dict[str, EnvironmentId], name: str
+) -> None:
+    query, expected = FILTERS_OF_USES[name]
+
+    for more in ({}, {"include": "ended"}):
+        assert set(names(ann, USES, **query, **more)) == expected
+    assert set(names(ann, USES, limit=1, **query)) <= expected
+
+
+def test_the_environments_of_a_template_are_those_of_the_list_of_all(
+    ann: Client, bob: Client, used: dict[str, EnvironmentId]
+) -> None:
+    oldest_first = [*used]
+    assert names(ann, USES, sort="created_at") == oldest_first
+    assert names(ann, USES) == oldest_first[::-1]
+    assert names(ann, ENVIRONMENTS, template="web") == oldest_first[::-1]
+    assert names(bob, USES) == []
+    assert names(ann, USES, created_by="me") == oldest_first[::-1]
+    assert names(ann, USES, created_by=bob.user_id) == []
+    assert names(ann, USES, until="2020-01-01T00:00:00Z") == []
+    assert names(ann, USES, since="2020-01-01T00:00:00Z", limit=1) == [oldest_first[-1]]
+    by_name = {each["name"]: each for each in ann.get(USES).json}
+    assert {each["version"] for each in by_name.values()} == {"1.12", "3.2"}
+    assert by_name["due"]["status"] == "expiring"
+    assert by_name["broken"]["standing"] == "failed"
+    assert {*by_name["live"]} == {
+        *("environment_id", "project_id", "name", "version", "status", "standing")
+    }
+
+
+def test_pages_of_a_template_are_full_and_the_last_one_is_not_empty(
+    ann: Client, used: dict[str, EnvironmentId]
+) -> None:
+    world.is_destroyed(used["live"])
+    query, found = urlencode({"limit": 4}), []
+    while query:
+        answer = ann.send("GET", USES, query=query)
+        found.append([each["name"] for each in answer.json])
+        query = answer.headers.get("link", "").partition("?")[2].partition(">")[0]
+
+    left = [name for name in used if name != "live"][::-1]
+    assert found == [left[:4], left[4:]]
+    assert names(ann, USES, status="destroyed") == ["live"]
+    assert "live" in names(ann, USES, include="ended")
+
+
+def test_a_page_of_a_template_is_one_round_trip_and_examines_a_bounded_number(
+    ann: Client, used: dict[str, EnvironmentId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    are_destroyed(used["live"].project, used["live"], 700)
+    ann.get(USES)
+    watched = Watched(monkeypatch)
+
+    assert len(ann.get(USES, include="ended", limit=5).json) == 5
+    assert watched.trips == 1
+    empty = ann.get(USES, include="ended", label="team:nobody")
+
+    assert empty.json == [] and "link" in empty.headers
+    assert watched.trips == 2
+    # Besides, each page reads the caller's project and the template's two versions.
+    assert watched.examined <= 2 * (500 + 3)
+
+
+def test_an_unknown_template_has_no_environments_to_list(
+    ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.get("/api/v1/templates")
+    lists.forget()
+    trips = between.counted(monkeypatch)
+
+    assert_refused(ann.get(USES), 404, "not_found")
+
+    assert len(trips) == 1
+
+
+@pytest.mark.parametrize("query", ["version=web", "version=", "version=1.", "version=01"])
+def test_what_is_no_version_is_refused(ann: Client, query: str) -> None:
+    assert_refused(ann.send("GET", USES, query=query), 422, "invalid_request", "?version")
+
+
+def test_the_template_is_no_filter_of_its_own_list(ann: Client) -> None:
+    answer = ann.send("GET", USES, query="template=web")
+
+    assert_refused(answer, 422, "invalid_request", "?template")
 
 
 def test_a_list_is_filtered_by_its_authors(ann: Client, bob: Client, project: ProjectId) -> None:
@@ -393,7 +519,7 @@ BAD: dict[str, tuple[str, str]] = {
 def test_a_bad_filter_is_refused_with_its_name(ann: Client, project: ProjectId, name: str) -> None:
     query, pointer = BAD[name]
 
-    for path in (ENVIRONMENTS, f"/api/v1/projects/{project}/environments"):
+    for path in (ENVIRONMENTS, f"/api/v1/projects/{project}/environments", USES):
         answer = ann.send("GET", path, query=query)
         assert_refused(answer, 422, "invalid_request", pointer)
 
@@ -564,9 +690,7 @@ def test_a_limited_token_lists_only_its_projects_and_their_use_of_templates(
         )
     }
     for each in used.values():
-        record = environment_records.find(ids.parse_environment(each))
-        assert record
-        template_records.update_use({**record, "template": "web@1.0"})
+        is_of_template(ids.parse_environment(each), "web@1.0")
     here = {"project_ids": [str(project)]}
     cases: list[tuple[dict[str, Any], set[str], set[str]]] = [
         ({}, {"preview", "live", "there"}, {str(project), str(other)}),
@@ -582,6 +706,21 @@ def test_a_limited_token_lists_only_its_projects_and_their_use_of_templates(
         assert [len(page) for page in pages(program, "/api/v1/projects", limit=1)] == [1] * len(
             projects
         )
+
+
+def test_a_trust_lists_the_uses_in_its_project(ann: Client, project: ProjectId) -> None:
+    table.write(Put(template_records.key("web"), {"name": "web"}))
+    for of, name in ((project, "here"), (world.project(ann.principal, "other"), "there")):
+        is_of_template(environment(of, ann, name), "web@1.0")
+    trust = f"trs_{project.p}_{ids.new_part()}"
+    member = {"role": "viewer", "version": 1}
+    table.write(Put(project_records.member(project, trust), member, condition=None))
+
+    found = world.uses("web", Principal(trust, "templates:read"))
+
+    assert [each.name for each in found] == ["here"]
+    with pytest.raises(NotFound):
+        world.uses("other", Principal(trust, "templates:read"))
 
 
 def test_a_token_of_a_tier_does_not_see_what_has_left_the_tier(
@@ -628,10 +767,7 @@ def cursor_text(answer: Answer) -> str:
 
 
 def test_a_workload_lists_its_project(ann: Client, project: ProjectId) -> None:
-    from slipway.access.principal import Principal
     from slipway.domain.environment_lists import EnvironmentListing
-    from slipway.store import project_records
-    from slipway.store.table import Put
 
     made = environment(project, ann, "e")
     trust = f"trs_{project.p}_{ids.new_part()}"

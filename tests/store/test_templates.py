@@ -30,7 +30,15 @@ from slipway.errors import (
     VersionFixed,
     VersionTaken,
 )
-from slipway.services import cleanup, environments, projects, provisioning, teardowns, templates
+from slipway.services import (
+    cleanup,
+    environments,
+    projects,
+    provisioning,
+    teardowns,
+    template_uses,
+    templates,
+)
 from slipway.settings import settings
 from slipway.store import environment_records, table, template_records, wire
 from slipway.store.table import Item
@@ -211,8 +219,8 @@ def test_an_unknown_template_is_not_found(ann: Principal, web: str) -> None:
         lambda: templates.versions("other", world.page()),
         lambda: templates.version("web", V1),
         lambda: templates.body("web", V1),
-        lambda: templates.usage("other"),
-        lambda: templates.uses("other", world.page(), ann),
+        lambda: template_uses.usage("other"),
+        lambda: world.uses("other", ann),
         lambda: templates.add_version("other", None, BODY, YAML, ann),
         lambda: templates.replace("web", V1, BODY, YAML, ann),
         lambda: templates.publish("web", V1, ann),
@@ -703,7 +711,7 @@ def test_a_plan_refuses_what_creation_would_refuse(
 
 
 def counts(name: str = "web") -> dict[str, int]:
-    found = templates.usage(name).model_dump(exclude={"newest"})
+    found = template_uses.usage(name).model_dump(exclude={"newest"})
     return {standing: number for standing, number in found.items() if number}
 
 
@@ -728,13 +736,13 @@ def test_the_use_of_a_template_is_recorded_with_the_environment(
     template_records.update_use(failed)
     assert counts() == {"failed": 1}
 
-    world.becomes(environment, "destroyed")
+    world.is_destroyed(environment)
     destroyed = environment_records.find(environment)
     assert destroyed
     template_records.update_use(destroyed)
     template_records.update_use(failed)
     assert counts() == {}
-    assert templates.uses("web", world.page(), ann) == []
+    assert world.uses("web", ann) == []
     [line] = table.get(template_records.used_key("web", made.id))
     assert line and line["ttl"]
 
@@ -748,19 +756,19 @@ def test_uses_are_counted_for_everyone_and_listed_for_members(
         environments.create(project, world.wanted(name, template="web", inputs=INPUTS), who)
 
     assert counts() == {"up_to_date": 3}
-    assert [each.name for each in templates.uses("web", world.page(), ann)] == ["a", "c"]
-    assert [each.name for each in templates.uses("web", world.page(), bob)] == ["b"]
-    first = templates.uses("web", world.page(limit=2), ann)
-    assert [each.name for each in first] == ["a"]
-    rest = templates.uses("web", world.page(limit=2, cursor=first.cursor), ann)
-    assert [each.name for each in rest] == ["c"]
+    assert [each.name for each in world.uses("web", ann)] == ["c", "a"]
+    assert [each.name for each in world.uses("web", bob)] == ["b"]
+    first = world.uses("web", ann, limit=1)
+    assert [each.name for each in first] == ["c"]
+    rest = world.uses("web", ann, limit=1, cursor=first.cursor)
+    assert ([each.name for each in rest], rest.cursor) == (["a"], None)
     assert {each.standing for each in [*first, *rest]} == {"up_to_date"}
 
 
 def test_use_is_counted_beyond_the_first_page(
     ann: Principal, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(templates, "_FULL_PAGE", 2)
+    monkeypatch.setattr(template_uses, "_FULL_PAGE", 2)
     for version in ("1.0", "1.1", "1.2", "2.0", "2.1"):
         add(version)
     for name in "abcde":
@@ -768,8 +776,8 @@ def test_use_is_counted_beyond_the_first_page(
         wanted = world.wanted(name, template="web@1.2", inputs=INPUTS)
         environments.create(project, wanted, ann)
 
-    assert (counts(), templates.usage("web").newest) == ({"behind_major": 5}, "2.1")
-    assert [each.name for each in templates.uses("web", world.page(), ann)] == list("abcde")
+    assert (counts(), template_uses.usage("web").newest) == ({"behind_major": 5}, "2.1")
+    assert [each.name for each in world.uses("web", ann)] == list("edcba")
 
 
 def test_a_project_may_be_deleted_before_its_uses(
@@ -782,4 +790,4 @@ def test_a_project_may_be_deleted_before_its_uses(
     projects.remove(project, ann, None, cascade=False)
 
     # Until the stream has brought its end to dispatch.
-    assert templates.uses("web", world.page(), ann) == []
+    assert world.uses("web", ann) == []

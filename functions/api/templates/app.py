@@ -14,6 +14,7 @@ from slipway.domain.template import (
     Use,
     Version,
 )
+from slipway.domain.template_lists import UseListing
 from slipway.errors import (
     Busy,
     ConfirmationRequired,
@@ -92,13 +93,17 @@ def delete(
 @api.get("/api/v1/templates/<template>/usage", action="templates:read", refuses=(NotFound,))
 def usage(principal: Principal, template: str) -> Usage:
     """Count its environments by how far they are behind the newest version."""
-    return templates.usage(template)
+    from slipway.services import template_uses
+
+    return template_uses.usage(template)
 
 
 @api.get("/api/v1/templates/<template>/environments", action="templates:read", refuses=(NotFound,))
-def uses(principal: Principal, template: str, paging: Paging) -> Page[Use]:
-    """List its environments that you can see. A page can be short or empty."""
-    return templates.uses(template, paging, principal)
+def uses(principal: Principal, template: str, wanted: UseListing) -> Page[Use]:
+    """List its environments in all your projects, newest first. Destroyed ones if asked for."""
+    from slipway.services import template_uses
+
+    return template_uses.uses(template, principal, wanted)
 
 
 @api.post(

@@ -17,9 +17,10 @@ from slipway.domain.environment_lists import EnvironmentListing
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, ProjectChange
-from slipway.domain.template import Version
+from slipway.domain.template import Use, Version
+from slipway.domain.template_lists import UseListing
 from slipway.services import environments as environments_
-from slipway.services import lists, projects, rollout_queue
+from slipway.services import lists, projects, rollout_queue, template_uses
 from slipway.store import (
     deployment_records,
     environment_records,
@@ -54,6 +55,11 @@ def environments(of: ProjectId, principal: Principal, **fields: Any) -> Page[Env
 def deployments(of: EnvironmentId, principal: Principal, **fields: Any) -> Page[Deployment]:
     """A page of the environment's list."""
     return lists.deployments_into(of, principal, DeploymentListing.model_validate(fields))
+
+
+def uses(of: str, principal: Principal, **fields: Any) -> Page[Use]:
+    """A page of the template's environments."""
+    return template_uses.uses(of, principal, UseListing.model_validate(fields))
 
 
 def to_change(**fields: Any) -> ProjectChange:

@@ -106,7 +106,7 @@ OPERATIONS: dict[str, str] = {
     "templates_delete": "A template without a published version goes at once; any other needs its "
     "name in `X-Confirm`. Its name can be used again.",
     "templates_usage": "Counts the environments of all projects.",
-    "templates_uses": "Those of projects in which you are a member.",
+    "templates_uses": "A page can be short or empty while `Link` leads on.",
     "templates_add_version": "Send YAML or JSON. A fault is refused, with a pointer to it.",
     "templates_versions": "Drafts, too.",
     "templates_version": "Read `parameters` to learn which inputs an environment takes.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from slipway.access import authorization
 from slipway.access.principal import Principal
@@ -24,7 +24,7 @@ from slipway.domain.paging import Page, bad_cursor
 from slipway.store import list_filters, list_queries, project_records, table
 from slipway.store.list_filters import Keep
 from slipway.store.list_queries import Part
-from slipway.store.table import Found, Query
+from slipway.store.table import Found, Key, Query
 
 # The projects that one page of a list across projects can come from, and the queries at once.
 _MOST_PROJECTS = 100
@@ -47,6 +47,20 @@ class _Kind:
     shown: Callable[[Sequence[Any], Principal], list[Any]]
 
 
+class Beside(NamedTuple):
+    """What is read in the first round trip of a list, too.
+
+    `take` gets the items and the pages before anything else is read. It may refuse the list.
+    """
+
+    keys: Sequence[Key]
+    queries: Sequence[Query]
+    take: Callable[[Sequence[Any], Sequence[Found]], None]
+
+
+_NOTHING = Beside((), (), lambda items, pages: None)
+
+
 # --- environments -----------------------------------------------------------------------------
 
 
@@ -61,13 +75,15 @@ def environments_in(
     return _in_project(_ENVIRONMENTS, project, principal, _of_caller(wanted, principal))
 
 
-def environments(principal: Principal, wanted: EnvironmentListing) -> Page[Environment]:
+def environments(
+    principal: Principal, wanted: EnvironmentListing, beside: Beside = _NOTHING
+) -> Page[Environment]:
     """A page of the environments in all projects of the principal.
 
     One round trip if this process has seen the principal's projects before, else two; one more for
-    each further 20 projects. Raises Invalid for a cursor of another list.
+    each further 20 projects. Raises Invalid for a cursor of another list, and what `beside` raises.
     """
-    return _across(_ENVIRONMENTS, principal, _of_caller(wanted, principal))
+    return _across(_ENVIRONMENTS, principal, _of_caller(wanted, principal), beside)
 
 
 def _keep_environment(wanted: EnvironmentListing, principal: Principal) -> Keep | None:
@@ -182,15 +198,21 @@ def _may_be_limited(principal: Principal) -> bool:
 
 
 def _in_project(
-    kind: _Kind, project: ProjectId, principal: Principal, wanted: Listing
+    kind: _Kind,
+    project: ProjectId,
+    principal: Principal,
+    wanted: Listing,
+    beside: Beside = _NOTHING,
 ) -> Page[Any]:
     at, block = list_queries.after(wanted, kind.prefix)
     if block:
         raise bad_cursor()
     part = _part(kind, principal, wanted, at, 1)
     query = kind.query(project, wanted, part)
-    found, [(items, last)] = table.read(authorization.keys(project, principal), query)
-    authorization.authorized(project, principal, found)
+    keys = authorization.keys(project, principal)
+    found, [(items, last), *pages] = table.read([*keys, *beside.keys], query, *beside.queries)
+    authorization.authorized(project, principal, found[: len(keys)])
+    beside.take(found[len(keys) :], pages)
     end = last and list_queries.veiled(last.rpartition("#")[2], items, wanted)
     return Page(kind.shown(items, principal), list_queries.cursor(kind.prefix, end))
 
@@ -198,23 +220,28 @@ def _in_project(
 # --- all projects -----------------------------------------------------------------------------
 
 
-def _across(kind: _Kind, principal: Principal, wanted: Listing) -> Page[Any]:
+def _across(
+    kind: _Kind, principal: Principal, wanted: Listing, beside: Beside = _NOTHING
+) -> Page[Any]:
     at, block = list_queries.after(wanted, kind.prefix)
     if principal.user_id.startswith("trs_"):
         # A workload has no list of projects; it is a member of one.
-        return _in_project(kind, ids.parse_trust(principal.user_id).project, principal, wanted)
+        own = ids.parse_trust(principal.user_id).project
+        return _in_project(kind, own, principal, wanted, beside)
     guessed = () if block else _seen.get(principal.user_id, ())[:_WAVE]
     part = _part(kind, principal, wanted, at, len(guessed))
-    _, [mine, *pages] = table.read(
-        (),
+    also, [mine, *pages] = table.read(
+        beside.keys,
         _memberships(principal, block),
         *(kind.query(project, wanted, part) for project in guessed),
+        *beside.queries,
     )
+    beside.take(also, pages[len(guessed) :])
     projects, further = _projects(mine, principal)
     if not block:
         _remember(principal.user_id, projects)
     found = {
-        project: page for project, page in zip(guessed, pages, strict=True) if project in projects
+        project: page for project, page in zip(guessed, pages, strict=False) if project in projects
     }
     missing = [project for project in projects if project not in found]
     part = _part(kind, principal, wanted, at, len(projects))

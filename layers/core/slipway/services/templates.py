@@ -1,8 +1,8 @@
-"""Templates: their versions, and the environments that use them."""
+"""Templates and their versions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from slipway.access import authorization
@@ -16,8 +16,6 @@ from slipway.domain.template import (
     State,
     Template,
     TemplateVersion,
-    Usage,
-    Use,
     Version,
 )
 from slipway.errors import (
@@ -30,7 +28,7 @@ from slipway.errors import (
     VersionTaken,
 )
 from slipway.services import template_drafts as drafts
-from slipway.store import idempotency, project_records, quota_records, table
+from slipway.store import idempotency, quota_records, table
 from slipway.store import template_records as records
 from slipway.store.table import (
     ConditionFailed,
@@ -43,11 +41,8 @@ from slipway.store.table import (
 
 if TYPE_CHECKING:
     from slipway.domain.records import TemplateRecord
-    from slipway.domain.rights import Grant
 
 _TRIES = 5
-# Larger than any page, because DynamoDB ends a page at a megabyte.
-_FULL_PAGE = 10_000
 # A version changes in nothing else unless one of these changes.
 _UNCHANGED = "sha256 = :digest AND updated_at = :since"
 
@@ -256,72 +251,11 @@ def deprecate(
     return _change_state(name, version, "published", "deprecated", principal, precondition)
 
 
-def usage(name: str) -> Usage:
-    """Counts of the template's environments by how far they are behind the newest version.
-
-    Reads the use record of every environment: one round trip for each megabyte. Raises NotFound.
-    """
-    version_query = _first_page(name, records.VERSION)
-    use_query = _first_page(name, records.USED)
-    [template], pages = table.read([records.key(name)], version_query, use_query)
-    records.found(template)
-    published = _published(table.every(version_query, pages[0]))
-    counts = {"up_to_date": 0, "behind_minor": 0, "behind_major": 0, "failed": 0}
-    for item in _not_destroyed(table.every(use_query, pages[1])):
-        counts[_standing(item, published)] += 1
-    newest = max(published, default=None)
-    return Usage(newest=newest and str(newest), **counts)
-
-
-def uses(name: str, paging: Paging, principal: Principal) -> Page[Use]:
-    """A page of the template's environments that the principal may see, possibly short or empty.
-
-    Raises NotFound, and Invalid for a cursor of another list. One round trip; more if the versions
-    or the principal's projects exceed a megabyte.
-    """
-    use_query = table.listing(records.TEMPLATE + name, records.USED, paging, newest_first=False)
-    version_query = _first_page(name, records.VERSION)
-    projects = project_records.of_user(principal.user_id, _FULL_PAGE)
-    [template], [(items, last), *pages] = table.read(
-        [records.key(name)], use_query, version_query, projects
-    )
-    records.found(template)
-    published = _published(table.every(version_query, pages[0]))
-    project_ids = {item["id"] for item in table.every(projects, pages[1])}
-    return Page(
-        [
-            Use.model_validate({**item, "standing": _standing(item, published)})
-            for item in _not_destroyed(items)
-            if item["project_id"] in project_ids and _covers(principal.grant, item)
-        ],
-        last,
-    )
-
-
-def _covers(grant: Grant | None, use: Item) -> bool:
-    """Whether the grant covers the environment. Uses of an earlier release have no tier."""
-    if grant is None:
-        return True
-    return (
-        (grant.project_ids is None or use["project_id"] in grant.project_ids)
-        and (grant.environment_ids is None or use["environment_id"] in grant.environment_ids)
-        and (grant.tiers is None or use.get("tier") in grant.tiers)
-    )
-
-
 def _quotas() -> Any:
     # Imported here, because few requests reach a quota.
     from slipway.services import quotas
 
     return quotas
-
-
-def _standing(item: Item, published: list[Version]) -> model.Standing:
-    return model.standing(Version.parse(item["version"]), item["status"], published)
-
-
-def _not_destroyed(uses: Iterable[Item]) -> Iterator[Item]:
-    return (item for item in uses if item["status"] != "destroyed")
 
 
 def _require_owner(template: TemplateRecord | None, principal: Principal) -> None:
@@ -406,11 +340,3 @@ def _refusal(item: Item | None) -> NotFound | NotPublished | VersionFixed:
         return NotPublished(f"Version {item['version']} is a draft. Delete it instead.")
     detail = f"Version {item['version']} is {item['state']} and cannot change. Add a new version."
     return VersionFixed(detail, item["state"])
-
-
-def _published(versions: Iterable[Item]) -> list[Version]:
-    return [Version.parse(each["version"]) for each in versions if each["state"] == "published"]
-
-
-def _first_page(name: str, prefix: str) -> Query:
-    return Query(records.TEMPLATE + name, prefix, _FULL_PAGE)
