@@ -296,7 +296,7 @@ def test_a_provider_that_proves_addresses_in_silence_can_be_trusted(firm: Compan
     firm.provider.people["ann"] = {"email": "Ann@Example.com"}
     firm.provider.people["eve"] = {"email": "eve@example.com", "email_verified": False}
 
-    assert me(firm.sign_in())["email"] == "ann@example.com"
+    assert me(firm.sign_in())["email"] == "Ann@example.com"
     assert_refused(firm.sign_in("eve"), 403, "sign_in_refused")
 
 

@@ -195,6 +195,7 @@ UNPROVEN = {
     "expires_at": "2999-01-01T00:00:00.000Z",
 }
 MAKE = "/api/v1/environments/projects/<project_id>"
+BELOW = "/api/v1/projects/<project_id>/environments"
 ONE = "/api/v1/environments/<environment_id>"
 SHIP = "/api/v1/deployments/environments/<environment_id>"
 CANCEL = "/api/v1/deployments/<deployment_id>/cancel"
@@ -216,6 +217,7 @@ REQUESTS = {
     "create a project": Keyed(PROJECTS, {"name": "x"}),
     "trust a workload": Keyed(TRUSTS, TRUST),
     "create an environment": Keyed(MAKE, PREVIEW, trips=(2, 1)),
+    "create one below its project": Keyed(BELOW, PREVIEW, trips=(2, 1)),
     "create one with a name of ours": Keyed(MAKE, {**PREVIEW, "external_id": "1"}, trips=(2, 1)),
     "create one from a template": Keyed(MAKE, MADE_FROM, with_version, trips=(2, 1)),
     "extend": Keyed(f"{ONE}/extend", {"ttl_hours": 48}),
@@ -228,6 +230,8 @@ REQUESTS = {
     "update": Keyed(f"{ONE}/update", {"template": "web"}, of_a_template, trips=(2, 1)),
     "change inputs": Keyed(f"{ONE}/update", {"inputs": {}}, of_a_template, trips=(3, 1)),
     "ship": Keyed(SHIP, {"version": "v2"}),
+    "ship below an environment": Keyed(f"{ONE}/deployments", {"version": "v2"}),
+    "ship below both": Keyed(f"{BELOW}/<environment_id>/deployments", {"version": "v2"}),
     "ship or not": Keyed(SHIP, {"version": "v2", "on_conflict": "reject"}, alone, trips=(3, 2)),
     "ship in order": Keyed(SHIP, {"version": "v2", "sequence": 7}),
     "cancel what waits": Keyed(CANCEL),

@@ -114,6 +114,10 @@ REQUESTS: dict[str, list[Send]] = {
         lambda h, c: c.delete(f"/api/v1/environments/{h.environment}"),
         lambda h, c: c.delete(f"/api/v1/environments/{h.failed}", force="true"),
     ],
+    "DELETE /api/v1/projects/{project_id}/environments/{environment_id}": [
+        lambda h, c: c.delete(f"/api/v1/projects/{h.project}/environments/one"),
+        lambda h, c: c.delete(f"/api/v1/projects/{h.project}/environments/two", force="true"),
+    ],
     "DELETE /api/v1/projects/{project_id}/environments/by-external-id/{external_id}": [
         lambda h, c: c.delete(
             f"/api/v1/projects/{h.project}/environments/by-external-id/feature/one"

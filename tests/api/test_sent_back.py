@@ -13,8 +13,12 @@ from tests.support.api.client import Client, app
 from tests.support.api.routes import RESOURCES
 from tests.support.api.writable import WRITABLE, Object
 
-# What a PUT by external id finds or makes has tests of its own (test_external_ids).
-ELSEWHERE = {"PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>"}
+# A PUT by external id has tests of its own (test_external_ids), and the other is the function of
+# PATCH /api/v1/environments/<environment_id> at a second path.
+ELSEWHERE = {
+    "PUT /api/v1/projects/<project_id>/environments/by-external-id/<external_id>",
+    "PATCH /api/v1/projects/<project_id>/environments/<environment_id>",
+}
 
 ROUTES = {
     f"{route.method} {route.path}": route

@@ -20,6 +20,7 @@ RANDOM = "1GRP3N0TVA1L"
 # The longest name that each type may have, and the ARN of one, up to the name.
 LIMITS = {
     "AWS::CloudWatch::Alarm": (255, "cloudwatch:R:A:alarm:"),
+    "AWS::Events::Rule": (64, "events:R:A:rule/"),
     "AWS::DynamoDB::Table": (255, "dynamodb:R:A:table/"),
     "AWS::IAM::Role": (64, "iam::A:role/"),
     "AWS::Lambda::Function": (64, "lambda:R:A:function:"),
@@ -123,8 +124,13 @@ def test_every_name_in_an_environment_has_its_scope_and_matches_only_its_own_rig
 ) -> None:
     limit, arn = LIMITS[kind]
     stack, environment, other = "s" * names.LONGEST, new_environment(), new_environment()
-    # Code in an environment has no rights to alarms and roles.
-    reachable = policy != "EnvironmentBoundary" or not arn.startswith(("cloudwatch:", "iam:"))
+    # Code in an environment has no rights to alarms, roles and rules, and drift is not detected in
+    # rules.
+    unreachable = {
+        "EnvironmentBoundary": ("cloudwatch:", "iam:", "events:"),
+        "FunctionBoundary": ("events:",),
+    }
+    reachable = not arn.startswith(unreachable.get(policy, ()))
 
     for logical_id in ("A", "L" * 24, "L" * 255):
         name = generated(environments_stack(stack, environment), logical_id, limit)

@@ -294,7 +294,7 @@ def test_an_invitation_of_a_user_who_was_invited_again_is_dead() -> None:
 MORE: list[dict[str, Any]] = [
     {"platform_role": "admin"},
     {"role": "admin"},
-    {"status": "active"},
+    {"status": "disabled"},
     {"email_verified_at": "2026-11-29T00:00:00.000Z"},
     {"id": "usr_01kaq3h5x0c2m9f7r4tz"},
     {"generation": 7},

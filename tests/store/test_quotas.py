@@ -85,10 +85,12 @@ def used(kind: str, owner: str) -> list[str]:
     return sorted(item["holder"] for item in items)
 
 
-# Requests are counted by leases (tests/api/test_rate_limits.py), and no thing is made of them.
-@pytest.mark.parametrize(
-    "field", [each for each in Limits._fields if each != "requests_per_minute"]
-)
+# Requests are counted by leases (tests/api/test_rate_limits.py), and those that wait have places
+# (tests/api/test_waiting.py): nothing is made of them.
+_OF_REQUESTS = {"requests_per_minute", "waits", "waits_per_caller"}
+
+
+@pytest.mark.parametrize("field", [each for each in Limits._fields if each not in _OF_REQUESTS])
 def test_of_many_at_once_as_many_are_made_as_the_quota_allows(
     ann: Principal,
     project: ProjectId,

@@ -576,11 +576,16 @@ def test_a_retry_that_is_not_due_is_not_started(failed: EnvironmentId) -> None:
 
 
 def test_after_the_last_retry_nothing_is_planned(failed: EnvironmentId) -> None:
-    table.write(Update(environment_records.key(failed), "SET teardown_attempts = :n", {"n": 5}))
+    since = timestamps.written(timestamps.now() - timedelta(hours=24))
+    change = Update(
+        environment_records.key(failed), "SET retrying_since = :since", {"since": since}
+    )
+    table.write(change)
 
     assert reconcile() == counts(looked_at=1)
 
     item = record(failed)
+    assert item["change"]["action"] == "retries_ended"
     assert "due" not in item
     assert "next_retry_at" not in item
 

@@ -130,7 +130,10 @@ def test_a_version_older_than_one_live_or_ahead_is_refused(
     with pytest.raises(OutdatedDeployment) as live:
         world.deploy(environment, "old", **older)
 
-    assert ahead.value.extra == live.value.extra == {"newer": str(first)}
+    order = ahead.value.extra["newer_order"]
+    told = {"newer": str(first), "newer_order": order}
+    assert ahead.value.extra == {**told, "newer_version": None}
+    assert live.value.extra == {**told, "newer_version": "new"}
     assert len(world.items("DEP#")) == 1
 
 
