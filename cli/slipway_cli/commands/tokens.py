@@ -58,7 +58,8 @@ def create(
     if session.out.quiet:
         print(made["token"])
         return
-    fields = {"Token": "token", "Id": "id", "Scopes": "scopes", "Expires": "expires_at"}
+    fields = {"Token": "token", "Id": "id", "Scopes": "scopes"}  # nosec B105
+    fields["Expires"] = "expires_at"
     session.out.item(made, fields)
 
 

@@ -25,7 +25,7 @@ _NAMES: dict[str, dict[str, str]] = {
     "TemplateVersion": {"version": "version", "template": "template"},
     "Trust": {"trust_id": "id", "project_id": "project_id"},
     "User": {"user_id": "id"},
-    "CreatedToken": {"token_id": "id"},
+    "CreatedToken": {"token_id": "id"},  # nosec B105
     "SentInvitation": {"invitation_id": "id"},
 }
 
