@@ -18,7 +18,7 @@ from tests.support.http_user import DIRECT, Person, until
 from tests.support.importers.bundles import BUNDLES
 from tests.support.local.platform import eventually
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("e2e stacks")
 
 BOARD = Path(__file__).parents[2] / "examples/job-board"
 SHARED = """

@@ -21,7 +21,7 @@ import pytest
 from local.platform import REGION, Platform
 from tests.support.http_user import Person, send
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("e2e stacks")
 
 SECURITY = Path(__file__).parents[1] / "security"
 ACCOUNT = "000000000000"

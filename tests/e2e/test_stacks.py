@@ -18,7 +18,7 @@ from tests.support.drivers import BUCKET, TEMPLATE, signal, until
 from tests.support.http_user import DIRECT, Person, send
 from tests.support.maker import Maker, making
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("e2e stacks")
 
 
 HELLO = Path(__file__).parents[2] / "examples/hello-web/template.yaml"

@@ -14,7 +14,7 @@ from tests.support.drivers import until
 from tests.support.http_user import Person
 from tests.support.maker import Maker, making
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("e2e stacks")
 
 WAIT = {
     "Type": "AWS::CloudFormation::WaitCondition",

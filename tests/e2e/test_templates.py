@@ -13,7 +13,7 @@ from slipway.importers.proton.__main__ import main
 from tests.support.http_user import Person, send
 from tests.support.importers.bundles import files, write
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("e2e stacks")
 
 
 BODY = """

@@ -21,7 +21,7 @@ from tests.support.http_user import Person
 from tests.support.local.platform import eventually
 from tests.support.maker import Maker, making
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("e2e stacks")
 
 # It calls AWS as its event says, and tells the code of each refusal.
 PROBE = """

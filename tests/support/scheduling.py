@@ -5,7 +5,8 @@
 - `independent`: each test may run in any process. These are long searches.
 - Without a marker all tests of a module run in one process.
 
-The group END_TO_END begins first: it mostly waits, so the other processes work meanwhile.
+The groups END_TO_END begin first: they mostly wait, so the other processes work meanwhile. Each
+has a platform of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-END_TO_END = "e2e"
+END_TO_END = ("e2e", "e2e stacks")
 _SEPARATOR = " in group "
 
 
@@ -65,6 +66,7 @@ class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
         return group_in(nodeid)
 
     def _assign_work_unit(self, node: Any) -> None:
-        if END_TO_END in self.workqueue:
-            self.workqueue.move_to_end(END_TO_END, last=False)
+        for name in reversed(END_TO_END):
+            if name in self.workqueue:
+                self.workqueue.move_to_end(name, last=False)
         super()._assign_work_unit(node)
