@@ -134,7 +134,7 @@ def test_killing_any_worker_loses_repeats_and_blocks_nothing(
         made = list(pool.map(lambda n: begin(someone, project, n), range(4)))
         list(pool.map(lambda n: finish(someone, n, made[n][0]), range(4)))
 
-    listed = someone.ask("GET", f"/api/v1/environments/projects/{project}").body
+    listed = someone.ask("GET", f"/api/v1/environments/projects/{project}?include=ended").body
     assert {one["id"] for one in listed} == {one for one, _ in made}
     for environment, accepted in made:
         shown, deployments = someone.see(environment), deployments_of(someone, environment)
