@@ -32,7 +32,8 @@ RULES = (
     # One field depends on another one, or on the path.
     r"is only allowed (together with template|for ephemeral environments)",
     r"cannot be sent together with sequence",
-    r"must have (at most 50 parameters|at least one of|an issuer or a preset|the claim|template, inputs) ?.*",
+    r"must have at most 50 parameters",
+    r"must have (at least one of|an issuer or a preset|the claim|template, inputs) ?.*",
     r"must not have the preset .*",
     r"must not be less than default_ttl_hours",
     r"must be that of the path, or omitted",
@@ -53,7 +54,8 @@ RULES = (
     r"is too long after Unicode normalisation",
     r"must be at most \d+ bytes|contains a number that is too large|would have \d+ labels: .*",
     # Forms, which the message explains better than a regular expression would.
-    r"must be (made of|a date and a time|between the years|a version like|a version, such as|a git SHA|a URL like|"
+    r"must be (made of|a date and a time|between the years|a version like|a git SHA|a URL like|"
+    r"a version, such as|"
     r"an S3 object|a path of this platform|https://|name, name@1|the name of a claim|"
     r"\d+ to \d+ printable|1 to \d+ |a key and a value|a label|lower-case).*",
     r"An email address .*|The (display name|part|email address|address) .*",
