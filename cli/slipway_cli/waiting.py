@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from slipway_cli.asking import API, Session
 from slipway_cli.client import quoted
 from slipway_cli.failures import FAILED
-from slipway_cli.following import Deadline, until
+from slipway_cli.following import Deadline, seconds, until
 from slipway_cli.output import printable
+
+
+def patience(wait: bool, timeout: str | None) -> float | Literal[False] | None:
+    """How long `--wait` and `--timeout` ask to wait: False not at all, None without an end.
+
+    Raises WrongUsage.
+    """
+    limit = seconds(timeout)
+    return limit if wait else False
+
+
+def shown(
+    session: Session,
+    kind: str,
+    made: Mapping[str, Any],
+    ends: Mapping[str, bool],
+    fields: Mapping[str, str],
+    wait: float | Literal[False] | None,
+) -> int:
+    """Print the object that a command has made or changed, at once if `wait` is False.
+
+    Otherwise at its end: `wait` is the number of seconds, None for any. Returns the exit code.
+    Raises as wait_for.
+    """
+    if wait is not False:
+        return wait_for(session, kind, made, ends, wait, fields)
+    session.out.item(made, fields)
+    return 0
 
 
 def wait_for(

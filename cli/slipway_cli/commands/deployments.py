@@ -8,8 +8,8 @@ import typer
 
 from slipway_cli.asking import API, Session, environment_names, pairs
 from slipway_cli.client import quoted
-from slipway_cli.following import DEPLOYMENT_ENDS, seconds
-from slipway_cli.waiting import wait_for
+from slipway_cli.following import DEPLOYMENT_ENDS
+from slipway_cli.waiting import patience, shown
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 FIELDS = {
@@ -53,13 +53,10 @@ def deploy(
     body: dict[str, Any] = {key: value for key, value in optional.items() if value is not None}
     if label:
         body["labels"] = pairs(label, "--label")
-    patience = seconds(timeout)
+    limit = patience(wait, timeout)
     path = f"{API}/deployments/environments/{quoted(session.environment_id(env))}"
     made = session.client.ask("POST", path, {"version": version, **body}).body
-    if wait:
-        return wait_for(session, "deployments", made, DEPLOYMENT_ENDS, patience, FIELDS)
-    session.out.item(made, FIELDS)
-    return 0
+    return shown(session, "deployments", made, DEPLOYMENT_ENDS, FIELDS, limit)
 
 
 @app.command(epilog="Example: slipway cancel dep_…")
@@ -71,14 +68,11 @@ def cancel(
 ) -> int:
     """Cancel a deployment. With --wait, 0 says that it is canceled."""
     session: Session = ctx.obj
-    patience = seconds(timeout)
+    limit = patience(wait, timeout)
     path = f"{API}/deployments/{quoted(deployment)}/cancel"
     going = session.client.ask("POST", path).body
-    if wait:
-        ends = {status: status == "canceled" for status in DEPLOYMENT_ENDS}
-        return wait_for(session, "deployments", going, ends, patience, FIELDS)
-    session.out.item(going, FIELDS)
-    return 0
+    ends = {status: status == "canceled" for status in DEPLOYMENT_ENDS}
+    return shown(session, "deployments", going, ends, FIELDS, limit)
 
 
 @app.command(epilog="Example: slipway queue staging")

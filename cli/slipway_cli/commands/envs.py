@@ -13,9 +13,8 @@ from slipway_cli.following import (
     DEPLOYMENT_ENDS,
     ENVIRONMENT_ENDS,
     ENVIRONMENT_RUNS,
-    seconds,
 )
-from slipway_cli.waiting import wait_for
+from slipway_cli.waiting import patience, shown
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -102,17 +101,14 @@ def create(
         body["inputs"] = pairs(input_, "--input")
     if label:
         body["labels"] = pairs(label, "--label")
-    patience = seconds(timeout)
+    limit = patience(wait, timeout)
     path = f"{API}/environments/projects/{quoted(session.choices.the_project())}"
     query = {"dry_run": dry_run or None}
     made = session.client.ask("POST", path, body, query=query).body
     if dry_run:
         session.out.json(made)
         return 0
-    if wait:
-        return wait_for(session, "environments", made, ENVIRONMENT_RUNS, patience, FIELDS)
-    session.out.item(made, FIELDS)
-    return 0
+    return shown(session, "environments", made, ENVIRONMENT_RUNS, FIELDS, limit)
 
 
 @app.command(epilog="Example: slipway envs show pr-7")
@@ -182,15 +178,12 @@ def destroy(
     """Destroy it, with all its resources."""
     session: Session = ctx.obj
     found = session.environment(env)
-    patience = seconds(timeout)
+    limit = patience(wait, timeout)
     session.confirmed(f"Destroy {found['name']} ({found['type']})?", yes=yes)
     headers = {"X-Confirm": confirm} if confirm else None
     path = f"{API}/environments/{found['id']}"
     going = session.client.ask("DELETE", path, headers=headers).body or found
-    if wait:
-        return wait_for(session, "environments", going, ENVIRONMENT_ENDS, patience, FIELDS)
-    session.out.item(going, FIELDS)
-    return 0
+    return shown(session, "environments", going, ENVIRONMENT_ENDS, FIELDS, limit)
 
 
 @app.command(epilog="Example: slipway envs update pr-7 --template web@2 --input Size=large --wait")
@@ -208,16 +201,13 @@ def update(
     body: dict[str, Any] = {"template": template} if template else {}
     if input_:
         body["inputs"] = pairs(input_, "--input")
-    patience = seconds(timeout)
+    limit = patience(wait, timeout)
     path = f"{session.environment_path(env)}/update"
     made = session.client.ask("POST", path, body, query={"dry_run": dry_run or None}).body
     if dry_run:
         session.out.json(made)
         return 0
-    if wait:
-        return wait_for(session, "deployments", made, DEPLOYMENT_ENDS, patience, _UPDATE_FIELDS)
-    session.out.item(made, _UPDATE_FIELDS)
-    return 0
+    return shown(session, "deployments", made, DEPLOYMENT_ENDS, _UPDATE_FIELDS, limit)
 
 
 @app.command(epilog="Example: slipway envs events pr-7")
