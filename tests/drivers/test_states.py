@@ -24,6 +24,14 @@ from slipway.errors import DriverFault, DriverRefused, RolledBack
 from tests.support.drivers import Subject
 
 SINCE = timestamps.now()
+
+
+@pytest.fixture(autouse=True)
+def _operations_begin_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a whole run, a test begins long after its module was imported, and waiting has limits."""
+    monkeypatch.setitem(globals(), "SINCE", timestamps.now())
+
+
 FAILED = "The following resource(s) failed"
 UPDATE = ("UsePreviousTemplate", "Parameters", "Tags", "RoleARN", "Capabilities")
 VERBS = ("provision", "ship", "restore", "retire")
