@@ -27,9 +27,10 @@ SINCE = timestamps.now()
 
 
 @pytest.fixture(autouse=True)
-def _operations_begin_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def _operations_begin_now() -> None:
     """In a whole run, a test begins long after its module was imported, and waiting has limits."""
-    monkeypatch.setitem(globals(), "SINCE", timestamps.now())
+    global SINCE
+    SINCE = timestamps.now()
 
 
 FAILED = "The following resource(s) failed"
