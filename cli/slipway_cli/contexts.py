@@ -1,7 +1,8 @@
 """Which platform, project and environment a command is about, and the tokens for the platform.
 
 For each of them the first of these decides: a flag, an environment variable (`SLIPWAY_URL`,
-`SLIPWAY_PROJECT`, `SLIPWAY_ENV`), the `slipway.toml` of the repository, the current context.
+`SLIPWAY_PROJECT`, `SLIPWAY_ENV`), the `slipway.toml` of the repository (never the platform), the
+current context.
 A context is a platform that somebody has signed in to. `contexts.json` in the user's configuration
 folder lists them; their tokens are in the keyring, or in a file that only its owner can read where
 there is no keyring.
@@ -42,7 +43,8 @@ class Choices:
 
     def platform(self) -> str:
         """The platform's URL, without a slash at its end."""
-        chosen = self.url or os.environ.get("SLIPWAY_URL") or _repository().get("url")
+        # Not from slipway.toml: a repository must not choose where SLIPWAY_TOKEN is sent.
+        chosen = self.url or os.environ.get("SLIPWAY_URL")
         return (chosen or _read_contexts().get("current") or LAPTOP).rstrip("/")
 
     def the_project(self) -> str:

@@ -61,6 +61,12 @@ def test_a_flag_beats_a_variable_and_a_variable_the_file(
     assert contexts.Choices(project="from-the-flag").the_project() == "from-the-flag"
 
 
+def test_a_repository_does_not_choose_where_the_token_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "slipway.toml").write_text('url = "https://evil.example.com"\n')
+
+    assert contexts.Choices().platform() == contexts.LAPTOP
+
+
 def test_a_broken_file_of_the_repository_is_told(tmp_path: Path) -> None:
     (tmp_path / "slipway.toml").write_text("project = ")
 
