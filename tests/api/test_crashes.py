@@ -26,7 +26,7 @@ from slipway.aws import secrets_manager
 from slipway.domain import ids
 from slipway.domain.account import NewInvitation
 from slipway.domain.api_token import NewToken
-from slipway.domain.environment import NewEnvironment
+from slipway.domain.environment_requests import NewEnvironment
 from slipway.domain.ids import TokenId
 from slipway.domain.member import NewMember
 from slipway.domain.project import NewProject

@@ -9,7 +9,7 @@ import pytest
 from slipway import errors
 from slipway.access.principal import Principal
 from slipway.domain.deployment import Deployment
-from slipway.domain.environment import CreationMode, NewEnvironment, TeardownRetry
+from slipway.domain.environment_requests import CreationMode, NewEnvironment, TeardownRetry
 from slipway.domain.fields import ResponseModel
 from slipway.domain.paging import Page, Paging
 from slipway.http import binding

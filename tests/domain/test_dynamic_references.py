@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from slipway.domain import template_parser
 from slipway.domain.allowances import Allowances
 from slipway.domain.deployment import NewDeployment
-from slipway.domain.environment import NewEnvironment
+from slipway.domain.environment_requests import NewEnvironment
 from slipway.domain.inputs import checked
 from slipway.domain.project import NewProject
 from slipway.domain.template import Parameter

@@ -13,15 +13,14 @@ from pydantic import ValidationError
 from slipway.domain.environment import (
     CAN_BECOME,
     GOING,
-    MAX_CONFIG_BYTES,
     TAKES_DEPLOYMENTS,
     Environment,
-    NewEnvironment,
     Status,
     comes_from,
     warnings,
     workflow_of,
 )
+from slipway.domain.environment_requests import MAX_CONFIG_BYTES, NewEnvironment
 from slipway.errors import Invalid
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

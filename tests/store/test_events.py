@@ -9,7 +9,7 @@ import pytest
 
 from slipway.access.principal import Principal
 from slipway.domain import ids, records
-from slipway.domain.environment import TeardownRetry
+from slipway.domain.environment_requests import TeardownRetry
 from slipway.domain.events import Event, Step
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.records import changed

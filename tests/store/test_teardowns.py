@@ -9,7 +9,8 @@ import pytest
 
 from slipway.access.principal import Principal
 from slipway.domain import timestamps
-from slipway.domain.environment import Failure, TeardownRetry
+from slipway.domain.environment import Failure
+from slipway.domain.environment_requests import TeardownRetry
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.errors import (
     Busy,

@@ -14,7 +14,7 @@ from local.platform import REGION, Platform
 from slipway.access.principal import Principal
 from slipway.aws import dynamodb
 from slipway.domain import ids
-from slipway.domain.environment import NewEnvironment
+from slipway.domain.environment_requests import NewEnvironment
 from slipway.services import environments
 from slipway.settings import settings
 from slipway.store import table

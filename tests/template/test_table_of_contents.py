@@ -13,7 +13,7 @@ import pytest
 from tests.support.repository import ROOT, resources, transformed
 from tests.support.roles import BOUNDARIES, POLICIES, ROLES, as_list, named_policies, statements_of
 
-LINES, WIDTH = 600, 120
+LINES, WIDTH = 750, 120
 TEMPLATE = ROOT / "template.yaml"
 INCLUDED = [
     path

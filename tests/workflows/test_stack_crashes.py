@@ -14,7 +14,7 @@ import pytest
 
 from slipway import aws, drivers
 from slipway.aws import secret_inputs, template_bodies
-from slipway.domain.environment import NewEnvironment
+from slipway.domain.environment_requests import NewEnvironment
 from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.update import EnvironmentUpdate

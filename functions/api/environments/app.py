@@ -3,9 +3,10 @@
 from slipway.access.principal import Principal
 from slipway.domain.deployment import Deployment, LogLine, NewDeployment
 from slipway.domain.deployment_lists import DeploymentListing
-from slipway.domain.environment import (
+from slipway.domain.environment import Environment
+from slipway.domain.environment_lists import EnvironmentListing
+from slipway.domain.environment_requests import (
     CreationMode,
-    Environment,
     EnvironmentChange,
     EnvironmentDeletion,
     Extension,
@@ -13,7 +14,6 @@ from slipway.domain.environment import (
     Pinning,
     TeardownRetry,
 )
-from slipway.domain.environment_lists import EnvironmentListing
 from slipway.domain.events import Event
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging

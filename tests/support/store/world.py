@@ -12,8 +12,9 @@ from slipway.access.principal import Principal
 from slipway.domain import ids, records, timestamps
 from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.deployment_lists import DeploymentListing
-from slipway.domain.environment import Environment, NewEnvironment, Status
+from slipway.domain.environment import Environment, Status
 from slipway.domain.environment_lists import EnvironmentListing
+from slipway.domain.environment_requests import NewEnvironment
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import NewProject, ProjectChange

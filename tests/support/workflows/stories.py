@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from slipway.domain.environment import EnvironmentChange
+from slipway.domain.environment_requests import EnvironmentChange
 from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
 from slipway.domain.project import ProjectChange
 from slipway.errors import DriverRefused, Fault, Refused, RetryLater

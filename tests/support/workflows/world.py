@@ -29,7 +29,8 @@ from slipway.access.principal import Principal
 from slipway.aws import event_rule
 from slipway.domain import failure, ids
 from slipway.domain.deployment import LogLine, NewDeployment
-from slipway.domain.environment import Environment, NewEnvironment, OnConflict, TeardownRetry
+from slipway.domain.environment import Environment, OnConflict
+from slipway.domain.environment_requests import NewEnvironment, TeardownRetry
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.domain.paging import Paging
 from slipway.domain.project import NewProject, Policy

@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING, Any
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import timestamps
-from slipway.domain.environment import (
-    GOING,
-    Environment,
-    EnvironmentChange,
-    config_json,
-    seen_version,
-)
+from slipway.domain.environment import GOING, Environment, seen_version
+from slipway.domain.environment_requests import EnvironmentChange, config_json
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.json_values import is_same, merged
 from slipway.domain.labels import patched

@@ -17,12 +17,8 @@ from typing import TYPE_CHECKING, Any
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
-from slipway.domain.environment import (
-    DEFAULT_TTL_HOURS,
-    Environment,
-    NewEnvironment,
-    seen_version,
-)
+from slipway.domain.environment import Environment, seen_version
+from slipway.domain.environment_requests import DEFAULT_TTL_HOURS, NewEnvironment
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.project import Policy
 from slipway.domain.records import change, changed

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import ids, timestamps
-from slipway.domain.environment import Environment, NewEnvironment
+from slipway.domain.environment import Environment
+from slipway.domain.environment_requests import NewEnvironment
 from slipway.domain.fields import external_id_fault
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.json_values import is_same

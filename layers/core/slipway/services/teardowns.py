@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import failure, ids, timestamps
-from slipway.domain.environment import Environment, TeardownRetry, comes_from, seen_version
+from slipway.domain.environment import Environment, comes_from, seen_version
+from slipway.domain.environment_requests import TeardownRetry
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change, changed
 from slipway.errors import (
