@@ -100,6 +100,11 @@ def test_a_project_whose_name_the_template_does_not_take_gets_no_environment(
         ("Artifact: {Type: String, MinLength: 5}", "#/Parameters/Artifact"),
         ("Version: {Type: 'AWS::EC2::VPC::Id'}", "#/Parameters/Version/Type"),
         ("EnvironmentId: {Type: 'List<AWS::EC2::Subnet::Id>'}", "#/Parameters/EnvironmentId/Type"),
+        (
+            "ConfigurationPath: {Type: String, AllowedPattern: '/.+', Default: /x}",
+            "#/Parameters/ConfigurationPath",
+        ),
+        ("ConfigurationPath: {Type: Number}", "#/Parameters/ConfigurationPath"),
     ],
 )
 def test_a_template_of_which_no_environment_could_be_made_is_refused(

@@ -81,6 +81,7 @@ def test_a_reference_in_an_output_or_a_condition_is_a_use() -> None:
         ("EnvironmentId", "Type: String, MaxLength: 20"),
         ("Artifact", "Type: String, MaxLength: 10"),
         ("PermissionsBoundary", "Type: String, AllowedValues: ['']"),
+        ("ConfigurationPath", "Type: String, MaxLength: 10"),
     ],
 )
 def test_a_constraint_that_many_values_break_has_a_warning(name: str, constraint: str) -> None:

@@ -16,7 +16,7 @@ from botocore.parsers import ResponseParserError
 from botocore.stub import ANY, Stubber
 
 from slipway import aws, drivers
-from slipway.domain import timestamps
+from slipway.domain import scope, timestamps
 from slipway.drivers import making_role, requests
 from slipway.drivers.cloudformation import CloudFormation
 from slipway.drivers.stacks import stack_name
@@ -347,6 +347,59 @@ def test_a_full_update_sends_the_template_and_all_parameters(recorded: Recorded,
     )
 
     assert not recorded.ask(verb, full_update=True).done
+
+
+def test_a_full_update_names_the_configuration_and_sends_variables_in_place_of_inputs(
+    recorded: Recorded,
+) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.subject.fields |= {
+        "parameters": ("ConfigurationPath", "Size", "Password"),
+        "inputs": {"Size": "2"},
+        "variables": {"Size": "3", "Password": "plain", "UNKNOWN": "x"},
+        "secrets": {"Password": recorded.subject.id},
+        "configuration": 7,
+    }
+    name = f"/slipway/environments/{recorded.subject.id}/Password"
+    found = {"Name": name, "Value": "hidden", "Type": "SecureString"}
+    stored = {"Parameters": [found], "InvalidParameters": []}
+    recorded.parameters.add_response("get_parameters", stored)
+    below = f"/slipway/configurations/{scope.of(recorded.subject.id)}/7/"
+    sent = {"ConfigurationPath": below, "Size": "3", "Password": "hidden"}
+    recorded.does(
+        "update_stack",
+        **dict.fromkeys(["TemplateURL", "Tags", "RoleARN", "Capabilities"], ANY),
+        Parameters=[{"ParameterKey": k, "ParameterValue": value} for k, value in sent.items()],
+    )
+
+    assert not recorded.ask("ship", full_update=True).done
+
+
+def test_the_path_is_empty_before_the_first_configuration(recorded: Recorded) -> None:
+    recorded.is_not_there()
+    recorded.subject.fields |= {"parameters": ("ConfigurationPath",), "defaults": ()}
+    recorded.does(
+        "create_stack",
+        **dict.fromkeys(["TemplateURL", "Tags", "RoleARN", "Capabilities"], ANY),
+        OnFailure="ROLLBACK",
+        TimeoutInMinutes=55,
+        Parameters=[{"ParameterKey": "ConfigurationPath", "ParameterValue": ""}],
+    )
+
+    assert not recorded.ask("provision").done
+
+
+@pytest.mark.parametrize("value", ["{{resolve:ssm:/other}}", "ends with {"])
+def test_a_variable_that_cloudformation_would_resolve_is_not_sent(
+    recorded: Recorded, value: str
+) -> None:
+    recorded.is_("UPDATE_COMPLETE")
+    recorded.has_events()
+    recorded.subject.fields |= {"parameters": ("Size",), "variables": {"Size": value}}
+
+    with pytest.raises(DriverRefused, match="The value of Size"):
+        recorded.ask("ship", full_update=True)
 
 
 def test_a_missing_secret_is_reported(recorded: Recorded) -> None:

@@ -88,6 +88,52 @@ def test_code_assumes_no_role_even_if_a_trust_policy_names_its_session() -> None
         assert decide([[boundary]], asked).effect == "Deny"
 
 
+CONFIGURATIONS = f"parameter/{STACK}/configurations"
+
+
+@pytest.mark.parametrize(
+    "action", ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
+)
+def test_code_reads_the_configurations_of_its_own_environment_and_no_others(action: str) -> None:
+    def reads(rest: str, scope: str | None = MADE_WITH) -> bool:
+        return code_may(action, arn("ssm", CONFIGURATIONS + rest), scope=scope)
+
+    assert reads(f"/{MADE_WITH}/5/NAME")
+    assert reads(f"/{MADE_WITH}/5/")
+    assert not reads(f"/{OTHER}/5/NAME")
+    # A scope is a whole segment of the path, and the right to a path is the right to all below it.
+    for near in (f"/{MADE_WITH}x/5/NAME", f"/x{MADE_WITH}/5/NAME", "/", "", f"/{MADE_WITH}", "/*"):
+        assert not reads(near), near
+    for scope in (None, "", "*", "????????"):
+        assert not reads(f"/{MADE_WITH}/5/NAME", scope), scope
+
+
+def test_code_reads_no_other_parameter_and_writes_none() -> None:
+    for rest in ("environments/env_a_b/secrets/NAME/1", "projects/p/project/NAME/1", "shared/x"):
+        assert not code_may("ssm:GetParameters", arn("ssm", f"parameter/{STACK}/{rest}"))
+    for action in ("PutParameter", "DeleteParameters", "GetParameterHistory", "AddTagsToResource"):
+        assert not code_may(f"ssm:{action}", arn("ssm", f"{CONFIGURATIONS}/{MADE_WITH}/5/NAME"))
+
+
+def test_only_secrets_of_its_own_configurations_are_decrypted_for_code() -> None:
+    """As the parameter store asks KMS: with the parameter's ARN in the encryption context."""
+
+    def decrypts(rest: str, service: str = "ssm.eu-central-1.amazonaws.com") -> bool:
+        named = {"kms:EncryptionContext:PARAMETER_ARN": arn("ssm", rest)}
+        return code_may("kms:Decrypt", key, keys={"kms:ViaService": service, **named})
+
+    key = arn("kms", "key/1")
+    assert decrypts(f"{CONFIGURATIONS}/{MADE_WITH}/5/TOKEN")
+    assert not decrypts(f"{CONFIGURATIONS}/{OTHER}/5/TOKEN")
+    assert not decrypts(f"parameter/{STACK}/environments/env_a_b/secrets/TOKEN/1")
+    assert not decrypts(
+        f"{CONFIGURATIONS}/{MADE_WITH}/5/TOKEN", "secretsmanager.eu-central-1.amazonaws.com"
+    )
+    assert not code_may(
+        "kms:Decrypt", key, keys={"kms:ViaService": "ssm.eu-central-1.amazonaws.com"}
+    )
+
+
 def test_a_bucket_of_another_account_is_out_of_reach_whatever_its_name() -> None:
     bucket, elsewhere = arn("s3", f"{OWN}-bucket-1"), {"aws:ResourceAccount": "333333333333"}
 

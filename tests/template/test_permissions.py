@@ -671,11 +671,13 @@ def test_every_role_of_an_environment_needs_the_boundary() -> None:
         for action in as_list(statement["Action"])
         if action.startswith(("iam:", "sts:", "cloudformation:")) or "*" in action
     ]
-    assert all(
-        "${AWS::StackName}-env-${!aws:PrincipalTag/slipway-scope}*" in str(resource)
-        for statement in within
-        for resource in as_list(statement["Resource"])
-        if resource != "*"
-    )
+    scope = "${!aws:PrincipalTag/slipway-scope}"
+    own = f"${{AWS::StackName}}-env-{scope}*"
+    configurations = f"parameter/${{AWS::StackName}}/configurations/{scope}/*"
+    for statement in within:
+        # A key of AWS serves every parameter; which one it is for stands in the condition.
+        of_key = "kms:" in str(statement["Action"])
+        named = [str(statement["Condition"])] if of_key else as_list(statement["Resource"])
+        assert all(own in str(each) or configurations in str(each) for each in named if each != "*")
     [everywhere] = [each for each in within if each["Resource"] == "*"]
     assert everywhere["Condition"] == {"Null": {"aws:PrincipalTag/slipway-scope": "false"}}

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from slipway.domain.patterns import Pattern
 
 # Slipway supplies these if a template declares them.
-CONVENTIONS = BROUGHT | {"EnvironmentName", "ProjectName", "EnvironmentId", "PermissionsBoundary"}
+CONFIGURATION_PATH = "ConfigurationPath"
+CONVENTIONS = BROUGHT | {
+    *("EnvironmentName", "ProjectName", "EnvironmentId", "PermissionsBoundary"),
+    CONFIGURATION_PATH,
+}
 
 # All inputs together, because they pass through a workflow's state, which holds 256 KB.
 MAX_BYTES_TOGETHER = 65_536

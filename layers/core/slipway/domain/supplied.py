@@ -34,12 +34,16 @@ def constraints(parameters: Sequence[Parameter]) -> list[dict[str, Any]]:
 
 def faults(parameter: Parameter, at: str) -> Iterator[FieldError]:
     """Why no environment could be made: a type that takes no text, or a value before the first
-    deployment that breaks a constraint. `at` is the parameter's JSON pointer."""
+    deployment, or the first configuration, that breaks a constraint. `at` is the parameter's JSON
+    pointer."""
     if parameter.name not in inputs.CONVENTIONS:
         return
     if not re.fullmatch(_TAKES_TEXT, parameter.type):
         yield FieldError(f"{at}/Type", "must be String: Slipway fills it in")
         return
+    if parameter.name == inputs.CONFIGURATION_PATH and problem(parameter, ""):
+        detail = "must take an empty text, its value before the first configuration"
+        yield FieldError(at, detail)
     first = BEFORE_THE_FIRST.get(parameter.name)
     if first is not None and parameter.default is None and problem(parameter, first):
         shown = first or "an empty text"

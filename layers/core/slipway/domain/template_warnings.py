@@ -34,6 +34,7 @@ _SAMPLES: Mapping[str, Sequence[str]] = {
     "ArtifactBucket": ("payments-builds", "Acme.builds.2014"),
     "ArtifactKey": ("app/sha-1234567.zip", "sha-1234567.zip"),
     "ArtifactVersion": ("3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", ""),
+    "ConfigurationPath": ("", "/slipway/configurations/01kaq3j8/12/"),
     "EnvironmentId": ("env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",),
     "EnvironmentName": ("pr-7", "preview-pr-12345", "feature/Login", "Release 2.1"),
     "PermissionsBoundary": (
@@ -95,6 +96,7 @@ def _filled_in(template: ParsedTemplate) -> Iterator[TemplateWarning]:
 def _may_not_fit(parameter: Parameter, broken: Sequence[str]) -> TemplateWarning:
     what = {
         **dict.fromkeys(BROUGHT, "Deployments with such an artifact"),
+        "ConfigurationPath": "Deployments with such a configuration",
         "EnvironmentName": "Environments with such a name",
         "ProjectName": "Environments in a project with such a name",
         "Version": "Deployments of such a version",

@@ -116,6 +116,8 @@ def _operation(
         defaults=environment.get("defaults", ()),
         inputs=json.loads(environment.get("inputs", "{}")),
         secrets=secret_inputs.places(environment),
+        configuration=environment.get("live_configuration", 0),
+        variables=environment.get("variables", {}),
         full_update=full_update,
         stack_id=environment.get("stack_id"),
         retain=tuple(sorted(each.partition(" (")[0] for each in environment.get("retain", ()))),

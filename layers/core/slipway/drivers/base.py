@@ -44,8 +44,10 @@ class Operation(BaseModel):
 
     For an environment with a template: the key of the template's body, the names of its parameters,
     which of those that a deployment sets have `defaults`, the inputs, and the places of the
-    secrets. `full_update`: update everything, not only the version. `retain`: the logical ids of
-    resources to leave in place, which could not be deleted. `stack_id`: as the driver reported it.
+    secrets. `configuration` is the number of the configuration's version, 0 for none, and
+    `variables` are the values of its variables that are also parameters of the template.
+    `full_update`: update everything, not only the version. `retain`: the logical ids of resources
+    to leave in place, which could not be deleted. `stack_id`: as the driver reported it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,6 +69,8 @@ class Operation(BaseModel):
     defaults: tuple[str, ...] = ()
     inputs: dict[str, Any] = {}
     secrets: dict[str, str] = {}
+    configuration: int = 0
+    variables: dict[str, str] = {}
     full_update: bool = False
     retain: tuple[str, ...] = ()
     stack_id: str | None = None

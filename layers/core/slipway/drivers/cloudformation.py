@@ -29,7 +29,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from slipway.aws import secret_inputs, template_bodies
+from slipway.aws import configurations, secret_inputs, template_bodies
 from slipway.domain import scope, timestamps
 from slipway.domain.deployment import BEFORE_THE_FIRST, BROUGHT, LogLine, brought
 from slipway.domain.ids import parse_environment
@@ -165,17 +165,22 @@ def parameters(operation: Operation, secrets: Mapping[str, str]) -> list[dict[st
     value have the template's default."""
     given = {
         **operation.inputs,
+        **operation.variables,
         **secrets,
         **_shipped(operation),
         "EnvironmentName": operation.environment_name,
         "ProjectName": operation.project_name,
         "EnvironmentId": operation.environment_id,
         "PermissionsBoundary": settings().environment_boundary,
+        "ConfigurationPath": configurations.path(operation.environment_id, operation.configuration),
     }
     for name in operation.parameters:
         # In a record from the time before such names were refused.
         if "{{" in str(given.get(name)):
             raise DriverRefused(f"The value of {name} contains {{{{, which CloudFormation resolves")
+        # What follows in the template could make a dynamic reference of it. Inputs are checked.
+        if operation.variables.get(name, "").endswith("{"):
+            raise DriverRefused(f"The value of {name} ends with {{, as a dynamic reference begins")
     return [
         _parameter(name, given[name])
         if name in given
