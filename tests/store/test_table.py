@@ -170,6 +170,7 @@ def test_an_item_is_read_as_it_was_written() -> None:
         "map": {"a": "b", "deep": {"n": -0.5}},
         "empty": ["", {}, []],
         "nothing": None,
+        "bytes": b"\x00\xff",
     }
 
     table.write(Put(HERE, item))
@@ -181,13 +182,23 @@ def test_an_item_is_read_as_it_was_written() -> None:
     assert isinstance(found["fraction"], float)
 
 
-@pytest.mark.parametrize("value", [b"bytes", {1, 2}, object()])
+@pytest.mark.parametrize("value", [bytearray(b"bytes"), {1, 2}, object()])
 def test_a_value_that_the_table_cannot_hold_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):
         table.write(Put(HERE, {"value": value}))
 
 
 # --- writes ---------------------------------------------------------------------------------
+
+
+def test_a_put_replaces_the_item_that_its_condition_names() -> None:
+    table.write(Put(HERE, {"n": 1}))
+
+    table.write(Put(HERE, {"n": 2}, "n = :seen", {"seen": 1}))
+    with pytest.raises(ConditionFailed):
+        table.write(Put(HERE, {"n": 3}, "n = :seen", {"seen": 1}))
+
+    assert table.get(HERE)[0] == {"pk": "HERE", "sk": "ITEM#1", "n": 2}
 
 
 def test_a_put_never_replaces_an_item() -> None:

@@ -38,7 +38,7 @@ def test_a_value_for_an_sdk_integration_has_only_kinds_that_it_knows(value: Any)
         assert encode({"it": value})["it"] == encoded
 
 
-@pytest.mark.parametrize("value", [None, True, {"a"}, [None], {"a": [{"b": False}]}])
+@pytest.mark.parametrize("value", [None, True, b"a", {"a"}, [None], {"a": [{"b": False}]}])
 def test_a_value_that_no_sdk_integration_takes_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="No SDK integration takes"):
         encode_for_sdk(value)

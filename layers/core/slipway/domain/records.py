@@ -116,6 +116,8 @@ if TYPE_CHECKING:
         version: int
         deleted_by: NotRequired[str]
         deletion_author: NotRequired[AuthorRecord]
+        # The versions of its levels of variables, by `project` and by tier, if they have any.
+        configurations: NotRequired[dict[str, int]]
 
     class MemberRecord(TypedDict):
         """A member of a project. `overrides` has the role in environments of a tier.
@@ -204,6 +206,9 @@ if TYPE_CHECKING:
         live_order: NotRequired[int | str]
         live_deployment_id: NotRequired[str]
         live_in_doubt: NotRequired[str]
+        # The number of its newest configuration, and the versions of the levels above in it.
+        configuration: NotRequired[int]
+        configuration_levels: NotRequired[dict[str, int]]
         # Its end.
         resources: NotRequired[set[str]]
         remains: NotRequired[set[str]]
@@ -259,6 +264,24 @@ if TYPE_CHECKING:
         secret_place: NotRequired[str]
         kept_inputs: NotRequired[list[str]]
         kept_of_update: NotRequired[str]
+
+    class ConfigurationRecord(TypedDict):
+        """What is known about a configuration besides its content. It never changes.
+
+        `levels` are the versions of the levels that it was made of: `project`, the tier's and
+        `environment`. `restored` is the number whose content it has again.
+        """
+
+        number: int
+        at: str
+        by: AuthorRecord
+        reason: str
+        tier: Tier
+        levels: dict[str, int]
+        restored: NotRequired[int]
+        variables: int
+        secrets: int
+        slices: NotRequired[int]
 
     class PlaceRecord(TypedDict):
         """A deployment's place in the queue of its environment."""

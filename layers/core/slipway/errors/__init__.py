@@ -35,6 +35,7 @@ SlipwayError
 │                               · VersionTaken · VersionFixed · NotPublished · TemplateInUse
 │                               · TemplateTakesNoVersion
 │                               · NoTemplate · NoStack · StackNotReady
+│                               · NameInUse · SecretsGone
 │                               · ConfirmationDecided · ConfirmationChanged
 │                               · ConfirmationRequired · TooManyUndecided
 │                               · LastAdministrator · UserActive · UserNotEmpty · QuotaExceeded

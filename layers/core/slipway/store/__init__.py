@@ -27,6 +27,10 @@
 | external ids, unique in their project          | PROJECT#<p>   | EXTERNAL#<external id>    |
 | an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
 | clean-up record of secret inputs               | ENV#<e>       | SECRETS, SECRETS#<update> |
+| variables of a project or a tier, in slices    | PROJECT#<p>   | CONFIG#<project or tier>#<n> |
+| variables of an environment itself, in slices  | ENV#<e>       | CONFIG#<n>                |
+| an environment's configurations, newest first  | ENV#<e>       | CONFIGURATION#<number>    |
+| the content of a configuration, in slices      | ENV#<e>       | CONFIGURED#<number>#<n>   |
 | clean-up record of a plan's stack              | PLAN#<digest> | PLAN#<note>               |
 | an environment's last drift detection          | ENV#<e>       | DRIFT                     |
 | the rollout lock, until the environment ends   | ENV#<e>       | LOCK                      |

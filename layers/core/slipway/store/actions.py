@@ -25,11 +25,13 @@ class Key(NamedTuple):
 
 
 class Put(NamedTuple):
-    """Write a whole item, by default only if there is none."""
+    """Write a whole item, by default only if there is none. Its condition is written as an
+    Update's."""
 
     key: Key
     item: Mapping[str, Any]
     condition: str | None = "attribute_not_exists(pk)"
+    values: Mapping[str, Any] | None = None
 
 
 class Update(NamedTuple):
@@ -117,15 +119,13 @@ def write_request(action: Action) -> dict[str, Any]:
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     names: dict[str, str] = {}
-    values: Mapping[str, Any] = {}
+    values = action.values or {}
+    words = action.condition or ""
     if isinstance(action, Put):
         keys = {"pk": action.key.pk, "sk": action.key.sk}
         request["Item"] = encode({**action.item, **keys})
-        words = action.condition or ""
     else:
         request["Key"] = action.key.wire()
-        words = action.condition or ""
-        values = action.values or {}
     if action.condition:
         request["ConditionExpression"] = action.condition
     if isinstance(action, Update):

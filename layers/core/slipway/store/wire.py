@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ def encode_value(value: Any) -> dict[str, Any]:
         return {"N": repr(value)}
     if isinstance(value, str):
         return {"S": value}
+    if isinstance(value, bytes):
+        return {"B": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
         return {"M": encode(value)}
     if isinstance(value, (list, tuple)):
@@ -73,4 +76,6 @@ def _decode_value(raw: Mapping[str, Any]) -> Any:
         return set(value)
     if kind == "NULL":
         return None
+    if kind == "B":
+        return base64.b64decode(raw["B"])
     raise TypeError(f"The store writes no {kind}")
