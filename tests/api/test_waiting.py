@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -21,46 +20,14 @@ from slipway.store.table import Delete
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import HOST, Answer, Client
 from tests.support.store import between, world
+from tests.support.waiting_clock import Clock, clock
+
+__all__ = ["clock"]
 
 ENVIRONMENTS = "/api/v1/environments"
 DEPLOYMENTS = "/api/v1/deployments"
 AT = "2026-11-23T01:02:0{}.456Z"
 AHEAD = "wait=20"
-
-
-class Clock:
-    """A clock that only sleep moves. What is to happen at a moment happens during a sleep."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self.pauses: list[float] = []
-        self._plans: list[tuple[float, Callable[[], object]]] = []
-
-    @property
-    def waited(self) -> float:
-        return sum(self.pauses)
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.now += seconds
-        due = [plan for plan in self._plans if plan[0] <= self.now]
-        self._plans = [plan for plan in self._plans if plan not in due]
-        for _, action in due:
-            action()
-
-    def after(self, seconds: float, action: Callable[[], object]) -> None:
-        self._plans.append((self.now + seconds, action))
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    fake = SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep)
-    monkeypatch.setattr(waiting, "time", fake)
-    return clock
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def cancel(principal: Principal, deployment_id: DeploymentId) -> Deployment:
     action="deployments:read",
     refuses=(NotFound,),
     waits="line",
+    page="/console/deployments/<deployment_id>",
 )
 def logs_(principal: Principal, deployment_id: DeploymentId, paging: Paging) -> Page[LogLine]:
     """Read a rollout's log lines, oldest first. Follow the `Link` header for later ones."""

@@ -260,6 +260,7 @@ def list_deployments(
     action="environments:read",
     refuses=(NotFound,),
     waits="line",
+    page="/console/environments/<environment_id>",
 )
 def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[LogLine]:
     """Read its log from creation to end, oldest first. Follow the `Link` header."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
 from pydantic import Field, StringConstraints
@@ -46,8 +47,27 @@ Item = TypeVar("Item")
 
 
 class Page(list[Item]):
-    """One page. `cursor` leads to the next page; None at the end."""
+    """One page. `cursor` leads to the next page; None at the end.
 
-    def __init__(self, items: list[Item], last: str | None = None) -> None:
+    `last` is what the cursor stands for. In a log, `places` has the same for each item, so that
+    a reader can go on after any of them, and `more` says that the next page need not be waited for,
+    even if this one is empty.
+    """
+
+    def __init__(
+        self,
+        items: list[Item],
+        last: str | None = None,
+        places: Sequence[str] = (),
+        *,
+        more: bool = False,
+    ) -> None:
         super().__init__(items)
-        self.cursor = last and base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
+        self.cursor = last and as_cursor(last)
+        self.cursors = [as_cursor(place) for place in places]
+        self.more = more
+
+
+def as_cursor(place: str) -> str:
+    """The cursor that stands for a place in a list."""
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")

@@ -148,23 +148,10 @@ class Api:
     def _serve(self, route: Route, sent: Mapping[str, str]) -> Response[Any]:
         """The response of the route. `sent` are the parts of the path by name."""
         event = self._event
+        if route.page and responses.wants_page(event):
+            return _response(responses.to_page(route.page, sent))
         try:
-            arguments = binding.bind(route, event, sent)
-            path_names = _with_ids(route, event, sent, arguments)
-            if route.audited and not _is_dry_run(arguments):
-                _begin_audit(route, event, path_names)
-            key = _idempotency_key(route, event, arguments)
-            if key is not None:
-                return _serve_once(key, route, event, arguments)
-            if route.waits and "prefer" in event["headers"]:
-                # Imported here, because most requests do not wait.
-                from slipway.http import waiting
-
-                return _response(waiting.serve(route, event, arguments))
-            result = route.function(**arguments)
-            # A route that reads and writes nothing has not checked the session yet.
-            table.check_session()
-            return _response(responses.render(route, result, event))
+            return _served(route, event, sent)
         except errors.TooManyRequests:
             raise
         except errors.GuessWrong:
@@ -217,6 +204,31 @@ class Api:
         request_id = self._event["requestContext"]["requestId"]
         observe.log().exception("A bug in Slipway", extra={"request_id": request_id})
         return _response(responses.render_error(errors.Bug(), request_id))
+
+
+def _served(route: Route, event: dict[str, Any], sent: Mapping[str, str]) -> Response[Any]:
+    """The response of the route. Raises what it and the binding raise."""
+    streams = responses.is_stream(route, event)
+    if streams and "last-event-id" in event["headers"]:
+        from slipway.http import streaming
+
+        streaming.resume(event)
+    arguments = binding.bind(route, event, sent)
+    path_names = _with_ids(route, event, sent, arguments)
+    if route.audited and not _is_dry_run(arguments):
+        _begin_audit(route, event, path_names)
+    key = _idempotency_key(route, event, arguments)
+    if key is not None:
+        return _serve_once(key, route, event, arguments)
+    if streams or (route.waits and "prefer" in event["headers"]):
+        # Imported here, because most requests do not wait.
+        from slipway.http import waiting
+
+        return _response(waiting.serve(route, event, arguments))
+    result = route.function(**arguments)
+    # A route that reads and writes nothing has not checked the session yet.
+    table.check_session()
+    return _response(responses.render(route, result, event))
 
 
 def _normalize(event: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ EXPOSED = (
 )
 ASKABLE = (
     "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-    "Prefer, X-Confirm"
+    "Last-Event-ID, Prefer, X-Confirm"
 )
 PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers one
 

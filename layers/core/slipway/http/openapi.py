@@ -38,6 +38,7 @@ from slipway.http.openapi_examples import (
 from slipway.http.openapi_links import add_links
 from slipway.http.openapi_parameters import parameters_of
 from slipway.http.openapi_parts import (
+    EVENT_STREAM,
     FIELD_PROBLEM_SCHEMA,
     GATEWAY_SCHEMA,
     HEADERS,
@@ -51,6 +52,7 @@ from slipway.http.openapi_schemas import Mode, Schema
 from slipway.http.openapi_schemas import reference as _reference
 from slipway.http.openapi_texts import OPERATIONS, TAGS
 from slipway.http.responses import (
+    EVENTS,
     NDJSON,
     PROBLEM,
     DocumentResponse,
@@ -235,8 +237,23 @@ def _successes(route: Route) -> Schema:
         names = [name for name in headers if name != "Location"]
         refs = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         answers["304"] = {"description": "You have the current state.", "headers": refs}
+    if route.waits == "line":
+        answers |= _other_answers(route, answer)
     if NoneType in _types(route.returns):
         answers["204"] = {"description": "Deleted."}
+    return answers
+
+
+def _other_answers(route: Route, answer: Schema) -> Schema:
+    """What a log answers besides its page, `answer`, which can also be an event stream."""
+    answer["content"][EVENTS] = EVENT_STREAM
+    answers: Schema = {
+        "204": {"description": "Of an event stream: the log has ended. Do not ask again."}
+    }
+    if route.page:
+        location = {"Location": {"$ref": "#/components/headers/Location"}}
+        about = "The page for a browser, which asks for HTML and has no token."
+        answers["303"] = {"description": about, "headers": location}
     return answers
 
 

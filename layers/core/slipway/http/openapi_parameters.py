@@ -53,6 +53,12 @@ def parameters_of(route: Route, *, has_etag: bool) -> Iterator[Schema]:
         )
     if route.waits:
         yield {**_header("Prefer", _WAITS[route.waits]), "example": f"wait={MOST_SECONDS}"}
+    if route.waits == "line":
+        yield _header(
+            "Last-Event-ID",
+            "Of an event stream: the id of the last event that has arrived. The answer goes on "
+            "behind it, whatever the cursor in the query.",
+        )
     if route.audited and not route.takes(Principal):
         # The generated Python client takes one of two bodies only where it can leave something out.
         yield _header("User-Agent", "The caller's program, which the audit names.")

@@ -78,6 +78,16 @@ GATEWAY_SCHEMA: Schema = {
     "properties": {"message": {"type": "string", "description": "What is wrong, for people."}},
 }
 
+EVENT_STREAM: Schema = {
+    "schema": {
+        "type": "string",
+        "description": "Server-sent events. The data of each is a line as JSON, and its id the "
+        "cursor behind it. The answer ends when there are lines, or after a wait; ask again after "
+        "`retry` milliseconds, with the last id in `Last-Event-ID`, as `EventSource` does.",
+    },
+    "example": "retry: 1000\n\nid: TE9HI2\ndata: {...}\n\n",
+}
+
 TEMPLATE_SCHEMA: Schema = {
     "title": "TemplateBody",
     "type": "object",

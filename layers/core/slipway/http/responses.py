@@ -19,6 +19,7 @@ from slipway.http.negotiation import prefers
 from slipway.http.routes import JSON, Route
 
 PROBLEM = "application/problem+json"
+EVENTS = "text/event-stream"
 NDJSON = "application/x-ndjson"
 
 STATUS: dict[type[errors.SlipwayError], int] = {
@@ -81,11 +82,14 @@ def render(route: Route, result: Any, event: Mapping[str, Any]) -> RawResponse:
     if result is None:
         return RawResponse(None, None, 204, {"Cache-Control": "no-store"})
     if isinstance(result, Page):
+        if is_stream(route, event):
+            return _stream(result, event)
         as_lines = route.lines and _asks_for_lines(event)
         page = _page(result, status, event, as_lines=as_lines)
         if route.waits:
-            return _tagged(page)
-        return replace(page, headers={**page.headers, "Vary": "Accept"}) if route.lines else page
+            page = _tagged(page)
+        by_accept = route.lines or route.waits == "line"
+        return replace(page, headers={**page.headers, "Vary": "Accept"}) if by_accept else page
     return _object(result, status, event)
 
 
@@ -96,6 +100,22 @@ def _object(model: ResponseModel, status: int, event: Mapping[str, Any]) -> RawR
     if status == 201:
         headers["Location"] = model.location
     return RawResponse(body, JSON, status, headers)
+
+
+def is_stream(route: Route, event: Mapping[str, Any]) -> bool:
+    """Whether the request follows a log as an event stream, by its `Accept` header."""
+    return route.waits == "line" and prefers(event["headers"].get("accept", ""), EVENTS, JSON)
+
+
+def _stream(page: Page[Any], event: Mapping[str, Any]) -> RawResponse:
+    """The page of a log as events; an empty 204 if the log has ended and the page has no lines."""
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if not page and page.cursor is None:
+        return RawResponse(None, None, 204, headers)
+    # Imported here, because most pages are JSON.
+    from slipway.http import streaming
+
+    return RawResponse(streaming.events(page, base_url(event)), EVENTS, 200, headers)
 
 
 def _asks_for_lines(event: Mapping[str, Any]) -> bool:
@@ -161,6 +181,20 @@ def render_confirmation(model: ResponseModel, event: Mapping[str, Any]) -> RawRe
     """The 202 to a request that waits for a person. `Location` is where it can be followed."""
     response = _object(model, 202, event)
     return RawResponse(response.body, JSON, 202, {**response.headers, "Location": model.location})
+
+
+def wants_page(event: Mapping[str, Any]) -> bool:
+    """Whether the caller is a browser that shows an address: it asks for HTML, without a token."""
+    sent = event["headers"]
+    return "authorization" not in sent and prefers(sent.get("accept", ""), "text/html", JSON)
+
+
+def to_page(path: str, sent: Mapping[str, str]) -> RawResponse:
+    """The redirection of a browser to this path, whose parts were sent."""
+    for name, part in sent.items():
+        path = path.replace(f"<{name}>", quote(part, safe=""))
+    headers = {"Location": path, "Cache-Control": "no-store", "Vary": "Accept, Authorization"}
+    return RawResponse("", "text/plain", 303, headers)
 
 
 # --- errors -----------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class RouteOptions(TypedDict, total=False):
     lines: bool
     audits: str
     waits: Literal["", "change", "line"]
+    page: str
     also: Mapping[str, str]
 
 
@@ -100,7 +101,9 @@ class Route:
     `replays`: whether a repeated `Idempotency-Key` gets the stored response. Only POST does.
     `lines`: whether a page is sent as newline-delimited JSON to callers who accept that.
     `audits`: how the audit calls a change by this route, if not by its action.
-    `waits`: what a request that prefers to wait waits for: a change, or the next line of a log.
+    `waits`: what a request that prefers to wait waits for: a change, or the next line of a log. A
+    log can also be followed as an event stream (slipway.http.streaming).
+    `page`: where a browser without a token is sent, a path with the parts of this one.
     `also`: further paths that the function serves, by the name of the operation that each is.
     `name`: of the operation, if it is one of these; by default the function's.
     """
@@ -121,6 +124,7 @@ class Route:
     lines: bool = False
     audits: str = ""
     waits: Literal["", "change", "line"] = ""
+    page: str = ""
     also: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
 

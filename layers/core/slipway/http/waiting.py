@@ -23,7 +23,7 @@ from slipway.domain.fields import QueryModel, ResponseModel
 from slipway.domain.paging import Page
 from slipway.domain.preconditions import IfMatch
 from slipway.http import binding
-from slipway.http.responses import RawResponse, render
+from slipway.http.responses import EVENTS, RawResponse, is_stream, render
 from slipway.http.routes import Route
 from slipway.store import table, waits
 
@@ -33,6 +33,8 @@ MOST_SECONDS = 20
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 1.0
 _GROWTH = 1.5
+# The milliseconds after which an event stream asks again that could not wait.
+_IN_VAIN = 5000
 
 
 def seconds(header: str) -> int | None:
@@ -56,7 +58,7 @@ def serve(route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]) 
     object, and when the token expires. One round trip for each read, and two for the place.
     """
     result, response = _look(route, event, arguments)
-    wait, goal = seconds(event["headers"]["prefer"]), _goal(arguments)
+    wait, goal = _preferred(route, event), _goal(arguments)
     if wait is None or _is_over(route, event, goal, result, response):
         return response
     name, principal = next(
@@ -80,6 +82,13 @@ def serve(route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]) 
     return _saying(response, wait)
 
 
+def _preferred(route: Route, event: Mapping[str, Any]) -> int | None:
+    """How long the request prefers to wait. The client of an event stream cannot say it."""
+    if (header := event["headers"].get("prefer")) is not None:
+        return seconds(header)
+    return MOST_SECONDS if is_stream(route, event) else None
+
+
 def _look(
     route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[Any, RawResponse]:
@@ -92,6 +101,10 @@ def _look(
 def _saying(response: RawResponse, wait: int) -> RawResponse:
     """The response, which says how long the request could wait."""
     headers = {**response.headers, "Preference-Applied": f"wait={wait}"}
+    if response.media == EVENTS and isinstance(response.body, str) and not wait:
+        # The last one counts.
+        body = f"{response.body}retry: {_IN_VAIN}\n\n"
+        return replace(response, headers=headers, body=body)
     return replace(response, headers=headers)
 
 
@@ -111,12 +124,12 @@ def _is_over(
     """Whether there is nothing to wait for: it is there, or will never be."""
     if goal is not None and isinstance(result, ResponseModel):
         return not result.may_become(goal)
-    conditions, tag = IfMatch.of(event["headers"]), response.headers["ETag"]
-    if conditions is not None and not conditions.matches(tag):
+    conditions, tag = IfMatch.of(event["headers"]), response.headers.get("ETag")
+    if conditions is not None and tag is not None and not conditions.matches(tag):
         return True
-    is_known = conditions is not None and conditions.is_known(tag)
+    is_known = conditions is not None and tag is not None and conditions.is_known(tag)
     if isinstance(result, ResponseModel):
         return not is_known or result.is_final
     if route.waits == "line":
-        return result.cursor is None or (len(result) > 0 and not is_known)
+        return result.cursor is None or result.more or (len(result) > 0 and not is_known)
     return not is_known

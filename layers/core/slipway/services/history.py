@@ -57,8 +57,7 @@ def deployment_logs(
         keys, log_records.pk(deployment), log_records.PREFIX, paging, newest_first=False
     )
     ended = authorization.authorized(deployment, principal, found).get("finished_at")
-    items, last = _to_the_end(log_records.pk(deployment), paging, (items, last), ended)
-    return Page([log_records.to_model(item) for item in items], last)
+    return _lines(*_to_the_end(log_records.pk(deployment), paging, (items, last), ended))
 
 
 def _to_the_end(pk: str, paging: Paging, page: Found, ended: str | None) -> Found:
@@ -99,8 +98,12 @@ def environment_logs(
         keys, log_records.pk(environment), log_records.PREFIX, paging, newest_first=False
     )
     ended = authorization.authorized(environment, principal, found).get("destroyed_at")
-    items, last = _to_the_end(log_records.pk(environment), paging, (items, last), ended)
-    return Page([log_records.to_model(item) for item in items], last)
+    return _lines(*_to_the_end(log_records.pk(environment), paging, (items, last), ended))
+
+
+def _lines(items: Sequence[Item], last: str | None) -> Page[LogLine]:
+    places = [str(item["sk"]) for item in items]
+    return Page([log_records.to_model(item) for item in items], last, places)
 
 
 def _is_recent(at: str) -> bool:
