@@ -156,7 +156,8 @@ def test_a_version_that_goes_live_is_an_event(ann: Principal, running: Environme
 def test_an_update_that_is_in_place_is_an_event(ann: Principal, running: EnvironmentId) -> None:
     deployment = deployment_records.find(world.deployment(running, ann))
     assert deployment
-    record = environment_records.after_rollout(deployment, {"template": "web@1.1"})
+    update = changed(deployment, {"kind": "update"})
+    record = environment_records.after_rollout(update, {"template": "web@1.1"})
     why = {"actor": "dep_x", "action": record["action"], "reason": record["reason"]}
 
     event = of_environment(running, ann, lambda: world.becomes(running, "running", **why))

@@ -21,7 +21,8 @@ from slipway.domain.update import EnvironmentUpdate
 from slipway.drivers import making_role
 from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
-from slipway.services import environments, templates, updates
+from slipway.services import environments, rollout_queue, templates, updates
+from slipway.store import deployment_records
 from tests.support.workflows import faults, stories
 from tests.support.workflows.crashes import ROUNDS, chosen
 from tests.support.workflows.invariants import broken
@@ -138,6 +139,29 @@ def an_update_is_canceled(world: World) -> None:
     deploy(world, where, "v2")
 
 
+def put_back(world: World) -> None:
+    """What was live at first replaces an update; a version that comes later keeps it."""
+    where = of_a_template(world)
+    first = deploy(world, where, "v1")
+    world.run(20)
+    update(world, where, **MOVE)
+    world.run(20)
+    was = world.look(first) if first else {}
+    if "snapshot" not in was:
+        return
+    names = ("version", "artifact", "snapshot", "kind")
+    content = {name: was[name] for name in names if name in was}
+    content["becomes"] = content.pop("snapshot")
+    more = {
+        "allow_outdated": True,
+        "urgent": True,
+        "trigger": "rollback",
+        "rolls_back_to": was["id"],
+    }
+    ask(lambda: rollout_queue.accept(where, {**content, **more}, "queue", OWNER))
+    deploy(world, where, "v2")
+
+
 def deleted_while_it_is_updated(world: World) -> None:
     where = of_a_template(world, ttl_hours=1)
     update(world, where, **MOVE)
@@ -159,6 +183,7 @@ SCENARIOS = [
     one_resource_is_retained,
     updated,
     an_update_is_canceled,
+    put_back,
     deleted_while_it_is_updated,
 ]
 
@@ -225,18 +250,25 @@ def publish(patch: pytest.MonkeyPatch) -> None:
 
 
 def secrets(world: World, stacks: Stacks) -> Iterator[str]:
-    """Those in use are there, and no others; only who dies as he asks leaves some behind."""
+    """Those in use, or of what was live lately, are there, and no others; only who dies as he asks
+    leaves some behind."""
     living = [world.look(each) for each in world.environments()]
     in_use = {
         secret_inputs.path(place, name)
         for item in living
         if item["status"] == "running"
-        for name, place in secret_inputs.places(item).items()
+        for name, place in {*secret_inputs.places(item).items(), *kept(world, item)}
     }
     # The secrets of an environment that failed remain if nobody could remove them.
     at_rest = all(item["status"] in ("running", "destroyed") for item in living)
     if at_rest and set(stacks.secrets) != in_use:
         yield f"In use are {in_use}, and there are {set(stacks.secrets)}"
+
+
+def kept(world: World, environment: Any) -> Iterator[tuple[str, str]]:
+    """The secrets that it would have again if it were rolled back."""
+    for live in environment.get("live_history", ()):
+        yield from world.look(parse_deployment(live["id"]))["snapshot"]["secret_places"].items()
 
 
 def wrong(world: World, stacks: Stacks) -> Iterator[str]:
@@ -281,6 +313,47 @@ def is_of_stacks(calls: list[str], n: int) -> bool:
         for name in calls[max(0, n - 1) : n + 1]
         for service in (" > cloudformation ", " > iam ", " > ssm ", " > s3 ")
     )
+
+
+def test_a_release_that_replaces_the_environment_brings_back_its_template_inputs_and_secrets() -> (
+    None
+):
+    with of_stacks() as (world, stacks):
+        put_back(world)
+        world.run(120)
+
+        [where] = world.environments()
+        item, stack = world.look(where), stacks.find(stack_name(str(where)))
+        first, moved, back, last = map(world.look, world.deployments())
+        assert [each["status"] for each in (first, moved, back, last)] == ["succeeded"] * 4
+        assert back["snapshot"] == first["snapshot"] == back["becomes"] != moved["snapshot"]
+        assert (item["template"], item["live_version"]) == ("web@1.0", "v2")
+        assert stack and stack.made_of["Password"] == "of 1.0"
+        history = [(each["id"], each.get("same_as")) for each in item["live_history"]]
+        assert history == [
+            (last["id"], None),
+            (back["id"], first["id"]),
+            (moved["id"], None),
+            (first["id"], None),
+        ]
+        assert sorted(stacks.secrets.values()) == ["of 1.0", "of 1.1"]
+
+
+def test_secrets_go_when_nothing_can_be_rolled_back_to_that_had_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deployment_records, "KEPT", 2)
+    with of_stacks() as (world, stacks):
+        where = of_a_template(world)
+        deploy(world, where, "v1")
+        for n in range(4):
+            update(world, where, inputs={"Password": f"number {n}"})
+            world.run(60)
+
+        assert sorted(stacks.secrets.values()) == ["number 2", "number 3"]
+        update(world, where, inputs={"Size": "broken", "Password": "of none"})
+        world.run(120)
+        assert sorted(stacks.secrets.values()) == ["number 2", "number 3"]
 
 
 def test_a_failed_rollback_of_a_stack_is_continued() -> None:

@@ -6,7 +6,7 @@ the current records from the table, and each of its actions is idempotent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from slipway.domain.records import DeploymentRecord
 
 _RELEVANT = ("status", "operation", "lease", "template", "nudged_at")
+_NAMES_SECRETS = ("secret_inputs", "secret_places", "live_history")
 _TO_LINK = "UNLINKED#"
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
@@ -81,7 +82,7 @@ def _handle_change(record: Any) -> None:
         _handle_environment(ids.parse_environment(after["id"]["S"]))
     elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
         _handle_deployment(ids.parse_deployment(after["id"]["S"]))
-    if kind == "ENV" and _differs(before, after, "secret_inputs", "secret_places"):
+    if kind == "ENV" and before and _differs(before, after, *_NAMES_SECRETS):
         _delete_replaced_secrets(decode(before), decode(after))
 
 
@@ -164,13 +165,10 @@ def _handle_environment(environment: EnvironmentId) -> None:
 
 def _delete_replaced_secrets(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Delete the secrets that an update has replaced, to which no record refers any more."""
-    # Imported here and below: few environments have secrets, and fewer change them.
-    from slipway.aws import secret_inputs
+    # Imported here and below, because few writes replace secrets.
+    from slipway.services import kept_secrets
 
-    in_use = secret_inputs.places(after)
-    for name, place in secret_inputs.places(before).items() if before else ():
-        if in_use.get(name) != place:
-            secret_inputs.remove(place, [name])
+    kept_secrets.delete_replaced(cast(Any, before), cast(Any, after))
 
 
 def _handle_deployment(deployment: DeploymentId) -> None:
@@ -189,23 +187,14 @@ def _handle_deployment(deployment: DeploymentId) -> None:
         teardowns.begin_as(deployment.environment, item["id"])
     _start_next_deployment(deployment.environment)
     if item and item.get("finished_at") and item.get("secret_place"):
-        _delete_unused_secrets(item)
+        from slipway.services import kept_secrets
+
+        kept_secrets.delete_unused(item)
 
 
 def _error(item: DeploymentRecord) -> str | None:
     reported = item.get("failure")
     return failure.decode(reported)["error"] if reported else None
-
-
-def _delete_unused_secrets(update: DeploymentRecord) -> None:
-    """Delete the secrets of an update that has ended, except those that the environment uses."""
-    from slipway.aws import secret_inputs
-
-    place = update["secret_place"]
-    environment = environment_records.find(ids.parse_environment(update["environment_id"]))
-    in_use = secret_inputs.places(environment) if environment else {}
-    unused = [name for name in update["secret_inputs"] if in_use.get(name) != place]
-    secret_inputs.remove(place, unused)
 
 
 def _start_next_deployment(environment: EnvironmentId) -> None:

@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     deployment = ids.parse_deployment(event["deployment_id"])
     shipping, environment = deployment_records.held_by(deployment, event["token"])
-    with secret_inputs.hidden(environment, also=deployment_records.is_update(shipping)):
+    with secret_inputs.hidden(environment, also=deployment_records.changes_environment(shipping)):
         return _restore(event, shipping, environment)
 
 
@@ -34,7 +34,7 @@ def _restore(
     deployment = ids.parse_deployment(shipping["id"])
     log_records.keep(deployment, drivers.lines(environment, event))
     before, artifact = environment.get("live_version"), environment.get("live_artifact")
-    update = deployment_records.is_update(shipping)
+    update = deployment_records.changes_environment(shipping)
     full_update = update or "live_in_doubt" in environment
     if full_update:
         environment = environment_records.with_project_name(environment)
@@ -50,7 +50,7 @@ def _restore(
         log_records.keep(deployment, drivers.lines(environment, event))
     # An execution that started with an earlier definition does not pass the failure.
     why = failure.summary(event["failure"]) if "failure" in event else "Canceled"
-    live = before or (environment["template"] if update else None)
+    live = before or (environment.get("template") if update else None)
     line = f"{why}; going back to {live}" if live else f"{why}; taking it away again"
     log_records.write(deployment, "restore", event["entered_at"], line)
     return {**progress.model_dump(exclude={"outputs"}), "live": live}

@@ -10,6 +10,7 @@ from slipway.domain import ids
 from slipway.domain.records import changed
 from slipway.errors import Canceled
 from slipway.store import deployment_records, environment_records, log_records
+from slipway.store.wire import encode_for_sdk
 
 if TYPE_CHECKING:
     from slipway.domain.records import DeploymentRecord, EnvironmentRecord
@@ -20,7 +21,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{deployment_id, token, execution, started_at, entered_at}` -> Progress and `record`.
 
     `record` has the changes that success makes to the environment's record:
-    `{action, reason, set, remove}`.
+    `{action, reason, set, remove}`. `snapshot` is what success writes to the deployment's, as an
+    SDK integration takes it.
 
     Raises Canceled if a user canceled the deployment; StaleWrite if it no longer belongs to this
     execution; DriverRefused (RolledBack if the previous version is live again, StackGone if the
@@ -30,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     shipping, environment = deployment_records.held_by(deployment, event["token"])
     if shipping.get("cancel_requested_at"):
         raise Canceled(f"{shipping['cancel_requested_by']} canceled it")
-    with secret_inputs.hidden(environment, also=deployment_records.is_update(shipping)):
+    with secret_inputs.hidden(environment, also=deployment_records.changes_environment(shipping)):
         return _ship(event, shipping, environment)
 
 
@@ -59,8 +61,20 @@ def _ship(
         log_records.keep(deployment, drivers.lines(environment, event))
     line = _line(deployment_records.describe_change(shipping), name, progress)
     log_records.write(deployment, "ship", event["entered_at"], line)
-    record = environment_records.after_rollout(shipping, becomes) if progress.done else None
-    return {**progress.model_dump(exclude={"outputs"}), "record": record}
+    done = _when_done(shipping, environment, becomes) if progress.done else {}
+    return {**progress.model_dump(exclude={"outputs"}), **done}
+
+
+def _when_done(
+    shipping: DeploymentRecord, environment: EnvironmentRecord, becomes: dict[str, Any]
+) -> dict[str, Any]:
+    """What success writes to the records of the environment and the deployment."""
+    history = deployment_records.live_history(shipping, environment)
+    also = {**becomes, "live_history": history}
+    return {
+        "record": environment_records.after_rollout(shipping, also),
+        "snapshot": encode_for_sdk(deployment_records.snapshot(environment)),
+    }
 
 
 def _line(brings: str, environment: str, progress: Progress) -> str:
@@ -71,9 +85,11 @@ def _line(brings: str, environment: str, progress: Progress) -> str:
 
 
 def _becomes(shipping: DeploymentRecord, environment: EnvironmentRecord) -> dict[str, Any]:
-    if not deployment_records.is_update(shipping):
+    if not deployment_records.changes_environment(shipping):
         return {}
     # Imported here, because most rollouts ship a version.
     from slipway.services import updates
 
+    if "becomes" in shipping:
+        return updates.replaced_fields(shipping)
     return updates.updated_fields(shipping, environment)

@@ -13,8 +13,8 @@ What to do if another deployment is running or waiting (`on_conflict`):
     cancel_running   the same, and ask the running one to stop
     reject           refuse this one
 
-An update waits or is refused. It is never superseded or asked to stop for another deployment: no
-later version contains its change.
+An update, a rollback or a promotion is never superseded or asked to stop for a later version, which
+does not contain its change. A rollback goes ahead of all that wait.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Status = Literal[
 ]
 
 # The causes of a deployment.
-Trigger = Literal["api", "retry", "rollback", "update", "integration"]
+Trigger = Literal["api", "retry", "rollback", "update", "configuration", "promotion", "integration"]
 
 # The template parameters that each deployment sets. The last three are the parts of the artifact.
 BROUGHT = frozenset({"Version", "Artifact", "ArtifactBucket", "ArtifactKey", "ArtifactVersion"})
@@ -198,12 +198,13 @@ class Deployment(ResponseModel):
     artifact: str | None = Field(None, examples=["s3://payments-builds/sha-1234567.zip"])
     template: str | None = Field(
         None,
-        description="For an update, the new template version.",
+        description="For an update, a rollback or a promotion, the new template version.",
         examples=["web-service@1.3"],
     )
     inputs: dict[str, Any] | None = Field(
         None,
-        description="For an update, the inputs that it changes. Secrets are `****`.",
+        description="For an update, the inputs that it changes; for a rollback or a promotion, "
+        "all inputs. Secrets are `****`.",
         examples=[{"Size": "large"}],
     )
     labels: dict[str, str] = Field(default_factory=dict, examples=[{"team": "payments"}])
@@ -211,12 +212,17 @@ class Deployment(ResponseModel):
     trigger: Trigger = Field(
         "api",
         description="What started it: a request for a version (`api`), for an `update` of the "
-        "environment, for a `retry` or a `rollback`, or an `integration`.",
+        "environment or its `configuration`, for a `retry`, a `rollback` or a `promotion`, or an "
+        "`integration`.",
     )
     on_conflict: OnConflict = "queue"
     sequence: int | None = Field(None, examples=[1042])
     committed_at: Moment | None = None
     superseded_by: str | None = Field(None, description="The deployment that replaced it.")
+    rolls_back_to: str | None = Field(
+        None, description="For a rollback, the deployment whose state it restores."
+    )
+    reason: str | None = Field(None, description="Why somebody asked for the rollback.")
     cancel_requested_at: Moment | None = None
     logs_url: str = Field(description="The rollout's log.")
     failure: Failure | None = None

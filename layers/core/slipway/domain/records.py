@@ -209,6 +209,7 @@ if TYPE_CHECKING:
         # The number of its newest configuration, and the versions of the levels above in it.
         configuration: NotRequired[int]
         configuration_levels: NotRequired[dict[str, int]]
+        live_history: NotRequired[list[LiveRecord]]  # Newest first.
         # Its end.
         resources: NotRequired[set[str]]
         remains: NotRequired[set[str]]
@@ -219,9 +220,33 @@ if TYPE_CHECKING:
         retries_ended: NotRequired[bool]
         forgotten: NotRequired[bool]
 
-    class DeploymentRecord(TypedDict):
-        """A `release` brings a version; an `update` changes the environment itself.
+    class LiveRecord(TypedDict):
+        """A deployment that was live. `same_as` is the deployment whose state it has restored, if
+        it was a rollback, and that one's if it was a rollback itself."""
 
+        id: str
+        same_as: NotRequired[str]
+
+    class SnapshotRecord(TypedDict):
+        """The state of an environment with a deployment, beside its version and artifact.
+
+        `inputs` is a JSON text of all that are not secret. `secret_places` has the place of each
+        secret input. `configuration` is the number of the configuration's version.
+        """
+
+        template: NotRequired[str]
+        inputs: NotRequired[str]
+        secret_inputs: NotRequired[list[str]]
+        secret_places: NotRequired[dict[str, str]]
+        configuration: NotRequired[int]
+
+    class DeploymentRecord(TypedDict):
+        """A `release` brings a version; an `update` changes the environment itself. A release may
+        do both: with `inputs` it changes the environment as an update does, and with `becomes` it
+        replaces the environment's template, inputs and secrets.
+
+        `snapshot` is the state that is live with it, once it has succeeded. `urgent`: it goes ahead
+        of those that wait.
         `token` is the fencing token, there once the deployment has been given the lock. `slots` as
         for an environment.
         """
@@ -262,6 +287,11 @@ if TYPE_CHECKING:
         inputs: NotRequired[str]
         secret_inputs: NotRequired[list[str]]
         secret_place: NotRequired[str]
+        becomes: NotRequired[SnapshotRecord]
+        snapshot: NotRequired[SnapshotRecord]
+        rolls_back_to: NotRequired[str]
+        reason: NotRequired[str]
+        urgent: NotRequired[Literal[True]]
         kept_inputs: NotRequired[list[str]]
         kept_of_update: NotRequired[str]
 
@@ -284,10 +314,15 @@ if TYPE_CHECKING:
         slices: NotRequired[int]
 
     class PlaceRecord(TypedDict):
-        """A deployment's place in the queue of its environment."""
+        """A deployment's place in the queue of its environment.
+
+        `lasts`: no later deployment supersedes it. `urgent`: it is ahead of those that are not.
+        """
 
         deployment_id: str
         kind: Literal["release", "update"]
+        lasts: NotRequired[Literal[True]]
+        urgent: NotRequired[Literal[True]]
         order: NotRequired[int | str]
         slots: NotRequired[dict[str, str]]
 

@@ -22,9 +22,11 @@ def require_release(record: EnvironmentRecord, content: Mapping[str, Any]) -> No
     """Raises TemplateTakesNoVersion and Invalid unless the environment takes this release.
 
     `content` are the fields of its record. A simulated environment takes every release, and an
-    update is none.
+    update is none. One that changes the environment as well has to fit what the environment will
+    be, which the caller checks.
     """
-    if content["kind"] != "release" or not record.get("template"):
+    changes_environment = "inputs" in content or "becomes" in content
+    if changes_environment or not record.get("template"):
         return
     if BROUGHT.isdisjoint(record.get("parameters", ())):
         raise TemplateTakesNoVersion(record["template"])

@@ -90,8 +90,14 @@ def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
     missing = [each for each in ahead[: queue_records.PAGE] if each not in items]
     keys_of_missing = (deployment_records.key(ids.parse_deployment(each)) for each in missing)
     items |= {item["id"]: item for item in table.get(*keys_of_missing) if item}
-    unfinished = sorted(each for each, item in items.items() if not item.get("finished_at"))
-    return [deployment_records.to_model(items[each]) for each in unfinished[: queue_records.PAGE]]
+    unfinished = [item for item in items.values() if not item.get("finished_at")]
+    unfinished.sort(key=_turn)
+    return [deployment_records.to_model(each) for each in unfinished[: queue_records.PAGE]]
+
+
+def _turn(item: DeploymentRecord) -> tuple[bool, bool, str]:
+    """What sorts the deployment that runs ahead of those that wait."""
+    return item.get("token") is None, not item.get("urgent"), item["id"]
 
 
 # --- accepting --------------------------------------------------------------------------------
@@ -240,7 +246,7 @@ def _check_order(view: View, content: Fields) -> None:
             raise OutdatedDeployment(each["deployment_id"], order, mine)
 
 
-_OF_A_PLACE = ("kind", "order", "slots")
+_OF_A_PLACE = ("kind", "order", "slots", "urgent")
 
 
 def _acceptance(
@@ -270,14 +276,15 @@ def _acceptance(
     }
     reason = deployment_records.describe_change(changed(new, {}))
     new["change"] = change("deployment_pending", principal.author(), at, reason)
-    place = {"deployment_id": new["id"], **{each: new.get(each) for each in _OF_A_PLACE}}
+    place: Any = {"deployment_id": new["id"], **{each: new.get(each) for each in _OF_A_PLACE}}
+    place["lasts"] = deployment_records.changes_environment(new) or None
     slots = view.claim.slots().items()
     transaction = (
         Transaction({part: Put(slot, {"holder": new["id"]}) for part, slot in slots})
         .add("member", authorization.still_may(environment, principal, tier_of(view.record)))
         .add("environment", _still_accepts(environment, deployment, last))
         .put("record", deployment_records.key(deployment), new)
-        .put("place", queue_records.place(deployment), place)
+        .put("place", queue_records.place(deployment, new), place)
     )
     return deployment_records.to_model(changed(new, {})), transaction
 
@@ -335,7 +342,9 @@ def make_way(deployment: DeploymentId) -> None:
         return
     for place in queue_records.waiting(deployment.environment):
         other = ids.parse_deployment(place["deployment_id"])
-        if other.d < deployment.d and place["kind"] != "update":
+        # A place of an earlier release does not say that it lasts.
+        lasts = place.get("lasts") or place["kind"] == "update"
+        if other.d < deployment.d and not lasts:
             reason = f"{new['version']} takes its place"
             failure: FailureRecord = {"error": "Superseded", "reason": reason}
             end = queue_records.ending("superseded", failure, superseded_by=new["id"])
@@ -351,7 +360,8 @@ def _stop_running(new: DeploymentRecord) -> None:
     [held] = table.get(queue_records.lock(environment))
     holder = held and held.get("holder")
     running = deployment_records.find(ids.parse_deployment(holder)) if holder else None
-    if running and running["id"] < new["id"] and not deployment_records.is_update(running):
+    lasts = running and deployment_records.changes_environment(running)
+    if running and running["id"] < new["id"] and not lasts:
         with suppress(ConditionFailed):
             table.write(queue_records.request_stop(running, _stop_requested(new["made_by"])))
 

@@ -114,7 +114,7 @@ def _acquire(
             name: environment.get(f"live_{name}") for name in environment_records.LIVE_FIELDS
         }
     deployment = ids.parse_deployment(item["id"])
-    transaction = queue_records.take(deployment, fields, place.get("order"), last_token)
+    transaction = queue_records.take(deployment, fields, place, last_token)
     try:
         transaction.add("environment", queue_records.leaves_queue(environment)).commit()
     except TransactionFailed:

@@ -261,6 +261,28 @@ def updated_fields(update: DeploymentRecord, environment: EnvironmentRecord) -> 
     }
 
 
+def replaced_fields(deployment: DeploymentRecord) -> Fields:
+    """The fields of the environment's record after a deployment that replaces all of them.
+
+    Raises DriverRefused if the template version no longer exists or if the limits no longer allow
+    it. One round trip if the version is not cached.
+    """
+    becomes = deployment["becomes"]
+    if "template" not in becomes:
+        return {}
+    reference = becomes["template"]
+    try:
+        version = template_records.version_of(reference)
+        template_records.require_capacity(version, json.loads(becomes["inputs"]))
+    except (Invalid, NotFound) as error:
+        raise DriverRefused(f"The environment cannot be {reference}: {error.detail}") from error
+    return {
+        **template_records.template_fields(version),
+        **{name: becomes[name] for name in ("inputs", "secret_inputs", "secret_places")},
+        "last_update_id": deployment["id"],
+    }
+
+
 def _inputs(
     version: TemplateVersion, update: DeploymentRecord, environment: EnvironmentRecord
 ) -> tuple[Mapping[str, str], frozenset[str]]:

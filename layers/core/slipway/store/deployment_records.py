@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from slipway.aws import executions
+from slipway.aws import executions, secret_inputs
 from slipway.domain import failure
 from slipway.domain.deployment import Deployment
 from slipway.domain.environment import MASK
@@ -16,9 +16,17 @@ from slipway.store import environment_records, table
 from slipway.store.table import Key
 
 if TYPE_CHECKING:
-    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
+    from slipway.domain.records import (
+        DeploymentRecord,
+        EnvironmentRecord,
+        LiveRecord,
+        SnapshotRecord,
+    )
 
 PREFIX = "DEP#"
+# How many of the deployments that were live last can be rolled back to. The values of the secret
+# inputs that they had are kept.
+KEPT = 10
 
 
 def key(deployment: DeploymentId) -> Key:
@@ -31,11 +39,38 @@ def is_update(item: DeploymentRecord) -> bool:
     return item["kind"] == "update"
 
 
+def changes_environment(item: DeploymentRecord) -> bool:
+    """Whether the deployment changes the environment's template or inputs.
+
+    No later version contains its change, so none supersedes it.
+    """
+    return "inputs" in item or "becomes" in item
+
+
 def describe_change(item: DeploymentRecord) -> str:
     """The deployment's change as text: its version, or an update's template or inputs."""
     if is_update(item):
         return str(item.get("template", "a change of inputs"))
-    return str(item["version"])
+    return str(item.get("version") or item.get("becomes", {}).get("template", "no version"))
+
+
+def snapshot(environment: EnvironmentRecord) -> SnapshotRecord:
+    """The state of the environment beside its version and artifact, as its record has it."""
+    places = secret_inputs.places(environment)
+    kept: SnapshotRecord = {"secret_inputs": sorted(places), "secret_places": places}
+    if "template" in environment:
+        kept["template"], kept["inputs"] = environment["template"], environment["inputs"]
+    return kept
+
+
+def live_history(item: DeploymentRecord, environment: EnvironmentRecord) -> list[LiveRecord]:
+    """The deployments that were live, newest first, once this one is; at most KEPT."""
+    newest: LiveRecord = {"id": item["id"]}
+    history = environment.get("live_history", [])
+    if target := item.get("rolls_back_to"):
+        same = (each.get("same_as") for each in history if each["id"] == target)
+        newest["same_as"] = next(same, None) or target
+    return [newest, *history][:KEPT]
 
 
 def within(environment: EnvironmentRecord) -> dict[str, Any]:
@@ -53,11 +88,13 @@ def to_model(item: DeploymentRecord) -> Deployment:
     """The deployment as the API returns it. Values of secret inputs are masked."""
     execution = executions.execution("roll_out_deployment", item["id"])
     order = item.get("order")
+    becomes = item.get("becomes", {})
     shown = {
         **item,
+        "template": becomes.get("template") or item.get("template"),
         "sequence": order if isinstance(order, int) else None,
         "committed_at": order if isinstance(order, str) else None,
-        "inputs": _inputs(item) if is_update(item) else None,
+        "inputs": _inputs(item),
         "labels": item.get("labels") or {},
         "trigger": item.get("trigger") or ("update" if is_update(item) else "api"),
         "failure": failure.decode(item["failure"]) if "failure" in item else None,
@@ -69,8 +106,11 @@ def to_model(item: DeploymentRecord) -> Deployment:
     return Deployment.model_validate(shown)
 
 
-def _inputs(item: DeploymentRecord) -> dict[str, str | None]:
-    return {**json.loads(item["inputs"]), **dict.fromkeys(item["secret_inputs"], MASK)}
+def _inputs(item: DeploymentRecord) -> dict[str, str | None] | None:
+    held = item.get("becomes", item)
+    if "inputs" not in held:
+        return None
+    return {**json.loads(held["inputs"]), **dict.fromkeys(held["secret_inputs"], MASK)}
 
 
 def find(deployment: DeploymentId) -> DeploymentRecord | None:

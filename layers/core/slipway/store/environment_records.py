@@ -275,7 +275,7 @@ def with_project_name(item: EnvironmentRecord) -> EnvironmentRecord:
 def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     """The fields that a successful rollout writes to the environment's record.
 
-    `also` are the fields that an update changes. Returns `{action, reason, set, remove}`: the
+    `also` are further fields that it changes. Returns `{action, reason, set, remove}`: the
     action and reason of the event, the values to set as an SDK integration takes them, and the
     names of the fields to remove. Raises TypeError for a value that no SDK integration takes.
     """
@@ -284,8 +284,10 @@ def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
         # It says nothing about the order of versions, so the last number stays.
         del fields["live_order"]
     template = also.get("template")
-    action: Action = "updated" if template else "deployed"
-    reason = f"{template} is in place" if template else f"{deployment.get('version')} is live"
+    action: Action = "deployed"
+    reason = f"{deployment.get('version') or template or 'nothing'} is live"
+    if template and deployment.get("kind") == "update":
+        action, reason = "updated", f"{template} is in place"
     return {
         "action": action,
         "reason": reason,

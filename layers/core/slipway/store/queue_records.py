@@ -38,9 +38,11 @@ lock = environment_records.lock
 _PREFIX = "QUEUE#"
 
 
-def place(deployment: DeploymentId) -> Key:
-    """The key of the deployment's place in the queue."""
-    return Key(f"ENV#{deployment.e}", _PREFIX + deployment.d)
+def place(deployment: DeploymentId, held: DeploymentRecord | PlaceRecord) -> Key:
+    """The key of the deployment's place in the queue. `held` is its record or its place."""
+    # Ids have no such character, and it sorts ahead of theirs.
+    rank = "!" if held.get("urgent") else ""
+    return Key(f"ENV#{deployment.e}", _PREFIX + rank + deployment.d)
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -130,10 +132,11 @@ def correct_waiting(found: EnvironmentRecord, count: int) -> Update:
 
 
 def take(
-    deployment: DeploymentId, fields: Fields, order: int | str | None, before: int
+    deployment: DeploymentId, fields: Fields, held_place: PlaceRecord, before: int
 ) -> Transaction:
     """Give the lock to the deployment in place of the holder with the token `before`, and write
     `fields`, which have the new token, to its record."""
+    order = held_place.get("order")
     hold = {"holder": str(deployment), "token": fields["token"], "order": order}
     held, held_values = table.setting(hold)
     takes, taken = table.setting(fields)
@@ -147,7 +150,7 @@ def take(
             condition="attribute_not_exists(holder)"
             " AND (attribute_not_exists(#token) OR #token = :before)",
         )
-        .delete("place", place(deployment), "attribute_exists(pk)")
+        .delete("place", place(deployment, held_place), "attribute_exists(pk)")
         .update(
             "record",
             deployment_records.key(deployment),
@@ -198,7 +201,7 @@ def end_waiting(
     )
     transaction = (
         Transaction()
-        .delete("place", place(deployment), "attribute_exists(pk)")
+        .delete("place", place(deployment, held), "attribute_exists(pk)")
         .add("record", _end(deployment, end, "attribute_not_exists(#token)"))
         .add("environment", less)
         .add("line", _last_line(deployment, end))
