@@ -468,6 +468,18 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "DELETE /api/v1/environments/<environment_id>",
         lambda s: s.ann.delete(environment_path(s), force="true"),
     ),
+    "read a pipeline": (
+        "GET /api/v1/projects/<project_id>/pipeline",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/pipeline"),
+    ),
+    "replace a pipeline": (
+        "PUT /api/v1/projects/<project_id>/pipeline",
+        lambda s: s.ann.put(f"/api/v1/projects/{s.project}/pipeline", s.pipeline()),
+    ),
+    "list the stages of a pipeline": (
+        "GET /api/v1/projects/<project_id>/stages",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/stages"),
+    ),
     "list what a person may confirm": (
         "GET /api/v1/confirmations",
         lambda s: s.ann.get("/api/v1/confirmations"),

@@ -209,6 +209,10 @@ class Stage:
         self.registration = secret
         return self
 
+    def pipeline(self) -> dict[str, Any]:
+        """A pipeline with the environment."""
+        return {"stages": [{"name": "preview", "environment_ids": [str(self.environment)]}]}
+
     def with_confirmation(self) -> Stage:
         """Let an agent ask to delete the environment; `confirmation` is a path."""
         from slipway.services import confirmations

@@ -214,6 +214,7 @@ BODIES = {
         '{"preset":"github","claims":{"repository_id":"1"},"scopes":["read"]}'
     ),
     "/api/v1/projects/<project_id>/trusts/<trust_id>": '{"scopes":["read"]}',
+    "/api/v1/projects/<project_id>/pipeline": '{"stages":[]}',
 }
 
 

@@ -84,7 +84,7 @@ pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
 
 RESOURCES = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    "confirmations",
+    *("confirmations", "promotions"),
 )
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
 # How often a client asks; it waits longer each time.
@@ -618,6 +618,9 @@ REQUESTS = {
     "ship in order": Request(DEPLOY, waiting, {"version": "v2", "sequence": 7}),
     "cancel what waits": Request("POST /api/v1/deployments/<deployment_id>/cancel", waiting),
     "cancel what runs": Request("POST /api/v1/deployments/<deployment_id>/cancel", shipping),
+    "make a pipeline": Request(
+        f"PUT {PROJECT}/pipeline", running, {"stages": [{"name": "production"}]}
+    ),
     "list what waits": Request("GET /api/v1/confirmations", a_confirmation),
     "look at what waits": Request("GET /api/v1/confirmations/<confirmation_id>", a_confirmation),
     "approve": Request("POST /api/v1/confirmations/<confirmation_id>/approve", a_confirmation),
@@ -652,6 +655,8 @@ REQUESTS = {
             "/api/v1/environments/projects/<project_id>",
             f"{PROJECT}/environments",
             f"{PROJECT}/deployments",
+            f"{PROJECT}/pipeline",
+            f"{PROJECT}/stages",
             "/api/v1/deployments",
             ONE,
             f"{ONE}/deployments",

@@ -132,6 +132,10 @@ STORY = [
     # It waits behind the update, so it can still be canceled.
     Step("deployments_create", 201, sets=_TEMPLATED, keeps={"DEPLOYMENT_ID": "id"}),
     Step("deployments_cancel", 202),
+    # --- stages
+    Step("promotions_put_pipeline", sets={"TARGET_ID": "IN_PROJECT_ID"}),
+    Step("promotions_get_pipeline"),
+    Step("promotions_list_stages"),
     # --- a machine asks, and a person decides
     Step("environments_tear_down", 202, "AGENT", keeps={"CONFIRMATION_ID": "id"}),
     Step("confirmations_list"),

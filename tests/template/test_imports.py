@@ -162,6 +162,15 @@ DOES_NOT_IMPORT = {
         "slipway.drivers",
         "slipway.services.rollout_queue",
     },
+    "promotions": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.drivers",
+        "slipway.services.rollout_queue",
+    },
     "templates": {
         *AWS_SDK,
         *SIGNING_IN,

@@ -76,6 +76,9 @@ class Client:
     def post(self, path: str, body: Any = None, **more: Any) -> Answer:
         return self.send("POST", path, json.dumps(body), **more)
 
+    def put(self, path: str, body: Any) -> Answer:
+        return self.send("PUT", path, json.dumps(body))
+
     def patch(self, path: str, body: Any) -> Answer:
         return self.send("PATCH", path, json.dumps(body))
 
@@ -212,8 +215,11 @@ def _resource(path: str) -> str:
     if parts[:4] == ["", "api", "v1", "audit"]:
         return "projects"
     known = {"auth", "projects", "templates", "environments", "deployments", "confirmations"}
+    known |= {"promotions"}
     if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] == ["environments"]:
         return "environments"
+    if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] in _OF_PROMOTIONS:
+        return "promotions"
     below = (["", "api", "v1", "projects"], ["", "api", "v1", "environments"])
     if parts[:4] in below and parts[5:6] == ["deployments"]:
         return "deployments"
@@ -225,6 +231,7 @@ def _resource(path: str) -> str:
     return parts[3] if is_known else "docs"
 
 
+_OF_PROMOTIONS = (["pipeline"], ["stages"], ["promotions"])
 _OF_PEOPLE = (["members"], ["leave"], ["transfer"], ["permissions"], ["trusts"])
 
 

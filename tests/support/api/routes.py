@@ -32,7 +32,7 @@ def ids_of(stage: Stage) -> Here:
 
 RESOURCES = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    "confirmations",
+    *("confirmations", "promotions"),
 )
 
 

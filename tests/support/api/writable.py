@@ -116,6 +116,18 @@ def a_template(ann: Client) -> Object:
     return Object(ann, made.headers["location"])
 
 
+def a_project_without_a_pipeline(ann: Client) -> Object:
+    return Object(ann, f"/api/v1/projects/{world.project(ann.principal)}/pipeline", "PUT")
+
+
+def a_pipeline(ann: Client) -> Object:
+    made = _environment(ann)
+    path = f"/api/v1/projects/{made.project}/pipeline"
+    stage = {"name": "live", "environment_ids": [str(made)], "rules": {"min_soak": 60}}
+    assert ann.put(path, {"stages": [{"name": "empty"}, stage]}).status == 200
+    return Object(ann, path, "PUT")
+
+
 Made = Callable[[Client], Object]
 
 WRITABLE: Mapping[str, tuple[str, Made]] = {
@@ -138,6 +150,11 @@ WRITABLE: Mapping[str, tuple[str, Made]] = {
         "PATCH /api/v1/environments/<environment_id>",
         an_environment_that_has_ended,
     ),
+    "a project without a pipeline": (
+        "PUT /api/v1/projects/<project_id>/pipeline",
+        a_project_without_a_pipeline,
+    ),
+    "a pipeline": ("PUT /api/v1/projects/<project_id>/pipeline", a_pipeline),
 }
 """By name: the route that writes it, and how it is made for a user."""
 

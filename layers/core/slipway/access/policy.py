@@ -75,6 +75,11 @@ ACTIONS: Mapping[str, Rule] = {
     "deployments:read": Rule("viewer"),
     "deployments:create": Rule("deployer", "deploy"),
     "deployments:cancel": Rule("deployer", "deploy"),
+    # A promotion that changes a target's template version needs environments:update as well.
+    "pipeline:read": Rule("viewer"),
+    "pipeline:change": Rule("maintainer", "config"),
+    "promotions:read": Rule("viewer"),
+    "promotions:create": Rule("deployer", "deploy"),
     # Templates, which belong to the whole platform.
     "templates:read": Rule(None),
     "templates:create": Rule(None, "templates"),
@@ -155,7 +160,7 @@ def can(role: Role, overrides: Mapping[Any, Role] | None, grant: Grant | None) -
         if rule.role is None or not allows_scope(rule, grant):
             continue
         # A role in a tier is one in its environments, and not in the project.
-        in_tiers = action.startswith(("environments:", "deployments:"))
+        in_tiers = action.startswith(("environments:", "deployments:", "promotions:"))
         tiers: tuple[Tier | None, ...] = (None, *TIERS) if in_tiers else (None,)
         roles = ((role_in(role, overrides, tier), tier) for tier in tiers)
         if any(allows_role(rule, each, tier, own=True) for each, tier in roles):

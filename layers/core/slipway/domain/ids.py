@@ -1,4 +1,4 @@
-"""Ids that carry their ancestry: `prj_<p>`, `env_<p>_<e>`, `dep_<p>_<e>_<d>`, `trs_<p>_<t>`.
+"""Ids that carry their ancestry: `prj_<p>`, `env_<p>_<e>`, `dep_<p>_<e>_<d>`, `pro_<p>_<n>`.
 
 Each part is 20 characters of Crockford's base32 in lower case: 10 of the time in milliseconds,
 so that ids sort by age, and 10 (50 bits) at random. The longest id has 66 characters and only
@@ -25,6 +25,7 @@ _ENVIRONMENT = re.compile(rf"env_({_PART})_({_PART})")
 _DEPLOYMENT = re.compile(rf"dep_({_PART})_({_PART})_({_PART})")
 _TRUST = re.compile(rf"trs_({_PART})_({_PART})")
 _CONFIRMATION = re.compile(rf"cnf_({_PART})_({_PART})")
+_PROMOTION = re.compile(rf"pro_({_PART})_({_PART})")
 _USER = re.compile(rf"usr_{_PART}")
 # An invitation to a project names it.
 _INVITATION = re.compile(rf"inv_(?:({_PART})_)?{_PART}")
@@ -98,6 +99,18 @@ class ConfirmationId(NamedTuple):
 
     def __str__(self) -> str:
         return f"cnf_{self.p}_{self.c}"
+
+
+class PromotionId(NamedTuple):
+    p: str
+    n: str
+
+    @property
+    def project(self) -> ProjectId:
+        return ProjectId(self.p)
+
+    def __str__(self) -> str:
+        return f"pro_{self.p}_{self.n}"
 
 
 class TokenId(NamedTuple):
@@ -178,6 +191,14 @@ def parse_confirmation(text: str) -> ConfirmationId:
     if not match:
         raise no_such("confirmation")
     return ConfirmationId(*match.groups())
+
+
+def parse_promotion(text: str) -> PromotionId:
+    """Raises NotFound for a malformed id."""
+    match = _PROMOTION.fullmatch(text)
+    if not match:
+        raise no_such("promotion")
+    return PromotionId(*match.groups())
 
 
 def parse_user(text: str) -> UserId:

@@ -206,6 +206,8 @@ if TYPE_CHECKING:
         live_order: NotRequired[int | str]
         live_deployment_id: NotRequired[str]
         live_in_doubt: NotRequired[str]
+        live_since: NotRequired[str]
+        live_by: NotRequired[AuthorRecord]
         # The number of its newest configuration, and the versions of the levels above in it.
         configuration: NotRequired[int]
         configuration_levels: NotRequired[dict[str, int]]
@@ -332,6 +334,30 @@ if TYPE_CHECKING:
         token: int
         holder: NotRequired[str]
         order: NotRequired[int | str]
+
+    class StageRecord(TypedDict):
+        """A stage of a pipeline, as slipway.domain.pipeline.Stage."""
+
+        name: str
+        environment_ids: list[str]
+        rules: dict[str, int]
+
+    class PipelineRecord(TypedDict):
+        """A project's stages, in order."""
+
+        project_id: str
+        stages: list[StageRecord]
+        updated_at: str
+        updated_by: AuthorRecord
+        change: PipelineChangeRecord
+        version: int
+
+    class PipelineChangeRecord(TypedDict):
+        """Why a pipeline was last written."""
+
+        action: Literal["pipeline_changed"]
+        actor: str
+        at: str
 
     class AskerRecord(TypedDict):
         """Who acts: a person, a token or a workload."""

@@ -62,6 +62,7 @@ _OF_PATH: dict[Any, Callable[[str], Any]] = {
     ids.DeploymentId: ids.parse_deployment,
     ids.TrustId: ids.parse_trust,
     ids.ConfirmationId: ids.parse_confirmation,
+    ids.PromotionId: ids.parse_promotion,
     ids.UserId: ids.parse_user,
     ids.InvitationId: ids.parse_invitation,
     ids.MemberId: ids.parse_member,

@@ -379,7 +379,7 @@ def load(functions: Path) -> dict[str, Api]:
     """The API of each `functions/api/<resource>/app.py`, in the order of the document."""
     order = [
         *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-        "confirmations",
+        *("promotions", "confirmations"),
     ]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from slipway import errors
 from slipway.http.openapi_schemas import Schema, name_in, reference
@@ -49,6 +50,8 @@ _TEMPLATE: Schema = {
     "Outputs": {"Queue": {"Value": {"Ref": "Jobs"}}},
 }
 _NAME = "preview-pr-123"
+_ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
+_TARGET = "env_01kaq3h5x0c2m9f7r4tz_01kaq3m4s8q1x7k2v9ew"
 # For operations whose fields' examples do not make a request that works on a fresh platform.
 _BODIES: dict[str, dict[str, Schema]] = {
     "auth_create_token": {
@@ -83,7 +86,17 @@ _BODIES: dict[str, dict[str, Schema]] = {
     "deployments_create": {"example": {"version": "sha-1234567"}},
     "deployments_create_in_environment": {"example": {"version": "sha-1234567"}},
     "environments_deploy": {"example": {"version": "sha-1234567"}},
+    "promotions_put_pipeline": {
+        "example": {
+            "stages": [
+                {"name": "staging", "environment_ids": [_ENVIRONMENT]},
+                {"name": "production", "environment_ids": [_TARGET], "rules": {"min_soak": 0}},
+            ]
+        },
+    },
 }
+# The ids within the bodies of requests, whatever their fields are called.
+_WITHIN = {_ENVIRONMENT: "<ENVIRONMENT_ID>", _TARGET: "<TARGET_ID>"}
 # Fields of requests whose values come from earlier answers, beside ids: names, and no secrets.
 _SECRETS = {"refresh_token": "REFRESH_TOKEN", "token": "RECEIVED_TOKEN"}  # nosec B105
 _SECRETS["digest"] = "DIGEST"
@@ -91,7 +104,6 @@ _SECRETS["digest"] = "DIGEST"
 _WORDS = {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
 _TRUST = "trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"
-_ENVIRONMENT = "env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"
 _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.Invalid: errors.Invalid([errors.FieldError("#/name", "is required")]),
     errors.IdempotencyKeyReused: errors.IdempotencyKeyReused(),
@@ -286,6 +298,7 @@ def _quoted(body: Schema | str, media: str, where: str) -> str:
         return f"'{body}'"
     if media == FORM:
         return "'" + "&".join(f"{name}={value}" for name, value in body.items()) + "'"
+    body = {name: _with_variables(value) for name, value in body.items()}
     for name in body:
         if name in _SECRETS or re.fullmatch(r"[a-z]{3}_\w+", str(body[name])):
             body = {**body, name: _variable(_SECRETS.get(name, name.upper()), where)}
@@ -294,6 +307,18 @@ def _quoted(body: Schema | str, media: str, where: str) -> str:
         + json.dumps(body, ensure_ascii=False).replace('"<', '"\'"$').replace('>"', '"\'"')
         + "'"
     )
+
+
+def _with_variables(value: Any) -> Any:
+    """The value, with a variable in the place of each id of an environment in a list."""
+    if isinstance(value, list):
+        return [
+            _WITHIN.get(each, each) if isinstance(each, str) else _with_variables(each)
+            for each in value
+        ]
+    if isinstance(value, dict):
+        return {name: _with_variables(each) for name, each in value.items()}
+    return value
 
 
 def _variable(name: str, where: str) -> str:

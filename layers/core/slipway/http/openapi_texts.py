@@ -17,6 +17,7 @@ TAGS: dict[str, str] = {
     "templates": "Descriptions of environments, in versions that a platform team publishes.",
     "environments": "Where versions run: create, change, look into and tear down.",
     "deployments": "Versions on their way into an environment, and their logs.",
+    "promotions": "Versions on their way from one environment to the next, by stages.",
     "confirmations": "Destructive requests of machines, which wait for a person.",
     "docs": "Whether the platform answers.",
 }
@@ -159,6 +160,12 @@ OPERATIONS: dict[str, str] = {
     "deployments_logs": "Until it has ended, later lines follow; continue with the last `Link`. "
     "Can wait for the next line.",
     "deployments_timeline": "One entry for each state of its Step Functions execution.",
+    # --- promotions
+    "promotions_get_pipeline": "Without stages if the project has none.",
+    "promotions_put_pipeline": "The rules hold for promotions; a deployment of a version does not "
+    "ask them.",
+    "promotions_list_stages": "An environment is compared with the one of the stage before to "
+    "which something was deployed last. The list can lag behind by a moment.",
     # --- confirmations
     "confirmations_list": "Of all projects in which you may do what is asked.",
     "confirmations_get": "The machine that asked can read it, too.",

@@ -24,6 +24,7 @@
 | a seat for somebody who is invited             | PROJECT#<p>   | INVITED#<invitation id>   |
 | a project's environments, newest first         | PROJECT#<p>   | ENV#<e>                   |
 | environment names, unique in their project     | PROJECT#<p>   | NAME#<normalised>         |
+| a project's pipeline: the stages, in order     | PROJECT#<p>   | PIPELINE                  |
 | external ids, unique in their project          | PROJECT#<p>   | EXTERNAL#<external id>    |
 | an environment's lease (what TTL deletes)      | ENV#<e>       | LEASE                     |
 | clean-up record of secret inputs               | ENV#<e>       | SECRETS, SECRETS#<update> |

@@ -31,7 +31,7 @@ _LEFT_OUT = re.compile(
 _JSON = ("config", "inputs")
 _MOST = 500
 # An id that begins with a project's part, such as env_<p>_<e>.
-_OF_PROJECT = re.compile(r"(?:prj|env|dep|trs|cnf)_([0-9a-hjkmnp-tv-z]{20})(?:_.*)?")
+_OF_PROJECT = re.compile(r"(?:prj|env|dep|trs|cnf|pro)_([0-9a-hjkmnp-tv-z]{20})(?:_.*)?")
 
 
 def parts(auditing: Auditing, actions: Mapping[str, Action]) -> dict[str, Action]:
