@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist prove-on-aws openapi policies lock clean
+.PHONY: help local sam-local demo reconcile redrive test test-browser coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist prove-on-aws openapi policies lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,11 @@ redrive: .venv/ready ## replay changes that dispatch gave up (STACK= for a stack
 
 test: .venv/ready .venv-sam/ready ## run every test (ARGS= for pytest's arguments, e.g. ARGS=tests/domain)
 	.venv/bin/pytest $(or $(ARGS),-n 3)
+
+# Chromium is looked for on PATH, and at $CHROMIUM.
+test-browser: .venv/ready .venv-browser/ready ## test the console in Chromium (Debian: apt install chromium)
+	@PYTHONPATH="$$(echo .venv-browser/lib/python*/site-packages)" \
+		.venv/bin/pytest -m browser $(or $(ARGS),tests/browser)
 
 coverage: .venv/ready .venv-sam/ready ## run every test and require the coverage set in pyproject.toml
 	.venv/bin/pytest -n 3 --cov
@@ -75,7 +80,7 @@ clients: .venv/ready .venv-clients/ready node-tools ## generate clients from the
 fuzz: .venv/ready .venv-clients/ready ## test a fresh platform by its OpenAPI document, 10,000 cases (ARGS="--examples 5 --seed 2")
 	@.venv/bin/python -m tests.support.clients.fuzz $(ARGS)
 
-check: .venv-clients/ready node-tools lint audit types test gate validate build ## run everything that CI runs
+check: .venv-clients/ready node-tools lint audit types test test-browser gate validate build ## run everything that CI runs
 	@echo "All good."
 
 lint: .venv/ready ## check the code with ruff, and its format
@@ -133,6 +138,7 @@ lock: .venv-lock/ready ## pin the dependencies of pyproject.toml (ARGS=--upgrade
 	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock
 	$(LOCK) $(ARGS) --group sam --output-file local/sam.lock
 	$(LOCK) $(ARGS) --group audit --output-file .ci/audit.lock
+	$(LOCK) $(ARGS) --constraints requirements.lock --group browser --output-file tests/browser/requirements.lock
 	$(LOCK) $(ARGS) --group clients --output-file tests/support/clients/requirements.lock
 	$(LOCK) $(ARGS) --constraints requirements.lock --group bench layers/core/requirements.txt \
 		--output-file benchmarks/requirements.lock
@@ -141,7 +147,7 @@ lock: .venv-lock/ready ## pin the dependencies of pyproject.toml (ARGS=--upgrade
 	cd tests/support/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 clean: ## remove everything that these commands created
-	rm -rf .venv .venv-sam .venv-audit .venv-bench .venv-clients .venv-lock .aws-sam .slipway .coverage .coverage.*
+	rm -rf .venv .venv-sam .venv-audit .venv-bench .venv-browser .venv-clients .venv-lock .aws-sam .slipway .coverage .coverage.*
 	rm -rf benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -157,6 +163,9 @@ clean: ## remove everything that these commands created
 
 .venv-bench/ready: benchmarks/requirements.lock
 	$(call make_venv,.venv-bench,--no-deps --require-hashes --requirement benchmarks/requirements.lock)
+
+.venv-browser/ready: tests/browser/requirements.lock
+	$(call make_venv,.venv-browser,--no-deps --require-hashes --requirement tests/browser/requirements.lock)
 
 .venv-clients/ready: tests/support/clients/requirements.lock
 	$(call make_venv,.venv-clients,--no-deps --require-hashes --requirement tests/support/clients/requirements.lock)

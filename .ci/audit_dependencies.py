@@ -14,6 +14,7 @@ LOCKS = [
     "local/sam.lock",
     "benchmarks/requirements.lock",
     ".ci/audit.lock",
+    "tests/browser/requirements.lock",
     "tests/support/clients/requirements.lock",
 ]
 

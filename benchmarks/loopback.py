@@ -57,6 +57,8 @@ def environ(endpoint: str) -> dict[str, str]:
         "LIMITS": re.sub(r"\$\{(\w+)\}", lambda name: str(known[name[1]]), limits),
         "MACHINES": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-",
         "SIGNING_SECRET": "signing",
+        "CONSOLE_SECRET": "console",
+        "COMPANY": "false",
         "REGISTRATION": "open",
         "MEMBERS_MAY_PUBLISH": "true",
         "AWS_ENDPOINT_URL": endpoint,

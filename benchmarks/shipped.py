@@ -114,6 +114,7 @@ FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
     "deployments": ("api/deployments", _api("GET", "/api/v1/deployments/{s.deployment}")),
     "confirmations": ("api/confirmations", _api("GET", "/api/v1/confirmations")),
     "promotions": ("api/promotions", _api("GET", "/api/v1/projects/{s.project}/stages")),
+    "console": ("api/console", _api("GET", "/console/sign-in")),
     "docs": ("api/docs", _api("GET", "/openapi.json")),
     "plans": ("invoked/plans", _preview),
     "dispatch": ("events/dispatch", _changed),

@@ -9,8 +9,10 @@ import pytest
 
 from slipway.access import api_tokens, signing, tokens
 from slipway.aws import functions
+from slipway.console import api as console_api
+from slipway.console import session as console_session
 from slipway.services import lists, reconcile_schedule
-from slipway.settings import limits, settings
+from slipway.settings import console_settings, limits, settings
 from slipway.store import naming, rates, sessions, template_records
 from tests.support import invoked
 
@@ -37,6 +39,8 @@ def as_on_lambda() -> Iterator[None]:
             "SESSION_HOURS": "720",
             "SIGNING_SECRET": "signing",
             "TOKEN_SECRET": "tokens",
+            "CONSOLE_SECRET": "console",
+            "COMPANY": "false",
             "REGISTRATION": "open",
             "MEMBERS_MAY_PUBLISH": "true",
             "REJECT_COMMON_PASSWORDS": "false",
@@ -63,6 +67,9 @@ def as_on_lambda() -> Iterator[None]:
 def forget() -> None:
     """Drop the caches that a function keeps between requests: tests must not share them."""
     settings.cache_clear()
+    console_settings.cache_clear()
+    console_api.forget()
+    console_session.forget()
     tokens.forget()
     signing.forget()
     api_tokens.forget()

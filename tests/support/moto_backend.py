@@ -131,7 +131,7 @@ def empty() -> None:
 def _made() -> tuple[Any, Any, Any]:
     """The backends' own, made once: it takes ten times as long as to copy them."""
     create_table()
-    for name in ("signing", "tokens"):
+    for name in ("console", "signing", "tokens"):
         boto3.client("secretsmanager").create_secret(Name=name, SecretString=name[0] * 64)
     boto3.client("s3").create_bucket(
         Bucket="templates", CreateBucketConfiguration={"LocationConstraint": REGION}

@@ -27,7 +27,14 @@ ROLES = dict(transformed("AWS::IAM::Role"))
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
 BOUNDARIES = {
-    *("AuthBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary", "WorkflowBoundary"),
+    *(
+        "AuthBoundary",
+        "ConsoleBoundary",
+        "FunctionBoundary",
+        "PeopleBoundary",
+        "RetireBoundary",
+        "WorkflowBoundary",
+    ),
     *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
 # The rule that runs reconcile while anything has a deadline.

@@ -53,6 +53,8 @@ MAY_IMPORT = {
     "access": {*BASE, "domain", "aws", "store"},
     "services": {*BASE, "domain", "aws", "store", "drivers", "access"},
     "http": {*BASE, "domain", "store", "access"},
+    # A client of the API: its secret, and the headers that all answers have.
+    "console": {*BASE, "aws", "http", "domain"},
     "importers": {"errors", "domain"},
 }
 
@@ -208,6 +210,21 @@ DOES_NOT_IMPORT = {
         *TEMPLATES,
         "slipway.drivers",
         "slipway.store.project_records",
+    },
+    "console": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "aws_lambda_powertools.event_handler",
+        "pydantic",
+        "slipway.access",
+        "slipway.console.pages",
+        "slipway.domain",
+        "slipway.drivers",
+        "slipway.services",
+        "slipway.store",
     },
     "dispatch": WORKFLOWS,
     "reconcile": WORKFLOWS,

@@ -19,6 +19,7 @@ LOCKS = [
         ".ci/audit.lock",
         "layers/core/requirements.lock",
         "benchmarks/requirements.lock",
+        "tests/browser/requirements.lock",
         "tests/support/clients/requirements.lock",
     )
 ]

@@ -49,6 +49,7 @@ NEEDS = {
 AUTH = "AuthFunctionRole"
 PEOPLE = "PeopleFunctionRole"
 RETIRE = "RetireFunctionRole"
+CONSOLE = "ConsoleFunctionRole"
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -108,7 +109,7 @@ def test_api_functions_read_the_token_secret_and_no_other_function_does() -> Non
     api = {
         f"{camel(folder.name)}FunctionRole"
         for folder in FUNCTIONS
-        if folder.parent.name == "api" and folder.name != "docs"
+        if folder.parent.name == "api" and folder.name not in ("console", "docs")
     }
 
     assert {role for role in ROLES if reads in allowed(role)} == api
@@ -154,7 +155,7 @@ def boundary(name: str = "FunctionBoundary") -> Iterator[tuple[str, str]]:
 def test_the_boundaries_limit_every_role_whatever_is_attached() -> None:
     for role in ROLES:
         kind = "Function" if "Function" in role else "Workflow"
-        own = {AUTH: "Auth", PEOPLE: "People", RETIRE: "Retire"}
+        own = {AUTH: "Auth", PEOPLE: "People", RETIRE: "Retire", CONSOLE: "Console"}
         assert boundary_of(role) == own.get(role, kind) + "Boundary"
     # Keys of AWS's own, through those services that encrypt with them; no role is given these.
     keys = {f"kms:{action}" for action in ("Decrypt", "Encrypt", "GenerateDataKey")}
@@ -330,7 +331,7 @@ def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None
     functions = [
         role
         for role in ROLES
-        if role not in ("DocsFunctionRole", "PlansFunctionRole") and "Function" in role
+        if role not in (CONSOLE, "DocsFunctionRole", "PlansFunctionRole") and "Function" in role
     ]
     reaching = {role for role in functions if may_reach(role, "dynamodb:UpdateItem", pk)}
 
@@ -384,6 +385,7 @@ def test_only_auth_reads_the_signing_secret() -> None:
             ("ses:SendEmail", "mail"),
         },
         "People": {("ses:SendEmail", "mail")},
+        "Console": {("secretsmanager:GetSecretValue", "ConsoleSecret")},
         "Templates": {("s3:GetObject", "TemplatesBucket"), ("s3:PutObject", "TemplatesBucket")},
         "Environments": {
             # It writes what nobody may read but who makes the environment.
@@ -425,6 +427,17 @@ def test_only_auth_reads_the_signing_secret() -> None:
         assert beside - token_secret == more.get(name, set()), name
         assert {on for action, on in held - beside} <= {"Table"}, name
     assert [role for role in ROLES if allowed(role) & secret] == [AUTH]
+
+
+def test_the_console_may_read_its_own_secret_and_do_nothing_else() -> None:
+    reads = ("secretsmanager:GetSecretValue", "ConsoleSecret")
+
+    assert allowed(CONSOLE) == {reads}
+    assert [role for role in ROLES if reads in allowed(role)] == [CONSOLE]
+    limits = {action for action, _ in boundary("ConsoleBoundary")}
+    assert not {action for action in limits if action.startswith(("dynamodb:", "lambda:", "ssm:"))}
+    for name in BOUNDARIES - {"ConsoleBoundary"}:
+        assert not any("ConsoleSecret" in on for _, on in boundary(name)), name
 
 
 def test_only_dispatch_starts_executions_and_each_reader_those_of_its_records() -> None:

@@ -65,6 +65,13 @@ class Settings:
     cors_origins: tuple[str, ...]
 
 
+class ConsoleSettings(NamedTuple):
+    """What the console alone has: its secret's name, and whether the company's sign-in is on."""
+
+    secret: str
+    company: bool
+
+
 class Limits(NamedTuple):
     """The stack's limits, in the order of the variable LIMITS. `parameter` names each quota.
 
@@ -144,6 +151,13 @@ def settings() -> Settings:
         public_url=env.get("PUBLIC_URL", ""),
         cors_origins=tuple(filter(None, env.get("CORS_ORIGINS", "").split(","))),
     )
+
+
+@cache
+def console_settings() -> ConsoleSettings:
+    """The console's own settings, cached. Raises KeyError in any other function."""
+    env = os.environ
+    return ConsoleSettings(env["CONSOLE_SECRET"], env["COMPANY"] == "true")
 
 
 def _listed(text: str) -> tuple[str, ...]:

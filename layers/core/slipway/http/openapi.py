@@ -376,13 +376,16 @@ def _schemas(routes: Sequence[Route], operations: Iterable[Schema]) -> dict[str,
 
 
 def load(functions: Path) -> dict[str, Api]:
-    """The API of each `functions/api/<resource>/app.py`, in the order of the document."""
+    """The API of each `functions/api/<resource>/app.py`, in the order of the document.
+
+    The console is no part of it: it is a client.
+    """
     order = [
         *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
         *("promotions", "confirmations"),
     ]
     folders = sorted(
-        (path.parent for path in functions.glob("api/*/app.py")),
+        (path.parent for path in functions.glob("api/*/app.py") if path.parent.name != "console"),
         key=lambda folder: [*order, folder.name].index(folder.name),
     )
     apis: dict[str, Api] = {}
