@@ -236,7 +236,9 @@ def test_stages_show_what_is_live_since_when_by_whom_and_how_far_behind(
 ) -> None:
     ann.put(path, pipeline(("Staging", [staging]), ("Production", [production])))
     by = {"id": ann.user_id, "kind": "user", "name": "ann@example.com"}
-    is_live(staging, "v3", "2026-11-03T00:00:00.000Z", live_by=by)
+    history = [{"id": f"dep_{n}", "version": f"v{n}"} for n in (3, 2, 1, 0)]
+    since = "2026-11-03T00:00:00.000Z"
+    is_live(staging, "v3", since, live_by=by, live_history=history)
     is_live(production, "v1", "2026-11-01T00:00:00.000Z")
 
     first, last = ann.get(stages_path).json
@@ -248,7 +250,7 @@ def test_stages_show_what_is_live_since_when_by_whom_and_how_far_behind(
     [behind] = last["environments"]
     assert behind["version"] == "v1"
     assert behind["behind"]["environment_id"] == str(staging)
-    assert behind["behind"]["version"] == "v3"
+    assert (behind["behind"]["version"], behind["behind"]["deployments"]) == ("v3", 2)
     assert behind["behind"]["since"] == "2026-11-03T00:00:00.000Z"
 
     is_live(production, "v3", "2026-11-04T00:00:00.000Z")

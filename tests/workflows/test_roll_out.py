@@ -61,6 +61,8 @@ def test_a_version_goes_live(world: World) -> None:
     assert record["created_at"] < record["started_at"] < record["finished_at"]
     live = world.look(environment)
     assert (live["live_version"], live["live_deployment_id"]) == ("sha-1234567", str(deployment))
+    assert (live["live_since"], live["live_by"]) == (record["finished_at"], record["made_by"])
+    assert live["live_history"] == [{"id": str(deployment), "version": "sha-1234567"}]
     assert world.holder(environment) is None
     execution = world.execution("roll_out_deployment", deployment)
     assert (execution.status, execution.states) == ("SUCCEEDED", STRAIGHT)

@@ -150,6 +150,8 @@ class Environment(ResponseModel):
     )
     live_artifact: str | None = Field(None, description="The artifact of that version.")
     live_deployment_id: str | None = None
+    live_since: Moment | None = Field(None, description="Since when that deployment is live.")
+    live_by: Author | None = Field(None, description="Who asked for that deployment.")
     live_in_doubt: str | None = Field(
         None,
         description="A deployment that failed and could not be rolled back. The running version is "

@@ -227,6 +227,7 @@ if TYPE_CHECKING:
         it was a rollback, and that one's if it was a rollback itself."""
 
         id: str
+        version: NotRequired[str]
         same_as: NotRequired[str]
 
     class SnapshotRecord(TypedDict):
@@ -334,30 +335,6 @@ if TYPE_CHECKING:
         token: int
         holder: NotRequired[str]
         order: NotRequired[int | str]
-
-    class StageRecord(TypedDict):
-        """A stage of a pipeline, as slipway.domain.pipeline.Stage."""
-
-        name: str
-        environment_ids: list[str]
-        rules: dict[str, int]
-
-    class PipelineRecord(TypedDict):
-        """A project's stages, in order."""
-
-        project_id: str
-        stages: list[StageRecord]
-        updated_at: str
-        updated_by: AuthorRecord
-        change: PipelineChangeRecord
-        version: int
-
-    class PipelineChangeRecord(TypedDict):
-        """Why a pipeline was last written."""
-
-        action: Literal["pipeline_changed"]
-        actor: str
-        at: str
 
     class AskerRecord(TypedDict):
         """Who acts: a person, a token or a workload."""

@@ -26,7 +26,8 @@ from slipway.store.table import Transaction, TransactionFailed
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from slipway.domain.records import EnvironmentRecord, PipelineRecord
+    from slipway.domain.promotion_records import PipelineRecord
+    from slipway.domain.records import EnvironmentRecord
 
 _TRIES = 10
 
@@ -227,9 +228,11 @@ def _is_same(item: EnvironmentRecord, other: EnvironmentRecord) -> bool:
 def _behind(item: EnvironmentRecord, ahead: EnvironmentRecord | None) -> dict[str, Any] | None:
     if ahead is None or _is_same(item, ahead):
         return None
+    history = [each.get("version") for each in ahead.get("live_history", ())]
+    mine = item.get("live_version")
     return {
         "environment_id": ahead["id"],
         "version": ahead.get("live_version"),
-        "deployments": None,
+        "deployments": history.index(mine) if mine and mine in history else None,
         "since": ahead.get("live_since"),
     }

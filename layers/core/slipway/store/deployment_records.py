@@ -66,6 +66,8 @@ def snapshot(environment: EnvironmentRecord) -> SnapshotRecord:
 def live_history(item: DeploymentRecord, environment: EnvironmentRecord) -> list[LiveRecord]:
     """The deployments that were live, newest first, once this one is; at most KEPT."""
     newest: LiveRecord = {"id": item["id"]}
+    if version := item.get("version"):
+        newest["version"] = version
     history = environment.get("live_history", [])
     if target := item.get("rolls_back_to"):
         same = (each.get("same_as") for each in history if each["id"] == target)

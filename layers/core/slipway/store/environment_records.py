@@ -280,6 +280,7 @@ def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     names of the fields to remove. Raises TypeError for a value that no SDK integration takes.
     """
     fields = {f"live_{name}": deployment.get(name) for name in LIVE_FIELDS} | also
+    fields["live_by"] = deployment.get("made_by")
     if deployment.get("order") is None:
         # It says nothing about the order of versions, so the last number stays.
         del fields["live_order"]

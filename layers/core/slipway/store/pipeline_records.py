@@ -11,7 +11,7 @@ from slipway.store.listed import INDEX, LIVE
 from slipway.store.table import Fields, Key, Query, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import PipelineRecord, StageRecord
+    from slipway.domain.promotion_records import PipelineRecord, StageRecord
 
 # The project's newest environments, among which those of its stages usually are.
 _LIKELY = 100
