@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test test-browser coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist prove-on-aws openapi policies lock clean
+.PHONY: help local sam-local demo reconcile redrive test test-browser coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist lifetimes prove-on-aws openapi policies lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -123,6 +123,9 @@ admin: .venv/ready ## print a one-time link that makes an administrator (EMAIL=;
 
 relist: .venv/ready ## put records of an earlier release into the lists (STACK= for a stack on AWS)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.relist --stack "$(STACK)"
+
+lifetimes: .venv/ready ## give what an earlier release wrote or ended its lifetime (STACK= for a stack on AWS)
+	@PYTHONPATH=layers/core .venv/bin/python -m deploy.lifetimes --stack "$(STACK)"
 
 prove-on-aws: .venv/ready ## check on AWS what docs/aws.md calls unproven (STACK=, or ENDPOINT=; ONLY=)
 	@PYTHONPATH=layers/core .venv/bin/python -m deploy.prove --stack "$(STACK)" \

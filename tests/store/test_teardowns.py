@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -22,7 +23,7 @@ from slipway.errors import (
     StaleWrite,
 )
 from slipway.services import environments, teardowns
-from slipway.store import environment_records, project_records, table
+from slipway.store import environment_records, lifetimes, project_records, table
 from slipway.store.table import Item
 from tests.support.store import between, world
 
@@ -364,7 +365,9 @@ def test_forgetting_records_what_remains(ann: Principal, project: ProjectId) -> 
     assert shown.failure == Failure.model_validate(FAILURE)
     item = record(made)
     assert item["change"]["actor"] == ann.user_id
-    assert not {"due", "next_retry_at"} & item.keys()
+    assert "next_retry_at" not in item
+    # Until what belongs to it goes with it.
+    assert (item["due"], item["ttl"]) == (ANY, lifetimes.ended(item["destroyed_at"]))
     gone = table.get(
         environment_records.lease(made),
         project_records.environment_name(project, "x"),

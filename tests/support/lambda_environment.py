@@ -12,7 +12,7 @@ from slipway.aws import functions
 from slipway.console import api as console_api
 from slipway.console import session as console_session
 from slipway.services import lists, reconcile_schedule
-from slipway.settings import console_settings, limits, settings
+from slipway.settings import console_settings, lifetimes, limits, settings
 from slipway.store import naming, rates, sessions, template_records
 from tests.support import invoked
 
@@ -77,6 +77,7 @@ def forget() -> None:
     lists.forget()
     naming.forget()
     limits.cache_clear()
+    lifetimes.cache_clear()
     rates.forget()
     reconcile_schedule.forget()
     template_records.version_of.cache_clear()

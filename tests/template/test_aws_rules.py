@@ -37,7 +37,7 @@ CANNOT_FAIL = {
 # JSONata's own and those that Step Functions adds; it has no $eval.
 FUNCTIONS = {
     *("append", "each", "exists", "hash", "join", "keys", "lookup", "merge", "not", "number"),
-    *("string", "substring"),
+    *("string", "substring", "ceil", "min", "toMillis"),
 }
 TOKEN = (
     "$substring($hash($states.context.Execution.Id & $states.context.State.Name"

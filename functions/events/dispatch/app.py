@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from slipway.aws import executions
-from slipway.domain import failure, ids
+from slipway.domain import failure, ids, timestamps
 from slipway.domain.environment import GOING, TAKES_DEPLOYMENTS
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import StackGone
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _RELEVANT = ("status", "operation", "lease", "template", "nudged_at")
 _NAMES_SECRETS = ("secret_inputs", "secret_places", "live_history")
 _TO_LINK = "UNLINKED#"
+# By then nearly every change has been handled: this one waited in a queue, or was given up.
+_LATE_SECONDS = 300
 _processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 
@@ -72,18 +74,32 @@ def _handle_change(record: Any) -> None:
         _handle_confirmations(kind, keys)
     if kind in ("ENV", "DEP"):
         event_records.record(before, after)
+    if kind == "ENV":
+        _handle_replaced(before, after)
     if kind == "LEASE":
         _handle_expired_lease(before)
     elif kind == "PROJECT" and not rest and not after:
-        _forget_trusts(decode(before))
+        from slipway.services import retention
+
+        retention.settle_project(ids.parse_project(before["id"]["S"]))
     elif kind == "PROJECT" and not rest and _differs(before, after, "status", "nudged_at"):
         _handle_project(ids.parse_project(after["id"]["S"]))
-    elif kind == "ENV" and _differs(before, after, *_RELEVANT):
+    elif kind == "ENV" and (_differs(before, after, *_RELEVANT) or _is_late(raw["dynamodb"])):
         _handle_environment(ids.parse_environment(after["id"]["S"]))
     elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
         _handle_deployment(ids.parse_deployment(after["id"]["S"]))
     if kind == "ENV" and before and _differs(before, after, *_NAMES_SECRETS):
         _delete_replaced_secrets(decode(before), decode(after))
+
+
+def _handle_replaced(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Another deployment may have gone live: the one that was live has ended now."""
+    was = before.get("live_deployment_id")
+    if was and was != after.get("live_deployment_id"):
+        # Imported here and below, because most changes end nothing.
+        from slipway.services import retention
+
+        retention.replaced(was["S"], after["updated_at"]["S"])
 
 
 def _handle_confirmations(kind: str, keys: Any) -> None:
@@ -112,6 +128,12 @@ def _differs(before: dict[str, Any], after: dict[str, Any], *names: str) -> bool
     return any(before.get(name) != after.get(name) for name in names)
 
 
+def _is_late(change: dict[str, Any]) -> bool:
+    """Whether the environment may have ended since, so that the change's event comes after it."""
+    at = change.get("ApproximateCreationDateTime")
+    return at is not None and float(at) < timestamps.now().timestamp() - _LATE_SECONDS
+
+
 def _handle_expired_lease(lease: dict[str, Any]) -> None:
     leases.expire(ids.parse_environment(lease["environment_id"]["S"]), "ttl")
 
@@ -120,15 +142,6 @@ def _handle_project(project: ProjectId) -> None:
     for environment, actor in projects.to_tear_down(project):
         teardowns.begin_as(environment, actor)
     projects.erase_if_empty(project)
-
-
-def _forget_trusts(project: dict[str, Any]) -> None:
-    """Delete the trusts of a project that was deleted. Until then they only lead to 404."""
-    if project.get("trusts"):
-        # Imported here, because few projects trust workloads.
-        from slipway.store import trust_records
-
-        trust_records.forget(ids.parse_project(project["id"]))
 
 
 def _handle_environment(environment: EnvironmentId) -> None:
@@ -156,7 +169,10 @@ def _handle_environment(environment: EnvironmentId) -> None:
     if status == "teardown_failed":
         teardowns.plan_retry(item, "dispatch")
     if status == "destroyed":
+        from slipway.services import retention
+
         projects.erase_if_empty(environment.project)
+        retention.settle(item)
     if item.get("template"):
         from slipway.store import template_records
 
@@ -180,6 +196,10 @@ def _handle_deployment(deployment: DeploymentId) -> None:
         rollout_queue.make_way(deployment)
     if item and item.get("finished_at") and item.get("token") is not None:
         event_records.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))
+    if item and item.get("finished_at") and "ttl" not in item and item["status"] != "succeeded":
+        from slipway.services import retention
+
+        retention.ended(item)
     if item and item["status"] == "succeeded":
         leases.restart_idle(deployment.environment, item["finished_at"])
     if item and _error(item) == StackGone.__name__:

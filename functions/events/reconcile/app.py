@@ -72,6 +72,11 @@ def _repair(key: Key) -> str | None:
         # The project is being deleted: dispatch tears its environments down and then erases it.
         deadlines.nudge(key, item["id"])
         return None
+    if key.sk == "ENDED":
+        from slipway.services import retention
+
+        project = ids.parse_project(item["project_id"])
+        return "outlived" if retention.settle_project(project) else None
     return _environment(key, item) if key.sk.startswith("ENV#") else _deployment(key, item)
 
 
@@ -95,6 +100,10 @@ def _environment(key: Key, item: EnvironmentRecord) -> str | None:
         wakes_at = datetime.fromisoformat(environment_records.next_wake(item))
         deadlines.postpone(key, item["id"], wakes_at + _LEASE_GRACE)
         return None
+    if status == "destroyed":
+        from slipway.services import retention
+
+        return "outlived" if retention.settle(item) else None
     deadlines.clear(key)
     return None
 

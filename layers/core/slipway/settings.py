@@ -176,6 +176,20 @@ def limits() -> Limits:
     return Limits(*map(int, os.environ["LIMITS"].split(",")))
 
 
+class Lifetimes(NamedTuple):
+    """How many days a log line is kept, and what has ended (slipway.store.lifetimes)."""
+
+    log: int
+    ended: int
+
+
+@cache
+def lifetimes() -> Lifetimes:
+    """The stack's lifetimes, cached."""
+    env = os.environ
+    return Lifetimes(int(env.get("LOG_DAYS", "90")), int(env.get("ENDED_DAYS", "400")))
+
+
 def endpoint(service: str) -> str:
     """The URL of a service of AWS in the function's region, or of the laptop's AWS port."""
     if given := os.environ.get("AWS_ENDPOINT_URL"):

@@ -25,6 +25,7 @@ from slipway.services import lists, projects, rollout_queue, template_uses
 from slipway.store import (
     deployment_records,
     environment_records,
+    lifetimes,
     project_records,
     queue_records,
     quota_records,
@@ -143,8 +144,10 @@ def is_destroyed(this: EnvironmentId) -> None:
     """The last state of retire_environment."""
     item = environment_records.find(this)
     assert item
-    becomes(this, "destroyed", destroyed_at=timestamps.written(timestamps.now()))
-    table.write(Update(environment_records.key(this), "REMOVE listed, listed_at", {}))
+    at = timestamps.written(timestamps.now())
+    becomes(this, "destroyed", destroyed_at=at)
+    change = "SET #ttl = :ttl REMOVE listed, listed_at"
+    table.write(Update(environment_records.key(this), change, {"ttl": lifetimes.ended(at)}))
     external_id = item.get("external_id") or item["id"]
     transaction = (
         Transaction()

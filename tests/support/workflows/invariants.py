@@ -10,6 +10,7 @@ from typing import Any
 from slipway.domain import failure, ids, timestamps
 from slipway.drivers.simulated import Simulated
 from slipway.store import project_records, wire
+from tests.support import lifetimes as kinds
 from tests.support.workflows.representations import ambiguous
 from tests.support.workflows.world import Record, World
 
@@ -27,6 +28,8 @@ def broken(world: World) -> list[str]:
     found += _quotas(items, environments, deployments)
     found += _etags(world)
     found += _confirmations(world, items)
+    found += kinds.faults(items)
+    found += [f"{item['pk']} has ended, and is not done" for item in items if item["sk"] == "ENDED"]
     for environment in environments:
         mine = [each for each in deployments if each["environment_id"] == environment["id"]]
         found += _environment(world, items, environment)
@@ -34,9 +37,11 @@ def broken(world: World) -> list[str]:
         found += _deployments(items, environment, mine)
         found += _live(world, environment, mine)
         found += _history(items, environment, mine)
+        found += _lifetimes(items, environment, mine)
     found += [f"{verb} of {e} after its teardown" for verb, e in world.infrastructure.harmed]
     if not world.is_awake():
-        found += [f"{item['id']} is due, and nobody will look" for item in items if "due" in item]
+        due = (f"{item['pk']} {item['sk']}" for item in items if "due" in item)
+        found += [f"{each} is due, and nobody will look" for each in due]
     return found
 
 
@@ -240,6 +245,31 @@ def _history(items: list[Record], environment: Record, mine: list[Record]) -> It
     yield from _chain(e, events, environment["status"])
     for item in mine:
         yield from _chain(item["id"], told.get(item["id"], []), item["status"])
+
+
+def _lifetimes(items: list[Record], environment: Record, mine: list[Record]) -> Iterator[str]:
+    """What has ended goes, what is live stays, and nothing stays longer than what it belongs to."""
+    ended = environment["status"] == "destroyed"
+    if ("ttl" in environment) != ended:
+        yield f"{environment['id']} is {environment['status']}, and goes {environment.get('ttl')}"
+    ends = environment.get("ttl", float("inf"))
+    for each in (each for each in items if each["pk"] == f"ENV#{environment['id'].split('_')[2]}"):
+        if each.get("ttl", float("inf")) > ends and "due" not in each:
+            yield f"{each['pk']} {each['sk']} goes {each.get('ttl')}, after its parent at {ends}"
+    for deployment in mine:
+        live = deployment["id"] == environment.get("live_deployment_id") and not ended
+        if ("ttl" in deployment) == live:
+            yield f"{deployment['id']} is {deployment['status']}, and goes {deployment.get('ttl')}"
+        goes = deployment.get("ttl", float("inf"))
+        pk = f"DEP#{deployment['id'].split('_')[3]}"
+        of_it = [
+            each for each in items if pk == each["pk"] or each.get("subject") == deployment["id"]
+        ]
+        for each in of_it:
+            if each.get("ttl", float("inf")) > goes or "ttl" not in each:
+                yield f"{each['pk']} {each['sk']} goes {each.get('ttl')}, its parent {goes}"
+    said = [each for each in items if each["sk"].startswith("LOG#")]
+    yield from (f"{each['pk']} {each['sk']} stays" for each in said if "ttl" not in each)
 
 
 def _etags(world: World) -> Iterator[str]:

@@ -290,10 +290,10 @@ class World:
         return True
 
     def sweep_ttl(self) -> int:
-        """Delete the leases that are over, as DynamoDB does sooner or later; how many."""
+        """Delete the items that are over, as DynamoDB does sooner or later; how many."""
         over = [
             item
-            for item in self.items("LEASE")
+            for item in self.items("")
             if "ttl" in item and float(item["ttl"]["N"]) <= self.schedule.now
         ]
         for item in over:
@@ -645,7 +645,12 @@ def _machine_definitions() -> dict[str, str]:
     return found
 
 
-_SUBSTITUTIONS = {"Table": "slipway", "AWS::Partition": "aws"}
+_SUBSTITUTIONS = {
+    "Table": "slipway",
+    "AWS::Partition": "aws",
+    "LogDays": "90",
+    "EndedDays": "400",
+}
 
 # It says the same of the same definition, and takes its time to.
 _validated_definitions: set[str] = set()

@@ -171,6 +171,7 @@ if TYPE_CHECKING:
         outputs: NotRequired[dict[str, str]]
         due: NotRequired[str]
         due_at: NotRequired[str]
+        ttl: NotRequired[int]
         listed: NotRequired[str]
         listed_at: NotRequired[str]
         # Its lease.
@@ -278,6 +279,7 @@ if TYPE_CHECKING:
         cancel_author: NotRequired[AuthorRecord]
         due: NotRequired[str]
         due_at: NotRequired[str]
+        ttl: NotRequired[int]
         listed: NotRequired[str]
         listed_at: NotRequired[str]
         # A release, and what is live during an update.

@@ -291,7 +291,7 @@ def _erase(
     if_version: Container[int] | None = None,
     caller: Check | None = None,
 ) -> None:
-    """Delete the project's items; the history of its environments stays for operators.
+    """Delete the project's items; what else it has goes in its time (slipway.services.retention).
 
     `everyone` are its members and its invitations, as they were read with it. `caller` is the part
     that fails if the caller may no longer do it. Raises StaleWrite if it has environments, or if
@@ -306,6 +306,7 @@ def _erase(
     values = {"none": 0, "name": item["name"], "owner": item["owner"], **count, **was}
     transaction = (
         Transaction()
+        .put("ended", records.ended_key(project), records.ended(project), None)
         .delete("record", records.key(project), condition + same_version, values)
         .delete("name", records.name_key(item["owner"], item["name"]))
         .add("quota", quota_records.uncount(quota_records.projects_of(item["owner"])))

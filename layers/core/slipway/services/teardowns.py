@@ -29,6 +29,7 @@ from slipway.store import (
     deadlines,
     environment_records,
     idempotency,
+    lifetimes,
     listed,
     project_records,
     quota_records,
@@ -279,7 +280,9 @@ def _forgotten(item: EnvironmentRecord, principal: Principal) -> Fields:
         "change": change("forgotten", principal.author(), now, _what_remains(item)),
         "updated_at": now,
         "version": item["version"] + 1,
-        "due": None,
+        # Until what belongs to it goes with it (slipway.services.retention).
+        **deadlines.due_fields(item["id"]),
+        "ttl": lifetimes.ended(now),
         "next_retry_at": None,
         **listed.NOT_LISTED,
     }

@@ -17,6 +17,7 @@
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
 | a project                                      | PROJECT#<p>   | PROJECT                   |
+| that a project was deleted, until its rest goes | PROJECT#<p>  | ENDED                     |
 | a project's members                            | PROJECT#<p>   | MEMBER#<u>                |
 | a project's trusts, which are members too      | PROJECT#<p>   | MEMBER#trs_<p>_<t>        |
 | trusts, by issuer and the workload's identity  | TRUST#<hash>  | TRUST#<project id>#<hash> |
@@ -66,5 +67,6 @@ The index `listed` (listed / listed_at, whole items) holds what lists show: slip
 | a project's environments, except destroyed ones | LIVE#<p>       | <e>       |
 | a project's deployments                        | DEPLOYMENTS#<p> | <d>       |
 
+How long each kind of item is kept is in docs/retention.md; slipway.store.lifetimes has the rule.
 The rule of reconcile is described in slipway.services.reconcile_schedule.
 """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from slipway.settings import settings
+from slipway.store import lifetimes
 from slipway.store.wire import decode, encode
 
 Fields = dict[str, Any]
@@ -185,11 +186,12 @@ def query_request(query: Query) -> dict[str, Any]:
 
 def page_of(query: Query, answer: Mapping[str, Any]) -> tuple[list[Any], str | None]:
     """The items of the answer that the query shows, and the sort key after which the next page
-    begins, None at the end. No more items are decoded than are needed to know that."""
+    begins, None at the end. Items whose `ttl` is over are left out. No more items are decoded than
+    are needed to know that."""
     items: list[Any] = []
     for raw in answer["Items"]:
         item = decode(raw)
-        if query.keep is not None and not query.keep(item):
+        if lifetimes.is_over(item) or (query.keep is not None and not query.keep(item)):
             continue
         if len(items) == query.shown:
             return items, items[-1]["sk"]

@@ -3,6 +3,10 @@
 A write that is an event describes itself in the record's `change`. Dispatch stores the event from
 the table's stream, which delivers each write at least once, so no event is missing. The event's id
 is derived from the record's version or status, so the event is stored once.
+
+An event that a deployment has caused goes as long after it happened as the deployment's record
+after its end. The other events of an environment stay until slipway.services.retention lets them
+go with it.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from slipway.domain import failure
 from slipway.domain.ids import DeploymentId, parse_deployment, parse_environment
-from slipway.store import deployment_records, log_records, table
+from slipway.store import deployment_records, lifetimes, log_records, table
 from slipway.store.table import ConditionFailed, Item, Key, Put
 from slipway.store.wire import decode
 
@@ -49,6 +53,11 @@ def record(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         **description,
     }
     e = new["id"].split("_")[2]
+    if is_deployment or event["actor"].startswith("dep_"):
+        # Not later than the `ttl` of the deployment, which has not ended before.
+        event["ttl"] = lifetimes.ended(event["at"])
+    elif new["status"] == "destroyed":
+        event["ttl"] = new.get("ttl")
     key = Key(f"ENV#{e}", f"{PREFIX}{event['at']}#{event['id']}")
     with suppress(ConditionFailed):
         table.write(Put(key, {name: each for name, each in event.items() if each is not None}))
@@ -147,7 +156,10 @@ def keep_timeline(deployment: DeploymentRecord, steps: Sequence[Mapping[str, Any
         for step in steps
     ]
     if closed:
-        kept = {"steps": json.dumps(closed, separators=(",", ":"))}
+        kept = {
+            "steps": json.dumps(closed, separators=(",", ":")),
+            "ttl": lifetimes.ended(deployment["finished_at"]),
+        }
         with suppress(ConditionFailed):
             table.write(Put(timeline_key(parse_deployment(deployment["id"])), kept))
 

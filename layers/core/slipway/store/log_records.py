@@ -5,7 +5,8 @@ has been written.
 
 A log ends with a line that says how, written in the transaction that ends its subject: a rollout,
 or an environment that is destroyed or forgotten. Dispatch adds the states on the way there from the
-table's stream, no matter who wrote them.
+table's stream, no matter who wrote them. Each line is written with its `ttl`, so the lines of what
+lives long go before it: whether more can follow is in the subject's record, not in its last line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.domain import failure, timestamps
 from slipway.domain.deployment import LogLine
 from slipway.domain.ids import DeploymentId, EnvironmentId
-from slipway.store import table
+from slipway.store import lifetimes, table
 from slipway.store.table import ConditionFailed, Item, Key, Put, Update
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ LAST_STEPS = {
 _ENDS = ("succeed", *LAST_STEPS, "destroyed", "forgotten")
 
 
+def _kept(line: Mapping[str, Any]) -> Item:
+    """The line with the time at which it goes."""
+    return {**line, "ttl": lifetimes.of_line()}
+
+
 def pk(subject: DeploymentId | EnvironmentId) -> str:
     """The partition key of the subject's log."""
     if isinstance(subject, DeploymentId):
@@ -51,7 +57,7 @@ def last_line(deployment: DeploymentId, status: str, at: str, failure: Mapping[s
     """
     level = "error" if status == "failed" else "warning"
     line = {"ts": at, "step": LAST_STEPS[status], "level": level, "failure": dict(failure)}
-    expression, values = table.setting(line)
+    expression, values = table.setting(_kept(line))
     where = Key(pk(deployment), f"{PREFIX}{at}#{status}")
     return Update(where, expression, values, condition="attribute_not_exists(pk)")
 
@@ -60,7 +66,7 @@ def forgotten(environment: EnvironmentId, change: ChangeRecord) -> Update:
     """The line that ends the log of an environment that is marked as destroyed."""
     message = f"Forgotten by {change['actor']}. {change.get('reason', '')}"
     line = {"ts": change["at"], "step": "forget", "level": "warning", "message": message}
-    expression, values = table.setting(line)
+    expression, values = table.setting(_kept(line))
     where = Key(pk(environment), f"{PREFIX}{change['at']}#forgotten")
     return Update(where, expression, values, condition="attribute_not_exists(pk)")
 
@@ -82,7 +88,7 @@ def tell(environment: EnvironmentId, event: Mapping[str, Any], before: Mapping[s
     last = _last_of(environment)
     if last is None or last < sk:
         with suppress(ConditionFailed):
-            table.write(Put(Key(pk(environment), sk), line))
+            table.write(Put(Key(pk(environment), sk), _kept(line)))
 
 
 def _milestone(event: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
@@ -126,7 +132,8 @@ def write(deployment: DeploymentId, step: str, entered_at: str, *messages: str) 
     for n, message in enumerate(messages):
         line = {"ts": entered_at, "step": step, "level": "info", "message": message}
         with suppress(ConditionFailed):
-            table.write(Put(Key(pk(deployment), f"{PREFIX}{entered_at}#{step}#{n}"), line))
+            where = Key(pk(deployment), f"{PREFIX}{entered_at}#{step}#{n}")
+            table.write(Put(where, _kept(line)))
 
 
 def to_model(item: Item) -> LogLine:
@@ -158,4 +165,4 @@ def keep(subject: DeploymentId | EnvironmentId, lines: Sequence[LogLine]) -> Non
         at_same_time[ts] += 1
         if last is None or sk > last:
             with suppress(ConditionFailed):
-                table.write(Put(Key(pk(subject), sk), line.model_dump()))
+                table.write(Put(Key(pk(subject), sk), _kept(line.model_dump())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from slipway.domain import timestamps
 from slipway.domain.fields import normalised
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId, TrustId
 from slipway.domain.project import Policy
@@ -11,8 +12,8 @@ from slipway.errors import (
     ProjectGoing,
 )
 from slipway.settings import limits
-from slipway.store import table
-from slipway.store.table import Check, Key, Query, Update
+from slipway.store import deadlines, lifetimes, table
+from slipway.store.table import Check, Fields, Key, Query, Update
 
 if TYPE_CHECKING:
     from slipway.domain.records import ProjectRecord
@@ -24,6 +25,17 @@ NAME = "NAME#"
 def key(project: ProjectId) -> Key:
     """The key of the project's record."""
     return Key(f"PROJECT#{project.p}", "PROJECT")
+
+
+def ended_key(project: ProjectId) -> Key:
+    """The key of the note that the project was deleted, until what belongs to it goes too."""
+    return Key(f"PROJECT#{project.p}", "ENDED")
+
+
+def ended(project: ProjectId) -> Fields:
+    """The note that the project is deleted now. Reconcile looks at it if dispatch does not."""
+    ends = lifetimes.ended(timestamps.written(timestamps.now()))
+    return {"project_id": str(project), "ends": ends, **deadlines.due_fields(str(project))}
 
 
 def member(within: ProjectId | EnvironmentId | DeploymentId | TrustId, user_id: str) -> Key:

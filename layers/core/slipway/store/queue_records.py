@@ -16,6 +16,7 @@ from slipway.domain.records import change
 from slipway.store import (
     deployment_records,
     environment_records,
+    lifetimes,
     log_records,
     quota_records,
     table,
@@ -226,7 +227,8 @@ def _end(deployment: DeploymentId, end: Fields, condition: str) -> Update:
         end["finished_at"],
         end["failure"]["reason"],
     )
-    expression, values = table.setting({**end, "change": why, "due": None})
+    over = {"due": None, "ttl": lifetimes.ended(end["finished_at"])}
+    expression, values = table.setting({**end, "change": why, **over})
     return Update(
         deployment_records.key(deployment),
         expression,

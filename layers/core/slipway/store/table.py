@@ -23,7 +23,7 @@ from slipway.aws.dynamodb import DynamoDBError
 from slipway.domain.paging import Paging, bad_cursor
 from slipway.errors import Busy, StoreUnavailable
 from slipway.settings import settings
-from slipway.store import audit, naming, rates, sessions
+from slipway.store import audit, lifetimes, naming, rates, sessions
 from slipway.store.actions import (
     VERBS,
     page_of,
@@ -167,9 +167,10 @@ def _require_session(session: sessions.Session, failed: dict[str, Any]) -> None:
 def read(keys: Sequence[Key], *queries: Query) -> tuple[list[Any], list[Found]]:
     """The items at the keys, None where there is none, and a page for each query.
 
-    Strongly consistent, but not a snapshot: the reads run in parallel. One round trip in all.
-    Raises Unauthenticated if the session of the current request has ended, TooManyRequests if its
-    caller has sent too many, and GuessWrong if a name in its path leads elsewhere.
+    An item whose `ttl` is over is no longer there, whether TTL has deleted it or not. Strongly
+    consistent, but not a snapshot: the reads run in parallel. One round trip in all. Raises
+    Unauthenticated if the session of the current request has ended, TooManyRequests if its caller
+    has sent too many, and GuessWrong if a name in its path leads elsewhere.
     """
     session = sessions.unchecked()
     of_session = session.keys() if session else []
@@ -262,7 +263,8 @@ def _items(answer: Mapping[str, Any]) -> dict[Key, Item]:
     for attempt in range(_BATCH_TRIES):
         for raw in answer["Responses"].get(settings().table, []):
             item = decode(raw)
-            found[Key(item["pk"], item["sk"])] = item
+            if not lifetimes.is_over(item):
+                found[Key(item["pk"], item["sk"])] = item
         left = answer.get("UnprocessedKeys")
         if not left:
             return found
