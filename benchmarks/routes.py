@@ -33,6 +33,26 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/auth/login",
         lambda s: s.ann.form("/api/v1/auth/login", SIGN_IN),
     ),
+    "begin a sign-in on a device": (
+        "POST /api/v1/auth/device",
+        lambda s: s.ann.form("/api/v1/auth/device", {"client_id": "slipway-cli"}),
+    ),
+    "look at a device": (
+        "GET /api/v1/auth/device",
+        lambda s: s.ann.get("/api/v1/auth/device", user_code=s.user_code),
+    ),
+    "approve a device": (
+        "POST /api/v1/auth/device/approve",
+        lambda s: s.ann.post("/api/v1/auth/device/approve", {"user_code": s.user_code}),
+    ),
+    "deny a device": (
+        "POST /api/v1/auth/device/deny",
+        lambda s: s.ann.post("/api/v1/auth/device/deny", {"user_code": s.user_code}),
+    ),
+    "sign in on a device": (
+        "POST /api/v1/auth/device/token",
+        lambda s: s.ann.form("/api/v1/auth/device/token", s.grant),
+    ),
     "begin with the company's sign-in": (
         "GET /api/v1/auth/oidc/login",
         lambda s: s.firm.browser().open(),
@@ -611,6 +631,10 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "transfer a project": Stage.with_member,
     "prove an address": Stage.with_registration,
     "set a new password by a link": Stage.with_reset_link,
+    "look at a device": Stage.with_device,
+    "approve a device": Stage.with_device,
+    "deny a device": Stage.with_device,
+    "sign in on a device": Stage.with_approved_device,
     "refresh a session": Stage.with_refresh_token,
     "begin with the company's sign-in": Stage.with_company,
     "come by the company's sign-in": Stage.with_company,

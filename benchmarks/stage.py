@@ -26,6 +26,8 @@ class Stage:
     invitation: str
     invited: str
     reset: str
+    user_code: str
+    grant: dict[str, str]
     registration: str
     refresh_token: str
     token: Any
@@ -121,6 +123,28 @@ class Stage:
         """Make a link that sets eve's password."""
         self.with_administrator()
         self.reset = self.root.post(f"{self.user}/password-reset").json["reset"]
+        return self
+
+    def with_device(self) -> Stage:
+        """Begin a sign-in on a device."""
+        codes = self.ann.form("/api/v1/auth/device", {"client_id": "slipway-cli"}).json
+        self.user_code = codes["user_code"]
+        self.grant = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+            "device_code": codes["device_code"],
+            "client_id": "slipway-cli",
+        }
+        return self
+
+    def with_approved_device(self) -> Stage:
+        """Approve it in a session that has a refresh token."""
+        from tests.support.api.client import Client
+
+        self.with_device()
+        login = {"username": "ann@example.com", "password": "secret123"}
+        person = Client(self.ann.post("/api/v1/auth/login", login).json["access_token"])
+        path = "/api/v1/auth/device/approve"
+        assert person.post(path, {"user_code": self.user_code}).status == 200
         return self
 
     def with_refresh_token(self) -> Stage:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import filterfalse
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -51,6 +52,7 @@ from slipway.settings import settings
 from slipway.store import (
     account_records,
     confirmation_records,
+    device_records,
     environment_records,
     family_records,
     identity_records,
@@ -65,9 +67,9 @@ from slipway.store import (
     wire,
 )
 from slipway.store.identity_records import Identity
-from slipway.store.table import Delete, Put, Transaction
+from slipway.store.table import Delete, Put, Transaction, Update
 from tests.support.api import company
-from tests.support.api.client import Answer, Client, app
+from tests.support.api.client import FORM, JSON, Answer, Client, app
 from tests.support.api.cloud import Cloud
 from tests.support.api.people import PASSWORD, password_hash
 from tests.support.asking import ask_to_delete
@@ -99,7 +101,7 @@ class Request:
     the status that tells a client who asks again that it was done. With `groups`, the platform has
     a company's sign-in, and somebody's browser goes all the way again. `twice`: a client who asks
     again has it carried out, and audited, once more. `entries`: how many it leaves in audits.
-    `headers` are sent along."""
+    `headers` are sent along. `form`: the body is sent as one."""
 
     route: str
     prepare: Callable[[World], Things]
@@ -109,6 +111,7 @@ class Request:
     groups: str | None = None
     twice: bool = False
     entries: int = 1
+    form: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -142,6 +145,32 @@ def a_link(world: World) -> Things:
     [entry] = table.get(account_records.email_key("ann@example.com"))
     write, _, _ = reset_records.new("ann@example.com", entry)
     table.write(write)
+    return things
+
+
+USER_CODE = "BCDFGHJK"
+
+
+def a_device(world: World) -> Things:
+    """A device that shows USER_CODE."""
+    write, code = device_records.new(signing.keyed_hash("user code", USER_CODE), "198.51.100.23")
+    code = code._replace(secret="s" * len(code.secret))
+    item = {**write.item, "secret_digest": account_records.digest(code.secret)}
+    table.write(write._replace(item=item))
+    return {**a_user(world), "device code": code.text, "device": code.key}
+
+
+def an_approved_device(world: World) -> Things:
+    things = a_device(world)
+    approved = {
+        "status": "approved",
+        "user_id": things["user_id"],
+        "email": "ann@example.com",
+        "generation": 0,
+        "session_ends_at": "2126-11-23T01:02:03.456Z",
+    }
+    change = "SET " + ", ".join(f"#{name} = :{name}" for name in approved)
+    table.write(Update(things["device"], change, approved))
     return things
 
 
@@ -401,6 +430,12 @@ TRUST: dict[str, Any] = {
     "scopes": ["read", "deploy"],
 }
 EXCHANGE = ("POST /api/v1/auth/oidc/exchange", {"token": "THE TOKEN"})
+DEVICE = "/api/v1/auth/device"
+GRANT = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+    "device_code": "THE DEVICE CODE",
+    "client_id": "slipway-cli",
+}
 TRUSTS = f"{PROJECT}/trusts"
 REQUESTS = {
     "register": Request("POST /api/v1/auth/register", a_user, CREDENTIALS),
@@ -428,6 +463,15 @@ REQUESTS = {
     "make a link for a new password": Request(
         "POST /api/v1/users/<user_id>/password-reset", another_user, twice=True
     ),
+    "begin a sign-in on a device": Request(
+        f"POST {DEVICE}", lambda world: {}, {"client_id": "slipway-cli"}, form=True
+    ),
+    "sign in on a device": Request(
+        f"POST {DEVICE}/token", an_approved_device, GRANT, form=True, again=400
+    ),
+    "look at a device": Request(f"GET {DEVICE}", a_device, query=f"user_code={USER_CODE}"),
+    "approve a device": Request(f"POST {DEVICE}/approve", a_device, {"user_code": USER_CODE}),
+    "deny a device": Request(f"POST {DEVICE}/deny", a_device, {"user_code": USER_CODE}),
     "begin with the company's sign-in": Request(
         "GET /api/v1/auth/oidc/login", lambda world: {}, groups=""
     ),
@@ -741,8 +785,10 @@ def test_a_client_that_retries_gets_its_result_exactly_once(
 
 
 # A refresh goes on with a session, an exchange makes a token that is kept nowhere, and a link that
-# somebody asks for sets nothing by itself. The last one looks at the environment as it is.
+# somebody asks for sets nothing by itself, nor do the codes of a device. The last one looks at the
+# environment as it is.
 NOT_CHANGES = (
+    f"POST {DEVICE}",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/oidc/exchange",
     "POST /api/v1/auth/password-reset",
@@ -873,16 +919,19 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             fault, times = HAPPENS[what]
             world.when(n, fault, times)
         body = None if request.body is None else json.dumps(request.body)
-        for word in ("invitation", "refresh token", "token", "bob"):
+        for word in ("invitation", "refresh token", "device code", "token", "bob"):
             if word in things:
                 body = body and body.replace(f"THE {word.upper()}", things[word])
+        media = FORM if request.form else JSON
+        if body and request.form:
+            body = urlencode(json.loads(body))
         # The network is not what fails here.
         patch.setattr(issuer_keys, "read", lambda issuer: things["keys"])
 
         def ask() -> Answer:
             if request.groups is not None:
                 return by_browser(firm, path)
-            return client.send(method, path, body, query=request.query)
+            return client.send(method, path, body, media=media, query=request.query)
 
         answer, unanswered, told = asked(world, ask)
         assert world.calls.unused() == []
@@ -903,6 +952,8 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             and "token_digest" not in item
             # A token is created again if its answer was lost, and the first one is listed.
             and not (request.route == "POST /api/v1/auth/tokens" and "hash" in item)
+            # A device that got no codes begins again, and nobody has the first ones.
+            and not (request.route == f"POST {DEVICE}" and item["sk"] == "DEVICE")
             # The place of a process that died while it waited is free a little later.
             and not item["pk"].startswith(("ISSUER#", "WAITS"))
             and not item["sk"].startswith(("ATTEMPTS", "DRIFT", "SECRETS", "PLAN#"))
@@ -955,7 +1006,8 @@ MOMENT = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
 
 def plain(value: Any, known: set[str]) -> str:
     text = re.sub(MOMENT, "a moment", json.dumps(value, sort_keys=True, default=sorted))
-    text = re.sub(r'"(access_token|refresh_token|token)": "[^"]+"', "", text)
+    text = re.sub(r'"(access_token|refresh_token|token|device_code)": "[^"]+"', "", text)
+    text = re.sub(r"(?<=[\"=])[B-Z]{4}-[B-Z]{4}(?=\")", "a code", text)
     text = re.sub(ETAG, "an ETag", text)
     # Which of the free slots of a quota is taken is chosen at random.
     text = re.sub(r'(ENVIRONMENT#|DEPLOYMENT#|_[0-9a-z]{20}": ")[0-9]{6}"', r'\1a slot"', text)

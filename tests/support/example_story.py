@@ -55,6 +55,13 @@ STORY = [
     Step("auth_sign_in", keeps={"OWNER": "access_token", "REFRESH_TOKEN": "refresh_token"}),
     Step("auth_refresh", keeps={"OWNER": "access_token"}),
     Step("auth_me"),
+    # --- a sign-in on a device
+    Step("auth_begin_on_device", keeps={"DEVICE_CODE": "device_code", "USER_CODE": "user_code"}),
+    Step("auth_look_at_device"),
+    Step("auth_deny_device"),
+    Step("auth_begin_on_device", keeps={"DEVICE_CODE": "device_code", "USER_CODE": "user_code"}),
+    Step("auth_approve_device"),
+    Step("auth_complete_on_device"),
     Step("auth_create_token", 201, keeps={"TOKEN_ID": "id"}),
     Step("auth_list_tokens"),
     Step("auth_revoke_token", 204),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import names
-from slipway.store import account_records, throttles, verification_keys
+from slipway.store import account_records, device_records, throttles, verification_keys
 from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 from tests.support.roles import (
     BOUNDARIES,
@@ -249,6 +249,7 @@ ACCOUNTS = (
     "INVITE#ALL",
     "RESET#1",
     "ATTEMPTS#1",
+    "DEVICE#1",
 )
 
 
@@ -262,6 +263,7 @@ def test_every_key_of_an_account_is_meant_here() -> None:
         account_records.registration_key("secret").pk.partition("#")[0] + "#1",
         account_records.ALL,
         account_records.INVITATIONS,
+        device_records.key("1").pk,
     }
 
     assert keys <= set(ACCOUNTS)
@@ -305,7 +307,7 @@ def test_only_auth_and_people_may_read_password_hashes_and_one_time_links(role: 
         pk for action in actions for pk in secret if may_reach(role, f"dynamodb:{action}", pk)
     }
 
-    none_of_people = {"REGISTRATION#1", "ATTEMPTS#1"}
+    none_of_people = {"REGISTRATION#1", "ATTEMPTS#1", "DEVICE#1"}
     assert reached == {AUTH: set(secret), PEOPLE: set(secret) - none_of_people}.get(role, set())
 
 

@@ -5,6 +5,15 @@ from slipway.access.principal import Principal
 from slipway.domain.account import Registration, Verification
 from slipway.domain.api_token import ApiToken, CreatedToken, NewToken
 from slipway.domain.company import Callback, Login
+from slipway.domain.device import (
+    DeviceCodes,
+    DeviceDecision,
+    DeviceGrant,
+    DeviceLookup,
+    DeviceRequest,
+    DeviceStart,
+    DeviceTokens,
+)
 from slipway.domain.ids import TokenId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.user import (
@@ -47,6 +56,17 @@ from slipway.errors.company import (
     ProviderUnavailable,
     SignInInvalid,
     SignInRefused,
+)
+from slipway.errors.device import (
+    AccessDenied,
+    AuthorizationPending,
+    ClientUnknown,
+    DeviceCodeExpired,
+    DeviceCodeInvalid,
+    DeviceDecided,
+    GrantTypeUnsupported,
+    ScopeInvalid,
+    SlowDown,
 )
 from slipway.http.app import Api
 from slipway.http.responses import RawResponse, Redirect
@@ -210,6 +230,81 @@ def complete_company_sign_in(
     done = company_sign_in.complete(brought, kept, base)
     forgotten = sign_in_page.cookie(base, "", 0)
     return sign_in_page.signed_in(*done, [forgotten], page=wants_page)
+
+
+# The table does not store codes.
+@api.post(
+    "/api/v1/auth/device",
+    refuses=(ClientUnknown, ScopeInvalid, TooManyAttempts, Busy),
+    media=(FORM,),
+    oauth=True,
+    replays=False,
+)
+def begin_on_device(wanted: DeviceStart, source_ip: SourceIp, base: BaseUrl) -> DeviceCodes:
+    """Begin a sign-in on a device, which a person approves in a browser (RFC 8628)."""
+    from slipway.services import devices
+
+    return devices.begin(wanted, source_ip, base)
+
+
+# The device's code works once.
+@api.post(
+    "/api/v1/auth/device/token",
+    audits="account:sign-in",
+    refuses=(
+        *(AuthorizationPending, SlowDown, AccessDenied, DeviceCodeExpired, DeviceCodeInvalid),
+        *(ClientUnknown, GrantTypeUnsupported),
+    ),
+    media=(FORM,),
+    oauth=True,
+    replays=False,
+)
+def complete_on_device(wanted: DeviceGrant) -> DeviceTokens:
+    """Exchange a device's code, once it is approved, for the tokens of a new session."""
+    from slipway.services import devices
+
+    return devices.complete(wanted)
+
+
+@api.get(
+    "/api/v1/auth/device",
+    action="devices:read",
+    refuses=(Forbidden, NotFound, TooManyAttempts),
+)
+def look_at_device(principal: Principal, sought: DeviceLookup) -> DeviceRequest:
+    """Read who asks for a sign-in, by the code that the device shows."""
+    from slipway.services import devices
+
+    return devices.look(principal, sought.user_code)
+
+
+# The same decision again changes nothing, and the table keeps no answer that has the code.
+@api.post(
+    "/api/v1/auth/device/approve",
+    action="devices:decide",
+    audits="account:approve-device",
+    refuses=(Forbidden, NotFound, DeviceDecided, TooManyAttempts),
+    replays=False,
+)
+def approve_device(principal: Principal, wanted: DeviceDecision) -> DeviceRequest:
+    """Approve a sign-in on a device: it gets a session of yours."""
+    from slipway.services import devices
+
+    return devices.approve(principal, wanted.user_code)
+
+
+@api.post(
+    "/api/v1/auth/device/deny",
+    action="devices:decide",
+    audits="account:deny-device",
+    refuses=(Forbidden, NotFound, TooManyAttempts),
+    replays=False,
+)
+def deny_device(principal: Principal, wanted: DeviceDecision) -> DeviceRequest:
+    """Deny a sign-in on a device."""
+    from slipway.services import devices
+
+    return devices.deny(principal, wanted.user_code)
 
 
 @api.get("/api/v1/auth/me", action="account:read")

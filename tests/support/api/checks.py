@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.api.client import PROBLEM, Answer
+from tests.support.api.client import JSON, PROBLEM, Answer
 from tests.support.store import world
 
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id", "errors"}
@@ -16,7 +16,8 @@ def assert_refused(answer: Answer, status: int, code: str, pointer: str | None =
     """A problem of RFC 9457 with this status and code, and this field among those at fault."""
     problem = answer.json
     assert (answer.status, problem["code"]) == (status, code), problem
-    assert answer.headers["content-type"] == PROBLEM
+    # Clients of OAuth 2 get theirs as RFC 6749 says.
+    assert answer.headers["content-type"] == (JSON if "error" in problem else PROBLEM)
     assert answer.headers["cache-control"] == "no-store"
     assert set(problem) >= MEMBERS
     assert problem["status"] == status

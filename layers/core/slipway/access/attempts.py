@@ -34,7 +34,10 @@ _ADDRESS = Rule(free=120, longest=60, window=900)
 _REGISTRATIONS = Rule(free=100, longest=60, window=60)
 _MAILS = Rule(free=5, longest=900, window=HOUR)
 _INVITATIONS = Rule(free=50, longest=900, window=HOUR)
+_DEVICES = Rule(free=30, longest=60, window=900)
+_CODES = Rule(free=10, longest=900, window=HOUR)
 _KNOWN_SECONDS = 90 * 24 * HOUR
+WRONG_CODES = "You have typed too many codes that no device shows."
 _TRIES = 4
 _ENTRY_WORDS = 40
 
@@ -126,6 +129,25 @@ def register(address: str) -> None:
     """
     subject = _hashed("register address", _network(address))
     _count(subject, _REGISTRATIONS, "Too many registrations from your address.")
+
+
+def begin_on_device(address: str) -> None:
+    """Count a sign-in that a device at the address begins.
+
+    Raises TooManyAttempts, and StoreUnavailable, like `register`.
+    """
+    subject = _hashed("device address", _network(address))
+    _count(subject, _DEVICES, "Too many sign-ins were begun from your address.")
+
+
+def wrong_codes(user_id: str) -> Throttle:
+    """The throttle of the codes that a user types which are no device's."""
+    return Throttle(_hashed("device codes", user_id), _CODES)
+
+
+def wrong_code(user_id: str) -> None:
+    """Count a code that no device shows. Raises TooManyAttempts, and StoreUnavailable."""
+    _count(_hashed("device codes", user_id), _CODES, WRONG_CODES)
 
 
 def mail(email: str) -> None:

@@ -89,6 +89,8 @@ ACTIONS: Mapping[str, Rule] = {
     # The caller's own account, sessions and tokens.
     "account:read": Rule(None, None),
     "account:change": Rule(None, session=True),
+    "devices:read": Rule(None, session=True),
+    "devices:decide": Rule(None, session=True),
     "tokens:read": Rule(None, "tokens"),
     "tokens:change": Rule(None, "tokens"),
     # The platform.

@@ -82,6 +82,30 @@ if TYPE_CHECKING:
         expires_at: str
         ttl: int
 
+    class DeviceRecord(TypedDict):
+        """A sign-in on a device: slipway.store.device_records.
+
+        `polled_at` (in milliseconds) is when the device last asked. `user_id`, `email`,
+        `generation` are of the user who decided; `session_ends_at` is when the session in which it
+        was approved ends, absent if the device gets no refresh token. `session_id` is the session
+        that has begun.
+        """
+
+        secret_digest: str
+        status: Literal["pending", "approved", "denied", "redeemed"]
+        client_id: str
+        asked_from: str
+        asked_at: str
+        expires_at: str
+        interval: int
+        ttl: int
+        polled_at: NotRequired[int]
+        user_id: NotRequired[str]
+        email: NotRequired[str]
+        generation: NotRequired[int]
+        session_ends_at: NotRequired[str]
+        session_id: NotRequired[str]
+
     class InvitationRecord(TypedDict):
         """`mailed`: the secret was sent to the address, so knowing it proves the address."""
 

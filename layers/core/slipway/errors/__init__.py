@@ -61,6 +61,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slipway.errors.base import BadRequest as BadRequest
 from slipway.errors.base import Conflict as Conflict
 from slipway.errors.base import FieldError as FieldError
 from slipway.errors.base import Refused as Refused
@@ -118,7 +119,7 @@ from slipway.errors.internal import StaleWrite as StaleWrite
 from slipway.errors.internal import StoreUnavailable as StoreUnavailable
 
 
-class Malformed(Refused):
+class Malformed(BadRequest):
     code = "malformed_body"
     title = "The body cannot be read. Check its syntax."
 

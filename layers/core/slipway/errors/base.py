@@ -28,6 +28,8 @@ class SlipwayError(Exception):
 
     code = "slipway_error"
     title = "An error in Slipway."
+    oauth = ""
+    """Its name in OAuth 2 (RFC 6749, 5.2), in whose form it is sent then; empty if it has none."""
 
     def __init__(self, detail: str = "", **extra: Any) -> None:
         super().__init__(detail or self.title)
@@ -54,6 +56,10 @@ class SlipwayError(Exception):
 class Refused(SlipwayError):
     code = "refused"
     title = "The request was refused."
+
+
+class BadRequest(Refused):
+    """The parent of what is refused with 400."""
 
 
 class Conflict(Refused):

@@ -161,7 +161,9 @@ class Api:
             from slipway.http import confirming
 
             return _response(confirming.ask(event, needed))
-        except errors.Refused:
+        except errors.Refused as refused:
+            if route.oauth:
+                raise _as_oauth(refused) from None
             # A caller whose session has ended hears that and nothing else.
             with suppress(errors.Fault):
                 table.check_session()
@@ -244,6 +246,14 @@ def _normalize(event: dict[str, Any]) -> None:
 
 def _matches(pattern: str, path: str) -> bool:
     return re.fullmatch(re.sub(r"<\w+>", "[^/]+", pattern), path) is not None
+
+
+def _as_oauth(refused: errors.Refused) -> errors.Refused:
+    """The refusal of a route for clients of OAuth, who call every wrong request by one name."""
+    from slipway.errors.device import GrantMalformed
+
+    is_wrong = isinstance(refused, errors.Invalid | errors.Malformed)
+    return GrantMalformed(refused.detail) if is_wrong else refused
 
 
 def _is_dry_run(arguments: Mapping[str, Any]) -> bool:

@@ -27,6 +27,7 @@ from slipway.access.principal import Principal
 from slipway.domain.confirmation import SERVED_BY, Confirmation
 from slipway.domain.paging import Page
 from slipway.domain.resent import Resent
+from slipway.errors.device import GrantMalformed
 from slipway.http import error_page, openapi_schemas, policy_table
 from slipway.http.app import Api
 from slipway.http.openapi_examples import (
@@ -39,14 +40,11 @@ from slipway.http.openapi_links import add_links
 from slipway.http.openapi_parameters import parameters_of
 from slipway.http.openapi_parts import (
     EVENT_STREAM,
-    FIELD_PROBLEM_SCHEMA,
-    GATEWAY_SCHEMA,
     HEADERS,
     INFO,
-    PROBLEM_SCHEMA,
+    OWN_SCHEMAS,
     SECURITY_SCHEMES,
     SERVERS,
-    TEMPLATE_SCHEMA,
 )
 from slipway.http.openapi_schemas import Mode, Schema
 from slipway.http.openapi_schemas import reference as _reference
@@ -316,12 +314,14 @@ def _problems(route: Route) -> Schema:
     """A response for each status, with an example for each error code."""
     problems: Schema = {}
     for kind in _errors_of(route):
-        content: Schema = {"schema": _reference("Problem"), "examples": {}}
+        schema = _reference("GrantProblem" if kind.oauth else "Problem")
         response = problems.setdefault(
-            str(status_of(kind)), {"description": kind.title, "content": {PROBLEM: content}}
+            str(status_of(kind)), {"description": kind.title, "content": {}}
         )
-        examples = response["content"][PROBLEM]["examples"]
-        examples[kind.code] = {"$ref": f"#/components/examples/{kind.code}"}
+        content = response["content"].setdefault(
+            JSON if kind.oauth else PROBLEM, {"schema": schema, "examples": {}}
+        )
+        content["examples"][kind.code] = {"$ref": f"#/components/examples/{kind.code}"}
     # The gateway's throttle knows no callers and no problems.
     throttled = problems.setdefault("429", {"description": "Too many requests.", "content": {}})
     throttled["content"][JSON] = {
@@ -341,8 +341,9 @@ def _errors_of(route: Route) -> list[type[errors.SlipwayError]]:
         kinds += [errors.TokenMissing, errors.TokenExpired, errors.TokenInvalid]
         kinds += [errors.TooManyRequests, errors.Forbidden]
     if has_body:
-        kinds += [errors.Malformed, errors.TooLarge, errors.UnsupportedMediaType]
-    if has_body or route.query:
+        kinds += [errors.TooLarge, errors.UnsupportedMediaType]
+        kinds.append(GrantMalformed if route.oauth else errors.Malformed)
+    if (has_body and not route.oauth) or route.query:
         kinds.append(errors.Invalid)
     if route.replays:
         kinds.append(errors.IdempotencyKeyReused)
@@ -366,11 +367,14 @@ def _schemas(routes: Sequence[Route], operations: Iterable[Schema]) -> dict[str,
     plain = copy.deepcopy(schemas)
     openapi_schemas.finish(schemas, modes)
     forms = {route.body.__name__ for route in routes if route.body and FORM in route.media}
-    for name in forms:
+    for name in sorted(forms):
         schemas[f"{name}Form"] = openapi_schemas.form_of(schemas[name])
         plain[f"{name}Form"] = openapi_schemas.form_of(plain[name])
     add_examples(operations, schemas, plain)
-    for own in (TEMPLATE_SCHEMA, GATEWAY_SCHEMA, PROBLEM_SCHEMA, FIELD_PROBLEM_SCHEMA):
+    for route in routes:
+        if route.body and JSON not in route.media:
+            del schemas[route.body.__name__]
+    for own in OWN_SCHEMAS:
         schemas[own["title"]] = own
     return schemas
 

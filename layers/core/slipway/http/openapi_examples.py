@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from slipway import errors
 from slipway.http.openapi_schemas import Schema, name_in, reference
@@ -100,6 +101,7 @@ _WITHIN = {_ENVIRONMENT: "<ENVIRONMENT_ID>", _TARGET: "<TARGET_ID>"}
 # Fields of requests whose values come from earlier answers, beside ids: names, and no secrets.
 _SECRETS = {"refresh_token": "REFRESH_TOKEN", "token": "RECEIVED_TOKEN"}  # nosec B105
 _SECRETS["digest"] = "DIGEST"
+_SECRETS |= {"device_code": "DEVICE_CODE", "user_code": "USER_CODE"}
 # Parts of paths that the caller chooses. All others are ids that the platform makes.
 _WORDS = {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
@@ -278,7 +280,9 @@ def _bodies(operation: Schema) -> Iterator[tuple[str, Schema | str | None]]:
 
 def _curl(method: str, path: str, operation: Schema, body: Schema | str | None) -> str:
     where = re.sub(r"{(\w+)}", lambda word: _WORDS.get(word[1], f"${word[1].upper()}"), path)
-    parts = ["curl -sS", f'"$SLIPWAY{where}"']
+    needed = [each["name"] for each in operation["parameters"] if _is_needed(each)]
+    query = "&".join(f"{name}=${name.upper()}" for name in needed)
+    parts = ["curl -sS", f'"$SLIPWAY{where}{"?" if query else ""}{query}"']
     if method != "get":
         parts.insert(1, f"-X {method.upper()}")
     if operation["security"]:
@@ -292,12 +296,18 @@ def _curl(method: str, path: str, operation: Schema, body: Schema | str | None) 
     return " \\\n  ".join(parts)
 
 
+def _is_needed(parameter: Schema) -> bool:
+    """Whether the parameter is one without which there is no query."""
+    return bool(parameter["in"] == "query" and parameter.get("required"))
+
+
 def _quoted(body: Schema | str, media: str, where: str) -> str:
     """The body as one word of a shell, in which ids and secrets are variables."""
     if isinstance(body, str):
         return f"'{body}'"
     if media == FORM:
-        return "'" + "&".join(f"{name}={value}" for name, value in body.items()) + "'"
+        pairs = ((name, _of_form(name, value)) for name, value in body.items())
+        return "'" + "&".join(f"{name}={value}" for name, value in pairs) + "'"
     body = {name: _with_variables(value) for name, value in body.items()}
     for name in body:
         if name in _SECRETS or re.fullmatch(r"[a-z]{3}_\w+", str(body[name])):
@@ -319,6 +329,11 @@ def _with_variables(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _with_variables(each) for name, each in value.items()}
     return value
+
+
+def _of_form(name: str, value: Any) -> str:
+    """The value as a form has it; a secret's is a variable."""
+    return f"'\"${_SECRETS[name]}\"'" if name in _SECRETS else quote(str(value), safe=":@/")
 
 
 def _variable(name: str, where: str) -> str:

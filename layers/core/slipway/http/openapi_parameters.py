@@ -65,10 +65,13 @@ def parameters_of(route: Route, *, has_etag: bool) -> Iterator[Schema]:
 
 
 def _query(route: Route) -> Iterator[Schema]:
-    fields = route.query.model_json_schema()["properties"] if route.query else {}
+    model = route.query.model_json_schema() if route.query else {}
+    fields = model.get("properties", {})
     for name, schema in fields.items():
         schema.pop("title", None)
         parameter: Schema = {"name": name, "in": "query"}
+        if name in model.get("required", []):
+            parameter["required"] = True
         parameter["description"] = schema.pop("description", "")
         # A query string has no null.
         kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]

@@ -95,6 +95,23 @@ TEMPLATE_SCHEMA: Schema = {
     "additionalProperties": True,
 }
 
+GRANT_PROBLEM_SCHEMA: Schema = {
+    **PROBLEM_SCHEMA,
+    "title": "GrantProblem",
+    "description": "An error in the form of OAuth 2 (RFC 6749, 5.2), with a problem's members.",
+    "required": ["error", "error_description", *PROBLEM_SCHEMA["required"]],
+    "properties": {
+        "error": {"type": "string", "description": "Its name in OAuth 2."},
+        "error_description": {"type": "string", "description": "The detail, in ASCII."},
+        **PROBLEM_SCHEMA["properties"],
+    },
+}
+
+OWN_SCHEMAS = (
+    *(TEMPLATE_SCHEMA, GATEWAY_SCHEMA, PROBLEM_SCHEMA, FIELD_PROBLEM_SCHEMA),
+    GRANT_PROBLEM_SCHEMA,
+)
+
 HEADERS: Schema = {
     "ETag": {
         "description": "The version of the object. Send it as `If-Match` with a change.",

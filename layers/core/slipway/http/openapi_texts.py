@@ -47,6 +47,15 @@ OPERATIONS: dict[str, str] = {
     "company's OpenID Connect provider.",
     "auth_complete_company_sign_in": "The provider sends browsers here. Programs get the tokens as "
     "JSON, browsers a page.",
+    "auth_begin_on_device": "The device shows `user_code` and where to type it, and asks with "
+    "`device_code`. Both are valid for ten minutes.",
+    "auth_complete_on_device": "Ask every `interval` seconds while the error is "
+    "`authorization_pending`, and five seconds more slowly after each `slow_down`. A code that is "
+    "used twice ends the session that it began.",
+    "auth_look_at_device": "Show a person `asked_from` and `asked_at` before anything is approved: "
+    "a stranger can send somebody a code of his own. Many wrong codes are answered with 429.",
+    "auth_approve_device": "The session lasts no longer than the one in which you approve it.",
+    "auth_deny_device": "Also what you have approved, until the device has its session.",
     "auth_me": "Shows the role on the platform, too. A workload has no account.",
     "auth_exchange_token": "For jobs of a CI system: no secret is stored there. A project's trust "
     "says which jobs may do this.",

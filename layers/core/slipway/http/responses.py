@@ -23,7 +23,7 @@ EVENTS = "text/event-stream"
 NDJSON = "application/x-ndjson"
 
 STATUS: dict[type[errors.SlipwayError], int] = {
-    errors.Malformed: 400,
+    errors.BadRequest: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
@@ -210,7 +210,8 @@ def render_error(error: errors.SlipwayError, request_id: str) -> RawResponse:
     status = status_of(type(error))
     # A caller may have sent a token as the name of a field.
     body = without_secrets(json.dumps(problem(error, status, request_id)))
-    return RawResponse(body, PROBLEM, status, {"Cache-Control": "no-store", **error.headers})
+    media = JSON if error.oauth else PROBLEM
+    return RawResponse(body, media, status, {"Cache-Control": "no-store", **error.headers})
 
 
 def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[str, Any]:
@@ -220,6 +221,7 @@ def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[st
     """
     is_fault = isinstance(error, errors.Fault)
     return {
+        **_of_oauth(error),
         "type": f"/docs/errors#{error.code}",
         "title": error.title,
         "status": status,
@@ -229,3 +231,12 @@ def problem(error: errors.SlipwayError, status: int, request_id: str) -> dict[st
         "errors": [vars(field) for field in error.fields],
         **error.extra,
     }
+
+
+def _of_oauth(error: errors.SlipwayError) -> dict[str, str]:
+    """The members that clients of OAuth 2 read (RFC 6749, 5.2); none of another error."""
+    if not error.oauth:
+        return {}
+    # The letters that a description may have.
+    said = "".join(each for each in error.detail if " " <= each <= "~" and each not in '"\\')
+    return {"error": error.oauth, "error_description": said}

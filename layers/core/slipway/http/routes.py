@@ -84,6 +84,7 @@ class RouteOptions(TypedDict, total=False):
     audits: str
     waits: Literal["", "change", "line"]
     page: str
+    oauth: bool
     also: Mapping[str, str]
 
 
@@ -104,6 +105,7 @@ class Route:
     `waits`: what a request that prefers to wait waits for: a change, or the next line of a log. A
     log can also be followed as an event stream (slipway.http.streaming).
     `page`: where a browser without a token is sent, a path with the parts of this one.
+    `oauth`: whether its clients are those of OAuth 2, who read errors in that form.
     `also`: further paths that the function serves, by the name of the operation that each is.
     `name`: of the operation, if it is one of these; by default the function's.
     """
@@ -125,6 +127,7 @@ class Route:
     audits: str = ""
     waits: Literal["", "change", "line"] = ""
     page: str = ""
+    oauth: bool = False
     also: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
 

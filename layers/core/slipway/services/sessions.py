@@ -54,7 +54,7 @@ def begin(account: AccountRecord, company: str = "") -> tuple[Put, SessionTokens
 
         kept = company_people.sealed(company, first.part)
         write = write._replace(item={**write.item, "company": kept})
-    return write, _tokens(first, account.get("generation", 0))
+    return write, tokens_of(first, account.get("generation", 0))
 
 
 def refresh(wanted: Refresh) -> SessionTokens:
@@ -85,7 +85,7 @@ def refresh(wanted: Refresh) -> SessionTokens:
         company = company_people.confirm(family, account, sessions.ending(key, 0))
     audit.finish()  # What groups changed is audited, and a session that goes on is not.
     rotation, fresh = family_records.rotate(family, used, company)
-    tokens = _tokens(fresh, family["generation"])
+    tokens = tokens_of(fresh, family["generation"])
     condition, values = session.condition()
     transaction = Transaction().add("family", rotation)
     try:
@@ -107,7 +107,8 @@ def _reused(used: Credential) -> RefreshTokenReused:
     return RefreshTokenReused()
 
 
-def _tokens(refresh_token: Credential, generation: int) -> SessionTokens:
+def tokens_of(refresh_token: Credential, generation: int) -> SessionTokens:
+    """The tokens of the session that has this refresh token. Raises StoreUnavailable."""
     access = signing.mint(refresh_token.user_id, generation, refresh_token.part)
     return SessionTokens(**access.model_dump(), refresh_token=refresh_token.text)
 

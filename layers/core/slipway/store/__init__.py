@@ -14,6 +14,7 @@
 | a user's tokens for programs, newest first     | ACCOUNT#<u>   | TOKEN#<t>                 |
 | when a token was last used, on which day       | RATE#<u>      | TOKEN#<t>                 |
 | links that set a new password                  | RESET#<hash>  | RESET                     |
+| a sign-in on a device, by the code's keyed hash | DEVICE#<hash> | DEVICE                   |
 | a user's projects, newest first, with role     | USER#<u>      | PROJECT#<p>               |
 | project names, unique for their owner          | USER#<u>      | NAME#<normalised>         |
 | a project                                      | PROJECT#<p>   | PROJECT                   |
@@ -56,7 +57,7 @@
 | slots in use of a user's or a project's quota  | QUOTA#<u, p>  | <kind>#<number>           |
 
 Only the functions auth and people may write accounts, and read the items of EMAIL#, INVITE# and
-RESET#; auth alone may write keys and ISSUER#, and read REGISTRATION# and ATTEMPTS#
+RESET#; auth alone may write keys and ISSUER#, and read REGISTRATION#, DEVICE# and ATTEMPTS#
 (policies/*_boundary.yaml).
 
 The index `due` (due / due_at, keys only) holds records with a deadline: slipway.store.deadlines.

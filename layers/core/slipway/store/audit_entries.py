@@ -20,7 +20,7 @@ Fields = dict[str, Any]
 _MAIN = ("record", "account", "token", "trust", "invitation", "listing")
 _MAIN_OF_PROJECT = ("member", "was", "seat", *_MAIN)
 # Items that are not shown at all: their fields are secrets, or hashes of secrets.
-_SECRET = ("EMAIL#", "RESET#", "REGISTRATION#", "ATTEMPTS#", "KEYS", "IDEMPOTENCY#")
+_SECRET = ("EMAIL#", "RESET#", "REGISTRATION#", "ATTEMPTS#", "DEVICE#", "KEYS", "IDEMPOTENCY#")
 # Bookkeeping that tells nobody anything, and whatever could be a secret or its hash.
 _LEFT_OUT = re.compile(
     r"pk|sk|id|version|created_at|updated_at|created_by|made_by|change|due|due_at|ttl|slots|lease"

@@ -29,10 +29,15 @@ def key(credential: Credential) -> Key:
     return sessions.session_key(credential.user_id, credential.part)
 
 
-def new(account: AccountRecord) -> tuple[Put, Credential]:
-    """The write of a new family of the account's current generation, and its first token."""
+def new(account: AccountRecord, ends_at: str | None = None) -> tuple[Put, Credential]:
+    """The write of a new family of the account's current generation, and its first token.
+
+    `ends_at` is when the session ends at the latest, if that is earlier than for others.
+    """
     now = timestamps.now()
     ends = timestamps.hours_after(now, settings().session_hours)
+    if ends_at is not None:
+        ends = min(ends, datetime.fromisoformat(ends_at))
     first = Credential(
         REFRESH_TOKEN, account["id"], ids.new_part(), credentials.new_secret(2 * _SHARED)
     )
