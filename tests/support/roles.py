@@ -27,14 +27,8 @@ ROLES = dict(transformed("AWS::IAM::Role"))
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
 BOUNDARIES = {
-    *(
-        "AuthBoundary",
-        "ConsoleBoundary",
-        "FunctionBoundary",
-        "PeopleBoundary",
-        "RetireBoundary",
-        "WorkflowBoundary",
-    ),
+    *("AuthBoundary", "ConsoleBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary"),
+    *("ReconcileBoundary", "ShipBoundary", "WorkflowBoundary"),
     *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
 # The rule that runs reconcile while anything has a deadline.
@@ -47,7 +41,7 @@ def as_list(value: Any) -> list[Any]:
 
 # Resources and secrets of environments are named after the stack.
 OF_ENVIRONMENTS = (
-    r"[:/]\$\{AWS::StackName\}(-env-|/environments/)\*"
+    r"[:/]\$\{AWS::StackName\}(-env-|/environments/|/configurations/|/projects/)\*"
     r"|\$\{AWS::Region\}:aws:transform/(\*|LanguageExtensions|Serverless-2016-10-31)"
     r"|:apigateway:\$\{AWS::Region\}::/(apis|tags)/\*"
     r"|:event-source-mapping:\*"

@@ -48,8 +48,8 @@ NEEDS = {
 }
 AUTH = "AuthFunctionRole"
 PEOPLE = "PeopleFunctionRole"
-RETIRE = "RetireFunctionRole"
 CONSOLE = "ConsoleFunctionRole"
+RETIRE, SHIP = "RetireFunctionRole", "ShipFunctionRole"
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -155,7 +155,8 @@ def boundary(name: str = "FunctionBoundary") -> Iterator[tuple[str, str]]:
 def test_the_boundaries_limit_every_role_whatever_is_attached() -> None:
     for role in ROLES:
         kind = "Function" if "Function" in role else "Workflow"
-        own = {AUTH: "Auth", PEOPLE: "People", RETIRE: "Retire", CONSOLE: "Console"}
+        own = {AUTH: "Auth", PEOPLE: "People", RETIRE: "Retire", SHIP: "Ship"}
+        own |= {CONSOLE: "Console", "ReconcileFunctionRole": "Reconcile"}
         assert boundary_of(role) == own.get(role, kind) + "Boundary"
     # Keys of AWS's own, through those services that encrypt with them; no role is given these.
     keys = {f"kms:{action}" for action in ("Decrypt", "Encrypt", "GenerateDataKey")}
@@ -288,14 +289,17 @@ def test_only_auth_and_people_may_write_what_decides_who_signs_in(role: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["AuthBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary", "WorkflowBoundary"],
+    [
+        *("AuthBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary"),
+        *("ReconcileBoundary", "ShipBoundary", "WorkflowBoundary"),
+    ],
 )
 def test_the_table_is_written_only_by_actions_that_always_have_a_leading_key(name: str) -> None:
     """A condition on leading keys says nothing of a request that has none."""
     may = {action for action, on in boundary(name) if "Table" in on and "StreamArn" not in on}
     reads = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:GetItem"}
 
-    assert may - reads - {"dynamodb:ConditionCheckItem"} == set(WRITES)
+    assert set() < may - reads - {"dynamodb:ConditionCheckItem"} <= set(WRITES)
 
 
 @every_role
@@ -339,6 +343,7 @@ def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None
 
     without = {PEOPLE} if pk in ("ENV#1", "DEP#1") else set()
     without |= set() if pk in ("PROJECT#1", "ENV#1") else {RETIRE}
+    without |= set() if pk in ("PROJECT#1", "ENV#1", "DEP#1") else {SHIP}
     assert set(functions) - reaching == without
 
 
@@ -661,7 +666,30 @@ def test_only_the_operator_writes_what_environments_share() -> None:
     ]
 
     assert {action for _, action, _ in writes} == {"ssm:PutParameter", "ssm:DeleteParameters"}
-    assert [each for each in writes if "${AWS::StackName}/environments/" not in each[2]] == []
+    own = ("${AWS::StackName}/environments/", "${AWS::StackName}/configurations/")
+    assert [each for each in writes if not any(path in each[2] for path in own)] == []
+
+
+def test_only_ship_writes_what_environments_read_and_only_three_delete_it() -> None:
+    """And nothing else reads the secrets of projects."""
+
+    def may(action: str, below: str) -> set[str]:
+        return {
+            role
+            for role in ROLES
+            for statement in statements(role)
+            if action in as_list(statement["Action"])
+            if f"parameter/${{AWS::StackName}}/{below}/*" in str(statement["Resource"])
+        }
+
+    assert may("ssm:PutParameter", "configurations") == {SHIP}
+    removing = {SHIP, RETIRE, "ReconcileFunctionRole"}
+    assert may("ssm:DeleteParameters", "configurations") == removing
+    assert may("ssm:GetParametersByPath", "configurations") == removing
+    assert may("ssm:GetParameters", "configurations") == set()
+    for name in BOUNDARIES:
+        put = [on for action, on in boundary(name) if action == "ssm:PutParameter"]
+        assert any("/configurations/" in on for on in put) == (name == "ShipBoundary"), name
 
 
 def test_every_role_of_an_environment_needs_the_boundary() -> None:

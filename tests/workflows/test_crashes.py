@@ -20,6 +20,8 @@ from tests.support.workflows.stories import (
     a_cascade,
     a_whole_life,
     canceled,
+    configured,
+    configured_and_deleted,
     deleted_while_it_comes_up,
     deleted_while_it_ships,
     faults_without_end,
@@ -61,6 +63,8 @@ SCENARIOS = [
     woken,
     confirmed,
     undecided,
+    configured,
+    configured_and_deleted,
     written_by_users,
 ]
 

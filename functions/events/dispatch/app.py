@@ -171,12 +171,24 @@ def _handle_environment(environment: EnvironmentId) -> None:
     if status == "destroyed":
         from slipway.services import retention
 
+        if item.get("delivered"):
+            _look_for_orphans(environment)
         projects.erase_if_empty(environment.project)
         retention.settle(item)
     if item.get("template"):
         from slipway.store import template_records
 
         template_records.update_use(item)
+
+
+def _look_for_orphans(environment: EnvironmentId) -> None:
+    """A step that was under way when the teardown began may have written a configuration after it.
+    Reconcile looks for one later."""
+    # Imported here, because few environments that end have had a configuration.
+    from slipway.services import cleanup
+    from slipway.store import table
+
+    table.write(cleanup.secrets_may_be_orphaned(str(environment)))
 
 
 def _delete_replaced_secrets(before: dict[str, Any], after: dict[str, Any]) -> None:

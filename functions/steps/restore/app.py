@@ -35,9 +35,18 @@ def _restore(
     log_records.keep(deployment, drivers.lines(environment, event))
     before, artifact = environment.get("live_version"), environment.get("live_artifact")
     update = deployment_records.changes_environment(shipping)
-    full_update = update or "live_in_doubt" in environment
+    number = environment.get("live_configuration", 0)
+    reconfigures = deployment_records.configuration_of(shipping, environment) != number
+    full_update = update or reconfigures or "live_in_doubt" in environment
     if full_update:
         environment = environment_records.with_project_name(environment)
+    if full_update and number:
+        # Imported here, because few environments have a configuration. Its version is still in the
+        # parameter store.
+        from slipway.services import delivery
+
+        content = delivery.content(environment, number)
+        environment = delivery.with_configuration(environment, number, content)
     progress = drivers.ask(
         "restore", environment, event, version=before, artifact=artifact, full_update=full_update
     )

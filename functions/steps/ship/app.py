@@ -41,39 +41,71 @@ def _ship(
 ) -> dict[str, Any]:
     deployment = ids.parse_deployment(shipping["id"])
     log_records.keep(deployment, drivers.lines(environment, event))
-    becomes, name = _becomes(shipping, environment), environment["name"]
+    becomes = _becomes(shipping, environment)
+    number = deployment_records.configuration_of(shipping, environment)
+    reconfigures = number != environment.get("live_configuration", 0)
     # A full update also replaces what an earlier rollout could not restore.
-    full_update = bool(becomes or environment.get("live_in_doubt"))
+    full_update = bool(becomes or reconfigures or environment.get("live_in_doubt"))
+    after, progress = environment, None
     if full_update:
-        environment = environment_records.with_project_name(changed(environment, becomes))
-    progress = drivers.ask(
+        after = environment_records.with_project_name(changed(environment, becomes))
+    if full_update and (number or reconfigures):
+        # Imported here and below, because most rollouts bring no configuration.
+        from slipway.services import delivery
+
+        content = delivery.content(environment, number)
+        after = delivery.with_configuration(after, number, content)
+        delivery.require_fit(after)
+        if number and reconfigures and not shipping.get("delivered"):
+            progress = delivery.deliver(shipping, content, event)
+    progress = progress or drivers.ask(
         "ship",
-        environment,
+        after,
         event,
         version=shipping.get("version"),
         artifact=shipping.get("artifact"),
         full_update=full_update,
     )
+    return _looked(event, shipping, environment, becomes, after, progress)
+
+
+def _looked(
+    event: dict[str, Any],
+    shipping: DeploymentRecord,
+    environment: EnvironmentRecord,
+    becomes: dict[str, Any],
+    after: EnvironmentRecord,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Record what the driver says, and return it."""
+    deployment = ids.parse_deployment(shipping["id"])
     if progress.outputs is not None:
         environment_records.record_outputs(environment, progress.outputs, str(deployment))
     if progress.done:
         # No later call reads the lines that were written since the first one.
         log_records.keep(deployment, drivers.lines(environment, event))
-    line = _line(deployment_records.describe_change(shipping), name, progress)
+        if environment.get("delivered"):
+            from slipway.services import delivery
+
+            delivery.remove_unused(shipping, environment)
+    line = _line(deployment_records.describe_change(shipping), environment["name"], progress)
     log_records.write(deployment, "ship", event["entered_at"], line)
-    done = _when_done(shipping, environment, becomes) if progress.done else {}
-    return {**progress.model_dump(exclude={"outputs"}), **done}
+    done = _when_done(shipping, environment, becomes, after) if progress.done else {}
+    return {**progress.model_dump(exclude={"outputs", "note"}), **done}
 
 
 def _when_done(
-    shipping: DeploymentRecord, environment: EnvironmentRecord, becomes: dict[str, Any]
+    shipping: DeploymentRecord,
+    environment: EnvironmentRecord,
+    becomes: dict[str, Any],
+    after: EnvironmentRecord,
 ) -> dict[str, Any]:
     """What success writes to the records of the environment and the deployment."""
     history = deployment_records.live_history(shipping, environment)
     also = {**becomes, "live_history": history}
     return {
         "record": environment_records.after_rollout(shipping, also),
-        "snapshot": encode_for_sdk(deployment_records.snapshot(environment)),
+        "snapshot": encode_for_sdk(deployment_records.snapshot(after)),
     }
 
 
@@ -81,7 +113,8 @@ def _line(brings: str, environment: str, progress: Progress) -> str:
     """The line of the deployment's log about one look at the driver."""
     if progress.done:
         return f"{brings} is in {environment}"
-    return f"Shipping {brings} into {environment}; next look in {progress.wait_seconds} s"
+    what = progress.note or f"Shipping {brings} into {environment}"
+    return f"{what}; next look in {progress.wait_seconds} s"
 
 
 def _becomes(shipping: DeploymentRecord, environment: EnvironmentRecord) -> dict[str, Any]:

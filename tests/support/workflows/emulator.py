@@ -39,6 +39,7 @@ from local.patches import (
     task_results,
     wait_moments,
 )
+from slipway import aws
 from slipway.aws import dynamodb as transport
 from slipway.aws import event_rule, executions
 from slipway.domain import timestamps
@@ -64,7 +65,7 @@ def acting(name: str) -> Iterator[None]:
         actor.reset(token)
 
 
-def _import_services() -> tuple[Any, Any, Any, Any, Any]:
+def _import_services() -> tuple[Any, ...]:
     """Without the thread that sweeps by the real clock and begins with the import."""
     start = threading.Thread.start
 
@@ -74,17 +75,21 @@ def _import_services() -> tuple[Any, Any, Any, Any, Any]:
 
     with mock.patch.object(threading.Thread, "start", start_others):
         from ministack.core import responses
-        from ministack.services import dynamodb, eventbridge, lambda_svc, stepfunctions
-    return dynamodb, eventbridge, lambda_svc, stepfunctions, responses
+        from ministack.services import dynamodb, eventbridge, lambda_svc, ssm, stepfunctions
+    return dynamodb, eventbridge, lambda_svc, stepfunctions, responses, ssm
 
 
 def _copied(function: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
     return lambda text: list(function(text))
 
 
-dynamodb, eventbridge, lambda_svc, stepfunctions, responses = _import_services()
+dynamodb, eventbridge, lambda_svc, stepfunctions, responses, ssm = _import_services()
 # The service that the client library asks, by the beginning of the operation's name.
-_SERVICES = {"AWSStepFunctions": ("states", stepfunctions), "AWSEvents": ("events", eventbridge)}
+_SERVICES = {
+    "AWSStepFunctions": ("states", stepfunctions),
+    "AWSEvents": ("events", eventbridge),
+    "AmazonSSM": ("ssm", ssm),
+}
 
 # They say the same of the same expression, and take their time to.
 dynamodb._condition_syntax_error = cache(dynamodb._condition_syntax_error)
@@ -125,6 +130,7 @@ class Emulator:
         dynamodb.reset()
         stepfunctions.reset()
         eventbridge.reset()
+        ssm.reset()
         self._keep_time()
         self._answer_clients()
         self._interpret()
@@ -185,6 +191,7 @@ class Emulator:
         self._patch.setattr(transport, "wire", lambda: wire)
         self._patch.setattr(executions, "_client", _client)
         self._patch.setattr(event_rule, "_client", _events_client)
+        self._patch.setattr(aws, "client", _any_client)
         # The library stops to try again after many failures in one process; each world is new.
         self._patch.setattr(quota.RetryQuota, "acquire", lambda *_: True)
 
@@ -475,3 +482,11 @@ def _asking_us(make: Callable[[], Any]) -> Callable[[], Any]:
 
 _client = _asking_us(executions._client.__wrapped__)
 _events_client = _asking_us(event_rule._client.__wrapped__)
+
+
+_make_client = aws.client.__wrapped__
+
+
+@cache
+def _any_client(service: str) -> Any:
+    return _asking_us(lambda: _make_client(service))()

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from slipway.domain import failure, ids, timestamps
+from slipway.domain import failure, ids, scope, timestamps
 from slipway.drivers.simulated import Simulated
-from slipway.store import project_records, wire
+from slipway.store import configuration_records, project_records, table, wire
 from tests.support import lifetimes as kinds
+from tests.support.workflows import configuring
 from tests.support.workflows.representations import ambiguous
 from tests.support.workflows.world import Record, World
 
@@ -38,6 +39,7 @@ def broken(world: World) -> list[str]:
         found += _live(world, environment, mine)
         found += _history(items, environment, mine)
         found += _lifetimes(items, environment, mine)
+        found += _configurations(environment, mine)
     found += [f"{verb} of {e} after its teardown" for verb, e in world.infrastructure.harmed]
     if not world.is_awake():
         due = (f"{item['pk']} {item['sk']}" for item in items if "due" in item)
@@ -93,6 +95,33 @@ def _environment(world: World, items: list[Record], item: Record) -> Iterator[st
         yield f"{e} is destroyed, but {registered} may still be there"
     if status == "running" and exists != set(Simulated.resources):
         yield f"{e} is running, but there is only {exists}"
+
+
+def _configurations(item: Record, mine: list[Record]) -> Iterator[str]:
+    """The parameter store has what is live, all of it, and nothing that no record names."""
+    e, this = item["id"], ids.parse_environment(item["id"])
+    below = f"/slipway/configurations/{scope.of(e)}/"
+    there = configuring.stored(below)
+    registered = item.get("delivered", set()) if item["status"] != "destroyed" else set()
+    numbers = {name.removeprefix(below).partition("/")[0] for name in there}
+    if numbers - registered:
+        yield f"{e} has configurations {numbers} in the parameter store, and knows {registered}"
+    if item["status"] == "destroyed":
+        if secrets := configuring.stored(f"/slipway/environments/{e}/"):
+            yield f"{e} is destroyed, and its secrets {sorted(secrets)} are not"
+        return
+    live = item.get("live_configuration", 0)
+    found = table.get(*configuration_records.content_keys(this, live)) if live else []
+    content = configuration_records.content(found)
+    wanted = {name: each["value"] for name, each in content["variables"].items()}
+    wanted |= dict.fromkeys(content["secrets"], "s3cret")
+    has = {n.rpartition("/")[2]: v for n, v in configuring.stored(f"{below}{live}/").items()}
+    if live and has != wanted:
+        yield f"{e} runs with configuration {live}, and has {there}"
+    ended = [each for each in mine if each["status"] == "succeeded"]
+    brought = [each["configuration"] for each in ended if "configuration" in each]
+    if brought and max(brought) != live:
+        yield f"{e} runs with configuration {live}, and its deployments brought {brought}"
 
 
 def _log(items: list[Record], environment: Record) -> Iterator[str]:

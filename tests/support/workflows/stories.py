@@ -12,6 +12,7 @@ from slipway.domain.project import ProjectChange
 from slipway.errors import DriverRefused, Fault, Refused, RetryLater
 from slipway.services import changes, projects
 from tests.support.workflows import faults
+from tests.support.workflows.configuring import configure, configure_project
 from tests.support.workflows.faults import Died
 from tests.support.workflows.world import OWNER, World
 
@@ -207,6 +208,27 @@ def woken(world: World) -> None:
     world.recover(3)
     deploy(world, where, "v1")
     world.recover(3)
+
+
+def configured(world: World) -> None:
+    """Its own variables and a secret, then a change of its project, and the same again."""
+    where = environment(world)
+    ask(lambda: configure(where, {"LEVEL": "one"}, {"TOKEN": "s3cret"}))
+    deploy(world, where, "v1")
+    world.run(20)
+    ask(lambda: configure_project(world.project, {"SHARED": "for all"}))
+    deploy(world, where, "v2")
+    world.run(20)
+    deploy(world, where, "v3")
+
+
+def configured_and_deleted(world: World) -> None:
+    """While it writes a configuration."""
+    where = environment(world)
+    ask(lambda: configure(where, {"LEVEL": "one", "OTHER": "two"}, {"TOKEN": "s3cret"}))
+    deploy(world, where, "v1")
+    world.run(2.03)
+    ask(lambda: world.delete(where))
 
 
 def written_by_users(world: World) -> None:

@@ -212,6 +212,9 @@ if TYPE_CHECKING:
         # The number of its newest configuration, and the versions of the levels above in it.
         configuration: NotRequired[int]
         configuration_levels: NotRequired[dict[str, int]]
+        # The configuration that is live, and those that the parameter store may have.
+        live_configuration: NotRequired[int]
+        delivered: NotRequired[set[str]]
         live_history: NotRequired[list[LiveRecord]]  # Newest first.
         # Its end.
         resources: NotRequired[set[str]]
@@ -282,6 +285,9 @@ if TYPE_CHECKING:
         ttl: NotRequired[int]
         listed: NotRequired[str]
         listed_at: NotRequired[str]
+        # The number of its configuration, and whether all of that is in the parameter store.
+        configuration: NotRequired[int]
+        delivered: NotRequired[bool]
         # A release, and what is live during an update.
         version: NotRequired[str]
         artifact: NotRequired[str]

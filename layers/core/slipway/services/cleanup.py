@@ -28,6 +28,7 @@ SECRETS = "SECRETS"
 PLAN = "PLAN#"
 # By then, a request that stores secrets or creates a plan has ended, or its process has died.
 _GRACE = timedelta(hours=1)
+_DELETES_FOR = timedelta(seconds=20)
 
 
 def secrets_may_be_orphaned(place: str, at: datetime | None = None) -> Put:
@@ -65,7 +66,8 @@ def storing(place: str, secrets: Mapping[str, str], parts: dict[str, Action]) ->
 
 
 def remove_orphaned_secrets(note: Item, environment: EnvironmentRecord | None) -> bool:
-    """Remove the secret inputs of a clean-up record that is due, if no record owns them.
+    """Remove the secrets of a clean-up record that is due, if no record owns them. Of an
+    environment that is gone, its configurations in the parameter store go with them.
 
     Returns whether they were orphaned. Repeating it changes nothing. Raises DriverFault.
     """
@@ -76,6 +78,13 @@ def remove_orphaned_secrets(note: Item, environment: EnvironmentRecord | None) -
     orphaned = of_update or environment is None or environment["status"] == "destroyed"
     if orphaned:
         secret_inputs.remove_all(place)
+    if orphaned and not of_update:
+        # Imported here, because few notes are about an environment that is gone.
+        from slipway.aws import configurations
+
+        if not configurations.remove_all(place, timestamps.now() + _DELETES_FOR):
+            # The record is still due, so the next run goes on.
+            return True
     table.write(Delete(Key(note["pk"], note["sk"])))
     return orphaned
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from slipway import drivers
@@ -21,6 +22,9 @@ from slipway.domain.environment import workflow_of
 from slipway.drivers.base import Progress
 from slipway.errors import DriverFault, DriverRefused
 from slipway.store import environment_records, log_records
+
+# The step has 25 seconds.
+_DELETES_FOR = timedelta(seconds=10)
 
 
 def provision(environment: Mapping[str, Any], event: Mapping[str, Any]) -> Progress:
@@ -81,9 +85,22 @@ def retire(
         raise DriverFault("; ".join(faults + refused))
     if refused:
         raise DriverRefused("; ".join(refused))
-    # Secrets may be stored even if no resource was created.
-    if environment.get("template"):
+    return _forgotten(environment)
+
+
+def _forgotten(environment: Mapping[str, Any]) -> Progress:
+    """Delete the environment's secrets and configurations from the parameter store, for some
+    seconds. They may be stored even if no resource was created. Raises DriverFault."""
+    configured = environment.get("configuration") or environment.get("delivered")
+    if environment.get("template") or configured:
         secret_inputs.remove_all(environment["id"])
+    if configured:
+        # Imported here, because not every environment has one.
+        from slipway.aws import configurations
+
+        until = timestamps.now() + _DELETES_FOR
+        if not configurations.remove_all(environment["id"], until):
+            return Progress(done=False, wait_seconds=1)
     return Progress(done=True)
 
 

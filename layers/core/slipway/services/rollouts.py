@@ -7,6 +7,7 @@ lock.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from slipway.domain import ids
@@ -17,6 +18,7 @@ from slipway.store import (
     deployment_records,
     environment_records,
     log_records,
+    project_records,
     queue_records,
     quota_records,
     table,
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
         EnvironmentRecord,
         FailureRecord,
         PlaceRecord,
+        ProjectRecord,
     )
+    from slipway.services.configuration import Made
+
+# A configuration is made again if the environment gets another one meanwhile.
+_TRIES = 10
 
 
 def acquire_next(environment: EnvironmentId) -> DeploymentRecord | None:
@@ -38,20 +45,59 @@ def acquire_next(environment: EnvironmentId) -> DeploymentRecord | None:
     Returns None if the queue is empty, if the environment does not run, or if another process has
     just given the lock to a deployment. Repeating it changes nothing.
     """
-    held, record = table.get(queue_records.lock(environment), environment_records.key(environment))
-    if held and held.get("holder"):
-        return deployment_records.find(ids.parse_deployment(held["holder"]))
-    if not (record and record["status"] == "running"):
-        return None
-    for place in queue_records.waiting(environment):
+    keys = (
+        queue_records.lock(environment),
+        environment_records.key(environment),
+        project_records.key(environment.project),
+    )
+    for _ in range(_TRIES):
+        held, record, project = table.get(*keys)
+        if held and held.get("holder"):
+            return deployment_records.find(ids.parse_deployment(held["holder"]))
+        if not (record and record["status"] == "running"):
+            return None
+        with suppress(_Reconfigured):
+            return _first_in_queue(record, project, held["token"] if held else 0)
+    return None
+
+
+def _first_in_queue(
+    record: EnvironmentRecord, project: ProjectRecord | None, last_token: int
+) -> DeploymentRecord | None:
+    """The first that waits and is not outdated, once it has the lock. Raises _Reconfigured."""
+    for place in queue_records.waiting(ids.parse_environment(record["id"])):
         item = deployment_records.find(ids.parse_deployment(place["deployment_id"]))
         if item is None:
             return None
         # Checked again, because a newer version may have gone live since it was accepted.
         if not _is_outdated(item, record):
-            return _acquire(item, place, record, held["token"] if held else 0)
+            made = _configuration_for(item, record, project)
+            return _acquire(item, place, record, last_token, made)
         _supersede(item, record)
     return None
+
+
+class _Reconfigured(Exception):
+    """The environment's configuration has changed while one was made for a deployment."""
+
+
+def _configuration_for(
+    item: DeploymentRecord, record: EnvironmentRecord, project: ProjectRecord | None
+) -> Made | None:
+    """The configuration that has to be made for the deployment: if a level above the environment
+    has changed since its newest one. None if there is nothing to make. One round trip then."""
+    above = project.get("configurations") if project else None
+    has_any = above or record.get("configuration")
+    if "configuration" in item or not has_any:
+        return None
+    # Imported here, because many projects have no configurations.
+    from slipway.services import configuration
+
+    if not configuration.is_pending(record, project or {}):
+        return None
+    found = table.get(*configuration.keys(ids.parse_environment(record["id"])))
+    levels = configuration.levels(record, found)
+    return configuration.new_version(record, levels, item["made_by"], f"deployment {item['id']}")
 
 
 def execution_input(item: DeploymentRecord) -> dict[str, Any]:
@@ -104,20 +150,40 @@ def release_ended(item: DeploymentRecord) -> bool:
 
 
 def _acquire(
-    item: DeploymentRecord, place: PlaceRecord, environment: EnvironmentRecord, last_token: int
+    item: DeploymentRecord,
+    place: PlaceRecord,
+    environment: EnvironmentRecord,
+    last_token: int,
+    made: Made | None,
 ) -> DeploymentRecord | None:
-    """None if another process was faster, or if what is live has changed."""
-    fields: Fields = {"token": last_token + 1}
-    if deployment_records.is_update(item):
-        # An update does not change the live version.
+    """None if another process was faster, or if what is live has changed.
+
+    The deployment's configuration is fixed here: its own, the one that is `made` for it, or the
+    newest. Raises _Reconfigured if it could not be made.
+    """
+    newest = made.number if made else environment.get("configuration", 0)
+    number = item.get("configuration", newest)
+    fields: Fields = {"token": last_token + 1, "configuration": number or None}
+    if deployment_records.is_update(item) or item.get("trigger") == "configuration":
+        # These do not change the live version.
         fields |= {
             name: environment.get(f"live_{name}") for name in environment_records.LIVE_FIELDS
         }
     deployment = ids.parse_deployment(item["id"])
     transaction = queue_records.take(deployment, fields, place, last_token)
+    leaves = queue_records.leaves_queue(environment)
+    if made:
+        leaves = table.merged(leaves, made.fields, made.condition, made.values)
+        for part, action in made.actions.items():
+            transaction.add(part, action)
+    if number != environment.get("live_configuration", 0):
+        # Registered before it is written, so that a teardown knows of it.
+        leaves = table.adding(leaves, {"delivered": {str(number)}})
     try:
-        transaction.add("environment", queue_records.leaves_queue(environment)).commit()
-    except TransactionFailed:
+        transaction.add("environment", leaves).commit()
+    except TransactionFailed as failed:
+        if made and failed.get("lock") is None:
+            raise _Reconfigured from None
         return None
     return changed(item, fields)
 

@@ -314,7 +314,7 @@ def _destroying(environment: EnvironmentId, item: EnvironmentRecord, fields: Fie
     )
     for part, action in quota_records.freed(quota_records.ENVIRONMENT, item).items():
         transaction.add(part, action)
-    if item.get("template"):
+    if item.get("template") or item.get("configuration") or item.get("delivered"):
         # Reconcile removes the secrets, which the failed teardown did not reach.
         from slipway.services import cleanup
 

@@ -81,6 +81,41 @@ def setting(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return " ".join(part for part in parts if part), present
 
 
+def merged(
+    update: Update, fields: Fields, condition: str = "", values: Mapping[str, Any] | None = None
+) -> Update:
+    """The update, which also writes the fields, on a further condition with its values.
+
+    A transaction writes an item once, so what two parts of it write is merged. A name of `values`
+    must not stand for another value in the update. Raises ValueError if it does.
+    """
+    change, written = setting(fields)
+    added = {**written, **(values or {})}
+    if any(update.values.get(name, value) != value for name, value in added.items()):
+        raise ValueError("The update has another value of that name")
+    both = " AND ".join(f"({each})" for each in (update.condition, condition) if each)
+    return Update(update.key, _joined(update.change, change), {**update.values, **added}, both)
+
+
+def adding(update: Update, sets: Mapping[str, set[str]]) -> Update:
+    """The update, which also adds members to attributes that are sets."""
+    change = "ADD " + ", ".join(f"{name} :{name}" for name in sets)
+    return update._replace(change=_joined(update.change, change), values={**update.values, **sets})
+
+
+_CLAUSES = re.compile(r"\b(SET|REMOVE|ADD|DELETE) ")
+
+
+def _joined(*changes: str) -> str:
+    """One expression for several: DynamoDB takes each clause once."""
+    found: dict[str, list[str]] = {}
+    for change in changes:
+        _, *parts = _CLAUSES.split(change)
+        for clause, text in zip(parts[::2], parts[1::2], strict=True):
+            found.setdefault(clause, []).append(text.strip())
+    return " ".join(f"{clause} {', '.join(texts)}" for clause, texts in found.items())
+
+
 class Filter(NamedTuple):
     """A condition on the items that a query reads, written as an Update's.
 

@@ -47,6 +47,12 @@ def changes_environment(item: DeploymentRecord) -> bool:
     return "inputs" in item or "becomes" in item
 
 
+def configuration_of(item: DeploymentRecord, environment: EnvironmentRecord) -> int:
+    """The number of the deployment's configuration, 0 for none; what is live for a deployment that
+    an earlier release has begun."""
+    return item.get("configuration", environment.get("live_configuration", 0))
+
+
 def describe_change(item: DeploymentRecord) -> str:
     """The deployment's change as text: its version, or an update's template or inputs."""
     if is_update(item):

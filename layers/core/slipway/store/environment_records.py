@@ -281,6 +281,8 @@ def after_rollout(deployment: DeploymentRecord, also: Fields) -> dict[str, Any]:
     """
     fields = {f"live_{name}": deployment.get(name) for name in LIVE_FIELDS} | also
     fields["live_by"] = deployment.get("made_by")
+    if "configuration" in deployment:
+        fields["live_configuration"] = deployment["configuration"]
     if deployment.get("order") is None:
         # It says nothing about the order of versions, so the last number stays.
         del fields["live_order"]
