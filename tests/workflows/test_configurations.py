@@ -10,13 +10,9 @@ import pytest
 from slipway.aws import configurations
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused
+from tests.support.store.configuring import configure, configure_project
 from tests.support.workflows import faults
-from tests.support.workflows.configuring import (
-    configure,
-    configure_project,
-    delivered,
-    stored,
-)
+from tests.support.workflows.configuring import delivered, stored
 from tests.support.workflows.emulator import ssm
 from tests.support.workflows.world import World
 
@@ -40,7 +36,7 @@ def test_a_deployment_brings_the_newest_configuration(world: World) -> None:
 
     assert (deployment["status"], deployment["configuration"]) == ("succeeded", 1)
     assert world.look(environment)["live_configuration"] == 1
-    assert delivered(world, environment) == {"1": {"LEVEL": "debug", "TOKEN": "s3cret"}}
+    assert delivered(environment) == {"1": {"LEVEL": "debug", "TOKEN": "s3cret"}}
     kinds = {name.rpartition("/")[2]: each["Type"] for name, each in ssm._parameters.items()}
     assert (kinds["LEVEL"], kinds["TOKEN"]) == ("String", "SecureString")
 
@@ -67,7 +63,7 @@ def test_a_deployment_with_fifty_variables_takes_no_more_transitions_than_one_wi
     world.settle()
 
     plain, configured = (world.execution("roll_out_deployment", each) for each in (first, second))
-    assert len(delivered(world, environment)["1"]) == 50
+    assert len(delivered(environment)["1"]) == 50
     assert configured.transitions <= plain.transitions
 
 
@@ -89,7 +85,7 @@ def test_what_takes_longer_than_a_step_goes_on_in_the_next(
     world.settle()
 
     assert world.look(deployment)["status"] == "succeeded"
-    assert len(delivered(world, environment)["1"]) == 200
+    assert len(delivered(environment)["1"]) == 200
     said = [message for _, message in world.logs(deployment)]
     assert said[0].startswith("Configuration 1: 149 of 200 are still to be written; next look in ")
     assert world.execution("roll_out_deployment", deployment).transitions < 25
@@ -109,7 +105,7 @@ def test_a_change_of_the_project_is_a_version_of_its_own_at_the_next_deployment(
     record = world.look(environment)
     assert (record["configuration"], record["live_configuration"]) == (2, 2)
     assert record["configuration_levels"] == {"project": 1}
-    assert delivered(world, environment) == {"2": {"OWN": "1", "SHARED": "a", "KEY": "k"}}
+    assert delivered(environment) == {"2": {"OWN": "1", "SHARED": "a", "KEY": "k"}}
 
 
 def test_a_deployment_of_the_same_configuration_writes_nothing(world: World) -> None:
@@ -135,7 +131,7 @@ def test_a_change_while_one_rolls_out_is_for_the_next(world: World) -> None:
     assert world.look(deployment)["configuration"] == 1
     assert world.look(environment)["live_configuration"] == 1
     assert ship(world, environment, "v2")["configuration"] == 2
-    assert delivered(world, environment)["2"] == {"LEVEL": "two"}
+    assert delivered(environment)["2"] == {"LEVEL": "two"}
 
 
 def test_a_failed_deployment_leaves_the_configuration_that_was_live(world: World) -> None:
@@ -150,7 +146,7 @@ def test_a_failed_deployment_leaves_the_configuration_that_was_live(world: World
 
     assert (deployment["status"], deployment["configuration"]) == ("rolled_back", 2)
     assert world.look(environment)["live_configuration"] == 1
-    assert delivered(world, environment)["1"] == {"LEVEL": "one"}
+    assert delivered(environment)["1"] == {"LEVEL": "one"}
 
 
 def test_a_store_without_room_fails_the_deployment_with_its_reason(world: World) -> None:
@@ -173,7 +169,7 @@ def test_versions_that_none_of_the_last_ten_deployments_names_are_removed(world:
         configure(environment, {"NUMBER": str(number)})
         assert ship(world, environment, f"v{number}")["configuration"] == number
 
-    assert sorted(map(int, delivered(world, environment))) == list(range(3, 13))
+    assert sorted(map(int, delivered(environment))) == list(range(3, 13))
     record = world.look(environment)
     assert sorted(map(int, record["delivered"])) == list(range(3, 13))
 
@@ -190,11 +186,11 @@ def test_what_is_live_stays_however_many_deployments_have_failed(world: World) -
     ship(world, environment, "v2")
 
     # The first was live until the end of this deployment.
-    there = sorted(map(int, delivered(world, environment)))
+    there = sorted(map(int, delivered(environment)))
     assert there == [1, *range(5, 14)]
     assert world.look(environment)["live_configuration"] == 13
     ship(world, environment, "v3")
-    assert min(map(int, delivered(world, environment))) > 1
+    assert min(map(int, delivered(environment))) > 1
 
 
 def test_a_teardown_leaves_nothing_in_the_parameter_store(world: World) -> None:

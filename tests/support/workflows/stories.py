@@ -11,8 +11,8 @@ from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, pa
 from slipway.domain.project import ProjectChange
 from slipway.errors import DriverRefused, Fault, Refused, RetryLater
 from slipway.services import changes, projects
+from tests.support.store.configuring import configure, configure_project
 from tests.support.workflows import faults
-from tests.support.workflows.configuring import configure, configure_project
 from tests.support.workflows.faults import Died
 from tests.support.workflows.world import OWNER, World
 

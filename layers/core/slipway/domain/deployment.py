@@ -207,6 +207,12 @@ class Deployment(ResponseModel):
         "all inputs. Secrets are `****`.",
         examples=[{"Size": "large"}],
     )
+    configuration: int | None = Field(
+        None,
+        description="The number of the environment's configuration that it brings, 0 if there is "
+        "none. Null before it begins, when that is decided.",
+        examples=[5],
+    )
     labels: dict[str, str] = Field(default_factory=dict, examples=[{"team": "payments"}])
     status: Status
     trigger: Trigger = Field(

@@ -110,6 +110,20 @@ class Failure(ResponseModel):
     )
 
 
+class Configured(ResponseModel):
+    """Which configuration an environment runs with, by number."""
+
+    live: int = Field(
+        0, description="The configuration of what runs, 0 if it has none.", examples=[4]
+    )
+    pending: int | None = Field(
+        None,
+        description="The configuration that the next deployment will bring, if it is another one. "
+        "Only reading an environment considers changes of its project and its tier.",
+        examples=[5],
+    )
+
+
 class Environment(ResponseModel):
     id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     project_id: str = Field(examples=["prj_01kaq3h5x0c2m9f7r4tz"])
@@ -136,6 +150,9 @@ class Environment(ResponseModel):
     external_id: str | None = Field(None, examples=["github:acme:payments:123"])
     on_conflict: OnConflict = "queue"
     config: dict[str, Any] | None = None
+    configuration: Configured = Field(
+        default_factory=Configured, description="Its variables and secrets, as versions."
+    )
     labels: dict[str, str] = Field(default_factory=dict, examples=[{"team": "payments"}])
     template: str | None = Field(
         None, description="Its template version.", examples=["web-service@1.2"]
@@ -179,7 +196,9 @@ class Environment(ResponseModel):
     execution_arn: str = Field(description="The Step Functions execution that works on it.")
     execution_url: str | None = Field(None, description="The execution in the AWS console.")
     version: int = Field(description="Increases with every change. Also the ETag.")
-    # Not shown: whether it is shown otherwise than it is stored, and a version that was lost.
+    # Not shown: the versions of the levels above that its configuration does not have yet, whether
+    # it is shown otherwise than it is stored, and a version that was lost.
+    ahead: SkipJsonSchema[str | None] = Field(None, exclude=True)
     overdue: SkipJsonSchema[bool] = Field(False, exclude=True)
     given_up: SkipJsonSchema[str | None] = Field(None, exclude=True)
 

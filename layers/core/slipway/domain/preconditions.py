@@ -1,5 +1,8 @@
 """Preconditions of a request: `If-Match` and `If-None-Match` (RFC 9110, 13.1).
 
+What follows `~` in an ETag stands for objects above the one that it is of: a GET shows what they
+change, and a write of the object does not depend on it.
+
 An ETag is weak if it begins with `W/`. `If-Match` compares strongly: a weak tag equals nothing.
 `If-None-Match` compares weakly: the prefix does not count. `*` is any object that exists.
 """
@@ -13,6 +16,7 @@ from collections.abc import Mapping, Sequence
 _NEXT = re.compile(r'[ \t,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)')
 _END = re.compile(r"[ \t,]*$")
 ANY = "*"
+BESIDE = "~"
 
 
 def tags(header: str) -> Sequence[str]:
@@ -27,6 +31,12 @@ def tags(header: str) -> Sequence[str]:
         found.append(tag[1])
         at = tag.end()
     return found
+
+
+def _alone(tag: str) -> str:
+    """The tag without what stands for other objects."""
+    plain, beside, _ = tag.partition(BESIDE)
+    return f'{plain}"' if beside else tag
 
 
 class IfMatch:
@@ -47,7 +57,10 @@ class IfMatch:
         return None if match is None and none_match is None else cls(match, none_match)
 
     def __contains__(self, version: object) -> bool:
-        return self.allows(f'"{version}"')
+        alone = IfMatch()
+        alone._match = self._match and [_alone(tag) for tag in self._match]
+        alone._none_match = [_alone(tag) for tag in self._none_match]
+        return alone.allows(f'"{version}"')
 
     def allows(self, tag: str) -> bool:
         """Whether the request is carried out for an object with this ETag."""

@@ -30,7 +30,8 @@ SlipwayError
 │                               · ProjectNotEmpty · ProtectedEnvironments · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · EnvironmentDiffers
 │                               · NoLease
-│                               · DeploymentFinished · QueueBusy · OutdatedDeployment
+│                               · DeploymentFinished · NothingLive · QueueBusy
+│                               · OutdatedDeployment
 │                               · NothingToRetry · NothingToRetain
 │                               · VersionTaken · VersionFixed · NotPublished · TemplateInUse
 │                               · TemplateTakesNoVersion
@@ -84,6 +85,7 @@ from slipway.errors.conflicts import NameTaken as NameTaken
 from slipway.errors.conflicts import NoLease as NoLease
 from slipway.errors.conflicts import NoStack as NoStack
 from slipway.errors.conflicts import NoTemplate as NoTemplate
+from slipway.errors.conflicts import NothingLive as NothingLive
 from slipway.errors.conflicts import NothingToRetain as NothingToRetain
 from slipway.errors.conflicts import NothingToRetry as NothingToRetry
 from slipway.errors.conflicts import NotPublished as NotPublished

@@ -151,6 +151,14 @@ class QueueBusy(Conflict):
     title = "Another deployment is running or waiting. Wait for it, or send another on_conflict."
 
 
+class NothingLive(Conflict):
+    code = "nothing_live"
+    title = (
+        "Nothing is live in this environment, so there is nothing to deploy with the new "
+        "configuration. Deploy a version; it brings the newest configuration."
+    )
+
+
 class TemplateTakesNoVersion(Conflict):
     """`template`: the version of the template that the environment uses."""
 

@@ -13,7 +13,7 @@ from slipway import errors
 from slipway.domain.credentials import without_secrets
 from slipway.domain.fields import ResponseModel
 from slipway.domain.paging import Page
-from slipway.domain.preconditions import IfMatch
+from slipway.domain.preconditions import BESIDE, IfMatch
 from slipway.http.headers import base_url
 from slipway.http.negotiation import prefers
 from slipway.http.routes import JSON, Route
@@ -149,11 +149,14 @@ def _tagged(page: RawResponse) -> RawResponse:
 def etag(model: ResponseModel, body: str) -> str:
     """The object's ETag: its version if it has a number, else a hash of `body`, its JSON.
 
-    An object that is shown differently because time has passed has another ETag.
+    An object that is shown differently because time has passed, or because an object above it has
+    changed, has another ETag.
     """
     version = getattr(model, "version", None)
     if isinstance(version, int):
-        return f'"{version}-overdue"' if getattr(model, "overdue", False) else f'"{version}"'
+        overdue = "-overdue" if getattr(model, "overdue", False) else ""
+        ahead = getattr(model, "ahead", None)
+        return f'"{version}{overdue}{BESIDE + ahead if ahead else ""}"'
     return f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
 
 

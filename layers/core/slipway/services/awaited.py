@@ -7,7 +7,7 @@ from slipway.access.principal import Principal
 from slipway.domain import timestamps
 from slipway.domain.environment import Environment
 from slipway.domain.ids import EnvironmentId
-from slipway.store import deployment_records, environment_records, table
+from slipway.store import deployment_records, environment_records, project_records, table
 from slipway.store.table import Query
 
 # How many of the newest deployments are read. One that is further back waits for all of these.
@@ -21,7 +21,10 @@ def environment(environment: EnvironmentId, principal: Principal, version: str) 
     asked for may still come. One round trip. Raises NotFound.
     """
     newest = Query(f"ENV#{environment.e}", deployment_records.PREFIX, _NEWEST, newest_first=True)
-    found, [(deployments, _)] = table.read(authorization.keys(environment, principal), newest)
+    keys = authorization.keys(environment, principal)
+    (*found, within), [(deployments, _)] = table.read(
+        (*keys, project_records.key(environment.project)), newest
+    )
     record = authorization.authorized(environment, principal, found)
     bringing = (
         each
@@ -31,5 +34,5 @@ def environment(environment: EnvironmentId, principal: Principal, version: str) 
     last = next(bringing, None)
     # A success is live in the record at the latest when it is read again.
     is_lost = last is not None and last.get("finished_at") and last["status"] != "succeeded"
-    shown = environment_records.to_model(record).as_seen_at(timestamps.now())
+    shown = environment_records.to_model(record, within).as_seen_at(timestamps.now())
     return shown.model_copy(update={"given_up": version}) if is_lost else shown

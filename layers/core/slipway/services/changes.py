@@ -50,13 +50,17 @@ def change(
     environment changes in between.
     """
     for _ in range(_TRIES):
-        found = table.get(*authorization.keys(environment, principal))
+        keys = (
+            *authorization.keys(environment, principal),
+            project_records.key(environment.project),
+        )
+        *found, within = table.get(*keys)
         item = authorization.authorized(environment, principal, found)
         if if_version is not None and seen_version(item, timestamps.now()) not in if_version:
             raise PreconditionFailed()
         if wanted.tier:
             authorization.require_tier(principal, found[0], wanted.tier)
-        shown = _shown(item)
+        shown = environment_records.to_model(item, within).as_seen_at(timestamps.now())
         wanted.require_unchanged(shown)
         fields = _differences(item, wanted)
         if not fields:

@@ -158,8 +158,10 @@ class _Draft:
 
 def get(environment: EnvironmentId, principal: Principal) -> Environment:
     """The environment as the principal sees it now; one round trip. Raises NotFound."""
-    record = authorization.read(environment, principal)
-    return environment_records.to_model(record).as_seen_at(timestamps.now())
+    keys = authorization.keys(environment, principal)
+    *found, within = table.get(*keys, project_records.key(environment.project))
+    record = authorization.authorized(environment, principal, found)
+    return environment_records.to_model(record, within).as_seen_at(timestamps.now())
 
 
 def create(project: ProjectId, wanted: NewEnvironment, principal: Principal) -> Environment:
@@ -241,7 +243,9 @@ def ensure(
             if conditions is not None and expected not in conditions:
                 raise PreconditionFailed()
             versions = creation.versions
-            shown = external_ids.as_wanted(existing, wanted, versions, principal, membership)
+            shown = external_ids.as_wanted(
+                existing, wanted, versions, principal, membership, record
+            )
             if shown is not None:
                 return shown, False
             continue

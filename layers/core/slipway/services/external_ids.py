@@ -34,7 +34,7 @@ from slipway.store import audit, environment_records, project_records, table
 from slipway.store.table import Fields, Item, Key
 
 if TYPE_CHECKING:
-    from slipway.domain.records import EnvironmentRecord
+    from slipway.domain.records import EnvironmentRecord, ProjectRecord
     from slipway.domain.template import TemplateVersion
 
 _MOST_GUESSES = 1000
@@ -79,9 +79,8 @@ def get(project: ProjectId, external_id: str, principal: Principal) -> Environme
 
     One round trip, two in a process that meets the external id for the first time.
     """
-    return environment_records.to_model(_read(project, external_id, principal)).as_seen_at(
-        timestamps.now()
-    )
+    record, within = _read(project, external_id, principal)
+    return environment_records.to_model(record, within).as_seen_at(timestamps.now())
 
 
 def tear_down(
@@ -95,23 +94,27 @@ def tear_down(
 
     Two round trips, three in a process that meets the external id for the first time.
     """
-    record = _read(project, external_id, principal)
+    record, _ = _read(project, external_id, principal)
     audit.note(target=record["id"], name=record["name"])
     environment = ids.parse_environment(record["id"])
     return teardowns.begin(environment, principal, if_version, confirmed, record)
 
 
-def _read(project: ProjectId, external_id: str, principal: Principal) -> EnvironmentRecord:
+def _read(
+    project: ProjectId, external_id: str, principal: Principal
+) -> tuple[EnvironmentRecord, ProjectRecord | None]:
+    """The environment's record, and the project's."""
     if external_id_fault(external_id):
         raise no_such("environment")
     name = project_records.external_id(project, external_id)
     member = project_records.member(project, principal.user_id)
-    membership, known, *guessed = table.get(member, name, *guesses(name))
+    keys = (member, name, project_records.key(project), *guesses(name))
+    membership, known, within, *guessed = table.get(*keys)
     record = record_of(name, known, guessed) if membership else None
     if record is None:
         raise no_such("environment")
     environment = ids.parse_environment(record["id"])
-    return authorization.authorized(environment, principal, (membership, record))
+    return authorization.authorized(environment, principal, (membership, record)), within
 
 
 # --- what a body says ---------------------------------------------------------------------------
@@ -123,18 +126,20 @@ def as_wanted(
     versions: Iterable[TemplateVersion],
     principal: Principal,
     membership: Item | None,
+    within: ProjectRecord,
 ) -> Environment | None:
     """The environment, as the body says; None if it has changed since it was read.
 
     Only what the body says is compared, so that what others have changed beyond that is no
-    difference. `versions` are some versions of the wanted template. Raises ExternalIdTaken if the
-    principal may not see it, EnvironmentGoing, EnvironmentDiffers, and Forbidden if it has to be
-    changed and the principal may not do that. No round trip, one if it has to be changed.
+    difference. `versions` are some versions of the wanted template, and `within` is the project.
+    Raises ExternalIdTaken if the principal may not see it, EnvironmentGoing, EnvironmentDiffers,
+    and Forbidden if it has to be changed and the principal may not do that. No round trip, one if
+    it has to be changed.
     """
     if not authorization.may_see(record, principal):
         raise ExternalIdTaken()
     now = timestamps.now()
-    shown = environment_records.to_model(record).as_seen_at(now)
+    shown = environment_records.to_model(record, within).as_seen_at(now)
     if shown.status in _LEAVING:
         raise EnvironmentGoing(shown.status, _seconds_left(shown, now))
     if differences := list(_differences(record, wanted, versions)):

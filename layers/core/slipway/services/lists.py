@@ -44,7 +44,9 @@ class _Kind:
     prefix: str
     query: Callable[[ProjectId, Any, Part], Query]
     keep: Callable[[Any, Principal], Keep | None]
-    shown: Callable[[Sequence[Any], Principal], list[Any]]
+    shown: Callable[[Sequence[Any], Principal, Mapping[ProjectId, Any]], list[Any]]
+    # Whether what is shown depends on the records of the projects, too.
+    of_projects: bool
 
 
 class Beside(NamedTuple):
@@ -94,16 +96,25 @@ def _keep_environment(wanted: EnvironmentListing, principal: Principal) -> Keep 
     return lambda item: authorization.may_see(item, principal) and (keep is None or keep(item))
 
 
-def _show_environments(items: Sequence[Any], principal: Principal) -> list[Environment]:
+def _show_environments(
+    items: Sequence[Any], principal: Principal, projects: Mapping[ProjectId, Any]
+) -> list[Environment]:
     # Imported here and below, because the other kind of list does not need it.
     from slipway.store import environment_records
 
     now = timestamps.now()
     seen = [item for item in items if authorization.may_see(item, principal)]
-    return [environment_records.to_model(item).as_seen_at(now) for item in seen]
+    return [
+        environment_records.to_model(
+            item, projects.get(ids.parse_project(item["project_id"]))
+        ).as_seen_at(now)
+        for item in seen
+    ]
 
 
-_ENVIRONMENTS = _Kind("ENV#", list_queries.environments_of, _keep_environment, _show_environments)
+_ENVIRONMENTS = _Kind(
+    "ENV#", list_queries.environments_of, _keep_environment, _show_environments, of_projects=True
+)
 
 
 # --- deployments ------------------------------------------------------------------------------
@@ -169,7 +180,9 @@ def _may_see(item: Mapping[str, Any], principal: Principal) -> bool:
     return by_tier and by_id
 
 
-def _show_deployments(items: Sequence[Any], principal: Principal) -> list[Deployment]:
+def _show_deployments(
+    items: Sequence[Any], principal: Principal, projects: Mapping[ProjectId, Any]
+) -> list[Deployment]:
     from slipway.store import deployment_records, environment_records
 
     items = [item for item in items if _may_see(item, principal)]
@@ -181,7 +194,9 @@ def _show_deployments(items: Sequence[Any], principal: Principal) -> list[Deploy
     return [deployment_records.to_model(item) for item in items]
 
 
-_DEPLOYMENTS = _Kind("DEP#", list_queries.deployments_of, _keep_deployment, _show_deployments)
+_DEPLOYMENTS = _Kind(
+    "DEP#", list_queries.deployments_of, _keep_deployment, _show_deployments, of_projects=False
+)
 
 
 # --- one project ------------------------------------------------------------------------------
@@ -214,7 +229,8 @@ def _in_project(
     authorization.authorized(project, principal, found[: len(keys)])
     beside.take(found[len(keys) :], pages)
     end = last and list_queries.veiled(last.rpartition("#")[2], items, wanted)
-    return Page(kind.shown(items, principal), list_queries.cursor(kind.prefix, end))
+    shown = kind.shown(items, principal, {project: found[1]})
+    return Page(shown, list_queries.cursor(kind.prefix, end))
 
 
 # --- all projects -----------------------------------------------------------------------------
@@ -230,13 +246,15 @@ def _across(
         return _in_project(kind, own, principal, wanted, beside)
     guessed = () if block else _seen.get(principal.user_id, ())[:_WAVE]
     part = _part(kind, principal, wanted, at, len(guessed))
+    records = _Records(kind)
     also, [mine, *pages] = table.read(
-        beside.keys,
+        [*beside.keys, *records.keys(guessed)],
         _memberships(principal, block),
         *(kind.query(project, wanted, part) for project in guessed),
         *beside.queries,
     )
-    beside.take(also, pages[len(guessed) :])
+    beside.take(also[: len(beside.keys)], pages[len(guessed) :])
+    records.take(guessed, also[len(beside.keys) :])
     projects, further = _projects(mine, principal)
     if not block:
         _remember(principal.user_id, projects)
@@ -246,12 +264,29 @@ def _across(
     missing = [project for project in projects if project not in found]
     part = _part(kind, principal, wanted, at, len(projects))
     for wave in _waves(missing):
-        _, pages = table.read((), *(kind.query(each, wanted, part) for each in wave))
+        read, pages = table.read(
+            records.keys(wave), *(kind.query(each, wanted, part) for each in wave)
+        )
+        records.take(wave, read)
         found |= dict(zip(wave, pages, strict=True))
     items, end = _merged(list(found.values()), wanted)
+    shown = kind.shown(items, principal, records.found)
     if end is not None:
-        return Page(kind.shown(items, principal), list_queries.cursor(kind.prefix, end, block))
-    return Page(kind.shown(items, principal), list_queries.cursor(kind.prefix, None, further))
+        return Page(shown, list_queries.cursor(kind.prefix, end, block))
+    return Page(shown, list_queries.cursor(kind.prefix, None, further))
+
+
+class _Records:
+    """The records of the projects, read together with their lists if the kind needs them."""
+
+    def __init__(self, kind: _Kind) -> None:
+        self._kind, self.found = kind, dict[ProjectId, Any]()
+
+    def keys(self, projects: Sequence[ProjectId]) -> list[Key]:
+        return [project_records.key(each) for each in projects] if self._kind.of_projects else []
+
+    def take(self, projects: Sequence[ProjectId], read: Sequence[Any]) -> None:
+        self.found |= dict(zip(projects, read, strict=False))
 
 
 def _memberships(principal: Principal, after: str | None) -> Query:

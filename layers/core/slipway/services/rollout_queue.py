@@ -153,15 +153,12 @@ def accept(
     order_matters = on_conflict == "reject" or _may_be_outdated(content)
     view = seen or _first_view(environment, principal, order_matters)
     for _ in range(_TRIES):
-        _require_ready(environment, view.record)
-        fitting.require_release(view.record, content)
-        mode = on_conflict or view.record["on_conflict"]
         if order_matters and view.ahead is None:
+            _require_ready(environment, view.record)
+            fitting.require_release(view.record, content)
             view = view._replace(ahead=queue_records.read_in_order(environment))
-        guard = _guard(environment, view, mode)
-        _check_order(view, content)
-        shown, transaction = _acceptance(environment, view, content, mode, principal)
-        for part, action in {**(also or {}), **guard}.items():
+        shown, transaction = draft(environment, content, on_conflict, principal, view)
+        for part, action in (also or {}).items():
             transaction.add(part, action)
         try:
             idempotency.commit(transaction, shown)
@@ -173,6 +170,26 @@ def accept(
         else:
             return shown
     raise Busy(1)
+
+
+def draft(
+    environment: EnvironmentId,
+    content: Fields,
+    on_conflict: OnConflict | None,
+    principal: Principal,
+    view: View,
+) -> tuple[Deployment, Transaction]:
+    """The deployment that `accept` accepts if nothing has changed, and the transaction that does;
+    its part `environment` updates the environment. No round trip. Raises as accept."""
+    _require_ready(environment, view.record)
+    fitting.require_release(view.record, content)
+    mode = on_conflict or view.record["on_conflict"]
+    guard = _guard(environment, view, mode)
+    _check_order(view, content)
+    shown, transaction = _acceptance(environment, view, content, mode, principal)
+    for part, action in guard.items():
+        transaction.add(part, action)
+    return shown, transaction
 
 
 def _first_view(environment: EnvironmentId, principal: Principal, order_matters: bool) -> View:

@@ -90,11 +90,21 @@ def merged(
     must not stand for another value in the update. Raises ValueError if it does.
     """
     change, written = setting(fields)
-    added = {**written, **(values or {})}
-    if any(update.values.get(name, value) != value for name, value in added.items()):
-        raise ValueError("The update has another value of that name")
-    both = " AND ".join(f"({each})" for each in (update.condition, condition) if each)
-    return Update(update.key, _joined(update.change, change), {**update.values, **added}, both)
+    return both(update, Update(update.key, change, {**written, **(values or {})}, condition))
+
+
+def both(one: Update, other: Update) -> Update:
+    """One update for two of the same item, on the conditions of both.
+
+    Raises ValueError if they have different values of one name, or different items.
+    """
+    if one.key != other.key:
+        raise ValueError("The updates are of different items")
+    if any(one.values.get(name, value) != value for name, value in other.values.items()):
+        raise ValueError("The updates have different values of one name")
+    conditions = [f"({each.condition})" for each in (one, other) if each.condition]
+    values = {**one.values, **other.values}
+    return Update(one.key, _joined(one.change, other.change), values, " AND ".join(conditions))
 
 
 def adding(update: Update, sets: Mapping[str, set[str]]) -> Update:

@@ -55,6 +55,8 @@ def configuration_of(item: DeploymentRecord, environment: EnvironmentRecord) -> 
 
 def describe_change(item: DeploymentRecord) -> str:
     """The deployment's change as text: its version, or an update's template or inputs."""
+    if item.get("trigger") == "configuration":
+        return f"configuration {item.get('configuration', 'next')} of {item.get('version', 'it')}"
     if is_update(item):
         return str(item.get("template", "a change of inputs"))
     return str(item.get("version") or item.get("becomes", {}).get("template", "no version"))
@@ -103,6 +105,7 @@ def to_model(item: DeploymentRecord) -> Deployment:
         "sequence": order if isinstance(order, int) else None,
         "committed_at": order if isinstance(order, str) else None,
         "inputs": _inputs(item),
+        "configuration": item.get("configuration", 0 if "token" in item else None),
         "labels": item.get("labels") or {},
         "trigger": item.get("trigger") or ("update" if is_update(item) else "api"),
         "failure": failure.decode(item["failure"]) if "failure" in item else None,

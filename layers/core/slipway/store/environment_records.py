@@ -25,7 +25,7 @@ from slipway.domain.rights import default_tier
 from slipway.errors import (
     StaleWrite,
 )
-from slipway.store import deadlines, project_records, quota_records, table
+from slipway.store import configured, deadlines, project_records, quota_records, table
 from slipway.store.table import (
     ConditionFailed,
     Fields,
@@ -37,7 +37,13 @@ from slipway.store.wire import encode_for_sdk
 
 if TYPE_CHECKING:
     from slipway.domain.events import Action
-    from slipway.domain.records import Actor, ChangeRecord, DeploymentRecord, EnvironmentRecord
+    from slipway.domain.records import (
+        Actor,
+        ChangeRecord,
+        DeploymentRecord,
+        EnvironmentRecord,
+        ProjectRecord,
+    )
 
 PREFIX = "ENV#"
 # Time for expire_environment, which ends leases, before TTL deletes the lease's item.
@@ -61,8 +67,11 @@ def lock(environment: EnvironmentId) -> Key:
     return Key(f"ENV#{environment.e}", "LOCK")
 
 
-def to_model(item: EnvironmentRecord) -> Environment:
-    """The environment as the API returns it. Values of secret inputs are masked."""
+def to_model(item: EnvironmentRecord, project: ProjectRecord | None = None) -> Environment:
+    """The environment as the API returns it. Values of secret inputs are masked.
+
+    By the record of its project it knows which configuration is pending for a change above it.
+    """
     workflow = workflow_of(item["status"])
     name = teardown_execution(item) if workflow == "retire_environment" else item["id"]
     execution = executions.execution(workflow, name)
@@ -81,6 +90,7 @@ def to_model(item: EnvironmentRecord) -> Environment:
         "protected": bool(item.get("protected")),
         "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
+        **configured.shown(item, project),
         "labels": item.get("labels") or {},
         "base_url": item.get("base_url") or None,
         "inputs": inputs and {**json.loads(inputs), **hidden},
