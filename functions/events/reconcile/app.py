@@ -24,7 +24,8 @@ from slipway.store.table import Key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slipway.domain.records import ConfirmationRecord, DeploymentRecord, EnvironmentRecord
+    from slipway.domain.confirmation_record import ConfirmationRecord
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 _metrics = Metrics()
 _LEASE_GRACE = timedelta(minutes=1)

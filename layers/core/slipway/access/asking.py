@@ -26,7 +26,7 @@ from slipway.store import confirmation_records as records
 from slipway.store.table import ConditionFailed, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
-    from slipway.domain.records import AskerRecord, ConfirmationRecord
+    from slipway.domain.confirmation_record import AskerRecord, ConfirmationRecord
 
 
 def asker(principal: Principal) -> AskerRecord:

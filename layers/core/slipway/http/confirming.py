@@ -24,7 +24,7 @@ from slipway.store.table import ConditionFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slipway.domain.records import ConfirmationRecord
+    from slipway.domain.confirmation_record import ConfirmationRecord
 
 # Responses after which the same request may succeed.
 _AGAIN = (429, 500, 502, 503, 504)

@@ -31,8 +31,8 @@ def draft(
 
     `record` is the environment's; `claim` is `claim_for` the principal and has seen what its
     queries found. The caller merges the part `environment`, the update of the environment's record,
-    into its own (table.both), and commits all parts together. If that fails, it reads again: its
-    slot may be taken (`claim.see_again`), or the queue have changed. No round trip. Raises
+    into its own (slipway.store.actions.both), and commits all parts together. If that fails, it
+    reads again: its slot may be taken, or the queue have changed. No round trip. Raises
     NothingLive, EnvironmentNotReady, QueueBusy, QuotaExceeded.
     """
     content = _content(record)

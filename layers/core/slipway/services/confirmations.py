@@ -27,7 +27,7 @@ from slipway.store import deadlines, idempotency, project_records, table
 from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed
 
 if TYPE_CHECKING:
-    from slipway.domain.records import ConfirmationRecord
+    from slipway.domain.confirmation_record import ConfirmationRecord
 
 _MOST_MEMBERS = 100
 

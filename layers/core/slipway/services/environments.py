@@ -242,10 +242,8 @@ def ensure(
             expected = seen_version(existing, timestamps.now())
             if conditions is not None and expected not in conditions:
                 raise PreconditionFailed()
-            versions = creation.versions
-            shown = external_ids.as_wanted(
-                existing, wanted, versions, principal, membership, record
-            )
+            beside = (creation.versions, principal, membership, record)
+            shown = external_ids.as_wanted(existing, wanted, *beside)
             if shown is not None:
                 return shown, False
             continue

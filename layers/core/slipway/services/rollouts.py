@@ -15,6 +15,7 @@ from slipway.domain.deployment import is_outdated
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import changed
 from slipway.store import (
+    actions,
     deployment_records,
     environment_records,
     log_records,
@@ -173,12 +174,12 @@ def _acquire(
     transaction = queue_records.take(deployment, fields, place, last_token)
     leaves = queue_records.leaves_queue(environment)
     if made:
-        leaves = table.merged(leaves, made.fields, made.condition, made.values)
+        leaves = actions.merged(leaves, made.fields, made.condition, made.values)
         for part, action in made.actions.items():
             transaction.add(part, action)
     if number != environment.get("live_configuration", 0):
         # Registered before it is written, so that a teardown knows of it.
-        leaves = table.adding(leaves, {"delivered": {str(number)}})
+        leaves = actions.adding(leaves, {"delivered": {str(number)}})
     try:
         transaction.add("environment", leaves).commit()
     except TransactionFailed as failed:

@@ -14,7 +14,7 @@ from slipway.store import deadlines, table
 from slipway.store.table import Delete, Fields, Key, Put, Query, Update
 
 if TYPE_CHECKING:
-    from slipway.domain.records import ConfirmationRecord
+    from slipway.domain.confirmation_record import ConfirmationRecord
 
 PREFIX = "CONFIRMATION#"
 INBOX = "INBOX#"

@@ -18,7 +18,7 @@ from slipway.store.actions import Key
 from slipway.store.sessions import Found, Session
 
 if TYPE_CHECKING:
-    from slipway.domain.records import ConfirmationRecord
+    from slipway.domain.confirmation_record import ConfirmationRecord
     from slipway.store.actions import Action
 
 PART = "confirmation of the request"

@@ -68,10 +68,8 @@ def lock(environment: EnvironmentId) -> Key:
 
 
 def to_model(item: EnvironmentRecord, project: ProjectRecord | None = None) -> Environment:
-    """The environment as the API returns it. Values of secret inputs are masked.
-
-    By the record of its project it knows which configuration is pending for a change above it.
-    """
+    """The environment as the API returns it. Values of secret inputs are masked. By the record of
+    its project it also shows what changes of that one leave pending."""
     workflow = workflow_of(item["status"])
     name = teardown_execution(item) if workflow == "retire_environment" else item["id"]
     execution = executions.execution(workflow, name)

@@ -40,9 +40,6 @@ from slipway.store.actions import Key as Key
 from slipway.store.actions import Put as Put
 from slipway.store.actions import Query as Query
 from slipway.store.actions import Update as Update
-from slipway.store.actions import adding as adding
-from slipway.store.actions import both as both
-from slipway.store.actions import merged as merged
 from slipway.store.actions import setting as setting
 from slipway.store.failures import ConditionFailed as ConditionFailed
 from slipway.store.failures import TransactionFailed as TransactionFailed
