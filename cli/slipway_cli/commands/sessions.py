@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 import typer
@@ -12,22 +13,55 @@ from slipway_cli.asking import API, Session
 from slipway_cli.client import Client, kept_tokens
 from slipway_cli.failures import CommandFailed, WrongUsage
 
+_BOTH = "slipway login --device, or slipway login --email ann@example.com"
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(epilog="Example: slipway login https://slipway.example.com --email ann@example.com")
+@app.command(epilog="Example: slipway login https://slipway.example.com")
 def login(
     ctx: typer.Context,
     url: str | None = typer.Argument(None, help="The platform."),
-    email: str | None = typer.Option(None, help="Your e-mail address."),
+    email: str | None = typer.Option(None, help="Your e-mail address, to use a password."),
     password_stdin: bool = typer.Option(
         False, "--password-stdin", help="Read the password from standard input."
     ),
+    device: bool = typer.Option(
+        False, "--device", help="Approve a code in a browser, also without a terminal here."
+    ),
 ) -> None:
-    """Sign in to a platform, and make it the current one."""
+    """Sign in to a platform, and make it the current one.
+
+    You approve a code in a browser, where you are signed in. With --email, a password is asked for.
+    """
     session: Session = ctx.obj
     platform = (url or session.choices.platform()).rstrip("/")
     _require_safe(platform)
+    if device and (email or password_stdin):
+        raise WrongUsage("A code is approved without an address and a password.", hint=_BOTH)
+    if device or (sys.stdin.isatty() and not email and not password_stdin):
+        return _with_a_code(session, platform)
+    return _with_a_password(session, platform, email, password_stdin=password_stdin)
+
+
+def _with_a_code(session: Session, platform: str) -> None:
+    from slipway_cli.device import sign_in
+
+    client = Client(platform)
+    tokens = sign_in(client)
+    sent = {"Authorization": f"Bearer {tokens['access_token']}"}
+    me = client.ask("GET", f"{API}/auth/me", headers=sent, signed_in=False).body
+    _remember(session, platform, str(me["email"]), tokens)
+    if not tokens.get("refresh_token"):
+        minutes = round(tokens["expires_in"] / 60)
+        session.out.note(
+            f"The company's sign-in gives no longer session than {minutes} minutes here. For "
+            "more: slipway tokens create NAME, and SLIPWAY_TOKEN."
+        )
+
+
+def _with_a_password(
+    session: Session, platform: str, email: str | None, *, password_stdin: bool
+) -> None:
     email = email or _asked("E-mail", "--email", hidden=False)
     if password_stdin:
         password = sys.stdin.readline().rstrip("\n")
@@ -36,7 +70,11 @@ def login(
     client = Client(platform)
     sent = {"username": email, "password": password}
     answer = client.ask("POST", f"{API}/auth/login", sent, signed_in=False)
-    contexts.remember(platform, email, kept_tokens(answer.body))
+    _remember(session, platform, email, answer.body)
+
+
+def _remember(session: Session, platform: str, email: str, tokens: dict[str, Any]) -> None:
+    contexts.remember(platform, email, kept_tokens(tokens))
     session.out.done(f"Signed in to {platform} as {email}.", {"url": platform, "email": email})
 
 
@@ -100,5 +138,8 @@ def _require_safe(url: str) -> None:
 
 def _asked(what: str, flag: str, *, hidden: bool) -> str:
     if not sys.stdin.isatty():
-        raise WrongUsage(f"{what} is missing, and nobody can be asked here.", hint=f"Add {flag}.")
+        raise WrongUsage(
+            f"{what} is missing, and nobody can be asked here.",
+            hint=f"Add {flag}. Without a password: slipway login --device",
+        )
     return str(typer.prompt(what, hide_input=hidden, err=True))

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
+S = TypeVar("S", bound="Scripted")
 CUT = "cut the connection"
 BUSY = "503"
 ENVIRONMENT = "env_1_1"
@@ -122,7 +123,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(script: Scripted) -> Iterator[Scripted]:
+def serving(script: S) -> Iterator[S]:
     """The scripted platform at `script.url`."""
     with _Server(script) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
