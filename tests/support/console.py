@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
+from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,6 +31,7 @@ class Handlers(api.Origin):
 
     asked: list[tuple[str, str, Mapping[str, str], Any]] = field(default_factory=list)
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    one_at_a_time: Lock = field(default_factory=Lock)
 
     def request(
         self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]
@@ -39,7 +41,9 @@ class Handlers(api.Origin):
         if (made := self.answers.get((method, where))) is not None:
             status, data = made
             return status, {"content-type": "application/json"}, json.dumps(data).encode()
-        answer = call(event(method, where, query, headers, body))
+        # A function serves one request at a time.
+        with self.one_at_a_time:
+            answer = call(event(method, where, query, headers, body))
         return answer.status, answer.headers, answer.raw
 
     def paths(self, method: str) -> list[str]:
@@ -155,14 +159,24 @@ def texts(text: str) -> str:
 def form(text: str, action: str) -> dict[str, str]:
     """The fields of the form with this action, as the page has them."""
     found: dict[str, str] | None = None
+    choice = ""
     for tag, attributes in _Elements(text).elements:
         if tag == "form":
             if found is not None:
                 break
-            found = {} if attributes.get("action") == action else None
+            is_it = attributes.get("action") == action and attributes.get("method") == "post"
+            found = {} if is_it else None
         elif tag == "input" and found is not None and attributes.get("name"):
             is_box = attributes.get("type") == "checkbox"
             if not is_box or "checked" in attributes:
                 found[str(attributes["name"])] = attributes.get("value") or ""
+        elif tag == "select" and found is not None:
+            choice = str(attributes["name"])
+        elif (
+            tag == "option"
+            and found is not None
+            and (choice not in found or "selected" in attributes)
+        ):
+            found[choice] = attributes.get("value") or ""
     assert found is not None, f"no form is sent to {action}"
     return found

@@ -52,7 +52,7 @@
       let pause = ALWAYS_PAUSE;
       try {
         const answer = await fetch(region.dataset.live, {
-          headers: {"X-Slipway-Live": region.dataset.tag},
+          headers: {"X-Slipway-Live": region.dataset.tag, Prefer: "wait=20"},
           cache: "no-store",
           redirect: "error",
           signal: stop.signal,

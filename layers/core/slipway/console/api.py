@@ -12,7 +12,7 @@ from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Thread
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from slipway.settings import endpoint, settings
 
@@ -57,7 +57,7 @@ class Answer:
     def next_cursor(self) -> str | None:
         """The cursor of the next page of a list."""
         found = re.search(r"[?&]cursor=([^&>]+)[^>]*>;\s*rel=\"?next", self.headers.get("link", ""))
-        return found[1] if found else None
+        return unquote_plus(found[1]) if found else None
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,19 @@ class Client:
     agent: str = ""
     address: str = ""
 
-    def get(self, where: str, *, query: Mapping[str, Any] | None = None, tag: str = "") -> Answer:
+    def get(
+        self,
+        where: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        tag: str = "",
+        wait: int = WAIT_SECONDS,
+    ) -> Answer:
         """The answer to a GET. With `tag`, an ETag, it waits until there is another.
 
-        The status is 304 if that takes too long. Raises Problem.
+        The status is 304 if there is none within `wait` seconds. Raises Problem.
         """
-        headers = {"If-None-Match": tag, "Prefer": f"wait={WAIT_SECONDS}"} if tag else {}
+        headers = {"If-None-Match": tag, "Prefer": f"wait={wait}"} if tag else {}
         return self.send("GET", where, query=query, headers=headers)
 
     def get_all(self, *wheres: str) -> list[Answer | Problem]:
@@ -129,6 +136,13 @@ class Client:
         if status < 400:
             return Answer(status, answered, data)
         raise _problem(status, data)
+
+
+def required(answer: Answer | Problem) -> Answer:
+    """An answer that the page cannot do without. Raises Problem."""
+    if isinstance(answer, Problem):
+        raise answer
+    return answer
 
 
 UNREACHABLE = Problem(

@@ -121,6 +121,14 @@ class Form:
             html('<input type="hidden" name="{name}" value="{value}">', name=name, value=value)
         )
 
+    def open_group(self, legend: str) -> None:
+        """Begin a group of fields."""
+        self._fields.append(html("<fieldset><legend>{legend}</legend>", legend=legend))
+
+    def close_group(self) -> None:
+        """End the group of fields."""
+        self._fields.append(html("</fieldset>"))
+
     def add(self, markup: Markup) -> None:
         """Anything between the fields."""
         self._fields.append(markup)

@@ -21,6 +21,11 @@ DONE = {
     "changed": "Changed.",
     "deleted": "Deleted.",
     "canceled": "Canceled.",
+    "extended": "It lives longer now.",
+    "pinned": "It is pinned: it does not end by itself.",
+    "unpinned": "It ends by itself again.",
+    "destroying": "It is being destroyed.",
+    "checking": "The check has begun. It takes a minute; look at this page again.",
 }
 
 
@@ -190,7 +195,7 @@ def facts(*pairs: tuple[str, Markup | str | None]) -> Markup:
         for name, value in pairs
         if value
     ]
-    return html('<dl class="facts">{rows}</dl>', rows=rows)
+    return html('<dl class="facts">{rows}</dl>', rows=rows) if rows else NOTHING
 
 
 def table(caption: str, heads: tuple[str, ...], rows: list[Markup], empty: str) -> Markup:
@@ -230,3 +235,8 @@ def folded(title: str, body: Markup, *, is_open: bool = False) -> Markup:
         title=title,
         body=body,
     )
+
+
+def panel(*body: Markup) -> Markup:
+    """A part of a page without a heading."""
+    return html('<div class="panel">{body}</div>', body=joined(body))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.console.api import Answer, Client, Problem
+from slipway.console.api import WAIT_SECONDS, Answer, Client, Problem
 from slipway.console.markup import NOTHING, Markup
 from slipway.console.session import Session
 
@@ -78,12 +78,15 @@ class Request:
         assert self.session is not None
         return self.session
 
-    def follow(self, where: str, **query: Any) -> Answer:
+    def follow(
+        self, where: str, *, tag: str = "", wait: int = WAIT_SECONDS, **query: Any
+    ) -> Answer:
         """The answer to a GET; for a live request, as soon as it is another than the one shown.
 
-        Raises Unchanged if there is none in time, and Problem.
+        `tag` is the ETag of that one, if it is not all of what the browser has sent. Raises
+        Unchanged if there is none in time, and Problem.
         """
-        answer = self.api.get(where, query=query, tag=self.live)
+        answer = self.api.get(where, query=query, tag=tag or self.live, wait=wait)
         if answer.status == 304:
             raise Unchanged
         return answer

@@ -77,7 +77,11 @@ def show(request: Request, project_id: str) -> Page:
         ),
         environments=layout.section("Environments", _environments(project_id, listed)),
     )
-    return Page(project["name"], body, trail=[("/console", "Projects")])
+    new = html(
+        '<a class="button" href="{to}">New environment</a>',
+        to=path("/console/projects/{}/new", project_id),
+    )
+    return Page(project["name"], body, trail=[("/console", "Projects")], actions=new)
 
 
 def environments(request: Request, project_id: str) -> Region:
