@@ -63,6 +63,24 @@ def test_a_request_waits_until_the_environment_changes(
     assert entries() == []
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/v1/projects/{}/environments", "/api/v1/environments/projects/{}"]
+)
+def test_a_request_waits_until_a_list_of_environments_changes(
+    ann: Client, project: ProjectId, coming: EnvironmentId, clock: Clock, path: str
+) -> None:
+    clock.after(2, lambda: world.comes_up(coming))
+    changed = wait(ann, path.format(project))
+    clock.after(2, lambda: world.environment(project, ann.principal, "another"))
+    longer = wait(ann, path.format(project))
+    in_vain = wait(ann, path.format(project), status="failed")
+
+    assert [each["status"] for each in changed.json] == ["running"]
+    assert [each["name"] for each in longer.json] == ["another", "preview"]
+    assert (in_vain.status, in_vain.raw) == (304, b"")
+    assert entries() == []
+
+
 def test_a_request_that_has_waited_in_vain_is_told_that_nothing_has_changed(
     ann: Client, coming: EnvironmentId, clock: Clock
 ) -> None:

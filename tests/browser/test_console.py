@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
 
+from tests.support.browsing import PASSWORD, accessible, register
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-PASSWORD = "secret123"
-_NUMBERS = itertools.count()
-
-
-def register(page: Any) -> str:
-    """Somebody new, who is signed in."""
-    email = f"ann-{next(_NUMBERS)}@example.com"
-    page.goto("/console")
-    page.get_by_role("link", name="Register").click()
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Register").click()
-    page.get_by_role("heading", name="Projects", exact=True).wait_for()
-    return email
-
-
-def accessible(page: Any) -> None:
-    """axe-core finds nothing on the page, by WCAG 2.2 AA and its own best practices."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
-    assert found.violations_count == 0, found.generate_report()
 
 
 def test_somebody_registers_signs_out_and_signs_in(page: Any) -> None:

@@ -163,6 +163,7 @@ def browse(principal: Principal, wanted: EnvironmentListing) -> Page[Environment
     action="environments:list",
     refuses=(NotFound,),
     also={"list_in_project": "/api/v1/projects/<project_id>/environments"},
+    waits="change",
 )
 def list_(
     principal: Principal, project_id: ProjectId, wanted: EnvironmentListing

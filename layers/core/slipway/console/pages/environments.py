@@ -81,44 +81,9 @@ def _trail(project_id: str, name: str) -> list[tuple[str, str]]:
 
 
 def _summary(environment: dict[str, Any], tag: str) -> Markup:
-    live = environment["live_version"]
-    live_id = environment["live_deployment_id"]
-    if live and live_id:
-        live = html(
-            '<a href="{to}">{live}</a>', to=path("/console/deployments/{}", live_id), live=live
-        )
-    pinned = environment["pinned"]
-    glance = joined(
-        [
-            layout.facts(
-                ("State", layout.state(environment["status"])),
-                ("URL", link(environment["base_url"])),
-                ("Live version", live),
-                ("Tier", environment["tier"]),
-                (
-                    "Protected",
-                    "Its name must be given to destroy it." if environment["protected"] else None,
-                ),
-                ("Template", environment["template"]),
-                ("Pinned", f"{pinned['reason']} ({author(pinned['by'])})" if pinned else None),
-                ("Created", moments.ago(environment["created_at"])),
-                ("By", author(environment["created_by"])),
-                ("External id", environment["external_id"]),
-                ("Labels", ", ".join(f"{k}={v}" for k, v in environment["labels"].items())),
-                ("Id", html("<code>{id}</code>", id=environment["id"])),
-                (
-                    "Execution",
-                    link(environment["execution_url"], "in the Step Functions console")
-                    if environment["execution_url"]
-                    else None,
-                ),
-            ),
-            time_left(environment),
-        ]
-    )
     body = joined(
         [
-            layout.panel(glance),
+            layout.panel(_facts(environment), time_left(environment)),
             failure_box(environment["failure"]),
             _in_doubt(environment),
             _values("Inputs", environment["inputs"]),
@@ -127,6 +92,30 @@ def _summary(environment: dict[str, Any], tag: str) -> Markup:
     )
     tag = "" if environment["status"] == "destroyed" else tag
     return layout.live("summary", _below(environment["id"], "summary"), tag, body)
+
+
+def _facts(environment: dict[str, Any]) -> Markup:
+    live, live_id = environment["live_version"], environment["live_deployment_id"]
+    if live and live_id:
+        to = path("/console/deployments/{}", live_id)
+        live = html('<a href="{to}">{live}</a>', to=to, live=live)
+    pinned, execution = environment["pinned"], environment["execution_url"]
+    protected = "Its name must be given to destroy it." if environment["protected"] else None
+    return layout.facts(
+        ("State", layout.state(environment["status"])),
+        ("URL", link(environment["base_url"])),
+        ("Live version", live),
+        ("Tier", environment["tier"]),
+        ("Protected", protected),
+        ("Template", environment["template"]),
+        ("Pinned", f"{pinned['reason']} ({author(pinned['by'])})" if pinned else None),
+        ("Created", moments.ago(environment["created_at"])),
+        ("By", author(environment["created_by"])),
+        ("External id", environment["external_id"]),
+        ("Labels", ", ".join(f"{k}={v}" for k, v in environment["labels"].items())),
+        ("Id", html("<code>{id}</code>", id=environment["id"])),
+        ("Execution", link(execution, "in the Step Functions console") if execution else None),
+    )
 
 
 def _in_doubt(environment: dict[str, Any]) -> Markup:

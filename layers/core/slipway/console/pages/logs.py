@@ -60,7 +60,7 @@ def shown(lines: Sequence[Mapping[str, Any]], name: str, empty: str) -> Markup:
         for line in lines
     ]
     return html(
-        '<ol class="log" tabindex="0" role="log" aria-label="{name}">{rows}</ol>',
+        '<div class="log" tabindex="0" role="log" aria-label="{name}"><ol>{rows}</ol></div>',
         name=name,
         rows=rows,
     )
