@@ -9,7 +9,10 @@ import pytest
 from slipway.aws import template_bodies
 from slipway.domain import ids
 from slipway.domain.ids import ProjectId
+from slipway.errors import DriverRefused
+from slipway.services import delivery
 from slipway.settings import settings
+from slipway.store import environment_records
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Answer, Client
 from tests.support.store import world
@@ -123,6 +126,32 @@ def test_an_update_that_asks_for_too_much_is_refused(web: Client, project: Proje
         "the stack's MaxReservedConcurrency allows 10"
     )
     assert web.post(path, {"inputs": {"Reserved": 6}}).status == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("Memory", "1024", True),
+        ("Memory", "9000", False),
+        ("Reserved", "7", False),
+        ("Bucket", "company-builds", False),
+        ("Memory", "{{resolve:ssm:/x}}", False),
+    ],
+)
+def test_a_variable_in_the_place_of_an_input_asks_for_no_more_than_that_may(
+    web: Client, project: ProjectId, name: str, value: str, fits: bool
+) -> None:
+    record = environment_records.find(ids.parse_environment(running(web, project)))
+    assert record
+    content: Any = {"variables": {name: {"value": value}}, "secrets": {}}
+
+    would_be = delivery.with_configuration(record, 5, content)
+
+    if fits:
+        delivery.require_fit(would_be)
+    else:
+        with pytest.raises(DriverRefused, match="Configuration 5 does not fit web@"):
+            delivery.require_fit(would_be)
 
 
 def test_code_is_deployed_only_from_known_buckets(web: Client, project: ProjectId) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from slipway.aws import template_bodies
 from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId, ProjectId
-from slipway.services import configuration_rollouts, rollouts
+from slipway.services import change_sets, configuration_rollouts, rollouts
 from slipway.store import deployment_records, environment_records, table
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Answer, Client
 from tests.support.store import world
+from tests.support.store.cloudformation import CloudFormation
 from tests.support.store.configuring import configure, configure_project
 
 
@@ -111,6 +113,34 @@ def test_a_deployment_tells_its_configuration_once_it_has_begun(
 
     shown = ann.get(f"/api/v1/deployments/{made['id']}").json
     assert shown["configuration"] == 1
+
+
+def test_a_dry_run_of_an_update_shows_what_the_newest_configuration_brings(
+    ann: Client, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template_bodies, "_cloudformation", CloudFormation)
+    asked: list[Any] = []
+
+    def preview(would_be: Any, secrets: Any, *, creates: bool) -> Any:
+        asked.append(would_be)
+        return {"status": "ready", "changes": []}
+
+    monkeypatch.setattr(change_sets, "preview", preview)
+    ann.post("/api/v1/templates", {"name": "web"})
+    declared = "Parameters: {Size: {Type: String, Default: small}, Version: {Type: String}}"
+    body = f"{declared}\nResources: {{Jobs: {{Type: AWS::SQS::Queue}}}}"
+    ann.send("POST", "/api/v1/templates/web/versions", body, media="application/yaml")
+    ann.post("/api/v1/templates/web/versions/1.0/publish")
+    made = world.environment(project, ann.principal, "pr-7", template="web@1.0")
+    world.comes_up(made)
+    configure(made, {"Size": "large", "OTHER": "x"})
+
+    path = f"/api/v1/environments/{made}/update"
+    answer = ann.post(path, {"inputs": {"Size": "medium"}}, query="dry_run=true")
+
+    assert answer.status == 200, answer.text
+    assert asked[0]["variables"] == {"Size": "large"}
+    assert asked[0]["live_configuration"] == 1
 
 
 # ── Deployments of a changed configuration ──────────────────────────────────────────────────

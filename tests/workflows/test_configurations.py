@@ -10,7 +10,8 @@ import pytest
 from slipway.aws import configurations
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import DriverRefused
-from tests.support.store.configuring import configure, configure_project
+from slipway.services import delivery
+from tests.support.store.configuring import configure, configure_project, rewrite
 from tests.support.workflows import faults
 from tests.support.workflows.configuring import delivered, stored
 from tests.support.workflows.emulator import ssm
@@ -191,6 +192,26 @@ def test_what_is_live_stays_however_many_deployments_have_failed(world: World) -
     assert world.look(environment)["live_configuration"] == 13
     ship(world, environment, "v3")
     assert min(map(int, delivered(environment))) > 1
+
+
+def test_what_is_purged_while_it_is_written_does_not_stay(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = world.running()
+    configure(environment, {"LEVEL": "one", "LEAK": "oops"})
+    stock = configurations._put
+
+    def purged_meanwhile(name: str, kind: str, value: str) -> None:
+        """The table no longer has it, and what was delivered is removed, just before."""
+        if name.endswith("/LEAK"):
+            rewrite(environment, 1, without="LEAK")
+            delivery.forget(world.look(environment), "LEAK")
+        stock(name, kind, value)
+
+    monkeypatch.setattr(configurations, "_put", purged_meanwhile)
+
+    assert ship(world, environment)["status"] == "succeeded"
+    assert delivered(environment) == {"1": {"LEVEL": "one"}}
 
 
 def test_a_teardown_leaves_nothing_in_the_parameter_store(world: World) -> None:

@@ -57,7 +57,7 @@ def _ship(
         after = delivery.with_configuration(after, number, content)
         delivery.require_fit(after)
         if number and reconfigures and not shipping.get("delivered"):
-            progress = delivery.deliver(shipping, content, event)
+            progress = delivery.deliver(shipping, environment, content, event)
     progress = progress or drivers.ask(
         "ship",
         after,

@@ -6,6 +6,7 @@ from typing import Any
 
 from slipway.aws import secret_values
 from slipway.domain import timestamps
+from slipway.domain.configuration import packed
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.records import change as record_change
 from slipway.services import configuration
@@ -78,3 +79,13 @@ def configure_project(
     for part, action in configuration_records.written(scope, level, after).items():
         transaction.add(part, action)
     transaction.commit()
+
+
+def rewrite(environment: EnvironmentId, number: int, without: str) -> None:
+    """Take a name out of a configuration, as a purge does."""
+    keys = configuration_records.content_keys(environment, number)
+    content: Any = configuration_records.content(table.get(*keys))
+    for kind in ("variables", "secrets"):
+        content[kind].pop(without, None)
+    for key, data in zip(keys, packed(content), strict=False):
+        table.write(table.Put(key, {"data": data}, condition=None))

@@ -82,20 +82,28 @@ def require_fit(environment: Mapping[str, Any]) -> None:
 
 
 def deliver(
-    shipping: DeploymentRecord, made_of: Content, event: Mapping[str, Any]
+    shipping: DeploymentRecord,
+    environment: EnvironmentRecord,
+    made_of: Content,
+    event: Mapping[str, Any],
 ) -> Progress | None:
     """Write the deployment's configuration to the parameter store, for some seconds.
 
     Returns None once all of it is there, which the deployment's record then says, and otherwise the
-    progress. Repeating it goes on. Raises DriverRefused, also after an hour; DriverFault.
+    progress. Repeating it goes on. One round trip at the end, and a write. Raises DriverRefused,
+    also after an hour; DriverFault.
     """
-    number, environment_id = shipping["configuration"], shipping["environment_id"]
+    number, environment_id = shipping["configuration"], environment["id"]
     configured = configurations.Configured(
         {name: each["value"] for name, each in made_of["variables"].items()},
         {name: each["place"] for name, each in made_of["secrets"].items()},
     )
     missing = configurations.write(environment_id, number, configured, _WRITES_FOR)
     if not missing:
+        # What was purged meanwhile was removed before it was written here.
+        now = content(environment, number)
+        for name in configured.names.difference(now["variables"], now["secrets"]):
+            configurations.forget(environment_id, [number], name)
         _record_delivered(shipping)
         return None
     passed = timestamps.now() - datetime.fromisoformat(event["started_at"])

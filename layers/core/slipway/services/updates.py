@@ -167,13 +167,22 @@ def preview(
 
 
 def _would_be(item: EnvironmentRecord, draft: _Draft) -> dict[str, Any]:
-    """The environment's record after the update, for a plan."""
-    return {
+    """The environment's record after the update, which brings its newest configuration, too; for
+    a plan. One round trip if it has one."""
+    would_be: Any = {
         **environment_records.with_project_name(item),
         **template_records.template_fields(draft.version),
         "inputs": inputs.written(draft.values),
         "secret_inputs": sorted(draft.stays),
     }
+    if number := item.get("configuration", 0):
+        # Imported here, because few environments have a configuration.
+        from slipway.services import delivery
+
+        content = delivery.content(item, number)
+        would_be = delivery.with_configuration(would_be, number, content)
+    found: dict[str, Any] = would_be
+    return found
 
 
 def _draft(
