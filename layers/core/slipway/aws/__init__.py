@@ -25,7 +25,10 @@ _PHRASES = (
     "already in progress",
     "does not exist",
 )
-_PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
+# The parameter store says the last of two writes of one parameter at once.
+_PERHAPS_LATER = {
+    *("RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout", "TooManyUpdates")
+}
 
 
 def call(service: str, method: str, **request: Any) -> Any:
