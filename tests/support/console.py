@@ -37,7 +37,8 @@ class Handlers(api.Origin):
         self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
         where, _, query = address.partition("?")
-        self.asked.append((method, address, headers, json.loads(body) if body else None))
+        is_json = body is not None and "json" in headers["Content-Type"]
+        self.asked.append((method, address, headers, json.loads(body or b"") if is_json else body))
         if (made := self.answers.get((method, where))) is not None:
             status, data = made
             return status, {"content-type": "application/json"}, json.dumps(data).encode()

@@ -43,11 +43,15 @@ class Problem(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API has answered; header names in lower case."""
+    """What the API has answered; header names in lower case.
+
+    `data` is its JSON, None if it is something else, and `text` the whole of it.
+    """
 
     status: int
     headers: Mapping[str, str]
     data: Any
+    text: str = ""
 
     @property
     def etag(self) -> str:
@@ -113,19 +117,27 @@ class Client:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         key: str = "",
+        media: str = JSON,
     ) -> Answer:
-        """The answer to a request with this JSON body. `key` is its Idempotency-Key.
+        """The answer to a request with this body: JSON, or bytes of the type `media`.
+
+        `key` is its Idempotency-Key.
 
         Raises Problem for every refusal, also if there is no answer.
         """
-        sent = {"Accept": JSON, "User-Agent": self.agent or "slipway-console", **(headers or {})}
+        sent = {
+            "Accept": f"{JSON}, */*;q=0.5",
+            "User-Agent": self.agent or "slipway-console",
+            **(headers or {}),
+        }
         if self.token:
             sent["Authorization"] = f"Bearer {self.token}"
         if key:
             sent["Idempotency-Key"] = key
         raw = None
         if body is not None:
-            raw, sent["Content-Type"] = json.dumps(body).encode(), JSON
+            raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+            sent["Content-Type"] = media
         kept = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         address = f"{where}?{urlencode(kept)}" if kept else where
         try:
@@ -134,7 +146,7 @@ class Client:
         except (OSError, HTTPException, ValueError, KeyError):
             raise UNREACHABLE from None
         if status < 400:
-            return Answer(status, answered, data)
+            return Answer(status, answered, data, content.decode(errors="replace"))
         raise _problem(status, data)
 
 

@@ -115,6 +115,44 @@ class Form:
             )
         )
 
+    def checks(
+        self,
+        name: str,
+        legend: str,
+        options: Iterable[tuple[str, str]],
+        chosen: Iterable[str] = (),
+        *,
+        hint: str = "",
+    ) -> None:
+        """Boxes to tick that have one name, so that several can be chosen: (value, what is shown).
+
+        `request.lists` has what was ticked.
+        """
+        ticked = set(self.request.lists.get(name, ()) if self.problem else chosen)
+        boxes = [
+            html(
+                '<label class="box"><input type="checkbox" name="{name}" value="{value}"{ticked}>'
+                " {words}</label>",
+                name=name,
+                value=value,
+                ticked=attributes(checked=value in ticked),
+                words=words,
+            )
+            for value, words in options
+        ]
+        self._named.add(name)
+        self._fields.append(
+            html(
+                '<fieldset class="boxes"{described}><legend>{legend}</legend>{hint}{boxes}{error}'
+                "</fieldset>",
+                described=attributes(**self._described(name, hint)),
+                legend=legend,
+                hint=self._hint(name, hint),
+                boxes=boxes,
+                error=self._error(name),
+            )
+        )
+
     def hidden(self, name: str, value: str) -> None:
         """A field that nobody sees."""
         self._fields.append(
@@ -157,7 +195,7 @@ class Form:
             return NOTHING
         self.request.told = True
         pointers = {f"/{name.replace('.', '/')}" for name in self._named}
-        others = [each for each in self.problem.errors if each[0].lstrip("#") not in pointers]
+        others = [each for each in self.problem.errors if _pointer(each[0]) not in pointers]
         items = [
             html("<li>{where} {detail}</li>", where=pointer.lstrip("#/"), detail=detail)
             for pointer, detail in others
@@ -188,7 +226,7 @@ class Form:
     def _faults(self, name: str) -> list[str]:
         pointer = f"/{name.replace('.', '/')}"
         errors = self.problem.errors if self.problem else ()
-        return [detail for where, detail in errors if where.lstrip("#") == pointer]
+        return [detail for where, detail in errors if _pointer(where) == pointer]
 
     def _described(self, name: str, hint: str) -> dict[str, Any]:
         faults = self._faults(name)
@@ -212,6 +250,11 @@ class Form:
             id=self._id(name),
             faults="; ".join(faults),
         )
+
+
+def _pointer(given: str) -> str:
+    """The pointer of a field; that of a parameter, such as `?version`, as if it were one."""
+    return f"/{given[1:]}" if given.startswith("?") else given.lstrip("#")
 
 
 def action_button(request: Request, action: str, words: str, *, kind: str = "plain") -> Markup:

@@ -10,6 +10,11 @@ from slipway.console.request import Page, Request
 # The subjects, in the order of the navigation: (address, name, whether only administrators see it).
 SUBJECTS: list[tuple[str, str, bool]] = [
     ("/console", "Projects", False),
+    ("/console/templates", "Templates", False),
+    ("/console/confirmations", "Confirmations", False),
+    ("/console/tokens", "Tokens", False),
+    ("/console/users", "Users", True),
+    ("/console/audit", "Audit", True),
 ]
 # What a form has done, by what stands in the address afterwards. No text comes from an address.
 DONE = {
@@ -26,6 +31,18 @@ DONE = {
     "unpinned": "It ends by itself again.",
     "destroying": "It is being destroyed.",
     "checking": "The check has begun. It takes a minute; look at this page again.",
+    "published": "Published. Environments can be made from it.",
+    "deprecated": "Deprecated. Its environments keep it; no new one is made from it.",
+    "added": "Added.",
+    "removed": "Removed.",
+    "left": "You have left the project.",
+    "handed-over": "Handed over.",
+    "revoked": "Revoked. The next request with it is refused.",
+    "approved": "Approved. It is being carried out.",
+    "rejected": "Rejected. It is never carried out.",
+    "disabled": "Disabled. The next request is refused.",
+    "enabled": "Enabled.",
+    "sent": "Sent by mail.",
 }
 
 

@@ -77,11 +77,12 @@ def show(request: Request, project_id: str) -> Page:
         ),
         environments=layout.section("Environments", _environments(project_id, listed)),
     )
-    new = html(
-        '<a class="button" href="{to}">New environment</a>',
-        to=path("/console/projects/{}/new", project_id),
+    actions = html(
+        '<a class="button" href="{to}/new">New environment</a> <a href="{to}/members">Members</a> '
+        '<a href="{to}/audit">Audit</a> <a href="{to}/settings">Settings</a>',
+        to=path("/console/projects/{}", project_id),
     )
-    return Page(project["name"], body, trail=[("/console", "Projects")], actions=new)
+    return Page(project["name"], body, trail=[("/console", "Projects")], actions=actions)
 
 
 def environments(request: Request, project_id: str) -> Region:

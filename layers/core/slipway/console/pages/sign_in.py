@@ -92,7 +92,9 @@ def sign_out(request: Request) -> Redirect:
 
 def register_form(request: Request) -> Page:
     """The form to register with."""
-    if settings().registration not in ("open", "domains") or not settings().password_sign_in:
+    invitation = request.form.get("invitation") or request.query.get("invitation") or ""
+    is_open = settings().registration in ("open", "domains") or bool(invitation)
+    if not is_open or not settings().password_sign_in:
         text = "An administrator invites people here; the invitation has a link."
         return Page("Registration", html("<p>{text}</p>", text=text), status=404)
     form = Form(request, "/console/register")
@@ -105,13 +107,15 @@ def register_form(request: Request) -> Page:
         required=True,
         autocomplete="new-password",
     )
+    if invitation:
+        form.hidden("invitation", invitation)
     body = html('<div class="narrow">{form}</div>', form=form.html("Register"))
     return Page("Register", body, trail=[("/console/sign-in", "Sign in")])
 
 
 def register(request: Request) -> Redirect:
     """Register somebody, and sign them in if the address needs no proof."""
-    body = filled(request, "email") | {"password": request.form.get("password", "")}
+    body = filled(request, "email", "invitation") | {"password": request.form.get("password", "")}
     answer = request.api.send("POST", "/api/v1/auth/register", body)
     if answer.status != 201:
         return Redirect("/console/sign-in", done="mailed")
