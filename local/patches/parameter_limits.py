@@ -1,9 +1,8 @@
 """Parameter Store enforces its limits.
 
 Defects: the stock service accepts a standard parameter of more than 4 KB, more than ten names at
-once, a value in double braces, and a value that the parameter's own pattern does not allow. AWS's
-sources: "Parameter tiers" in the user guide of Systems Manager; the lengths, the values and the
-exception's name in botocore's model.
+once, and a value that the parameter's own pattern does not allow. AWS's sources: "Parameter tiers"
+in the user guide of Systems Manager; the lengths and the exception's name in botocore's model.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ _TOO_LONG = (
     "Standard tier parameters support a maximum parameter value of 4096 characters. To create a "
     "larger parameter value, upgrade the parameter to use the advanced-parameter tier."
 )
-_NESTED = "Parameters can't be referenced or nested in the values of other parameters."
 _TOO_MANY = (
     "1 validation error detected: Value at 'names' failed to satisfy constraint: Member must have "
     "length less than or equal to 10"
@@ -33,8 +31,6 @@ def patch(module: Any) -> None:
         if is_standard and len(str(data.get("Value", "")).encode()) > MOST_BYTES:
             return module.error_response_json("ValidationException", _TOO_LONG, 400)
         pattern, value = data.get("AllowedPattern"), str(data.get("Value", ""))
-        if re.search(r"\{\{.*\}\}", value, re.DOTALL):
-            return module.error_response_json("ValidationException", _NESTED, 400)
         if pattern and not re.fullmatch(pattern, value):
             words = f"Parameter value, {value}, doesn't match the allowed pattern {pattern}"
             return module.error_response_json("ParameterPatternMismatchException", words, 400)

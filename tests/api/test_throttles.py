@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
 from slipway.access import attempts, passwords
 from slipway.aws.dynamodb import DynamoDBError
+from slipway.domain import timestamps
 from slipway.store.throttles import Rule, Throttle
 from tests.support.api.checks import assert_refused
 from tests.support.api.client import Answer, Client
@@ -43,6 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, aws: None) -> list[float]:
     """The present, to be set: the beginning of an hour."""
     present = [1_790_000_000.0 - 1_790_000_000 % 3600]
     monkeypatch.setattr("slipway.store.throttles.time.time", lambda: present[0])
+    monkeypatch.setattr(timestamps, "now", lambda: datetime.fromtimestamp(present[0], UTC))
     return present
 
 

@@ -149,26 +149,6 @@ def test_a_standard_parameter_has_4096_bytes_at_most(platform: Platform) -> None
     assert told["code"] == "ValidationException"
 
 
-def test_a_parameter_that_is_there_is_not_written_again(platform: Platform) -> None:
-    ssm, name = platform.client("ssm"), f"/prove/{uuid.uuid4().hex}"
-    ssm.put_parameter(Name=name, Value="first", Type="String", Tier="Standard")
-
-    told = refused(ssm.put_parameter, Name=name, Value="second", Type="String", Tier="Standard")
-
-    assert told["code"] == "ParameterAlreadyExists"
-    assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == "first"
-
-
-@pytest.mark.parametrize("value", ["{{}}", "{{ssm:other}}", "a {{ssm:other}} b", "{{resolve:x}}"])
-def test_a_value_in_double_braces_is_refused(platform: Platform, value: str) -> None:
-    ssm = platform.client("ssm")
-
-    told = refused(ssm.put_parameter, Name="/nested", Value=value, Type="String")
-
-    assert told["code"] == "ValidationException"
-    ssm.put_parameter(Name="/plain", Value="{a: {b: {}}}", Type="String", Overwrite=True)
-
-
 def test_a_secret_is_read_by_its_arn_or_missed_in_aws_words(clients: Clients) -> None:
     secrets, fact = clients("secretsmanager"), facts("secrets")
     made = secrets.create_secret(Name=f"slipway-prove-{uuid.uuid4().hex}", SecretString="x")

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from slipway.aws import configurations
 from slipway.domain.ids import EnvironmentId
@@ -163,16 +162,6 @@ def test_a_store_without_room_fails_the_deployment_with_its_reason(world: World)
     assert deployment["status"] == "rolled_back"
     assert "ParameterLimitExceeded" in str(deployment["failure"])
     assert world.look(environment)["live_version"] == "v1"
-
-
-def test_a_write_that_meets_another_one_is_tried_again(world: World) -> None:
-    environment = world.running()
-    configure(environment, {"LEVEL": "one", "OTHER": "two"})
-    said: Any = {"Error": {"Code": "TooManyUpdates", "Message": "one at a time"}}
-    world.when("Ship > ssm PutParameter", faults.raises(ClientError(said, "PutParameter")))
-
-    assert ship(world, environment)["status"] == "succeeded"
-    assert delivered(environment) == {"1": {"LEVEL": "one", "OTHER": "two"}}
 
 
 def test_versions_that_none_of_the_last_ten_deployments_names_are_removed(world: World) -> None:

@@ -25,10 +25,7 @@ _PHRASES = (
     "already in progress",
     "does not exist",
 )
-# The parameter store says the last of two writes of one parameter at once.
-_PERHAPS_LATER = {
-    *("RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout", "TooManyUpdates")
-}
+_PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
 
 
 def call(service: str, method: str, **request: Any) -> Any:
