@@ -610,6 +610,14 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/deployments/<deployment_id>/timeline",
         lambda s: s.ann.get(deployment_path(s, "/timeline")),
     ),
+    "draw a timeline": (
+        "GET /api/v1/deployments/<deployment_id>/timeline.svg",
+        lambda s: s.ann.get(deployment_path(s, "/timeline.svg")),
+    ),
+    "draw an environment's history": (
+        "GET /api/v1/environments/<environment_id>/history.svg",
+        lambda s: s.ann.get(f"/api/v1/environments/{s.environment}/history.svg"),
+    ),
 }
 BEFORE: dict[str, Callable[[Stage], Stage]] = {
     **dict.fromkeys(

@@ -34,6 +34,7 @@ from slipway.domain.project import NewProject
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.trust import NewTrust
 from slipway.http import waiting as waiting_module
+from slipway.http.routes import SVG
 from slipway.services import (
     confirmations,
     environments,
@@ -711,6 +712,8 @@ REQUESTS = {
             "/api/v1/deployments/<deployment_id>",
             "/api/v1/deployments/<deployment_id>/logs",
             "/api/v1/deployments/<deployment_id>/timeline",
+            "/api/v1/deployments/<deployment_id>/timeline.svg",
+            "/api/v1/environments/<environment_id>/history.svg",
         )
     },
     **{path: Request(f"GET {path}", with_names) for path in (NAMED, f"{NAMED}/deployments")},
@@ -965,7 +968,9 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             e = path.split("/")[3].rpartition("_")[2]
             found = {item["sk"] for item in items if e in item["pk"] + item["sk"]}
             assert found & {f"ENV#{e}", "SECRETS"}, f"{path} is orphaned"
-        shown = plain(answer.json if answer.raw else None, known)
+        # The time of day is in a picture.
+        is_picture = answer.headers.get("content-type") == SVG
+        shown = plain("a picture" if is_picture else answer.json if answer.raw else None, known)
         return Outcome(calls, answer.status, shown, unanswered, told, sorted(held))
 
 

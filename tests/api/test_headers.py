@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.domain.ids import DeploymentId
+from slipway.domain.pictures import MEDIA, POLICY
 from slipway.http import headers
 from slipway.settings import settings
 from slipway.store import sessions, table
@@ -100,7 +101,8 @@ def assert_protected(answer: Answer) -> None:
     assert policy.startswith("default-src 'none'; ")
     assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
     if sent.get("content-type") != HTML:
-        assert policy == headers.NOTHING
+        is_picture = sent.get("content-type") == MEDIA
+        assert policy == (POLICY if is_picture else headers.NOTHING)
     assert "access-control-allow-credentials" not in sent
 
 
@@ -318,7 +320,10 @@ def test_no_header_of_a_request_changes_a_link(stage: Stage, method: str, path: 
     forged = stage.ann.with_headers(**FORGED).get(where)
 
     assert forged.status == honest.status
-    assert forged.headers == honest.headers
+    # A picture of what goes on is another one a moment later.
+    moving = ("etag",) if path.endswith(".svg") else ()
+    kept = [{k: v for k, v in each.headers.items() if k not in moving} for each in (forged, honest)]
+    assert kept[0] == kept[1]
     if "content-encoding" in forged.headers or path.endswith("<name>"):
         return
     assert "evil" not in forged.text + json.dumps(forged.headers)

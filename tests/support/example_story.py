@@ -135,6 +135,8 @@ STORY = [
     Step("deployments_get", until=has_ended),
     Step("deployments_logs"),
     Step("deployments_timeline"),
+    Step("deployments_draw_timeline"),
+    Step("environments_draw_history"),
     Step("environments_update", 201, sets=_TEMPLATED),
     # It waits behind the update, so it can still be canceled.
     Step("deployments_create", 201, sets=_TEMPLATED, keeps={"DEPLOYMENT_ID": "id"}),

@@ -18,6 +18,8 @@ from slipway.errors import (
     TemplateTakesNoVersion,
 )
 from slipway.http.app import Api
+from slipway.http.responses import DocumentResponse
+from slipway.http.routes import SVG
 from slipway.services import deployments, history, rollout_queue
 
 api = Api()
@@ -122,3 +124,17 @@ def logs_(principal: Principal, deployment_id: DeploymentId, paging: Paging) -> 
 def timeline(principal: Principal, deployment_id: DeploymentId) -> Page[Step]:
     """List the steps that a rollout took, once it has ended."""
     return Page(history.timeline(deployment_id, principal))
+
+
+@api.get(
+    "/api/v1/deployments/<deployment_id>/timeline.svg",
+    action="deployments:read",
+    media=(SVG,),
+    refuses=(NotFound,),
+)
+def draw_timeline(principal: Principal, deployment_id: DeploymentId) -> DocumentResponse:
+    """Draw the steps of a rollout over time, as SVG."""
+    from slipway.http import picture
+    from slipway.services import pictures
+
+    return picture.rendered(pictures.timeline(deployment_id, principal))

@@ -44,7 +44,8 @@ from slipway.errors import (
     TtlExceedsPolicy,
 )
 from slipway.http.app import Api
-from slipway.http.routes import Confirmed, IfMatch, Rest
+from slipway.http.responses import DocumentResponse
+from slipway.http.routes import SVG, Confirmed, IfMatch, Rest
 from slipway.services import (
     environments,
     history,
@@ -318,6 +319,20 @@ def see_queue(principal: Principal, environment_id: EnvironmentId) -> Page[Deplo
 def see_events(principal: Principal, environment_id: EnvironmentId, paging: Paging) -> Page[Event]:
     """List the events of an environment and its deployments, newest first."""
     return history.events(environment_id, principal, paging)
+
+
+@api.get(
+    "/api/v1/environments/<environment_id>/history.svg",
+    action="environments:read",
+    media=(SVG,),
+    refuses=(NotFound,),
+)
+def draw_history(principal: Principal, environment_id: EnvironmentId) -> DocumentResponse:
+    """Draw what was live when, and the last deployments, as SVG."""
+    from slipway.http import picture
+    from slipway.services import pictures
+
+    return picture.rendered(pictures.history(environment_id, principal))
 
 
 @api.delete(

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from slipway import errors
 from slipway.http.openapi_schemas import Schema, name_in, reference
 from slipway.http.responses import NDJSON, problem, status_of
-from slipway.http.routes import FORM, JSON
+from slipway.http.routes import FORM, JSON, SVG
 
 _REQUEST_ID = "JKJaXPLvDoEEJiA="
 _TEMPLATE_AS_YAML = """\
@@ -171,8 +171,11 @@ def problems_of(kinds: Iterable[type[errors.SlipwayError]]) -> dict[str, Schema]
 
 
 def template_content(media_types: Sequence[str]) -> Schema:
-    """A template's body: in JSON an object, in YAML a text."""
+    """A template's body, in JSON an object and in YAML a text; or a picture."""
     as_json: Schema = {"schema": reference("TemplateBody"), "example": _TEMPLATE}
+    if SVG in media_types:
+        example = '<svg xmlns="http://www.w3.org/2000/svg" role="img">…</svg>'
+        return {SVG: {"schema": {"type": "string"}, "example": example}}
     as_yaml: Schema = {"schema": {"type": "string"}, "example": _TEMPLATE_AS_YAML}
     return {media: as_json if media == JSON else as_yaml for media in media_types}
 

@@ -168,6 +168,11 @@ OPERATIONS: dict[str, str] = {
     "deployments_cancel": "A rollout that has begun restores the previous version.",
     "deployments_logs": "Until it has ended, later lines follow; continue with the last `Link`. "
     "Can wait for the next line.",
+    "deployments_draw_timeline": "It follows the reader's light or dark theme and has no script. "
+    "While the rollout runs, its steps follow from the log. It needs a token as other objects do, "
+    "so a page that shows it has to fetch it first.",
+    "environments_draw_history": "The last twenty deployments, newest first, and the versions that "
+    "were live.",
     "deployments_timeline": "One entry for each state of its Step Functions execution.",
     # --- promotions
     "promotions_get_pipeline": "Without stages if the project has none.",

@@ -38,6 +38,7 @@ from slipway.errors import SlipwayError
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+SVG = "image/svg+xml"
 MAX_BODY_BYTES = 65_536
 
 EtagPredicate = Callable[[ResponseModel], bool]
