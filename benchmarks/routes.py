@@ -148,6 +148,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/users/<user_id>",
         lambda s: s.root.get(s.user),
     ),
+    "read a user's quotas": (
+        "GET /api/v1/users/<user_id>/quotas",
+        lambda s: s.root.get(f"{s.user}/quotas"),
+    ),
     "change a user's role": (
         "PATCH /api/v1/users/<user_id>",
         lambda s: s.root.patch(s.user, {"platform_role": "publisher"}),
@@ -659,6 +663,7 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "read the platform's audit": Stage.with_administrator,
     "verify the platform's audit": Stage.with_administrator,
     "read a user": Stage.with_administrator,
+    "read a user's quotas": Stage.with_administrator,
     "change a user's role": Stage.with_administrator,
     "disable a user": Stage.with_administrator,
     "enable a user": Stage.with_disabled_user,

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from slipway.console import session
+from slipway.settings import limits
 from tests.support.api.registering import administrator
 from tests.support.console import Browser, form, texts
 
@@ -43,6 +44,15 @@ def test_users_are_listed_and_get_a_role(root: Browser) -> None:
 
     assert answer.headers["location"] == f"{where}?done=changed"
     assert "ann@example.com publisher" in texts(root.get(USERS).text)
+
+
+def test_a_users_quotas_are_shown(root: Browser, ann: Browser) -> None:
+    ann.submit("/console", "/console/projects", {"name": "payments"})
+
+    said = texts(root.get(page_of(root, "ann@example.com")).text)
+
+    assert f"projects 1 of {limits().projects_per_user} MaxProjectsPerUser" in said
+    assert f"environments 0 of {limits().environments_per_user} MaxEnvironmentsPerUser" in said
 
 
 def test_a_user_is_disabled_and_enabled(root: Browser, ann: Browser) -> None:

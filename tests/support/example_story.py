@@ -174,6 +174,7 @@ STORY = [
     Step("invitations_revoke_invitation", 204, "ADMIN"),
     Step("projects_list_platform_audit", who="ADMIN"),
     Step("projects_verify_platform_audit", who="ADMIN"),
+    Step("users_get_quotas", who="ADMIN", sets=_BOB),
     Step("users_change_user", who="ADMIN", sets=_BOB),
     Step("users_disable_user", who="ADMIN", sets=_BOB),
     Step("users_enable_user", who="ADMIN", sets=_BOB),

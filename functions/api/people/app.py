@@ -13,6 +13,7 @@ from slipway.domain.member import (
 )
 from slipway.domain.paging import Page, Paging
 from slipway.domain.project import Project
+from slipway.domain.quota import Quotas
 from slipway.domain.trust import NewTrust, Trust, TrustChange
 from slipway.domain.user import Person, ResetLink, User
 from slipway.errors import (
@@ -55,6 +56,15 @@ def list_users(principal: Principal, paging: Paging) -> Page[User]:
 def get_user(principal: Principal, user_id: UserId) -> User | Person:
     """Read a user: `id` and `email` of those with whom you share a project."""
     return users.get(user_id, principal)
+
+
+@api.get("/api/v1/users/<user_id>/quotas", action="users:read", refuses=(NotFound,))
+def get_quotas(principal: Principal, user_id: UserId) -> Quotas:
+    """Read what a user has in use of each quota. For the user and administrators."""
+    # Imported here, because only this route needs it.
+    from slipway.services import quota_usage
+
+    return quota_usage.of_user(user_id, principal)
 
 
 @api.patch(

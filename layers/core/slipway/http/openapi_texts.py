@@ -68,6 +68,7 @@ OPERATIONS: dict[str, str] = {
     # --- people
     "users_list_users": "With their roles on the platform and whether they are disabled.",
     "users_get_user": "All of your own account and, for administrators, of everyone's.",
+    "users_get_quotas": "The stack's parameters set the limits.",
     "users_change_user": "The last administrator keeps the role.",
     "users_delete_user": "Hand the user's projects over first.",
     "users_hand_over": "Repeat the request if it is interrupted: it goes on with the projects that "

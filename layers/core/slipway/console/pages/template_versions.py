@@ -8,9 +8,12 @@ from slipway.console import layout, moments
 from slipway.console.api import Answer, Problem, path, required
 from slipway.console.forms import Form, action_button
 from slipway.console.markup import NOTHING, Markup, html, joined
+from slipway.console.pages.inputs import SUPPLIED
 from slipway.console.pages.projects import author
 from slipway.console.pages.templates import TRAIL, VERSION, body, media
 from slipway.console.request import Page, Redirect, Request
+
+_FILLED_IN = html('<span class="quiet">Slipway fills it in</span>')
 
 
 def show(request: Request, template: str, number: str) -> Page:
@@ -92,7 +95,7 @@ def _input(each: dict[str, Any]) -> Markup:
     return layout.row(
         name,
         f"{each['type']}, secret" if each["no_echo"] else each["type"],
-        each["default"],
+        _FILLED_IN if each["name"] in SUPPLIED else each["default"],
         _allowed(each),
         each["description"],
     )

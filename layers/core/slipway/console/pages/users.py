@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slipway.console import layout, moments
-from slipway.console.api import Answer, Problem, path
+from slipway.console.api import Answer, Problem, path, required
 from slipway.console.forms import Form, action_button, filled
 from slipway.console.markup import Markup, html, joined
 from slipway.console.pages.members import invited
@@ -106,7 +106,8 @@ def revoke_invitation(request: Request, invitation: str) -> Redirect:
 
 def show(request: Request, user: str) -> Page:
     """A user, and what an administrator can do."""
-    data = request.api.get(path(USER, user)).data
+    found, quotas = request.api.get_all(path(USER, user), path(USER + "/quotas", user))
+    data = required(found).data
     if "platform_role" not in data:
         # Those who are no administrators see only the address.
         return Page(data["email"], layout.facts(("E-mail", data["email"])))
@@ -121,6 +122,7 @@ def show(request: Request, user: str) -> Page:
                 ("Since", moments.ago(data["created_at"])),
                 ("Id", data["id"]),
             ),
+            layout.section("Quotas", _quotas(quotas)),
             _role(request, where, data),
             layout.section(
                 "Password",
@@ -131,6 +133,27 @@ def show(request: Request, user: str) -> Page:
         ]
     )
     return Page(data["email"], body, trail=[(_WHERE, "Users")])
+
+
+def _quotas(found: Answer | Problem) -> Markup:
+    if isinstance(found, Problem):
+        return layout.problem_page(found).body
+    rows = [
+        layout.row(
+            each["name"],
+            html(
+                '<label>{used} of {limit} <meter min="0" max="{limit}" high="{high}" optimum="0" '
+                'value="{used}"></meter></label>',
+                used=each["used"],
+                limit=each["limit"],
+                high=each["limit"] * 0.8,
+            ),
+            html("<code>{name}</code>", name=each["parameter"]),
+        )
+        for each in found.data["quotas"]
+    ]
+    heads = ("What", "In use", "The stack's parameter that limits it")
+    return layout.table("Quotas", heads, rows, "None.")
 
 
 def _role(request: Request, where: str, data: dict[str, Any]) -> Markup:
