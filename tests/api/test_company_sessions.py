@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -19,7 +20,7 @@ from tests.support.api.company import Company, Sent, changed
 from tests.support.api.members import add, assert_sound, has_seats, members_of, roles
 from tests.support.api.people import signed_in
 from tests.support.api.registering import administrator, set_parameters
-from tests.support.store import world
+from tests.support.store import between, world
 
 ME, REFRESH, TOKEN = "/api/v1/auth/me", "/api/v1/auth/refresh", "/token"
 
@@ -55,6 +56,26 @@ def test_a_session_goes_on_while_the_provider_says_so(firm: Company) -> None:
 
     assert who(tokens).json["email"] == "ann@example.com"
     assert firm.wire.paths.count(TOKEN) == 4
+
+
+def test_tabs_that_refresh_at_once_ask_the_provider_one_after_another(
+    firm: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = firm.sign_in()
+    body = {"refresh_token": first.json["refresh_token"], "repeat_key": "k" * 40}
+
+    def repeat() -> Answer:
+        return Client().post(REFRESH, body)
+
+    answers: list[Any] = between.at_once(monkeypatch, repeat, repeat, repeat)
+
+    assert {each.status for each in answers} <= {200, 429}
+    later = repeat()
+    assert later.status == 200
+    given = {each.json["refresh_token"] for each in [*answers, later] if each.status == 200}
+    assert len(given) == 1
+    assert firm.wire.paths.count(TOKEN) == 2
+    assert refresh(later).status == 200
 
 
 def test_who_is_disabled_there_is_out_at_the_next_refresh(firm: Company) -> None:

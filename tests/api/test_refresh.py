@@ -491,3 +491,91 @@ def test_a_refresh_that_the_table_does_not_answer_can_be_sent_again(
 
     assert_refused(first, 503, "store_unavailable")
     assert works(again.json)
+
+
+# --- a refresh that may be repeated -------------------------------------------------------------
+
+KEY = "k" * 40
+
+
+def repeat(tokens: dict[str, Any], key: str = KEY) -> Answer:
+    body = {"refresh_token": tokens["refresh_token"], "repeat_key": key}
+    return Client().post(REFRESH, body)
+
+
+def test_a_refresh_with_a_key_is_repeated_with_the_same_key(ann: Client) -> None:
+    first = sign_in()
+
+    answers = [repeat(first) for _ in range(3)]
+
+    assert [each.status for each in answers] == [200, 200, 200]
+    assert len({each.json["refresh_token"] for each in answers}) == 1
+    assert answers[0].json["refresh_token"] != first["refresh_token"]
+    assert all(works(each.json) for each in answers)
+    assert refresh(answers[2].json["refresh_token"]).status == 200
+
+
+@pytest.mark.parametrize("many", [2, 5])
+def test_of_refreshes_with_a_key_at_once_all_get_the_same_token(
+    ann: Client, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    first = sign_in()
+
+    answers: list[Any] = between.at_once(monkeypatch, *[lambda: repeat(first)] * many)
+
+    assert {each.status for each in answers} == {200}
+    assert len({each.json["refresh_token"] for each in answers}) == 1
+    assert all(works(each.json) for each in answers)
+
+
+@pytest.mark.parametrize("key", ["x" * 40, None])
+def test_a_thief_of_the_token_alone_cannot_repeat_a_refresh(ann: Client, key: str | None) -> None:
+    first = sign_in()
+    fresh = repeat(first).json
+
+    stolen = repeat(first, key) if key else refresh(first["refresh_token"])
+
+    assert_refused(stolen, 401, "refresh_token_reused")
+    assert not works(fresh)
+
+
+def test_a_refresh_is_not_repeated_once_its_token_was_used(ann: Client) -> None:
+    first = sign_in()
+    second = repeat(first).json
+    third = repeat(second).json
+
+    assert_refused(repeat(first), 401, "refresh_token_reused")
+    assert not works(third)
+
+
+def test_a_refresh_is_not_repeated_later(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, first = Clock(monkeypatch), sign_in()
+    repeat(first)
+    clock.ahead = timedelta(seconds=29)
+    assert repeat(first).status == 200
+    clock.ahead = timedelta(seconds=31)
+
+    assert_refused(repeat(first), 401, "refresh_token_reused")
+
+
+def test_a_refresh_of_a_session_that_has_ended_is_not_repeated(ann: Client) -> None:
+    first = sign_in()
+    fresh = repeat(first).json
+    Client(fresh["access_token"]).post("/api/v1/auth/logout")
+
+    assert_refused(repeat(first), 401, "refresh_token_invalid")
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 201, 7])
+def test_a_key_that_could_be_guessed_is_refused(ann: Client, key: Any) -> None:
+    first = sign_in()
+
+    with nothing_changes():
+        assert_refused(repeat(first, key), 422, "invalid_request", "#/repeat_key")
+
+
+def test_the_table_has_neither_the_key_nor_the_next_token(ann: Client) -> None:
+    fresh = parsed(repeat(sign_in()).json)
+
+    text = json.dumps(world.everything())
+    assert KEY not in text and fresh.secret not in text

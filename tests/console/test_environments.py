@@ -253,7 +253,7 @@ def test_a_region_waits_by_the_apis_own_preference(
 
     assert (answer.status, answer.raw) == (204, b"")
     headers = reached.asked[-1][2]
-    assert (headers["If-None-Match"], headers["Prefer"]) == ('"1"', "wait=20")
+    assert (headers["if-none-match"], headers["prefer"]) == ('"1"', "wait=20")
 
 
 def test_a_foreign_environment_is_not_found(ann: Browser, environment: EnvironmentId) -> None:

@@ -154,6 +154,28 @@ def test_an_access_token_that_has_ended_is_refreshed(ann: Browser) -> None:
     assert ann.session.ends > time.time() + 800
 
 
+def test_two_tabs_that_refresh_at_once_keep_the_session(ann: Browser) -> None:
+    _age(ann)
+    other = Browser(dict(ann.cookies))
+
+    assert ann.get("/console").status == other.get("/console").status == 200
+    assert ann.session.refresh == other.session.refresh
+    # Whichever cookie came last, the session goes on.
+    _age(other)
+    assert other.get("/console").status == 200
+
+
+def test_a_cookie_that_was_stolen_and_refreshed_later_ends_the_session(ann: Browser) -> None:
+    stolen = Browser(dict(ann.cookies))
+    for _ in range(2):
+        _age(ann)
+        ann.get("/console")
+    _age(stolen)
+
+    assert stolen.get("/console").headers["location"] == "/console/sign-in?done=ended"
+    assert ann.get("/console").headers["location"] == "/console/sign-in?done=ended"
+
+
 def test_a_live_request_that_refreshes_does_not_wait(ann: Browser, reached: Handlers) -> None:
     _age(ann)
 

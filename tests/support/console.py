@@ -37,15 +37,19 @@ class Handlers(api.Origin):
         self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
         where, _, query = address.partition("?")
-        is_json = body is not None and "json" in headers["Content-Type"]
+        headers = {name.lower(): value for name, value in headers.items()}
+        is_json = body is not None and "json" in headers["content-type"]
         self.asked.append((method, address, headers, json.loads(body or b"") if is_json else body))
         if (made := self.answers.get((method, where))) is not None:
             status, data = made
             return status, {"content-type": "application/json"}, json.dumps(data).encode()
         # A function serves one request at a time.
         with self.one_at_a_time:
-            answer = call(event(method, where, query, headers, body))
-        return answer.status, answer.headers, answer.raw
+            request = event(method, where, query, headers, body)
+            request["cookies"] = request["headers"].pop("cookie", "").split("; ")
+            answer = call(request)
+        found = {**answer.headers, api.COOKIES: "\n".join(answer.cookies)}
+        return answer.status, found, answer.raw
 
     def paths(self, method: str) -> list[str]:
         """What was asked for by this method."""

@@ -227,6 +227,9 @@ def complete_company_sign_in(
     from slipway.services import company_sign_in
 
     kept = cookies.get(sign_in_page.cookie_name(base))
+    if wants_page and (to := company_sign_in.console_page(brought, kept)):
+        # The console completes it, with the browser's cookie, and keeps the tokens from the page.
+        return Redirect.to(to)
     done = company_sign_in.complete(brought, kept, base)
     forgotten = sign_in_page.cookie(base, "", 0)
     return sign_in_page.signed_in(*done, [forgotten], page=wants_page)

@@ -11,9 +11,13 @@ handler = api.handler
 
 api.get("/console/sign-in", "sign_in.show", public=True)
 api.post("/console/sign-in", "sign_in.sign_in", page="sign_in.show", public=True)
+api.get("/console/sign-in/company", "sign_in.company", public=True)
+api.get("/console/sign-in/callback", "sign_in.company_callback", public=True)
 api.post("/console/sign-out", "sign_in.sign_out", page="projects.index")
 api.get("/console/register", "sign_in.register_form", public=True)
 api.post("/console/register", "sign_in.register", page="sign_in.register_form", public=True)
+api.get("/console/device", "devices.show")
+api.post("/console/device", "devices.decide", page="devices.show")
 
 api.get("/console", "projects.index")
 api.post("/console/projects", "projects.create", page="projects.index")

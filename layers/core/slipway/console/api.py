@@ -18,6 +18,7 @@ from slipway.settings import endpoint, settings
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 WAIT_SECONDS = 20
+COOKIES = "set-cookie"
 _SECONDS = 26.0
 # API Gateway keeps idle connections longer.
 _IDLE_SECONDS = 20.0
@@ -52,6 +53,7 @@ class Answer:
     headers: Mapping[str, str]
     data: Any
     text: str = ""
+    cookies: Sequence[str] = ()
 
     @property
     def etag(self) -> str:
@@ -121,9 +123,7 @@ class Client:
     ) -> Answer:
         """The answer to a request with this body: JSON, or bytes of the type `media`.
 
-        `key` is its Idempotency-Key.
-
-        Raises Problem for every refusal, also if there is no answer.
+        `key` is its Idempotency-Key. Raises Problem for every refusal, also without an answer.
         """
         sent = {
             "Accept": f"{JSON}, */*;q=0.5",
@@ -138,16 +138,21 @@ class Client:
         if body is not None:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             sent["Content-Type"] = media
-        kept = {name: value for name, value in (query or {}).items() if value not in (None, "")}
-        address = f"{where}?{urlencode(kept)}" if kept else where
         try:
+            address = _address(where, query or {})
             status, answered, content = self.origin.request(method, address, raw, sent)
             data = json.loads(content) if content and "json" in answered["content-type"] else None
         except (OSError, HTTPException, ValueError, KeyError):
             raise UNREACHABLE from None
         if status < 400:
-            return Answer(status, answered, data, content.decode(errors="replace"))
+            text, cookies = content.decode(errors="replace"), answered.get(COOKIES, "").splitlines()
+            return Answer(status, answered, data, text, cookies)
         raise _problem(status, data)
+
+
+def _address(where: str, query: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{where}?{urlencode(kept)}" if kept else where
 
 
 def required(answer: Answer | Problem) -> Answer:
@@ -207,7 +212,13 @@ class Origin:
         except BaseException:
             connection.close()
             raise
-        found = {name.lower(): value for name, value in response.getheaders()}
+        found = {
+            name.lower(): value
+            for name, value in response.getheaders()
+            if name.lower() != "set-cookie"
+        }
+        # A cookie can have no newline.
+        found[COOKIES] = "\n".join(response.headers.get_all("set-cookie", ()))
         if not response.will_close:
             self._idle.append((connection, time.time()))
         return response.status, found, content

@@ -40,13 +40,15 @@ class Region:
 class Redirect:
     """Where a browser goes after a form, by GET. `done` is a key of layout.DONE.
 
-    `session` replaces the one in the cookie, if `signs` is set; None signs out.
+    `session` replaces the one in the cookie, if `signs` is set; None signs out. `cookies` are
+    further values of Set-Cookie.
     """
 
     to: str
     done: str = ""
     session: Session | None = None
     signs: bool = False
+    cookies: Sequence[str] = ()
 
 
 @dataclass

@@ -107,8 +107,8 @@ def is_form_token(session: Session, text: str) -> bool:
     return hmac.compare_digest(_form_mac(session, nonce).encode(), mac.encode())
 
 
-def refresh_key(session: Session) -> str:
-    """The Idempotency-Key of this session's next refresh: the same for all tabs of a browser."""
+def repeat_key(session: Session) -> str:
+    """The `repeat_key` of this session's next refresh: the same for all tabs of a browser."""
     return _b64(hmac.digest(_key(_REFRESH), session.refresh.encode(), "sha256"))
 
 

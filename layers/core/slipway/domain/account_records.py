@@ -68,6 +68,11 @@ if TYPE_CHECKING:
         ends_at: str
         company: NotRequired[str]
         ended_at: NotRequired[str]
+        # The last refresh that may be repeated: digests of its token and key, and until when.
+        repeat_digest: NotRequired[str]
+        repeat_until: NotRequired[str]
+        # Until when a refresh that may be repeated is under way.
+        refreshing_until: NotRequired[str]
         ttl: int
 
     class ResetRecord(TypedDict):

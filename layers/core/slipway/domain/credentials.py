@@ -11,6 +11,7 @@ without a call. `PATTERN` matches all of them and nothing else of Slipway's.
 from __future__ import annotations
 
 import binascii
+import hashlib
 import re
 import secrets
 from typing import NamedTuple
@@ -45,6 +46,16 @@ class Credential(NamedTuple):
 def new_secret(length: int = 32) -> str:
     """A random text in base62; 32 letters have 190 bits."""
     return "".join(secrets.choice(_BASE62) for _ in range(length))
+
+
+def derived_secret(seed: str, length: int) -> str:
+    """A text in base62 that follows from the seed, a secret that nobody can guess."""
+    number = int.from_bytes(hashlib.sha512(seed.encode()).digest(), "big")
+    letters = []
+    for _ in range(length):
+        number, digit = divmod(number, len(_BASE62))
+        letters.append(_BASE62[digit])
+    return "".join(letters)
 
 
 def parse(text: str, kind: str) -> Credential | None:

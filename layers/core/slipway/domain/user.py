@@ -174,6 +174,12 @@ class Refresh(RequestModel):
     """`refresh_token` is the last one that the session was given."""
 
     refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    repeat_key: Annotated[str, StringConstraints(min_length=32, max_length=200)] | None = Field(
+        None,
+        description="A secret of the caller's own, with which the same request may be repeated "
+        "within 30 seconds: it gets the same refresh token again, as long as nobody has used that. "
+        "For callers that may refresh twice at once, such as the tabs of a browser.",
+    )
 
 
 class Key(ResponseModel):

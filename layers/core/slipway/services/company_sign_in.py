@@ -13,6 +13,7 @@ import json
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 from slipway.access import provider, signing
 from slipway.errors.company import SignInInvalid, SignInRefused
@@ -91,6 +92,19 @@ def complete(brought: Callback, cookie: str | None, base: str) -> Completed:
     audit.by_user(auditing, "account:sign-in", account, after={})
     tokens = _begin_session(account, confirmed.refresh_token)
     return Completed(account["email"], tokens, pending["return_to"])
+
+
+def console_page(brought: Callback, cookie: str | None) -> str | None:
+    """The console's page that completes this sign-in, if a page of the console has begun it.
+
+    What the provider has sent is not used up. No round trip while the keys are cached. Raises
+    SignInInvalid.
+    """
+    to = _opened(cookie, brought.state)["return_to"] or ""
+    if not to.startswith("/console"):
+        return None
+    query = {**brought.model_dump(exclude_none=True), "next": to}
+    return f"/console/sign-in/callback?{urlencode(query)}"
 
 
 def _begin_session(account: AccountRecord, refresh_token: str) -> Token:

@@ -3,7 +3,8 @@
 A session has one valid refresh token at a time. Using it makes another one; one that is used a
 second time ends the session, because either its owner or a thief has used it before, and nobody can
 tell which. There is no grace: the second of two requests with the same refresh token ends the
-session, even if both are sent at once or the first one's answer was lost (docs/decisions/0023).
+session, even if both are sent at once or the first one's answer was lost (docs/decisions/0023). But
+a caller that brings a secret of its own with the token may repeat the request.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from slipway.access import signing
 from slipway.access.principal import Principal
 from slipway.domain import credentials, timestamps
 from slipway.domain.user import Refresh, SessionTokens, SignIn
-from slipway.errors import RefreshTokenInvalid, RefreshTokenReused, SessionEnded
+from slipway.errors import Busy, RefreshTokenInvalid, RefreshTokenReused, SessionEnded
 from slipway.store import audit, family_records, sessions, table
+from slipway.store.family_records import Repeat
 from slipway.store.sessions import UserSession
 from slipway.store.table import ConditionFailed, Put, Transaction, TransactionFailed, Update
 
@@ -63,29 +65,46 @@ def refresh(wanted: Refresh) -> SessionTokens:
     One that was used before ends its session. Raises RefreshTokenInvalid, RefreshTokenReused,
     AccountDisabled, SessionEnded, ProviderUnavailable, Busy. Two round trips, three if another
     request uses the same token at the same time; none if the text cannot be a refresh token. If
-    somebody came by the company's sign-in, its provider is asked first.
+    somebody came by the company's sign-in, its provider is asked first, and with a `repeat_key`
+    there is a round trip more.
     """
     used = credentials.parse(wanted.refresh_token, credentials.REFRESH_TOKEN)
     if used is None:
         raise RefreshTokenInvalid()
     key = family_records.key(used)
     family, account = table.get(key, sessions.account_key(used.user_id))
-    if not family or not family_records.is_of(family, used):
+    if not family or not family_records.is_of(family, used) or family_records.is_over(family):
         raise RefreshTokenInvalid()
-    if not family_records.is_over(family) and not family_records.is_current(family, used):
+    repeat = _repeat(used, wanted.repeat_key)
+    is_repeated = repeat is not None and family_records.is_repeated(family, repeat)
+    if not is_repeated and not family_records.is_current(family, used):
         raise _reused(used)
-    if family_records.is_over(family):
-        raise RefreshTokenInvalid()
     session = UserSession(used.user_id, used.part, family["generation"], family["ttl"], "")
     session.verify({session.account_key: account})
+    if repeat is not None and is_repeated:
+        audit.finish()
+        return tokens_of(repeat.fresh, family["generation"])
     company = None
     if "company" in family:
         from slipway.services import company_people
 
+        if repeat:
+            _claim(used)
         company = company_people.confirm(family, account, sessions.ending(key, 0))
     audit.finish()  # What groups changed is audited, and a session that goes on is not.
-    rotation, fresh = family_records.rotate(family, used, company)
+    rotation, fresh = family_records.rotate(family, used, company, repeat)
     tokens = tokens_of(fresh, family["generation"])
+    _rotate(rotation, session, used, repeat)
+    return tokens
+
+
+def _rotate(
+    rotation: Update, session: UserSession, used: Credential, repeat: Repeat | None
+) -> None:
+    """Replace the refresh token, unless the same refresh has done so a moment ago.
+
+    Raises SessionEnded, RefreshTokenInvalid, RefreshTokenReused.
+    """
     condition, values = session.condition()
     transaction = Transaction().add("family", rotation)
     try:
@@ -94,9 +113,30 @@ def refresh(wanted: Refresh) -> SessionTokens:
         if failed.get("account") is not None:
             session.verify({session.account_key: failed["account"]})
             raise SessionEnded() from None
-        ended = "ended_at" in failed["family"]
-        raise RefreshTokenInvalid() if ended else _reused(used) from None
-    return tokens
+        found = failed["family"]
+        if "ended_at" in found:
+            raise RefreshTokenInvalid() from None
+        if repeat is None or not family_records.is_repeated(found, repeat):
+            raise _reused(used) from None
+
+
+def _repeat(used: Credential, repeat_key: str | None) -> Repeat | None:
+    """The refresh that may be repeated with this key. No round trip while the keys are cached."""
+    if repeat_key is None:
+        return None
+    seed = signing.keyed_hash("the refresh token after", f"{used.secret} {repeat_key}")
+    return family_records.repeatable(used, repeat_key, seed)
+
+
+def _claim(used: Credential) -> None:
+    """Go ahead of other requests with the same token: the provider may take its own only once.
+
+    Raises Busy if another request is ahead. One round trip.
+    """
+    try:
+        table.write(family_records.claim(used))
+    except ConditionFailed:
+        raise Busy(1) from None
 
 
 def _reused(used: Credential) -> RefreshTokenReused:

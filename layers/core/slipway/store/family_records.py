@@ -7,8 +7,8 @@ which all tokens of the family share, so that one that was used before is told f
 from __future__ import annotations
 
 import hmac
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slipway.domain import credentials, ids, timestamps
 from slipway.domain.credentials import REFRESH_TOKEN, Credential
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 # A refresh token that is not used for so long is no longer valid.
 IDLE_HOURS = 7 * 24
 _SHARED = 32
+# As long as a request to API Gateway can take.
+_REPEAT_SECONDS = 30
+# As long as the company's sign-in may take to answer.
+_CLAIM_SECONDS = 20
+
+
+class Repeat(NamedTuple):
+    """A refresh that may be repeated: what it is recognised by, and the token that it gives."""
+
+    digest: str
+    fresh: Credential
 
 
 def key(credential: Credential) -> Key:
@@ -75,16 +86,19 @@ def is_over(family: FamilyRecord) -> bool:
 
 
 def rotate(
-    family: FamilyRecord, used: Credential, company: str | None = None
+    family: FamilyRecord,
+    used: Credential,
+    company: str | None = None,
+    repeat: Repeat | None = None,
 ) -> tuple[Update, Credential]:
     """The write that replaces the valid refresh token, and the new one.
 
     `company` replaces what the family keeps of the company's sign-in. The write fails if another
-    request has used the token, or if the family has ended.
+    request has used the token, or if the family has ended. With `repeat` the refresh may be
+    repeated.
     """
     now = timestamps.now()
-    secret = used.secret[:_SHARED] + credentials.new_secret(_SHARED)
-    fresh = used._replace(secret=secret)
+    fresh = repeat.fresh if repeat else _next(used, credentials.new_secret(_SHARED))
     values: dict[str, Any] = {
         "used": account_records.digest(used.secret),
         "fresh": account_records.digest(fresh.secret),
@@ -92,14 +106,61 @@ def rotate(
     }
     if company is not None:
         values["company"] = company
+    if repeat:
+        values |= {"repeat": repeat.digest, "until": _later(now, _REPEAT_SECONDS)}
     write = Update(
         key(used),
         "SET token_digest = :fresh, expires_at = :expiry"
-        + (", company = :company" if company else ""),
+        + (", company = :company" if company else "")
+        + (", repeat_digest = :repeat, repeat_until = :until" if repeat else "")
+        + " REMOVE refreshing_until",
         values,
         "token_digest = :used AND attribute_not_exists(ended_at)",
     )
     return write, fresh
+
+
+def repeatable(used: Credential, repeat_key: str, seed: str) -> Repeat:
+    """A refresh that may be repeated. `seed` follows from both secrets; only auth can tell it."""
+    fresh = _next(used, credentials.derived_secret(seed, _SHARED))
+    return Repeat(account_records.digest(f"{used.secret} {repeat_key}"), fresh)
+
+
+def is_repeated(family: FamilyRecord, repeat: Repeat) -> bool:
+    """Whether this refresh was the family's last, a moment ago, and nobody has used its token."""
+    now = timestamps.written(timestamps.now())
+    return (
+        hmac.compare_digest(family.get("repeat_digest", ""), repeat.digest)
+        and family.get("repeat_until", "") > now
+        and is_current(family, repeat.fresh)
+    )
+
+
+def claim(used: Credential) -> Update:
+    """The write with which one of several refreshes of the same token goes ahead of the others.
+
+    It fails if another one is under way, and if the token is no longer the valid one.
+    """
+    now = timestamps.now()
+    return Update(
+        key(used),
+        "SET refreshing_until = :until",
+        {
+            "until": _later(now, _CLAIM_SECONDS),
+            "now": timestamps.written(now),
+            "used": account_records.digest(used.secret),
+        },
+        "token_digest = :used AND attribute_not_exists(ended_at) AND "
+        "(attribute_not_exists(refreshing_until) OR refreshing_until < :now)",
+    )
+
+
+def _next(used: Credential, rest: str) -> Credential:
+    return used._replace(secret=used.secret[:_SHARED] + rest)
+
+
+def _later(now: datetime, seconds: int) -> str:
+    return timestamps.written(now + timedelta(seconds=seconds))
 
 
 def _expiry(now: datetime, ends: datetime) -> datetime:

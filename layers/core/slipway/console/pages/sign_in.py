@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from slipway.console import session
 from slipway.console.api import Problem
@@ -15,6 +16,9 @@ from slipway.settings import console_settings, settings
 
 # A page of the console, and nothing that a browser could read as another host.
 _OWN_PAGE = re.compile(r"/console(/[A-Za-z0-9_.~/@%-]*)?(\?[A-Za-z0-9_.~&=%+:-]*)?")
+
+# The cookie of a sign-in that has begun: slipway.http.sign_in_page.cookie_name.
+_KEPT = ("__Host-slipway-sign-in", "slipway-sign-in")
 
 
 def own_page(wanted: str | None) -> str:
@@ -34,7 +38,7 @@ def show(request: Request) -> Page | Redirect:
             html(
                 '<p><a class="button" href="/console/sign-in/company?next={next}">'
                 "Sign in with your company's account</a></p>",
-                next=wanted.replace("?", "%3F").replace("&", "%26"),
+                next=quote(wanted),
             )
         )
     if settings().password_sign_in:
@@ -77,6 +81,28 @@ def begun(request: Request, tokens: dict[str, Any], to: str) -> Redirect:
     is_admin = me.get("platform_role") == "admin"
     made = session.new(tokens, me["email"], is_admin=is_admin)
     return Redirect(to, session=made, signs=True)
+
+
+def company(request: Request) -> Redirect:
+    """Go to the company's sign-in."""
+    wanted = own_page(request.query.get("next"))
+    return Redirect(f"/api/v1/auth/oidc/login?{urlencode({'return_to': wanted})}")
+
+
+def company_callback(request: Request) -> Page | Redirect:
+    """Complete the company's sign-in with what it has sent the browser back with.
+
+    The API compares it with the cookie that the sign-in began with, so nobody can be signed in by a
+    link.
+    """
+    kept = "; ".join(f"{name}={value}" for name, value in request.cookies.items() if name in _KEPT)
+    query = {name: request.query.get(name) for name in ("code", "state", "iss", "error")}
+    answer = request.api.send(
+        "GET", "/api/v1/auth/oidc/callback", query=query, headers={"Cookie": kept}
+    )
+    begun_ = begun(request, answer.data, own_page(request.query.get("next")))
+    forgotten = [each for each in answer.cookies if each.partition("=")[0] in _KEPT]
+    return replace(begun_, cookies=forgotten)
 
 
 def sign_out(request: Request) -> Redirect:
