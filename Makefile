@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test test-browser coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist lifetimes prove-on-aws openapi policies lock clean
+.PHONY: help local sam-local demo reconcile redrive test test-browser coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist lifetimes prove-on-aws openapi policies graphs lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -136,6 +136,9 @@ policies: .venv/ready ## write the policies and the parameter that follow from t
 
 openapi: .venv/ready ## write the OpenAPI document and the page of errors from the sources
 	PYTHONPATH=layers/core .venv/bin/python -m slipway.http.openapi
+
+graphs: .venv/ready ## write docs/graphs/*.svg: each state machine, from its definition
+	.venv/bin/python -m deploy.graphs
 
 lock: .venv-lock/ready ## pin the dependencies of pyproject.toml (ARGS=--upgrade for newer versions)
 	$(LOCK) $(ARGS) --group dev layers/core/requirements.txt --output-file requirements.lock
