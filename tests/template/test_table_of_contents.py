@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.package import load_yaml
 from tests.support.repository import ROOT, resources, transformed
 from tests.support.roles import BOUNDARIES, POLICIES, ROLES, as_list, named_policies, statements_of
 
@@ -36,14 +37,19 @@ def rights(document: Any) -> Iterator[Right]:
 
 
 def written() -> Iterator[tuple[Right, str]]:
-    """Every right that functions are given, and where it is written."""
+    """Every right that functions are given, and where it is written: in a named policy, in a
+    function, or in a file, which several functions may include."""
     for name, policy in POLICIES.items():
         if name not in BOUNDARIES:
             yield from ((each, name) for each in rights(policy["Properties"]["PolicyDocument"]))
+    functions = load_yaml(TEMPLATE)["Resources"]
     for name, function in resources("AWS::Serverless::Function").items():
-        for policy in function["Properties"].get("Policies", []):
+        sources = functions[name]["Properties"].get("Policies", [])
+        for policy, source in zip(function["Properties"].get("Policies", []), sources, strict=True):
             if "Statement" in policy:
-                yield from ((each, name) for each in rights(policy))
+                include = source.get("Fn::Transform", {}).get("Parameters", {})
+                place = include.get("Location", name)
+                yield from ((each, place) for each in rights(policy))
 
 
 def test_the_template_is_short_and_its_lines_are_too() -> None:
@@ -76,6 +82,12 @@ def test_every_named_policy_is_used_and_no_function_has_one_twice() -> None:
 
     assert {name for _, name in used} == POLICIES.keys() - BOUNDARIES
     assert len(used) == len(set(used))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_has_no_more_managed_policies_than_iam_attaches(role: str) -> None:
+    """Ten, by the quota that an account has without asking; SAM's own count."""
+    assert len(ROLES[role]["Properties"].get("ManagedPolicyArns", [])) <= 10
 
 
 def test_all_alarms_follow_one_pattern() -> None:
