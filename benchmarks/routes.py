@@ -456,6 +456,14 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/environments/<environment_id>/update",
         lambda s: s.ann.post(environment_path(s, "/update"), {"inputs": {"Password": "hunter33"}}),
     ),
+    "roll back": (
+        "POST /api/v1/environments/<environment_id>/rollback",
+        lambda s: s.ann.post(environment_path(s, "/rollback"), {"reason": "a trial"}),
+    ),
+    "release a hold": (
+        "DELETE /api/v1/environments/<environment_id>/hold",
+        lambda s: s.ann.delete(environment_path(s, "/hold")),
+    ),
     "read its logs": (
         "GET /api/v1/environments/<environment_id>/logs",
         lambda s: s.ann.get(environment_path(s, "/logs")),
@@ -695,6 +703,8 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "read one by external id": Stage.with_known_external_id,
     "tear one down by external id": Stage.with_known_external_id,
     "force the end of a failed teardown": Stage.with_failed_teardown,
+    "roll back": Stage.with_two_live,
+    "release a hold": Stage.with_hold,
     "retry a teardown": Stage.with_failed_teardown,
     "unpin": Stage.with_pin,
     "detect drift": Stage.with_stack,

@@ -250,6 +250,18 @@ class Stage:
         self.confirmation = f"/api/v1/confirmations/{asked}"
         return self
 
+    def with_two_live(self) -> Stage:
+        """Let two versions go live, one after the other."""
+        self.world.goes_live(self.deployment)
+        self.world.goes_live(self.world.deployment(self.environment, self.ann.principal, "v2"))
+        return self
+
+    def with_hold(self) -> Stage:
+        """Roll the environment back, so that it is held."""
+        where = f"/api/v1/environments/{self.with_two_live().environment}/rollback"
+        assert self.ann.post(where, {"reason": "a trial"}).status == 201
+        return self
+
     def with_failed_teardown(self) -> Stage:
         failure = {"error": "Refused", "reason": "not empty", "step": "Retire"}
         self.world.becomes(self.environment, "teardown_failed", failure=failure)

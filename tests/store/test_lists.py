@@ -10,7 +10,7 @@ import pytest
 from slipway.access.principal import Principal
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import NotFound
-from slipway.services import history, projects, rollout_queue
+from slipway.services import history, projects, queues
 from slipway.store import (
     log_records,
     project_records,
@@ -35,7 +35,7 @@ def lists(ann: Principal, running: EnvironmentId) -> dict[str, List]:
         "logs": lambda user: history.deployment_logs(made, user, page),
         "events": lambda user: history.events(running, user, page),
         "timeline": lambda user: history.timeline(made, user),
-        "queue": lambda user: rollout_queue.list_(running, user),
+        "queue": lambda user: queues.list_(running, user),
     }
 
 

@@ -16,7 +16,7 @@ from slipway.domain import ids
 from slipway.domain.deployment import Deployment
 from slipway.domain.ids import DeploymentId, EnvironmentId, ProjectId
 from slipway.errors import Busy, NotFound, OutdatedDeployment, QueueBusy
-from slipway.services import deployments, rollout_queue, rollouts
+from slipway.services import deployments, queues, rollout_queue, rollouts
 from slipway.store import (
     deployment_records,
     environment_records,
@@ -489,14 +489,14 @@ def test_the_queue_is_shown_in_order_with_the_running_deployment_first(
     made = [joins(running, ann) for _ in range(4)]
     runs(running)
 
-    found = rollout_queue.list_(running, ann)
+    found = queues.list_(running, ann)
 
     assert [each.id for each in found] == [str(each) for each in made]
     assert [each.status for each in found] == ["running", "pending", "pending", "pending"]
 
 
 def test_an_empty_queue_is_shown_as_empty(ann: Principal, running: EnvironmentId) -> None:
-    assert rollout_queue.list_(running, ann) == []
+    assert queues.list_(running, ann) == []
 
 
 def test_reading_the_queue_and_the_access_is_one_round_trip(
@@ -507,20 +507,20 @@ def test_reading_the_queue_and_the_access_is_one_round_trip(
     runs(running)
     made = between.counted(monkeypatch)
 
-    assert len(rollout_queue.list_(running, ann)) == 3
+    assert len(queues.list_(running, ann)) == 3
     assert made == ["Query + Query + BatchGetItem"]
 
 
 def test_a_deployment_behind_many_that_ended_is_shown(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollout_queue, "_LIKELY", 2)
+    monkeypatch.setattr(queues, "_LIKELY", 2)
     waits = [joins(running, ann) for _ in range(3)]
     runs(running)
     for _ in range(3):
         rollout_queue.cancel(joins(running, ann), ann)
 
-    assert [each.id for each in rollout_queue.list_(running, ann)] == [str(each) for each in waits]
+    assert [each.id for each in queues.list_(running, ann)] == [str(each) for each in waits]
 
 
 def test_a_deployment_that_gets_the_lock_during_the_read_is_shown(
@@ -538,7 +538,7 @@ def test_a_deployment_that_gets_the_lock_during_the_read_is_shown(
 
     monkeypatch.setattr(dynamodb, "together", together)
 
-    assert [each.id for each in rollout_queue.list_(running, ann)] == [str(made)]
+    assert [each.id for each in queues.list_(running, ann)] == [str(made)]
 
 
 def test_a_long_queue_is_shown_up_to_a_hundred(
@@ -549,15 +549,13 @@ def test_a_long_queue_is_shown_up_to_a_hundred(
     runs(running)
     between.short_pages(monkeypatch)
 
-    assert [each.id for each in rollout_queue.list_(running, ann)] == [
-        str(each) for each in made[:3]
-    ]
+    assert [each.id for each in queues.list_(running, ann)] == [str(each) for each in made[:3]]
 
 
 def test_a_deployment_that_ends_during_the_read_is_not_shown(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollout_queue, "_LIKELY", 1)
+    monkeypatch.setattr(queues, "_LIKELY", 1)
     first, second = joins(running, ann), joins(running, ann)
     runs(running)
     real = table.get
@@ -570,7 +568,7 @@ def test_a_deployment_that_ends_during_the_read_is_not_shown(
 
     monkeypatch.setattr(table, "get", get)
 
-    assert [each.id for each in rollout_queue.list_(running, ann)] == [str(second)]
+    assert [each.id for each in queues.list_(running, ann)] == [str(second)]
 
 
 # --- what goes in that moment ---------------------------------------------------------------

@@ -14,7 +14,7 @@ from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId
 from slipway.errors import OutdatedDeployment, QueueBusy
-from slipway.services import rollout_queue
+from slipway.services import queues, rollout_queue
 from slipway.store import queue_records, table
 from tests.support.store import between, world
 from tests.support.store.records import joins, runs, waiting_in
@@ -102,7 +102,7 @@ def test_no_deployment_is_overlooked_when_its_state_changes_meanwhile(
                     assert any(when) or acts is not IS_SHIPPED, (order, when)
                     continue
             told["accepted"] += 1
-            ahead = {each.id for each in rollout_queue.list_(running, ann)} - {made}
+            ahead = {each.id for each in queues.list_(running, ann)} - {made}
             assert ahead == set(), (order, when)
 
     assert len(told) == (2 if acts is IS_SHIPPED else 1), told

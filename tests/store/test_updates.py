@@ -33,6 +33,7 @@ from slipway.services import (
     cleanup,
     deployments,
     environments,
+    queues,
     rollout_queue,
     rollouts,
     templates,
@@ -153,9 +154,7 @@ def test_an_update_waits_in_the_queue_and_describes_its_change(
 
     assert (made.status, made.version, made.template) == ("pending", None, "web@1.1")
     assert made.inputs == {"Region": "eu", "Size": None}
-    assert (
-        rollout_queue.list_(web, ann) == [made] == [deployments.get(parse_deployment(made.id), ann)]
-    )
+    assert queues.list_(web, ann) == [made] == [deployments.get(parse_deployment(made.id), ann)]
     assert found(web)["template"] == "web@1.0"
     record = carried_out(made)
     shown = environment_records.to_model(record)
@@ -236,6 +235,7 @@ def test_an_update_keeps_the_live_version(ann: Principal, web: EnvironmentId, as
         "live_version": {"S": "v7"},
         "live_artifact": {"S": "s3://builds/v7.zip"},
         "live_order": {"N": "7"},
+        "live_by": {"M": {"id": {"S": ann.user_id}, "kind": {"S": "user"}}},
     }
     assert rollouts.execution_input(item)["brings"] == "a change of inputs"
     shown = deployments.get(deployment, ann)
@@ -269,8 +269,8 @@ def test_a_deployment_never_supersedes_an_update(
 
     rollout_queue.make_way(parse_deployment(newer.id))
 
-    assert [each.id for each in rollout_queue.list_(web, ann)] == [runs.id, waits.id, newer.id]
-    assert rollout_queue.list_(web, ann)[0].cancel_requested_at is None
+    assert [each.id for each in queues.list_(web, ann)] == [runs.id, waits.id, newer.id]
+    assert queues.list_(web, ann)[0].cancel_requested_at is None
 
 
 @pytest.mark.parametrize("of_the_environment", [True, False])

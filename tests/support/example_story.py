@@ -137,6 +137,11 @@ STORY = [
     Step("deployments_timeline"),
     Step("deployments_draw_timeline"),
     Step("environments_draw_history"),
+    Step("deployments_create", 201, keeps={"SECOND_ID": "id"}),
+    Step("deployments_get", sets={"DEPLOYMENT_ID": "SECOND_ID"}, until=has_ended),
+    Step("environments_roll_back", 201, keeps={"ROLLBACK_ID": "id"}),
+    Step("deployments_get", sets={"DEPLOYMENT_ID": "ROLLBACK_ID"}, until=has_ended),
+    Step("environments_release_hold"),
     Step("environments_update", 201, sets=_TEMPLATED),
     # It waits behind the update, so it can still be canceled.
     Step("deployments_create", 201, sets=_TEMPLATED, keeps={"DEPLOYMENT_ID": "id"}),

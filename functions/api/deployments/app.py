@@ -17,6 +17,7 @@ from slipway.errors import (
     QuotaExceeded,
     TemplateTakesNoVersion,
 )
+from slipway.errors.rollbacks import EnvironmentHeld
 from slipway.http.app import Api
 from slipway.http.responses import DocumentResponse
 from slipway.http.routes import SVG
@@ -33,6 +34,7 @@ handler = api.handler
     refuses=(
         NotFound,
         EnvironmentNotReady,
+        EnvironmentHeld,
         QueueBusy,
         TemplateTakesNoVersion,
         OutdatedDeployment,

@@ -18,6 +18,7 @@ from slipway.domain.events import Event
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.plan import Plan
+from slipway.domain.rollback import NewRollback, RollbackMode, RollbackPlan
 from slipway.domain.update import EnvironmentUpdate, UpdateMode, UpdatePlan
 from slipway.domain.waiting import EnvironmentWait
 from slipway.errors import (
@@ -43,6 +44,7 @@ from slipway.errors import (
     TemplateTakesNoVersion,
     TtlExceedsPolicy,
 )
+from slipway.errors.rollbacks import EnvironmentHeld, NothingToRollBackTo
 from slipway.http.app import Api
 from slipway.http.responses import DocumentResponse
 from slipway.http.routes import SVG, Confirmed, IfMatch, Rest
@@ -56,6 +58,11 @@ from slipway.services import (
 
 api = Api()
 handler = api.handler
+
+_CHANGES_THE_STACK = (
+    *(NotFound, ConfirmationRequired, EnvironmentNotReady, QuotaExceeded, Busy),
+    *(PlanPending, DriverFault),
+)
 
 
 @api.post(
@@ -227,13 +234,8 @@ def change(
     action="deployments:create",
     status=201,
     refuses=(
-        NotFound,
-        EnvironmentNotReady,
-        QueueBusy,
-        TemplateTakesNoVersion,
-        OutdatedDeployment,
-        QuotaExceeded,
-        Busy,
+        *(NotFound, EnvironmentNotReady, EnvironmentHeld, QueueBusy, TemplateTakesNoVersion),
+        *(OutdatedDeployment, QuotaExceeded, Busy),
     ),
 )
 def deploy(
@@ -274,17 +276,7 @@ def logs_(principal: Principal, environment_id: EnvironmentId, paging: Paging) -
     action="environments:update",
     status=201,
     found=200,
-    refuses=(
-        NotFound,
-        NoTemplate,
-        ConfirmationRequired,
-        EnvironmentNotReady,
-        QueueBusy,
-        QuotaExceeded,
-        Busy,
-        PlanPending,
-        DriverFault,
-    ),
+    refuses=(NoTemplate, EnvironmentHeld, QueueBusy, *_CHANGES_THE_STACK),
 )
 def update(
     principal: Principal,
@@ -302,6 +294,42 @@ def update(
     return updates.request(environment_id, wanted, principal, confirmed), True
 
 
+@api.post(
+    "/api/v1/environments/<environment_id>/rollback",
+    action="deployments:rollback",
+    status=201,
+    found=200,
+    refuses=(NothingToRollBackTo, *_CHANGES_THE_STACK),
+)
+def roll_back(
+    principal: Principal,
+    environment_id: EnvironmentId,
+    wanted: NewRollback,
+    mode: RollbackMode,
+    confirmed: Confirmed | None,
+) -> tuple[Deployment | RollbackPlan, bool]:
+    """Roll back to what was live before, ahead of all that wait, and hold machines off."""
+    # Imported here, because no other route rolls back.
+    from slipway.services import rollbacks
+
+    if mode.dry_run:
+        return rollbacks.preview(environment_id, wanted, principal), False
+    return rollbacks.request(environment_id, wanted, principal, confirmed)
+
+
+@api.delete(
+    "/api/v1/environments/<environment_id>/hold",
+    action="deployments:release",
+    refuses=(NotFound, Busy),
+)
+def release_hold(principal: Principal, environment_id: EnvironmentId) -> Environment:
+    """Release the hold of a rollback, so that tokens and workloads deploy again."""
+    # Imported here, because no other route releases it.
+    from slipway.services import holds
+
+    return holds.release(environment_id, principal)
+
+
 @api.get(
     "/api/v1/environments/<environment_id>/queue",
     action="deployments:list",
@@ -310,7 +338,10 @@ def update(
 )
 def see_queue(principal: Principal, environment_id: EnvironmentId) -> Page[Deployment]:
     """List its deployments that have not ended: the running one, then the waiting ones."""
-    return Page(rollout_queue.list_(environment_id, principal))
+    # Imported here, because no other route shows the queue.
+    from slipway.services import queues
+
+    return Page(queues.list_(environment_id, principal))
 
 
 @api.get(

@@ -37,8 +37,8 @@ from slipway.store.wire import decode
 if TYPE_CHECKING:
     from slipway.domain.records import DeploymentRecord
 
-_RELEVANT = ("status", "operation", "lease", "template", "nudged_at")
-_NAMES_SECRETS = ("secret_inputs", "secret_places", "live_history")
+_RELEVANT = ("status", "operation", "lease", "template", "hold", "nudged_at")
+_NAMES_SECRETS = ("secret_inputs", "secret_places", "live_history", "hold")
 _TO_LINK = "UNLINKED#"
 # By then nearly every change has been handled: this one waited in a queue, or was given up.
 _LATE_SECONDS = 300
@@ -204,7 +204,7 @@ def _handle_deployment(deployment: DeploymentId) -> None:
     if item and item["status"] == "running":
         # The deployment keeps the lock until it ends.
         return
-    if item and item["status"] == "pending" and item["on_conflict"] in rollout_queue.MAKES_WAY:
+    if item and item["status"] == "pending" and rollout_queue.makes_way(item):
         rollout_queue.make_way(deployment)
     if item and item.get("finished_at") and item.get("token") is not None:
         event_records.keep_timeline(item, executions.steps_of("roll_out_deployment", item["id"]))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.access import tokens
-from slipway.domain import ids
+from slipway.domain import ids, timestamps
 from slipway.domain.rights import SCOPES, Grant, Kind
 from slipway.errors import SessionEnded
 from slipway.store import sessions, table
@@ -60,7 +60,8 @@ def machine(
     token_id = f"tok_{of.user_id.removeprefix('usr_')}_{ids.new_part()}"
     made = Machine(Client(f"slw_{token_id}", of.user_id), token_id, of.user_id)
     item = {"id": token_id, "name": "a machine", "kind": kind, "scopes": list(scopes)}
-    table.write(Put(made._key, item))
+    ends = timestamps.epoch(timestamps.now()) + 3600
+    table.write(Put(made._key, {**item, "ttl": ends}))
     _known[f"Bearer slw_{token_id}"] = _TokenSession(of.user_id, token_id, kind)
     stock = tokens.authenticate
     if getattr(stock, "knows_machines", False):

@@ -22,7 +22,7 @@ from slipway.domain.project import NewProject, ProjectChange
 from slipway.domain.template import Use, Version
 from slipway.domain.template_lists import UseListing
 from slipway.services import environments as environments_
-from slipway.services import lists, projects, rollout_queue, template_uses
+from slipway.services import lists, projects, rollout_queue, rollouts, template_uses, updates
 from slipway.store import (
     deployment_records,
     environment_records,
@@ -189,6 +189,28 @@ def succeeds(this: DeploymentId) -> None:
     for part, action in quota_records.freed(quota_records.DEPLOYMENT, item).items():
         transaction.add(part, action)
     transaction.commit()
+
+
+def goes_live(this: DeploymentId) -> None:
+    """Its whole rollout, as the step Ship and the state machine write it."""
+    given = rollouts.acquire_next(this.environment)
+    assert given
+    assert given["id"] == str(this)
+    begins(this)
+    environment = environment_records.find(this.environment)
+    assert environment
+    becomes_ = updates.replaced_fields(given) if "becomes" in given else {}
+    if "inputs" in given:
+        becomes_ = updates.updated_fields(given, environment)
+    fields = {f"live_{name}": given.get(name) for name in environment_records.LIVE_FIELDS}
+    fields |= {"live_deployment_id": str(this), **becomes_}
+    fields["live_history"] = deployment_records.live_history(given, environment)
+    snapshot = deployment_records.snapshot(records.changed(environment, fields))
+    fields["version"] = environment["version"] + 1
+    table.write(Update(environment_records.key(this.environment), *table.setting(fields)))
+    kept = {"snapshot": snapshot}
+    table.write(Update(deployment_records.key(this), "SET #snapshot = :snapshot", kept))
+    succeeds(this)
 
 
 def as_now() -> Callable[[], None]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         DeploymentRecord,
         EnvironmentRecord,
         ProjectRecord,
-        TemplateRecord,
     )
+    from slipway.domain.template_records import TemplateRecord
 
 Target = ProjectId | EnvironmentId | DeploymentId
 

@@ -80,6 +80,8 @@ ACTIONS: Mapping[str, Rule] = {
     "pipeline:change": Rule("maintainer", "config"),
     "promotions:read": Rule("viewer"),
     "promotions:create": Rule("deployer", "deploy"),
+    "deployments:rollback": Rule("deployer", "deploy"),
+    "deployments:release": Rule("deployer", session=True),
     # Templates, which belong to the whole platform.
     "templates:read": Rule(None),
     "templates:create": Rule(None, "templates"),

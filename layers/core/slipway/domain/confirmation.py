@@ -154,5 +154,6 @@ SERVED_BY = {
     "environments:destroy": "environments",
     "environments:force": "environments",
     "environments:update": "environments",
+    "deployments:rollback": "environments",
 }
 """The function whose route carries out each action that may have to wait."""

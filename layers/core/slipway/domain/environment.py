@@ -96,6 +96,16 @@ class Pin(ResponseModel):
     by: Author
 
 
+class Hold(Pin):
+    """Why, since when and by whose rollback machines may not deploy to the environment."""
+
+    reason: str = Field(examples=["checkout answers 500"])
+    deployment_id: str = Field(
+        description="The rollback.",
+        examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"],
+    )
+
+
 class Failure(ResponseModel):
     """Why something failed: `error` is for programs, `reason` for people."""
 
@@ -173,6 +183,11 @@ class Environment(ResponseModel):
         None,
         description="A deployment that failed and could not be rolled back. The running version is "
         "uncertain until another deployment succeeds or is rolled back.",
+    )
+    hold: Hold | None = Field(
+        None,
+        description="Set by a rollback: tokens and workloads cannot deploy until a person "
+        "releases it.",
     )
     failure: Failure | None = None
     teardown_attempts: int | None = Field(None, description="How many teardowns were attempted.")

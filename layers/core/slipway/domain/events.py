@@ -38,6 +38,8 @@ Action = Literal[
     "updated",
     "live_in_doubt",
     "restored",
+    "held",
+    "hold_released",
     # A deployment has a new state.
     "deployment_pending",
     "deployment_running",

@@ -57,6 +57,14 @@ if TYPE_CHECKING:
         at: str
         by: Actor
 
+    class HoldRecord(TypedDict):
+        """Machines may not deploy. `deployment_id` is the rollback that has set it."""
+
+        reason: str
+        at: str
+        by: AuthorRecord
+        deployment_id: str
+
     class TrustRecord(TypedDict):
         """What a project trusts, and its membership. `claims` is a JSON text, of which `pin` names
         the claim by which the trust is found. What is trusted never changes.
@@ -215,6 +223,7 @@ if TYPE_CHECKING:
         live_configuration: NotRequired[int]
         delivered: NotRequired[set[str]]
         live_history: NotRequired[list[LiveRecord]]  # Newest first.
+        hold: NotRequired[HoldRecord]
         # Its end.
         resources: NotRequired[set[str]]
         remains: NotRequired[set[str]]
@@ -327,12 +336,14 @@ if TYPE_CHECKING:
         """A deployment's place in the queue of its environment.
 
         `lasts`: no later deployment supersedes it. `urgent`: it is ahead of those that are not.
+        `automatic`: a token or a workload asked for it, so that it waits while there is a hold.
         """
 
         deployment_id: str
         kind: Literal["release", "update"]
         lasts: NotRequired[Literal[True]]
         urgent: NotRequired[Literal[True]]
+        automatic: NotRequired[Literal[True]]
         order: NotRequired[int | str]
         slots: NotRequired[dict[str, str]]
 
@@ -342,39 +353,6 @@ if TYPE_CHECKING:
         token: int
         holder: NotRequired[str]
         order: NotRequired[int | str]
-
-    class TemplateRecord(TypedDict):
-        name: str
-        created_by: str
-        created_at: str
-        updated_at: str
-        version: int
-
-    class VersionRecord(TypedDict):
-        """A version of a template; its body is in S3, at `key`."""
-
-        template: str
-        version: str
-        state: Literal["draft", "published", "deprecated"]
-        sha256: str
-        media: str
-        key: str
-        checked_under: NotRequired[str]
-        created_by: str
-        created_at: str
-        updated_at: str
-
-    class TemplateUseRecord(TypedDict):
-        """An environment's use of a template, as its record said when it had the version `seen`."""
-
-        environment_id: str
-        project_id: str
-        name: str
-        tier: NotRequired[Tier]
-        version: str
-        status: str
-        seen: int
-        ttl: NotRequired[int]
 
 
 def change(action: Action, actor: Actor, at: str, reason: str | None = None) -> ChangeRecord:

@@ -64,6 +64,7 @@ def ask(
 def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
     """The changes that an update to this record would make. `secrets` are the new ones.
 
+    The record's `replaced_secrets` are names of stored ones that would take the place of others.
     Returns the fields of domain.update.ChangeSet. Raises DriverFault.
     """
     from slipway.drivers import previews
@@ -71,7 +72,13 @@ def preview(environment: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
     if environment["status"] == "provisioning":
         return previews.pending("The environment is provisioning")
     with secret_inputs.hidden(environment, also=True), secret_inputs.known(secrets):
-        return previews.look(full_operation(environment), secrets)
+        operation, names = full_operation(environment), environment.get("replaced_secrets", ())
+        stored = {name: operation.secrets[name] for name in names}
+        try:
+            secrets = {**(secret_inputs.read(stored) if stored else {}), **secrets}
+        except DriverRefused as error:
+            return previews.failed(str(error))
+        return previews.look(operation, secrets)
 
 
 def full_operation(environment: Mapping[str, Any]) -> Operation:

@@ -64,7 +64,7 @@ def _digest(operation: Operation, secrets: Mapping[str, str], stack: stacks.Stac
     about = [
         operation.template_key,
         operation.inputs,
-        sorted(operation.secrets),
+        sorted(operation.secrets.items()),
         sorted(secrets),
         operation.version,
         operation.artifact,

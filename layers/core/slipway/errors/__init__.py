@@ -36,6 +36,7 @@ SlipwayError
 │                               · VersionTaken · VersionFixed · NotPublished · TemplateInUse
 │                               · TemplateTakesNoVersion
 │                               · NoTemplate · NoStack · StackNotReady
+│                               · EnvironmentHeld · NothingToRollBackTo
 │                               · NameInUse · SecretsGone
 │                               · ConfirmationDecided · ConfirmationChanged
 │                               · ConfirmationRequired · TooManyUndecided

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from slipway import errors
+from slipway.errors import rollbacks
 from slipway.http.openapi_schemas import Schema, name_in, reference
 from slipway.http.responses import NDJSON, problem, status_of
 from slipway.http.routes import FORM, JSON, SVG
@@ -84,6 +85,7 @@ _BODIES: dict[str, dict[str, Schema]] = {
         "example": {"name": "preview-pr-125", "type": "ephemeral", "ttl_hours": 24},
     },
     "environments_update": {"example": {"inputs": {"Size": "large"}}},
+    "environments_roll_back": {"example": {"reason": "checkout answers 500"}},
     "deployments_create": {"example": {"version": "sha-1234567"}},
     "deployments_create_in_environment": {"example": {"version": "sha-1234567"}},
     "environments_deploy": {"example": {"version": "sha-1234567"}},
@@ -105,6 +107,7 @@ _SECRETS |= {"device_code": "DEVICE_CODE", "user_code": "USER_CODE"}
 # Parts of paths that the caller chooses. All others are ids that the platform makes.
 _WORDS = {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
+_DEPLOYMENT = "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
 _TRUST = "trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"
 _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.Invalid: errors.Invalid([errors.FieldError("#/name", "is required")]),
@@ -147,8 +150,12 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
         list=f"/api/v1/environments/projects/{_PROJECT}",
     ),
     errors.TooManyTokens: errors.TooManyTokens(50),
+    rollbacks.EnvironmentHeld: rollbacks.EnvironmentHeld(_DEPLOYMENT, "checkout answers 500"),
+    rollbacks.NothingToRollBackTo: rollbacks.NothingToRollBackTo(
+        "Nothing was live before what is live now", []
+    ),
     errors.OutdatedDeployment: errors.OutdatedDeployment(
-        "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya",
+        _DEPLOYMENT,
         1043,
         1042,
         "sha-1234567",

@@ -152,6 +152,12 @@ OPERATIONS: dict[str, str] = {
     "environments_retry_teardown": "A resource that is left in place is no longer managed.",
     "environments_extend": "Only environments with a lease can be extended.",
     "environments_touch": "With `expiry_mode: absolute` it is refused: extend the environment.",
+    "environments_roll_back": "`dry_run=true` answers with what would change and changes nothing. "
+    "The answer is 201 for a new rollback, and 200 if one to the same deployment has not ended. A "
+    "protected environment needs `X-Confirm: <its name>` if more than the version changes, and a "
+    "machine a person if a resource would be deleted or replaced.",
+    "environments_release_hold": "For a person, in a session. What machines had deployed before, "
+    "and what waits because of the hold, goes on.",
     "environments_pin": "A pinned environment is still torn down by request.",
     "environments_unpin": "The new lease ends no later than the policy allows.",
     "environments_see_resources": "As CloudFormation reports them.",

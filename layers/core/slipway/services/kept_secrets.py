@@ -58,8 +58,11 @@ def _kept(environment: EnvironmentRecord) -> set[Value]:
 
 
 def _names(environment: EnvironmentRecord) -> set[str]:
-    """The deployments whose secrets are kept, by their ids."""
-    return {each["id"] for each in environment.get("live_history", ())}
+    """The deployments whose secrets are kept, by their ids: also the last rollback, which may
+    still wait."""
+    held = environment["hold"]["deployment_id"] if "hold" in environment else None
+    names = {each["id"] for each in environment.get("live_history", ())}
+    return names | {held} if held else names
 
 
 def _in_use(environment: EnvironmentRecord) -> set[Value]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slipway.access import authorization
@@ -27,10 +28,11 @@ from slipway.errors import (
     QueueBusy,
     no_such,
 )
-from slipway.services import fitting, quotas
+from slipway.services import fitting, places, quotas
 from slipway.services.quotas import Claim
 from slipway.settings import limits
 from slipway.store import (
+    actions,
     deadlines,
     deployment_records,
     environment_records,
@@ -45,7 +47,6 @@ from slipway.store.table import (
     ConditionFailed,
     Fields,
     Put,
-    Query,
     Transaction,
     TransactionFailed,
     Update,
@@ -64,43 +65,19 @@ if TYPE_CHECKING:
 MAKES_WAY = ("supersede", "cancel_running")
 
 _TRIES = 20
-# As many of the newest deployments as usually hold the whole queue.
-_LIKELY = 20
 # Longer than a request takes and clocks differ.
 _YOUNG_SECONDS = 60
 
 
-def list_(environment: EnvironmentId, principal: Principal) -> list[Deployment]:
-    """The deployment that runs, then those that wait, in order; at most 100.
-
-    Raises NotFound. One round trip, two if the queue reaches further back than the newest.
-    """
-    newest_first = Query(
-        f"ENV#{environment.e}", deployment_records.PREFIX, _LIKELY, newest_first=True
-    )
-    keys = (*authorization.keys(environment, principal), queue_records.lock(environment))
-    (*found, held), [(places, _), (newest, _)] = table.read(
-        keys, queue_records.first_places(environment), newest_first
-    )
-    authorization.authorized(environment, principal, found)
-    ahead = [held["holder"]] if held and held.get("holder") else []
-    ahead += [place["deployment_id"] for place in places]
-    # The newest ones are included, in case one of them acquired the lock between the reads.
-    items = {item["id"]: item for item in newest}
-    missing = [each for each in ahead[: queue_records.PAGE] if each not in items]
-    keys_of_missing = (deployment_records.key(ids.parse_deployment(each)) for each in missing)
-    items |= {item["id"]: item for item in table.get(*keys_of_missing) if item}
-    unfinished = [item for item in items.values() if not item.get("finished_at")]
-    unfinished.sort(key=_turn)
-    return [deployment_records.to_model(each) for each in unfinished[: queue_records.PAGE]]
-
-
-def _turn(item: DeploymentRecord) -> tuple[bool, bool, str]:
-    """What sorts the deployment that runs ahead of those that wait."""
-    return item.get("token") is None, not item.get("urgent"), item["id"]
-
-
 # --- accepting --------------------------------------------------------------------------------
+
+
+class EnvironmentPart(NamedTuple):
+    """What the transaction writes to the environment's record as well, and on which condition."""
+
+    fields: Fields
+    condition: str = ""
+    values: Mapping[str, Any] = MappingProxyType({})
 
 
 class View(NamedTuple):
@@ -140,32 +117,32 @@ def accept(
     principal: Principal,
     also: Mapping[str, table.Action] | None = None,
     seen: View | None = None,
+    part: EnvironmentPart | None = None,
 ) -> Deployment:
     """Accept a release or an update at the end of the queue.
 
-    `content` are the fields of its record that describe the release or update. `also` are further
-    parts of the transaction. `seen` is the state if the caller has read it.
+    `content` are the fields of its record that describe the release or update. `also` and `part`
+    are further parts of the transaction. `seen` is the state if the caller has read it.
 
-    Raises NotFound, Invalid, EnvironmentNotReady, TemplateTakesNoVersion, QueueBusy,
-    OutdatedDeployment, QuotaExceeded, Busy; TransactionFailed if a part of `also` failed. Two round
-    trips; more if the order matters and was not certain at once, or if a quota is nearly used up.
+    Raises NotFound, Invalid, EnvironmentNotReady, EnvironmentHeld, TemplateTakesNoVersion,
+    QueueBusy, OutdatedDeployment, QuotaExceeded, Busy; TransactionFailed if a further part failed.
+    Two round trips; more if the order matters but was uncertain, or if a quota is nearly used up.
     """
     order_matters = on_conflict == "reject" or _may_be_outdated(content)
     view = seen or _first_view(environment, principal, order_matters)
     for _ in range(_TRIES):
         if order_matters and view.ahead is None:
-            _require_ready(environment, view.record)
-            fitting.require_release(view.record, content)
+            _require_ready(environment, view.record, content, principal)
             view = view._replace(ahead=queue_records.read_in_order(environment))
-        shown, transaction = draft(environment, content, on_conflict, principal, view)
-        for part, action in (also or {}).items():
-            transaction.add(part, action)
+        shown, transaction = draft(environment, content, on_conflict, principal, view, part)
+        for name, action in (also or {}).items():
+            transaction.add(name, action)
         try:
             idempotency.commit(transaction, shown)
         except TransactionFailed as failed:
             overlooked = failed.get("queue") is not None
             repeat = view.claim.see_again(failed) or overlooked
-            view = View(_current(failed, view.record, repeat), None, view.claim)
+            view = View(_current(failed, view.record, repeat, part), None, view.claim)
             order_matters = order_matters or overlooked
         else:
             return shown
@@ -178,17 +155,17 @@ def draft(
     on_conflict: OnConflict | None,
     principal: Principal,
     view: View,
+    part: EnvironmentPart | None = None,
 ) -> tuple[Deployment, Transaction]:
     """The deployment that `accept` accepts if nothing has changed, and the transaction that does;
     its part `environment` updates the environment. No round trip. Raises as accept."""
-    _require_ready(environment, view.record)
-    fitting.require_release(view.record, content)
+    _require_ready(environment, view.record, content, principal)
     mode = on_conflict or view.record["on_conflict"]
-    guard = _guard(environment, view, mode)
+    parts = _guard(environment, view, mode)
     _check_order(view, content)
-    shown, transaction = _acceptance(environment, view, content, mode, principal)
-    for part, action in guard.items():
-        transaction.add(part, action)
+    shown, transaction = _acceptance(environment, view, content, mode, principal, part)
+    for name, action in parts.items():
+        transaction.add(name, action)
     return shown, transaction
 
 
@@ -217,14 +194,20 @@ def _first_view(environment: EnvironmentId, principal: Principal, order_matters:
     return View(record, ahead, claim)
 
 
-def _require_ready(environment: EnvironmentId, record: EnvironmentRecord) -> None:
-    """Raises EnvironmentNotReady, and QuotaExceeded if as many deployments wait as may.
-
-    No round trip if there is room.
-    """
+def _require_ready(
+    environment: EnvironmentId, record: EnvironmentRecord, content: Fields, principal: Principal
+) -> None:
+    """Raises EnvironmentNotReady, EnvironmentHeld, what require_release raises, and QuotaExceeded
+    if as many deployments wait as may. No round trip if there is room."""
     status = environment_records.to_model(record).as_seen_at(timestamps.now()).status
     if status not in TAKES_DEPLOYMENTS:
         raise EnvironmentNotReady(status)
+    if "hold" in record and places.waits_while_held(content, principal):
+        # Imported here, because few environments are held.
+        from slipway.errors.rollbacks import EnvironmentHeld
+
+        raise EnvironmentHeld(record["hold"]["deployment_id"], record["hold"]["reason"])
+    fitting.require_release(record, content)
     if record.get("waiting", 0) >= limits().deployments_waiting:
         quotas.waiting_counted(environment, record)
 
@@ -263,19 +246,19 @@ def _check_order(view: View, content: Fields) -> None:
             raise OutdatedDeployment(each["deployment_id"], order, mine)
 
 
-_OF_A_PLACE = ("kind", "order", "slots", "urgent")
-
-
 def _acceptance(
     environment: EnvironmentId,
     view: View,
     content: Fields,
     mode: str,
     principal: Principal,
+    part: EnvironmentPart | None,
 ) -> tuple[Deployment, Transaction]:
-    """The new deployment, and the transaction that accepts it."""
+    """The new deployment, with the id in `content` if it has one, and what accepts it."""
     last = view.record.get("last_accepted")
     deployment = DeploymentId(environment.p, environment.e, ids.new_part(after=last))
+    if "id" in content:
+        deployment = ids.parse_deployment(content["id"])
     at = timestamps.written(timestamps.now())
     new: Any = {
         "id": str(deployment),
@@ -293,13 +276,12 @@ def _acceptance(
     }
     reason = deployment_records.describe_change(changed(new, {}))
     new["change"] = change("deployment_pending", principal.author(), at, reason)
-    place: Any = {"deployment_id": new["id"], **{each: new.get(each) for each in _OF_A_PLACE}}
-    place["lasts"] = deployment_records.changes_environment(new) or None
+    place = places.of(new, principal)
     slots = view.claim.slots().items()
     transaction = (
         Transaction({part: Put(slot, {"holder": new["id"]}) for part, slot in slots})
         .add("member", authorization.still_may(environment, principal, tier_of(view.record)))
-        .add("environment", _still_accepts(environment, deployment, last))
+        .add("environment", _still_accepts(deployment, last, place, part))
         .put("record", deployment_records.key(deployment), new)
         .put("place", queue_records.place(deployment, new), place)
     )
@@ -307,14 +289,18 @@ def _acceptance(
 
 
 def _still_accepts(
-    environment: EnvironmentId, deployment: DeploymentId, last: str | None
+    deployment: DeploymentId,
+    last: str | None,
+    place: Mapping[str, Any],
+    part: EnvironmentPart | None,
 ) -> Update:
-    """Only if nothing was accepted after `last`, the environment still takes deployments, and its
-    queue has room."""
+    """Only if nothing was accepted after `last`, the environment still takes deployments, it is not
+    held if that matters for the place, and its queue has room."""
     states = {f"s{i}": state for i, state in enumerate(sorted(TAKES_DEPLOYMENTS))}
     unchanged = "last_accepted = :seen" if last else "attribute_not_exists(last_accepted)"
-    return Update(
-        environment_records.key(environment),
+    free = " AND attribute_not_exists(#hold)" if place["automatic"] else ""
+    update = Update(
+        environment_records.key(deployment.environment),
         "SET last_accepted = :part ADD waiting :one",
         {
             **{"part": deployment.d, "seen": last, "now": timestamps.written(timestamps.now())},
@@ -322,24 +308,29 @@ def _still_accepts(
         },
         condition=f"#status IN ({', '.join(f':{word}' for word in states)})"
         " AND (attribute_not_exists(waiting) OR waiting < :most)"
-        f" AND (attribute_not_exists(expires_at) OR expires_at > :now) AND {unchanged}",
+        f" AND (attribute_not_exists(expires_at) OR expires_at > :now) AND {unchanged}{free}",
     )
+    return actions.merged(update, *part) if part else update
 
 
 def _current(
-    failed: TransactionFailed, record: EnvironmentRecord, repeat: bool
+    failed: TransactionFailed,
+    record: EnvironmentRecord,
+    repeat: bool,
+    part: EnvironmentPart | None,
 ) -> EnvironmentRecord:
     """The environment's record after a failed acceptance that can be repeated.
 
     `repeat`: whether a part failed that is seen again. Raises NotFound if the environment or the
-    membership is gone, and `failed` itself if another part of the transaction failed.
+    membership is gone, and `failed` itself if another part of the transaction failed, or the
+    environment's with a `part`, which depends on what the caller has read.
     """
     current = failed.get("environment")
     if failed.get("member") is not None:
         raise authorization.lost(failed["member"], "environment") from None
     if current == {}:
         raise no_such("environment") from None
-    if current is None and not repeat:
+    if (part and current) or (current is None and not repeat):
         raise failed
     latest: EnvironmentRecord = current or record
     return latest
@@ -355,29 +346,36 @@ def make_way(deployment: DeploymentId) -> None:
     that wait and one for each that it supersedes, and up to three to stop the running one.
     """
     new = deployment_records.find(deployment)
-    if new is None or new["on_conflict"] not in MAKES_WAY:
+    if new is None or not makes_way(new):
         return
     for place in queue_records.waiting(deployment.environment):
         other = ids.parse_deployment(place["deployment_id"])
         # A place of an earlier release does not say that it lasts.
         lasts = place.get("lasts") or place["kind"] == "update"
-        if other.d < deployment.d and not lasts:
-            reason = f"{new['version']} takes its place"
+        # A rollback takes the place of another rollback alone.
+        replaced = place.get("urgent") if new.get("urgent") else not lasts
+        if other.d < deployment.d and replaced:
+            reason = f"{deployment_records.describe_change(new)} takes its place"
             failure: FailureRecord = {"error": "Superseded", "reason": reason}
             end = queue_records.ending("superseded", failure, superseded_by=new["id"])
             with suppress(TransactionFailed):
                 queue_records.end_waiting(other, place, end).commit()
-    if new["on_conflict"] == "cancel_running":
+    if new["on_conflict"] == "cancel_running" or new.get("urgent"):
         _stop_running(new)
 
 
+def makes_way(item: DeploymentRecord) -> bool:
+    """Whether the deployment changes what is ahead of it."""
+    return item["on_conflict"] in MAKES_WAY or "urgent" in item
+
+
 def _stop_running(new: DeploymentRecord) -> None:
-    """Ask the release that rolls out ahead of `new` to stop."""
+    """Ask what rolls out ahead of `new` to stop; an update only for a rollback."""
     environment = ids.parse_deployment(new["id"]).environment
     [held] = table.get(queue_records.lock(environment))
     holder = held and held.get("holder")
     running = deployment_records.find(ids.parse_deployment(holder)) if holder else None
-    lasts = running and deployment_records.changes_environment(running)
+    lasts = running and deployment_records.changes_environment(running) and "urgent" not in new
     if running and running["id"] < new["id"] and not lasts:
         with suppress(ConditionFailed):
             table.write(queue_records.request_stop(running, _stop_requested(new["made_by"])))

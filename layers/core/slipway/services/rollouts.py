@@ -67,6 +67,8 @@ def _first_in_queue(
 ) -> DeploymentRecord | None:
     """The first that waits and is not outdated, once it has the lock. Raises _Reconfigured."""
     for place in queue_records.waiting(ids.parse_environment(record["id"])):
+        if "hold" in record and place.get("automatic"):
+            continue
         item = deployment_records.find(ids.parse_deployment(place["deployment_id"]))
         if item is None:
             return None

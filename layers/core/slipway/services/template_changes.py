@@ -36,7 +36,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
-    from slipway.domain.records import TemplateRecord
+    from slipway.domain.template_records import TemplateRecord
 
 _TRIES = 10
 # A transaction has 100 parts at most.

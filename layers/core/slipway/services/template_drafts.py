@@ -13,8 +13,8 @@ from slipway.store.table import Fields
 
 if TYPE_CHECKING:
     from slipway.domain.capacity import Numbers
-    from slipway.domain.records import VersionRecord
     from slipway.domain.template_parser import ParsedTemplate
+    from slipway.domain.template_records import VersionRecord
     from slipway.domain.warning import TemplateWarning
 
 

@@ -40,7 +40,7 @@ from slipway.store.table import (
 )
 
 if TYPE_CHECKING:
-    from slipway.domain.records import TemplateRecord
+    from slipway.domain.template_records import TemplateRecord
 
 _TRIES = 5
 # A version changes in nothing else unless one of these changes.

@@ -37,7 +37,7 @@ from slipway.store import environment_records, idempotency, table, template_reco
 from slipway.store.table import Fields, Found, TransactionFailed
 
 if TYPE_CHECKING:
-    from slipway.domain.records import DeploymentRecord, EnvironmentRecord
+    from slipway.domain.records import DeploymentRecord, EnvironmentRecord, SnapshotRecord
 
 
 @dataclass(frozen=True)
@@ -279,16 +279,26 @@ def replaced_fields(deployment: DeploymentRecord) -> Fields:
     becomes = deployment["becomes"]
     if "template" not in becomes:
         return {}
-    reference = becomes["template"]
     try:
-        version = template_records.version_of(reference)
-        template_records.require_capacity(version, json.loads(becomes["inputs"]))
+        version = template_records.version_of(becomes["template"])
+        fields = state_fields(version, becomes)
     except (Invalid, NotFound) as error:
+        reference = becomes["template"]
         raise DriverRefused(f"The environment cannot be {reference}: {error.detail}") from error
+    return {**fields, "last_update_id": deployment["id"]}
+
+
+def state_fields(version: TemplateVersion, state: SnapshotRecord) -> Fields:
+    """The fields of the environment's record in this state, with its template's version.
+
+    Raises Invalid if the limits no longer allow it.
+    """
+    template_records.require_capacity(version, json.loads(state["inputs"]))
     return {
         **template_records.template_fields(version),
-        **{name: becomes[name] for name in ("inputs", "secret_inputs", "secret_places")},
-        "last_update_id": deployment["id"],
+        "inputs": state["inputs"],
+        "secret_inputs": state["secret_inputs"],
+        "secret_places": state["secret_places"],
     }
 
 

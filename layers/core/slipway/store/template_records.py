@@ -39,12 +39,8 @@ from slipway.store.table import (
 
 if TYPE_CHECKING:
     from slipway.domain.allowances import Allowances
-    from slipway.domain.records import (
-        EnvironmentRecord,
-        TemplateRecord,
-        TemplateUseRecord,
-        VersionRecord,
-    )
+    from slipway.domain.records import EnvironmentRecord
+    from slipway.domain.template_records import TemplateRecord, TemplateUseRecord, VersionRecord
 
 ALL = "TEMPLATES"
 TEMPLATE = "TEMPLATE#"
