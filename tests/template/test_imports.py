@@ -221,7 +221,7 @@ DOES_NOT_IMPORT = {
         "pydantic",
         "slipway.access",
         "slipway.console.pages",
-        "slipway.domain",
+        "slipway.domain.fields",
         "slipway.drivers",
         "slipway.services",
         "slipway.store",

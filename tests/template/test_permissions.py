@@ -109,12 +109,12 @@ def test_api_functions_read_the_token_secret_and_no_other_function_does() -> Non
     api = {
         f"{camel(folder.name)}FunctionRole"
         for folder in FUNCTIONS
-        if folder.parent.name == "api" and folder.name not in ("console", "docs")
+        if folder.parent.name == "api" and folder.name != "docs"
     }
 
     assert {role for role in ROLES if reads in allowed(role)} == api
     for name in BOUNDARIES:
-        if name in ("FunctionBoundary", "PeopleBoundary"):
+        if name in ("ConsoleBoundary", "FunctionBoundary", "PeopleBoundary"):
             secrets = [on for action, on in boundary(name) if action.startswith("secretsm")]
             assert any("TokenSecret" in on for on in secrets)
             assert not any("SigningSecret" in on for on in secrets)
@@ -439,7 +439,8 @@ def test_only_auth_reads_the_signing_secret() -> None:
 def test_the_console_may_read_its_own_secret_and_do_nothing_else() -> None:
     reads = ("secretsmanager:GetSecretValue", "ConsoleSecret")
 
-    assert allowed(CONSOLE) == {reads}
+    # The other one signs the addresses of callers.
+    assert allowed(CONSOLE) == {reads, ("secretsmanager:GetSecretValue", "TokenSecret")}
     assert [role for role in ROLES if reads in allowed(role)] == [CONSOLE]
     limits = {action for action, _ in boundary("ConsoleBoundary")}
     assert not {action for action in limits if action.startswith(("dynamodb:", "lambda:", "ssm:"))}

@@ -45,10 +45,11 @@ def id_of(token: Credential) -> TokenId:
 
 def keyed_hash(token: Credential) -> str:
     """The form in which the table has the token. Raises StoreUnavailable."""
-    return hmac.digest(_key(), token.text.encode(), "sha256").hex()
+    return hmac.digest(key(), token.text.encode(), "sha256").hex()
 
 
-def _key() -> bytes:
+def key() -> bytes:
+    """The platform's secret. Raises StoreUnavailable."""
     now = time.time()
     if not _secret or now - _secret[0][1] > KEEP_SECRET_SECONDS:
         _secret[:] = [(secrets_manager.read(settings().token_secret).encode(), now)]

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
+from slipway.domain.forwarded import signed
 from slipway.settings import endpoint, settings
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -22,6 +23,7 @@ COOKIES = "set-cookie"
 _SECONDS = 26.0
 # API Gateway keeps idle connections longer.
 _IDLE_SECONDS = 20.0
+_KEEP_SECRET_SECONDS = 300
 _API_ID = re.compile(r"[a-z0-9]{10}")
 
 
@@ -134,6 +136,8 @@ class Client:
             sent["Authorization"] = f"Bearer {self.token}"
         if key:
             sent["Idempotency-Key"] = key
+        if method != "GET" and self.address:
+            sent["X-Slipway-Client"] = signed(_secret(), self.address, method, time.time())
         raw = None
         if body is not None:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -241,6 +245,19 @@ def _is_closed(connection: HTTPConnection) -> bool:
     return bool(waiting.poll(0))
 
 
+_secrets: list[tuple[bytes, float]] = []
+
+
+def _secret() -> bytes:
+    """The platform's secret, read again every few minutes. Raises StoreUnavailable."""
+    from slipway.aws import secrets_manager
+
+    now = time.time()
+    if not _secrets or now - _secrets[0][1] > _KEEP_SECRET_SECONDS:
+        _secrets[:] = [(secrets_manager.read(settings().token_secret).encode(), now)]
+    return _secrets[0][0]
+
+
 @cache
 def _tls() -> Any:
     import ssl
@@ -282,3 +299,4 @@ def _elsewhere(public_url: str) -> Origin:
 def forget() -> None:
     """Forget what is cached, as a new process would start; for tests."""
     _origins.clear()
+    _secrets.clear()

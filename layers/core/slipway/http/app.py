@@ -102,6 +102,11 @@ class Api:
         rates.finish()
         http = event["requestContext"]["http"]
         method = http["method"]
+        if "x-slipway-client" in event["headers"] and method != "GET":
+            # Imported here, because only the console sends it, and reads need no address.
+            from slipway.http import client_address
+
+            client_address.take_over(event)
         if method == "HEAD":
             http["method"] = "GET"
         if headers.is_preflight(event):
