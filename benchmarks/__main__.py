@@ -18,6 +18,7 @@ SUBJECTS = (
     "cost",
     "memory",
     "growth",
+    "retention",
     "end_to_end",
     "budgets",
 )

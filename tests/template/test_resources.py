@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
+from tests.support import lifetimes
 from tests.support.repository import MACHINES, ROOT, resources, running, template, transformed
 
 
@@ -192,6 +193,26 @@ def test_every_record_with_a_deadline_wakes_reconcile() -> None:
     assert changes["{'prefix': 'ENV#'}"] == changes["{'prefix': 'DEP#'}"] == {"INSERT", "MODIFY"}
     # A project has a deadline when it goes, not from its beginning.
     assert changes["PROJECT"] == {"MODIFY", "REMOVE"}
+
+
+def test_of_what_ttl_deletes_dispatch_receives_leases_alone() -> None:
+    removals = [
+        pattern
+        for mapping in transformed("AWS::Lambda::EventSourceMapping").values()
+        for each in mapping["Properties"]["FilterCriteria"]["Filters"]
+        if "REMOVE" in (pattern := json.loads(each["Pattern"]))["eventName"]
+    ]
+    received = {
+        kind.sk
+        for kind in lifetimes.kinds()
+        for pattern in removals
+        for sk in pattern["dynamodb"]["Keys"]["sk"]["S"]
+        if kind.ttl != "none"
+        and (kind.sk == sk if isinstance(sk, str) else sk["prefix"].startswith(kind.sk))
+    }
+
+    assert len(removals) == 3
+    assert received == {"LEASE"}
 
 
 def test_the_api_writes_an_access_log_and_is_throttled() -> None:

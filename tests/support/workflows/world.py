@@ -419,6 +419,17 @@ class World:
         self.dead_letters += given_up
         self.schedule.sleep(1)
 
+    def forget_the_past(self) -> None:
+        """Drop the records of the stream, of calls and of ended executions: for long lives."""
+        del self.stream[: self._stream_position]
+        self._stream_position = 0
+        self.batches.clear()
+        self.calls.made.clear()
+        known = stepfunctions._executions
+        ended = [arn for arn, each in known.items() if each["status"] != "RUNNING"]
+        for arn in ended:
+            del known[arn]
+
     # ── What there is to see ────────────────────────────────────────────────────────────────
 
     def look(self, thing: ProjectId | EnvironmentId | DeploymentId) -> Any:
@@ -458,8 +469,14 @@ class World:
 
     def items(self, prefix: str) -> list[Record]:
         """Every item whose sort key begins so, as DynamoDB's JSON."""
-        _, _, body = dynamodb._scan({"TableName": "slipway"})
-        return [item for item in json.loads(body)["Items"] if item["sk"]["S"].startswith(prefix)]
+        found: list[Record] = []
+        request: Record = {"TableName": "slipway"}
+        while True:
+            page = _checked_answer(dynamodb._scan(request))
+            found += [item for item in page["Items"] if item["sk"]["S"].startswith(prefix)]
+            if "LastEvaluatedKey" not in page:
+                return found
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def change(self, key: table.Key, expression: str, **values: Any) -> None:
         """An operator's hand in the table, past every rule."""
