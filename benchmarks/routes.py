@@ -500,6 +500,18 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "DELETE /api/v1/environments/<environment_id>",
         lambda s: s.ann.delete(environment_path(s), force="true"),
     ),
+    "promote to another environment": (
+        "POST /api/v1/promotions",
+        lambda s: s.ann.post("/api/v1/promotions", s.promotion()),
+    ),
+    "read a promotion": (
+        "GET /api/v1/promotions/<promotion_id>",
+        lambda s: s.ann.get(s.promoted),
+    ),
+    "list a project's promotions": (
+        "GET /api/v1/projects/<project_id>/promotions",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/promotions"),
+    ),
     "read a pipeline": (
         "GET /api/v1/projects/<project_id>/pipeline",
         lambda s: s.ann.get(f"/api/v1/projects/{s.project}/pipeline"),
@@ -639,6 +651,9 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
         ),
         Stage.with_confirmation,
     ),
+    "promote to another environment": Stage.with_source,
+    "read a promotion": Stage.with_promotion,
+    "list a project's promotions": Stage.with_promotion,
     "register with an invitation": Stage.with_administrator,
     "list members": Stage.with_member,
     "read a member": Stage.with_member,

@@ -36,6 +36,9 @@ class Stage:
     issuer: Any
     job: Any
     confirmation: str
+    # Set by `with_source` and `with_promotion`.
+    target: Any
+    promoted: str
     firm: Any = None
 
     def __init__(self) -> None:
@@ -231,6 +234,31 @@ class Stage:
         write, secret = account_records.new_registration(PERSON["email"], hashed)
         table.write(write)
         self.registration = secret
+        return self
+
+    def with_source(self) -> Stage:
+        """Let a version be live in the environment, and add a target of promotions."""
+        from slipway.domain import ids, timestamps
+        from slipway.store import environment_records, table
+
+        live = str(ids.DeploymentId(self.environment.p, self.environment.e, ids.new_part()))
+        since = timestamps.written(timestamps.now())
+        fields = {"live_version": "v1", "live_deployment_id": live, "live_since": since}
+        change = table.setting(fields)
+        table.write(table.Update(environment_records.key(self.environment), *change))
+        self.target = self.world.environment(self.project, self.ann.principal, "target")
+        self.world.comes_up(self.target)
+        return self
+
+    def promotion(self) -> dict[str, Any]:
+        """A promotion into the target."""
+        return {"from": str(self.environment), "to": [str(self.target)]}
+
+    def with_promotion(self) -> Stage:
+        """Promote to the target; `promoted` is the path."""
+        made = self.with_source().ann.post("/api/v1/promotions", self.promotion())
+        assert made.status == 202, made.text
+        self.promoted = f"/api/v1/promotions/{made.json['id']}"
         return self
 
     def pipeline(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from slipway.domain.environment_requests import NewEnvironment
 from slipway.domain.ids import TokenId
 from slipway.domain.member import NewMember
 from slipway.domain.project import NewProject
+from slipway.domain.promotion import NewPromotion
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.trust import NewTrust
 from slipway.http import waiting as waiting_module
@@ -43,6 +44,7 @@ from slipway.services import (
     joining,
     lists,
     projects,
+    promotions,
     registration,
     rollouts,
     templates,
@@ -356,6 +358,27 @@ def of_a_template(world: World) -> Things:
     return things
 
 
+def with_a_source(world: World) -> Things:
+    """An environment in which a version is live, and two targets."""
+    things = running(world)
+    source = things["environment_id"]
+    live = str(ids.DeploymentId(source.p, source.e, ids.new_part()))
+    workflows.becomes(source, "running", live_version="v1", live_deployment_id=live)
+    targets = {}
+    for name in ("target", "other"):
+        made = world.environment(name=name)
+        workflows.comes_up(made)
+        targets[name] = str(made)
+    return {**things, "source": str(source), **targets}
+
+
+def a_promotion(world: World) -> Things:
+    things = with_a_source(world)
+    wanted = NewPromotion.model_validate({"from": things["source"], "to": [things["target"]]})
+    made = promotions.promote(wanted, Principal(USER, "promotions:create"))
+    return {**things, "promotion_id": made.id}
+
+
 def pinned(world: World) -> Things:
     things = running(world)
     world.pin(things["environment_id"])
@@ -423,6 +446,12 @@ DEPLOY = "POST /api/v1/deployments/environments/<environment_id>"
 CREDENTIALS = {"email": "new@example.com", "password": PASSWORD}
 TEMPLATE = "/api/v1/templates/<template>"
 VERSION = f"{TEMPLATE}/versions/<version>"
+# What bodies name as THE BOB and so on.
+WORDS = (
+    *("invitation", "refresh token", "device code", "token", "bob"),
+    *("source", "target", "other"),
+)
+PROMOTED = {"from": "THE SOURCE", "to": ["THE TARGET", "THE OTHER"], "reason": "weekly"}
 BODY = {"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}}
 PREVIEW = {"name": "new", "type": "ephemeral", "config": {"colour": "red"}}
 TRUST: dict[str, Any] = {
@@ -666,6 +695,15 @@ REQUESTS = {
     "make a pipeline": Request(
         f"PUT {PROJECT}/pipeline", running, {"stages": [{"name": "production"}]}
     ),
+    "promote": Request("POST /api/v1/promotions", with_a_source, PROMOTED),
+    "promote in order": Request(
+        "POST /api/v1/promotions", with_a_source, {**PROMOTED, "on_conflict": "reject"}
+    ),
+    "plan a promotion": Request(
+        "POST /api/v1/promotions", with_a_source, PROMOTED, query="dry_run=true"
+    ),
+    "look at a promotion": Request("GET /api/v1/promotions/<promotion_id>", a_promotion),
+    "list promotions": Request(f"GET {PROJECT}/promotions", a_promotion),
     "list what waits": Request("GET /api/v1/confirmations", a_confirmation),
     "look at what waits": Request("GET /api/v1/confirmations/<confirmation_id>", a_confirmation),
     "approve": Request("POST /api/v1/confirmations/<confirmation_id>/approve", a_confirmation),
@@ -922,7 +960,7 @@ def sent(request: Request, n: int | None = None, what: str = "") -> Outcome:
             fault, times = HAPPENS[what]
             world.when(n, fault, times)
         body = None if request.body is None else json.dumps(request.body)
-        for word in ("invitation", "refresh token", "device code", "token", "bob"):
+        for word in WORDS:
             if word in things:
                 body = body and body.replace(f"THE {word.upper()}", things[word])
         media = FORM if request.form else JSON

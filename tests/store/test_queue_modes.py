@@ -235,7 +235,7 @@ def test_a_deployment_that_gets_the_lock_during_the_comparison_is_compared(
     ann: Principal, running: EnvironmentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = joins(running, ann, sequence=10)
-    monkeypatch.setattr(rollout_queue, "_YOUNG_SECONDS", 0)
+    monkeypatch.setattr(queue_records, "_YOUNG_SECONDS", 0)
     between.apart(
         monkeypatch, ["LOCK", "Query"], [lambda: None, lambda: runs(running), lambda: None]
     )

@@ -79,7 +79,7 @@ def test_no_deployment_is_overlooked_when_its_state_changes_meanwhile(
 ) -> None:
     told, begin_anew = Counter[str](), world.as_now()
     if old:
-        monkeypatch.setattr(rollout_queue, "_YOUNG_SECONDS", 0)
+        monkeypatch.setattr(queue_records, "_YOUNG_SECONDS", 0)
     for nth, order in enumerate(itertools.permutations(["Query", "LOCK", "ENV"])):
         moments = itertools.combinations_with_replacement(range(4), len(acts))
         # Each order of the reads with every third way to do the rest, all ways among them.

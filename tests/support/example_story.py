@@ -150,6 +150,13 @@ STORY = [
     Step("promotions_put_pipeline", sets={"TARGET_ID": "IN_PROJECT_ID"}),
     Step("promotions_get_pipeline"),
     Step("promotions_list_stages"),
+    Step(
+        *("promotions_promote", 202),
+        sets={"FROM": "ENVIRONMENT_ID", "TARGET_ID": "IN_PROJECT_ID"},
+        keeps={"PROMOTION_ID": "id"},
+    ),
+    Step("promotions_get", until=has_ended),
+    Step("promotions_list_in_project"),
     # --- a machine asks, and a person decides
     Step("environments_tear_down", 202, "AGENT", keeps={"CONFIRMATION_ID": "id"}),
     Step("confirmations_list"),

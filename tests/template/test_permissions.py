@@ -394,6 +394,12 @@ def test_only_auth_reads_the_signing_secret() -> None:
         "People": {("ses:SendEmail", "mail")},
         "Console": {("secretsmanager:GetSecretValue", "ConsoleSecret")},
         "Templates": {("s3:GetObject", "TemplatesBucket"), ("s3:PutObject", "TemplatesBucket")},
+        "Promotions": {
+            # What it would change in stacks is asked of the plans function.
+            ("lambda:InvokeFunction", "PlansFunction"),
+            # A version is checked again if what templates may do has changed.
+            ("s3:GetObject", "TemplatesBucket"),
+        },
         "Environments": {
             # It writes what nobody may read but who makes the environment.
             ("ssm:PutParameter", "the environments"),
@@ -526,7 +532,7 @@ def test_the_plans_function_previews_and_writes_only_its_clean_up_records() -> N
         assert not any(may_reach(role, action, pk) for action in table), pk
 
 
-def test_only_the_environments_function_invokes_a_function() -> None:
+def test_only_dry_runs_of_environments_and_promotions_invoke_a_function() -> None:
     invoking = {
         (role, on)
         for role in ROLES
@@ -534,7 +540,8 @@ def test_only_the_environments_function_invokes_a_function() -> None:
         if action == "lambda:InvokeFunction" and "Function" in role
     }
 
-    assert invoking == {("EnvironmentsFunctionRole", "PlansFunction")}
+    asking = ("EnvironmentsFunctionRole", "PromotionsFunctionRole")
+    assert invoking == {(role, "PlansFunction") for role in asking}
 
 
 def test_no_function_may_read_the_whole_table() -> None:

@@ -16,6 +16,7 @@ from tests.support.workflows import faults
 from tests.support.workflows.confirming import confirmed, undecided
 from tests.support.workflows.crashes import ROUNDS, chosen
 from tests.support.workflows.invariants import broken
+from tests.support.workflows.promoting import promoted
 from tests.support.workflows.stories import (
     a_cascade,
     a_whole_life,
@@ -65,6 +66,7 @@ SCENARIOS = [
     undecided,
     configured,
     configured_and_deleted,
+    promoted,
     written_by_users,
 ]
 

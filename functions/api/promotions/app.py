@@ -1,15 +1,68 @@
 """/promotions, pipelines and stages: what goes from one environment to the next."""
 
 from slipway.access.principal import Principal
-from slipway.domain.ids import ProjectId
-from slipway.domain.paging import Page
+from slipway.domain.ids import ProjectId, PromotionId
+from slipway.domain.paging import Page, Paging
 from slipway.domain.pipeline import NewPipeline, Pipeline, StageState
-from slipway.errors import Busy, NotFound, PreconditionFailed, ProjectGoing
+from slipway.domain.promotion import NewPromotion, Promotion, PromotionMode, PromotionWait
+from slipway.domain.promotion_plan import PromotionPlan
+from slipway.errors import (
+    Busy,
+    ConfirmationRequired,
+    DriverFault,
+    NotFound,
+    PlanPending,
+    PreconditionFailed,
+    ProjectGoing,
+)
+from slipway.errors.promotions import SourceNotReady
 from slipway.http.app import Api
-from slipway.http.routes import IfMatch
+from slipway.http.routes import Confirmed, IfMatch
 
 api = Api()
 handler = api.handler
+
+
+@api.post(
+    "/api/v1/promotions",
+    action="promotions:create",
+    status=202,
+    found=200,
+    refuses=(NotFound, SourceNotReady, ConfirmationRequired, PlanPending, Busy, DriverFault),
+)
+def promote(
+    principal: Principal, wanted: NewPromotion, mode: PromotionMode, confirmed: Confirmed | None
+) -> tuple[Promotion | PromotionPlan, bool]:
+    """Promote what is live in an environment to others. Read it for progress."""
+    # Imported here and below, because each route needs another module.
+    if mode.dry_run:
+        from slipway.services import promotion_plans
+
+        return promotion_plans.plan(wanted, principal, confirmed), False
+    from slipway.services import promotions
+
+    return promotions.promote(wanted, principal, confirmed), True
+
+
+@api.get(
+    "/api/v1/promotions/<promotion_id>",
+    action="promotions:read",
+    refuses=(NotFound,),
+    waits="change",
+)
+def get(principal: Principal, promotion_id: PromotionId, waiting: PromotionWait) -> Promotion:
+    """Read a promotion, and how far it is in each target."""
+    from slipway.services import promotion_history
+
+    return promotion_history.get(promotion_id, principal)
+
+
+@api.get("/api/v1/projects/<project_id>/promotions", action="promotions:read", refuses=(NotFound,))
+def list_in_project(principal: Principal, project_id: ProjectId, paging: Paging) -> Page[Promotion]:
+    """List a project's promotions, newest first."""
+    from slipway.services import promotion_history
+
+    return promotion_history.list_(project_id, principal, paging)
 
 
 @api.get("/api/v1/projects/<project_id>/pipeline", action="pipeline:read", refuses=(NotFound,))

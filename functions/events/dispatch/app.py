@@ -88,6 +88,12 @@ def _handle_change(record: Any) -> None:
         _handle_environment(ids.parse_environment(after["id"]["S"]))
     elif kind == "DEP" and _differs(before, after, "status", "nudged_at"):
         _handle_deployment(ids.parse_deployment(after["id"]["S"]))
+        if "promotion_id" in after:
+            # Imported here, because few deployments come from one.
+            from slipway.services import promotion_progress
+
+            promotion = ids.parse_promotion(after["promotion_id"]["S"])
+            promotion_progress.refresh(promotion, after["id"]["S"])
     if kind == "ENV" and before and _differs(before, after, *_NAMES_SECRETS):
         _delete_replaced_secrets(decode(before), decode(after))
 

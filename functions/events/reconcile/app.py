@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slipway.domain.confirmation_record import ConfirmationRecord
+    from slipway.domain.promotion_records import PromotionRecord
     from slipway.domain.records import DeploymentRecord, EnvironmentRecord
 
 _metrics = Metrics()
@@ -69,6 +70,8 @@ def _repair(key: Key) -> str | None:
         return "orphaned_plan"
     if key.sk.startswith("CONFIRMATION#"):
         return _confirmation(key, item)
+    if key.sk.startswith("PROMOTION#"):
+        return _promotion(key, item)
     if key.sk == "PROJECT":
         # The project is being deleted: dispatch tears its environments down and then erases it.
         deadlines.nudge(key, item["id"])
@@ -152,6 +155,16 @@ def _confirmation(key: Key, item: ConfirmationRecord) -> str | None:
         return None
     workflow = "carry_out_confirmation"
     return _execution(key, item, workflow, item["id"], confirmations.record_lost_execution)
+
+
+def _promotion(key: Key, item: PromotionRecord) -> str | None:
+    # Imported here, because dispatch tells most promotions what has come of them.
+    from slipway.services import promotion_progress
+
+    after = promotion_progress.refresh(ids.parse_promotion(item["id"]), "reconcile")
+    if after and not after.get("finished_at"):
+        deadlines.postpone(key, item["id"])
+    return "promotion_behind" if after and after["revision"] != item["revision"] else None
 
 
 def _execution(

@@ -82,6 +82,9 @@ class Operation:
     @property
     def names_environment(self) -> bool:
         words = {*re.findall(r"\{(\w+)\}", self.path)}
+        if self.action == "promotions:create":
+            # In its body.
+            return True
         # PUT by an external id names one that need not exist.
         by_name = "external_id" in words and self.action != "environments:create"
         return by_name or bool(words & {"environment_id", "deployment_id"})
@@ -90,6 +93,8 @@ class Operation:
         """The answer to the request, with the example of the document as its body."""
         path = re.sub(r"\{(\w+)\}", lambda word: target.ids[word[1]], self.path)
         body = self.body
+        if self.action == "promotions:create":
+            body = {"from": target.ids["source_id"], "to": [target.ids["environment_id"]]}
         if isinstance(body, dict):
             replaced = {name: target.ids[name] for name in body if name in target.ids}
             body = json.dumps({**body, **replaced})
@@ -159,8 +164,12 @@ class Stage:
             "member_id": elsewhere.user_id,
             "token_id": self._token_id(elsewhere),
             "confirmation_id": self._confirmation(elsewhere, str(foreign)),
+            "promotion_id": self._promotion_into(elsewhere, foreign),
         }
         live = self.environments["production", ""]
+        self._source = self._live(self.holder, self.project, "source")
+        target = ids.parse_environment(live["environment_id"])
+        self._promotion = self._promotion_into(self.holder, target)
         self._token_of_mate = self._token_id(self.mate)
         self._confirmation_id = self._confirmation(self.holder, live["environment_id"])
 
@@ -215,6 +224,21 @@ class Stage:
         live = self.environments["staging", ""]["environment_id"]
         world.is_of_a_template(ids.parse_environment(live))
 
+    def _live(self, of: Client, project: ids.ProjectId, name: str) -> str:
+        """An environment in which a version is live, which can be promoted."""
+        made = world.environment(project, of.principal, name)
+        world.comes_up(made)
+        deployment = f"dep_{made.p}_{made.e}_{ids.new_part()}"
+        fields = {"live_version": "v1", "live_deployment_id": deployment}
+        table.write(table.Update(environment_records.key(made), *table.setting(fields)))
+        return str(made)
+
+    def _promotion_into(self, of: Client, target: ids.EnvironmentId) -> str:
+        source = self._live(of, target.project, "promoted")
+        answer = of.post("/api/v1/promotions", {"from": source, "to": [str(target)]})
+        assert answer.status == 202, answer.text
+        return str(answer.json["id"])
+
     def _confirmation(self, of: Client, environment: str) -> str:
         wanted = {"name": "all", "kind": "agent", "scopes": SCOPES}
         token = of.post("/api/v1/auth/tokens", wanted).json["token"]
@@ -225,6 +249,8 @@ class Stage:
     def targets(self, operation: Operation, caller: Caller) -> Iterator[Target]:
         """Each kind of object that the operation can meet."""
         words = set(re.findall(r"\{(\w+)\}", operation.path))
+        if operation.action == "promotions:create":
+            words = {"environment_id"}
         here = {
             "project_id": str(self.project),
             "trust_id": self.trust,
@@ -232,6 +258,8 @@ class Stage:
             "member_id": self.mate.user_id,
             "invitation_id": f"inv_{ids.new_part()}",
             "confirmation_id": self._confirmation_id,
+            "promotion_id": self._promotion,
+            "source_id": self._source,
             "token_id": self._token_of_mate,
             "external_id": "pr-77",
             "template": "web",
@@ -261,6 +289,7 @@ def missing() -> dict[str, str]:
         "member_id": f"usr_{e}",
         "token_id": f"tok_{p}_{e}",
         "confirmation_id": f"cnf_{p}_{e}",
+        "promotion_id": f"pro_{p}_{e}",
     }
 
 

@@ -22,6 +22,7 @@ def ids_of(stage: Stage) -> Here:
         "member_id": stage.ann.user_id,
         "token_id": "tok_01kaq3h5x0c2m9f7r4tz_01kaq3k2p9h4s7e1g8ya",
         "invitation_id": "inv_01kaq3h5x0c2m9f7r4tz",
+        "promotion_id": "pro_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",
         "confirmation_id": "cnf_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",
         "external_id": "github:acme:payments:123",
         "name": "favicon.png",

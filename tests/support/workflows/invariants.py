@@ -11,7 +11,7 @@ from slipway.domain import failure, ids, scope, timestamps
 from slipway.drivers.simulated import Simulated
 from slipway.store import configuration_records, project_records, table, wire
 from tests.support import lifetimes as kinds
-from tests.support.workflows import configuring
+from tests.support.workflows import configuring, promoting
 from tests.support.workflows.representations import ambiguous
 from tests.support.workflows.world import Record, World
 
@@ -30,6 +30,7 @@ def broken(world: World) -> list[str]:
     found += _etags(world)
     found += _confirmations(world, items)
     found += kinds.faults(items)
+    found += promoting.faults(items)
     found += [f"{item['pk']} has ended, and is not done" for item in items if item["sk"] == "ENDED"]
     for environment in environments:
         mine = [each for each in deployments if each["environment_id"] == environment["id"]]

@@ -7,7 +7,7 @@ returns their keys, `authorized` decides by the policy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from slipway.access import policy
@@ -186,8 +186,33 @@ def still_may(
     """
     from slipway.store import project_records
 
-    needed = policy.needed_role(policy.ACTIONS[principal.action], tier, own=own)
-    values = {f"r{n}": role for n, role in enumerate(policy.sufficient_roles(needed or "viewer"))}
+    condition, values = _role_suffices(principal.action, tier, own=own)
+    return Check(project_records.member(within, principal.user_id), condition, values)
+
+
+def still_may_all(
+    within: ProjectId | EnvironmentId, principal: Principal, asked: Iterable[tuple[str, Tier]]
+) -> Check:
+    """`still_may` for several actions, each in environments of a tier: a transaction checks an item
+    once."""
+    from slipway.store import project_records
+
+    parts: list[str] = []
+    values: dict[str, str] = {}
+    for n, (action, tier) in enumerate(sorted(set(asked))):
+        condition, roles = _role_suffices(action, tier, prefix=f"n{n}")
+        parts.append(f"({condition})")
+        values |= roles
+    return Check(project_records.member(within, principal.user_id), " AND ".join(parts), values)
+
+
+def _role_suffices(
+    action: str, tier: Tier | None, *, own: bool = False, prefix: str = ""
+) -> tuple[str, dict[str, str]]:
+    """The condition that a member's role suffices for the action, and its values."""
+    needed = policy.needed_role(policy.ACTIONS[action], tier, own=own)
+    sufficient = policy.sufficient_roles(needed or "viewer")
+    values: dict[str, str] = {f"{prefix}r{n}": role for n, role in enumerate(sufficient)}
     roles = ", ".join(f":{name}" for name in values)
     condition = f"attribute_exists(pk) AND #role IN ({roles})"
     if tier:
@@ -195,7 +220,7 @@ def still_may(
             f"attribute_exists(pk) AND (#overrides.#{tier} IN ({roles}) OR "
             f"(attribute_not_exists(#overrides.#{tier}) AND #role IN ({roles})))"
         )
-    return Check(project_records.member(within, principal.user_id), condition, values)
+    return condition, values
 
 
 def lost(found: Item, noun: str) -> Refused:

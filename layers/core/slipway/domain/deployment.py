@@ -228,7 +228,13 @@ class Deployment(ResponseModel):
     rolls_back_to: str | None = Field(
         None, description="For a rollback, the deployment whose state it restores."
     )
-    reason: str | None = Field(None, description="Why somebody asked for the rollback.")
+    promotion_id: str | None = Field(None, description="The promotion that it is a part of.")
+    promoted_from: str | None = Field(
+        None, description="For a promotion, the deployment that was live in the source."
+    )
+    reason: str | None = Field(
+        None, description="Why somebody asked for the rollback or the promotion."
+    )
     cancel_requested_at: Moment | None = None
     logs_url: str = Field(description="The rollout's log.")
     failure: Failure | None = None

@@ -309,6 +309,8 @@ if TYPE_CHECKING:
         becomes: NotRequired[SnapshotRecord]
         snapshot: NotRequired[SnapshotRecord]
         rolls_back_to: NotRequired[str]
+        promotion_id: NotRequired[str]
+        promoted_from: NotRequired[str]
         reason: NotRequired[str]
         urgent: NotRequired[Literal[True]]
         kept_inputs: NotRequired[list[str]]

@@ -12,6 +12,7 @@ from html import escape
 
 from slipway import errors
 from slipway.errors import company as company
+from slipway.errors import promotions as promotions
 from slipway.http.responses import status_of
 
 

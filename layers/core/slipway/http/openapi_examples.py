@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from slipway import errors
-from slipway.errors import rollbacks
+from slipway.errors import promotions, rollbacks
 from slipway.http.openapi_schemas import Schema, name_in, reference
 from slipway.http.responses import NDJSON, problem, status_of
 from slipway.http.routes import FORM, JSON, SVG
@@ -89,6 +89,7 @@ _BODIES: dict[str, dict[str, Schema]] = {
     "deployments_create": {"example": {"version": "sha-1234567"}},
     "deployments_create_in_environment": {"example": {"version": "sha-1234567"}},
     "environments_deploy": {"example": {"version": "sha-1234567"}},
+    "promotions_promote": {"example": {"from": _ENVIRONMENT, "to": [_TARGET]}},
     "promotions_put_pipeline": {
         "example": {
             "stages": [
@@ -148,6 +149,13 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
         100,
         could_end=[{"id": _ENVIRONMENT, "name": "preview", "project_id": _PROJECT}],
         list=f"/api/v1/environments/projects/{_PROJECT}",
+    ),
+    promotions.SourceNotReady: promotions.SourceNotReady(
+        "sha-1234567 must have been live in staging for 3600 s, which is so at "
+        "2026-11-23T02:02:03.456Z. Try again then.",
+        _ENVIRONMENT,
+        "2026-11-23T02:02:03.456Z",
+        1800,
     ),
     errors.TooManyTokens: errors.TooManyTokens(50),
     rollbacks.EnvironmentHeld: rollbacks.EnvironmentHeld(_DEPLOYMENT, "checkout answers 500"),
@@ -330,7 +338,7 @@ def _quoted(body: Schema | str, media: str, where: str) -> str:
 
 
 def _with_variables(value: Any) -> Any:
-    """The value, with a variable in the place of each id of an environment in a list."""
+    """The value, with a variable in the place of each id of an environment within it."""
     if isinstance(value, list):
         return [
             _WITHIN.get(each, each) if isinstance(each, str) else _with_variables(each)

@@ -182,6 +182,13 @@ OPERATIONS: dict[str, str] = {
     "were live.",
     "deployments_timeline": "One entry for each state of its Step Functions execution.",
     # --- promotions
+    "promotions_promote": "The targets get the version, the artifact and the template version that "
+    "are live in the source, and keep their own inputs, variables and secrets. One that refuses it "
+    "leaves the others alone; nothing is made if one does not exist or you may not deploy to it. "
+    "Name protected targets whose template version changes in `X-Confirm`, separated by commas.",
+    "promotions_get": "The status of a target follows that of its deployment within a second. "
+    "Can wait for a change or a state.",
+    "promotions_list_in_project": "Refused ones, too.",
     "promotions_get_pipeline": "Without stages if the project has none.",
     "promotions_put_pipeline": "The rules hold for promotions; a deployment of a version does not "
     "ask them.",
@@ -204,6 +211,7 @@ PARAMETERS: dict[str, str] = {
     "invitation_id": "The id of the invitation.",
     "member_id": "The id of the user or of the invitation.",
     "project_id": "The id of the project.",
+    "promotion_id": "The id of the promotion.",
     "template": "The name of the template.",
     "token_id": "The id of the token.",
     "trust_id": "The id of the trust.",

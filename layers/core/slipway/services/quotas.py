@@ -52,6 +52,17 @@ class Claim:
         for (part, slots), page in zip(self._quotas.items(), pages, strict=True):
             self._numbers[part] = slots.free(page) or _search(slots)
 
+    def see_beside(self, pages: Sequence[Found], others: Sequence[Claim]) -> None:
+        """`see`, but none of the slots that the others have chosen. Raises QuotaExceeded."""
+        for (part, slots), (items, after) in zip(self._quotas.items(), pages, strict=True):
+            chosen = [each.slots()[f"{part}_slot"] for each in others]
+            taken = [*items, *({"pk": each.pk, "sk": each.sk} for each in chosen)]
+            number = slots.free((taken, after)) or _search(slots)
+            if quota_records.slot(slots.owner, slots.kind, number) in chosen:
+                # The others have the last ones.
+                raise _exceeded(slots.quota, slots.limit, (), "")
+            self._numbers[part] = number
+
     def see_again(self, failed: TransactionFailed) -> bool:
         """Choose other slots for those that the transaction found taken. Raises QuotaExceeded.
 

@@ -65,8 +65,6 @@ if TYPE_CHECKING:
 MAKES_WAY = ("supersede", "cancel_running")
 
 _TRIES = 20
-# Longer than a request takes and clocks differ.
-_YOUNG_SECONDS = 60
 
 
 # --- accepting --------------------------------------------------------------------------------
@@ -184,13 +182,7 @@ def _first_view(environment: EnvironmentId, principal: Principal, order_matters:
     )
     record = authorization.authorized(environment, principal, found)
     claim.see(slots)
-    ahead = queue_records.in_order(environment, held, places)
-    # A deployment that was accepted between the two reads is missing from `ahead`. The record has
-    # its id, which tells how old it is.
-    last = record.get("last_accepted")
-    known = any(ids.parse_deployment(each["deployment_id"]).d == last for each in ahead)
-    if last and not known and ids.age(last) < _YOUNG_SECONDS:
-        return View(record, None, claim)
+    ahead = queue_records.certainly_in_order(record, held, places)
     return View(record, ahead, claim)
 
 

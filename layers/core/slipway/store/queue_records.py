@@ -37,6 +37,8 @@ PAGE = 100
 lock = environment_records.lock
 
 _PREFIX = "QUEUE#"
+# Longer than a request takes and clocks differ.
+_YOUNG_SECONDS = 60
 
 
 def place(deployment: DeploymentId, held: DeploymentRecord | PlaceRecord) -> Key:
@@ -70,6 +72,20 @@ def in_order(
     """The deployment that holds the lock, then those that wait; reads on after the first page."""
     places, further = first_page
     return _holder(held) + (list(waiting(environment)) if further else places)
+
+
+def certainly_in_order(
+    record: EnvironmentRecord, held: LockRecord | None, first_page: Found
+) -> list[PlaceRecord] | None:
+    """As in_order, by what was read at the same time; None if that is not certain.
+
+    A deployment that was accepted between the reads is missing. `record`, the environment's, has
+    its id, which tells how old it is.
+    """
+    ahead = in_order(ids.parse_environment(record["id"]), held, first_page)
+    last = record.get("last_accepted")
+    known = any(ids.parse_deployment(each["deployment_id"]).d == last for each in ahead)
+    return None if last and not known and ids.age(last) < _YOUNG_SECONDS else ahead
 
 
 def read_in_order(environment: EnvironmentId) -> list[PlaceRecord]:
