@@ -424,6 +424,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/<environment_id>",
         lambda s: s.ann.get(environment_path(s)),
     ),
+    "read the lines of its functions": (
+        "GET /api/v1/environments/<environment_id>/runtime-logs",
+        lambda s: s.ann.get(environment_path(s, "/runtime-logs")),
+    ),
     "list its resources": (
         "GET /api/v1/environments/<environment_id>/resources",
         lambda s: s.ann.get(environment_path(s, "/resources")),

@@ -32,6 +32,8 @@ HEADER = (
 )
 # These read resources without a name, or code, or what other actions return as well.
 NOT_FOR_DRIFT = {
+    # The policy ReadFunctions has it, because another function needs it, too.
+    "lambda:GetFunctionConfiguration",
     "lambda:GetEventSourceMapping",
     # The functions' boundary, which is as long as IAM allows, has no room for them.
     *("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),

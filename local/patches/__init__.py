@@ -54,6 +54,7 @@ SORTED = (
     "iam_words",
     "lambda_runtimes",
     "lambda_workers",
+    "log_searches",
     "mapping_requests",
     "nested_executions",
     "parallel_branches",

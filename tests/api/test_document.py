@@ -9,7 +9,8 @@ from tests.support.api.client import app
 from tests.support.api.routes import PATHS
 
 TAGS = ("auth", "projects", "templates", "environments", "deployments")
-DOCUMENT = document({name: app(name).api for name in (*TAGS, "inspection", "people", "promotions")})
+_OTHERS = ("inspection", "people", "promotions", "runtime")
+DOCUMENT = document({name: app(name).api for name in (*TAGS, *_OTHERS)})
 
 
 def test_every_route_is_described_once() -> None:

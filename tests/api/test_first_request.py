@@ -76,7 +76,8 @@ def first(function: str, path: str, endpoint: str, token: str | None) -> tuple[A
 
 
 @pytest.mark.parametrize(
-    "name", ["auth", "people", "projects", "environments", "inspection", "deployments", "docs"]
+    "name",
+    ["auth", "people", "projects", "environments", "inspection", "runtime", "deployments", "docs"],
 )
 def test_the_first_request_is_answered_and_imports_only_what_it_needs(
     name: str,
@@ -95,6 +96,7 @@ def test_the_first_request_is_answered_and_imports_only_what_it_needs(
         "projects": f"/api/v1/projects/{project}",
         "environments": f"/api/v1/environments/{environment}",
         "inspection": f"/api/v1/environments/{environment}/resources",
+        "runtime": f"/api/v1/environments/{environment}/runtime-logs",
         "deployments": f"/api/v1/deployments/environments/{environment}",
         "docs": "/health",
     }[name]

@@ -42,7 +42,9 @@ def everything(platform: Platform) -> str:
     found: list[Any] = [decode(item) for page in pages for item in page["Items"]]
     logs = platform.client("logs")
     for group in logs.describe_log_groups()["logGroups"]:
-        found += logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        searched = logs.get_paginator("filter_log_events")
+        for page in searched.paginate(logGroupName=group["logGroupName"]):
+            found += page["events"]
     states = platform.client("stepfunctions")
     for machine in states.list_state_machines()["stateMachines"]:
         arn = machine["stateMachineArn"]

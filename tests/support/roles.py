@@ -15,6 +15,7 @@ OF_NO_RESOURCE = {
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:ValidateTemplate",
     "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
     "dynamodb:ListStreams",
     "logs:DescribeLogGroups",
     "xray:GetSamplingRules",
@@ -28,7 +29,7 @@ POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
 BOUNDARIES = {
     *("AuthBoundary", "ConsoleBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary"),
-    *("ReconcileBoundary", "ShipBoundary", "WorkflowBoundary"),
+    *("ReconcileBoundary", "RuntimeBoundary", "ShipBoundary", "WorkflowBoundary"),
     *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
 # The rule that runs reconcile while anything has a deadline.
@@ -41,7 +42,7 @@ def as_list(value: Any) -> list[Any]:
 
 # Resources and secrets of environments are named after the stack.
 OF_ENVIRONMENTS = (
-    r"[:/]\$\{AWS::StackName\}(-env-|/environments/|/configurations/|/projects/)\*"
+    r"[:/]\$\{AWS::StackName\}(-env-|/environments/|/configurations/|/projects/)(\*|\?{8})"
     r"|\$\{AWS::Region\}:aws:transform/(\*|LanguageExtensions|Serverless-2016-10-31)"
     r"|:apigateway:\$\{AWS::Region\}::/(apis|tags)/\*"
     r"|:event-source-mapping:\*"

@@ -200,6 +200,15 @@ DOES_NOT_IMPORT = {
         "slipway.drivers",
         "slipway.services.rollout_queue",
     },
+    "runtime": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.drivers",
+        "slipway.services.rollout_queue",
+    },
     "deployments": {*AWS_SDK, *SIGNING_IN, *TOKENS, *NEVER, *TEMPLATES, "slipway.drivers"},
     "plans": {*AWS_SDK, *SIGNING_IN, *TOKENS, *HTTP, *NEVER, *TEMPLATES, "slipway.access"},
     "docs": {

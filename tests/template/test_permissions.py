@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import names
+from slipway.domain import scope
 from slipway.store import account_records, device_records, throttles, verification_keys
 from tests.support.repository import FUNCTIONS, MACHINES, camel, machine, running, transformed
 from tests.support.roles import (
@@ -48,6 +49,7 @@ NEEDS = {
 }
 AUTH = "AuthFunctionRole"
 PEOPLE = "PeopleFunctionRole"
+RUNTIME = "RuntimeFunctionRole"
 CONSOLE = "ConsoleFunctionRole"
 RETIRE, SHIP = "RetireFunctionRole", "ShipFunctionRole"
 every_role = pytest.mark.parametrize("role", ROLES)
@@ -156,12 +158,13 @@ def test_the_boundaries_limit_every_role_whatever_is_attached() -> None:
     for role in ROLES:
         kind = "Function" if "Function" in role else "Workflow"
         own = {AUTH: "Auth", PEOPLE: "People", RETIRE: "Retire", SHIP: "Ship"}
-        own |= {CONSOLE: "Console", "ReconcileFunctionRole": "Reconcile"}
+        own |= {CONSOLE: "Console", "ReconcileFunctionRole": "Reconcile", RUNTIME: "Runtime"}
         assert boundary_of(role) == own.get(role, kind) + "Boundary"
     # Keys of AWS's own, through those services that encrypt with them; no role is given these.
     keys = {f"kms:{action}" for action in ("Decrypt", "Encrypt", "GenerateDataKey")}
-    assert {action for action, on in boundary() if on == "*"} == OF_NO_RESOURCE
-    for name in ("AuthBoundary", "PeopleBoundary"):
+    of_metrics = {"cloudwatch:GetMetricData"}
+    assert {action for action, on in boundary() if on == "*"} == OF_NO_RESOURCE - of_metrics
+    for name in ("AuthBoundary", "PeopleBoundary", "RuntimeBoundary"):
         assert {action for action, on in boundary(name) if on == "*"} < OF_NO_RESOURCE
     assert {action for action, on in boundary() if ":key/*" in on} == keys
     assert not [role for role in ROLES for s in statements(role) if "kms:" in str(s["Action"])]
@@ -344,7 +347,9 @@ def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None
     without = {PEOPLE} if pk in ("ENV#1", "DEP#1") else set()
     without |= set() if pk in ("PROJECT#1", "ENV#1") else {RETIRE}
     without |= set() if pk in ("PROJECT#1", "ENV#1", "DEP#1") else {SHIP}
-    assert set(functions) - reaching == without
+    # It writes nothing but a copy of what AWS says, and what counts requests.
+    assert set(functions) - reaching == without | {RUNTIME}
+    assert may_reach(RUNTIME, "dynamodb:UpdateItem", "SOURCES#1")
 
 
 def test_only_the_function_that_deletes_environments_deletes_objects_and_it_reads_none() -> None:
@@ -416,6 +421,14 @@ def test_only_auth_reads_the_signing_secret() -> None:
             ("cloudformation:DetectStackResourceDrift", "the environments"),
             ("cloudformation:DescribeStackResourceDrifts", "the environments"),
             # It masks them in what CloudFormation says. It may read where they are used anyway.
+            ("ssm:GetParameters", "the environments"),
+            ("ssm:GetParametersByPath", "the environments"),
+        },
+        "Runtime": {
+            ("cloudformation:ListStackResources", "the environments"),
+            ("lambda:GetFunctionConfiguration", "the environments"),
+            ("logs:FilterLogEvents", "the environments"),
+            # It masks them in what environments' functions write.
             ("ssm:GetParameters", "the environments"),
             ("ssm:GetParametersByPath", "the environments"),
         },
@@ -695,6 +708,10 @@ def test_only_ship_writes_what_environments_read_and_only_three_delete_it() -> N
     assert may("ssm:DeleteParameters", "configurations") == removing
     assert may("ssm:GetParametersByPath", "configurations") == removing
     assert may("ssm:GetParameters", "configurations") == set()
+    # It masks what an environment was given, which it reads by the environment's scope.
+    by_scope = f"/configurations/{'?' * scope.LENGTH}"
+    reading = {role for role in ROLES for each in statements(role) if by_scope in str(each)}
+    assert reading == {RUNTIME}
     for name in BOUNDARIES:
         put = [on for action, on in boundary(name) if action == "ssm:PutParameter"]
         assert any("/configurations/" in on for on in put) == (name == "ShipBoundary"), name

@@ -109,4 +109,5 @@ def test_strangers_and_costly_routes_take_tokens_of_their_own() -> None:
     assert costly == {
         "ANY /api/v1/templates/{proxy+}",
         *(route for route in limits if "/drift" in route or "/resources" in route),
+        *(route for route in limits if "/runtime-logs" in route or "/metrics" in route),
     }

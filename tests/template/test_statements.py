@@ -24,6 +24,8 @@ from tests.support.roles import policy_statements, statements_of
 STAR_ALL_THE_SAME = {
     # CloudFormation asks for it by name, but composite alarms are described to `*` alone.
     "cloudwatch:DescribeAlarms",
+    # By name for data sets that are not CloudWatch's own metrics; these are read from `*` alone.
+    "cloudwatch:GetMetricData",
 }
 # Known to AWS, and not in the reference.
 MORE_FORMS = {

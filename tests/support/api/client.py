@@ -227,11 +227,14 @@ def _resource(path: str) -> str:
         return "people"
     if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in (["drift"], ["resources"]):
         return "inspection"
+    if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in _OF_RUNTIME:
+        return "runtime"
     is_known = parts[:3] == ["", "api", "v1"] and len(parts) > 3 and parts[3] in known
     return parts[3] if is_known else "docs"
 
 
 _OF_PROMOTIONS = (["pipeline"], ["stages"], ["promotions"])
+_OF_RUNTIME = (["runtime-logs"], ["metrics"])
 _OF_PEOPLE = (["members"], ["leave"], ["transfer"], ["permissions"], ["trusts"])
 
 

@@ -33,7 +33,7 @@ def ids_of(stage: Stage) -> Here:
 
 RESOURCES = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    *("confirmations", "promotions"),
+    *("confirmations", "promotions", "runtime"),
 )
 
 

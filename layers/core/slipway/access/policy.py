@@ -69,6 +69,9 @@ ACTIONS: Mapping[str, Rule] = {
     "environments:force": Rule("maintainer", "destroy", destructive=True),
     "environments:inspect": Rule("viewer"),
     "environments:detect": Rule("deployer", "environments"),
+    # What runs in environments: its lines may have anything in them.
+    "runtime:read": Rule("deployer"),
+    "metrics:read": Rule("viewer"),
     # Deployments.
     "deployments:browse": Rule(None),
     "deployments:list": Rule("viewer"),
@@ -164,7 +167,8 @@ def can(role: Role, overrides: Mapping[Any, Role] | None, grant: Grant | None) -
         if rule.role is None or not allows_scope(rule, grant):
             continue
         # A role in a tier is one in its environments, and not in the project.
-        in_tiers = action.startswith(("environments:", "deployments:", "promotions:"))
+        of_environments = ("environments:", "runtime:", "metrics:", "deployments:", "promotions:")
+        in_tiers = action.startswith(of_environments)
         tiers: tuple[Tier | None, ...] = (None, *TIERS) if in_tiers else (None,)
         roles = ((role_in(role, overrides, tier), tier) for tier in tiers)
         if any(allows_role(rule, each, tier, own=True) for each, tier in roles):

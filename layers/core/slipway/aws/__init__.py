@@ -24,6 +24,7 @@ _PHRASES = (
     "No updates are to be performed",
     "already in progress",
     "does not exist",
+    "ResourceNotFoundException",
 )
 _PERHAPS_LATER = {"RequestLimitExceeded", "TooManyRequestsException", "RequestTimeout"}
 

@@ -19,6 +19,16 @@ def bad_cursor() -> Invalid:
     )
 
 
+def parse_cursor(cursor: str | None) -> str | None:
+    """What the cursor stands for. Raises Invalid for a malformed one."""
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor + "==", altchars=b"-_").decode()
+    except (binascii.Error, ValueError):
+        raise bad_cursor() from None
+
+
 class Paging(QueryModel):
     """Which page of a list to return."""
 
@@ -35,12 +45,7 @@ class Paging(QueryModel):
 
         Raises Invalid for a malformed cursor.
         """
-        if self.cursor is None:
-            return None
-        try:
-            return base64.b64decode(self.cursor + "==", altchars=b"-_").decode()
-        except (binascii.Error, ValueError):
-            raise bad_cursor() from None
+        return parse_cursor(self.cursor)
 
 
 Item = TypeVar("Item")

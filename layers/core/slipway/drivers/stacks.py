@@ -17,6 +17,7 @@ Stack = dict[str, Any]
 Event = dict[str, Any]
 
 TYPE = "AWS::CloudFormation::Stack"
+FUNCTION = "AWS::Lambda::Function"
 # A record has the reasons of up to 500 resources.
 _LONGEST_REASON = 300
 _OF_A_HANDLER = r'handler returned message: "(.*?)(?: \(Service: .*)?" \('
@@ -99,6 +100,24 @@ def resources(environment_id: str) -> list[dict[str, Any]]:
                 "updated_at": each["LastUpdatedTimestamp"],
             }
             for each in _resources(stack_name(environment_id))
+        ]
+    except DriverRefused as error:
+        if is_missing(error):
+            return []
+        raise
+
+
+def functions(stack: str) -> list[tuple[str, str]]:
+    """The logical id and the name of each function of the stack, by its name or id; empty if there
+    is no such stack. By its id, CloudFormation knows them for 90 days after its deletion.
+
+    Raises DriverFault, DriverRefused.
+    """
+    try:
+        return [
+            (each["LogicalResourceId"], each["PhysicalResourceId"])
+            for each in _resources(stack)
+            if each["ResourceType"] == FUNCTION and each.get("PhysicalResourceId")
         ]
     except DriverRefused as error:
         if is_missing(error):

@@ -17,6 +17,7 @@ SlipwayError
 │   ├── TooManyRequests         of one caller in one minute; also says when to try again
 │   ├── IssuerUnavailable       the keys of a workload's issuer cannot be read
 │   ├── PlanPending             what it would delete is not known yet
+│   ├── LogsBusy                AWS throttles searches of logs
 │   ├── Busy                    too many requests change one record at the same time
 │   ├── Forbidden               RegistrationClosed · InvitationInvalid · LinkInvalid
 │   │                           · EmailUnverified · PasswordsOff · CompanyOff
@@ -295,6 +296,11 @@ class IssuerUnavailable(RetryLater):
 class Busy(RetryLater):
     code = "busy"
     title = "Too many requests are changing this at once. Try again after Retry-After."
+
+
+class LogsBusy(RetryLater):
+    code = "logs_busy"
+    title = "AWS takes no more searches of logs now. Try again after Retry-After."
 
 
 class PlanPending(RetryLater):

@@ -69,7 +69,7 @@ _LIMITS = {
 }
 
 # Functions that serve part of another function's resource, and resources without a function.
-_TAGS_OF = {"inspection": "environments", "people": "members"}
+_TAGS_OF = {"inspection": "environments", "runtime": "environments", "people": "members"}
 _RESOURCES = ("users", "invitations")
 _BELOW_PROJECTS = ("trusts",)
 
@@ -386,7 +386,7 @@ def load(functions: Path) -> dict[str, Api]:
     """
     order = [
         *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-        *("promotions", "confirmations"),
+        *("runtime", "promotions", "confirmations"),
     ]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py") if path.parent.name != "console"),

@@ -140,6 +140,7 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
     errors.ConfirmationDecided: errors.ConfirmationDecided("rejected"),
     errors.ConfirmationRequired: errors.ConfirmationRequired("payments-production"),
     errors.TooManyUndecided: errors.TooManyUndecided(20),
+    errors.LogsBusy: errors.LogsBusy(5),
     errors.PlanPending: errors.PlanPending(3),
     errors.TemplateInUse: errors.TemplateInUse("web-service", 3),
     errors.DeploymentFinished: errors.DeploymentFinished("succeeded"),

@@ -20,6 +20,7 @@ from slipway.http.routes import JSON, Route
 
 PROBLEM = "application/problem+json"
 EVENTS = "text/event-stream"
+STREAM_HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 NDJSON = "application/x-ndjson"
 
 STATUS: dict[type[errors.SlipwayError], int] = {
@@ -109,13 +110,12 @@ def is_stream(route: Route, event: Mapping[str, Any]) -> bool:
 
 def _stream(page: Page[Any], event: Mapping[str, Any]) -> RawResponse:
     """The page of a log as events; an empty 204 if the log has ended and the page has no lines."""
-    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if not page and page.cursor is None:
-        return RawResponse(None, None, 204, headers)
+        return RawResponse(None, None, 204, STREAM_HEADERS)
     # Imported here, because most pages are JSON.
     from slipway.http import streaming
 
-    return RawResponse(streaming.events(page, base_url(event)), EVENTS, 200, headers)
+    return RawResponse(streaming.events(page, base_url(event)), EVENTS, 200, STREAM_HEADERS)
 
 
 def _asks_for_lines(event: Mapping[str, Any]) -> bool:

@@ -84,6 +84,7 @@ class RouteOptions(TypedDict, total=False):
     lines: bool
     audits: str
     waits: Literal["", "change", "line"]
+    pause: float
     page: str
     oauth: bool
     also: Mapping[str, str]
@@ -105,7 +106,9 @@ class Route:
     `audits`: how the audit calls a change by this route, if not by its action.
     `waits`: what a request that prefers to wait waits for: a change, or the next line of a log. A
     log can also be followed as an event stream (slipway.http.streaming).
-    `page`: where a browser without a token is sent, a path with the parts of this one.
+    `pause`: the seconds until a request that waits reads for the second time; later pauses grow to
+    five times as many. `page`: where a browser without a token is sent, a path with the parts of
+    this one.
     `oauth`: whether its clients are those of OAuth 2, who read errors in that form.
     `also`: further paths that the function serves, by the name of the operation that each is.
     `name`: of the operation, if it is one of these; by default the function's.
@@ -127,6 +130,7 @@ class Route:
     lines: bool = False
     audits: str = ""
     waits: Literal["", "change", "line"] = ""
+    pause: float = 0.2
     page: str = ""
     oauth: bool = False
     also: Mapping[str, str] = field(default_factory=dict)

@@ -22,17 +22,18 @@ from slipway.access.principal import Principal
 from slipway.domain.fields import QueryModel, ResponseModel
 from slipway.domain.paging import Page
 from slipway.domain.preconditions import IfMatch
+from slipway.errors import LogsBusy
 from slipway.http import binding
-from slipway.http.responses import EVENTS, RawResponse, is_stream, render
+from slipway.http.responses import EVENTS, STREAM_HEADERS, RawResponse, is_stream, render
 from slipway.http.routes import Route
 from slipway.store import table, waits
 
 # API Gateway answers 503 after 30 seconds, and the functions end after 29: a read that begins with
 # the last second may take five more.
 MOST_SECONDS = 20
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 1.0
+# Pauses grow from that of the route (0.2 seconds by default) to five times as much.
 _GROWTH = 1.5
+_LONGEST = 5
 # The milliseconds after which an event stream asks again that could not wait.
 _IN_VAIN = 5000
 
@@ -57,7 +58,13 @@ def serve(route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]) 
     Raises what the route's function raises: a wait ends when the caller may no longer read the
     object, and when the token expires. One round trip for each read, and two for the place.
     """
-    result, response = _look(route, event, arguments)
+    try:
+        result, response = _look(route, event, arguments)
+    except LogsBusy as error:
+        if not is_stream(route, event):
+            raise
+        # The client of an event stream gives up at any other status.
+        return RawResponse(f"retry: {error.seconds * 1000}\n\n", EVENTS, 200, STREAM_HEADERS)
     wait, goal = _preferred(route, event), _goal(arguments)
     if wait is None or _is_over(route, event, goal, result, response):
         return response
@@ -68,13 +75,16 @@ def serve(route: Route, event: Mapping[str, Any], arguments: Mapping[str, Any]) 
     if place is None:
         return _saying(response, 0)
     try:
-        ends, pause = time.monotonic() + wait, _FIRST_PAUSE
+        ends, pause = time.monotonic() + wait, route.pause
         while (left := ends - time.monotonic()) > 0:
             # Jitter needs no secure randomness.
             time.sleep(min(left, pause * random.uniform(0.8, 1.2)))  # nosec B311
-            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+            pause = min(pause * _GROWTH, route.pause * _LONGEST)
             caller = binding.principal_again(route, event)
-            result, response = _look(route, event, {**arguments, name: caller})
+            try:
+                result, response = _look(route, event, {**arguments, name: caller})
+            except LogsBusy:
+                continue
             if _is_over(route, event, goal, result, response):
                 break
     finally:

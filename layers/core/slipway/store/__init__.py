@@ -38,6 +38,7 @@
 | an environment's last drift detection          | ENV#<e>       | DRIFT                     |
 | the rollout lock, until the environment ends   | ENV#<e>       | LOCK                      |
 | deployments that wait, in order                | ENV#<e>       | QUEUE#<d>                 |
+| where an environment's functions write logs    | SOURCES#<e>   | SOURCES                   |
 | an environment's deployments, newest first     | ENV#<e>       | DEP#<d>                   |
 | an environment's events, newest first          | ENV#<e>       | EVENT#<at>#<id>           |
 | the steps of a rollout that has ended          | DEP#<d>       | TIMELINE                  |

@@ -155,6 +155,12 @@ def current() -> Allowance | None:
     return _current.get()
 
 
+def charge(requests: int) -> None:
+    """Count the current request as so many more, with the next lease: what it does is costly."""
+    if known := _current.get():
+        known.owed += requests
+
+
 def headers() -> dict[str, str]:
     """The headers of the answer to the current request; none if nothing limits it."""
     known = _current.get()
