@@ -37,18 +37,20 @@ ENVIRONMENT_RUNS = {
     "teardown_failed": False,
     "destroyed": False,
 }
+PROMOTION_ENDS = {"succeeded": True, "partly_failed": False, "failed": False}
+CONFIRMATION_ENDS = {"carried_out": True, "failed": False, "rejected": False, "expired": False}
 ENVIRONMENT_ENDS = {"destroyed": True, "teardown_failed": False}
 
 Changed = Callable[[Mapping[str, Any]], None]
 
 
-def seconds(text: str | None) -> float | None:
-    """The length of time as `30`, `30s`, `5m` or `2h`. Raises WrongUsage."""
+def seconds(text: str | None, flag: str = "--timeout") -> float | None:
+    """The length of time as `30`, `30s`, `5m` or `2h`. Raises WrongUsage, which names the flag."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smh]?)", text.strip())
     if not found:
-        raise WrongUsage(f"--timeout takes seconds, or 30s, 5m, 2h, not {text!r}.")
+        raise WrongUsage(f"{flag} takes seconds, or 30s, 5m, 2h, not {text!r}.")
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -102,19 +104,30 @@ def until(
 
 
 def lines(
-    client: Client, path: str, deadline: Deadline, *, follow: bool
+    client: Client,
+    path: str,
+    deadline: Deadline,
+    *,
+    follow: bool,
+    query: Mapping[str, Any] | None = None,
+    empty: int = 1,
 ) -> Iterator[Mapping[str, Any]]:
-    """The lines of a log, oldest first; to its end if they are followed.
+    """The lines of a log, oldest first; to its end if they are followed. `query` chooses them.
+
+    Otherwise they end with so many `empty` pages in a row: a search finds nothing in some pages.
 
     Raises NoAnswer after the deadline, and as Client.ask.
     """
     place: str | None = f"{path}?limit=100"
+    chosen, bare = query, 0
     while place:
         began = time.monotonic()
         headers = {"Prefer": f"wait={WAIT_SECONDS}"} if follow and "cursor=" in place else {}
-        answer = client.ask("GET", place, headers=headers)
+        answer = client.ask("GET", place, headers=headers, query=chosen)
+        chosen = None  # The next page's address has it.
         yield from answer.body or ()
-        if not follow and not answer.body:
+        bare = 0 if answer.body else bare + 1
+        if not follow and (bare == empty or answer.next == place):
             return
         # A page without lines has no other cursor than the one that led to it.
         place = answer.next or (place if answer.status == 304 else None)
@@ -132,9 +145,11 @@ def _pause(answer: Answer, began: float, deadline: Deadline) -> None:
 
 
 def subject_path(identity: str) -> str | None:
-    """The path of a deployment or environment by its id; None if the text is no id."""
+    """The path of a deployment, promotion or environment by its id; None if it is no id."""
     if identity.startswith("dep_"):
         return f"{API}/deployments/{quoted(identity)}"
+    if identity.startswith("pro_"):
+        return f"{API}/promotions/{quoted(identity)}"
     if identity.startswith("env_"):
         return f"{API}/environments/{quoted(identity)}"
     return None

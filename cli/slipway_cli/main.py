@@ -27,16 +27,22 @@ from slipway_cli.output import Output, printable
 # Each command's module is imported when the command is called.
 COMMANDS = {
     "login": "Sign in to a platform.",
+    "register": "Make an account on a platform that lets you.",
     "logout": "Sign out, and forget the tokens.",
     "whoami": "Show who you are signed in as.",
     "contexts": "List the platforms that you have signed in to, or change the current one.",
     "projects": "List, create, show and delete projects.",
     "envs": "List, create, show, extend and destroy environments.",
     "deploy": "Deploy a version to an environment.",
+    "rollback": "Go back to what was live before.",
+    "promote": "Promote what is live in an environment to others.",
+    "hold": "Show and release the hold of a rollback.",
     "cancel": "Cancel a deployment.",
     "queue": "List the deployments that run or wait.",
     "logs": "Show the log of a deployment or an environment, and follow it.",
     "watch": "Watch a deployment or an environment until it has ended or runs.",
+    "variables": "List, set, unset, import and export variables.",
+    "secrets": "List, set and unset secrets.",
     "templates": "List, push, publish and compare templates.",
     "tokens": "List, create and revoke tokens for programs.",
     "members": "List, add, change and remove members of a project.",
@@ -45,8 +51,9 @@ COMMANDS = {
 }
 # Commands that share a module.
 _MODULES = {
-    **dict.fromkeys(("login", "logout", "whoami", "contexts"), "sessions"),
+    **dict.fromkeys(("login", "register", "logout", "whoami", "contexts"), "sessions"),
     **dict.fromkeys(("deploy", "cancel", "queue"), "deployments"),
+    **dict.fromkeys(("rollback", "promote"), "rollbacks"),
     **dict.fromkeys(("logs", "watch"), "following"),
 }
 # The global flags, which can stand anywhere, and whether they take a value.

@@ -99,9 +99,9 @@ def shown(item: Mapping[str, Any], field: str) -> str:
     if value is None or value == [] or value == {}:
         return ""
     if form == "age":
-        return _span(datetime.now(UTC) - _moment(value))
+        return span(datetime.now(UTC) - moment(value))
     if form == "left":
-        return _span(_moment(value) - datetime.now(UTC))
+        return span(moment(value) - datetime.now(UTC))
     if isinstance(value, Mapping):
         return ", ".join(f"{printable(k)}={printable(v)}" for k, v in value.items())
     if isinstance(value, list):
@@ -109,11 +109,11 @@ def shown(item: Mapping[str, Any], field: str) -> str:
     return printable(value)
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _span(span: Any) -> str:
+def span(span: Any) -> str:
     """The two largest units of a length of time: `3d 4h`, `12s`; `0s` for what is over."""
     seconds = max(int(span.total_seconds()), 0)
     sizes = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import typer
+
 from slipway_cli.asking import API, Session
 from slipway_cli.client import quoted
-from slipway_cli.failures import FAILED
-from slipway_cli.following import Deadline, seconds, until
+from slipway_cli.failures import FAILED, NoAnswer
+from slipway_cli.following import CONFIRMATION_ENDS, Deadline, seconds, until
 from slipway_cli.output import printable
+
+WAIT = typer.Option(False, "--wait", help="Wait for the end; the exit code is that of the end.")
+TIMEOUT = typer.Option(None, help="How long to wait: 30, 30s, 5m.")
+_ASKED = {"Id": "id", "Status": "status", "Action": "action", "Reason": "reason"}
 
 
 def patience(wait: bool, timeout: str | None) -> float | Literal[False] | None:
@@ -34,10 +41,44 @@ def shown(
     Otherwise at its end: `wait` is the number of seconds, None for any. Returns the exit code.
     Raises as wait_for.
     """
+    if str(made.get("id", "")).startswith("cnf_"):
+        return _confirmed(session, kind, made, ends, fields, wait)
     if wait is not False:
         return wait_for(session, kind, made, ends, wait, fields)
     session.out.item(made, fields)
     return 0
+
+
+def _confirmed(
+    session: Session,
+    kind: str,
+    asked: Mapping[str, Any],
+    ends: Mapping[str, bool],
+    fields: Mapping[str, str],
+    wait: float | Literal[False] | None,
+) -> int:
+    """A machine's request that waits for a person: print it; or wait for that, and then as shown.
+
+    Raises as wait_for, and NoAnswer if what was carried out is not known.
+    """
+    session.out.note("It waits for a person, who decides in the console.")
+    if wait is False:
+        session.out.item(asked, _ASKED)
+        return 0
+    code = wait_for(session, "confirmations", asked, CONFIRMATION_ENDS, wait, _ASKED)
+    if code:
+        return code
+    done = session.client.get(f"{API}/confirmations/{quoted(str(asked['id']))}")
+    body = (done.get("result") or {}).get("body")
+    made = json.loads(body) if isinstance(body, str) else body
+    identity = (made or {}).get("id") or done.get("target")
+    if not identity or not str(identity).startswith(_KINDS[kind]):
+        raise NoAnswer("It was carried out, and its end is not known.", hint="slipway queue")
+    found = session.client.get(f"{API}/{kind}/{quoted(str(identity))}")
+    return wait_for(session, kind, found, ends, wait, fields)
+
+
+_KINDS = {"deployments": "dep_", "environments": "env_", "promotions": "pro_"}
 
 
 def wait_for(

@@ -195,6 +195,26 @@ def test_tokens_are_kept_in_a_file_that_only_its_owner_can_read(
     assert contexts.listed() == [{"url": platform.url, "email": "ann@example.com", "current": True}]
 
 
+@pytest.mark.parametrize(("status", "signs_in"), [(201, True), (202, False)])
+def test_registering_signs_in_unless_the_address_must_be_proven_first(
+    status: int, signs_in: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SLIPWAY_TOKEN")
+    monkeypatch.setattr(sys, "stdin", _Lines("correct horse battery\n"))
+    answers: dict[tuple[str, str], tuple[int, Any]] = {
+        ("POST", "/api/v1/auth/register"): (status, {"id": "usr_1"}),
+        ("POST", "/api/v1/auth/login"): (200, {"access_token": "new", "refresh_token": "slr_1"}),
+    }
+    with serving(Scripted(answers=answers)) as platform:
+        mine = ["--email", "ann@example.com", "--password-stdin", "--invitation", "inv"]
+        assert call(platform, "register", *mine) == 0
+
+    sent = {"email": "ann@example.com", "password": "correct horse battery", "invitation": "inv"}
+    assert platform.requests[0].body == sent
+    assert bool(contexts.read_tokens(platform.url)) == signs_in
+    assert ("link that was mailed" in capsys.readouterr().out) != signs_in
+
+
 def test_an_access_token_that_has_ended_is_renewed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Scripted()) as platform:
         signed_in(platform, monkeypatch)

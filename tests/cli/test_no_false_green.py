@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from slipway_cli.client import Client
-from slipway_cli.following import DEPLOYMENT_ENDS, ENVIRONMENT_ENDS, ENVIRONMENT_RUNS
+from slipway_cli.following import (
+    DEPLOYMENT_ENDS,
+    ENVIRONMENT_ENDS,
+    ENVIRONMENT_RUNS,
+    PROMOTION_ENDS,
+)
 from tests.support.cli.calling import call
 from tests.support.cli.scripted import BUSY, CUT, DEPLOYMENT, ENVIRONMENT, Scripted, serving
 
@@ -26,6 +31,33 @@ VERBS: dict[str, tuple[list[str], list[str], dict[str, bool]]] = {
     ),
     "update": (
         ["envs", "update", ENVIRONMENT, "--input", "Size=large", "--wait"],
+        _ROLLS,
+        DEPLOYMENT_ENDS,
+    ),
+    "rollback": (
+        ["rollback", ENVIRONMENT, "--reason", "it answers 500", "--wait"],
+        _ROLLS,
+        DEPLOYMENT_ENDS,
+    ),
+    "promote": (["promote", ENVIRONMENT, "--to", "env_1_2", "--wait"], ["running"], PROMOTION_ENDS),
+    "watch a promotion": (["watch", "pro_1_1"], ["running"], PROMOTION_ENDS),
+    "set a variable": (
+        ["variables", "set", "A=b", "--env", ENVIRONMENT, "--apply", "--wait"],
+        _ROLLS,
+        DEPLOYMENT_ENDS,
+    ),
+    "unset a variable": (
+        ["variables", "unset", "A", "--env", ENVIRONMENT, "--apply", "--wait"],
+        _ROLLS,
+        DEPLOYMENT_ENDS,
+    ),
+    "copy a secret": (
+        ["secrets", "set", "A", "--from", "/x", "--env", ENVIRONMENT, "--apply", "--wait"],
+        _ROLLS,
+        DEPLOYMENT_ENDS,
+    ),
+    "unset a secret": (
+        ["secrets", "unset", "A", "--yes", "--env", ENVIRONMENT, "--apply", "--wait"],
         _ROLLS,
         DEPLOYMENT_ENDS,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -91,3 +92,47 @@ def test_a_token_for_a_pipeline(slipway: Slipway, monkeypatch: pytest.MonkeyPatc
     assert [each["name"] for each in slipway("projects", "list")] == ["payments"]
     refused = slipway("envs", "create", "pr-7", "--project", "payments", code=3)
     assert refused["error"]["code"] == "forbidden"
+
+
+def test_what_a_rollback_does_is_seen_on_the_page_and_its_hold_is_released(
+    slipway: Slipway,
+) -> None:
+    template = ROOT / "examples" / "hello-web" / "template.yaml"
+    slipway("projects", "create", "shop")
+    of = ("--project", "shop")
+    slipway("templates", "push", "cli-shop", str(template), "--publish")
+    slipway("envs", "create", "front", "--template", "cli-shop", "--wait", *of)
+    for version in ("v1", "v2"):
+        slipway("deploy", "front", version, "--wait", *of)
+
+    plan = slipway("rollback", "front", "--reason", "v2 is wrong", "--dry-run", *of)
+    done = slipway("rollback", "front", "--reason", "v2 is wrong", "--wait", *of)
+
+    assert plan["version"] == {"before": "v2", "after": "v1"}
+    assert (done["status"], done["version"], done["trigger"]) == ("succeeded", "v1", "rollback")
+    held = slipway("hold", "show", "front", *of)
+    assert held["hold"]["reason"] == "v2 is wrong"
+    assert "version v1" in DIRECT.open(held["base_url"]).read().decode()
+    assert slipway("hold", "release", "front", *of)["hold"] is None
+
+
+def test_a_device_without_a_password_is_approved_in_a_session(
+    slipway: Slipway, platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = slipway("whoami")
+    tokens = json.loads((tmp_path / "config" / "tokens.json").read_text())[platform.url]
+    person = Person(platform.url)
+    person.token = tokens["access_token"]
+
+    def approved(*lines: str) -> None:
+        [code] = re.findall(r"[B-Z]{4}-[B-Z]{4}", lines[0])
+        seen = person.ask("GET", f"/api/v1/auth/device?user_code={code}")
+        assert (seen.status, seen.body["status"]) == (200, "pending")
+        decided = person.ask("POST", "/api/v1/auth/device/approve", {"user_code": code})
+        assert decided.body["status"] == "approved"
+
+    monkeypatch.setattr("slipway_cli.device._tell", approved)
+    monkeypatch.setenv("SLIPWAY_CONFIG_DIR", str(tmp_path / "device"))
+
+    assert slipway("login", "--device")["email"] == mine["email"]
+    assert slipway("whoami")["id"] == mine["id"]

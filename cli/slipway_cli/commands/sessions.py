@@ -43,6 +43,31 @@ def login(
     return _with_a_password(session, platform, email, password_stdin=password_stdin)
 
 
+@app.command(epilog="Example: slipway register http://127.0.0.1:8000 --email ann@example.com")
+def register(
+    ctx: typer.Context,
+    url: str | None = typer.Argument(None, help="The platform."),
+    email: str | None = typer.Option(None, help="Your e-mail address."),
+    password_stdin: bool = typer.Option(
+        False, "--password-stdin", help="Read the password from standard input."
+    ),
+    invitation: str | None = typer.Option(None, help="What you were invited with."),
+) -> None:
+    """Make an account on a platform that lets you, and sign in to it."""
+    session: Session = ctx.obj
+    platform = (url or session.choices.platform()).rstrip("/")
+    _require_safe(platform)
+    email = email or _asked("E-mail", "--email", hidden=False)
+    password = _password(password_stdin=password_stdin)
+    body = {"email": email, "password": password}
+    body |= {"invitation": invitation} if invitation else {}
+    made = Client(platform).ask("POST", f"{API}/auth/register", body, signed_in=False)
+    if made.status == 202:
+        text = f"Open the link that was mailed to {email}, then: slipway login {platform}"
+        return session.out.done(text, made.body)
+    return _sign_in(session, platform, email, password)
+
+
 def _with_a_code(session: Session, platform: str) -> None:
     from slipway_cli.device import sign_in
 
@@ -63,13 +88,18 @@ def _with_a_password(
     session: Session, platform: str, email: str | None, *, password_stdin: bool
 ) -> None:
     email = email or _asked("E-mail", "--email", hidden=False)
+    _sign_in(session, platform, email, _password(password_stdin=password_stdin))
+
+
+def _password(*, password_stdin: bool) -> str:
     if password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = _asked("Password", "--password-stdin", hidden=True)
-    client = Client(platform)
+        return sys.stdin.readline().rstrip("\n")
+    return _asked("Password", "--password-stdin", hidden=True)
+
+
+def _sign_in(session: Session, platform: str, email: str, password: str) -> None:
     sent = {"username": email, "password": password}
-    answer = client.ask("POST", f"{API}/auth/login", sent, signed_in=False)
+    answer = Client(platform).ask("POST", f"{API}/auth/login", sent, signed_in=False)
     _remember(session, platform, email, answer.body)
 
 

@@ -53,6 +53,7 @@ class Scripted:
             "name": "staging",
             "version": "v1",
             "type": "ephemeral",
+            "deployment_id": DEPLOYMENT,
             "status": self.status,
         }
 
