@@ -460,6 +460,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "POST /api/v1/environments/<environment_id>/update",
         lambda s: s.ann.post(environment_path(s, "/update"), {"inputs": {"Password": "hunter33"}}),
     ),
+    "compare two environments": (
+        "GET /api/v1/environments/<environment_id>/diff/<other_id>",
+        lambda s: s.ann.get(environment_path(s, f"/diff/{s.environment}")),
+    ),
     "roll back": (
         "POST /api/v1/environments/<environment_id>/rollback",
         lambda s: s.ann.post(environment_path(s, "/rollback"), {"reason": "a trial"}),

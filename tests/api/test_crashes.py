@@ -32,6 +32,7 @@ from slipway.domain.ids import TokenId
 from slipway.domain.member import NewMember
 from slipway.domain.project import NewProject
 from slipway.domain.promotion import NewPromotion
+from slipway.domain.rollback import NewRollback
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.trust import NewTrust
 from slipway.http import waiting as waiting_module
@@ -46,6 +47,7 @@ from slipway.services import (
     projects,
     promotions,
     registration,
+    rollbacks,
     rollouts,
     templates,
     trusts,
@@ -379,6 +381,26 @@ def a_promotion(world: World) -> Things:
     return {**things, "promotion_id": made.id}
 
 
+def lived_in(world: World) -> Things:
+    """Two versions were live, one after the other."""
+    things = of_a_template(world)
+    for version in ("v1", "v2"):
+        made = workflows.deployment(things["environment_id"], OWNER, version)
+        workflows.goes_live(made)
+    return things
+
+
+def two_of_them(world: World) -> Things:
+    things = lived_in(world)
+    return {**things, "other_id": world.environment(name="other", ttl_hours=4)}
+
+
+def held(world: World) -> Things:
+    things = lived_in(world)
+    rollbacks.request(things["environment_id"], NewRollback(reason="It is broken"), OWNER)
+    return things
+
+
 def pinned(world: World) -> Things:
     things = running(world)
     world.pin(things["environment_id"])
@@ -683,6 +705,9 @@ REQUESTS = {
         f"POST {ONE}/update", of_a_template, {"template": "web", "inputs": {"Size": "large"}}
     ),
     "change inputs": Request(f"POST {ONE}/update", of_a_template, {"inputs": {"Size": None}}),
+    "roll back": Request(f"POST {ONE}/rollback", lived_in, {"reason": "It is broken"}),
+    "compare": Request(f"GET {ONE}/diff/<other_id>", two_of_them),
+    "release": Request(f"DELETE {ONE}/hold", held),
     "ship": Request(DEPLOY, running, {"version": "v1"}),
     "ship below the environment": Request(f"POST {ONE}/deployments", running, {"version": "v1"}),
     "ship by names": Request(f"POST {NAMED}/deployments", with_names, {"version": "v1"}),

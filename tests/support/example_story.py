@@ -142,6 +142,7 @@ STORY = [
     Step("environments_roll_back", 201, keeps={"ROLLBACK_ID": "id"}),
     Step("deployments_get", sets={"DEPLOYMENT_ID": "ROLLBACK_ID"}, until=has_ended),
     Step("environments_release_hold"),
+    Step("environments_compare", sets={"OTHER_ID": "IN_PROJECT_ID"}),
     Step("environments_update", 201, sets=_TEMPLATED),
     # It waits behind the update, so it can still be canceled.
     Step("deployments_create", 201, sets=_TEMPLATED, keeps={"DEPLOYMENT_ID": "id"}),

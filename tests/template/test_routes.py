@@ -99,6 +99,10 @@ def test_every_route_but_the_default_has_throttling_settings_of_its_own() -> Non
         assert rate.removesuffix("Rate") == burst.removesuffix("Burst")
 
 
+# They call CloudFormation or CloudWatch while the caller waits.
+COSTLY = ("drift", "resources", "diff", "runtime-logs", "metrics")
+
+
 def test_strangers_and_costly_routes_take_tokens_of_their_own() -> None:
     settings = resources("AWS::Serverless::HttpApi")["Api"]["Properties"]["RouteSettings"]
     limits = {route: each["ThrottlingRateLimit"]["Ref"] for route, each in settings.items()}
@@ -108,6 +112,5 @@ def test_strangers_and_costly_routes_take_tokens_of_their_own() -> None:
     assert anonymous == {"ANY /api/v1/auth/{proxy+}", "ANY /.well-known/{proxy+}"}
     assert costly == {
         "ANY /api/v1/templates/{proxy+}",
-        *(route for route in limits if "/drift" in route or "/resources" in route),
-        *(route for route in limits if "/runtime-logs" in route or "/metrics" in route),
+        *(route for route in limits if any(f"/{each}" in route for each in COSTLY)),
     }

@@ -35,6 +35,7 @@ from tests.support.workflows.stories import (
     nothing_can_be_taken_away,
     refused,
     renamed,
+    rolled_back,
     superseded,
     woken,
     written_by_users,
@@ -47,6 +48,7 @@ pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
 SCENARIOS = [
     a_whole_life,
     canceled,
+    rolled_back,
     refused,
     faults_without_end,
     no_way_back,

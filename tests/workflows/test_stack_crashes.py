@@ -16,12 +16,13 @@ from slipway import aws, drivers
 from slipway.aws import secret_inputs, template_bodies
 from slipway.domain.environment_requests import NewEnvironment
 from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
+from slipway.domain.rollback import NewRollback
 from slipway.domain.template import NewTemplate, Version
 from slipway.domain.update import EnvironmentUpdate
 from slipway.drivers import making_role
 from slipway.drivers.simulated import Simulated
 from slipway.drivers.stacks import stack_name
-from slipway.services import environments, rollout_queue, templates, updates
+from slipway.services import environments, rollbacks, templates, updates
 from slipway.store import deployment_records
 from tests.support.workflows import faults, stories
 from tests.support.workflows.crashes import ROUNDS, chosen
@@ -146,19 +147,8 @@ def put_back(world: World) -> None:
     world.run(20)
     update(world, where, **MOVE)
     world.run(20)
-    was = world.look(first) if first else {}
-    if "snapshot" not in was:
-        return
-    names = ("version", "artifact", "snapshot", "kind")
-    content = {name: was[name] for name in names if name in was}
-    content["becomes"] = content.pop("snapshot")
-    more = {
-        "allow_outdated": True,
-        "urgent": True,
-        "trigger": "rollback",
-        "rolls_back_to": was["id"],
-    }
-    ask(lambda: rollout_queue.accept(where, {**content, **more}, "queue", OWNER))
+    to = str(first) if first else None
+    ask(lambda: rollbacks.request(where, NewRollback(reason="It is broken", to=to), OWNER))
     deploy(world, where, "v2")
 
 

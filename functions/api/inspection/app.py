@@ -1,4 +1,4 @@
-"""/environments/{id}/resources and /drift: what an environment's stack is made of.
+"""/environments/{id}/resources, /drift and /diff: what an environment's stack is made of.
 
 They are a function of their own, because only they need the right to read the configuration of
 environments' resources.
@@ -7,9 +7,10 @@ environments' resources.
 from slipway.access.principal import Principal
 from slipway.domain.drift import Drift
 from slipway.domain.environment import Resource
+from slipway.domain.environment_diff import EnvironmentDiff
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.paging import Page
-from slipway.errors import DriverFault, NoStack, NotFound, StackNotReady
+from slipway.errors import Busy, DriverFault, NoStack, NotFound, StackNotReady
 from slipway.http.app import Api
 from slipway.services import inspection
 
@@ -52,3 +53,17 @@ def see_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
     from slipway.services import drift
 
     return drift.get(environment_id, principal)
+
+
+@api.get(
+    "/api/v1/environments/<environment_id>/diff/<other_id>",
+    action="environments:inspect",
+    refuses=(NotFound, Busy, DriverFault),
+)
+def compare(
+    principal: Principal, environment_id: EnvironmentId, other_id: EnvironmentId
+) -> EnvironmentDiff:
+    """Compare two environments: version, template, inputs, variables, resources and drift."""
+    from slipway.services import environment_diffs
+
+    return environment_diffs.compare(environment_id, other_id, principal)

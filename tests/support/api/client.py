@@ -225,7 +225,7 @@ def _resource(path: str) -> str:
         return "deployments"
     if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] in _OF_PEOPLE:
         return "people"
-    if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in (["drift"], ["resources"]):
+    if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in _OF_INSPECTION:
         return "inspection"
     if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in _OF_RUNTIME:
         return "runtime"
@@ -233,6 +233,7 @@ def _resource(path: str) -> str:
     return parts[3] if is_known else "docs"
 
 
+_OF_INSPECTION = (["drift"], ["resources"], ["diff"])
 _OF_PROMOTIONS = (["pipeline"], ["stages"], ["promotions"])
 _OF_RUNTIME = (["runtime-logs"], ["metrics"])
 _OF_PEOPLE = (["members"], ["leave"], ["transfer"], ["permissions"], ["trusts"])

@@ -10,6 +10,7 @@ from typing import Any
 from slipway.domain import failure, ids, scope, timestamps
 from slipway.drivers.simulated import Simulated
 from slipway.store import configuration_records, project_records, table, wire
+from slipway.store.deployment_records import KEPT
 from tests.support import lifetimes as kinds
 from tests.support.workflows import configuring, promoting
 from tests.support.workflows.representations import ambiguous
@@ -213,10 +214,14 @@ def _deployments(items: list[Record], environment: Record, mine: list[Record]) -
             yield f"{item['deployment_id']} waits still"
         if item["pk"] == f"ENV#{e}" and item["sk"] == "LOCK" and "holder" in item:
             yield f"{item['holder']} has the lock"
-    ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
+    ran = sorted((item for item in mine if "token" in item), key=lambda each: int(each["token"]))
     tokens = [item["token"] for item in ran]
     if tokens != list(range(1, len(ran) + 1)):
         yield f"The tokens were given in the order {tokens}"
+    # A rollback is ahead of those that were accepted before it.
+    in_turn = [item["id"] for item in ran if "urgent" not in item]
+    if in_turn != sorted(in_turn):
+        yield f"The lock was given in the order {in_turn}"
     spans = [
         (item["started_at"], item["finished_at"])
         for item in ran
@@ -226,6 +231,9 @@ def _deployments(items: list[Record], environment: Record, mine: list[Record]) -
         if began < ended:
             yield f"One began at {began}, before another ended at {ended}"
     live = [item["id"] for item in ran if item["status"] == "succeeded"]
+    history = [each["id"] for each in environment.get("live_history", ())]
+    if history != live[::-1][:KEPT]:
+        yield f"{history} were live, not {live}"
     if live[-1:] != [each for each in [environment.get("live_deployment_id")] if each]:
         yield f"{environment.get('live_deployment_id')} is live, not the last of {live}"
 
@@ -234,7 +242,7 @@ def _live(world: World, environment: Record, mine: list[Record]) -> Iterator[str
     """A failed deployment was rolled back if another was live, and the live version is really
     there, unless the record says that it is in doubt."""
     live, doubted = None, None
-    ran = sorted((item for item in mine if "token" in item), key=lambda each: str(each["id"]))
+    ran = sorted((item for item in mine if "token" in item), key=lambda each: int(each["token"]))
     for item in ran:
         status, failed = item["status"], failure.decode(item.get("failure", {}))
         gone = failed["error"] in ("EnvironmentGone", "StackGone")

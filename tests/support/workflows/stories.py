@@ -9,8 +9,9 @@ from typing import Any
 from slipway.domain.environment_requests import EnvironmentChange
 from slipway.domain.ids import DeploymentId, EnvironmentId, parse_deployment, parse_environment
 from slipway.domain.project import ProjectChange
+from slipway.domain.rollback import NewRollback
 from slipway.errors import DriverRefused, Fault, Refused, RetryLater
-from slipway.services import changes, projects
+from slipway.services import changes, holds, projects, rollbacks
 from tests.support.store.configuring import configure, configure_project
 from tests.support.workflows import faults
 from tests.support.workflows.faults import Died
@@ -75,6 +76,20 @@ def canceled(world: World) -> None:
     world.run(0.5)
     cancel(world, waiting)
     cancel(world, running)
+
+
+def rolled_back(world: World) -> None:
+    """Back from a rollout to what it would have replaced, while another one waits."""
+    where = environment(world)
+    for version in ("v1", "v2"):
+        deploy(world, where, version)
+        world.run(20)
+    deploy(world, where, "v3")
+    deploy(world, where, "v4")
+    world.run(0.5)
+    ask(lambda: rollbacks.request(where, NewRollback(reason="It is broken"), OWNER))
+    world.run(20)
+    ask(lambda: holds.release(where, OWNER))
 
 
 def refused(world: World) -> None:

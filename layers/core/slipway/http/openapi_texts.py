@@ -158,6 +158,8 @@ OPERATIONS: dict[str, str] = {
     "machine a person if a resource would be deleted or replaced.",
     "environments_release_hold": "For a person, in a session. What machines had deployed before, "
     "and what waits because of the hold, goes on.",
+    "environments_compare": "Values of variables and secrets are not shown. They are compared as "
+    "the next deployment of each environment would have them.",
     "environments_pin": "A pinned environment is still torn down by request.",
     "environments_unpin": "The new lease ends no later than the policy allows.",
     "environments_see_resources": "As CloudFormation reports them.",
