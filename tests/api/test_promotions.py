@@ -26,6 +26,7 @@ from tests.support.api.checks import nothing_changes
 from tests.support.api.client import Answer, Client
 from tests.support.api.people import joins
 from tests.support.store import between, world
+from tests.support.store.configuring import configure
 
 PROMOTIONS = "/api/v1/promotions"
 DRY = "dry_run=true"
@@ -886,3 +887,16 @@ def test_a_plan_that_does_not_answer_is_pending(
     assert answered.status == 200
     assert answered.json["targets"][0]["change_set"]["status"] == "pending"
     assert "arn:" not in answered.text
+
+
+def test_a_dry_run_names_the_targets_variables_that_wait(
+    ann: Client, staging: EnvironmentId, production: EnvironmentId
+) -> None:
+    configure(staging, {"OF_STAGING": "s"}, {})
+    configure(production, {"LEVEL": "a value"}, {"TOKEN": "s3cret"})
+
+    answered = ann.post(PROMOTIONS, body(staging, production), query=DRY)
+
+    assert answered.status == 200, answered.text
+    assert answered.json["targets"][0]["variables"] == {"LEVEL": "added", "TOKEN": "added"}
+    assert "s3cret" not in answered.text and "a value" not in answered.text

@@ -44,6 +44,13 @@ class PlannedTarget(ResponseModel):
         "the target's own; secrets are `****`.",
         examples=[{}],
     )
+    variables: dict[str, str] = Field(
+        {},
+        description="The names of the target's own variables and secrets that wait for a "
+        "deployment and would take effect with this one: `added`, `removed` or `changed`. A "
+        "promotion itself changes none.",
+        examples=[{"LOG_LEVEL": "changed"}],
+    )
     warnings: list[TemplateWarning] = Field(
         [], description="The warnings of the template version that it would get."
     )

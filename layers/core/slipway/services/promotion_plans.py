@@ -25,7 +25,7 @@ from slipway.errors import DriverFault
 from slipway.services import change_sets, promotions
 from slipway.services.promotion_sources import read
 from slipway.services.promotions import Draft
-from slipway.store import environment_records
+from slipway.store import environment_records, table
 
 if TYPE_CHECKING:
     from slipway.domain.records import EnvironmentRecord
@@ -38,8 +38,8 @@ _PENDING = {"status": "pending", "reason": "CloudFormation did not answer"}
 def plan(wanted: NewPromotion, principal: Principal, confirmed: str | None = None) -> PromotionPlan:
     """What the promotion would change in each target, without changing it.
 
-    Raises as promotions.promote. One round trip, and one invocation for each target of a template,
-    four at a time.
+    Raises as promotions.promote. One round trip, one for each target, and one invocation for each
+    target of a template, four at a time.
     """
     state = read(wanted, principal)
     drafts = promotions.drafted(wanted, principal, state, confirmed, set())
@@ -71,6 +71,7 @@ def _target(draft: Draft, change_set: Mapping[str, Any] | None) -> dict[str, Any
         "artifact": _change(before, after, "live_artifact"),
         "template": _change(before, after, "template"),
         "inputs": _inputs(before, after),
+        "variables": {} if draft.refusal else _pending(draft),
         "warnings": draft.version.warnings if draft.version else [],
         "change_set": change_set,
     }
@@ -99,6 +100,21 @@ def _inputs(before: EnvironmentRecord, after: EnvironmentRecord) -> dict[str, In
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     }
+
+
+def _pending(draft: Draft) -> Mapping[str, str]:
+    """What becomes of the target's variables and secrets with its next deployment, by name. One
+    round trip."""
+    # Imported here, because only plans tell.
+    from slipway.domain import configuration as contents
+    from slipway.services import configuration
+
+    environment, live = draft.environment, draft.record.get("live_configuration", 0)
+    levels = configuration.keys(environment)
+    found = table.get(*levels, *configuration.content_keys(environment, live))
+    now = configuration.levels(draft.record, found[: len(levels)])
+    before = configuration.content(found[len(levels) :])
+    return contents.differences(before, now.merged())
 
 
 def _shown(record: EnvironmentRecord) -> dict[str, str]:
