@@ -58,6 +58,8 @@ def _ship(
         delivery.require_fit(after)
         if number and reconfigures and not shipping.get("delivered"):
             progress = delivery.deliver(shipping, environment, content, event)
+            # It may have taken so long that the environment is being torn down by now.
+            deployment_records.held_by(deployment, event["token"])
     progress = progress or drivers.ask(
         "ship",
         after,

@@ -102,7 +102,10 @@ def both(one: Update, other: Update) -> Update:
         raise ValueError("The updates are of different items")
     if any(one.values.get(name, value) != value for name, value in other.values.items()):
         raise ValueError("The updates have different values of one name")
-    conditions = [f"({each.condition})" for each in (one, other) if each.condition]
+    conditions = [each.condition for each in (one, other) if each.condition]
+    if len(conditions) > 1:
+        # DynamoDB refuses redundant parentheses.
+        conditions = [f"({each})" for each in conditions]
     values = {**one.values, **other.values}
     return Update(one.key, _joined(one.change, other.change), values, " AND ".join(conditions))
 
