@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from slipway_cli.asking import API, Session, environment_names
+from slipway_cli.client import quoted
 from slipway_cli.commands.deployments import FIELDS
 from slipway_cli.following import DEPLOYMENT_ENDS, PROMOTION_ENDS
 from slipway_cli.waiting import TIMEOUT, WAIT, patience, shown
@@ -28,6 +29,14 @@ _TARGETS = {
     "Reason": "reason",
     "Id": "deployment_id",
 }
+_SOURCE = typer.Argument(
+    metavar="FROM",
+    help="The environment whose live version is promoted.",
+    autocompletion=environment_names,
+)
+_TO = typer.Option(help="Who gets it; can be repeated.", autocompletion=environment_names)
+_OUTDATED = typer.Option(False, "--allow-outdated", help="Also where a newer version is live.")
+_CONFLICT = typer.Option(None, help="queue, supersede, cancel_running or reject.")
 _DRY = typer.Option(False, "--dry-run", help="Show what would change, and change nothing.")
 
 
@@ -63,22 +72,12 @@ def rollback(
 @app.command(epilog="Example: slipway promote staging --to production --wait")
 def promote(
     ctx: typer.Context,
-    source: str = typer.Argument(
-        metavar="FROM",
-        help="The environment whose live version is promoted.",
-        autocompletion=environment_names,
-    ),
-    to: list[str] = typer.Option(
-        help="Who gets it; can be repeated.", autocompletion=environment_names
-    ),
+    source: str = _SOURCE,
+    to: list[str] = _TO,
     reason: str | None = typer.Option(None, help="Why, for people."),
     keep_template: bool = typer.Option(False, "--keep-template", help="Only the version."),
-    allow_outdated: bool = typer.Option(
-        False, "--allow-outdated", help="Also where a newer version is live."
-    ),
-    on_conflict: str | None = typer.Option(
-        None, help="queue, supersede, cancel_running or reject."
-    ),
+    allow_outdated: bool = _OUTDATED,
+    on_conflict: str | None = _CONFLICT,
     confirm: list[str] = typer.Option([], help="The name of a protected target."),
     dry_run: bool = _DRY,
     wait: bool = WAIT,
@@ -108,7 +107,13 @@ def promote(
         session.out.json(made)
         return 0
     code = shown(session, "promotions", made, PROMOTION_ENDS, PROMOTED, limit)
-    if limit is not False and not session.out.as_json and not session.out.quiet:
-        ended = session.client.get(f"{API}/promotions/{made['id']}")
-        session.out.items(ended.get("targets") or [], _TARGETS)
+    if limit is not False and "targets" in made:
+        _show_targets(session, str(made["id"]))
     return code
+
+
+def _show_targets(session: Session, promotion: str) -> None:
+    """What became of each target, for people."""
+    if not session.out.as_json and not session.out.quiet:
+        ended = session.client.get(f"{API}/promotions/{quoted(promotion)}")
+        session.out.items(ended.get("targets") or [], _TARGETS)
