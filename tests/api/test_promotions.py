@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.promotion import MOST_TARGETS
 from slipway.domain.template import Version
 from slipway.errors import DriverFault
-from slipway.services import promotion_progress, promotions
+from slipway.services import promotion_plans, promotion_progress, promotions, updates
 from slipway.settings import limits
 from slipway.store import (
     deployment_records,
@@ -635,6 +636,24 @@ def test_the_template_version_goes_along_and_the_inputs_stay(
 
 
 @pytest.mark.usefixtures("stacks")
+def test_the_targets_inputs_are_those_that_it_has_when_its_turn_comes(
+    ann: Client, staging: EnvironmentId, production: EnvironmentId
+) -> None:
+    [target] = made(ann.post(PROMOTIONS, body(staging, production)))["targets"]
+    # An update that was ahead of it has ended.
+    sets(production, inputs='{"Size":"huge"}')
+
+    deployment = deployment_records.find(ids.parse_deployment(target["deployment_id"]))
+    environment = environment_records.find(production)
+    assert deployment and environment
+    fields = updates.updated_fields(deployment, environment)
+
+    assert fields["template"] == "web@1.1"
+    assert json.loads(fields["inputs"]) == {"Size": "huge"}
+    assert deployment_records.changes_environment(deployment)
+
+
+@pytest.mark.usefixtures("stacks")
 def test_who_may_not_update_a_target_promotes_the_version_alone(
     ann: Client, bob: Client, project: ProjectId, staging: EnvironmentId, production: EnvironmentId
 ) -> None:
@@ -868,6 +887,22 @@ def test_a_dry_run_needs_the_rights_of_a_promotion(
     assert asks(bob) == (403, "forbidden")
     sets(staging, live_in_doubt="dep_x")
     assert asks(ann) == (409, "source_not_ready")
+
+
+@pytest.mark.usefixtures("stacks")
+def test_plans_that_would_take_too_long_are_not_begun(
+    ann: Client,
+    staging: EnvironmentId,
+    production: EnvironmentId,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(promotion_plans, "_BEGIN_WITHIN_SECONDS", -1.0)
+    asked = planned(monkeypatch, change("modify", "never"))
+
+    answered = ann.post(PROMOTIONS, body(staging, production), query=DRY)
+
+    assert answered.json["targets"][0]["change_set"]["status"] == "pending"
+    assert asked == []
 
 
 @pytest.mark.usefixtures("stacks")

@@ -7,6 +7,7 @@ for those that are pending.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 # The plans function answers within seconds, and an account may have ten executions in all.
 _AT_ONCE = 4
-_PENDING = {"status": "pending", "reason": "CloudFormation did not answer"}
+# The caller waits 29 seconds at most, and an invocation may take 21. Later ones are not begun.
+_BEGIN_WITHIN_SECONDS = 6.0
+_PENDING = {"status": "pending", "reason": "CloudFormation has not answered"}
 
 
 def plan(wanted: NewPromotion, principal: Principal, confirmed: str | None = None) -> PromotionPlan:
@@ -134,15 +137,18 @@ def _change_sets(drafts: Sequence[Draft]) -> list[Mapping[str, Any] | None]:
     if any(asked):
         # Clients are made by one thread, and then used by several.
         aws.client("lambda")
+    latest = time.monotonic() + _BEGIN_WITHIN_SECONDS
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         # Each with the request's own context, which has its session.
-        runs = [pool.submit(copy_context().run, _preview, each) for each in asked]
+        runs = [pool.submit(copy_context().run, _preview, each, latest) for each in asked]
         return [each.result() for each in runs]
 
 
-def _preview(would_be: EnvironmentRecord | None) -> Mapping[str, Any] | None:
+def _preview(would_be: EnvironmentRecord | None, latest: float) -> Mapping[str, Any] | None:
     if would_be is None:
         return None
+    if time.monotonic() > latest:
+        return _PENDING
     try:
         found: Mapping[str, Any] = change_sets.preview(would_be, {}, creates=False)
     except DriverFault:
