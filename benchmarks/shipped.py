@@ -115,6 +115,10 @@ FIRST: dict[str, tuple[str, Callable[[Stage], Event]]] = {
         "api/runtime",
         _api("GET", "/api/v1/environments/{s.environment}/runtime-logs"),
     ),
+    "configuration": (
+        "api/configuration",
+        _api("GET", "/api/v1/environments/{s.environment}/variables"),
+    ),
     "deployments": ("api/deployments", _api("GET", "/api/v1/deployments/{s.deployment}")),
     "confirmations": ("api/confirmations", _api("GET", "/api/v1/confirmations")),
     "promotions": ("api/promotions", _api("GET", "/api/v1/projects/{s.project}/stages")),

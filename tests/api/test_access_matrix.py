@@ -75,6 +75,8 @@ def of_machines(operation: Operation, caller: Caller) -> Expected | None:
     """Rules for tokens and workloads besides those of the table (docs/access.md, docs/ci.md)."""
     if caller.scopes is None:
         return None
+    if operation.rule.person and caller.kind != "personal":
+        return Expected(403)
     also_destroys = operation.action in ("members:remove", "projects:transfer")
     if also_destroys and caller.kind != "personal" and "destroy" not in caller.scopes:
         return Expected(403, scope="destroy")

@@ -52,12 +52,11 @@ def test_a_wrong_method_is_refused_with_the_methods_that_are_allowed(
 
 
 def served(path: str) -> set[str]:
-    """The methods of the path, also those of routes that name its parts differently."""
-    shape = re.sub(r"<\w+>", "<>", path)
+    """The methods of the path, also those of routes whose parts can be what it says."""
     return {
         method
         for other, methods in PATHS.items()
-        if re.sub(r"<\w+>", "<>", other) == shape
+        if re.fullmatch(re.sub(r"<\w+>", "[^/]+", other), path)
         for method in methods
     }
 
@@ -90,6 +89,11 @@ MEDIA = {
 }
 
 
+# Files and forms are other ways to send variables.
+OF_VARIABLES = (
+    "/api/v1/environments/<environment_id>/variables",
+    "/api/v1/projects/<project_id>/variables",
+)
 # Their clients send forms alone, and hear what is wrong in OAuth's words.
 OF_OAUTH = {
     "/api/v1/auth/device": "invalid_client",
@@ -105,6 +109,9 @@ def test_another_media_type_is_refused(ann: Client, here: Here, media: str | Non
         ]
 
     for (_, path), answer in zip(WITH_BODY, answers, strict=True):
+        if path in OF_VARIABLES and media == "text/plain":
+            assert_refused(answer, 400, "malformed_body")
+            continue
         assert_refused(answer, 415, "unsupported_media_type")
         assert (FORM if path in OF_OAUTH else "application/json") in answer.json["detail"]
 
@@ -112,12 +119,16 @@ def test_another_media_type_is_refused(ann: Client, here: Here, media: str | Non
 @every_body
 def test_only_signing_in_accepts_a_form(ann: Client, here: Here, method: str, path: str) -> None:
     with nothing_changes():
-        answer = ann.send(method, filled(path, here), "name=x", media=FORM)
+        sent = "na.me=x" if path in OF_VARIABLES else "name=x"
+        answer = ann.send(method, filled(path, here), sent, media=FORM)
 
     if path in OF_OAUTH:
         assert_refused(answer, 400, OF_OAUTH[path])
     elif path.endswith("/login"):
         assert_refused(answer, 422, "invalid_request", "#/username")
+    elif path in OF_VARIABLES:
+        # A name has no dots.
+        assert_refused(answer, 422, "invalid_request", "#/na.me")
     else:
         assert_refused(answer, 415, "unsupported_media_type")
 
@@ -140,11 +151,12 @@ def test_a_media_type_may_have_parameters_and_any_case(ann: Client, media: str) 
 def test_a_body_that_is_too_large_is_refused_unread(
     ann: Client, here: Here, method: str, path: str, media: str
 ) -> None:
-    body = b'{"name":"' + b"x" * (MAX_BODY_BYTES - 8)
+    most = 2_000_000 if path in OF_VARIABLES else MAX_BODY_BYTES
+    body = b'{"name":"' + b"x" * (most - 8)
     with nothing_changes():
         answer = ann.send(method, filled(path, here), body, media=media)
 
-    assert len(body) == MAX_BODY_BYTES + 1
+    assert len(body) == most + 1
     assert_refused(answer, 413, "body_too_large")
 
 
@@ -223,6 +235,15 @@ BODIES = {
         '{"preset":"github","claims":{"repository_id":"1"},"scopes":["read"]}'
     ),
     "/api/v1/projects/<project_id>/trusts/<trust_id>": '{"scopes":["read"]}',
+    **dict.fromkeys(OF_VARIABLES, '{"A":"1"}'),
+    **{
+        f"/api/v1/{kind}/secrets/<secret>": '{"value":"x"}'
+        for kind in ("environments/<environment_id>", "projects/<project_id>")
+    },
+    **{
+        f"/api/v1/{kind}/configurations/purge": '{"name":"A"}'
+        for kind in ("environments/<environment_id>", "projects/<project_id>")
+    },
     "/api/v1/projects/<project_id>/pipeline": '{"stages":[]}',
 }
 
@@ -257,7 +278,7 @@ def test_an_id_of_another_kind_is_not_found(ann: Client, here: Here) -> None:
         # A caller's own name for an environment may look like anything.
         if other.endswith("_id")
         and other not in (name, "external_id")
-        and name != "external_id"
+        and name not in ("external_id", "secret")
         # A member's id is that of a user, or of an invitation.
         and not {name, other} <= {"member_id", "user_id", "invitation_id"}
     ]

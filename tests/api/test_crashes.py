@@ -91,7 +91,7 @@ pytestmark = [pytest.mark.no_cover, pytest.mark.independent]
 
 RESOURCES = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    *("confirmations", "promotions", "runtime"),
+    *("configuration", "confirmations", "promotions", "runtime"),
 )
 FAILURE = {"error": "DriverRefused", "reason": "the bucket is not empty", "step": "Retire"}
 # How often a client asks; it waits longer each time.

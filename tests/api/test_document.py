@@ -9,7 +9,7 @@ from tests.support.api.client import app
 from tests.support.api.routes import PATHS
 
 TAGS = ("auth", "projects", "templates", "environments", "deployments")
-_OTHERS = ("inspection", "people", "promotions", "runtime")
+_OTHERS = ("inspection", "people", "promotions", "runtime", "configuration")
 DOCUMENT = document({name: app(name).api for name in (*TAGS, *_OTHERS)})
 
 

@@ -18,7 +18,7 @@ from tests.support.event_forms import Event, as_sam_sends, recased
 
 FUNCTIONS = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    *("confirmations", "promotions", "runtime", "docs"),
+    *("configuration", "confirmations", "promotions", "runtime", "docs"),
 )
 # Signing out ends the session in one form, so that the others are refused.
 ROUTES = [

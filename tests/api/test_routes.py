@@ -19,7 +19,7 @@ from tests.support.api.client import app
 
 FUNCTIONS = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    *("confirmations", "promotions", "runtime", "docs"),
+    *("configuration", "confirmations", "promotions", "runtime", "docs"),
 )
 ROUTES = [route for name in FUNCTIONS for route in app(name).api.routes]
 CREATING = [route for route in ROUTES if route.status == 201]

@@ -149,6 +149,13 @@ def test_restoring_brings_back_what_the_levels_above_have_changed_removed_and_ga
     assert configuration.gone(content, now) == ["T"]
 
 
+def test_a_secret_of_the_tier_that_it_was_in_before_does_not_come_back() -> None:
+    before = levels(None, level(secrets={"S": 1}), level(secrets={"T": 1}))
+
+    assert configuration.gone(before.merged(), before) == []
+    assert configuration.gone(before.merged(), before._replace(tier="preview")) == ["S"]
+
+
 def test_what_is_restored_and_already_so_keeps_its_author() -> None:
     own = level(A="same", B="old")
     content = levels(None, None, own).merged()

@@ -28,8 +28,9 @@ ROLES = dict(transformed("AWS::IAM::Role"))
 POLICIES = transformed("AWS::IAM::ManagedPolicy")
 # The managed policies that limit. No function is given one.
 BOUNDARIES = {
-    *("AuthBoundary", "ConsoleBoundary", "FunctionBoundary", "PeopleBoundary", "RetireBoundary"),
-    *("ReconcileBoundary", "RuntimeBoundary", "ShipBoundary", "WorkflowBoundary"),
+    *("AuthBoundary", "ConfigurationBoundary", "ConsoleBoundary", "FunctionBoundary"),
+    *("PeopleBoundary", "ReconcileBoundary", "RetireBoundary", "RuntimeBoundary", "ShipBoundary"),
+    "WorkflowBoundary",
     *("EnvironmentBoundary", "EnvironmentLimits", "EnvironmentMaking"),
 }
 # The rule that runs reconcile while anything has a deadline.
@@ -42,11 +43,13 @@ def as_list(value: Any) -> list[Any]:
 
 # Resources and secrets of environments are named after the stack.
 OF_ENVIRONMENTS = (
-    r"[:/]\$\{AWS::StackName\}(-env-|/environments/|/configurations/|/projects/)(\*|\?{8})"
+    r"[:/]\$\{AWS::StackName\}(-env-|/environments/|/configurations/|/projects/(prj_)?)(\*|\?{8})"
     r"|\$\{AWS::Region\}:aws:transform/(\*|LanguageExtensions|Serverless-2016-10-31)"
     r"|:apigateway:\$\{AWS::Region\}::/(apis|tags)/\*"
     r"|:event-source-mapping:\*"
 )
+# Those that secrets may be copied from, where the operator's list decides.
+SOURCES = r":(ssm:\*:\*:parameter/|secretsmanager:\*:\*:secret:)\*'"
 # Those that plans are looked at in are not environments'.
 OF_PLANS = r":stack/\$\{AWS::StackName\}-plan-\*"
 
@@ -106,6 +109,8 @@ def resource_name(resource: Any) -> str:
         return camel(execution[1])
     if re.search(r":rule/\$\{AWS::StackName\}-reconcile'", str(resource)):
         return RULE
+    if "SecretSources" in str(resource) or re.search(SOURCES, str(resource)):
+        return "the sources"
     if ":ssm:*::parameter/aws/service/*'" in str(resource):
         return "AWS's public parameters"
     found = re.findall(r"'(?:Ref|Fn::GetAtt)': \[?'(\w+)'", str(resource))

@@ -200,6 +200,15 @@ DOES_NOT_IMPORT = {
         "slipway.drivers",
         "slipway.services.rollout_queue",
     },
+    "configuration": {
+        *AWS_SDK,
+        *SIGNING_IN,
+        *TOKENS,
+        *NEVER,
+        *TEMPLATES,
+        "slipway.drivers",
+        "slipway.services.rollout_queue",
+    },
     "runtime": {
         *AWS_SDK,
         *SIGNING_IN,

@@ -52,6 +52,7 @@ PEOPLE = "PeopleFunctionRole"
 RUNTIME = "RuntimeFunctionRole"
 CONSOLE = "ConsoleFunctionRole"
 RETIRE, SHIP = "RetireFunctionRole", "ShipFunctionRole"
+CONFIGURATION = "ConfigurationFunctionRole"
 every_role = pytest.mark.parametrize("role", ROLES)
 
 
@@ -86,6 +87,7 @@ def transformed_names() -> set[str]:
         "the plans",
         "the making roles",
         "AWS's public parameters",
+        "the sources",
         "mail",
     }
 
@@ -159,6 +161,7 @@ def test_the_boundaries_limit_every_role_whatever_is_attached() -> None:
         kind = "Function" if "Function" in role else "Workflow"
         own = {AUTH: "Auth", PEOPLE: "People", RETIRE: "Retire", SHIP: "Ship"}
         own |= {CONSOLE: "Console", "ReconcileFunctionRole": "Reconcile", RUNTIME: "Runtime"}
+        own |= {CONFIGURATION: "Configuration"}
         assert boundary_of(role) == own.get(role, kind) + "Boundary"
     # Keys of AWS's own, through those services that encrypt with them; no role is given these.
     keys = {f"kms:{action}" for action in ("Decrypt", "Encrypt", "GenerateDataKey")}
@@ -347,6 +350,7 @@ def test_the_boundary_leaves_all_other_records_to_all_functions(pk: str) -> None
     without = {PEOPLE} if pk in ("ENV#1", "DEP#1") else set()
     without |= set() if pk in ("PROJECT#1", "ENV#1") else {RETIRE}
     without |= set() if pk in ("PROJECT#1", "ENV#1", "DEP#1") else {SHIP}
+    without |= {CONFIGURATION} if pk in ("DEP#1", "USER#usr_1") else set()
     # It writes nothing but a copy of what AWS says, and what counts requests.
     assert set(functions) - reaching == without | {RUNTIME}
     assert may_reach(RUNTIME, "dynamodb:UpdateItem", "SOURCES#1")
@@ -413,6 +417,15 @@ def test_only_auth_reads_the_signing_secret() -> None:
             ("lambda:InvokeFunction", "PlansFunction"),
             # A version is checked again if what templates may do has changed.
             ("s3:GetObject", "TemplatesBucket"),
+        },
+        "Configuration": {
+            ("ssm:PutParameter", "the environments"),
+            ("ssm:GetParameters", "the environments"),
+            ("ssm:GetParametersByPath", "the environments"),
+            ("ssm:DeleteParameters", "the environments"),
+            # What the operator allows as a source of secrets.
+            ("ssm:GetParameter", "the sources"),
+            ("secretsmanager:GetSecretValue", "the sources"),
         },
         "Inspection": {
             ("cloudformation:ListStackResources", "the environments"),
@@ -687,12 +700,13 @@ def test_only_the_operator_writes_what_environments_share() -> None:
     ]
 
     assert {action for _, action, _ in writes} == {"ssm:PutParameter", "ssm:DeleteParameters"}
-    own = ("${AWS::StackName}/environments/", "${AWS::StackName}/configurations/")
+    kinds = ("environments", "projects", "configurations")
+    own = [f"${{AWS::StackName}}/{kind}/" for kind in kinds]
     assert [each for each in writes if not any(path in each[2] for path in own)] == []
 
 
-def test_only_ship_writes_what_environments_read_and_only_three_delete_it() -> None:
-    """And nothing else reads the secrets of projects."""
+def test_only_ship_writes_what_environments_read_and_only_four_delete_it() -> None:
+    """And only what keeps the secrets of projects reads them besides."""
 
     def may(action: str, below: str) -> set[str]:
         return {
@@ -700,11 +714,11 @@ def test_only_ship_writes_what_environments_read_and_only_three_delete_it() -> N
             for role in ROLES
             for statement in statements(role)
             if action in as_list(statement["Action"])
-            if f"parameter/${{AWS::StackName}}/{below}/*" in str(statement["Resource"])
+            if re.search(rf"/\$\{{AWS::StackName\}}/{below}/(prj_)?\*", str(statement["Resource"]))
         }
 
     assert may("ssm:PutParameter", "configurations") == {SHIP}
-    removing = {SHIP, RETIRE, "ReconcileFunctionRole"}
+    removing = {SHIP, RETIRE, CONFIGURATION, "ReconcileFunctionRole"}
     assert may("ssm:DeleteParameters", "configurations") == removing
     assert may("ssm:GetParametersByPath", "configurations") == removing
     assert may("ssm:GetParameters", "configurations") == set()
@@ -715,6 +729,9 @@ def test_only_ship_writes_what_environments_read_and_only_three_delete_it() -> N
     for name in BOUNDARIES:
         put = [on for action, on in boundary(name) if action == "ssm:PutParameter"]
         assert any("/configurations/" in on for on in put) == (name == "ShipBoundary"), name
+    assert may("ssm:GetParameters", "projects") == {SHIP, CONFIGURATION}
+    assert may("ssm:PutParameter", "projects") == {CONFIGURATION}
+    assert may("ssm:DeleteParameters", "projects") == {CONFIGURATION, "ReconcileFunctionRole"}
 
 
 def test_every_role_of_an_environment_needs_the_boundary() -> None:

@@ -77,6 +77,14 @@ def statements() -> Iterator[tuple[str, Statement]]:
             yield name, each
 
 
+def arns(resource: Any) -> list[str]:
+    """The resource as IAM gets it; what the operator lists can be of either service."""
+    if "SecretSources" in str(resource):
+        begin = "us-east-1:111111111111"
+        return [f"arn:aws:ssm:{begin}:parameter/x*", f"arn:aws:secretsmanager:{begin}:secret:x*"]
+    return [arn(resource)]
+
+
 def arn(resource: Any) -> str:
     """The resource as IAM gets it, with names in the place of what is not known yet."""
     if isinstance(resource, str):
@@ -137,7 +145,7 @@ def fits(action: str, resource: str) -> bool:
 
 def wrong(statement: Statement) -> list[str]:
     """Parts of this statement that IAM would accept and ignore, or that allow too much."""
-    resources = [arn(each) for each in as_list(statement["Resource"])]
+    resources = [name for each in as_list(statement["Resource"]) for name in arns(each)]
     found: list[str] = []
     if (statement["Effect"], statement["Action"], resources) == ("Deny", "*", ["*"]):
         return found

@@ -62,6 +62,12 @@ def _repair(key: Key) -> str | None:
     [item] = table.get(key)
     if item is None:
         return None
+    if key.sk.startswith(cleanup.STORED):
+        # Imported here, because few values are left behind.
+        from slipway.services import stored_secrets
+
+        stored_secrets.carry_out(key, item)
+        return "stored_secrets"
     if key.sk.startswith(cleanup.SECRETS):
         its_record = environment_records.find(ids.parse_environment(item["id"]))
         return "orphaned_secrets" if cleanup.remove_orphaned_secrets(item, its_record) else None

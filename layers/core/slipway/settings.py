@@ -164,6 +164,11 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
+def secret_sources() -> tuple[str, ...]:
+    """The beginnings of the ARNs that the values of secrets may be copied from."""
+    return _listed(os.environ.get("SECRET_SOURCES", ""))
+
+
 def _numbers(text: str) -> dict[str, int]:
     """`memory=3008,reserved=10` as a mapping."""
     pairs = (each.partition("=") for each in _listed(text))

@@ -223,6 +223,8 @@ def _resource(path: str) -> str:
     below = (["", "api", "v1", "projects"], ["", "api", "v1", "environments"])
     if parts[:4] in below and parts[5:6] == ["deployments"]:
         return "deployments"
+    if parts[:4] in below and parts[5:6] in _OF_CONFIGURATION:
+        return "configuration"
     if parts[:4] == ["", "api", "v1", "projects"] and parts[5:6] in _OF_PEOPLE:
         return "people"
     if parts[:4] == ["", "api", "v1", "environments"] and parts[5:6] in _OF_INSPECTION:
@@ -236,6 +238,7 @@ def _resource(path: str) -> str:
 _OF_INSPECTION = (["drift"], ["resources"], ["diff"])
 _OF_PROMOTIONS = (["pipeline"], ["stages"], ["promotions"])
 _OF_RUNTIME = (["runtime-logs"], ["metrics"])
+_OF_CONFIGURATION = (["variables"], ["secrets"], ["configurations"])
 _OF_PEOPLE = (["members"], ["leave"], ["transfer"], ["permissions"], ["trusts"])
 
 

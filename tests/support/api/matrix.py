@@ -148,6 +148,7 @@ class Stage:
             for tier in TIERS
             for maker in ("", *(client.user_id for client in people.values()))
         }
+        self._configure(f"projects/{self.project}")
         self._template(people["owner"])
         elsewhere = signed_in("elsewhere@example.com")
         self.foreign = world.project(elsewhere.principal, "foreign")
@@ -212,12 +213,20 @@ class Stage:
         fields = {"status": "running", "tier": tier, "created_by": maker or self.holder.user_id}
         expression, values = table.setting(fields)
         table.write(table.Update(environment_records.key(made), expression, values))
+        self._configure(f"environments/{made}")
         deployment = world.deployment(made, self.holder.principal)
         return {
             "environment_id": str(made),
             "deployment_id": str(deployment),
             "external_id": name,
         }
+
+    def _configure(self, target: str) -> None:
+        """The first configuration has a variable, and the second one a secret as well."""
+        answer = self.holder.patch(f"/api/v1/{target}/variables", {"PORT": "80"})
+        assert answer.status == 200, answer.text
+        path = f"/api/v1/{target}/secrets/DATABASE_PASSWORD"
+        assert self.holder.send("PUT", path, '{"value": "x"}').status == 200
 
     def _template(self, owner: Client) -> None:
         assert owner.post("/api/v1/templates", {"name": "web"}).status == 201
@@ -264,6 +273,9 @@ class Stage:
             "external_id": "pr-77",
             "template": "web",
             "version": "1.0",
+            "secret": "DATABASE_PASSWORD",
+            "number": "1",
+            "other": "2",
         }
         if operation.names_environment:
             for tier in TIERS:

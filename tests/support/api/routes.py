@@ -26,6 +26,9 @@ def ids_of(stage: Stage) -> Here:
         "confirmation_id": "cnf_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq",
         "external_id": "github:acme:payments:123",
         "name": "favicon.png",
+        "number": "1",
+        "other": "2",
+        "secret": "DATABASE_PASSWORD",
         "template": "web-service",
         "version": "1.0",
     }
@@ -33,7 +36,7 @@ def ids_of(stage: Stage) -> Here:
 
 RESOURCES = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    *("confirmations", "promotions", "runtime"),
+    *("configuration", "confirmations", "promotions", "runtime"),
 )
 
 

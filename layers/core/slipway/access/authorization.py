@@ -86,6 +86,8 @@ def authorized(
     # What is protected needs a maintainer, whoever created it.
     own = own and not environment.get("protected")
     require_role(principal, role, tier, own=own)
+    if policy.ACTIONS[principal.action].person and principal.is_machine:
+        raise Forbidden("Only a person may do this. Sign in, or use a personal token.")
     if policy.ACTIONS[principal.action].destructive and not principal.is_person:
         from slipway.access import destruction
 

@@ -23,7 +23,8 @@ class Rule(NamedTuple):
     `role`: the role in the project; None if the action concerns no project. `scope`: what a token
     needs as well; None if any token may. `preview`: the role that suffices in environments of the
     tier `preview`, and `own` the one that suffices in those that the caller created. `session`:
-    only a person may, in a session and not with a token. `destructive`: it deletes or gives away
+    only a person may, in a session and not with a token. `person`: only a person may, in a session
+    or with a personal token, and no machine. `destructive`: it deletes or gives away
     something for good, so that a machine has to wait for a person. `administrator`: only
     administrators of the platform may.
     """
@@ -33,6 +34,7 @@ class Rule(NamedTuple):
     preview: Role | None = None
     own: Role | None = None
     session: bool = False
+    person: bool = False
     destructive: bool = False
     administrator: bool = False
 
@@ -72,6 +74,15 @@ ACTIONS: Mapping[str, Rule] = {
     # What runs in environments: its lines may have anything in them.
     "runtime:read": Rule("deployer"),
     "metrics:read": Rule("viewer"),
+    # Variables, secrets and configurations.
+    "variables:read": Rule("viewer"),
+    "variables:change": Rule("maintainer", "config", preview="deployer"),
+    "secrets:read": Rule("viewer"),
+    "secrets:change": Rule("maintainer", "config", preview="deployer"),
+    "secrets:reveal": Rule("maintainer", "config", person=True),
+    "configurations:read": Rule("viewer"),
+    "configurations:restore": Rule("maintainer", "config", preview="deployer"),
+    "configurations:purge": Rule("maintainer", "config", person=True),
     # Deployments.
     "deployments:browse": Rule(None),
     "deployments:list": Rule("viewer"),

@@ -83,6 +83,13 @@ def remove(places: Iterable[str]) -> None:
         raise DriverFault(f"The secrets could not be deleted: {error}") from error
 
 
+def remove_all(below: str) -> None:
+    """Delete all values whose places begin with this, a part of the path. Idempotent, as remove."""
+    pages = aws.pages("ssm", "get_parameters_by_path", Path=path(below), Recursive=True)
+    start = len(path(""))
+    remove([each["Name"][start:] for page in pages for each in page["Parameters"]])
+
+
 def _some_at_once(paths: Iterable[str]) -> list[list[str]]:
     every = sorted(paths)
     return [every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE)]

@@ -44,8 +44,7 @@ if TYPE_CHECKING:
         """The variables and secrets of one level. `version` counts its changes.
 
         `stored`: for each name the versions whose values are in the parameter store, with their
-        places, oldest first. `counts`: the last version of each name. `purged`: the version of the
-        level with which a name was purged.
+        places, oldest first. `purged`: the version of the level with which a name was purged.
         """
 
         version: int
@@ -53,8 +52,26 @@ if TYPE_CHECKING:
         secrets: dict[str, SecretEntry]
         hidden: list[str]
         stored: dict[str, list[tuple[int, str]]]
-        counts: dict[str, int]
         purged: dict[str, int]
+
+    class ConfigurationRecord(TypedDict):
+        """What is known about a configuration besides its content. Only `purged` changes.
+
+        `levels` are the versions of the levels that it was made of: `project`, the tier's and
+        `environment`. `restored` is the number whose content it has again, and `purged` has the
+        names that were taken out of it.
+        """
+
+        number: int
+        at: str
+        by: AuthorRecord
+        reason: str
+        tier: Tier
+        levels: dict[str, int]
+        restored: NotRequired[int]
+        variables: int
+        secrets: int
+        purged: NotRequired[list[str]]
 
     class MergedVariable(VariableEntry):
         source: Source
@@ -81,6 +98,9 @@ MOST_BYTES = 900_000
 # saves an eighth of any text, and three slices hold a level.
 SLICE_BYTES = 300_000
 SLICES_OF_LEVEL = 3
+# The values of a secret that a level keeps, and the names, with those that it no longer has.
+MOST_VALUES = 20
+MOST_STORED = 2 * MOST_NAMES
 # A configuration has what three levels have, each within the limits.
 SLICES_OF_CONFIGURATION = 6
 
@@ -127,7 +147,6 @@ def empty() -> Level:
             "secrets": {},
             "hidden": [],
             "stored": {},
-            "counts": {},
             "purged": {},
         },
     )
@@ -228,14 +247,91 @@ def _effect(content: Content) -> dict[str, tuple[str, str]]:
 
 
 def gone(content: Content, levels: Levels) -> list[str]:
-    """The secrets of the content whose values no level keeps any more."""
+    """The secrets of the content whose values are no longer kept by a level that applies.
+
+    Those of a tier that the environment was in before do not come back: who may restore in the tier
+    of now need not be trusted with them.
+    """
     kept = {
         place
-        for level in (levels.of_project, *levels.of_tiers.values(), levels.own)
+        for level in (levels.of_project, levels.of_tier, levels.own)
         for values in level["stored"].values()
         for _, place in values
     }
     return sorted(name for name, each in content["secrets"].items() if each["place"] not in kept)
+
+
+# --- earlier values of secrets, and purged names ----------------------------------------------
+
+
+def with_value(level: Level, name: str, entry: SecretEntry) -> tuple[Level, list[str]]:
+    """The level with a new value of the secret, and the places of those that it keeps no longer.
+
+    It keeps the last values of each name, and those of the names that were removed last, so that
+    configurations which name them can be restored.
+    """
+    values = [*level["stored"].get(name, []), (entry["version"], entry["place"])]
+    secrets = {**level["secrets"], name: entry}
+    stored = {**level["stored"], name: values[-MOST_VALUES:]}
+    removed = sorted(stored.keys() - secrets.keys(), key=lambda each: _age(stored[each]))
+    beyond = removed[: max(0, len(stored) - MOST_STORED)]
+    dropped = [place for each in beyond for _, place in stored.pop(each)]
+    dropped += [place for _, place in values[:-MOST_VALUES]]
+    after = {**level, "secrets": secrets, "stored": stored}
+    after["hidden"] = [each for each in level["hidden"] if each != name]
+    return cast("Level", after), dropped
+
+
+def next_version(level: Level, name: str) -> int:
+    """The version of the secret's next value."""
+    return max((version for version, _ in level["stored"].get(name, [])), default=0) + 1
+
+
+def _age(values: list[tuple[int, str]]) -> str:
+    """The last part of a place sorts by age."""
+    return values[-1][1].rpartition("/")[2]
+
+
+def purging(level: Level, name: str) -> tuple[Level, list[str]]:
+    """The level without anything of the name, and the places of the values of its secret.
+
+    Configurations that were made before do not show it either (`purged`). Only the last names are
+    remembered: by then, they have been taken out of all configurations.
+    """
+    purged = {**level["purged"], name: level["version"] + 1}
+    newest = sorted(purged, key=lambda each: purged[each])[-MOST_NAMES:]
+    after: dict[str, Any] = {**level, "purged": {each: purged[each] for each in newest}}
+    for kind in ("variables", "secrets", "stored"):
+        after[kind] = {each: value for each, value in after[kind].items() if each != name}
+    return cast("Level", after), [place for _, place in level["stored"].get(name, [])]
+
+
+def purged(content: Content, made_of: Mapping[str, int], tier: Tier, levels: Levels) -> set[str]:
+    """The names that were purged since a configuration was made of these versions of levels.
+
+    A name that the environment has purged is gone wherever its value came from. `tier` is the one
+    that the environment was in.
+    """
+    of_tier = levels.of_tiers[tier]
+    gone = set()
+    for entries in (content["variables"], content["secrets"]):
+        for name, entry in entries.items():
+            source = entry["source"]
+            level, version = levels.own, made_of.get("environment", 0)
+            if version >= level["purged"].get(name, 0) and source != "environment":
+                level = of_tier if source == "tier" else levels.of_project
+                version = made_of.get(tier if source == "tier" else "project", 0)
+            if version < level["purged"].get(name, 0):
+                gone.add(name)
+    return gone
+
+
+def without(content: Content, names: set[str]) -> Content:
+    """The content without these names."""
+    return {
+        "variables": {n: each for n, each in content["variables"].items() if n not in names},
+        "secrets": {n: each for n, each in content["secrets"].items() if n not in names},
+    }
 
 
 # --- how the table holds them -----------------------------------------------------------------

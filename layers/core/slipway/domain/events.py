@@ -28,6 +28,8 @@ Action = Literal[
     "forgotten",
     # A person has changed its tier or its protection.
     "changed",
+    # Its variables or secrets have changed: it has another configuration.
+    "configured",
     # Its lease.
     "extended",
     "pinned",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -17,6 +18,13 @@ class RequestModel(BaseModel):
     """The body of a request, or a part of it. Unknown fields, NaN and infinities are refused."""
 
     model_config = _STRICT
+    # How many fields it can have as a form.
+    most_pairs: ClassVar[int] = 50
+
+    @classmethod
+    def of_text(cls, text: str) -> Mapping[str, str]:
+        """The fields that a body of plain text has. Raises Malformed, Invalid."""
+        raise NotImplementedError(f"{cls.__name__} is not sent as text")
 
 
 class QueryModel(BaseModel):

@@ -316,24 +316,6 @@ if TYPE_CHECKING:
         kept_inputs: NotRequired[list[str]]
         kept_of_update: NotRequired[str]
 
-    class ConfigurationRecord(TypedDict):
-        """What is known about a configuration besides its content. It never changes.
-
-        `levels` are the versions of the levels that it was made of: `project`, the tier's and
-        `environment`. `restored` is the number whose content it has again.
-        """
-
-        number: int
-        at: str
-        by: AuthorRecord
-        reason: str
-        tier: Tier
-        levels: dict[str, int]
-        restored: NotRequired[int]
-        variables: int
-        secrets: int
-        slices: NotRequired[int]
-
     class PlaceRecord(TypedDict):
         """A deployment's place in the queue of its environment.
 

@@ -28,6 +28,7 @@ from slipway.http.responses import RawResponse, etag
 from slipway.http.routes import (
     FORM,
     JSON,
+    TEXT,
     BaseUrl,
     Confirmed,
     Cookies,
@@ -243,17 +244,18 @@ def _require_no_query(route: Route, text: str) -> None:
         )
 
 
-def _form(body: bytes) -> dict[str, str]:
+def _form(body: bytes, most: int) -> dict[str, str]:
     try:
-        pairs = _pairs(body.decode())
+        pairs = _pairs(body.decode(), most)
     except ValueError:
-        raise errors.Malformed("The body is not a form in UTF-8.") from None
+        detail = f"The body is not a form in UTF-8, or has more than {most} fields."
+        raise errors.Malformed(detail) from None
     return _distinct(pairs, "#/")
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
+def _pairs(text: str, most: int = _MAX_PAIRS) -> list[tuple[str, str]]:
     """Raises ValueError if it is not UTF-8 or has too many pairs."""
-    return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PAIRS)
+    return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=most)
 
 
 def _distinct(pairs: Sequence[tuple[str, str]], where: str) -> dict[str, str]:
@@ -299,11 +301,20 @@ def _media(route: Route, headers: Mapping[str, str]) -> str:
 
 def _body(model: type[RequestModel], raw: RawBody, route: Route) -> RequestModel:
     if raw.media == FORM:
-        return _validated(model, _form(raw.body), "#/")
+        return _validated(model, _form(raw.body, model.most_pairs), "#/")
+    if raw.media == TEXT:
+        return _validated(model, model.of_text(_text(raw.body)), "#/")
     _check_json(raw.body)
     if issubclass(model, Resent) and route.method != "POST":
         return _resent(model, raw.body, model.read_only_fields(route.shown))
     return _validated(model, raw.body, "#/")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise errors.Malformed("The body is not valid UTF-8.") from None
 
 
 def _resent(model: type[Resent], body: bytes, read_only: frozenset[str]) -> Resent:

@@ -31,6 +31,7 @@ from slipway.errors.device import GrantMalformed
 from slipway.http import error_page, openapi_schemas, policy_table
 from slipway.http.app import Api
 from slipway.http.openapi_examples import (
+    EXPORTED,
     add_examples,
     add_requests,
     problems_of,
@@ -58,7 +59,7 @@ from slipway.http.responses import (
     Redirect,
     status_of,
 )
-from slipway.http.routes import FORM, JSON, RawBody, Route
+from slipway.http.routes import FORM, JSON, MERGE, TEXT, RawBody, Route
 
 # This module runs only in a checkout.
 FUNCTIONS = Path(__file__).parents[4] / "functions"
@@ -70,6 +71,7 @@ _LIMITS = {
 
 # Functions that serve part of another function's resource, and resources without a function.
 _TAGS_OF = {"inspection": "environments", "runtime": "environments", "people": "members"}
+_TAGS_OF |= {"configuration": "variables"}
 _RESOURCES = ("users", "invitations")
 _BELOW_PROJECTS = ("trusts",)
 
@@ -172,7 +174,7 @@ _READ_ONLY = (
 
 def _body(route: Route) -> Schema | None:
     if route.body:
-        content = {media: {"schema": _sent_as(route.body, media)} for media in route.media}
+        content = {media: _sent_as(route.body, media) for media in route.media if media != MERGE}
         body: Schema = {"required": not route.body_optional, "content": content}
         if route.method != "POST" and issubclass(route.body, Resent):
             body["description"] = _READ_ONLY
@@ -187,8 +189,10 @@ def _body(route: Route) -> Schema | None:
 
 
 def _sent_as(model: type[BaseModel], media: str) -> Schema:
-    """The schema of the body; a form beside JSON has one of its own."""
-    return _reference(f"{model.__name__}Form" if media == FORM else model)
+    """The body of this media type; a form beside JSON has a schema of its own."""
+    if media == TEXT:
+        return EXPORTED[TEXT]
+    return {"schema": _reference(f"{model.__name__}Form" if media == FORM else model)}
 
 
 def _has_etag(route: Route) -> bool:
@@ -221,8 +225,7 @@ def _successes(route: Route) -> Schema:
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         "content": {JSON: {"schema": _content(route.returns, either=route.found is None)}},
     }
-    if route.lines:
-        answer["content"][NDJSON] = {"schema": _content(route.returns)["items"]}
+    answer["content"] |= _also(route)
     answers = {str(route.status): answer}
     if _may_wait(route):
         answers["202"] = _waiting(answers.get("202"))
@@ -253,6 +256,13 @@ def _other_answers(route: Route, answer: Schema) -> Schema:
         about = "The page for a browser, which asks for HTML and has no token."
         answers["303"] = {"description": about, "headers": location}
     return answers
+
+
+def _also(route: Route) -> Schema:
+    """The further media types of the route's answer."""
+    if route.lines:
+        return {NDJSON: {"schema": _content(route.returns)["items"]}}
+    return {media: EXPORTED[media] for media in route.exports}
 
 
 def _may_wait(route: Route) -> bool:
@@ -386,7 +396,7 @@ def load(functions: Path) -> dict[str, Api]:
     """
     order = [
         *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-        *("runtime", "promotions", "confirmations"),
+        *("runtime", "configuration", "promotions", "confirmations"),
     ]
     folders = sorted(
         (path.parent for path in functions.glob("api/*/app.py") if path.parent.name != "console"),

@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from slipway import errors
 from slipway.errors import promotions, rollbacks
+from slipway.errors.configurations import NameInUse, SecretsGone
 from slipway.http.openapi_schemas import Schema, name_in, reference
 from slipway.http.responses import NDJSON, problem, status_of
-from slipway.http.routes import FORM, JSON, SVG
+from slipway.http.routes import FORM, JSON, MERGE, SVG, TEXT
 
 _REQUEST_ID = "JKJaXPLvDoEEJiA="
 _TEMPLATE_AS_YAML = """\
@@ -86,6 +87,10 @@ _BODIES: dict[str, dict[str, Schema]] = {
     },
     "environments_update": {"example": {"inputs": {"Size": "large"}}},
     "environments_roll_back": {"example": {"reason": "checkout answers 500"}},
+    "variables_change_variables": {"example": {"LOG_LEVEL": "debug"}},
+    "variables_change_variables_of_project": {"example": {"LOG_LEVEL": "info"}},
+    "variables_set_secret": {"example": {"value": "correct horse battery staple"}},
+    "variables_set_secret_of_project": {"example": {"value": "correct horse battery staple"}},
     "deployments_create": {"example": {"version": "sha-1234567"}},
     "deployments_create_in_environment": {"example": {"version": "sha-1234567"}},
     "environments_deploy": {"example": {"version": "sha-1234567"}},
@@ -106,7 +111,8 @@ _SECRETS = {"refresh_token": "REFRESH_TOKEN", "token": "RECEIVED_TOKEN"}  # nose
 _SECRETS["digest"] = "DIGEST"
 _SECRETS |= {"device_code": "DEVICE_CODE", "user_code": "USER_CODE"}
 # Parts of paths that the caller chooses. All others are ids that the platform makes.
-_WORDS = {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
+_WORDS = {"secret": "DATABASE_PASSWORD", "number": "1", "other": "2"}
+_WORDS |= {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
 _DEPLOYMENT = "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"
 _TRUST = "trs_01kaq3h5x0c2m9f7r4tz_01kaq3q6d8t5w2n9h4cx"
@@ -158,6 +164,8 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
         "2026-11-23T02:02:03.456Z",
         1800,
     ),
+    NameInUse: NameInUse([errors.FieldError("#/LOG_LEVEL", "is a secret: remove that first")]),
+    SecretsGone: SecretsGone(3, ["DATABASE_PASSWORD"]),
     errors.TooManyTokens: errors.TooManyTokens(50),
     rollbacks.EnvironmentHeld: rollbacks.EnvironmentHeld(_DEPLOYMENT, "checkout answers 500"),
     rollbacks.NothingToRollBackTo: rollbacks.NothingToRollBackTo(
@@ -169,6 +177,13 @@ _ERRORS: dict[type[errors.SlipwayError], errors.SlipwayError] = {
         1042,
         "sha-1234567",
     ),
+}
+
+
+# Variables as a file and as an object that a change takes.
+EXPORTED: dict[str, Schema] = {
+    TEXT: {"schema": {"type": "string"}, "example": "LOG_LEVEL=debug\n"},
+    MERGE: {"schema": {"type": "object"}, "example": {"LOG_LEVEL": "debug"}},
 }
 
 

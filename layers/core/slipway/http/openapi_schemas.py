@@ -74,8 +74,10 @@ def finish(schemas: dict[str, Schema], models: Iterable[type[BaseModel]]) -> Non
 def form_of(schema: Schema) -> Schema:
     """The schema of the same object as a form, which has texts alone and no null."""
     properties = {name: _text(shape) for name, shape in schema["properties"].items()}
-    title = f"{schema['title']}Form"
-    return {**schema, "properties": properties, "title": title}
+    form = {**schema, "properties": properties, "title": f"{schema['title']}Form"}
+    if isinstance(others := schema.get("additionalProperties"), dict):
+        form["additionalProperties"] = _text(others)
+    return form
 
 
 def _text(shape: Schema) -> Schema:

@@ -18,6 +18,7 @@ TAGS: dict[str, str] = {
     "environments": "Where versions run: create, change, look into and tear down.",
     "deployments": "Versions on their way into an environment, and their logs.",
     "promotions": "Versions on their way from one environment to the next, by stages.",
+    "variables": "What an environment is configured with: variables, secrets and their versions.",
     "confirmations": "Destructive requests of machines, which wait for a person.",
     "docs": "Whether the platform answers.",
 }
@@ -196,6 +197,36 @@ OPERATIONS: dict[str, str] = {
     "ask them.",
     "promotions_list_stages": "An environment is compared with the one of the stage before to "
     "which something was deployed last. The list can lag behind by a moment.",
+    # --- variables
+    "variables_list_variables": "Send `Accept: text/plain` for a file of `NAME=value` lines, or "
+    "`application/merge-patch+json` for an object that a change takes again.",
+    "variables_change_variables": "A merge: `null` removes a variable from the environment's own "
+    "level, omitted ones stay. A merge patch and a file of `NAME=value` lines are taken, too. It "
+    "takes effect with the next deployment.",
+    "variables_list_variables_of_project": "Send `Accept: text/plain` for a file of `NAME=value` "
+    "lines, or `application/merge-patch+json` for an object that a change takes again.",
+    "variables_change_variables_of_project": "A merge: `null` removes a variable from this level. "
+    "Environments have it from their next deployment on.",
+    "variables_list_secrets": "Names, versions, who and when; never a value.",
+    "variables_set_secret": "No answer but `reveal` shows the value. It takes effect with the next "
+    "deployment.",
+    "variables_remove_secret": "It takes effect with the next deployment.",
+    "variables_reveal_secret": "The answer is never stored, and the audit says who asked.",
+    "variables_list_secrets_of_project": "Names, versions, who and when; never a value.",
+    "variables_set_secret_of_project": "Environments have it from their next deployment on.",
+    "variables_remove_secret_of_project": "Environments lack it from their next deployment on.",
+    "variables_reveal_secret_of_project": "The answer is never stored, and the audit says who "
+    "asked.",
+    "variables_list_configurations": "Each change of its variables or secrets makes one.",
+    "variables_get_configuration": "Secrets are shown by name and version.",
+    "variables_compare_configurations": "Values of secrets are not shown. Names are in their "
+    "order; a page follows with `Link`.",
+    "variables_restore_configuration": "What the project and the tier still have as it was stays "
+    "inherited; everything else becomes the environment's own.",
+    "variables_purge_configurations": "For a value that should never have been there. All of them "
+    "lack the name from then on.",
+    "variables_purge_configurations_of_project": "For a value that should never have been there. "
+    "Environments' own values of the name stay: purge them there.",
     # --- confirmations
     "confirmations_list": "Of all projects in which you may do what is asked.",
     "confirmations_get": "The machine that asked can read it, too.",
@@ -212,8 +243,11 @@ PARAMETERS: dict[str, str] = {
     "external_id": "The caller's own name for the environment.",
     "invitation_id": "The id of the invitation.",
     "member_id": "The id of the user or of the invitation.",
+    "number": "The number of the configuration.",
+    "other": "The number of the configuration to compare it with.",
     "project_id": "The id of the project.",
     "promotion_id": "The id of the promotion.",
+    "secret": "The name of the secret.",
     "template": "The name of the template.",
     "token_id": "The id of the token.",
     "trust_id": "The id of the trust.",

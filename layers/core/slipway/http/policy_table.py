@@ -26,6 +26,8 @@ def needs(rule: Rule) -> str:
         parts.append(f"A token needs the scope `{rule.scope}`.")
     else:
         parts.append("Any token may.")
+    if rule.person:
+        parts.append("Only a person may, in a session or with a personal token.")
     return " ".join(parts)
 
 
@@ -55,7 +57,8 @@ def _rows(of_action: dict[str, list[str]]) -> Iterator[str]:
             role += f"; preview: {rule.preview}"
         if rule.own:
             role += f"; own preview: {rule.own}"
-        scope = "sessions only" if rule.session else rule.scope or "any"
+        scope: str = "sessions only" if rule.session else rule.scope or "any"
+        scope += ", of a person" if rule.person else ""
         destructive = "yes" if rule.destructive else ""
         routes = "<br>".join(of_action.get(action, []))
         yield f"| `{action}` | {role} | {scope} | {destructive} | {routes} |"

@@ -82,6 +82,8 @@ def render(route: Route, result: Any, event: Mapping[str, Any]) -> RawResponse:
         return result
     if result is None:
         return RawResponse(None, None, 204, {"Cache-Control": "no-store"})
+    if isinstance(result, Page) and route.exports:
+        return _exported(route, result, status, event)
     if isinstance(result, Page):
         if is_stream(route, event):
             return _stream(result, event)
@@ -137,6 +139,17 @@ def _page(
     if as_lines:
         return RawResponse("".join(f"{item}\n" for item in items), NDJSON, status, headers)
     return RawResponse(f"[{','.join(items)}]", JSON, status, headers)
+
+
+def _exported(route: Route, page: Page[Any], status: int, event: Mapping[str, Any]) -> RawResponse:
+    """The page in the media type that the caller accepts, by default JSON."""
+    accepted = event["headers"].get("accept", "")
+    for media, write in route.exports.items():
+        if prefers(accepted, media, JSON):
+            headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+            return RawResponse(write(page), media, status, headers)
+    as_json = _page(page, status, event)
+    return replace(as_json, headers={**as_json.headers, "Vary": "Accept"})
 
 
 def _tagged(page: RawResponse) -> RawResponse:

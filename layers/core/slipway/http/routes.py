@@ -39,6 +39,8 @@ from slipway.errors import SlipwayError
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 SVG = "image/svg+xml"
+TEXT = "text/plain"
+MERGE = "application/merge-patch+json"
 MAX_BODY_BYTES = 65_536
 
 EtagPredicate = Callable[[ResponseModel], bool]
@@ -82,6 +84,7 @@ class RouteOptions(TypedDict, total=False):
     limit: int
     replays: bool
     lines: bool
+    exports: Mapping[str, Callable[[Any], str]]
     audits: str
     waits: Literal["", "change", "line"]
     pause: float
@@ -103,6 +106,7 @@ class Route:
     `media`: the media types that the body can have. `limit`: its maximum length in bytes.
     `replays`: whether a repeated `Idempotency-Key` gets the stored response. Only POST does.
     `lines`: whether a page is sent as newline-delimited JSON to callers who accept that.
+    `exports`: further media types of a page for callers who accept them, and how each is written.
     `audits`: how the audit calls a change by this route, if not by its action.
     `waits`: what a request that prefers to wait waits for: a change, or the next line of a log. A
     log can also be followed as an event stream (slipway.http.streaming).
@@ -128,6 +132,7 @@ class Route:
     limit: int = MAX_BODY_BYTES
     replays: bool = True
     lines: bool = False
+    exports: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
     audits: str = ""
     waits: Literal["", "change", "line"] = ""
     pause: float = 0.2

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from slipway.domain.records import EnvironmentRecord
 
 SECRETS = "SECRETS"
+# Values of secrets of levels (slipway.services.stored_secrets).
+STORED = "SECRETS_STORED#"
 PLAN = "PLAN#"
 # By then, a request that stores secrets or creates a plan has ended, or its process has died.
 _GRACE = timedelta(hours=1)

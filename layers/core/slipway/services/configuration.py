@@ -32,8 +32,8 @@ from slipway.store.configuration_records import content_keys as content_keys
 from slipway.store.configuration_records import keys as keys
 
 if TYPE_CHECKING:
-    from slipway.domain.configuration import Content, Level
-    from slipway.domain.records import AuthorRecord, ConfigurationRecord, EnvironmentRecord
+    from slipway.domain.configuration import ConfigurationRecord, Content, Level
+    from slipway.domain.records import AuthorRecord, EnvironmentRecord
     from slipway.store.table import Action, Fields, Key
 
 Whole = TypeVar("Whole")

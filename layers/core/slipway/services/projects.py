@@ -304,6 +304,8 @@ def _erase(
     complete, count = member_records.count_of(item, len(members), len(invited))
     condition = f"environments = :none AND #name = :name AND #owner = :owner AND {complete}"
     values = {"none": 0, "name": item["name"], "owner": item["owner"], **count, **was}
+    if not item.get("configurations"):
+        condition += " AND attribute_not_exists(configurations)"
     transaction = (
         Transaction()
         .put("ended", records.ended_key(project), records.ended(project), None)
@@ -311,6 +313,11 @@ def _erase(
         .delete("name", records.name_key(item["owner"], item["name"]))
         .add("quota", quota_records.uncount(quota_records.projects_of(item["owner"])))
     )
+    if item.get("configurations"):
+        # Imported here, because few projects have variables of their own.
+        from slipway.services import stored_secrets
+
+        transaction.add("secrets", stored_secrets.of_deleted_project(project))
     try:
         member_records.remove_everyone(transaction, project, members, invited, caller).commit()
     except TransactionFailed:

@@ -7,7 +7,7 @@ a read that meets a write can find slices of two versions: `Torn`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,10 @@ from slipway.domain import configuration
 from slipway.domain.configuration import SLICES_OF_CONFIGURATION, SLICES_OF_LEVEL, Levels
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.rights import TIERS, Tier
-from slipway.store.actions import Action, Check, Delete, Fields, Key, Put
+from slipway.store.actions import Action, Check, Delete, Fields, Key, Put, Update, setting
 
 if TYPE_CHECKING:
-    from slipway.domain.configuration import Content, Level
-    from slipway.domain.records import ConfigurationRecord
+    from slipway.domain.configuration import ConfigurationRecord, Content, Level
 
 LEVEL = "CONFIG#"
 HEAD = "CONFIGURATION#"
@@ -137,8 +136,33 @@ def added(
 ) -> dict[str, Action]:
     """The parts of a transaction that add a configuration. They fail if its number is taken."""
     number, slices = head["number"], configuration.packed(made_of)
-    item: Mapping[str, Any] = {**head, "slices": len(slices)}
-    parts: dict[str, Action] = {"configuration": Put(head_key(environment, number), item)}
+    parts: dict[str, Action] = {"configuration": Put(head_key(environment, number), head)}
     for n, (key, data) in enumerate(zip(content_keys(environment, number), slices, strict=False)):
         parts[f"configured {n}"] = Put(key, {"data": data})
+    return parts
+
+
+def purged(
+    environment: EnvironmentId, head: ConfigurationRecord, names: Sequence[str], kept: Content
+) -> dict[str, Action]:
+    """The parts of a transaction that take names out of a configuration, of which `kept` is left.
+
+    `names` are all that are purged from it by now. They fail if others were purged since `head` was
+    read.
+    """
+    condition, values = "attribute_not_exists(purged)", {}
+    if before := head.get("purged"):
+        condition, values = "purged = :before", {"before": before}
+    counts = {"variables": len(kept["variables"]), "secrets": len(kept["secrets"])}
+    change, written = setting({"purged": list(names), **counts})
+    key = head_key(environment, head["number"])
+    parts: dict[str, Action] = {
+        "head": Update(key, change, {**written, **values}, f"attribute_exists(pk) AND {condition}")
+    }
+    where = content_keys(environment, head["number"])
+    for n, (slice_key, data) in enumerate(zip_longest(where, configuration.packed(kept))):
+        # An update, because reconcile has no right to put items.
+        change, written = setting({"data": data})
+        left = Update(slice_key, change, written) if data else Delete(slice_key)
+        parts[f"configured {n}"] = left
     return parts
