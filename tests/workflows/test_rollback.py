@@ -1,7 +1,8 @@
-"""Rollbacks: what they go back to, what they stop, what they hold off, and their queue."""
+"""Rollbacks: what they go back to, what they stop and hold off, and what they bring back."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from slipway.access.principal import Principal
 from slipway.domain import ids
 from slipway.domain.deployment import Deployment, NewDeployment
 from slipway.domain.ids import DeploymentId, EnvironmentId
+from slipway.domain.promotion import NewPromotion
 from slipway.domain.rollback import NewRollback
 from slipway.errors import Invalid, NotFound, Refused
-from slipway.services import holds, queues, rollbacks, rollout_queue
+from slipway.services import configuration, holds, promotions, queues, rollbacks, rollout_queue
+from slipway.store import environment_records, table
+from slipway.store.table import Transaction, Update
 from tests.support.workflows.world import OWNER, World
 
 pytestmark = pytest.mark.independent
@@ -255,6 +259,23 @@ def test_what_a_machine_had_deployed_waits_for_the_release(world: World) -> None
     assert status(world, waiting) == "succeeded"
 
 
+def test_promotions_of_machines_are_held_off_and_leave_others_alone(world: World) -> None:
+    source, held, free = world.running(), world.running(name="held"), world.running(name="free")
+    ship(world, source, "v9")
+    ship(world, held, "v1", "v2")
+    ask(held)
+    world.settle()
+    wanted = NewPromotion.model_validate({"from": str(source), "to": [str(held), str(free)]})
+
+    made = promotions.promote(wanted, replace(PIPELINE, action="promotions:create"))
+    world.settle()
+
+    one, other = made.targets
+    assert (one.deployment_id, other.deployment_id is None) == (None, False)
+    assert "was rolled back (It is broken)" in str(one.reason)
+    assert (live(world, held)[0], live(world, free)[0]) == ("v1", "v9")
+
+
 def test_a_pipeline_rolls_back_further_while_it_is_held(world: World) -> None:
     where = world.running()
     v1, *_ = ship(world, where, "v1", "v2", "v3")
@@ -279,3 +300,77 @@ def test_the_hold_tells_of_itself_in_the_events(world: World) -> None:
     told = [(event["action"], event.get("reason")) for event in world.events(where)]
     assert ("held", "It is broken") in told
     assert ("hold_released", "It is broken") in told
+
+
+# --- the configuration ------------------------------------------------------------------------
+
+
+def configure(where: EnvironmentId, **values: str) -> None:
+    """Change the environment's variables, as their route does."""
+    record = environment_records.find(where)
+    assert record
+    levels = configuration.levels(record, table.get(*configuration.keys(where)))
+    by: Any = {"id": OWNER.user_id, "kind": "user"}
+    made_by = {"at": record["created_at"], "by": by}
+    own: Any = {
+        **levels.own,
+        "variables": {n: {"value": each, **made_by} for n, each in values.items()},
+    }
+    made = configuration.new_version(record, levels, by, "a test", own=own)
+    update = Update(environment_records.key(where), *table.setting(made.fields))
+    transaction = Transaction().add("record", update)
+    for part, action in made.actions.items():
+        transaction.add(part, action)
+    transaction.commit()
+
+
+def variables(world: World, where: EnvironmentId) -> dict[str, str]:
+    """What runs there is configured with, by the number that is live."""
+    number = world.look(where).get("live_configuration", 0)
+    found = configuration.content(table.get(*configuration.content_keys(where, number)))
+    return {name: each["value"] for name, each in found["variables"].items()}
+
+
+def test_it_brings_the_configuration_back_as_a_new_one(world: World) -> None:
+    where = world.running()
+    configure(where, LEVEL="info")
+    [v1] = ship(world, where, "v1")
+    configure(where, LEVEL="debug", EXTRA="x")
+    ship(world, where, "v2")
+    assert variables(world, where) == {"LEVEL": "debug", "EXTRA": "x"}
+
+    plan = rollbacks.preview(where, NewRollback(reason="?"), OWNER)
+    made = ask(where)
+    world.settle()
+
+    assert plan.variables == {"EXTRA": "removed", "LEVEL": "changed"}
+    record = world.look(where)
+    assert (made.rolls_back_to, record["configuration"], record["live_configuration"]) == (v1, 3, 3)
+    assert variables(world, where) == {"LEVEL": "info"}
+    kept = configuration.levels(record, table.get(*configuration.keys(where))).merged()
+    assert list(kept["variables"]) == ["LEVEL"], "nothing is pending"
+
+
+def test_from_before_there_was_any_it_brings_none_back(world: World) -> None:
+    where = world.running()
+    ship(world, where, "v1")
+    configure(where, LEVEL="info")
+    ship(world, where, "v2")
+
+    ask(where)
+    world.settle()
+
+    assert (variables(world, where), world.look(where)["live_version"]) == ({}, "v1")
+
+
+def test_what_is_configured_meanwhile_is_no_part_of_it(world: World) -> None:
+    where = world.running()
+    configure(where, LEVEL="info")
+    ship(world, where, "v1", "v2")
+    made = ask(where)
+    configure(where, LEVEL="debug")
+    world.settle()
+
+    record = world.look(where)
+    assert (record["live_configuration"], record["configuration"]) == (1, 2)
+    assert (variables(world, where), record["live_deployment_id"]) == ({"LEVEL": "info"}, made.id)

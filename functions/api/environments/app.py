@@ -18,7 +18,7 @@ from slipway.domain.events import Event
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.domain.paging import Page, Paging
 from slipway.domain.plan import Plan
-from slipway.domain.rollback import NewRollback, RollbackMode, RollbackPlan
+from slipway.domain.rollback import NewRollback, RollbackPlan
 from slipway.domain.update import EnvironmentUpdate, UpdateMode, UpdatePlan
 from slipway.domain.waiting import EnvironmentWait
 from slipway.errors import (
@@ -305,7 +305,7 @@ def roll_back(
     principal: Principal,
     environment_id: EnvironmentId,
     wanted: NewRollback,
-    mode: RollbackMode,
+    mode: UpdateMode,
     confirmed: Confirmed | None,
 ) -> tuple[Deployment | RollbackPlan, bool]:
     """Roll back to what was live before, ahead of all that wait, and hold machines off."""

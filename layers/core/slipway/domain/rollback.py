@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from slipway.domain.fields import Line, QueryModel, RequestModel, ResponseModel
+from slipway.domain.fields import Line, RequestModel, ResponseModel
 from slipway.domain.update import ChangeSet, InputChange
 from slipway.domain.warning import TemplateWarning
 
@@ -38,16 +38,6 @@ class NewRollback(RequestModel):
         "that was live before what is live now if omitted.",
         examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"],
     )
-
-
-class RollbackMode(QueryModel):
-    dry_run: bool = Field(
-        False, strict=False, description="Answer 200 with what would change, and change nothing."
-    )
-
-    @property
-    def is_dry_run(self) -> bool:
-        return self.dry_run
 
 
 class TextChange(ResponseModel):
