@@ -22,7 +22,7 @@ TOKEN = agent_of(USER).id
 def _give_token() -> None:
     account = Key(f"ACCOUNT#{USER}", "ACCOUNT")
     _put(account, {"id": USER, "email": "ann@example.com", "status": "active"})
-    _put(token(), {"id": TOKEN, "scopes": list(SCOPES)})
+    _put(token(), {"id": TOKEN, "scopes": list(SCOPES), "ttl": 2**32})
 
 
 def token() -> Key:
