@@ -25,7 +25,7 @@ LOCK = .venv-lock/bin/uv pip compile --no-config --universal --python-version 3.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help local sam-local demo reconcile redrive test test-browser coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist lifetimes prove-on-aws openapi policies graphs lock clean
+.PHONY: help local sam-local demo reconcile redrive test test-browser screenshots coverage crashes soak fuzz bench round-trips gate clients check lint audit types format validate build cli deploy undeploy admin relist lifetimes prove-on-aws openapi policies graphs lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ test: .venv/ready .venv-sam/ready ## run every test (ARGS= for pytest's argument
 test-browser: .venv/ready .venv-browser/ready ## test the console in Chromium (Debian: apt install chromium)
 	@PYTHONPATH="$$(echo .venv-browser/lib/python*/site-packages)" \
 		.venv/bin/pytest -m browser $(or $(ARGS),tests/browser)
+
+screenshots: .venv/ready .venv-browser/ready ## take the pictures of the console in docs/images
+	@PYTHONPATH="$$(echo .venv-browser/lib/python*/site-packages)" .venv/bin/python -m tests.support.screenshots
 
 coverage: .venv/ready .venv-sam/ready ## run every test and require the coverage set in pyproject.toml
 	.venv/bin/pytest -n 3 --cov

@@ -27,7 +27,7 @@ from benchmarks.support import ROOT, bars, in_turn, ratio, save, show, spent
 ROUNDS = 12
 API = (
     *("auth", "people", "projects", "templates", "environments", "inspection", "deployments"),
-    *("configuration", "confirmations", "promotions", "runtime", "docs"),
+    *("configuration", "confirmations", "promotions", "runtime", "console", "docs"),
 )
 # Compared with the peer's import and with the naive handler.
 BUDGETS = {"peer": 0.45, "naive": 0.50}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,7 @@ from typing import Any
 import pytest
 
 from local.platform import Platform
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from tests.support import browsing
 
 
 @pytest.fixture(scope="session")
@@ -23,16 +20,8 @@ def platform() -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """The browser. Playwright brings none of its own."""
-    from playwright.sync_api import sync_playwright
-
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if not found:
-        pytest.fail("There is no Chromium. On Debian or Ubuntu: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with browsing.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

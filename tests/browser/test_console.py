@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.browsing import PASSWORD, accessible, register
+from tests.support.http_user import Person
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -76,3 +77,21 @@ def test_pages_work_without_scripts(platform: Any, chromium: Any) -> None:
 
     page.get_by_role("heading", name="without scripts").wait_for()
     context.close()
+
+
+def test_a_device_is_approved(page: Any, platform: Any) -> None:
+    device = Person(platform.url)
+    asked = {"client_id": "slipway-cli"}
+    begun = device.ask("POST", "/api/v1/auth/device", form=asked).body
+    register(page)
+    page.goto("/console/device")
+    page.get_by_label("Code").fill(begun["user_code"].lower())
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_text("asks to be signed in as").wait_for()
+    accessible(page)
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("go back to it").wait_for()
+
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    form = {"grant_type": grant, "device_code": begun["device_code"], **asked}
+    assert device.ask("POST", "/api/v1/auth/device/token", form=form).body["access_token"]

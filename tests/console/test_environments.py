@@ -192,6 +192,40 @@ def test_a_waiting_deployment_is_canceled_from_the_queue(
     assert client.get(f"/api/v1/deployments/{made}").json["status"] == "canceled"
 
 
+def test_an_environment_is_rolled_back_and_released(
+    ann: Browser, client: Client, reached: Handlers, environment: EnvironmentId
+) -> None:
+    page = f"/console/environments/{environment}"
+    where = f"/api/v1/environments/{environment}"
+    assert f"{page}/rollback" not in ann.get(page).text
+    hold = {"reason": "it is slow", "at": "2026-11-29T09:00:00Z", "by": None}
+    shown = client.get(where).json | {"live_version": "v2", "live_deployment_id": "dep_1"}
+    reached.answers["GET", where] = (200, {**shown, "hold": hold})
+    reached.answers["POST", f"{where}/rollback"] = (201, {"id": "dep_2"})
+    reached.answers["DELETE", f"{where}/hold"] = (200, {})
+
+    back = ann.submit(page, f"{page}/rollback", {"reason": "it is slow"})
+    released = ann.submit(page, f"{page}/release")
+
+    assert back.headers["location"] == "/console/deployments/dep_2"
+    assert "it is slow" in texts(ann.get(page).text)
+    assert released.headers["location"] == f"{page}?done=released"
+    sent = [(how, what) for how, _, _, what in reached.asked if how in ("POST", "DELETE")]
+    assert ("POST", {"reason": "it is slow"}) in sent
+
+
+def test_a_rollback_with_nothing_before_is_refused_beside_the_form(
+    ann: Browser, client: Client, environment: EnvironmentId
+) -> None:
+    page = f"/console/environments/{environment}"
+    form_ = {"reason": "", "csrf": form(ann.get(page).text, f"{page}/extend")["csrf"]}
+
+    answer = ann.post(f"{page}/rollback", form_)
+
+    assert answer.status in (409, 422)
+    assert elements(answer.text, "strong")
+
+
 def test_a_protected_environment_is_destroyed_with_its_name(
     ann: Browser, client: Client, environment: EnvironmentId
 ) -> None:

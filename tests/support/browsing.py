@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 PASSWORD = "secret123"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 _NUMBERS = itertools.count()
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """The browser. Playwright brings none of its own."""
+    from playwright.sync_api import sync_playwright
+
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if not found:
+        raise FileNotFoundError("There is no Chromium. On Debian or Ubuntu: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def register(page: Any) -> str:

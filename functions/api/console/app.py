@@ -39,7 +39,7 @@ api.post(
     "environment_forms.update",
     page="environment_forms.update_form",
 )
-for verb in ("deploy", "extend", "pin", "unpin", "destroy"):
+for verb in ("deploy", "rollback", "release", "extend", "pin", "unpin", "destroy"):
     api.post(
         f"/console/environments/<environment_id>/{verb}",
         f"environment_forms.{verb}",

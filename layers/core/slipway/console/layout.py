@@ -29,6 +29,7 @@ DONE = {
     "extended": "It lives longer now.",
     "pinned": "It is pinned: it does not end by itself.",
     "unpinned": "It ends by itself again.",
+    "released": "Programs may deploy into it again.",
     "destroying": "It is being destroyed.",
     "checking": "The check has begun. It takes a minute; look at this page again.",
     "published": "Published. Environments can be made from it.",

@@ -154,6 +154,8 @@ def changes(request: Request, environment: dict[str, Any], can: set[str] | None)
     found = []
     if status in ("running", "provisioning"):
         found += [_deploy(request, environment)] if may("deployments:create") else []
+        if environment["live_deployment_id"] and may("deployments:rollback"):
+            found.append(_rollback(request, environment))
         found += [_lease(request, environment)] if may("environments:extend") else []
         if environment["template"] and may("environments:update"):
             to = path("/console/environments/{}/update", environment["id"])
@@ -187,6 +189,49 @@ def deploy(request: Request, environment_id: str) -> Redirect:
     key = request.form.get("key", "")
     made = request.api.send("POST", path(DEPLOY, environment_id), body, key=key)
     return Redirect(path("/console/deployments/{}", made.data["id"]))
+
+
+def _rollback(request: Request, environment: dict[str, Any]) -> Markup:
+    action = path("/console/environments/{}/rollback", environment["id"])
+    form = Form(request, action, part="rollback")
+    form.add(
+        html(
+            "<p>What was live before becomes live again: version, template version, inputs, "
+            "variables and secrets. Programs may deploy nothing until somebody releases the "
+            "environment.</p>"
+        )
+    )
+    form.text("reason", "Why", required=True, maxlength=200)
+    hint = "The id of a deployment, one of the last ten that were live. Empty: the one before."
+    form.text("to", "Back to", hint=hint, maxlength=200)
+    return layout.folded("Roll back", form.html("Roll back"), is_open=form.problem is not None)
+
+
+def rollback(request: Request, environment_id: str) -> Redirect:
+    """Bring back what was live before, and watch it."""
+    where, key = f"{path(ENVIRONMENT, environment_id)}/rollback", request.form.get("key", "")
+    made = request.api.send("POST", where, filled(request, "reason", "to"), key=key)
+    return Redirect(path("/console/deployments/{}", made.data["id"]))
+
+
+def release(request: Request, environment_id: str) -> Redirect:
+    """Let programs deploy into the environment again."""
+    request.api.send("DELETE", f"{path(ENVIRONMENT, environment_id)}/hold")
+    return Redirect(path("/console/environments/{}", environment_id), done="released")
+
+
+def held(request: Request, environment: dict[str, Any]) -> Markup:
+    """Why programs may deploy nothing, and the button to release it."""
+    hold = environment.get("hold")
+    if not hold:
+        return NOTHING
+    action = path("/console/environments/{}/release", environment["id"])
+    return html(
+        '<div class="problem"><strong>It was rolled back, and is held</strong><p>{reason}</p>'
+        "<p>Programs may deploy nothing into it until a person releases it.</p>{button}</div>",
+        reason=hold["reason"],
+        button=action_button(request, action, "Release it"),
+    )
 
 
 def _lease(request: Request, environment: dict[str, Any]) -> Markup:

@@ -41,6 +41,7 @@ def show(request: Request, environment_id: str) -> Page:
         [
             _summary(environment, answer.etag),
             _activity(request, environment),
+            forms.held(request, environment),
             forms.changes(request, environment, can),
             layout.section(
                 "Events",
@@ -285,7 +286,7 @@ def resources(request: Request, environment_id: str) -> Page:
             each["logical_id"],
             each["type"],
             html("<code>{id}</code>", id=each["physical_id"] or ""),
-            each["status"],
+            each["status"].replace("_", " ").lower(),
             moments.ago(each["updated_at"]),
         )
         for each in required(found).data
