@@ -100,6 +100,7 @@ class Hold(Pin):
     """Why, since when and by whose rollback machines may not deploy to the environment."""
 
     reason: str = Field(examples=["checkout answers 500"])
+    by: Author = Field(description="Who asked for the rollback.")
     deployment_id: str = Field(
         description="The rollback.",
         examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"],

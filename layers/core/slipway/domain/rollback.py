@@ -43,8 +43,8 @@ class NewRollback(RequestModel):
 class TextChange(ResponseModel):
     """A value before and after. `null` is none."""
 
-    before: str | None = Field(None, examples=["sha-7654321"])
-    after: str | None = Field(None, examples=["sha-1234567"])
+    before: str | None = Field(None, description="What it is now.", examples=["sha-7654321"])
+    after: str | None = Field(None, description="What it would be.", examples=["sha-1234567"])
 
 
 class RollbackPlan(ResponseModel):
@@ -52,12 +52,17 @@ class RollbackPlan(ResponseModel):
 
     environment_id: str = Field(examples=["env_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq"])
     rolls_back_to: str = Field(
-        examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"]
+        description="The deployment whose state would be live again.",
+        examples=["dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"],
     )
     stops: str | None = Field(None, description="The deployment that would be asked to stop.")
-    version: TextChange
+    version: TextChange = Field(description="What is live, and what would be.")
     artifact: TextChange
-    template: TextChange | None = Field(None, examples=[{"before": "web@1.3", "after": "web@1.2"}])
+    template: TextChange | None = Field(
+        None,
+        description="The template version; null if the environment is no stack.",
+        examples=[{"before": "web@1.3", "after": "web@1.2"}],
+    )
     inputs: dict[str, InputChange] = Field(
         description="The inputs that would change. Secrets are `****`.",
         examples=[{"Size": {"before": "large", "after": "small"}}],

@@ -243,6 +243,7 @@ PARAMETERS: dict[str, str] = {
     "external_id": "The caller's own name for the environment.",
     "invitation_id": "The id of the invitation.",
     "member_id": "The id of the user or of the invitation.",
+    "other_id": "The id of the second environment.",
     "number": "The number of the configuration.",
     "other": "The number of the configuration to compare it with.",
     "project_id": "The id of the project.",
