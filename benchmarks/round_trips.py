@@ -25,6 +25,7 @@ COMMITTED = ROOT / "docs/round-trips.md"
 # Calls of other services are not counted here.
 ANSWERS = {
     "put_parameter": {},
+    "delete_parameters": {},
     "detect_stack_drift": {"StackDriftDetectionId": "0f1e2d3c-0000-4000-8000-123456789abc"},
     "describe_stacks": {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]},
     "describe_stack_resource_drifts": {"StackResourceDrifts": []},
@@ -37,6 +38,9 @@ def _answered(service: str, method: str, **request: Any) -> Any:
 
     if method == "describe_change_set":
         raise DriverRefused("ChangeSetNotFound: there is none yet")
+    if method == "get_parameters":
+        found = [{"Name": name, "Value": "x"} for name in request["Names"]]
+        return {"Parameters": found, "InvalidParameters": []}
     return ANSWERS[method]
 
 

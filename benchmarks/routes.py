@@ -14,6 +14,9 @@ SIGN_IN = {"username": "ann@example.com", "password": "secret123"}
 NEW_PASSWORD = {"current_password": "secret123", "new_password": PERSON["password"]}
 
 
+SECRET = json.dumps({"value": "x"})
+
+
 def environment_path(stage: Stage, below: str = "") -> str:
     return f"/api/v1/environments/{stage.environment}{below}"
 
@@ -432,6 +435,78 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/<environment_id>/resources",
         lambda s: s.ann.get(environment_path(s, "/resources")),
     ),
+    "list variables": (
+        "GET /api/v1/environments/<environment_id>/variables",
+        lambda s: s.ann.get(environment_path(s, "/variables")),
+    ),
+    "change variables": (
+        "PATCH /api/v1/environments/<environment_id>/variables",
+        lambda s: s.ann.patch(environment_path(s, "/variables"), {"LOG_LEVEL": "debug"}),
+    ),
+    "list a project's variables": (
+        "GET /api/v1/projects/<project_id>/variables",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/variables"),
+    ),
+    "change a project's variables": (
+        "PATCH /api/v1/projects/<project_id>/variables",
+        lambda s: s.ann.patch(f"/api/v1/projects/{s.project}/variables", {"LOG_LEVEL": "info"}),
+    ),
+    "list secrets": (
+        "GET /api/v1/environments/<environment_id>/secrets",
+        lambda s: s.ann.get(environment_path(s, "/secrets")),
+    ),
+    "set a secret": (
+        "PUT /api/v1/environments/<environment_id>/secrets/<secret>",
+        lambda s: s.ann.send("PUT", environment_path(s, "/secrets/PASSWORD"), SECRET),
+    ),
+    "remove a secret": (
+        "DELETE /api/v1/environments/<environment_id>/secrets/<secret>",
+        lambda s: s.ann.delete(environment_path(s, "/secrets/PASSWORD")),
+    ),
+    "reveal a secret": (
+        "POST /api/v1/environments/<environment_id>/secrets/<secret>/reveal",
+        lambda s: s.ann.post(environment_path(s, "/secrets/PASSWORD/reveal")),
+    ),
+    "list secrets of a project": (
+        "GET /api/v1/projects/<project_id>/secrets",
+        lambda s: s.ann.get(f"/api/v1/projects/{s.project}/secrets"),
+    ),
+    "set a secret of a project": (
+        "PUT /api/v1/projects/<project_id>/secrets/<secret>",
+        lambda s: s.ann.send("PUT", f"/api/v1/projects/{s.project}/secrets/PASSWORD", SECRET),
+    ),
+    "remove a secret of a project": (
+        "DELETE /api/v1/projects/<project_id>/secrets/<secret>",
+        lambda s: s.ann.delete(f"/api/v1/projects/{s.project}/secrets/PASSWORD"),
+    ),
+    "reveal a secret of a project": (
+        "POST /api/v1/projects/<project_id>/secrets/<secret>/reveal",
+        lambda s: s.ann.post(f"/api/v1/projects/{s.project}/secrets/PASSWORD/reveal"),
+    ),
+    "list configurations": (
+        "GET /api/v1/environments/<environment_id>/configurations",
+        lambda s: s.ann.get(environment_path(s, "/configurations")),
+    ),
+    "read a configuration": (
+        "GET /api/v1/environments/<environment_id>/configurations/<number>",
+        lambda s: s.ann.get(environment_path(s, "/configurations/1")),
+    ),
+    "compare configurations": (
+        "GET /api/v1/environments/<environment_id>/configurations/<number>/diff/<other>",
+        lambda s: s.ann.get(environment_path(s, "/configurations/1/diff/2")),
+    ),
+    "restore a configuration": (
+        "POST /api/v1/environments/<environment_id>/configurations/<number>/restore",
+        lambda s: s.ann.post(environment_path(s, "/configurations/1/restore")),
+    ),
+    "purge a value": (
+        "POST /api/v1/environments/<environment_id>/configurations/purge",
+        lambda s: s.ann.post(environment_path(s, "/configurations/purge"), {"name": "PORT"}),
+    ),
+    "purge a project's value": (
+        "POST /api/v1/projects/<project_id>/configurations/purge",
+        lambda s: s.ann.post(f"/api/v1/projects/{s.project}/configurations/purge", {"name": "X"}),
+    ),
     "detect drift": (
         "POST /api/v1/environments/<environment_id>/drift",
         lambda s: s.ann.post(environment_path(s, "/drift")),
@@ -730,6 +805,14 @@ BEFORE: dict[str, Callable[[Stage], Stage]] = {
     "release a hold": Stage.with_hold,
     "retry a teardown": Stage.with_failed_teardown,
     "unpin": Stage.with_pin,
+    **dict.fromkeys(
+        (
+            *("remove a secret", "reveal a secret", "remove a secret of a project"),
+            *("reveal a secret of a project", "read a configuration", "compare configurations"),
+            *("restore a configuration", "purge a value"),
+        ),
+        Stage.with_configurations,
+    ),
     "detect drift": Stage.with_stack,
     "read its drift": Stage.with_stack,
     "read a template": Stage.with_draft,
@@ -771,6 +854,12 @@ OVER = {
     "create an environment with a secret": 3,
     "change a secret": 3,
     "sign in": 3,
+    **dict.fromkeys(("set a secret", "set a secret of a project"), 3),
+    # What is restored is read first, and what it changes in the turn in which it does.
+    "restore a configuration": 3,
+    # Each configuration is looked at once it is recorded that the value is gone.
+    "purge a value": 11,
+    "purge a project's value": 6,
     # The account's count of changes is read before the tokens that it counts.
     "create a token": 3,
     "revoke a token": 3,

@@ -337,6 +337,14 @@ class Stage:
         self.world.comes_up(self.environment)
         return self
 
+    def with_configurations(self) -> Stage:
+        """The first configuration has a variable, and the second one a secret as well."""
+        for target in (f"projects/{self.project}", f"environments/{self.environment}"):
+            assert self.ann.patch(f"/api/v1/{target}/variables", {"PORT": "80"}).status == 200
+            path = f"/api/v1/{target}/secrets/PASSWORD"
+            assert self.ann.send("PUT", path, '{"value": "x"}').status == 200
+        return self
+
     def with_stack(self) -> Stage:
         self.world.becomes(self.environment, "running", driver="cloudformation")
         return self

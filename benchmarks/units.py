@@ -25,6 +25,8 @@ def _size(value: Mapping[str, Any]) -> int:
         return 3 + sum(1 + len(name.encode()) + _size(each) for name, each in content.items())
     if kind == "L":
         return 3 + sum(1 + _size(each) for each in content)
+    if kind == "B":
+        return len(content) * 3 // 4
     if kind in ("SS", "NS"):
         return sum(_size({kind[0]: each}) for each in content)
     assert kind in ("BOOL", "NULL"), kind
