@@ -431,6 +431,10 @@ ROUTES: dict[str, tuple[str, Ask]] = {
         "GET /api/v1/environments/<environment_id>/runtime-logs",
         lambda s: s.ann.get(environment_path(s, "/runtime-logs")),
     ),
+    "read the metrics of its functions": (
+        "GET /api/v1/environments/<environment_id>/metrics",
+        lambda s: s.ann.get(environment_path(s, "/metrics")),
+    ),
     "list its resources": (
         "GET /api/v1/environments/<environment_id>/resources",
         lambda s: s.ann.get(environment_path(s, "/resources")),

@@ -52,6 +52,7 @@ SORTED = (
     "iam_sources",
     "iam_tags",
     "iam_words",
+    "lambda_metrics",
     "lambda_runtimes",
     "lambda_workers",
     "log_searches",

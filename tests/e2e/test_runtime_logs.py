@@ -123,6 +123,16 @@ def test_the_laptop_shows_the_lines_of_hello_web(someone: Person) -> None:
     assert report["deployment_id"] == deployment["id"]
     assert report["request_id"] in report["message"]
     assert someone.ask("GET", f"{path}?source=Api").status == 422
+
+    def counted() -> Any:
+        answer = someone.ask("GET", f"/api/v1/environments/{made['id']}/metrics")
+        assert answer.status == 200, answer.raw
+        minutes = answer.body["minutes"]
+        return answer.body if sum(each["invocations"] for each in minutes) else None
+
+    told = until(counted)
+    assert sum(each["errors"] for each in told["minutes"]) == 0
+    assert [each["deployment_id"] for each in told["deployments"]] == [deployment["id"]]
     assert someone.ask("GET", f"{path}?filter=nowhere").body == []
 
 

@@ -11,6 +11,7 @@ import bisect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -51,6 +52,10 @@ class CloudWatch:
     """What the next searches raise."""
     empty: int = 0
     """How many empty answers come before the first event of each search."""
+    metrics: dict[tuple[str, str], dict[datetime, list[float]]] = field(default_factory=dict)
+    """The values of each minute, by the function's logical id and the metric's name."""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    """The requests for metrics."""
     _made: int = 0
 
     @property
@@ -105,6 +110,31 @@ class CloudWatch:
         found = {name: value for name, value in self.secrets.items() if name.startswith(Path + "/")}
         return {"Parameters": [{"Name": name, "Value": value} for name, value in found.items()]}
 
+    def invoke(self, source: str, at: datetime, milliseconds: float, error: bool = False) -> None:
+        """An invocation that Lambda counts."""
+        minute = at.replace(second=0, microsecond=0)
+        counted = {"Invocations": 1.0, "Errors": float(error), "Duration": milliseconds}
+        for name, value in counted.items():
+            self.metrics.setdefault((source, name), {}).setdefault(minute, []).append(value)
+
+    def _get_metric_data(self, **request: Any) -> Any:
+        self.asked.append(request)
+        since, until = request["StartTime"], request["EndTime"]
+        results = []
+        for query in request["MetricDataQueries"]:
+            stat = query["MetricStat"]
+            [function] = [each["Value"] for each in stat["Metric"]["Dimensions"]]
+            source = function.removeprefix(f"{self.prefix}-").removesuffix("-XYZ")
+            periods: dict[datetime, list[float]] = {}
+            for at, values in self.metrics.get((source, stat["Metric"]["MetricName"]), {}).items():
+                if since <= at < until:
+                    number = (at - since) // timedelta(seconds=stat["Period"])
+                    begins = since + number * timedelta(seconds=stat["Period"])
+                    periods.setdefault(begins, []).extend(values)
+            found = {at: _statistic(stat["Stat"], values) for at, values in periods.items()}
+            results.append({"Id": query["Id"], "Timestamps": [*found], "Values": [*found.values()]})
+        return {"MetricDataResults": results}
+
     def _filter_log_events(
         self,
         logGroupName: str,
@@ -151,6 +181,13 @@ class CloudWatch:
             if size > _BYTES:
                 return left[:n]
         return left[: self.page]
+
+
+def _statistic(name: str, values: Sequence[float]) -> float:
+    if name == "Sum":
+        return sum(values)
+    place = round(float(name.removeprefix("p")) / 100 * (len(values) - 1))
+    return sorted(values)[place]
 
 
 def throttled() -> DriverFault:
