@@ -136,3 +136,30 @@ def test_a_device_without_a_password_is_approved_in_a_session(
 
     assert slipway("login", "--device")["email"] == mine["email"]
     assert slipway("whoami")["id"] == mine["id"]
+
+
+def test_variables_and_secrets_go_there_and_back(
+    slipway: Slipway, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    slipway("projects", "create", "settings")
+    (tmp_path / "slipway.toml").write_text('project = "settings"\nenvironment = "pr-7"\n')
+    slipway("envs", "create", "pr-7", "--wait")
+    slipway("variables", "set", "LOG_LEVEL=info", "TEAM=checkout", "--of-project")
+    (tmp_path / ".env").write_text("LOG_LEVEL=debug\nGREETING='Hello  you'\n")
+
+    changed = slipway("variables", "import", ".env")
+    exported = slipway("variables", "export")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery staple\n"))
+    secret = slipway("secrets", "set", "PASSWORD")
+
+    assert changed["configuration"] >= 1
+    expected = {"LOG_LEVEL": "debug", "TEAM": "checkout", "GREETING": "Hello  you"}
+    assert exported == expected
+    assert secret["name"] == "PASSWORD"
+    shown = slipway("secrets", "list")
+    assert "correct horse" not in json.dumps([secret, shown])
+    slipway("variables", "unset", "LOG_LEVEL")
+    found = {each["name"]: each["value"] for each in slipway("variables", "list")}
+    assert found == {**expected, "LOG_LEVEL": "info"}
+    slipway("secrets", "unset", "PASSWORD", "--yes")
+    assert slipway("secrets", "list") == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,7 @@ def export(
         shown = [f"{printable(line.rstrip())}\n" for line in lines] if is_terminal() else lines
         sys.stdout.write("".join(shown))
     else:
-        print(json.dumps(found or {}, indent=2, ensure_ascii=False))
+        session.out.json(found or {})
 
 
 def _media(name: str) -> str:
