@@ -816,7 +816,10 @@ def test_every_route_is_in_the_list_of_requests() -> None:
         for route in app(resource).api.routes
     }
 
-    assert {request.route for request in REQUESTS.values()} == routes - WITHOUT_CALLS
+    # Setting a secret again makes another version: test_configuration_crashes.py is about these.
+    of_configuration = {f"{route.method} {route.path}" for route in app("configuration").api.routes}
+    covered = routes - WITHOUT_CALLS - of_configuration
+    assert {request.route for request in REQUESTS.values()} == covered
 
 
 @pytest.mark.parametrize("name", REQUESTS)
