@@ -1,4 +1,5 @@
-"""Publish a template, create an environment from it, deploy v1 and v2, and request its page.
+"""Publish a template, create an environment from it, deploy v1 and v2, set a variable and a secret,
+and request its page each time.
 
     python3 examples/hello-web/demo.py [URL]
 
@@ -109,6 +110,15 @@ def main(url: str = "http://127.0.0.1:8000") -> None:
         said = curl(environment["base_url"])
         if f"version {version}" not in said:
             sys.exit(f"{version} was deployed, but the page shows another version")
+
+    here = f"/api/v1/environments/{made['id']}"
+    slipway.ask("PUT", f"{here}/secrets/API_KEY", {"value": secrets.token_hex(16)})
+    variables = {"MESSAGE": "Open on Sunday"}
+    changed = slipway.ask("PATCH", f"{here}/variables?apply=now", variables)
+    slipway.wait_for(f"/api/v1/deployments/{changed['deployment_id']}", "succeeded")
+    say(f"configuration {changed['configuration']} is live: a variable and a secret")
+    if variables["MESSAGE"] not in curl(environment["base_url"]):
+        sys.exit("The variable was deployed, but the page does not show it")
 
 
 def curl(url: str) -> str:

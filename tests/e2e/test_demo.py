@@ -29,8 +29,11 @@ def test_the_demo_ends_with_the_second_version(platform: Platform) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     said = [line for line in ran.stdout.splitlines() if line.startswith("Hello")]
     assert said == [
-        f"Hello from preview, version {version}, visit 1" for version in ("none", "v1", "v2")
+        *(f"Hello from preview, version {version}, visit 1" for version in ("none", "v1", "v2")),
+        "Hello from preview, version v2, visit 2",
     ]
+    shown = ran.stdout.partition("version v2, visit 2\n")[2].splitlines()
+    assert shown == ["Open on Sunday", "The secret API_KEY is set."]
 
 
 def test_the_demo_says_when_the_platform_does_not_answer() -> None:

@@ -20,6 +20,7 @@ from slipway.domain.secret_settings import (
     SecretChanged,
 )
 from slipway.domain.variables import (
+    Applying,
     OfTier,
     Variable,
     VariablesChange,
@@ -29,8 +30,12 @@ from slipway.errors import (
     Busy,
     DriverFault,
     EnvironmentGoing,
+    EnvironmentNotReady,
     NotFound,
+    NothingLive,
     ProjectGoing,
+    QueueBusy,
+    QuotaExceeded,
 )
 from slipway.errors.configurations import NameInUse, SecretsGone
 from slipway.http.app import Api
@@ -45,6 +50,8 @@ _MEDIA = (JSON, MERGE, FORM, TEXT)
 _EXPORTS = {TEXT: configuration_texts.as_dotenv, MERGE: configuration_texts.as_merge_patch}
 # 200 values of 4 kB, most of whose characters are escaped.
 _LIMIT = 2_000_000
+# With `apply=now`.
+_APPLYING = (NothingLive, EnvironmentNotReady, QueueBusy, QuotaExceeded)
 
 
 # --- variables --------------------------------------------------------------------------------
@@ -66,13 +73,16 @@ def list_variables(principal: Principal, environment_id: EnvironmentId) -> Page[
     action="variables:change",
     media=_MEDIA,
     limit=_LIMIT,
-    refuses=(NotFound, NameInUse, EnvironmentGoing, Busy),
+    refuses=(NotFound, NameInUse, EnvironmentGoing, *_APPLYING, Busy),
 )
 def change_variables(
-    principal: Principal, environment_id: EnvironmentId, wanted: VariablesChange
+    principal: Principal,
+    environment_id: EnvironmentId,
+    wanted: VariablesChange,
+    applying: Applying,
 ) -> VariablesChanged:
     """Set and remove variables of an environment."""
-    return variables.change_environment(environment_id, wanted, principal)
+    return variables.change_environment(environment_id, wanted, principal, now=applying.now)
 
 
 @api.get(
@@ -119,32 +129,34 @@ def list_secrets(principal: Principal, environment_id: EnvironmentId) -> Page[Se
 @api.put(
     "/api/v1/environments/<environment_id>/secrets/<secret>",
     action="secrets:change",
-    refuses=(NotFound, NameInUse, EnvironmentGoing, Busy, DriverFault),
+    refuses=(NotFound, NameInUse, EnvironmentGoing, *_APPLYING, Busy, DriverFault),
 )
 def set_secret(
     principal: Principal,
     environment_id: EnvironmentId,
     secret: str,
     wanted: NewSecret,
+    applying: Applying,
 ) -> SecretChanged:
     """Set a secret of an environment."""
     from slipway.services import secrets_of_levels
 
-    return secrets_of_levels.set_(OwnLevel(environment_id, principal), secret, wanted)
+    target = OwnLevel(environment_id, principal, now=applying.now)
+    return secrets_of_levels.set_(target, secret, wanted)
 
 
 @api.delete(
     "/api/v1/environments/<environment_id>/secrets/<secret>",
     action="secrets:change",
-    refuses=(NotFound, EnvironmentGoing, Busy),
+    refuses=(NotFound, EnvironmentGoing, *_APPLYING, Busy),
 )
 def remove_secret(
-    principal: Principal, environment_id: EnvironmentId, secret: str
+    principal: Principal, environment_id: EnvironmentId, secret: str, applying: Applying
 ) -> ConfigurationChanged:
     """Remove a secret of an environment. Earlier configurations keep it until it is purged."""
     from slipway.services import secrets_of_levels
 
-    return secrets_of_levels.remove(OwnLevel(environment_id, principal), secret)
+    return secrets_of_levels.remove(OwnLevel(environment_id, principal, now=applying.now), secret)
 
 
 @api.post(
@@ -263,15 +275,16 @@ def compare_configurations(
 @api.post(
     "/api/v1/environments/<environment_id>/configurations/<number>/restore",
     action="configurations:restore",
-    refuses=(NotFound, SecretsGone, EnvironmentGoing, Busy),
+    refuses=(NotFound, SecretsGone, EnvironmentGoing, *_APPLYING, Busy),
 )
 def restore_configuration(
-    principal: Principal, environment_id: EnvironmentId, number: str
+    principal: Principal, environment_id: EnvironmentId, number: str, applying: Applying
 ) -> ConfigurationChanged:
     """Make a new configuration with the content of an earlier one."""
     from slipway.services import configuration_history
 
-    return configuration_history.restore(OwnLevel(environment_id, principal), number)
+    target = OwnLevel(environment_id, principal, now=applying.now)
+    return configuration_history.restore(target, number)
 
 
 @api.post(

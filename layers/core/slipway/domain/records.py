@@ -222,6 +222,7 @@ if TYPE_CHECKING:
         # The configuration that is live, and those that the parameter store may have.
         live_configuration: NotRequired[int]
         delivered: NotRequired[set[str]]
+        applying: NotRequired[str]  # The last deployment that a change of it has queued.
         live_history: NotRequired[list[LiveRecord]]  # Newest first.
         hold: NotRequired[HoldRecord]
         # Its end.

@@ -68,6 +68,9 @@ class SecretChanged(Secret):
         "the version of its level.",
         examples=[5],
     )
+    deployment_id: str | None = Field(
+        None, description="The deployment that `apply=now` has queued, if it has queued one."
+    )
 
 
 class ConfigurationChanged(ResponseModel):
@@ -77,6 +80,9 @@ class ConfigurationChanged(ResponseModel):
         description="The number of the environment's newest configuration; of a project or a tier "
         "the version of its level.",
         examples=[6],
+    )
+    deployment_id: str | None = Field(
+        None, description="The deployment that `apply=now` has queued, if it has queued one."
     )
 
 

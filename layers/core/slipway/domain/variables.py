@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -22,6 +22,20 @@ class OfTier(QueryModel):
     tier: Tier | None = Field(
         None, description="The level of this tier; that of the whole project if omitted."
     )
+
+
+class Applying(QueryModel):
+    """When a change of an environment takes effect."""
+
+    apply: Literal["next", "now"] = Field(
+        "next",
+        description="`next`: with the next deployment. `now`: also queue a deployment of what is "
+        "live, which brings the newest configuration.",
+    )
+
+    @property
+    def now(self) -> bool:
+        return self.apply == "now"
 
 
 class Variable(ResponseModel):
@@ -79,5 +93,8 @@ class VariablesChanged(ResponseModel):
         description="The number of the environment's newest configuration; of a project or a tier "
         "the version of its level.",
         examples=[5],
+    )
+    deployment_id: str | None = Field(
+        None, description="The deployment that `apply=now` has queued, if it has queued one."
     )
     variables: list[Variable]

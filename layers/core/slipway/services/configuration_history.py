@@ -21,6 +21,7 @@ from slipway.errors.configurations import SecretsGone
 from slipway.services import configuration as configurations
 from slipway.services import stored_secrets
 from slipway.services.level_changes import OwnLevel, Seen, Target
+from slipway.services.secrets_of_levels import shown_change
 from slipway.store import configuration_records, table
 from slipway.store.table import Action
 
@@ -160,8 +161,7 @@ def restore(target: OwnLevel, text: str) -> ConfigurationChanged:
         own = configuration.restored(content, seen.levels, at, by)
         return own, f"restored configuration {number}"
 
-    written = replace(target, restored=number).change(changing)
-    return ConfigurationChanged(configuration=written.number)
+    return shown_change(replace(target, restored=number).change(changing, shown_change))
 
 
 def purge(target: Target, name: str) -> ConfigurationChanged:
@@ -179,6 +179,6 @@ def purge(target: Target, name: str) -> ConfigurationChanged:
         parts["left"] = stored_secrets.note(key, target.scope, places, name)
         return after, f"purged {name}"
 
-    written = target.change(changing, parts)
+    written = target.change(changing, shown_change, parts)
     stored_secrets.finish(parts["left"])
     return ConfigurationChanged(configuration=written.number)

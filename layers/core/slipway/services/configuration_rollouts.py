@@ -13,6 +13,7 @@ from slipway.errors import NothingLive
 from slipway.services import rollout_queue
 from slipway.services.rollout_queue import View
 from slipway.services.rollout_queue import claim_for as claim_for
+from slipway.store import queue_records
 
 if TYPE_CHECKING:
     from slipway.access.principal import Principal
@@ -32,13 +33,14 @@ def draft(
     `record` is the environment's; `claim` is `claim_for` the principal and has seen what its
     queries found. The caller merges the part `environment`, the update of the environment's record,
     into its own (slipway.store.actions.both), and commits all parts together. If that fails, it
-    reads again: its slot may be taken, or the queue have changed. No round trip. Raises
-    NothingLive, EnvironmentNotReady, QueueBusy, QuotaExceeded.
+    reads again: its slot may be taken, or the queue have changed. No round trip, one if the
+    environment rejects. Raises NothingLive, EnvironmentNotReady, QueueBusy, QuotaExceeded.
     """
     content = _content(record)
     # It waits for those ahead of it, as an update does, unless the environment rejects.
     mode: OnConflict = "reject" if record["on_conflict"] == "reject" else "queue"
-    view = View(record, None, claim)
+    ahead = queue_records.read_in_order(environment) if mode == "reject" else None
+    view = View(record, ahead, claim)
     return rollout_queue.draft(environment, content, mode, principal, view)
 
 

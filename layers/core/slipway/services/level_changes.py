@@ -11,11 +11,11 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from slipway.access import authorization
-from slipway.domain import configuration, timestamps
+from slipway.access import authorization, policy
+from slipway.domain import configuration, ids, timestamps
 from slipway.domain.configuration import Levels
 from slipway.domain.configuration_rules import in_use, require_room
 from slipway.domain.environment import TAKES_DEPLOYMENTS
@@ -24,15 +24,26 @@ from slipway.domain.rights import TIERS, tier_of
 from slipway.errors import Busy, EnvironmentGoing, ProjectGoing
 from slipway.errors.configurations import NameInUse
 from slipway.services import configuration as configurations
-from slipway.store import audit, configuration_records, environment_records, project_records, table
+from slipway.store import (
+    actions,
+    audit,
+    configuration_records,
+    deployment_records,
+    environment_records,
+    idempotency,
+    project_records,
+    table,
+)
 from slipway.store.table import Action, Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
     from slipway.access.principal import Principal
     from slipway.domain.configuration import Content, Level
+    from slipway.domain.fields import ResponseModel
     from slipway.domain.ids import EnvironmentId, ProjectId
     from slipway.domain.records import EnvironmentRecord, ProjectRecord
     from slipway.domain.rights import Tier
+    from slipway.services.quotas import Claim
     from slipway.store.configuration_records import Scope
 
 # Twenty changes at once take twenty turns at most; each loser reads again.
@@ -48,6 +59,7 @@ class Seen:
     record: Any
     levels: Levels
     level: Level
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,11 @@ class Written:
 
     number: int
     content: Content
+    deployment_id: str | None = None
+
+
+Shows = Callable[[Written], "ResponseModel"]
+"""The answer to the request that made a change."""
 
 
 class Target(ABC):
@@ -82,13 +99,14 @@ class Target(ABC):
 
     @abstractmethod
     def write(
-        self, seen: Seen, level: Level, reason: str, parts: Mapping[str, Action]
+        self, seen: Seen, level: Level, reason: str, parts: Mapping[str, Action], shows: Shows
     ) -> Written | None:
         """Write the level, with these further parts. None if something has changed meanwhile."""
 
     def change(
         self,
         changing: Callable[[Seen], tuple[Level, str] | None],
+        shows: Shows,
         parts: Mapping[str, Action] | Callable[[], Mapping[str, Action]] = dict,
         first: Seen | None = None,
     ) -> Written:
@@ -96,8 +114,9 @@ class Target(ABC):
 
         `changing` returns the level as it will be and the reason, or None if nothing differs; it is
         called again, with what is there then, if others change it at the same time. `first` is what
-        has been read already. Two round trips; two more for each turn that another one takes.
-        Raises NotFound, Forbidden, EnvironmentGoing, ProjectGoing, Busy, and as `changing`.
+        has been read already. `shows` makes the answer that a repeated request gets. Two round
+        trips; two more for each turn that another one takes. Raises NotFound, Forbidden,
+        EnvironmentGoing, ProjectGoing, Busy, and as `changing`.
         """
         seen = first
         for attempt in range(_TRIES):
@@ -105,11 +124,13 @@ class Target(ABC):
             self.require_alive(seen)
             changed = changing(seen)
             if changed is None:
-                return self.unchanged(seen)
-            after, reason = changed
-            self._require_allowed(seen, after)
-            more = parts() if callable(parts) else parts
-            if written := self.write(seen, after, reason, more):
+                written = self.unchanged(seen, shows)
+            else:
+                after, reason = changed
+                self._require_allowed(seen, after)
+                more = parts() if callable(parts) else parts
+                written = self.write(seen, after, reason, more, shows)
+            if written:
                 return written
             seen = None
             # Jitter needs no secure randomness.
@@ -117,8 +138,8 @@ class Target(ABC):
         raise Busy(1)
 
     @abstractmethod
-    def unchanged(self, seen: Seen) -> Written:
-        """The answer to a change that changes nothing."""
+    def unchanged(self, seen: Seen, shows: Shows) -> Written | None:
+        """What is so if a change changes nothing. None as for `write`."""
 
     def _require_allowed(self, seen: Seen, after: Level) -> None:
         before = self.reached(seen, seen.level)
@@ -138,18 +159,30 @@ class Target(ABC):
 @dataclass(frozen=True)
 class OwnLevel(Target):
     """The level of an environment. `restored`: the number of the configuration that a change of it
-    brings back."""
+    brings back. `now`: a change queues a deployment of what is live, in the same transaction."""
 
     scope: EnvironmentId
     principal: Principal
     restored: int | None = None
+    now: bool = False
 
     def read(self) -> Seen:
-        keys = authorization.keys(self.scope, self.principal)
-        member, record, *found = table.get(*keys, *configurations.keys(self.scope))
+        keys = (*authorization.keys(self.scope, self.principal), *configurations.keys(self.scope))
+        claim: Claim | None = None
+        if self.now:
+            # Imported here and below, because most changes wait for a deployment.
+            from slipway.services import configuration_rollouts
+
+            claim = configuration_rollouts.claim_for(self.scope, self.principal)
+        (member, record, *found), slots = table.read(keys, *(claim.queries if claim else ()))
         item = authorization.authorized(self.scope, self.principal, (member, record))
+        if claim:
+            deploying = self.principal.asking("deployments:create")
+            policy.permits(deploying.action)(deploying.grant)
+            authorization.authorized(self.scope, deploying, (member, record))
+            claim.see(slots)
         levels = configurations.levels(item, found)
-        return Seen(item, levels, levels.own)
+        return Seen(item, levels, levels.own, claim)
 
     def content(self, seen: Seen, level: Level) -> Content:
         return seen.levels._replace(own=level).merged()
@@ -162,12 +195,57 @@ class OwnLevel(Target):
         if status not in (*TAKES_DEPLOYMENTS, "failed"):
             raise EnvironmentGoing(status)
 
-    def unchanged(self, seen: Seen) -> Written:
-        number = seen.record.get("configuration", 0)
-        return Written(number, seen.levels.merged())
+    def unchanged(self, seen: Seen, shows: Shows) -> Written | None:
+        record: EnvironmentRecord = seen.record
+        written = Written(record.get("configuration", 0), seen.levels.merged())
+        live, above = record.get("live_configuration", 0), record.get("configuration_levels", {})
+        is_pending = written.number != live or seen.levels.versions() != above
+        if not (seen.claim and is_pending):
+            return written
+        if waiting := self._applying(seen):
+            # The request is repeated, because its answer was lost.
+            return replace(written, deployment_id=waiting)
+        deployment_id, accepting = self._deployment(seen, seen.claim)
+        audit.note(target=record["id"], name=record["name"], before=None)
+        audit.note(after={"configuration": written.number, "deployment": deployment_id})
+        return self._commit(Transaction(accepting), written, deployment_id, shows)
+
+    def _applying(self, seen: Seen) -> str | None:
+        """The deployment that a change has queued and that still waits. One round trip if a change
+        has queued one."""
+        last = seen.record.get("applying")
+        item = deployment_records.find(ids.parse_deployment(last)) if last else None
+        # It is decided when one begins, so one that waits brings all there is then.
+        is_waiting = item and not item.get("finished_at") and item.get("token") is None
+        return last if is_waiting else None
+
+    def _deployment(self, seen: Seen, claim: Claim) -> tuple[str, dict[str, Action]]:
+        """The id of a deployment of what is live, and the parts that accept it."""
+        from slipway.services import configuration_rollouts
+
+        shown, accepting = configuration_rollouts.draft(
+            self.scope, seen.record, self.principal, claim
+        )
+        parts = accepting.parts
+        accepts = parts["environment"]
+        assert isinstance(accepts, Update)  # as draft says
+        parts["environment"] = actions.merged(accepts, {"applying": shown.id})
+        return shown.id, parts
+
+    def _commit(
+        self, transaction: Transaction, written: Written, deployment_id: str | None, shows: Shows
+    ) -> Written | None:
+        written = replace(written, deployment_id=deployment_id)
+        try:
+            idempotency.commit(transaction, shows(written))
+        except TransactionFailed as failed:
+            if (member := failed.get("member")) is not None:
+                raise authorization.lost(member, "environment") from None
+            return None
+        return written
 
     def write(
-        self, seen: Seen, level: Level, reason: str, parts: Mapping[str, Action]
+        self, seen: Seen, level: Level, reason: str, parts: Mapping[str, Action], shows: Shows
     ) -> Written | None:
         record: EnvironmentRecord = seen.record
         by, restored = self.principal.author(), self.restored
@@ -176,22 +254,24 @@ class OwnLevel(Target):
         )
         audit.note(target=record["id"], name=record["name"], before=None)
         audit.note(after={"configuration": made.number, "change": reason})
-        tier = tier_of(record)
+        change, deployment_id = self._record(record, made, reason), None
+        tier, accepting = tier_of(record), dict[str, Action]()
+        if seen.claim:
+            deployment_id, accepting = self._deployment(seen, seen.claim)
+            accepts = accepting.pop("environment")
+            assert isinstance(accepts, Update)
+            change = actions.both(change, accepts)
         transaction = Transaction(
             {
-                "record": self._record(record, made, reason),
+                **accepting,
+                "environment": change,
                 "member": authorization.still_may(self.scope, self.principal, tier),
                 **made.actions,
                 **parts,
             }
         )
-        try:
-            transaction.commit()
-        except TransactionFailed as failed:
-            if (member := failed.get("member")) is not None:
-                raise authorization.lost(member, "environment") from None
-            return None
-        return Written(made.number, made.content)
+        written = Written(made.number, made.content)
+        return self._commit(transaction, written, deployment_id, shows)
 
     def _record(self, record: EnvironmentRecord, made: configurations.Made, reason: str) -> Update:
         now = timestamps.written(timestamps.now())
@@ -258,11 +338,11 @@ class SharedLevel(Target):
         if seen.record["status"] != "active":
             raise ProjectGoing()
 
-    def unchanged(self, seen: Seen) -> Written:
+    def unchanged(self, seen: Seen, shows: Shows) -> Written:
         return Written(seen.level["version"], self.content(seen, seen.level))
 
     def write(
-        self, seen: Seen, level: Level, reason: str, parts: Mapping[str, Action]
+        self, seen: Seen, level: Level, reason: str, parts: Mapping[str, Action], shows: Shows
     ) -> Written | None:
         record: ProjectRecord = seen.record
         after = cast("Level", {**level, "version": seen.level["version"] + 1})
@@ -277,13 +357,14 @@ class SharedLevel(Target):
                 **parts,
             }
         )
+        written = Written(after["version"], self.content(seen, after))
         try:
-            transaction.commit()
+            idempotency.commit(transaction, shows(written))
         except TransactionFailed as failed:
             if (member := failed.get("member")) is not None:
                 raise authorization.lost(member, "project") from None
             return None
-        return Written(after["version"], self.content(seen, after))
+        return written
 
     def _record(self, record: ProjectRecord, name: str, version: int) -> Update:
         before = record.get("configurations")

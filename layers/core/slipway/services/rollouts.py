@@ -10,10 +10,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from slipway.domain import ids
+from slipway.domain import ids, timestamps
 from slipway.domain.deployment import is_outdated
 from slipway.domain.ids import EnvironmentId
-from slipway.domain.records import changed
+from slipway.domain.records import change, changed
 from slipway.store import (
     actions,
     deployment_records,
@@ -174,14 +174,9 @@ def _acquire(
         }
     deployment = ids.parse_deployment(item["id"])
     transaction = queue_records.take(deployment, fields, place, last_token)
-    leaves = queue_records.leaves_queue(environment)
-    if made:
-        leaves = actions.merged(leaves, made.fields, made.condition, made.values)
-        for part, action in made.actions.items():
-            transaction.add(part, action)
-    if number != environment.get("live_configuration", 0):
-        # Registered before it is written, so that a teardown knows of it.
-        leaves = actions.adding(leaves, {"delivered": {str(number)}})
+    leaves = _leaves_queue(environment, item, number, made)
+    for part, action in (made.actions if made else {}).items():
+        transaction.add(part, action)
     try:
         transaction.add("environment", leaves).commit()
     except TransactionFailed as failed:
@@ -189,6 +184,24 @@ def _acquire(
             raise _Reconfigured from None
         return None
     return changed(item, fields)
+
+
+def _leaves_queue(
+    environment: EnvironmentRecord, item: DeploymentRecord, number: int, made: Made | None
+) -> table.Update:
+    """The update of the environment's record when the deployment gets the lock."""
+    leaves = queue_records.leaves_queue(environment)
+    if made:
+        at = timestamps.written(timestamps.now())
+        text = f"configuration {number}: the project or the tier has changed"
+        fields = {"change": change("configured", item["made_by"], at, text), "updated_at": at}
+        leaves = actions.merged(leaves, {**made.fields, **fields}, made.condition, made.values)
+        # What the environment shows has changed.
+        leaves = actions.adding(leaves, {"version": 1})
+    if number != environment.get("live_configuration", 0):
+        # Registered before it is written, so that a teardown knows of it.
+        leaves = actions.adding(leaves, {"delivered": {str(number)}})
+    return leaves
 
 
 def _supersede(item: DeploymentRecord, environment: EnvironmentRecord) -> None:

@@ -68,11 +68,15 @@ def set_(target: Target, name: str, wanted: NewSecret) -> SecretChanged:
     with stored_secrets.storing(target.scope, place, value, parts):
         written, left = _record(target, name, place, wanted.from_, parts, seen)
     _remove(left)
-    entry = written.content["secrets"][name]
+    return _shown(name, written)
+
+
+def _shown(name: str, written: Written) -> SecretChanged:
     shown = {
         "name": name,
-        **entry,
+        **written.content["secrets"][name],
         "configuration": written.number,
+        "deployment_id": written.deployment_id,
     }
     return SecretChanged.model_validate(shown)
 
@@ -91,8 +95,12 @@ def remove(target: Target, name: str) -> ConfigurationChanged:
         after = cast("Level", {**seen.level, "secrets": secrets})
         return after, reason_of(removed=[name])
 
-    written = target.change(changing)
-    return ConfigurationChanged(configuration=written.number)
+    return shown_change(target.change(changing, shown_change))
+
+
+def shown_change(written: Written) -> ConfigurationChanged:
+    """The answer to a change that has only made a configuration."""
+    return ConfigurationChanged(configuration=written.number, deployment_id=written.deployment_id)
 
 
 def reveal(target: Target, name: str) -> Revealed:
@@ -149,7 +157,8 @@ def _record(
             parts["left"] = stored_secrets.note(key, target.scope, left)
         return after, reason_of(set=[name])
 
-    return target.change(changing, parts, first), (key, left)
+    written = target.change(changing, lambda written: _shown(name, written), parts, first)
+    return written, (key, left)
 
 
 def _with_secret(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from slipway.domain import timestamps
 from slipway.domain.paging import Page
 from slipway.domain.variables import Variable, VariablesChange, VariablesChanged
-from slipway.services.level_changes import OwnLevel, Seen, SharedLevel, Target, reason_of
+from slipway.services.level_changes import OwnLevel, Seen, SharedLevel, Target, Written, reason_of
 
 if TYPE_CHECKING:
     from slipway.access.principal import Principal
@@ -34,14 +34,16 @@ def of_project(project: ProjectId, tier: Tier | None, principal: Principal) -> P
 
 
 def change_environment(
-    environment: EnvironmentId, wanted: VariablesChange, principal: Principal
+    environment: EnvironmentId, wanted: VariablesChange, principal: Principal, *, now: bool
 ) -> VariablesChanged:
     """Set and remove variables of the environment's own level; no-op if nothing differs.
 
-    Raises NotFound, Forbidden, Invalid, NameInUse, EnvironmentGoing, Busy. Two round trips; two
-    more for each other change at the same time.
+    `now` also queues a deployment of what is live, unless its configuration is the newest then.
+    Raises NotFound, Forbidden, Invalid, NameInUse, EnvironmentGoing, Busy; with `now` NothingLive
+    and what rollout_queue.accept raises. Two round trips; two more for each other change at the
+    same time.
     """
-    return _changed(OwnLevel(environment, principal), wanted)
+    return _changed(OwnLevel(environment, principal, now=now), wanted)
 
 
 def change_project(
@@ -76,11 +78,14 @@ def _changed(target: Target, wanted: VariablesChange) -> VariablesChanged:
         after, reason = _merged(seen.level, values, target.principal)
         return None if after == seen.level else (after, reason)
 
-    written = target.change(changing)
-    return VariablesChanged(
-        configuration=written.number,
-        variables=_shown(written.content),
-    )
+    def shows(written: Written) -> VariablesChanged:
+        return VariablesChanged(
+            configuration=written.number,
+            deployment_id=written.deployment_id,
+            variables=_shown(written.content),
+        )
+
+    return shows(target.change(changing, shows))
 
 
 def _merged(

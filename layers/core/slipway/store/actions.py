@@ -110,10 +110,10 @@ def both(one: Update, other: Update) -> Update:
     return Update(one.key, _joined(one.change, other.change), values, " AND ".join(conditions))
 
 
-def adding(update: Update, sets: Mapping[str, set[str]]) -> Update:
-    """The update, which also adds members to attributes that are sets."""
-    change = "ADD " + ", ".join(f"{name} :{name}" for name in sets)
-    return update._replace(change=_joined(update.change, change), values={**update.values, **sets})
+def adding(update: Update, added: Mapping[str, Any]) -> Update:
+    """The update, which also adds to attributes: members to a set, a number to a number."""
+    change = "ADD " + ", ".join(f"{name} :{name}" for name in added)
+    return update._replace(change=_joined(update.change, change), values={**update.values, **added})
 
 
 _CLAUSES = re.compile(r"\b(SET|REMOVE|ADD|DELETE) ")
