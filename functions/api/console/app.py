@@ -125,3 +125,17 @@ for verb in ("approve", "reject"):
         f"confirmations.{verb}",
         page="confirmations.show",
     )
+
+OWN = "/console/environments/<environment_id>/variables"
+api.get(OWN, "variables.of_environment")
+api.post(OWN, "variables.set_own", page="variables.of_environment")
+api.post(f"{OWN}/remove", "variables.remove_own", page="variables.of_environment")
+api.post(f"{OWN}/secrets", "variables.set_own_secret", page="variables.of_environment")
+api.post(f"{OWN}/secrets/remove", "variables.remove_own_secret", page="variables.of_environment")
+api.post(f"{OWN}/restore/<number>", "variables.restore", page="variables.of_environment")
+SHARED = "/console/projects/<project_id>/variables/<tier>"
+api.get(SHARED, "variables.of_project")
+api.post(SHARED, "variables.set_shared", page="variables.of_project")
+api.post(f"{SHARED}/remove", "variables.remove_shared", page="variables.of_project")
+api.post(f"{SHARED}/secrets", "variables.set_shared_secret", page="variables.of_project")
+api.post(f"{SHARED}/secrets/remove", "variables.remove_shared_secret", page="variables.of_project")

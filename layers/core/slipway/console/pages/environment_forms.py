@@ -161,6 +161,9 @@ def changes(request: Request, environment: dict[str, Any], can: set[str] | None)
             to = path("/console/environments/{}/update", environment["id"])
             words = "Change its template version or inputs"
             found.append(html('<p><a href="{to}">{words}</a></p>', to=to, words=words))
+    if status != "destroyed":
+        to = path("/console/environments/{}/variables", environment["id"])
+        found.append(html('<p><a href="{to}">Variables and secrets</a></p>', to=to))
     if environment["template"] and status != "destroyed":
         to = path("/console/environments/{}/resources", environment["id"])
         found.append(html('<p><a href="{to}">Resources and drift</a></p>', to=to))

@@ -79,6 +79,7 @@ def show(request: Request, project_id: str) -> Page:
     )
     actions = html(
         '<a class="button" href="{to}/new">New environment</a> <a href="{to}/members">Members</a> '
+        '<a href="{to}/variables/all">Variables</a> '
         '<a href="{to}/audit">Audit</a> <a href="{to}/settings">Settings</a>',
         to=path("/console/projects/{}", project_id),
     )
