@@ -10,7 +10,7 @@ import pytest
 from slipway.domain import ids
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.services import rollouts
-from slipway.store import deployment_records, environment_records
+from slipway.store import deployment_records, environment_records, table
 from tests.support.api.checks import assert_refused, nothing_changes
 from tests.support.api.client import Client
 from tests.support.store import world
@@ -136,6 +136,22 @@ def test_a_token_that_may_not_deploy_changes_nothing(ann: Client, live: Environm
     assert answer.json["required_scope"] == "deploy"
     assert ann.get(variables(live)).json == deployments(ann, live) == []
     assert patch(program, live, {"LEVEL": "debug"}, "next").status == 200
+
+
+def test_a_hold_keeps_programs_from_it_and_no_person(ann: Client, live: EnvironmentId) -> None:
+    hold = {"at": "2026-11-29T01:02:03.456Z", "by": {"id": "usr_1"}, "reason": "It is broken"}
+    held = {"hold": {**hold, "deployment_id": "dep_1"}}
+    change, values = table.setting(held)
+    table.write(table.Update(environment_records.key(live), change, values))
+    wanted = {"name": "ci", "scopes": ["read", "config", "deploy"], "kind": "ci"}
+    token = ann.post("/api/v1/auth/tokens", wanted).json["token"]
+    program = ann.with_headers(authorization=f"Bearer {token}")
+
+    answer = patch(program, live, {"LEVEL": "debug"})
+
+    assert_refused(answer, 409, "environment_held")
+    assert ann.get(variables(live)).json == deployments(ann, live) == []
+    assert patch(ann, live, {"LEVEL": "debug"}).json["deployment_id"]
 
 
 @pytest.mark.parametrize("query", ["apply=later", "apply=", "apply=now&apply=now"])

@@ -38,6 +38,7 @@ from slipway.errors import (
     QuotaExceeded,
 )
 from slipway.errors.configurations import NameInUse, SecretsGone
+from slipway.errors.rollbacks import EnvironmentHeld
 from slipway.http.app import Api
 from slipway.http.routes import FORM, JSON, MERGE, TEXT
 from slipway.services import configuration_texts, variables
@@ -51,7 +52,7 @@ _EXPORTS = {TEXT: configuration_texts.as_dotenv, MERGE: configuration_texts.as_m
 # 200 values of 4 kB, most of whose characters are escaped.
 _LIMIT = 2_000_000
 # With `apply=now`.
-_APPLYING = (NothingLive, EnvironmentNotReady, QueueBusy, QuotaExceeded)
+_APPLYING = (NothingLive, EnvironmentHeld, EnvironmentNotReady, QueueBusy, QuotaExceeded)
 
 
 # --- variables --------------------------------------------------------------------------------
