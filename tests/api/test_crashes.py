@@ -580,6 +580,7 @@ REQUESTS = {
     ),
     "list users": Request("GET /api/v1/users", an_administrator),
     "look at a user": Request("GET /api/v1/users/<user_id>", another_user),
+    "look at quotas": Request("GET /api/v1/users/<user_id>/quotas", another_user),
     "change a role": Request(
         "PATCH /api/v1/users/<user_id>", another_user, {"platform_role": "admin"}
     ),
@@ -781,6 +782,8 @@ REQUESTS = {
             f"{ONE}/logs",
             f"{ONE}/queue",
             f"{ONE}/events",
+            f"{ONE}/metrics",
+            f"{ONE}/runtime-logs",
             "/api/v1/deployments/environments/<environment_id>",
             "/api/v1/deployments/<deployment_id>",
             "/api/v1/deployments/<deployment_id>/logs",
@@ -828,8 +831,8 @@ def test_every_route_is_in_the_list_of_requests() -> None:
 
     # Setting a secret again makes another version: test_configuration_crashes.py is about these.
     of_configuration = {f"{route.method} {route.path}" for route in app("configuration").api.routes}
-    covered = routes - WITHOUT_CALLS - of_configuration
-    assert {request.route for request in REQUESTS.values()} == covered
+    covered = {request.route for request in REQUESTS.values()}
+    assert covered - of_configuration == routes - WITHOUT_CALLS - of_configuration
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -28,6 +28,7 @@ def ids_of(stage: Stage) -> Here:
         "name": "favicon.png",
         "number": "1",
         "other": "2",
+        "other_id": str(stage.environment),
         "secret": "DATABASE_PASSWORD",
         "template": "web-service",
         "version": "1.0",
