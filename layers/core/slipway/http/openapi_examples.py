@@ -111,7 +111,7 @@ _SECRETS = {"refresh_token": "REFRESH_TOKEN", "token": "RECEIVED_TOKEN"}  # nose
 _SECRETS["digest"] = "DIGEST"
 _SECRETS |= {"device_code": "DEVICE_CODE", "user_code": "USER_CODE"}
 # Parts of paths that the caller chooses. All others are ids that the platform makes.
-_WORDS = {"secret": "DATABASE_PASSWORD", "number": "1", "other": "2"}
+_WORDS = {"number": "1", "other": "2", "secret": "DATABASE_PASSWORD"}  # nosec B105
 _WORDS |= {"template": "web-service", "version": "1.0", "external_id": "github:acme:payments:125"}
 _PROJECT = "prj_01kaq3h5x0c2m9f7r4tz"
 _DEPLOYMENT = "dep_01kaq3h5x0c2m9f7r4tz_01kaq3j8f1v6w3n0d5bq_01kaq3k2p9h4s7e1g8ya"

@@ -20,8 +20,8 @@ from slipway.settings import secret_sources, settings
 if TYPE_CHECKING:
     from slipway.services.level_changes import Seen, Target
 
-_PARAMETER = r"arn:[a-z0-9-]+:ssm:[a-z0-9-]+:\d{12}:parameter(/[A-Za-z0-9_.-]+)+"
-_SECRET = r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+"
+_PARAMETER_STORE = r"arn:[a-z0-9-]+:ssm:[a-z0-9-]+:\d{12}:parameter(/[A-Za-z0-9_.-]+)+"
+_SECRETS_MANAGER = r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+"
 _NAME = r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 
 
@@ -47,7 +47,7 @@ def _refused(detail: str) -> Invalid:
 
 
 def _arn(origin: str) -> str | None:
-    if re.fullmatch(f"{_PARAMETER}|{_SECRET}", origin):
+    if re.fullmatch(f"{_PARAMETER_STORE}|{_SECRETS_MANAGER}", origin):
         return origin
     if origin.startswith("arn:") or not re.fullmatch(_NAME, origin):
         return None

@@ -13,7 +13,7 @@ from slipway.console.pages.projects import PROJECTS, more
 from slipway.console.request import Page, Redirect, Request
 
 TOKENS = "/api/v1/auth/tokens"
-TOKEN = "/api/v1/auth/tokens/{}"
+ONE = "/api/v1/auth/tokens/{}"
 _WHERE = "/console/tokens"
 _KINDS = [
     ("ci", "CI: a pipeline"),
@@ -128,7 +128,7 @@ def create(request: Request) -> Page:
 
 def revoke(request: Request, token: str) -> Redirect:
     """Revoke one token."""
-    request.api.send("DELETE", path(TOKEN, token))
+    request.api.send("DELETE", path(ONE, token))
     return Redirect(_WHERE, done="revoked")
 
 
