@@ -28,7 +28,6 @@ from slipway.store import (
     actions,
     audit,
     configuration_records,
-    deployment_records,
     environment_records,
     idempotency,
     project_records,
@@ -213,6 +212,8 @@ class OwnLevel(Target):
     def _applying(self, seen: Seen) -> str | None:
         """The deployment that a change has queued and that still waits. One round trip if a change
         has queued one."""
+        from slipway.store import deployment_records
+
         last = seen.record.get("applying")
         item = deployment_records.find(ids.parse_deployment(last)) if last else None
         # It is decided when one begins, so one that waits brings all there is then.
