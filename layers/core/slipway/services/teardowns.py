@@ -11,7 +11,6 @@ from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.domain import failure, ids, timestamps
 from slipway.domain.environment import Environment, comes_from, seen_version
-from slipway.domain.environment_requests import TeardownRetry
 from slipway.domain.ids import EnvironmentId
 from slipway.domain.records import change, changed
 from slipway.errors import (
@@ -38,6 +37,7 @@ from slipway.store import (
 from slipway.store.table import ConditionFailed, Fields, Transaction, TransactionFailed, Update
 
 if TYPE_CHECKING:
+    from slipway.domain.environment_requests import TeardownRetry
     from slipway.domain.events import Action
     from slipway.domain.records import Actor, EnvironmentRecord
 
