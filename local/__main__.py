@@ -19,6 +19,7 @@ POLL = 0.4  # seconds
 STARTED = time.monotonic()
 
 READY = """
+  pages  {url}/console (begin here)
   API    {url}
   docs   {url}/docs
   AWS    {endpoint}, with the key of this run: . {key}

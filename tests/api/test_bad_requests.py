@@ -225,6 +225,7 @@ BODIES = {
     "/api/v1/environments/<environment_id>/extend": '{"ttl_hours":1}',
     "/api/v1/environments/<environment_id>/pin": '{"reason":"demo"}',
     "/api/v1/environments/<environment_id>/update": '{"inputs":{}}',
+    "/api/v1/environments/<environment_id>/rollback": '{"reason":"broken"}',
     "/api/v1/environments/<environment_id>": '{"tier":"staging"}',
     "/api/v1/users/<user_id>": '{"platform_role":"member"}',
     "/api/v1/users/<user_id>/hand-over": '{"user_id":"usr_01kaq3h5x0c2m9f7r4tz"}',
@@ -281,6 +282,8 @@ def test_an_id_of_another_kind_is_not_found(ann: Client, here: Here) -> None:
         and name not in ("external_id", "secret")
         # A member's id is that of a user, or of an invitation.
         and not {name, other} <= {"member_id", "user_id", "invitation_id"}
+        # Two environments are compared.
+        and not {name, other} <= {"environment_id", "other_id"}
     ]
     with nothing_changes():
         answers = [ann.send(*case) for case in cases]

@@ -70,6 +70,7 @@ class Stage(NamedTuple):
             "template": "web",
             "version": "1.0",
             "user_id": newest_user(),
+            "number": "1",
         }
         if "<confirmation_id>" in path:
             names["confirmation_id"] = confirmation_in(self.project)
@@ -174,6 +175,30 @@ def with_member(stage: Stage) -> None:
     assert stage.ann.post(f"{PROJECTS}/{stage.project}/members", wanted).status == 201
 
 
+def configured(stage: Stage) -> None:
+    where = f"/api/v1/environments/{stage.environment}/variables"
+    for port in ("80", "8080"):
+        assert stage.ann.patch(where, {"PORT": port}).status == 200
+
+
+def project_configured(stage: Stage) -> None:
+    where = f"/api/v1/projects/{stage.project}/variables"
+    assert stage.ann.patch(where, {"PORT": "80"}).status == 200
+
+
+def lived_in(stage: Stage) -> None:
+    alone(stage)
+    for each in ("v1", "v2"):
+        world.goes_live(world.deployment(stage.environment, stage.ann.principal, each))
+
+
+def promotable(stage: Stage) -> dict[str, Any]:
+    """A promotion into another environment, from one in which a version is live."""
+    target = world.environment(stage.project, stage.ann.principal, "target")
+    world.comes_up(target)
+    return {"from": str(stage.environment), "to": [str(target)]}
+
+
 def is_unproven(stage: Stage) -> None:
     table.write(Put(account_records.registration_key("a secret"), UNPROVEN))
 
@@ -226,6 +251,20 @@ REQUESTS = {
     "pin": Keyed(f"{ONE}/pin", {"reason": "demo"}),
     "pin again": Keyed(f"{ONE}/pin", {"reason": "demo"}, pinned),
     "unpin": Keyed(f"{ONE}/unpin", None, pinned),
+    "restore a configuration": Keyed(
+        f"{ONE}/configurations/<number>/restore", None, configured, trips=(3, 3)
+    ),
+    "purge a value": Keyed(
+        f"{ONE}/configurations/purge", {"name": "PORT"}, configured, trips=(11, 2)
+    ),
+    "purge a value of a project": Keyed(
+        "/api/v1/projects/<project_id>/configurations/purge",
+        {"name": "PORT"},
+        project_configured,
+        trips=(6, 2),
+    ),
+    "roll back": Keyed(f"{ONE}/rollback", {"reason": "It is broken"}, lived_in),
+    "promote": Keyed("/api/v1/promotions", promotable, lived_in, trips=(2, 1)),
     "retry a teardown": Keyed(f"{ONE}/teardown/retry", None, not_torn_down),
     "update": Keyed(f"{ONE}/update", {"template": "web"}, of_a_template, trips=(2, 1)),
     "change inputs": Keyed(f"{ONE}/update", {"inputs": {}}, of_a_template, trips=(3, 1)),

@@ -20,7 +20,15 @@ ONE_EACH = [
     "a user",
     "a template",
     "an environment",
+    "a pipeline",
 ]
+
+
+def stages(name: str) -> dict[str, Any]:
+    """A pipeline of one stage."""
+    return {"stages": [{"name": name, "environment_ids": [], "rules": {"min_soak": 0}}]}
+
+
 # Two changes of each that both callers may make, one after the other.
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a project": ({"description": "one"}, {"labels": {"other": "x"}}),
@@ -29,6 +37,8 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a user": ({"platform_role": "publisher"}, {"platform_role": "admin"}),
     "a template": ({"description": "one"}, {"description": "other"}),
     "an environment": ({"name": "one"}, {"labels": {"other": "x"}}),
+    # The whole is written at once.
+    "a pipeline": (stages("one"), stages("other")),
 }
 # Two values of a field, to change it again and again.
 VALUES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -38,6 +48,7 @@ VALUES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a user": ({"platform_role": "publisher"}, {"platform_role": "member"}),
     "a template": ({"description": "up"}, {"description": "down"}),
     "an environment": ({"config": {"x": "up"}}, {"config": {"x": "down"}}),
+    "a pipeline": (stages("up"), stages("down")),
 }
 
 

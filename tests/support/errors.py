@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from slipway.errors import SlipwayError
 from slipway.errors import company as company
+from slipway.errors import device as device
+from slipway.errors import promotions as promotions
+from slipway.errors import rollbacks as rollbacks
 
 
 def tree(root: type[SlipwayError]) -> Iterator[type[SlipwayError]]:

@@ -159,6 +159,7 @@ class Stage:
         self._foreign = {
             "project_id": str(self.foreign),
             "environment_id": str(foreign),
+            "other_id": str(foreign),
             "deployment_id": str(world.deployment(foreign, elsewhere.principal)),
             "trust_id": trust,
             "user_id": elsewhere.user_id,
@@ -281,7 +282,8 @@ class Stage:
             for tier in TIERS:
                 for maker in {"", caller.id} & {maker for _, maker in self.environments}:
                     made = self.environments[tier, maker]
-                    yield Target("here", {**here, **made}, tier, maker)
+                    other = {"other_id": made["environment_id"]}
+                    yield Target("here", {**here, **made, **other}, tier, maker)
         else:
             yield Target("here", here)
         if words & self._foreign.keys():
@@ -295,6 +297,7 @@ def missing() -> dict[str, str]:
     return {
         "project_id": f"prj_{p}",
         "environment_id": f"env_{p}_{e}",
+        "other_id": f"env_{p}_{e}",
         "deployment_id": f"dep_{p}_{e}_{d}",
         "trust_id": f"trs_{p}_{e}",
         "user_id": f"usr_{e}",

@@ -7,6 +7,9 @@ SlipwayError
 │   │   ├── TooCostly           checking it takes too much processor time
 │   │   ├── TtlExceedsPolicy
 │   │   └── IdempotencyKeyReused
+│   ├── GrantMalformed          of a device; also AuthorizationPending · SlowDown · AccessDenied
+│   │                           · DeviceCodeExpired · DeviceCodeInvalid · ClientUnknown
+│   │                           · GrantTypeUnsupported · ScopeInvalid
 │   ├── TooLarge
 │   ├── UnsupportedMediaType    EncodingUnsupported
 │   ├── Unauthenticated         TokenMissing · TokenExpired · TokenInvalid · WrongCredentials
@@ -27,7 +30,6 @@ SlipwayError
 │   ├── PreconditionFailed
 │   └── Conflict                EmailTaken · NameTaken · ExternalIdTaken · AmbiguousName
 │                               · IdentityTaken · CompanyAccount
-│                               · ProjectNotEmpty · ProjectGoing
 │                               · ProjectNotEmpty · ProtectedEnvironments · ProjectGoing
 │                               · EnvironmentNotReady · EnvironmentGoing · EnvironmentDiffers
 │                               · NoLease
@@ -38,6 +40,7 @@ SlipwayError
 │                               · TemplateTakesNoVersion
 │                               · NoTemplate · NoStack · StackNotReady
 │                               · EnvironmentHeld · NothingToRollBackTo
+│                               · SourceNotReady · TemplateDiffers · DeviceDecided
 │                               · NameInUse · SecretsGone
 │                               · ConfirmationDecided · ConfirmationChanged
 │                               · ConfirmationRequired · TooManyUndecided
