@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway.domain import ids
+from slipway.domain import ids, timestamps
 from slipway.domain.ids import EnvironmentId, ProjectId
 from slipway.services import projects, teardowns
 from slipway.store import deployment_records, environment_records, event_records, table, wire
@@ -103,7 +103,8 @@ def test_the_one_who_cancels_a_deployment_is_named(
     after: Any = deployment_records.find(deployment)
     if running:
         failure = {"error": "Canceled", "reason": "canceled", "step": "Ship"}
-        ended = {"action": "deployment_canceled", "actor": str(deployment), "at": "2026"}
+        at = timestamps.written(timestamps.now())
+        ended = {"action": "deployment_canceled", "actor": str(deployment), "at": at}
         after = {**after, "status": "canceled", "failure": failure, "change": ended}
 
     assert by(after, before) == author(bob)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from slipway import aws
 from slipway.access import api_tokens, signing, tokens
 from slipway.aws import functions
 from slipway.console import api as console_api
@@ -18,6 +19,7 @@ from tests.support import invoked
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
+_client = aws.client  # tests replace it, and may still do when it is to be cleared
 MACHINES = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-"
 
 
@@ -66,6 +68,8 @@ def as_on_lambda() -> Iterator[None]:
 
 def forget() -> None:
     """Drop the caches that a function keeps between requests: tests must not share them."""
+    # A client keeps the endpoint and the region of the test that was the first to use it.
+    _client.cache_clear()
     settings.cache_clear()
     console_settings.cache_clear()
     console_api.forget()
