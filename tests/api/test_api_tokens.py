@@ -113,6 +113,10 @@ def test_a_token_lasts_for_ninety_days_unless_told_otherwise(
     assert short.get(ME).status == 200
     clock.ahead = DAY + timedelta(seconds=1)
     assert_refused(short.get(ME), 401, "token_expired")
+    clock.ahead = 31 * DAY - timedelta(seconds=10)
+    assert_refused(short.get(ME), 401, "token_expired")
+    clock.ahead = 31 * DAY + timedelta(seconds=1)
+    assert_refused(short.get(ME), 401, "token_invalid")
     clock.ahead = 90 * DAY - timedelta(seconds=10)
     assert default.get(ME).status == 200
     clock.ahead = 90 * DAY + timedelta(seconds=1)

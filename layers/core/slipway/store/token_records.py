@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LISTED = "TOKEN#"
 # Of a user's tokens, those that have ended are deleted when another one is made.
 _ALL = 2 * MOST_TOKENS
+# So long a program with an expired token is told so, and not that the platform does not know it.
+_KEPT = timedelta(days=30)
 
 
 def key(token: TokenId) -> Key:
@@ -63,7 +65,7 @@ def new(
         "generation": account.get("token_generation", 0),
         "created_at": timestamps.written(now),
         "expires_at": timestamps.written(expires),
-        "ttl": timestamps.epoch(expires),
+        "ttl": timestamps.epoch(expires + _KEPT),
     }
     if parent:
         record["created_with"] = parent["id"]
@@ -73,7 +75,8 @@ def new(
 def writes(record: TokenRecord) -> list[Put]:
     """The writes of a new token, and of the item that says when it was used."""
     token = TokenId(*record["id"].split("_")[1:])
-    use = {"hash": record["hash"], "ttl": record["ttl"]}
+    ends = timestamps.epoch(datetime.fromisoformat(record["expires_at"]))
+    use = {"hash": record["hash"], "ttl": ends}
     return [Put(key(token), record), Put(sessions.use_key(f"usr_{token.u}", token.t), use)]
 
 
