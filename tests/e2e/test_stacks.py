@@ -544,7 +544,7 @@ def test_an_update_that_cannot_be_made_changes_nothing(
     assert updater.usage() == {"newest": "1.1", "behind_minor": 1}
 
 
-def test_waiting_updates_add_up_and_old_secrets_are_deleted(
+def test_waiting_updates_add_up_and_secrets_are_deleted_once_no_rollback_needs_them(
     updater: Updater, someone: Person, platform: Platform
 ) -> None:
     made = [
@@ -561,12 +561,19 @@ def test_waiting_updates_add_up_and_old_secrets_are_deleted(
     seen = someone.see(updater.environment)
     assert seen["template"] == f"{updater.template}@1.1"
     assert seen["inputs"] == {"Seconds": "40", "Password": "****"}
-    until(lambda: updater.secrets == ["hunter44"])
+    # What was canceled, and what was before the first deployment, is nothing to roll back to.
+    until(lambda: updater.secrets == ["hunter33", "hunter44"])
     kept = platform.client("cloudformation").describe_stack_resource(
         StackName=f"slipway-env-{scope.stack_suffix(updater.environment)}", LogicalResourceId="Kept"
     )["StackResourceDetail"]["PhysicalResourceId"]
     topic = platform.client("sns").get_topic_attributes(TopicArn=kept)
     assert topic["Attributes"]["DisplayName"] == "hunter44"
+    # A rollback can go to the last ten that were live: nine more leave none with the older value.
+    shipped = [someone.deploy(updater.environment, f"v{n}").body["id"] for n in range(1, 10)]
+    someone.wait_for(shipped[-2], "succeeded")
+    assert updater.secrets == ["hunter33", "hunter44"]
+    someone.wait_for(shipped[-1], "succeeded")
+    until(lambda: updater.secrets == ["hunter44"])
     someone.ask("DELETE", f"/api/v1/environments/{updater.environment}")
     someone.wait_for(updater.environment, "destroyed")
     assert updater.secrets == []
