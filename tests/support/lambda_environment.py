@@ -9,7 +9,7 @@ import pytest
 
 from slipway import aws
 from slipway.access import api_tokens, signing, tokens
-from slipway.aws import functions
+from slipway.aws import event_rule, executions, functions
 from slipway.console import api as console_api
 from slipway.console import session as console_session
 from slipway.services import lists, reconcile_schedule
@@ -19,8 +19,9 @@ from tests.support import invoked
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
-_client = aws.client  # tests replace it, and may still do when it is to be cleared
 MACHINES = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-"
+# Tests replace them, and may still do when they are to be cleared.
+_CLIENTS = (aws.client, event_rule._client, executions._client)
 
 
 @contextmanager
@@ -69,7 +70,8 @@ def as_on_lambda() -> Iterator[None]:
 def forget() -> None:
     """Drop the caches that a function keeps between requests: tests must not share them."""
     # A client keeps the endpoint and the region of the test that was the first to use it.
-    _client.cache_clear()
+    for client in _CLIENTS:
+        client.cache_clear()
     settings.cache_clear()
     console_settings.cache_clear()
     console_api.forget()
