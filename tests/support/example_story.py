@@ -39,6 +39,18 @@ def has_ended(body: Body) -> bool:
     return bool(body["finished_at"])
 
 
+def has_two(body: Body) -> bool:
+    return [line["number"] for line in body] == [2, 1]
+
+
+def adds_the_secret(body: Body) -> bool:
+    return [(each["name"], each["change"]) for each in body] == [("DATABASE_PASSWORD", "added")]
+
+
+def measures_it(body: Body) -> bool:
+    return [each["version"] for each in body["deployments"]] == ["sha-1234567"]
+
+
 def is_gone(body: Body) -> bool:
     return bool(body["status"] == "destroyed")
 
@@ -121,6 +133,26 @@ STORY = [
     Step("environments_see_resources", sets=_TEMPLATED),
     Step("environments_detect_drift", 202, sets=_TEMPLATED),
     Step("environments_see_drift", sets=_TEMPLATED),
+    # --- variables, secrets and configurations
+    Step("variables_change_variables_of_project"),
+    Step("variables_list_variables_of_project"),
+    Step("variables_set_secret_of_project"),
+    Step("variables_list_secrets_of_project"),
+    Step("variables_reveal_secret_of_project"),
+    Step("variables_remove_secret_of_project"),
+    Step("variables_change_variables"),
+    Step("variables_list_variables"),
+    Step("variables_set_secret"),
+    Step("variables_list_secrets"),
+    Step("variables_reveal_secret"),
+    Step("variables_list_configurations", until=has_two),
+    Step("variables_get_configuration"),
+    Step("variables_compare_configurations", until=adds_the_secret),
+    Step("variables_remove_secret"),
+    Step("variables_set_secret"),
+    Step("variables_restore_configuration"),
+    Step("variables_purge_configurations"),
+    Step("variables_purge_configurations_of_project"),
     # --- deployments
     Step("deployments_create", 201, keeps={"DEPLOYMENT_ID": "id"}),
     Step("deployments_list"),
@@ -136,6 +168,8 @@ STORY = [
     Step("deployments_logs"),
     Step("deployments_timeline"),
     Step("deployments_draw_timeline"),
+    Step("environments_runtime_logs"),
+    Step("environments_metrics", until=measures_it),
     Step("environments_draw_history"),
     Step("deployments_create", 201, keeps={"SECOND_ID": "id"}),
     Step("deployments_get", sets={"DEPLOYMENT_ID": "SECOND_ID"}, until=has_ended),

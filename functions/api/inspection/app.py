@@ -5,7 +5,7 @@ environments' resources.
 """
 
 from slipway.access.principal import Principal
-from slipway.domain.drift import Drift
+from slipway.domain.drift import StackDrift
 from slipway.domain.environment import Resource
 from slipway.domain.environment_diff import EnvironmentDiff
 from slipway.domain.ids import EnvironmentId
@@ -36,7 +36,7 @@ def see_resources(principal: Principal, environment_id: EnvironmentId) -> Page[R
     replays=False,
     refuses=(NotFound, NoStack, StackNotReady, DriverFault),
 )
-def detect_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
+def detect_drift(principal: Principal, environment_id: EnvironmentId) -> StackDrift:
     """Start drift detection. Poll GET for progress and the result."""
     from slipway.services import drift
 
@@ -48,7 +48,7 @@ def detect_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
     action="environments:inspect",
     refuses=(NotFound, NoStack, DriverFault),
 )
-def see_drift(principal: Principal, environment_id: EnvironmentId) -> Drift:
+def see_drift(principal: Principal, environment_id: EnvironmentId) -> StackDrift:
     """Read the result of the last drift detection."""
     from slipway.services import drift
 

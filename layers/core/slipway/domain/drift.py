@@ -34,7 +34,7 @@ class ResourceDrift(ResponseModel):
     )
 
 
-class Drift(ResponseModel):
+class StackDrift(ResponseModel):
     """Whether the stack matches its template or was changed by hand."""
 
     status: Literal["not_checked", "checking", "in_sync", "drifted", "failed"]

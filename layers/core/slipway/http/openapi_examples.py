@@ -280,8 +280,18 @@ def _example_of(model: str, schemas: Mapping[str, Schema], plain: Mapping[str, S
         elif "enum" in field:
             example[name] = field["enum"][0]
         elif name in required:
-            example[name] = 1 if field.get("type") == "integer" else "…"
+            example[name] = _placeholder(field, schemas[model]["properties"][name])
     return example
+
+
+def _placeholder(field: Schema, shown: Schema) -> Any:
+    """A value of a field that has neither an example nor a default of its own.
+
+    `shown` is the field in the document: what may also be null has the example of its type there.
+    """
+    if "examples" in shown:
+        return shown["examples"][0]
+    return 1 if field.get("type") == "integer" else "…"
 
 
 # --- requests that can be pasted --------------------------------------------------------------

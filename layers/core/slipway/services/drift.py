@@ -15,7 +15,7 @@ from slipway.access import authorization
 from slipway.access.principal import Principal
 from slipway.aws import secret_inputs
 from slipway.domain import timestamps
-from slipway.domain.drift import Drift
+from slipway.domain.drift import StackDrift
 from slipway.domain.environment import MASK
 from slipway.domain.ids import EnvironmentId
 from slipway.drivers import stacks
@@ -33,7 +33,7 @@ _STATUS = {
 }
 
 
-def detect(environment: EnvironmentId, principal: Principal) -> Drift:
+def detect(environment: EnvironmentId, principal: Principal) -> StackDrift:
     """Start drift detection, unless one is in progress.
 
     Raises NotFound, NoStack, StackNotReady, DriverFault. Two round trips to the table, one to
@@ -46,10 +46,10 @@ def detect(environment: EnvironmentId, principal: Principal) -> Drift:
         detection = _start(item["id"])
     if detection:
         drift_records.record_start(environment, detection, at)
-    return Drift(status="checking", resources=[])
+    return StackDrift(status="checking", resources=[])
 
 
-def get(environment: EnvironmentId, principal: Principal) -> Drift:
+def get(environment: EnvironmentId, principal: Principal) -> StackDrift:
     """The progress or the result of the last drift detection.
 
     Raises NotFound, NoStack, DriverFault. One round trip to the table; to CloudFormation up to
@@ -64,7 +64,7 @@ def get(environment: EnvironmentId, principal: Principal) -> Drift:
         summary = _summary(stack, _detection(detection) if detection else None)
         found = stacks.drifts(item["id"])
     hidden = bool(item.get("secret_inputs"))
-    return Drift.model_validate(
+    return StackDrift.model_validate(
         {**summary, "resources": [_resource(each, hidden) for each in found]}
     )
 
