@@ -225,7 +225,11 @@ def table(caption: str, heads: tuple[str, ...], rows: list[Markup], empty: str) 
         '<caption class="unseen">{caption}</caption><thead><tr>{heads}</tr></thead>'
         "<tbody>{rows}</tbody></table></div>",
         caption=caption,
-        heads=[html('<th scope="col">{head}</th>', head=head) for head in heads],
+        # A heading without text would be read aloud as one that is empty.
+        heads=[
+            html('<th scope="col">{head}</th>', head=head) if head else html("<td></td>")
+            for head in heads
+        ],
         rows=rows,
     )
 
