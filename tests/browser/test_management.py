@@ -74,7 +74,7 @@ def test_variables_and_a_secret_are_set(page: Any) -> None:
     page.get_by_label("Value", exact=True).fill("postgres://hunter22")
     press(page, "Set the secret")
 
-    page.get_by_role("cell", name="DATABASE_URL").wait_for()
+    page.get_by_role("cell", name="DATABASE_URL", exact=True).wait_for()
     assert "hunter22" not in page.content()
     accessible(page)
 
