@@ -73,7 +73,7 @@ def settle_project(project: ProjectId) -> int:
     if found is None:
         # It has been done, or an earlier release has deleted the project.
         return 0
-    count = _settle_partition(note.pk, found["ends"])
+    count = _settle_partition(note.pk, lifetimes.ended(found["deleted_at"]))
     if count < _MOST:
         table.write(Delete(note))
     return count

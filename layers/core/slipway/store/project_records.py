@@ -12,7 +12,7 @@ from slipway.errors import (
     ProjectGoing,
 )
 from slipway.settings import limits
-from slipway.store import deadlines, lifetimes, table
+from slipway.store import deadlines, table
 from slipway.store.table import Check, Fields, Key, Query, Update
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def ended_key(project: ProjectId) -> Key:
 
 def ended(project: ProjectId) -> Fields:
     """The note that the project is deleted now. Reconcile looks at it if dispatch does not."""
-    ends = lifetimes.ended(timestamps.written(timestamps.now()))
-    return {"project_id": str(project), "ends": ends, **deadlines.due_fields(str(project))}
+    at = timestamps.written(timestamps.now())
+    return {"project_id": str(project), "deleted_at": at, **deadlines.due_fields(str(project))}
 
 
 def member(within: ProjectId | EnvironmentId | DeploymentId | TrustId, user_id: str) -> Key:
