@@ -88,7 +88,8 @@ def to_model(item: EnvironmentRecord, project: ProjectRecord | None = None) -> E
         "protected": bool(item.get("protected")),
         "next_warning_at": warn_at[0] if warn_at else None,
         "config": config and json.loads(config),
-        **configured.shown(item, project),
+        # A new environment has no configuration yet, and the model says so.
+        **(configured.shown(item, project) if project or "configuration" in item else {}),
         "labels": item.get("labels") or {},
         "base_url": item.get("base_url") or None,
         "inputs": inputs and {**json.loads(inputs), **hidden},
