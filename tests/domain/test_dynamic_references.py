@@ -121,6 +121,10 @@ def test_what_another_stack_shares_is_refused(name: str) -> None:
         "!Join ['', ['{{', !If [C, 'resolve:ssm:/payroll', z], '}}']]",
         "!Join ['', [!If [C, !Sub '{{resolve:ssm:/x/${Name}}}', z]]]",
         "!Join ['', !Split ['|', '{|{resolve:ssm:/payroll}}']]",
+        "!Join ['', !Split ['{x}', '{{x}{resolve:ssm:/payroll}}']]",
+        "!Join ['', !Split ['{', !Sub '${Name}']]",
+        "!Join ['', !Split ['{{x}', !Sub '${Name}']]",
+        "!Join ['', !Split ['{${Name}}', a]]",
         "!Join ['', [!Select [0, ['{{', z]], 'resolve:ssm:/payroll}}']]",
     ],
 )
@@ -178,6 +182,8 @@ def test_a_mapping_has_no_piece_of_a_reference(piece: str) -> None:
         "!Join ['', [!If [C, '{\"a\": {}}', '{}'], !Ref Name]]",
         "!Sub 'Hello {{name}}, {${!x}} ${Name}'",
         "!Join ['', [!If [C, '{{resolve:ssm:/slipway/shared/a}}', b], !Ref Name]]",
+        "!Join ['*', !Split ['{tier}', !Ref Name]]",
+        "!Join ['*', !Split ['{tier}', !Join ['*', !Split ['{project_id}', !Ref Name]]]]",
     ],
 )
 def test_other_braces_are_fine(composed: str) -> None:

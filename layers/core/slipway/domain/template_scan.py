@@ -63,6 +63,7 @@ def references(tree: Any) -> Iterator[FieldError]:
 
 
 # A mapping's values are pieces of what is composed elsewhere.
+_BRACED = re.compile(r"\{[^{}$]+\}")
 _UNCLOSED = re.compile(r"\{\{(?!.*\}\})|\{$", re.DOTALL)
 
 
@@ -107,7 +108,7 @@ def _variable(value: Any) -> str:
         each = left.pop()
         if isinstance(each, dict):
             is_split = is_split or "Fn::Split" in each
-            left += each.values()
+            left += map(_without_delimiter, each.items())
         elif isinstance(each, list):
             left += each
         elif isinstance(each, str):
@@ -115,6 +116,17 @@ def _variable(value: Any) -> str:
             if "{{" in text or text.endswith("{") or (is_split and "{" in text):
                 return "{\x00"
     return "\x00"
+
+
+def _without_delimiter(entry: tuple[Any, Any]) -> Any:
+    """The value of a mapping's entry; of a `Fn::Split` only what is split, because its pieces are
+    without the delimiter. One that could begin a reference stays."""
+    name, value = entry
+    if name == "Fn::Split" and isinstance(value, list) and len(value) == 2:
+        delimiter = value[0]
+        if isinstance(delimiter, str) and _BRACED.fullmatch(delimiter):
+            return value[1]
+    return value
 
 
 def _refused(name: str, language: bool) -> str | None:
