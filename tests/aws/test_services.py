@@ -117,6 +117,16 @@ def test_parameters_that_are_missing_are_named_beside_those_that_are_there(
     assert answer["InvalidParameters"] == [f"{place}/b"]
 
 
+def test_a_parameter_that_is_there_is_not_replaced(clients: Clients, place: str) -> None:
+    ssm, request = clients("ssm"), {"Name": f"{place}/a", "Type": "String"}
+    ssm.put_parameter(**request, Value="1")
+
+    told = refused(ssm.put_parameter, **request, Value="2")
+
+    assert told["code"] == "ParameterAlreadyExists"
+    assert ssm.get_parameter(Name=f"{place}/a")["Parameter"]["Value"] == "1"
+
+
 def test_parameters_are_found_below_a_path_at_any_depth(clients: Clients, place: str) -> None:
     ssm = clients("ssm")
     for name in ("a", "of/update/b"):
