@@ -47,7 +47,12 @@ def test_a_value_that_no_sdk_integration_takes_is_refused(value: Any) -> None:
 @given(
     st.fixed_dictionaries(
         {"version": st.text(min_size=1)},
-        optional={"artifact": st.text(), "order": st.integers() | st.text() | st.none()},
+        optional={
+            "artifact": st.text(),
+            "order": st.integers() | st.text() | st.none(),
+            "made_by": st.fixed_dictionaries({"type": st.text(), "id": st.text()}),
+            "configuration": st.integers(0),
+        },
     ),
     st.dictionaries(st.from_regex(r"[a-z_]{1,12}", fullmatch=True), st.text() | st.none()),
 )
@@ -59,6 +64,9 @@ def test_each_field_is_either_set_or_removed(
     fields = {f"live_{name}": deployment.get(name) for name in ("version", "artifact", "order")}
     if fields["live_order"] is None:
         del fields["live_order"]  # The order of the version before stays.
-    assert decode(record["set"]) | dict.fromkeys(record["remove"]) == fields | changed
+    asked = {"live_by": deployment.get("made_by")}
+    if "configuration" in deployment:  # Otherwise the one before stays.
+        asked["live_configuration"] = deployment["configuration"]
+    assert decode(record["set"]) | dict.fromkeys(record["remove"]) == fields | changed | asked
     assert not set(record["set"]) & set(record["remove"])
     assert json.loads(json.dumps(record)) == record
