@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from local.platform import Platform
+from tests.support.administrator import administrator
 from tests.support.browsing import chromium, register
-from tests.support.http_user import Person, send
+from tests.support.http_user import PASSWORD, Person, send
 from tests.support.repository import ROOT
 
 IMAGES = ROOT / "docs/images"
@@ -75,9 +76,12 @@ def walk(page: Any, platform: Platform, camera: Camera) -> None:
         camera.shoot(name, f"{project}/{name}")
     for name in ("templates", "templates/hello-web", "tokens", "confirmations"):
         camera.shoot(name.replace("/", "-"), f"/console/{name}")
+    camera.shoot("variables", f"{own}/variables")
     _device(page, owner, camera)
     page.emulate_media(color_scheme="dark")
     camera.shoot("dark", own)
+    page.emulate_media(color_scheme="light")
+    _users(page, platform, camera)
 
 
 def _published(platform: Platform) -> Person:
@@ -94,6 +98,17 @@ def _published(platform: Platform) -> Person:
 def _device(page: Any, somebody: Person, camera: Camera) -> None:
     begun = somebody.ask("POST", "/api/v1/auth/device", form={"client_id": "slipway-cli"}).body
     camera.shoot("device", f"/console/device?user_code={begun['user_code']}")
+
+
+def _users(page: Any, platform: Platform, camera: Camera) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("E-mail").fill(administrator(platform).email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Users").click()
+    camera.shoot("users")
+    page.get_by_role("table").get_by_role("link").first.click()
+    camera.shoot("user")
 
 
 def main() -> None:
