@@ -34,7 +34,7 @@ Held = dict[str, tuple[int, int]]
 
 
 def held(world: Any) -> Held:
-    """What the table holds now."""
+    """The items that the table holds now."""
     from tests.support import lifetimes
 
     counts: Counter[str] = Counter()
@@ -90,7 +90,7 @@ class Team:
 
 
 def years() -> dict[int, Held]:
-    """What the table holds, by the days that have passed."""
+    """The items that the table holds, by the days that have passed."""
     from tests.support.lambda_environment import as_on_lambda
     from tests.support.workflows.world import World
 

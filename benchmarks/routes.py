@@ -859,7 +859,7 @@ OVER = {
     "change a secret": 3,
     "sign in": 3,
     **dict.fromkeys(("set a secret", "set a secret of a project"), 3),
-    # What is restored is read first, and what it changes in the turn in which it does.
+    # One read for the content to restore, one for the levels, and the write.
     "restore a configuration": 3,
     # Each configuration is looked at once it is recorded that the value is gone.
     "purge a value": 11,

@@ -168,7 +168,7 @@ def _wide(name: str, state: Mapping[str, Any]) -> float:
 
 
 def _kind(state: Mapping[str, Any]) -> str:
-    """What the state is, such as `Task: lambda invoke`."""
+    """The kind of the state, such as `Task: lambda invoke`."""
     service = str(state.get("Resource", "")).partition(":states:::")[2].removeprefix("aws-sdk:")
     return f"{state['Type']}: {service.replace(':', ' ')}" if service else str(state["Type"])
 

@@ -2,8 +2,8 @@
 
     python -m deploy.lifetimes [--stack NAME]      a stack on AWS, by default `make local`
 
-What the platform writes has a `ttl` from its birth or its end (docs/retention.md). Records that are
-older than that get theirs here, and all get that of the stack's present parameters. The command
+The platform gives each item a `ttl` when it is written or when it ends (docs/retention.md). Records
+of earlier releases get theirs here, and all follow the stack's present parameters. The command
 reads the whole table three times, and keeps the ids of deployments in memory. Each write has a
 condition, so that it can run beside the platform, and again.
 """
@@ -64,7 +64,7 @@ def correct() -> int:
 
 
 class _Table:
-    """What is over, read in an order in which the parents come before their children.
+    """The items that are over. Parents are read before their children.
 
     `_environments` has when each destroyed environment goes, `_deployments` when each deployment
     does, and `_finished` when it finished, by the last part of the id.

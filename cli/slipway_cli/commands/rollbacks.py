@@ -113,7 +113,7 @@ def promote(
 
 
 def _show_targets(session: Session, promotion: str) -> None:
-    """What became of each target, for people."""
+    """The outcome of each target, for people."""
     if not session.out.as_json and not session.out.quiet:
         ended = session.client.get(f"{API}/promotions/{quoted(promotion)}")
         session.out.items(ended.get("targets") or [], _TARGETS)

@@ -50,10 +50,10 @@ def set_(
     wait: bool = WAIT,
     timeout: str | None = TIMEOUT,
 ) -> int:
-    """Set a secret to what standard input has, or to what you type on a terminal.
+    """Set a secret to the text on standard input, or to what you type on a terminal.
 
-    One newline at the end of the input is left out. No argument has the value, because other users
-    of the machine can see those.
+    One newline at the end of the input is left out. The value is never an argument, because
+    other users of the machine can see arguments.
     """
     session: Session = ctx.obj
     path, query = level_path(session, of_project, tier)

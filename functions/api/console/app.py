@@ -1,4 +1,4 @@
-"""/console: pages for people, made of the API's answers with the rights of whoever is signed in."""
+"""/console: pages for people, made of the API's answers with the rights of the signed-in person."""
 
 from pathlib import Path
 
