@@ -1,9 +1,13 @@
 """Run Slipway's code here as one of its functions: with its settings, and our credentials."""
 
+import argparse
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local import region, running
 
@@ -40,6 +44,29 @@ def of_stack(name: str) -> str:
     functions = session.client("lambda")
     adopt(functions, outputs["AuthFunctionName"], session.region_name, key)
     return os.environ.get("PUBLIC_URL") or outputs["ApiUrl"]
+
+
+def corrects(
+    target: str, arguments: list[str], correct: Callable[[], int], said: str, failed: str
+) -> int:
+    """Run a command that corrects the table: of a stack on AWS, or of the platform that runs here.
+
+    `target` is make's. `correct` returns how many items it has corrected, which `said` tells in the
+    place of `{}`; `failed` begins the message of a failure. Returns the exit status.
+    """
+    parser = argparse.ArgumentParser(prog=f"make {target}")
+    parser.add_argument("--stack", default="")
+    given = parser.parse_args(arguments)
+    try:
+        if given.stack:
+            of_stack(given.stack)
+        else:
+            of_local(f"make {target} STACK=slipway-dev")
+        print(said.format(correct()))
+    except (Refused, ClientError, BotoCoreError) as error:
+        print(f"{failed}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def of_local(make: str) -> str:

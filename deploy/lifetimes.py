@@ -10,36 +10,20 @@ condition, so that it can run beside the platform, and again.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from deploy import as_function
-from deploy.as_function import Refused
 
 _NEVER = float("inf")
-MAKE = "make lifetimes STACK=slipway-dev"
 
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status: 0 if everything that is over will go."""
-    parser = argparse.ArgumentParser(prog="make lifetimes")
-    parser.add_argument("--stack", default="")
-    given = parser.parse_args(arguments)
-    try:
-        if given.stack:
-            as_function.of_stack(given.stack)
-        else:
-            as_function.of_local(MAKE)
-        print(f"{correct()} items were given a lifetime.")
-    except (Refused, ClientError, BotoCoreError) as error:
-        print(f"The lifetimes were not written: {error}", file=sys.stderr)
-        return 1
-    return 0
+    said, failed = "{} items were given a lifetime.", "The lifetimes were not written"
+    return as_function.corrects("lifetimes", arguments, correct, said, failed)
 
 
 def correct() -> int:

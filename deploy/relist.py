@@ -10,17 +10,12 @@ whole table. Each write has a condition, so that it can run beside the platform,
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from deploy import as_function
-from deploy.as_function import Refused
 
-MAKE = "make relist STACK=slipway-dev"
 _ADD = "SET listed = :listed, listed_at = :listed_at"
 _REMOVE = "REMOVE listed, listed_at"
 _MISSING = "attribute_exists(pk) AND attribute_not_exists(listed)"
@@ -30,19 +25,8 @@ _DESTROYED = {"destroyed": "destroyed"}
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status: 0 if every record is in its list."""
-    parser = argparse.ArgumentParser(prog="make relist")
-    parser.add_argument("--stack", default="")
-    given = parser.parse_args(arguments)
-    try:
-        if given.stack:
-            as_function.of_stack(given.stack)
-        else:
-            as_function.of_local(MAKE)
-        print(f"{relist()} records were corrected.")
-    except (Refused, ClientError, BotoCoreError) as error:
-        print(f"The records were not listed: {error}", file=sys.stderr)
-        return 1
-    return 0
+    said, failed = "{} records were corrected.", "The records were not listed"
+    return as_function.corrects("relist", arguments, relist, said, failed)
 
 
 def relist() -> int:
